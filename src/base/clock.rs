@@ -1,0 +1,39 @@
+//! The only place that reads a clock.
+//!
+//! Data workers read it once per loop turn and hand the value down; everything that depends on time takes
+//! `now` as an argument, so that tests can drive it.
+
+use std::sync::OnceLock;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// Monotonic nanoseconds since the process started.
+pub type Nanos = u64;
+/// Monotonic milliseconds since the process started.
+pub type Millis = u64;
+
+pub const MS: Nanos = 1_000_000;
+pub const SEC: Nanos = 1_000_000_000;
+
+fn origin() -> Instant {
+    static ORIGIN: OnceLock<Instant> = OnceLock::new();
+    #[allow(clippy::disallowed_methods)]
+    *ORIGIN.get_or_init(Instant::now)
+}
+
+/// Monotonic time since the process started (at least 1 s, so that subtractions of small spans are safe).
+pub fn now_ns() -> Nanos {
+    #[allow(clippy::disallowed_methods)]
+    let now = Instant::now();
+    now.duration_since(origin()).as_nanos() as u64 + SEC
+}
+
+pub fn now_ms() -> Millis {
+    now_ns() / MS
+}
+
+/// Wall-clock time since the Unix epoch.
+pub fn wall() -> Duration {
+    #[allow(clippy::disallowed_methods)]
+    let now = SystemTime::now();
+    now.duration_since(UNIX_EPOCH).unwrap_or_default()
+}

@@ -1,0 +1,10 @@
+//! Clocks, hashes, rate counters, `Live` cells and per-worker shards. Knows nothing of the network.
+
+pub mod clock;
+pub mod live;
+pub mod rate;
+pub mod shard;
+
+pub use clock::{Millis, Nanos};
+pub use live::Live;
+pub use shard::{Shards, WorkerId};

@@ -1,0 +1,1 @@
+//! Every syscall, and the only `unsafe` code.

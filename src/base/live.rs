@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 
 /// A hot-swapped value. Readers take the current `Arc`; a writer stores a new one.
+#[derive(Debug)]
 pub struct Live<T>(ArcSwap<T>);
 
 impl<T> Live<T> {

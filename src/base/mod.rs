@@ -1,10 +1,12 @@
 //! Clocks, hashes, rate counters, `Live` cells and per-worker shards. Knows nothing of the network.
 
+pub mod buf;
 pub mod clock;
 pub mod live;
 pub mod rate;
 pub mod shard;
 
+pub use buf::Buf;
 pub use clock::{Millis, Nanos};
 pub use live::Live;
 pub use shard::{Shards, WorkerId};

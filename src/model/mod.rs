@@ -1,1 +1,14 @@
-//! The `model` room.
+//! Ids, nouns and the live cells that outlast a configuration; contracts between rooms that never meet.
+
+pub mod address;
+pub mod applet;
+pub mod balancer;
+pub mod counters;
+pub mod proxy;
+pub mod server;
+
+pub use address::Address;
+pub use balancer::{Balancer, Pick};
+pub use counters::{ProxyCounters, ServerCounters};
+pub use proxy::{Caps, Mode, ProxyId, ProxyLive};
+pub use server::{AdminState, CheckState, OperState, Server, ServerLive, ServerSet, ServerSpec};

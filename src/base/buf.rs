@@ -1,0 +1,127 @@
+//! Pooled byte buffers: they belong to a worker and are held only while data is in flight.
+
+use std::cell::RefCell;
+
+/// Size of a buffer that carries a message head (`tune.bufsize`, 16 KiB unless set).
+pub const HEAD_SIZE: usize = 16 * 1024;
+/// Size of a buffer that carries a body while it is short.
+pub const BODY_SIZE: usize = 64 * 1024;
+/// Size of a buffer for a body that keeps filling [`BODY_SIZE`].
+pub const BULK_SIZE: usize = 256 * 1024;
+
+/// Most free buffers of each standard size that a thread keeps.
+const KEEP: [usize; 3] = [128, 16, 4];
+
+thread_local! {
+    static FREE: RefCell<[Vec<Box<[u8]>>; 3]> = const { RefCell::new([Vec::new(), Vec::new(), Vec::new()]) };
+}
+
+fn class(size: usize) -> Option<usize> {
+    [HEAD_SIZE, BODY_SIZE, BULK_SIZE].iter().position(|s| *s == size)
+}
+
+/// Bytes between a read and a write position, in memory that returns to its thread's pool.
+/// The default value owns no memory.
+#[derive(Debug, Default)]
+pub struct Buf {
+    mem: Box<[u8]>,
+    start: usize,
+    end: usize,
+}
+
+impl Buf {
+    /// A buffer of `size` bytes; pooled when `size` is one of the three standard sizes.
+    pub fn take(size: usize) -> Buf {
+        let pooled = class(size).and_then(|c| FREE.with(|f| f.borrow_mut()[c].pop()));
+        let mem = pooled.unwrap_or_else(|| vec![0; size].into_boxed_slice());
+        Buf { mem, start: 0, end: 0 }
+    }
+
+    pub fn capacity(&self) -> usize {
+        self.mem.len()
+    }
+
+    /// Bytes not consumed yet.
+    pub fn len(&self) -> usize {
+        self.end - self.start
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.start == self.end
+    }
+
+    pub fn data(&self) -> &[u8] {
+        &self.mem[self.start..self.end]
+    }
+
+    /// Everything written since the last [`Buf::clear`], consumed or not: offsets into it stay valid.
+    pub fn written(&self) -> &[u8] {
+        &self.mem[..self.end]
+    }
+
+    pub fn written_mut(&mut self) -> &mut [u8] {
+        &mut self.mem[..self.end]
+    }
+
+    /// Position of the first byte not consumed, in [`Buf::written`].
+    pub fn start(&self) -> usize {
+        self.start
+    }
+
+    /// The free room behind the data; what is written there is announced with [`Buf::advance`].
+    pub fn room(&mut self) -> &mut [u8] {
+        &mut self.mem[self.end..]
+    }
+
+    pub fn room_len(&self) -> usize {
+        self.mem.len() - self.end
+    }
+
+    pub fn advance(&mut self, n: usize) {
+        debug_assert!(self.end + n <= self.mem.len());
+        self.end = (self.end + n).min(self.mem.len());
+    }
+
+    /// Forgets the first `n` unread bytes; room is not regained before [`Buf::clear`] or [`Buf::compact`].
+    pub fn consume(&mut self, n: usize) {
+        debug_assert!(n <= self.len());
+        self.start = (self.start + n).min(self.end);
+    }
+
+    pub fn clear(&mut self) {
+        self.start = 0;
+        self.end = 0;
+    }
+
+    /// Moves the unread bytes to the front.
+    pub fn compact(&mut self) {
+        if self.start > 0 {
+            self.mem.copy_within(self.start..self.end, 0);
+            self.end -= self.start;
+            self.start = 0;
+        }
+    }
+
+    /// Copies as much of `bytes` as fits and tells how much that was.
+    pub fn push(&mut self, bytes: &[u8]) -> usize {
+        let n = bytes.len().min(self.room_len());
+        self.mem[self.end..self.end + n].copy_from_slice(&bytes[..n]);
+        self.end += n;
+        n
+    }
+}
+
+impl Drop for Buf {
+    fn drop(&mut self) {
+        if let Some(c) = class(self.mem.len()) {
+            let mem = std::mem::take(&mut self.mem);
+            // The pool may be gone already when a thread ends.
+            let _ = FREE.try_with(|f| {
+                let list = &mut f.borrow_mut()[c];
+                if list.len() < KEEP[c] {
+                    list.push(mem);
+                }
+            });
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! The contract of services that answer requests inside the process (`http-request use-service`, `stats uri`, `haterm`).
+
+/// A request as an applet sees it. The body (if any) was read up to the buffer's size.
+pub struct AppletRequest<'a> {
+    pub method: &'a [u8],
+    /// Path and query as received.
+    pub target: &'a [u8],
+    pub body: &'a [u8],
+    /// Value of a header by lower-case name.
+    pub header: &'a dyn Fn(&str) -> Option<Vec<u8>>,
+    /// The proxy that runs the service.
+    pub proxy: &'a str,
+}
+
+/// What a service answers.
+#[derive(Clone, Debug, Default)]
+pub struct AppletReply {
+    pub status: u16,
+    /// Without framing fields: those are added when it is sent.
+    pub headers: Vec<(String, String)>,
+    pub body: AppletBody,
+    /// Wait this long before the answer starts.
+    pub delay_ms: u64,
+    pub close: bool,
+}
+
+/// The body of an [`AppletReply`].
+#[derive(Clone, Debug)]
+pub enum AppletBody {
+    Bytes(bytes::Bytes),
+    /// `len` filler bytes made while they are sent, optionally as one chunk.
+    Filler {
+        len: u64,
+        chunked: bool,
+    },
+}
+
+impl Default for AppletBody {
+    fn default() -> Self {
+        AppletBody::Bytes(bytes::Bytes::new())
+    }
+}
+
+/// Answers a request from memory, without waiting. Called on data workers.
+pub trait Applet: Send + Sync {
+    fn call(&self, request: &AppletRequest<'_>) -> AppletReply;
+}

@@ -1,0 +1,103 @@
+//! A proxy's identity and the live state that outlasts its configuration.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
+
+use crate::base::{Shards, rate::Rate};
+
+use super::counters::{Peak, ProxyCounters};
+
+/// Index of a proxy in one `Config`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ProxyId(pub u32);
+
+/// What a proxy section can do: `frontend` F, `backend` B, `listen` both, `defaults` D.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Caps {
+    pub front: bool,
+    pub back: bool,
+}
+
+/// `mode`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Mode {
+    #[default]
+    Tcp,
+    Http,
+    /// Frontend answers by itself (HAProxy 3.4's benchmark server).
+    Haterm,
+    /// `mode log`, `mode spop` and so on are refused at build.
+    Other,
+}
+
+/// One side (frontend or backend) of a proxy, kept by name across configuration changes.
+#[derive(Debug)]
+pub struct SideLive {
+    pub counters: Shards<ProxyCounters>,
+    /// Current sessions (frontend: client connections; backend: streams).
+    pub cur: AtomicU32,
+    /// Most sessions seen at once.
+    pub max: Peak,
+    pub sess_rate: Rate,
+    pub sess_rate_max: Peak,
+    pub req_rate: Rate,
+    pub req_rate_max: Peak,
+    pub conn_rate: Rate,
+    pub conn_rate_max: Peak,
+    /// Requests waiting in the backend's queue.
+    pub queued: AtomicU32,
+    pub queued_max: Peak,
+    /// Milliseconds (base::clock) of the last change of state, and of the last session (0: none).
+    pub last_change_ms: AtomicU64,
+    pub last_session_ms: AtomicU64,
+    /// Milliseconds spent without a usable server.
+    pub down_ms: AtomicU64,
+    /// Times the backend lost its last server.
+    pub down_trans: AtomicU64,
+}
+
+impl SideLive {
+    pub fn new(workers: usize) -> Self {
+        SideLive {
+            counters: Shards::new(workers),
+            cur: AtomicU32::new(0),
+            max: Peak::default(),
+            sess_rate: Rate::default(),
+            sess_rate_max: Peak::default(),
+            req_rate: Rate::default(),
+            req_rate_max: Peak::default(),
+            conn_rate: Rate::default(),
+            conn_rate_max: Peak::default(),
+            queued: AtomicU32::new(0),
+            queued_max: Peak::default(),
+            last_change_ms: AtomicU64::new(crate::base::clock::now_ms()),
+            last_session_ms: AtomicU64::new(0),
+            down_ms: AtomicU64::new(0),
+            down_trans: AtomicU64::new(0),
+        }
+    }
+}
+
+/// The live state of a proxy section, both sides.
+#[derive(Debug)]
+pub struct ProxyLive {
+    pub front: SideLive,
+    pub back: SideLive,
+    /// `disable frontend`: listeners paused.
+    pub paused: AtomicBool,
+    /// `shutdown frontend` or soft stop.
+    pub stopped: AtomicBool,
+    /// `set maxconn frontend`; 0: as configured.
+    pub maxconn_override: AtomicU32,
+}
+
+impl ProxyLive {
+    pub fn new(workers: usize) -> Self {
+        ProxyLive {
+            front: SideLive::new(workers),
+            back: SideLive::new(workers),
+            paused: AtomicBool::new(false),
+            stopped: AtomicBool::new(false),
+            maxconn_override: AtomicU32::new(0),
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! Servers: what the configuration says of one (`ServerSpec`), what is true now (`ServerLive`), and the set of a backend.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU32, AtomicU64, Ordering};
+
+use bitflags::bitflags;
+
+use crate::base::{Live, Millis, Shards, rate::Rate};
+
+use super::address::Address;
+use super::balancer::{Balancer, NoBalancer};
+use super::counters::{Peak, ServerCounters};
+
+bitflags! {
+    /// Why an operator (or the file) keeps a server from traffic. Bit values are HAProxy's (`show servers state`).
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+    pub struct AdminState: u8 {
+        /// `disable server` / `set server state maint`.
+        const FORCED_MAINT = 0x01;
+        /// Maintenance inherited from a tracked server.
+        const INHERITED_MAINT = 0x02;
+        /// `disabled` in the file.
+        const CONFIG_MAINT = 0x04;
+        /// `set server state drain`.
+        const FORCED_DRAIN = 0x08;
+        const INHERITED_DRAIN = 0x10;
+        /// Its name does not resolve.
+        const RESOLVE_MAINT = 0x20;
+        const MAINT = 0x01 | 0x02 | 0x04 | 0x20;
+        const DRAIN = 0x08 | 0x10;
+    }
+}
+
+/// Operational state, values as in `show servers state`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum OperState {
+    Stopped = 0,
+    /// Slow start.
+    Starting = 1,
+    Running = 2,
+    /// Up, but checks asked for soft stop (`http-check disable-on-404`).
+    Stopping = 3,
+}
+
+impl OperState {
+    pub fn from_u8(v: u8) -> Self {
+        match v {
+            0 => OperState::Stopped,
+            1 => OperState::Starting,
+            3 => OperState::Stopping,
+            _ => OperState::Running,
+        }
+    }
+}
+
+/// What the configuration says of a server, as far as balancing and connecting need it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ServerSpec {
+    pub name: Arc<str>,
+    /// `id` of the manual (puid), unique in its backend.
+    pub id: u32,
+    pub address: Address,
+    /// The name as written, when the address came from one.
+    pub hostname: Option<Arc<str>>,
+    /// `server ... :+100` or no port: added to (or taken from) the client's destination port.
+    pub port_offset: Option<i32>,
+    /// 0 to 256.
+    pub weight: u32,
+    pub backup: bool,
+    pub maxconn: u32,
+    pub minconn: u32,
+    pub maxqueue: u32,
+    pub slowstart_ms: u64,
+    pub disabled: bool,
+    /// Idle connections kept at most; `None` for no limit (`pool-max-conn -1`).
+    pub pool_max_conn: Option<u32>,
+    pub pool_purge_delay_ms: u64,
+    /// `max-reuse`.
+    pub max_reuse: Option<u32>,
+    /// 0, 1 or 2 (`send-proxy`, `send-proxy-v2`).
+    pub send_proxy: u8,
+    pub source: Option<Address>,
+    pub interface: Option<Arc<str>>,
+    pub cookie: Option<Arc<str>>,
+    pub redir: Option<Arc<str>>,
+    pub tcp_ut_ms: u32,
+    pub has_check: bool,
+    pub rise: u32,
+    pub fall: u32,
+}
+
+impl ServerSpec {
+    pub fn new(name: &str, id: u32, address: Address) -> Self {
+        ServerSpec {
+            name: name.into(),
+            id,
+            address,
+            hostname: None,
+            port_offset: None,
+            weight: 1,
+            backup: false,
+            maxconn: 0,
+            minconn: 0,
+            maxqueue: 0,
+            slowstart_ms: 0,
+            disabled: false,
+            pool_max_conn: None,
+            pool_purge_delay_ms: 5000,
+            max_reuse: None,
+            send_proxy: 0,
+            source: None,
+            interface: None,
+            cookie: None,
+            redir: None,
+            tcp_ut_ms: 0,
+            has_check: false,
+            rise: 2,
+            fall: 3,
+        }
+    }
+}
+
+/// The last health check's result, for `show stat` (`check_status`, `check_code`, ...).
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CheckState {
+    /// HAProxy's short code: `UNK INI L4OK L4TOUT L4CON L6OK L7OK L7OKC L7TOUT L7RSP L7STS`...
+    pub status: &'static str,
+    pub code: Option<u16>,
+    pub duration_ms: Option<u64>,
+    /// `last_chk`: a short text.
+    pub text: String,
+}
+
+/// What is true of a server now. Kept by backend and name across configuration changes.
+#[derive(Debug)]
+pub struct ServerLive {
+    oper: AtomicU8,
+    admin: AtomicU8,
+    /// Weight set by the operator (0..256); starts as the spec's.
+    pub user_weight: AtomicU32,
+    /// `set server maxconn`; starts as the spec's.
+    pub maxconn: AtomicU32,
+    /// `set server addr`: `None` as in the spec.
+    pub address: Live<Option<Address>>,
+    /// Streams served now (slots against `maxconn`).
+    pub served: AtomicU32,
+    pub served_max: Peak,
+    /// Waiting in the server's own queue.
+    pub queued: AtomicU32,
+    pub queued_max: Peak,
+    /// Idle connections pooled over all workers, and connections open for a stream.
+    pub idle: AtomicU32,
+    pub used: AtomicU32,
+    pub sess_rate: Rate,
+    pub sess_rate_max: Peak,
+    pub counters: Shards<ServerCounters>,
+    /// rise/fall counter as in `show servers state` (0..rise+fall-1).
+    pub health: AtomicU32,
+    pub check: Live<CheckState>,
+    /// `disable health`, `enable health`.
+    pub check_enabled: AtomicBool,
+    pub check_failed: AtomicU64,
+    pub down_trans: AtomicU64,
+    pub down_ms: AtomicU64,
+    pub last_change_ms: AtomicU64,
+    pub last_session_ms: AtomicU64,
+    /// Start of slow start (ms of base::clock), 0 when not ramping.
+    pub slowstart_from_ms: AtomicU64,
+    /// Consecutive errors seen by `observe`.
+    pub observed_errors: AtomicI64,
+}
+
+impl ServerLive {
+    pub fn new(spec: &ServerSpec, workers: usize, now: Millis) -> Self {
+        let admin = if spec.disabled { AdminState::CONFIG_MAINT } else { AdminState::empty() };
+        let oper = if spec.disabled { OperState::Stopped } else { OperState::Running };
+        ServerLive {
+            oper: AtomicU8::new(oper as u8),
+            admin: AtomicU8::new(admin.bits()),
+            user_weight: AtomicU32::new(spec.weight),
+            maxconn: AtomicU32::new(spec.maxconn),
+            address: Live::new(None),
+            served: AtomicU32::new(0),
+            served_max: Peak::default(),
+            queued: AtomicU32::new(0),
+            queued_max: Peak::default(),
+            idle: AtomicU32::new(0),
+            used: AtomicU32::new(0),
+            sess_rate: Rate::default(),
+            sess_rate_max: Peak::default(),
+            counters: Shards::new(workers),
+            health: AtomicU32::new(spec.rise),
+            check: Live::new(CheckState { status: "INI", ..CheckState::default() }),
+            check_enabled: AtomicBool::new(spec.has_check),
+            check_failed: AtomicU64::new(0),
+            down_trans: AtomicU64::new(0),
+            down_ms: AtomicU64::new(0),
+            last_change_ms: AtomicU64::new(now),
+            last_session_ms: AtomicU64::new(0),
+            slowstart_from_ms: AtomicU64::new(0),
+            observed_errors: AtomicI64::new(0),
+        }
+    }
+
+    pub fn oper(&self) -> OperState {
+        OperState::from_u8(self.oper.load(Ordering::Acquire))
+    }
+
+    pub fn set_oper(&self, state: OperState) {
+        self.oper.store(state as u8, Ordering::Release);
+    }
+
+    pub fn admin(&self) -> AdminState {
+        AdminState::from_bits_truncate(self.admin.load(Ordering::Acquire))
+    }
+
+    pub fn set_admin(&self, state: AdminState) {
+        self.admin.store(state.bits(), Ordering::Release);
+    }
+
+    /// May take new traffic by balancing: up, not in maintenance, not draining, weight not null.
+    pub fn is_usable(&self) -> bool {
+        self.is_up()
+            && self.oper() != OperState::Stopping
+            && !self.admin().intersects(AdminState::DRAIN)
+            && self.user_weight.load(Ordering::Relaxed) > 0
+    }
+
+    /// Not stopped and not in maintenance: may still serve persistent traffic.
+    pub fn is_up(&self) -> bool {
+        self.oper() != OperState::Stopped && !self.admin().intersects(AdminState::MAINT)
+    }
+}
+
+/// One server of a backend: immutable spec, shared live cell.
+#[derive(Clone, Debug)]
+pub struct Server {
+    pub spec: Arc<ServerSpec>,
+    pub live: Arc<ServerLive>,
+}
+
+impl Server {
+    /// Where to connect now.
+    pub fn address(&self) -> Address {
+        self.live.address.with(|a| a.clone()).unwrap_or_else(|| self.spec.address.clone())
+    }
+}
+
+/// The servers of a backend in file order with their balancing algorithm; replaced whole when a server is added or
+/// removed, because the file, the region map, DNS and `add server` all change it.
+#[derive(Debug)]
+pub struct ServerSet {
+    pub list: Vec<Server>,
+    pub balancer: Box<dyn Balancer>,
+}
+
+impl Default for ServerSet {
+    fn default() -> Self {
+        ServerSet { list: Vec::new(), balancer: Box::new(NoBalancer) }
+    }
+}
+
+impl ServerSet {
+    pub fn by_name(&self, name: &str) -> Option<(usize, &Server)> {
+        self.list.iter().enumerate().find(|(_, s)| &*s.spec.name == name)
+    }
+
+    /// To be called after a state or weight changed.
+    pub fn refresh(&self, now: Millis) {
+        self.balancer.refresh(&self.list, now);
+    }
+}

@@ -144,17 +144,18 @@ impl Head {
         self.fields.iter().map(|f| (self.bytes(f.name), self.bytes(f.value)))
     }
 
+    fn is_named(&self, field: &Field, name: &[u8]) -> bool {
+        field.name.len() == name.len() && self.bytes(field.name).eq_ignore_ascii_case(name)
+    }
+
     /// Value of the first field with this name.
     pub fn field(&self, name: &[u8]) -> Option<&[u8]> {
-        self.values(name).next()
+        self.fields.iter().find(|f| self.is_named(f, name)).map(|f| self.bytes(f.value))
     }
 
     /// Values of all fields with this name, in wire order.
-    pub fn values<'a>(&'a self, name: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
-        self.fields
-            .iter()
-            .filter(move |f| f.name.len() == name.len() && self.bytes(f.name).eq_ignore_ascii_case(name))
-            .map(|f| self.bytes(f.value))
+    pub fn values<'a, 'n>(&'a self, name: &'n [u8]) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
+        self.fields.iter().filter(move |f| self.is_named(f, name)).map(|f| self.bytes(f.value))
     }
 
     /// Appends a field behind the last one.

@@ -1,1 +1,7 @@
-//! The `config` room.
+//! The compiled configuration of the proxy: a value, immutable, every name resolved.
+
+pub mod global;
+pub mod proxy;
+
+pub use global::{Global, LogTarget, StatsSocket};
+pub use proxy::{Backend, Bind, Config, Frontend, Options, Proxy, Timeouts};

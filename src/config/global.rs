@@ -1,0 +1,189 @@
+//! The `global` section, compiled.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::model::Address;
+
+/// `log <target> [len n] [format f] [sample ...] <facility> [<level> [<minlevel>]]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LogTarget {
+    pub address: LogAddress,
+    /// Longest line, 1024 unless `len`.
+    pub max_len: usize,
+    pub format: LogFraming,
+    /// Syslog facility 0..=23, most verbose level that is sent, and the level below which lines are raised to it.
+    pub facility: u8,
+    pub level: u8,
+    pub min_level: u8,
+    /// `sample <ranges>:<size>`: which of every `size` lines are sent, 1-based.
+    pub sample: Option<(Vec<(u32, u32)>, u32)>,
+    /// `profile`, kept by name.
+    pub profile: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum LogAddress {
+    /// UDP or unix datagram.
+    Socket(Address),
+    /// `stdout`, `stderr`, `fd@N`: written as is.
+    Fd(i32),
+    Ring(String),
+}
+
+/// `format` of a log line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFraming {
+    Local,
+    Rfc3164,
+    Rfc5424,
+    Priority,
+    Short,
+    Timed,
+    Iso,
+    Raw,
+}
+
+/// `stats socket <address> [mode user group level expose-fd ...]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StatsSocket {
+    pub address: Address,
+    pub mode: Option<u32>,
+    pub uid: Option<u32>,
+    pub gid: Option<u32>,
+    pub level: CliLevel,
+    pub expose_fd: bool,
+    pub name: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum CliLevel {
+    User,
+    #[default]
+    Operator,
+    Admin,
+}
+
+/// `global`, with the manual's defaults filled in.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Global {
+    /// Process-wide connection limit; 0: computed from the descriptor limit at start.
+    pub maxconn: u32,
+    /// 0: one a core.
+    pub nbthread: u16,
+    pub user: Option<String>,
+    pub uid: Option<u32>,
+    pub group: Option<String>,
+    pub gid: Option<u32>,
+    pub chroot: Option<PathBuf>,
+    pub daemon: bool,
+    pub master_worker: bool,
+    pub pidfile: Option<PathBuf>,
+    pub ulimit_n: Option<u64>,
+    pub logs: Vec<LogTarget>,
+    pub log_tag: Option<String>,
+    /// `log-send-hostname`: `None` no, `Some(None)` our own.
+    pub log_send_hostname: Option<Option<String>>,
+    pub stats_sockets: Vec<StatsSocket>,
+    pub stats_timeout_ms: u64,
+    pub stats_maxconn: u32,
+    pub hard_stop_after_ms: Option<u64>,
+    pub grace_ms: u64,
+    pub node: Option<String>,
+    pub description: Option<String>,
+    pub localpeer: Option<String>,
+    pub maxconnrate: u32,
+    pub maxsessrate: u32,
+    /// Percent.
+    pub spread_checks: u32,
+    pub max_spread_checks_ms: u64,
+    pub server_state_file: Option<PathBuf>,
+    pub server_state_base: Option<PathBuf>,
+    pub strict_limits: bool,
+    pub tune: Tune,
+    pub h1_case_adjust: Arc<[(String, String)]>,
+    pub quiet: bool,
+}
+
+/// `tune.*` that have an effect.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tune {
+    pub bufsize: usize,
+    pub maxrewrite: usize,
+    pub http_maxhdr: usize,
+    pub http_logurilen: usize,
+    pub maxaccept: u32,
+    pub pipesize: usize,
+    pub maxpipes: u32,
+    pub rcvbuf_client: Option<usize>,
+    pub rcvbuf_server: Option<usize>,
+    pub sndbuf_client: Option<usize>,
+    pub sndbuf_server: Option<usize>,
+    pub chksize: usize,
+    pub pool_high_fd_ratio: u32,
+    pub pool_low_fd_ratio: u32,
+    pub idletimer_ms: u64,
+    pub splice: bool,
+}
+
+impl Default for Tune {
+    fn default() -> Self {
+        Tune {
+            bufsize: 16384,
+            maxrewrite: 1024,
+            http_maxhdr: 101,
+            http_logurilen: 1024,
+            maxaccept: 4,
+            pipesize: 0,
+            maxpipes: 0,
+            rcvbuf_client: None,
+            rcvbuf_server: None,
+            sndbuf_client: None,
+            sndbuf_server: None,
+            chksize: 16384,
+            pool_high_fd_ratio: 25,
+            pool_low_fd_ratio: 20,
+            idletimer_ms: 1000,
+            splice: true,
+        }
+    }
+}
+
+impl Default for Global {
+    fn default() -> Self {
+        Global {
+            maxconn: 0,
+            nbthread: 0,
+            user: None,
+            uid: None,
+            group: None,
+            gid: None,
+            chroot: None,
+            daemon: false,
+            master_worker: false,
+            pidfile: None,
+            ulimit_n: None,
+            logs: Vec::new(),
+            log_tag: None,
+            log_send_hostname: None,
+            stats_sockets: Vec::new(),
+            stats_timeout_ms: 10_000,
+            stats_maxconn: 10,
+            hard_stop_after_ms: None,
+            grace_ms: 0,
+            node: None,
+            description: None,
+            localpeer: None,
+            maxconnrate: 0,
+            maxsessrate: 0,
+            spread_checks: 0,
+            max_spread_checks_ms: 0,
+            server_state_file: None,
+            server_state_base: None,
+            strict_limits: true,
+            tune: Tune::default(),
+            h1_case_adjust: Arc::from([]),
+            quiet: false,
+        }
+    }
+}

@@ -1,0 +1,315 @@
+//! `frontend`, `backend` and `listen` sections, compiled.
+//!
+//! One type serves the three, as `fe`/`be` of a stream may be the same proxy (`listen`): its rules then run once.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::balance;
+use crate::base::Live;
+use crate::check::CheckSpec;
+use crate::lang::Span;
+use crate::model::applet::Applet;
+use crate::model::{Address, Mode, ProxyId, ProxyLive, ServerSet};
+use crate::rules::{Condition, ErrorPages, Expr, LogFormat, RuleSet, VarId};
+
+use super::global::{Global, LogTarget};
+
+/// Everything the data plane needs to know of the configuration.
+pub struct Config {
+    /// Grows with every configuration of this process, from 1.
+    pub generation: u64,
+    pub global: Global,
+    /// By [`ProxyId`].
+    pub proxies: Vec<Proxy>,
+    /// Backends (and `listen`) by name; frontends by name.
+    pub backends: HashMap<Arc<str>, ProxyId>,
+    pub frontends: HashMap<Arc<str>, ProxyId>,
+    /// `set-var` of `global`.
+    pub proc_vars: Vec<(VarId, crate::rules::Sample<'static>)>,
+}
+
+impl Config {
+    pub fn proxy(&self, id: ProxyId) -> &Proxy {
+        &self.proxies[id.0 as usize]
+    }
+}
+
+/// `timeout ...` in milliseconds; 0: none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Timeouts {
+    pub client: u64,
+    pub client_fin: u64,
+    pub connect: u64,
+    pub check: u64,
+    pub http_keep_alive: u64,
+    pub http_request: u64,
+    pub queue: u64,
+    pub server: u64,
+    pub server_fin: u64,
+    pub tarpit: u64,
+    pub tunnel: u64,
+}
+
+/// `option http-keep-alive | http-server-close | httpclose`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum HttpConnection {
+    #[default]
+    KeepAlive,
+    ServerClose,
+    Close,
+}
+
+/// `http-reuse`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum HttpReuse {
+    Never,
+    #[default]
+    Safe,
+    Aggressive,
+    Always,
+}
+
+/// `option splice-*`. `Auto` is ours when the file says nothing: splice from 256 KiB on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct SpliceOptions {
+    pub request: bool,
+    pub response: bool,
+    pub auto: bool,
+}
+
+/// `option forwardfor` / `originalto`: header name, networks left out, only when the field is absent.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ForwardFor {
+    pub header: Box<[u8]>,
+    pub except: Vec<ipnet::IpNet>,
+    pub if_none: bool,
+}
+
+/// Switches of a proxy, defaults merged in.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Options {
+    pub http_connection: HttpConnection,
+    pub http_reuse: HttpReuse,
+    pub splice: SpliceOptions,
+    pub dontlognull: bool,
+    pub dontlog_normal: bool,
+    pub log_separate_errors: bool,
+    pub log_asap: bool,
+    pub log_health_checks: bool,
+    pub redispatch: bool,
+    /// Every how many retries `redispatch` applies (-1: the last one only; 0 off).
+    pub redispatch_every: i32,
+    pub abortonclose: bool,
+    pub allbackups: bool,
+    pub http_buffer_request: bool,
+    pub http_ignore_probes: bool,
+    pub http_no_delay: bool,
+    pub http_pretend_keepalive: bool,
+    pub http_use_proxy_header: bool,
+    pub http_restrict_req_hdr_names: RestrictNames,
+    pub prefer_last_server: bool,
+    pub socket_stats: bool,
+    pub tcpka_client: bool,
+    pub tcpka_server: bool,
+    pub tcp_smart_accept: Option<bool>,
+    pub tcp_smart_connect: Option<bool>,
+    pub independent_streams: bool,
+    pub nolinger: bool,
+    pub transparent: bool,
+    pub accept_unsafe_request: bool,
+    pub accept_unsafe_response: bool,
+    pub persist: bool,
+    pub checkcache: bool,
+    pub h1_case_adjust_client: bool,
+    pub h1_case_adjust_server: bool,
+    pub forwardfor: Option<ForwardFor>,
+    pub originalto: Option<ForwardFor>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum RestrictNames {
+    #[default]
+    Default,
+    Preserve,
+    Delete,
+    Reject,
+}
+
+/// `retry-on` events.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RetryOn {
+    pub conn_failure: bool,
+    pub empty_response: bool,
+    pub junk_response: bool,
+    pub response_timeout: bool,
+    pub zero_rtt_rejected: bool,
+    pub statuses: Vec<u16>,
+}
+
+impl Default for RetryOn {
+    fn default() -> Self {
+        RetryOn {
+            conn_failure: true,
+            empty_response: false,
+            junk_response: false,
+            response_timeout: false,
+            zero_rtt_rejected: false,
+            statuses: Vec::new(),
+        }
+    }
+}
+
+/// Where a proxy's log lines go and what they look like.
+#[derive(Default)]
+pub struct LogSpec {
+    /// `log global` resolved to the global list.
+    pub targets: Arc<[LogTarget]>,
+    pub tag: Option<String>,
+    /// `None`: connection lines only for errors, as HAProxy's default format.
+    pub format: Option<Arc<LogFormat>>,
+    pub error_format: Option<Arc<LogFormat>>,
+    pub sd_format: Option<Arc<LogFormat>>,
+    /// Log when the connection ends rather than when the request is known (`%B`, `%Tt` in the format).
+    pub needs_end: bool,
+}
+
+/// The rule sets a proxy can have.
+#[derive(Default)]
+pub struct Rules {
+    pub tcp_connection: RuleSet,
+    pub tcp_session: RuleSet,
+    pub tcp_content: RuleSet,
+    pub tcp_inspect_delay_ms: u64,
+    pub tcp_response: RuleSet,
+    pub tcp_response_inspect_delay_ms: u64,
+    pub http_request: RuleSet,
+    pub http_response: RuleSet,
+    pub http_after_response: RuleSet,
+}
+
+/// A `frontend`, `backend` or `listen` section.
+pub struct Proxy {
+    pub name: Arc<str>,
+    /// `id`, unique number (`fe_id`, `be_id`).
+    pub uid: u32,
+    pub mode: Mode,
+    pub disabled: bool,
+    pub description: Option<String>,
+    pub timeouts: Timeouts,
+    pub options: Options,
+    pub log: LogSpec,
+    pub rules: Rules,
+    pub errors: ErrorPages,
+    /// `stats ...`.
+    pub stats: Option<Arc<StatsSpec>>,
+    pub maxconn: u32,
+    pub live: Arc<ProxyLive>,
+    pub front: Option<Frontend>,
+    pub back: Option<Backend>,
+    pub declared_at: Span,
+}
+
+/// The client side.
+#[derive(Default)]
+pub struct Frontend {
+    pub binds: Vec<Bind>,
+    pub backlog: u32,
+    pub rate_limit_sessions: u32,
+    /// `use_backend`, in order.
+    pub switching: Vec<Switch>,
+    pub default_backend: Option<ProxyId>,
+    pub monitor_uri: Option<Box<[u8]>>,
+    pub monitor_fail: Vec<Condition>,
+    pub unique_id_format: Option<Arc<LogFormat>>,
+    pub unique_id_header: Option<Box<[u8]>>,
+    pub req_captures: Vec<Capture>,
+    pub res_captures: Vec<Capture>,
+    /// `mode haterm` or another service that answers every request.
+    pub applet: Option<Arc<dyn Applet>>,
+}
+
+/// `capture request header <name> len <n>`; no name for `declare capture`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Capture {
+    pub name: Option<Box<[u8]>>,
+    pub len: usize,
+}
+
+/// One `use_backend` line.
+pub struct Switch {
+    pub target: SwitchTarget,
+    pub condition: Option<Condition>,
+}
+
+pub enum SwitchTarget {
+    Backend(ProxyId),
+    /// A log-format evaluated for each request; an unknown name goes on to the next rule.
+    Dynamic(LogFormat),
+}
+
+/// The server side.
+pub struct Backend {
+    pub balance: balance::Spec,
+    /// The value hashed by `balance hash <expr>` / `hdr()` when it is an expression.
+    pub balance_expr: Option<Expr>,
+    pub servers: Arc<Live<ServerSet>>,
+    /// What to check, by server name.
+    pub checks: Vec<(Arc<str>, CheckSpec)>,
+    pub retries: u32,
+    pub retry_on: RetryOn,
+    pub fullconn: u32,
+    pub source: Option<Address>,
+    /// `use-server <name> if ...`
+    pub use_server: Vec<(Arc<str>, Condition)>,
+    /// `dispatch <addr>`.
+    pub dispatch: Option<Address>,
+    /// `http-send-name-header`.
+    pub send_name_header: Option<Box<[u8]>>,
+    pub max_keep_alive_queue: i32,
+}
+
+/// One listening address; a port range makes several.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Bind {
+    pub address: Address,
+    /// `name`, else none.
+    pub name: Option<Arc<str>>,
+    /// `id` (`so_id`).
+    pub id: u32,
+    pub interface: Option<String>,
+    pub maxconn: u32,
+    pub backlog: u32,
+    pub defer_accept: bool,
+    pub v4v6: bool,
+    pub v6only: bool,
+    pub transparent: bool,
+    pub accept_proxy: bool,
+    pub tfo: bool,
+    pub mss: Option<i32>,
+    pub tcp_ut_ms: u32,
+    pub mode: Option<u32>,
+    pub uid: Option<u32>,
+    pub gid: Option<u32>,
+    pub nice: i32,
+    pub level: super::global::CliLevel,
+    pub declared_at: Span,
+}
+
+/// `stats enable|uri|realm|auth|...`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StatsSpec {
+    pub uri: Box<[u8]>,
+    pub realm: String,
+    /// `user:password` pairs; empty: no authentication.
+    pub auth: Vec<(String, String)>,
+    pub refresh_s: Option<u32>,
+    pub hide_version: bool,
+    pub show_node: Option<String>,
+    pub show_desc: Option<String>,
+    pub show_legends: bool,
+    pub show_modules: bool,
+    pub scope: Vec<String>,
+    /// `stats admin`: 0 never, 1 always (`if TRUE`); conditions are evaluated by rules when they come.
+    pub admin: bool,
+}

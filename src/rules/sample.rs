@@ -1,0 +1,44 @@
+//! `Sample`: the value that fetches make, converters change and ACLs match.
+
+use std::borrow::Cow;
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+/// HAProxy's sample types.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SampleType {
+    Any,
+    Bool,
+    Int,
+    Addr,
+    Ipv4,
+    Ipv6,
+    Str,
+    Bin,
+    Method,
+}
+
+/// A typed value; strings and binaries borrow from the message where they can.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Sample<'a> {
+    Bool(bool),
+    Int(i64),
+    Ipv4(Ipv4Addr),
+    Ipv6(Ipv6Addr),
+    Str(Cow<'a, [u8]>),
+    Bin(Cow<'a, [u8]>),
+    Method(Cow<'a, [u8]>),
+}
+
+impl Sample<'_> {
+    pub fn into_owned(self) -> Sample<'static> {
+        match self {
+            Sample::Bool(b) => Sample::Bool(b),
+            Sample::Int(i) => Sample::Int(i),
+            Sample::Ipv4(a) => Sample::Ipv4(a),
+            Sample::Ipv6(a) => Sample::Ipv6(a),
+            Sample::Str(s) => Sample::Str(Cow::Owned(s.into_owned())),
+            Sample::Bin(s) => Sample::Bin(Cow::Owned(s.into_owned())),
+            Sample::Method(s) => Sample::Method(Cow::Owned(s.into_owned())),
+        }
+    }
+}

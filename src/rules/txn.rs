@@ -1,0 +1,221 @@
+//! `Txn`: the one record of a transaction that every fetch, rule and log field reads, whatever the version on the wire.
+//!
+//! The data plane owns it and fills it in; names and live figures that belong to the configuration come through [`Env`].
+
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+
+use crate::base::Nanos;
+use crate::http::Head;
+use crate::model::ProxyLive;
+
+use super::sample::Sample;
+
+/// A peer's or our own end of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum End {
+    #[default]
+    None,
+    Inet(SocketAddr),
+    Unix,
+}
+
+impl End {
+    pub fn inet(self) -> Option<SocketAddr> {
+        match self {
+            End::Inet(a) => Some(a),
+            _ => None,
+        }
+    }
+}
+
+/// Moments of a transaction in nanoseconds of `base::clock`; 0: not reached.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Timers {
+    /// Connection accepted.
+    pub accepted: Nanos,
+    /// First byte of the request seen; the start of the request's clock.
+    pub request_start: Nanos,
+    /// Request head complete.
+    pub request_done: Nanos,
+    /// Left the queue (equals `request_done` when there was none).
+    pub queue_done: Nanos,
+    /// Connected to the server (or took an idle connection).
+    pub connected: Nanos,
+    /// Response head complete (tcp: first data).
+    pub response: Nanos,
+    /// Everything done.
+    pub closed: Nanos,
+}
+
+/// Variables by scope (`proc`, `sess`, `txn`, `req`, `res`, `check`); few, so a list. Bounded by `tune.vars.*`.
+#[derive(Clone, Debug, Default)]
+pub struct Vars {
+    pub list: Vec<(VarId, Sample<'static>)>,
+}
+
+/// Scope and name of a variable, interned when the configuration is built (see `rules::vars`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct VarId {
+    pub scope: VarScope,
+    pub name: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum VarScope {
+    Proc,
+    Sess,
+    Txn,
+    Req,
+    Res,
+    Check,
+}
+
+impl Vars {
+    pub fn value(&self, id: VarId) -> Option<&Sample<'static>> {
+        self.list.iter().find(|(i, _)| *i == id).map(|(_, v)| v)
+    }
+
+    pub fn set(&mut self, id: VarId, value: Sample<'static>) {
+        match self.list.iter_mut().find(|(i, _)| *i == id) {
+            Some((_, v)) => *v = value,
+            None => self.list.push((id, value)),
+        }
+    }
+
+    pub fn unset(&mut self, id: VarId) {
+        self.list.retain(|(i, _)| *i != id);
+    }
+
+    /// Drops what does not outlive a phase (`req` when the request was sent, `res` and `txn` at the end).
+    pub fn clear(&mut self, scope: VarScope) {
+        self.list.retain(|(i, _)| i.scope != scope);
+    }
+}
+
+/// Everything known of one transaction (a request with its response, or a TCP stream).
+#[derive(Debug, Default)]
+pub struct Txn {
+    pub req: Head,
+    /// Empty (`len == 0`) before the response head is there.
+    pub res: Head,
+    /// The request head was received whole (false in TCP mode).
+    pub has_req: bool,
+    /// Method, target and version as received, kept before rules change them: what `%r`, `capture.req.*` and
+    /// logs show. Bounded by `tune.http.logurilen`.
+    pub uri_line: Vec<u8>,
+    pub client: End,
+    /// Local end of the client's connection (`dst`).
+    pub local: End,
+    /// Our end of the server's connection (`bc_src`) and the server's (`bc_dst`).
+    pub server_local: End,
+    pub server_remote: End,
+    pub timers: Timers,
+    /// Wall clock when the connection was accepted (microseconds since the epoch), and at the start of this request.
+    pub accept_date_us: u64,
+    pub request_date_us: u64,
+    pub vars: Vars,
+    /// `capture request header`/`capture response header` and `http-request capture`, by slot.
+    pub req_captures: Vec<Option<Box<[u8]>>>,
+    pub res_captures: Vec<Option<Box<[u8]>>>,
+    /// `unique-id-format` once made.
+    pub unique_id: Option<Box<[u8]>>,
+    /// Status sent to the client (0: none yet).
+    pub status: u16,
+    /// Bytes towards the server and towards the client, heads included.
+    pub bytes_in: u64,
+    pub bytes_out: u64,
+    /// The four termination characters of the log format, `-` where nothing applies.
+    pub termination: [u8; 4],
+    pub retries: u32,
+    pub redispatched: bool,
+    pub backend_queue: u32,
+    pub server_queue: u32,
+    /// Process-wide, frontend, backend, server connections when the request ended (for `%ac/%fc/%bc/%sc`).
+    pub actconn: u32,
+    pub feconn: u32,
+    pub beconn: u32,
+    pub srvconn: u32,
+    /// `http-request set-log-level`; 255 silent, `None` default.
+    pub log_level: Option<u8>,
+    /// Header rewrites that did not fit (`rewrite` failures).
+    pub failed_rewrites: u32,
+    /// A number unique in the process (`%rt` request counter, uuids draw from it too).
+    pub request_no: u64,
+    /// Body bytes already received and kept in memory (`req.body` after `wait-for-body`).
+    pub req_body: Bytes,
+    pub res_body: Bytes,
+    /// Number of requests before this one on the same client connection.
+    pub session_requests: u32,
+}
+
+/// Names and live figures that a transaction looks up by reference to the running configuration.
+pub trait Env {
+    fn frontend_name(&self) -> &str;
+    /// The backend, or the frontend while none was chosen.
+    fn backend_name(&self) -> &str;
+    fn server_name(&self) -> Option<&str>;
+    /// `bind ... name`, or `addr:port`.
+    fn listener_name(&self) -> &str;
+    /// Ids as numbers (`fe_id be_id srv_id so_id`), 0 for none.
+    fn ids(&self) -> (u32, u32, u32, u32);
+    /// The live cells of a proxy by name; `None` for an unknown one. `""` stands for the current backend.
+    fn proxy(&self, name: &str) -> Option<&ProxyLive>;
+    /// Usable servers of a backend (`nbsrv`).
+    fn usable_servers(&self, backend: &str) -> Option<u32>;
+    /// `srv_is_up(be/srv)` and friends: up, and current sessions.
+    fn server(&self, backend: &str, server: &str) -> Option<(bool, u32)>;
+    fn now_ns(&self) -> Nanos;
+    /// Wall clock in microseconds since the epoch.
+    fn date_us(&self) -> u64;
+    fn hostname(&self) -> &str;
+    fn pid(&self) -> u32;
+    fn random(&self) -> u64;
+}
+
+/// What a fetch sees. Copied around freely.
+#[derive(Clone, Copy)]
+pub struct Ctx<'a> {
+    pub txn: &'a Txn,
+    pub env: &'a dyn Env,
+}
+
+/// A response made by the proxy itself (`deny`, `return`, `redirect`, errors).
+#[derive(Clone, Debug, Default)]
+pub struct Reply {
+    pub status: u16,
+    pub reason: Option<Box<[u8]>>,
+    /// In order; framing fields (`content-length`, `connection`) are added when it is sent.
+    pub fields: Vec<(Box<[u8]>, Box<[u8]>)>,
+    pub body: ReplyBody,
+    /// Close the client's connection after it.
+    pub close: bool,
+}
+
+#[derive(Clone, Debug, Default)]
+pub enum ReplyBody {
+    #[default]
+    Empty,
+    Bytes(Bytes),
+    /// An `errorfile`: sent as it is, head included; the connection is closed unless it frames itself.
+    Raw(Bytes),
+}
+
+/// What one rule set decided.
+pub enum Outcome {
+    /// Go on with the next phase.
+    Continue,
+    /// `allow`/`accept`: skip the rest of this rule set.
+    Stop,
+    /// Answer this and end the transaction. `denied` counts it as denied (log flag `PR`).
+    Final { reply: Reply, denied: bool },
+    /// `use-service`: the applet with this index in the rule set's list answers.
+    Service(std::sync::Arc<dyn crate::model::applet::Applet>),
+    /// `reject`, `silent-drop`: close without an answer.
+    Close { silent: bool },
+    /// Evaluate again when more of the message (or `inspect-delay`'s end) is there.
+    Wait,
+    /// An action failed inside (`Internal error`, log flag `I`).
+    Error,
+}

@@ -1,1 +1,5 @@
-//! The `log` room.
+//! Log lines: targets, syslog framing, sinks.
+
+pub mod target;
+
+pub use target::{LogAddress, LogFraming, LogTarget};

@@ -1,0 +1,250 @@
+//! Stream sockets as the data path uses them: non-blocking, close-on-exec, no hidden syscalls.
+#![allow(unsafe_code)]
+
+use std::io::{self, IoSlice};
+use std::mem::{size_of, zeroed};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use super::epoll::check;
+
+/// An address in the kernel's form.
+#[derive(Clone, Copy)]
+pub struct RawAddr {
+    storage: libc::sockaddr_storage,
+    len: libc::socklen_t,
+}
+
+/// The far end of a stream socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Peer {
+    Inet(SocketAddr),
+    Unix,
+}
+
+impl RawAddr {
+    fn empty() -> RawAddr {
+        // SAFETY: all-zero is a valid sockaddr_storage.
+        let storage = unsafe { zeroed() };
+        RawAddr { storage, len: size_of::<libc::sockaddr_storage>() as libc::socklen_t }
+    }
+
+    pub fn inet(addr: SocketAddr) -> RawAddr {
+        let mut raw = RawAddr::empty();
+        match addr {
+            SocketAddr::V4(a) => {
+                let sin = libc::sockaddr_in {
+                    sin_family: libc::AF_INET as libc::sa_family_t,
+                    sin_port: a.port().to_be(),
+                    sin_addr: libc::in_addr { s_addr: u32::from_ne_bytes(a.ip().octets()) },
+                    sin_zero: [0; 8],
+                };
+                // SAFETY: sockaddr_storage is larger than, and aligned for, sockaddr_in.
+                unsafe { (&raw mut raw.storage).cast::<libc::sockaddr_in>().write(sin) };
+                raw.len = size_of::<libc::sockaddr_in>() as libc::socklen_t;
+            }
+            SocketAddr::V6(a) => {
+                let sin6 = libc::sockaddr_in6 {
+                    sin6_family: libc::AF_INET6 as libc::sa_family_t,
+                    sin6_port: a.port().to_be(),
+                    sin6_flowinfo: a.flowinfo(),
+                    sin6_addr: libc::in6_addr { s6_addr: a.ip().octets() },
+                    sin6_scope_id: a.scope_id(),
+                };
+                // SAFETY: sockaddr_storage is larger than, and aligned for, sockaddr_in6.
+                unsafe { (&raw mut raw.storage).cast::<libc::sockaddr_in6>().write(sin6) };
+                raw.len = size_of::<libc::sockaddr_in6>() as libc::socklen_t;
+            }
+        }
+        raw
+    }
+
+    /// A unix socket's path; the name of an abstract one when `abstract_name`.
+    pub fn unix(name: &[u8], abstract_name: bool) -> io::Result<RawAddr> {
+        let mut raw = RawAddr::empty();
+        // SAFETY: all-zero is a valid sockaddr_un.
+        let mut sun: libc::sockaddr_un = unsafe { zeroed() };
+        sun.sun_family = libc::AF_UNIX as libc::sa_family_t;
+        let skip = usize::from(abstract_name);
+        if name.len() + 1 > sun.sun_path.len() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "unix socket name too long"));
+        }
+        for (to, from) in sun.sun_path[skip..].iter_mut().zip(name) {
+            *to = *from as libc::c_char;
+        }
+        // HAProxy's `abns@` names fill the whole field with zeroes.
+        let used = if abstract_name { sun.sun_path.len() } else { name.len() + 1 };
+        raw.len = (size_of::<libc::sa_family_t>() + used) as libc::socklen_t;
+        // SAFETY: sockaddr_storage is larger than, and aligned for, sockaddr_un.
+        unsafe { (&raw mut raw.storage).cast::<libc::sockaddr_un>().write(sun) };
+        Ok(raw)
+    }
+
+    pub fn path(path: &Path) -> io::Result<RawAddr> {
+        RawAddr::unix(path.as_os_str().as_bytes(), false)
+    }
+
+    fn family(&self) -> libc::c_int {
+        libc::c_int::from(self.storage.ss_family)
+    }
+
+    pub fn peer(&self) -> Peer {
+        match self.family() {
+            libc::AF_INET => {
+                // SAFETY: the kernel wrote a sockaddr_in.
+                let sin = unsafe { (&raw const self.storage).cast::<libc::sockaddr_in>().read() };
+                let ip = Ipv4Addr::from(sin.sin_addr.s_addr.to_ne_bytes());
+                Peer::Inet(SocketAddrV4::new(ip, u16::from_be(sin.sin_port)).into())
+            }
+            libc::AF_INET6 => {
+                // SAFETY: the kernel wrote a sockaddr_in6.
+                let sin6 = unsafe { (&raw const self.storage).cast::<libc::sockaddr_in6>().read() };
+                let ip = Ipv6Addr::from(sin6.sin6_addr.s6_addr);
+                let port = u16::from_be(sin6.sin6_port);
+                match ip.to_ipv4_mapped() {
+                    Some(v4) => Peer::Inet(SocketAddrV4::new(v4, port).into()),
+                    None => Peer::Inet(SocketAddrV6::new(ip, port, 0, sin6.sin6_scope_id).into()),
+                }
+            }
+            _ => Peer::Unix,
+        }
+    }
+}
+
+/// A new non-blocking stream socket of the address's family.
+pub fn stream(addr: &RawAddr) -> io::Result<OwnedFd> {
+    let kind = libc::SOCK_STREAM | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
+    // SAFETY: no pointers; the returned descriptor is owned by nobody else.
+    unsafe { Ok(OwnedFd::from_raw_fd(check(libc::socket(addr.family(), kind, 0))?)) }
+}
+
+/// Starts connecting; `Ok` too while it goes on (EINPROGRESS).
+pub fn connect(fd: RawFd, addr: &RawAddr) -> io::Result<()> {
+    // SAFETY: `addr` lives through the call and `len` is its length.
+    match check(unsafe { libc::connect(fd, (&raw const addr.storage).cast(), addr.len) }) {
+        Ok(_) => Ok(()),
+        Err(e) if e.raw_os_error() == Some(libc::EINPROGRESS) => Ok(()),
+        Err(e) => Err(e),
+    }
+}
+
+pub fn bind(fd: RawFd, addr: &RawAddr) -> io::Result<()> {
+    // SAFETY: `addr` lives through the call and `len` is its length.
+    check(unsafe { libc::bind(fd, (&raw const addr.storage).cast(), addr.len) }).map(|_| ())
+}
+
+pub fn listen(fd: RawFd, backlog: u32) -> io::Result<()> {
+    // SAFETY: no pointers.
+    check(unsafe { libc::listen(fd, backlog.min(i32::MAX as u32) as i32) }).map(|_| ())
+}
+
+/// Accepts a connection with the peer's address.
+pub fn accept(fd: RawFd) -> io::Result<(OwnedFd, Peer)> {
+    let mut addr = RawAddr::empty();
+    // SAFETY: address and length are writable; the returned descriptor is owned by nobody else.
+    unsafe {
+        let flags = libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
+        let new = check(libc::accept4(fd, (&raw mut addr.storage).cast(), &mut addr.len, flags))?;
+        Ok((OwnedFd::from_raw_fd(new), addr.peer()))
+    }
+}
+
+/// Our own end of a socket.
+pub fn local(fd: RawFd) -> io::Result<Peer> {
+    let mut addr = RawAddr::empty();
+    // SAFETY: address and length are writable.
+    check(unsafe { libc::getsockname(fd, (&raw mut addr.storage).cast(), &mut addr.len) })?;
+    Ok(addr.peer())
+}
+
+pub fn recv(fd: RawFd, room: &mut [u8]) -> io::Result<usize> {
+    // SAFETY: `room` is writable for its length.
+    let n = unsafe { libc::recv(fd, room.as_mut_ptr().cast(), room.len(), 0) };
+    if n < 0 { Err(io::Error::last_os_error()) } else { Ok(n as usize) }
+}
+
+/// Looks at what can be read without taking it.
+pub fn peek(fd: RawFd, room: &mut [u8]) -> io::Result<usize> {
+    // SAFETY: `room` is writable for its length.
+    let n = unsafe { libc::recv(fd, room.as_mut_ptr().cast(), room.len(), libc::MSG_PEEK) };
+    if n < 0 { Err(io::Error::last_os_error()) } else { Ok(n as usize) }
+}
+
+/// Sends one slice; `more`: further bytes follow at once (MSG_MORE). Never raises SIGPIPE.
+pub fn send(fd: RawFd, bytes: &[u8], more: bool) -> io::Result<usize> {
+    let flags = libc::MSG_NOSIGNAL | if more { libc::MSG_MORE } else { 0 };
+    // SAFETY: `bytes` is readable for its length.
+    let n = unsafe { libc::send(fd, bytes.as_ptr().cast(), bytes.len(), flags) };
+    if n < 0 { Err(io::Error::last_os_error()) } else { Ok(n as usize) }
+}
+
+/// Sends several slices in one call.
+pub fn send_slices(fd: RawFd, slices: &[IoSlice<'_>], more: bool) -> io::Result<usize> {
+    let flags = libc::MSG_NOSIGNAL | if more { libc::MSG_MORE } else { 0 };
+    // SAFETY: IoSlice has iovec's layout, and the header lives through the call.
+    let n = unsafe {
+        let mut header: libc::msghdr = zeroed();
+        header.msg_iov = slices.as_ptr().cast_mut().cast();
+        header.msg_iovlen = slices.len();
+        libc::sendmsg(fd, &header, flags)
+    };
+    if n < 0 { Err(io::Error::last_os_error()) } else { Ok(n as usize) }
+}
+
+/// Ends our direction of a stream.
+pub fn shutdown_write(fd: RawFd) {
+    // SAFETY: no pointers. A peer that is gone already is no news.
+    unsafe { libc::shutdown(fd, libc::SHUT_WR) };
+}
+
+pub fn set_option(fd: RawFd, level: i32, name: i32, value: i32) -> io::Result<()> {
+    // SAFETY: `value` is readable for its size.
+    check(unsafe {
+        libc::setsockopt(fd, level, name, (&raw const value).cast(), size_of::<i32>() as libc::socklen_t)
+    })
+    .map(|_| ())
+}
+
+pub fn set_nodelay(fd: RawFd) {
+    let _ = set_option(fd, libc::IPPROTO_TCP, libc::TCP_NODELAY, 1);
+}
+
+pub fn set_keepalive(fd: RawFd) {
+    let _ = set_option(fd, libc::SOL_SOCKET, libc::SO_KEEPALIVE, 1);
+}
+
+/// Makes the next close reset the connection instead of lingering in TIME_WAIT.
+pub fn set_no_linger(fd: RawFd) {
+    let linger = libc::linger { l_onoff: 1, l_linger: 0 };
+    // SAFETY: `linger` is readable for its size.
+    unsafe {
+        libc::setsockopt(
+            fd,
+            libc::SOL_SOCKET,
+            libc::SO_LINGER,
+            (&raw const linger).cast(),
+            size_of::<libc::linger>() as libc::socklen_t,
+        )
+    };
+}
+
+/// The pending error of a socket, as after a failed connect.
+pub fn take_error(fd: RawFd) -> Option<io::Error> {
+    let mut code: libc::c_int = 0;
+    let mut len = size_of::<libc::c_int>() as libc::socklen_t;
+    // SAFETY: `code` is writable for its size.
+    let ret =
+        unsafe { libc::getsockopt(fd, libc::SOL_SOCKET, libc::SO_ERROR, (&raw mut code).cast(), &mut len) };
+    (ret == 0 && code != 0).then(|| io::Error::from_raw_os_error(code))
+}
+
+/// A datagram socket connected nowhere, for log lines.
+pub fn datagram(addr: &RawAddr) -> io::Result<OwnedFd> {
+    let kind = libc::SOCK_DGRAM | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
+    // SAFETY: no pointers; the returned descriptor is owned by nobody else.
+    let fd = unsafe { OwnedFd::from_raw_fd(check(libc::socket(addr.family(), kind, 0))?) };
+    connect(fd.as_raw_fd(), addr)?;
+    Ok(fd)
+}

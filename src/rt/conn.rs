@@ -1,0 +1,248 @@
+//! `Conn`: a stream socket of a worker, and `Acceptor`: a listening one.
+//!
+//! A read or write is tried when the socket may be ready and waits only after the kernel said no; a read that
+//! was short is taken as the end of what there is, so that no read is made only to hear EAGAIN.
+
+use std::future::poll_fn;
+use std::io::{self, ErrorKind, IoSlice};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::task::Poll;
+
+use crate::os::pipe::Pipe;
+use crate::os::socket::{self, Peer, RawAddr};
+
+use super::runtime::Rt;
+
+/// A stream socket registered with its worker at the first wait. Closed when dropped.
+pub struct Conn {
+    fd: Option<OwnedFd>,
+    slot: u32,
+    rt: &'static Rt,
+}
+
+fn would_block(e: &io::Error) -> bool {
+    e.kind() == ErrorKind::WouldBlock
+}
+
+impl Conn {
+    /// An accepted socket: data may be there already.
+    pub fn accepted(rt: &'static Rt, fd: OwnedFd) -> Conn {
+        let (slot, _) = rt.add_source(true, true);
+        Conn { fd: Some(fd), slot, rt }
+    }
+
+    /// Starts connecting `fd`. On loopback the connection stands at once, so the first write is tried.
+    pub fn connect(rt: &'static Rt, fd: OwnedFd, addr: &RawAddr) -> io::Result<Conn> {
+        socket::connect(fd.as_raw_fd(), addr)?;
+        let (slot, _) = rt.add_source(false, true);
+        Ok(Conn { fd: Some(fd), slot, rt })
+    }
+
+    pub fn fd(&self) -> RawFd {
+        self.fd.as_ref().map_or(-1, AsRawFd::as_raw_fd)
+    }
+
+    pub fn rt(&self) -> &'static Rt {
+        self.rt
+    }
+
+    /// Takes the socket from its worker, for another one.
+    pub fn detach(mut self) -> Option<OwnedFd> {
+        self.rt.unregister(self.slot, self.fd());
+        self.fd.take()
+    }
+
+    /// Data or an end of stream is waiting as far as is known without asking the kernel.
+    pub fn is_readable(&self) -> bool {
+        self.rt.source(self.slot, |s| s.readable)
+    }
+
+    /// The peer is known to have closed or reset.
+    pub fn is_closed(&self) -> bool {
+        self.rt.source(self.slot, |s| s.closed)
+    }
+
+    fn wait<T>(&self, write: bool) -> Poll<io::Result<T>> {
+        match self.rt.wait_for(self.slot, self.fd(), write) {
+            Err(e) => Poll::Ready(Err(e)),
+            Ok(()) if self.rt.is_late() => Poll::Ready(Err(ErrorKind::TimedOut.into())),
+            Ok(()) => Poll::Pending,
+        }
+    }
+
+    /// After `n` of `room` bytes: a short read emptied the socket, unless the end of the stream is to be read yet.
+    fn note_read(&self, n: usize, room: usize) {
+        if n < room && n > 0 {
+            self.rt.source(self.slot, |s| s.readable = s.closed);
+        }
+    }
+
+    fn blocked<T>(&self, write: bool) -> Poll<io::Result<T>> {
+        self.rt.source(self.slot, |s| if write { s.writable = false } else { s.readable = false });
+        self.wait(write)
+    }
+
+    /// Reads into `room`; 0 is the end of the stream.
+    pub fn poll_recv(&self, room: &mut [u8]) -> Poll<io::Result<usize>> {
+        if !self.is_readable() {
+            return self.wait(false);
+        }
+        match socket::recv(self.fd(), room) {
+            Ok(n) => {
+                self.note_read(n, room.len());
+                Poll::Ready(Ok(n))
+            }
+            Err(e) if would_block(&e) => self.blocked(false),
+            Err(e) => Poll::Ready(Err(e)),
+        }
+    }
+
+    pub fn poll_send(&self, bytes: &[u8], more: bool) -> Poll<io::Result<usize>> {
+        self.poll_write(|fd| socket::send(fd, bytes, more))
+    }
+
+    pub fn poll_send_slices(&self, slices: &[IoSlice<'_>], more: bool) -> Poll<io::Result<usize>> {
+        self.poll_write(|fd| socket::send_slices(fd, slices, more))
+    }
+
+    /// From the socket into the pipe.
+    pub fn poll_splice_in(&self, pipe: &mut Pipe, max: usize) -> Poll<io::Result<usize>> {
+        if !self.is_readable() {
+            return self.wait(false);
+        }
+        match pipe.fill(self.fd(), max) {
+            Ok(n) => Poll::Ready(Ok(n)),
+            // A full pipe blocks as well; the caller never asks with one.
+            Err(e) if would_block(&e) => self.blocked(false),
+            Err(e) => Poll::Ready(Err(e)),
+        }
+    }
+
+    /// From the pipe into the socket.
+    pub fn poll_splice_out(&self, pipe: &mut Pipe, more: bool) -> Poll<io::Result<usize>> {
+        self.poll_write(|fd| pipe.drain(fd, more))
+    }
+
+    fn poll_write(&self, op: impl FnOnce(RawFd) -> io::Result<usize>) -> Poll<io::Result<usize>> {
+        if !self.rt.source(self.slot, |s| s.writable) {
+            return self.wait(true);
+        }
+        match op(self.fd()) {
+            Ok(n) => Poll::Ready(Ok(n)),
+            Err(e) if would_block(&e) => self.blocked(true),
+            // Not connected yet: the same answer in another word.
+            Err(e) if e.raw_os_error() == Some(libc::ENOTCONN) => self.blocked(true),
+            Err(e) => Poll::Ready(Err(e)),
+        }
+    }
+
+    pub async fn recv(&self, room: &mut [u8]) -> io::Result<usize> {
+        poll_fn(|_| self.poll_recv(room)).await
+    }
+
+    /// Waits until something can be read, without a buffer.
+    pub async fn readable(&self) -> io::Result<()> {
+        poll_fn(|_| if self.is_readable() { Poll::Ready(Ok(())) } else { self.wait(false) }).await
+    }
+
+    /// Registers for reading without waiting, so that an end of stream becomes known.
+    pub fn watch(&self) -> io::Result<()> {
+        self.rt.wait_for(self.slot, self.fd(), false)
+    }
+
+    /// Waits until the socket can be written: a connection in progress has succeeded or failed.
+    pub async fn writable(&self) -> io::Result<()> {
+        self.rt.source(self.slot, |s| s.writable = false);
+        poll_fn(
+            |_| if self.rt.source(self.slot, |s| s.writable) { Poll::Ready(Ok(())) } else { self.wait(true) },
+        )
+        .await
+    }
+
+    /// Writes everything.
+    pub async fn send_all(&self, mut bytes: &[u8], more: bool) -> io::Result<()> {
+        while !bytes.is_empty() {
+            let n = poll_fn(|_| self.poll_send(bytes, more)).await?;
+            bytes = &bytes[n..];
+        }
+        Ok(())
+    }
+
+    /// Writes all slices in order. `slices` is used up.
+    pub async fn send_slices(&self, slices: &mut [IoSlice<'_>], more: bool) -> io::Result<()> {
+        let mut rest = slices;
+        while !rest.is_empty() {
+            let n = poll_fn(|_| self.poll_send_slices(rest, more)).await?;
+            IoSlice::advance_slices(&mut rest, n);
+        }
+        Ok(())
+    }
+
+    pub fn shutdown_write(&self) {
+        socket::shutdown_write(self.fd());
+    }
+
+    pub fn local(&self) -> io::Result<Peer> {
+        socket::local(self.fd())
+    }
+
+    pub fn take_error(&self) -> Option<io::Error> {
+        socket::take_error(self.fd())
+    }
+}
+
+impl Drop for Conn {
+    fn drop(&mut self) {
+        // Closing takes the descriptor out of epoll by itself.
+        self.rt.drop_source(self.slot);
+    }
+}
+
+/// A listening socket of a worker.
+pub struct Acceptor {
+    fd: std::sync::Arc<OwnedFd>,
+    slot: u32,
+    rt: &'static Rt,
+}
+
+impl Acceptor {
+    /// `exclusive`: the socket is shared by all workers.
+    pub fn new(rt: &'static Rt, fd: std::sync::Arc<OwnedFd>, exclusive: bool) -> io::Result<Acceptor> {
+        let (slot, _) = rt.add_source(false, false);
+        let acceptor = Acceptor { fd, slot, rt };
+        rt.add_listener(slot, acceptor.fd.as_raw_fd(), exclusive)?;
+        Ok(acceptor)
+    }
+
+    pub fn fd(&self) -> RawFd {
+        self.fd.as_raw_fd()
+    }
+
+    /// Accepts a connection with the peer's address.
+    pub async fn accept(&self) -> io::Result<(OwnedFd, Peer)> {
+        poll_fn(|_| self.poll_accept()).await
+    }
+
+    /// Asks the kernel whenever the last answer was a connection: the registration is edge-triggered.
+    pub fn poll_accept(&self) -> Poll<io::Result<(OwnedFd, Peer)>> {
+        if !self.rt.source(self.slot, |s| s.readable) {
+            self.rt.note_listener(self.slot);
+            return Poll::Pending;
+        }
+        match socket::accept(self.fd()) {
+            Err(e) if would_block(&e) => {
+                self.rt.source(self.slot, |s| s.readable = false);
+                self.rt.note_listener(self.slot);
+                Poll::Pending
+            }
+            other => Poll::Ready(other),
+        }
+    }
+}
+
+impl Drop for Acceptor {
+    fn drop(&mut self) {
+        self.rt.unregister(self.slot, self.fd());
+        self.rt.drop_source(self.slot);
+    }
+}

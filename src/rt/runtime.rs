@@ -1,0 +1,427 @@
+//! The loop of a data worker: run what is ready, then wait for sockets, messages and deadlines.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::future::Future;
+use std::io;
+use std::os::fd::{AsRawFd, RawFd};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Context;
+
+use crate::base::WorkerId;
+use crate::base::clock::{self, Nanos};
+use crate::os::epoll::{self, Epoll, Events};
+use crate::os::waker;
+
+use super::remote::{Message, Remote};
+use super::wheel::Wheel;
+
+/// Number of a task in its worker; numbers are used again.
+pub type TaskId = u32;
+
+/// A deadline that never comes.
+pub const NEVER: Nanos = Nanos::MAX;
+
+const NOBODY: TaskId = u32::MAX;
+const INBOX: u64 = u64::MAX;
+
+type BoxFuture = Pin<Box<dyn Future<Output = ()>>>;
+
+struct Task {
+    /// Absent while it is being polled, and when the slot is free.
+    future: Option<BoxFuture>,
+    queued: bool,
+    live: bool,
+}
+
+/// What epoll said of a socket.
+#[derive(Clone, Copy)]
+pub(super) struct Source {
+    pub readable: bool,
+    pub writable: bool,
+    /// The peer ended its direction, or the connection broke: a read will say so.
+    pub closed: bool,
+    pub registered: bool,
+    pub out_armed: bool,
+    reader: TaskId,
+    writer: TaskId,
+    generation: u32,
+    used: bool,
+}
+
+/// One worker's runtime. Lives as long as its thread (it is leaked), so sockets and tasks borrow it for ever.
+pub struct Rt {
+    epoll: Epoll,
+    remote: Arc<Remote>,
+    now: Cell<Nanos>,
+    current: Cell<TaskId>,
+    tasks: RefCell<Vec<Task>>,
+    free_tasks: RefCell<Vec<TaskId>>,
+    ready: RefCell<VecDeque<TaskId>>,
+    sources: RefCell<Vec<Source>>,
+    free_sources: RefCell<Vec<u32>>,
+    wheel: RefCell<Wheel>,
+    worker: WorkerId,
+    stop: Cell<bool>,
+    /// Tasks alive.
+    count: Cell<usize>,
+    /// Share of time spent waiting, in percent over the last second (`Idle_pct`).
+    idle: Cell<(Nanos, Nanos, u8)>,
+}
+
+thread_local! {
+    static CURRENT: Cell<Option<&'static Rt>> = const { Cell::new(None) };
+}
+
+/// What a waker does: see [`waker::coded`].
+fn wake_coded(code: usize) {
+    let (worker, task) = (WorkerId((code >> 32) as u16), code as u32);
+    match CURRENT.with(Cell::get) {
+        Some(rt) if rt.worker == worker => rt.wake(task),
+        _ => {
+            if let Some(remote) = Remote::of(worker) {
+                remote.wake(task);
+            }
+        }
+    }
+}
+
+impl Rt {
+    /// The runtime of the calling thread, which becomes data worker `worker`.
+    pub fn start(worker: WorkerId) -> io::Result<&'static Rt> {
+        waker::install(wake_coded);
+        worker.enter();
+        let epoll = Epoll::new()?;
+        let remote = Remote::new(epoll::EventFd::new()?);
+        epoll.add(remote.event.as_raw_fd(), epoll::IN | epoll::EDGE, INBOX)?;
+        let now = clock::now_ns();
+        let rt: &'static Rt = Box::leak(Box::new(Rt {
+            epoll,
+            remote: remote.clone(),
+            now: Cell::new(now),
+            current: Cell::new(NOBODY),
+            tasks: RefCell::default(),
+            free_tasks: RefCell::default(),
+            ready: RefCell::default(),
+            sources: RefCell::default(),
+            free_sources: RefCell::default(),
+            wheel: RefCell::new(Wheel::new(now)),
+            worker,
+            stop: Cell::new(false),
+            count: Cell::new(0),
+            idle: Cell::new((now, 0, 100)),
+        }));
+        CURRENT.with(|c| c.set(Some(rt)));
+        remote.publish(worker);
+        Ok(rt)
+    }
+
+    /// The time at which this turn of the loop began.
+    pub fn now(&self) -> Nanos {
+        self.now.get()
+    }
+
+    pub fn worker(&self) -> WorkerId {
+        self.worker
+    }
+
+    pub fn remote(&self) -> &Arc<Remote> {
+        &self.remote
+    }
+
+    /// Number of tasks alive.
+    pub fn task_count(&self) -> usize {
+        self.count.get()
+    }
+
+    /// Percent of the last full second spent waiting.
+    pub fn idle_percent(&self) -> u8 {
+        self.idle.get().2
+    }
+
+    pub fn current_task(&self) -> TaskId {
+        self.current.get()
+    }
+
+    /// Adds a task; it runs in this turn.
+    pub fn spawn(&self, future: impl Future<Output = ()> + 'static) -> TaskId {
+        let task = Task { future: Some(Box::pin(future)), queued: false, live: true };
+        let id = match self.free_tasks.borrow_mut().pop() {
+            Some(id) => {
+                self.tasks.borrow_mut()[id as usize] = task;
+                id
+            }
+            None => {
+                let mut tasks = self.tasks.borrow_mut();
+                tasks.push(task);
+                (tasks.len() - 1) as TaskId
+            }
+        };
+        self.count.set(self.count.get() + 1);
+        self.wake(id);
+        id
+    }
+
+    /// Queues a task of this worker to be polled.
+    pub fn wake(&self, id: TaskId) {
+        let mut tasks = self.tasks.borrow_mut();
+        if let Some(task) = tasks.get_mut(id as usize) {
+            if task.live && !task.queued {
+                task.queued = true;
+                self.ready.borrow_mut().push_back(id);
+            }
+        }
+    }
+
+    /// Sets the deadline of the running task; leaf operations fail with `TimedOut` once it is over.
+    pub fn set_deadline(&self, deadline: Nanos) {
+        let id = self.current.get();
+        if id != NOBODY {
+            self.wheel.borrow_mut().set(id, deadline);
+        }
+    }
+
+    /// The deadline of the running task, or [`NEVER`].
+    pub fn deadline(&self) -> Nanos {
+        self.wheel.borrow().deadline(self.current.get())
+    }
+
+    pub fn is_late(&self) -> bool {
+        self.deadline() <= self.now.get()
+    }
+
+    /// Waits until `at`.
+    pub async fn sleep_until(&self, at: Nanos) {
+        self.set_deadline(at);
+        std::future::poll_fn(|_| {
+            if self.is_late() { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+        })
+        .await;
+        self.set_deadline(NEVER);
+    }
+
+    /// Ends [`Rt::run`] after the current turn.
+    pub fn stop(&self) {
+        self.stop.set(true);
+    }
+
+    /// Runs until [`Rt::stop`].
+    pub fn run(&'static self) -> io::Result<()> {
+        let mut events = Events::default();
+        let mut due = Vec::new();
+        while !self.stop.get() {
+            self.run_ready();
+            let timeout_ms = self.timeout_ms();
+            let before = if timeout_ms == 0 { self.now.get() } else { clock::now_ns() };
+            self.epoll.wait(&mut events, timeout_ms)?;
+            let now = clock::now_ns();
+            self.now.set(now);
+            self.account(before, now);
+            for i in 0..events.len() {
+                let event = events.event(i);
+                if event.token == INBOX {
+                    self.receive();
+                } else {
+                    self.report(event);
+                }
+            }
+            due.clear();
+            self.wheel.borrow_mut().advance(now, &mut due);
+            for id in &due {
+                self.wake(*id);
+            }
+        }
+        Ok(())
+    }
+
+    fn account(&self, before: Nanos, now: Nanos) {
+        let (since, idle, percent) = self.idle.get();
+        let idle = idle + now.saturating_sub(before);
+        let span = now.saturating_sub(since);
+        if span >= clock::SEC {
+            self.idle.set((now, 0, (idle * 100 / span).min(100) as u8));
+        } else {
+            self.idle.set((since, idle, percent));
+        }
+    }
+
+    fn timeout_ms(&self) -> i32 {
+        if !self.ready.borrow().is_empty() {
+            return 0;
+        }
+        match self.wheel.borrow().wait_ms(self.now.get()) {
+            Some(ms) => ms.min(60_000) as i32,
+            None => 60_000,
+        }
+    }
+
+    /// Polls the tasks that are ready now, not those that become ready meanwhile.
+    fn run_ready(&self) {
+        for _ in 0..self.ready.borrow().len() {
+            let Some(id) = self.ready.borrow_mut().pop_front() else { break };
+            self.poll(id);
+        }
+    }
+
+    fn poll(&self, id: TaskId) {
+        let future = {
+            let mut tasks = self.tasks.borrow_mut();
+            let task = &mut tasks[id as usize];
+            task.queued = false;
+            task.future.take()
+        };
+        let Some(mut future) = future else { return };
+        self.current.set(id);
+        let waker = waker::coded((self.worker.0 as usize) << 32 | id as usize);
+        let mut context = Context::from_waker(&waker);
+        // A panic costs one connection: what the task held is released by the unwinding drop.
+        let polled =
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| future.as_mut().poll(&mut context)));
+        let done = !matches!(polled, Ok(std::task::Poll::Pending));
+        if done {
+            drop(future);
+            self.wheel.borrow_mut().clear(id);
+            let mut tasks = self.tasks.borrow_mut();
+            let task = &mut tasks[id as usize];
+            task.live = false;
+            // Still in the ready queue when it woke itself: the entry finds no future.
+            self.free_tasks.borrow_mut().push(id);
+            self.count.set(self.count.get() - 1);
+        } else {
+            self.tasks.borrow_mut()[id as usize].future = Some(future);
+        }
+        self.current.set(NOBODY);
+    }
+
+    fn receive(&'static self) {
+        for message in self.remote.take() {
+            match message {
+                Message::Wake(id) => self.wake(id),
+                Message::Run(f) => f(self),
+            }
+        }
+    }
+
+    fn report(&self, event: epoll::Event) {
+        let (slot, generation) = (event.token as u32, (event.token >> 32) as u32);
+        let (reader, writer) = {
+            let mut sources = self.sources.borrow_mut();
+            let Some(source) = sources.get_mut(slot as usize) else { return };
+            if !source.used || source.generation != generation {
+                return;
+            }
+            let broken = event.bits & (epoll::HUP | epoll::ERR) != 0;
+            let readable = broken || event.bits & (epoll::IN | epoll::RDHUP) != 0;
+            let writable = broken || event.bits & epoll::OUT != 0;
+            source.readable |= readable;
+            source.writable |= writable;
+            source.closed |= broken || event.bits & epoll::RDHUP != 0;
+            let reader = if readable { std::mem::replace(&mut source.reader, NOBODY) } else { NOBODY };
+            let writer = if writable { std::mem::replace(&mut source.writer, NOBODY) } else { NOBODY };
+            (reader, writer)
+        };
+        if reader != NOBODY {
+            self.wake(reader);
+        }
+        if writer != NOBODY && writer != reader {
+            self.wake(writer);
+        }
+    }
+
+    // --- sockets: see `conn` ---
+
+    pub(super) fn add_source(&self, readable: bool, writable: bool) -> (u32, u32) {
+        let mut sources = self.sources.borrow_mut();
+        let slot = self.free_sources.borrow_mut().pop().unwrap_or_else(|| {
+            sources.push(Source {
+                readable: false,
+                writable: false,
+                closed: false,
+                registered: false,
+                out_armed: false,
+                reader: NOBODY,
+                writer: NOBODY,
+                generation: 0,
+                used: false,
+            });
+            (sources.len() - 1) as u32
+        });
+        let source = &mut sources[slot as usize];
+        let generation = source.generation.wrapping_add(1);
+        *source = Source {
+            readable,
+            writable,
+            closed: false,
+            registered: false,
+            out_armed: false,
+            reader: NOBODY,
+            writer: NOBODY,
+            generation,
+            used: true,
+        };
+        (slot, generation)
+    }
+
+    pub(super) fn drop_source(&self, slot: u32) {
+        self.sources.borrow_mut()[slot as usize].used = false;
+        self.free_sources.borrow_mut().push(slot);
+    }
+
+    pub(super) fn source<R>(&self, slot: u32, f: impl FnOnce(&mut Source) -> R) -> R {
+        f(&mut self.sources.borrow_mut()[slot as usize])
+    }
+
+    /// The running task waits for `slot` to become readable or writable; registers the socket when it is the first
+    /// wait of that kind.
+    pub(super) fn wait_for(&self, slot: u32, fd: RawFd, write: bool) -> io::Result<()> {
+        let task = self.current.get();
+        let (op, token) = self.source(slot, |s| {
+            if write {
+                s.writer = task;
+            } else {
+                s.reader = task;
+            }
+            let add = !s.registered;
+            let arm = write && !s.out_armed;
+            s.registered = true;
+            s.out_armed |= write;
+            let bits = epoll::IN | epoll::RDHUP | epoll::EDGE | if s.out_armed { epoll::OUT } else { 0 };
+            let op = if add {
+                Some((true, bits))
+            } else if arm {
+                Some((false, bits))
+            } else {
+                None
+            };
+            (op, u64::from(s.generation) << 32 | u64::from(slot))
+        });
+        match op {
+            Some((true, bits)) => self.epoll.add(fd, bits, token),
+            Some((false, bits)) => self.epoll.modify(fd, bits, token),
+            None => Ok(()),
+        }
+    }
+
+    /// Registration of a listener, woken on one worker at a time when `exclusive`.
+    pub(super) fn add_listener(&self, slot: u32, fd: RawFd, exclusive: bool) -> io::Result<()> {
+        let token = self.source(slot, |s| {
+            s.registered = true;
+            u64::from(s.generation) << 32 | u64::from(slot)
+        });
+        let bits = epoll::IN | epoll::EDGE | if exclusive { epoll::EXCLUSIVE } else { 0 };
+        self.epoll.add(fd, bits, token)
+    }
+
+    /// The running task wants to hear of connections.
+    pub(super) fn note_listener(&self, slot: u32) {
+        let task = self.current.get();
+        self.source(slot, |s| s.reader = task);
+    }
+
+    pub(super) fn unregister(&self, slot: u32, fd: RawFd) {
+        if self.source(slot, |s| std::mem::replace(&mut s.registered, false)) {
+            let _ = self.epoll.remove(fd);
+        }
+    }
+}

@@ -5,10 +5,25 @@ use super::source::Span;
 /// HAProxy's own levels, by the word printed in brackets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
+    /// Shown in diagnostic mode (`-dD`) only.
     Diag,
     Notice,
     Warning,
     Alert,
+}
+
+/// How the place is written in the one-line form.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Frame {
+    /// `parsing [file:line] : message`: keywords and their arguments.
+    #[default]
+    Keyword,
+    /// `parsing [file:line]: message`: the line itself and the preprocessor.
+    Line,
+    /// Like [`Frame::Line`], with ` at position N:`, the source line and a caret under it.
+    Caret,
+    /// `[file:line] : message`: an object (a server) that the message names.
+    Object,
 }
 
 /// One finding with its place. `hint` is a second sentence ("did you mean ...").
@@ -19,6 +34,7 @@ pub struct Diagnostic {
     pub span: Option<Span>,
     pub message: String,
     pub hint: Option<String>,
+    pub frame: Frame,
 }
 
 /// A growing list of findings.
@@ -29,7 +45,8 @@ pub struct Diagnostics {
 
 impl Diagnostics {
     pub fn push(&mut self, severity: Severity, span: Option<Span>, message: impl Into<String>) {
-        self.list.push(Diagnostic { severity, span, message: message.into(), hint: None });
+        let (message, frame) = (message.into(), Frame::default());
+        self.list.push(Diagnostic { severity, span, message, hint: None, frame });
     }
 
     pub fn alert(&mut self, span: Span, message: impl Into<String>) {
@@ -37,8 +54,18 @@ impl Diagnostics {
     }
 
     pub fn alert_hint(&mut self, span: Span, message: impl Into<String>, hint: Option<String>) {
-        let message = message.into();
-        self.list.push(Diagnostic { severity: Severity::Alert, span: Some(span), message, hint });
+        self.alert_framed(Frame::default(), span, message, hint);
+    }
+
+    pub fn alert_framed(
+        &mut self,
+        frame: Frame,
+        span: Span,
+        message: impl Into<String>,
+        hint: Option<String>,
+    ) {
+        let (severity, message) = (Severity::Alert, message.into());
+        self.list.push(Diagnostic { severity, span: Some(span), message, hint, frame });
     }
 
     pub fn warning(&mut self, span: Span, message: impl Into<String>) {
@@ -47,6 +74,11 @@ impl Diagnostics {
 
     pub fn notice(&mut self, span: Span, message: impl Into<String>) {
         self.push(Severity::Notice, Some(span), message);
+    }
+
+    /// A remark for `-dD`.
+    pub fn diag(&mut self, span: Span, message: impl Into<String>) {
+        self.push(Severity::Diag, Some(span), message);
     }
 
     pub fn has_alerts(&self) -> bool {

@@ -1,9 +1,24 @@
 //! The haproxy.cfg language without its meaning: lexer, places, diagnostics, keyword entries.
 
+pub mod condition;
 pub mod diag;
 pub mod entry;
+pub mod env;
+mod glob;
+pub mod lexer;
+pub mod load;
+pub mod preproc;
+pub mod render;
 pub mod source;
+mod statement;
+pub mod suggest;
+#[cfg(test)]
+mod tests;
+pub mod version;
 
-pub use diag::{Diagnostic, Diagnostics, Severity};
+pub use condition::{CondError, Facts, evaluate};
+pub use diag::{Diagnostic, Diagnostics, Frame, Severity};
 pub use entry::{Entry, Status};
+pub use env::Env;
+pub use load::{Input, LoadOptions, Loaded, load};
 pub use source::{FileId, Line, Section, SourceMap, Span, Word};

@@ -1,6 +1,6 @@
 //! Where text came from: files, places in them, and the words and sections cut from them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Index of a file in a [`SourceMap`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -23,16 +23,36 @@ pub struct SourceFile {
     pub text: String,
 }
 
+/// From this line of this file on, relative paths start at `dir` (`default-path`, manual section 3.1).
+#[derive(Clone, Debug)]
+struct Base {
+    file: FileId,
+    line: u32,
+    dir: PathBuf,
+}
+
 /// Every file of one configuration, in loading order.
 #[derive(Clone, Debug, Default)]
 pub struct SourceMap {
     pub files: Vec<SourceFile>,
+    bases: Vec<Base>,
 }
 
 impl SourceMap {
     pub fn add(&mut self, file: SourceFile) -> FileId {
         self.files.push(file);
         FileId((self.files.len() - 1) as u16)
+    }
+
+    /// Notes that relative paths start at `dir` from a line of a file on. Empty: the working directory.
+    pub fn rebase(&mut self, file: FileId, line: u32, dir: PathBuf) {
+        self.bases.push(Base { file, line, dir });
+    }
+
+    /// A path written at `span`, made relative to what `default-path` said there.
+    pub fn resolve(&self, span: Span, path: &str) -> PathBuf {
+        let base = self.bases.iter().rev().find(|b| b.file == span.file && b.line <= span.line);
+        base.map_or(Path::new(""), |b| b.dir.as_path()).join(path)
     }
 
     /// The name shown for a file; `"?"` for an unknown id.

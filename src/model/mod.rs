@@ -5,10 +5,12 @@ pub mod applet;
 pub mod balancer;
 pub mod counters;
 pub mod proxy;
+pub mod queue;
 pub mod server;
 
 pub use address::Address;
 pub use balancer::{Balancer, Pick};
 pub use counters::{ProxyCounters, ServerCounters};
 pub use proxy::{Caps, Mode, ProxyId, ProxyLive};
+pub use queue::{Ticket, WaitQueue};
 pub use server::{AdminState, CheckState, OperState, Server, ServerLive, ServerSet, ServerSpec};

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
 use crate::base::{Shards, rate::Rate};
 
 use super::counters::{Peak, ProxyCounters};
+use super::queue::WaitQueue;
 
 /// Index of a proxy in one `Config`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -43,9 +44,6 @@ pub struct SideLive {
     pub req_rate_max: Peak,
     pub conn_rate: Rate,
     pub conn_rate_max: Peak,
-    /// Requests waiting in the backend's queue.
-    pub queued: AtomicU32,
-    pub queued_max: Peak,
     /// Milliseconds (base::clock) of the last change of state, and of the last session (0: none).
     pub last_change_ms: AtomicU64,
     pub last_session_ms: AtomicU64,
@@ -67,8 +65,6 @@ impl SideLive {
             req_rate_max: Peak::default(),
             conn_rate: Rate::default(),
             conn_rate_max: Peak::default(),
-            queued: AtomicU32::new(0),
-            queued_max: Peak::default(),
             last_change_ms: AtomicU64::new(crate::base::clock::now_ms()),
             last_session_ms: AtomicU64::new(0),
             down_ms: AtomicU64::new(0),
@@ -82,6 +78,8 @@ impl SideLive {
 pub struct ProxyLive {
     pub front: SideLive,
     pub back: SideLive,
+    /// Streams that wait for any server of the backend.
+    pub queue: WaitQueue,
     /// `disable frontend`: listeners paused.
     pub paused: AtomicBool,
     /// `shutdown frontend` or soft stop.
@@ -95,6 +93,7 @@ impl ProxyLive {
         ProxyLive {
             front: SideLive::new(workers),
             back: SideLive::new(workers),
+            queue: WaitQueue::default(),
             paused: AtomicBool::new(false),
             stopped: AtomicBool::new(false),
             maxconn_override: AtomicU32::new(0),

@@ -10,6 +10,7 @@ use crate::base::{Live, Millis, Shards, rate::Rate};
 use super::address::Address;
 use super::balancer::{Balancer, NoBalancer};
 use super::counters::{Peak, ServerCounters};
+use super::queue::WaitQueue;
 
 bitflags! {
     /// Why an operator (or the file) keeps a server from traffic. Bit values are HAProxy's (`show servers state`).
@@ -135,6 +136,10 @@ pub struct CheckState {
 /// What is true of a server now. Kept by backend and name across configuration changes.
 #[derive(Debug)]
 pub struct ServerLive {
+    /// Unique in the process; never used again.
+    pub uid: u64,
+    /// Streams that wait for this very server.
+    pub queue: WaitQueue,
     oper: AtomicU8,
     admin: AtomicU8,
     /// Weight set by the operator (0..256); starts as the spec's.
@@ -146,9 +151,6 @@ pub struct ServerLive {
     /// Streams served now (slots against `maxconn`).
     pub served: AtomicU32,
     pub served_max: Peak,
-    /// Waiting in the server's own queue.
-    pub queued: AtomicU32,
-    pub queued_max: Peak,
     /// Idle connections pooled over all workers, and connections open for a stream.
     pub idle: AtomicU32,
     pub used: AtomicU32,
@@ -175,7 +177,10 @@ impl ServerLive {
     pub fn new(spec: &ServerSpec, workers: usize, now: Millis) -> Self {
         let admin = if spec.disabled { AdminState::CONFIG_MAINT } else { AdminState::empty() };
         let oper = if spec.disabled { OperState::Stopped } else { OperState::Running };
+        static UID: AtomicU64 = AtomicU64::new(1);
         ServerLive {
+            uid: UID.fetch_add(1, Ordering::Relaxed),
+            queue: WaitQueue::default(),
             oper: AtomicU8::new(oper as u8),
             admin: AtomicU8::new(admin.bits()),
             user_weight: AtomicU32::new(spec.weight),
@@ -183,8 +188,6 @@ impl ServerLive {
             address: Live::new(None),
             served: AtomicU32::new(0),
             served_max: Peak::default(),
-            queued: AtomicU32::new(0),
-            queued_max: Peak::default(),
             idle: AtomicU32::new(0),
             used: AtomicU32::new(0),
             sess_rate: Rate::default(),

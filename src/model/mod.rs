@@ -11,4 +11,4 @@ pub use address::Address;
 pub use balancer::{Balancer, Pick};
 pub use counters::{ProxyCounters, ServerCounters};
 pub use proxy::{Caps, Mode, ProxyId, ProxyLive};
-pub use server::{AdminState, CheckState, OperState, Server, ServerLive, ServerSet, ServerSpec};
+pub use server::{AdminState, CheckState, HashKey, OperState, Server, ServerLive, ServerSet, ServerSpec};

@@ -29,10 +29,7 @@ impl First {
 }
 
 impl Balancer for First {
-    fn refresh(&self, list: &[Server], now: Millis) {
-        for server in list {
-            usable::settle(server, now);
-        }
+    fn refresh(&self, list: &[Server], _now: Millis) {
         let serving = Serving::now(list, self.all_backups);
         let mut order: Vec<usize> = (0..list.len()).filter(|&i| serving.has(i, &list[i])).collect();
         order.sort_by_key(|&i| list[i].spec.id);

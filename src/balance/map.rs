@@ -103,10 +103,7 @@ impl Map {
 }
 
 impl Balancer for Map {
-    fn refresh(&self, list: &[Server], now: Millis) {
-        for server in list {
-            usable::settle(server, now);
-        }
+    fn refresh(&self, list: &[Server], _now: Millis) {
         let slots = slots(list, Serving::now(list, self.all_backups));
         if self.slots.with(|old| *old != slots) {
             self.slots.store(slots.into());

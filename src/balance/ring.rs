@@ -143,7 +143,7 @@ impl RingBalancer {
     fn draw(&self, ring: &Ring, list: &[Server], pick: &Pick, draws: u32) -> Option<usize> {
         let mut random = pick.random;
         let mut best: Option<usize> = None;
-        for _ in 0..draws.max(1) {
+        for _ in 0..draws.clamp(1, 1024) {
             random = mix(random);
             let i = self.by_hash(ring, list, pick, (random >> 32) as u32);
             best = Some(match best {
@@ -213,9 +213,6 @@ fn mix(word: u64) -> u64 {
 
 impl Balancer for RingBalancer {
     fn refresh(&self, list: &[Server], now: Millis) {
-        for server in list {
-            usable::settle(server, now);
-        }
         self.ring.store(Ring::new(list, self.spec.all_backups, now).into());
     }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 
 use super::*;
 use crate::model::server::ServerSpec;
-use crate::model::{Address, AdminState, Balancer, Pick, Server, ServerLive};
+use crate::model::{Address, AdminState, Balancer, OperState, Pick, Server, ServerLive};
 
 const GOLDEN: &str = include_str!("golden.txt");
 
@@ -59,7 +59,7 @@ fn named<'a>(list: &'a [Server], name: &str) -> &'a Server {
 #[test]
 fn turns_are_those_of_haproxy() {
     let mut seen = 0;
-    for line in GOLDEN.lines().filter(|l| !l.starts_with(['#', 'k'])) {
+    for line in GOLDEN.lines().filter(|l| !l.starts_with(['#', 'k', 'h'])) {
         let Some((head, picks)) = line.split_once(" : ") else { continue };
         let (balance, weights) = head.split_once(' ').unwrap();
         let list = servers(weights, "");
@@ -73,7 +73,7 @@ fn turns_are_those_of_haproxy() {
 #[test]
 fn changes_while_running_are_those_of_haproxy() {
     let mut seen = 0;
-    for line in GOLDEN.lines().filter(|l| !l.starts_with(['#', 'k'])) {
+    for line in GOLDEN.lines().filter(|l| !l.starts_with(['#', 'k', 'h'])) {
         let Some((head, events)) = line.split_once(" > ") else { continue };
         let (balance, weights) = head.split_once(' ').unwrap();
         let (weights, args) = weights.split_once(';').unwrap_or((weights, ""));
@@ -147,4 +147,180 @@ fn keys_reach_the_servers_they_reach_with_haproxy() {
         seen += 1;
     }
     assert!(seen >= 60, "{seen} lines");
+}
+
+#[test]
+fn load_and_full_servers_count_as_with_haproxy() {
+    let mut seen = 0;
+    for line in GOLDEN.lines().filter(|l| l.starts_with("held ")) {
+        let (head, events) = line.split_once(" : ").unwrap();
+        let [_, balance, weights, maxconns] = head.split(' ').collect::<Vec<_>>()[..] else {
+            panic!("{line}")
+        };
+        let list = servers(weights, "");
+        for (server, maxconn) in list.iter().zip(maxconns.split(',')) {
+            server.live.maxconn.store(maxconn.parse().unwrap(), Ordering::Relaxed);
+        }
+        let balancer = build(&spec(balance), &list, 1000);
+        let mut held = Vec::new();
+        for (n, event) in events.split(' ').enumerate() {
+            let (i, taken) = match event.strip_prefix('-') {
+                Some(k) => (held.remove(k.parse().unwrap()), false),
+                None => (balancer.pick(&list, &Pick::default()).unwrap(), true),
+            };
+            if taken {
+                assert_eq!(*list[i].spec.name, *event, "event {n} of {line}");
+                held.push(i);
+                list[i].live.served.fetch_add(1, Ordering::Relaxed);
+            } else {
+                list[i].live.served.fetch_sub(1, Ordering::Relaxed);
+            }
+            balancer.load_changed(&list, i, taken);
+        }
+        seen += 1;
+    }
+    assert_eq!(seen, 24);
+}
+
+#[test]
+fn four_workers_spread_exactly() {
+    for balance in ["roundrobin", "static-rr", "leastconn"] {
+        let list = servers("1,1,1,1,1", "");
+        let balancer = build(&spec(balance), &list, 1000);
+        let picks: Vec<usize> = std::thread::scope(|scope| {
+            let workers: Vec<_> = (0..4)
+                .map(|_| {
+                    scope.spawn(|| {
+                        (0..1000).map(|_| balancer.pick(&list, &Pick::default()).unwrap()).collect::<Vec<_>>()
+                    })
+                })
+                .collect();
+            workers.into_iter().flat_map(|w| w.join().unwrap()).collect()
+        });
+        for i in 0..5 {
+            assert_eq!(picks.iter().filter(|&&p| p == i).count(), 800, "{balance} {i}");
+        }
+    }
+}
+
+#[test]
+fn the_server_to_avoid_is_taken_only_when_alone() {
+    for balance in ["roundrobin", "static-rr", "leastconn", "first", "source", "random"] {
+        let list = servers("1,1", "");
+        let mut kind = spec(balance);
+        let avoid = Pick { avoid: Some(0), ..Pick::default() };
+        let balancer = build(&kind, &list, 1000);
+        for _ in 0..4 {
+            assert_eq!(balancer.pick(&list, &avoid), Some(1), "{balance}");
+        }
+        list[1].live.set_oper(OperState::Stopped);
+        balancer.refresh(&list, 1000);
+        assert_eq!(balancer.pick(&list, &avoid), Some(0), "{balance}");
+        list[0].live.set_oper(OperState::Stopped);
+        balancer.refresh(&list, 1000);
+        assert_eq!(balancer.pick(&list, &avoid), None, "{balance}");
+        kind.hash.consistent = true;
+        assert_eq!(build(&kind, &list, 1000).pick(&list, &avoid), None, "{balance}");
+    }
+}
+
+#[test]
+fn nobody_is_picked_while_all_are_full() {
+    for balance in ["roundrobin", "static-rr", "leastconn", "first", "random"] {
+        let list = servers("1,1", "");
+        for s in &list {
+            s.live.maxconn.store(2, Ordering::Relaxed);
+            s.live.served.store(2, Ordering::Relaxed);
+        }
+        let balancer = build(&spec(balance), &list, 1000);
+        assert_eq!(balancer.pick(&list, &Pick::default()), None, "{balance}");
+        list[1].live.served.store(1, Ordering::Relaxed);
+        balancer.load_changed(&list, 1, false);
+        let hits = (0..50).filter_map(|random| balancer.pick(&list, &Pick { random, ..Pick::default() }));
+        assert!(hits.into_iter().all(|i| i == 1), "{balance}");
+    }
+}
+
+#[test]
+fn slow_start_raises_weight_and_limit() {
+    let list = [server(0, 10, |s| (s.slowstart_ms, s.maxconn) = (16_000, 100)), server(1, 10, |_| {})];
+    list[0].live.set_oper(OperState::Starting);
+    list[0].live.slowstart_from_ms.store(1000, Ordering::Relaxed);
+    let share = |now: u64| {
+        let balancer = build(&spec("roundrobin"), &list, now);
+        (0..170).filter(|_| serve(&*balancer, &list, Pick { now, ..Pick::default() }) == 'a').count()
+    };
+    assert_eq!(effective_weight(&list[0], 1000), 10);
+    assert_eq!(share(1000), 10, "one part in seventeen");
+    assert_eq!(effective_weight(&list[0], 9000), 90);
+    assert_eq!(throttle(&list[0], 9000), Some(50));
+    assert_eq!(effective_maxconn(&list[0], 0, 0, 9000), 50);
+    assert_eq!(effective_maxconn(&list[0], 0, 0, 1000), 1);
+    assert!(settle(&list[0], 16_999) && !settle(&list[0], 17_000));
+    assert_eq!(list[0].live.oper(), OperState::Running);
+    assert_eq!((effective_weight(&list[0], 17_000), share(17_000)), (160, 85));
+}
+
+#[test]
+fn minconn_grows_with_the_backend() {
+    let a = server(0, 1, |s| (s.minconn, s.maxconn) = (10, 100));
+    assert_eq!(effective_maxconn(&a, 0, 1000, 0), 10);
+    assert_eq!(effective_maxconn(&a, 500, 1000, 0), 50);
+    assert_eq!(effective_maxconn(&a, 1000, 1000, 0), 100);
+    assert_eq!(effective_maxconn(&server(0, 1, |s| s.minconn = 7), 0, 9, 0), 7);
+    assert_eq!(effective_maxconn(&server(0, 1, |_| {}), 5, 9, 0), 0);
+}
+
+#[test]
+fn a_bounded_ring_passes_over_the_loaded_server() {
+    let list = servers("1,1,1", "");
+    let hash = HashType { consistent: true, avalanche: true, ..HashType::default() };
+    let mut bounded = Spec { hash, balance_factor: 150, ..spec("uri") };
+    let pick = Pick { hash: hash_key(&bounded, b"/x"), ..Pick::default() };
+    let first = build(&bounded, &list, 1000).pick(&list, &pick).unwrap();
+    list[first].live.served.store(5, Ordering::Relaxed);
+    assert_ne!(build(&bounded, &list, 1000).pick(&list, &pick), Some(first), "holds all the load already");
+    bounded.balance_factor = 0;
+    assert_eq!(build(&bounded, &list, 1000).pick(&list, &pick), Some(first));
+    list[first].live.maxconn.store(5, Ordering::Relaxed);
+    bounded.affinity = Affinity::MaxConn;
+    assert_ne!(build(&bounded, &list, 1000).pick(&list, &pick), Some(first));
+    bounded.affinity = Affinity::MaxQueue;
+    assert_eq!(build(&bounded, &list, 1000).pick(&list, &pick), Some(first));
+}
+
+#[test]
+fn random_respects_weights_and_load() {
+    let list = servers("1,3", "");
+    let count = |balancer: &dyn Balancer| {
+        (0..4000u64)
+            .filter(|r| balancer.pick(&list, &Pick { random: r * 7919, ..Pick::default() }) == Some(0))
+            .count()
+    };
+    let one = build(&spec("random(1)"), &list, 1000);
+    assert!((700..1500).contains(&count(&*one)), "{}", count(&*one));
+    list[1].live.served.store(30, Ordering::Relaxed);
+    let many = build(&spec("random(9)"), &list, 1000);
+    assert!(count(&*many) > 3500, "the idle one wins");
+}
+
+#[test]
+fn every_example_parses_and_refusals_say_why() {
+    for a in ALGORITHMS {
+        let words: Vec<&str> = a.entry.example.split(' ').collect();
+        assert_eq!(words[0], "balance");
+        match a.entry.status {
+            crate::lang::Status::Refused(why) => {
+                assert!(parse_balance(&words[1..]).unwrap_err().contains(why))
+            }
+            _ => assert!(parse_balance(&words[1..]).is_ok(), "{}", a.entry.example),
+        }
+    }
+    assert!(parse_balance(&["uri", "len", "0"]).is_err());
+    assert!(parse_balance(&["hdr()"]).is_err());
+    assert!(parse_balance(&["random(0)"]).is_err());
+    assert!(parse_balance(&["roundrobin(2)"]).is_err());
+    assert!(parse_hash_type(&["consistent", "sha1"]).is_err());
+    assert_eq!(parse_balance(&[]), Ok(Method::Random { draws: 2 }));
+    assert!(!spec("static-rr").is_dynamic() && !spec("uri").is_dynamic() && spec("leastconn").is_dynamic());
 }

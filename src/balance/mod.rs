@@ -1,5 +1,31 @@
-//! One file per balancing algorithm, one contract (`model::Balancer`).
+//! Balancing: one file per algorithm, one contract ([`crate::model::Balancer`]).
+//!
+//! No clock is read and nothing is allocated in a pick. State is behind one short lock a backend, or a value that is
+//! replaced whole; spreads are exact whatever the number of workers.
 
-/// `balance` and `hash-type`, parsed.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Spec {}
+pub mod algorithm;
+pub mod hash;
+pub mod key;
+pub mod spec;
+pub mod usable;
+
+mod first;
+mod leastconn;
+mod map;
+mod order;
+mod ring;
+mod roundrobin;
+
+#[cfg(test)]
+mod tests;
+
+pub use algorithm::{ALGORITHMS, Algorithm, HASH_KEYWORDS, build, parse_balance};
+pub use key::{form_param, hash_key};
+pub use spec::{Affinity, HashFunction, HashType, Method, Spec};
+pub use spec::{parse_affinity, parse_balance_factor, parse_hash_type};
+pub use usable::{effective_maxconn, effective_weight, settle, throttle, usable_counts};
+
+/// Balancer state has no invariant that a panic elsewhere could have broken.
+fn lock<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}

@@ -23,6 +23,11 @@ impl<T> Live<T> {
         f(&self.0.load())
     }
 
+    /// Whether `value` is the current value itself. Takes no reference count.
+    pub fn is(&self, value: &Arc<T>) -> bool {
+        Arc::ptr_eq(&self.0.load(), value)
+    }
+
     pub fn store(&self, value: Arc<T>) {
         self.0.store(value);
     }

@@ -13,6 +13,10 @@ pub struct Pick {
     pub avoid: Option<usize>,
     /// A random word, for `random`.
     pub random: u64,
+    /// Streams of the backend now, served and queued: with `fullconn` it sets how far `minconn` is raised.
+    pub backend_cur: u32,
+    /// For slow start and session rates; 0 when unknown, which takes both as settled.
+    pub now: Millis,
 }
 
 /// A balancing algorithm over the servers of one [`super::ServerSet`], shared by all workers.
@@ -27,7 +31,8 @@ pub trait Balancer: Send + Sync + std::fmt::Debug {
     /// even when it is full (the stream is queued on that server).
     fn pick(&self, list: &[Server], pick: &Pick) -> Option<usize>;
 
-    /// The number of streams served by `list[index]` rose (`taken`) or fell.
+    /// The number of streams served by (or queued on) `list[index]` rose (`taken`) or fell. Called after the
+    /// counter in [`super::ServerLive`] was changed.
     fn load_changed(&self, _list: &[Server], _index: usize, _taken: bool) {}
 
     /// Needs [`Pick::hash`].

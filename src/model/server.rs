@@ -55,6 +55,18 @@ impl OperState {
     }
 }
 
+/// `hash-key`: what places a server on the ring of `hash-type consistent`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum HashKey {
+    /// The low 28 bits of `id`.
+    #[default]
+    Id,
+    /// All of `id`.
+    Id32,
+    Addr,
+    AddrPort,
+}
+
 /// What the configuration says of a server, as far as balancing and connecting need it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ServerSpec {
@@ -89,6 +101,7 @@ pub struct ServerSpec {
     pub has_check: bool,
     pub rise: u32,
     pub fall: u32,
+    pub hash_key: HashKey,
 }
 
 impl ServerSpec {
@@ -118,6 +131,7 @@ impl ServerSpec {
             has_check: false,
             rise: 2,
             fall: 3,
+            hash_key: HashKey::Id,
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::os::pipe::Pipe;
 use crate::os::socket::{self, Peer, RawAddr};
 
 use super::runtime::Rt;
+use crate::base::Nanos;
 
 /// A stream socket registered with its worker at the first wait. Closed when dropped.
 pub struct Conn {
@@ -62,10 +63,13 @@ impl Conn {
         self.rt.source(self.slot, |s| s.closed)
     }
 
-    fn wait<T>(&self, write: bool) -> Poll<io::Result<T>> {
+    fn wait<T>(&self, write: bool, until: Nanos) -> Poll<io::Result<T>> {
+        if self.rt.now() >= until {
+            return Poll::Ready(Err(ErrorKind::TimedOut.into()));
+        }
+        self.rt.arm(until);
         match self.rt.wait_for(self.slot, self.fd(), write) {
             Err(e) => Poll::Ready(Err(e)),
-            Ok(()) if self.rt.is_late() => Poll::Ready(Err(ErrorKind::TimedOut.into())),
             Ok(()) => Poll::Pending,
         }
     }
@@ -77,72 +81,81 @@ impl Conn {
         }
     }
 
-    fn blocked<T>(&self, write: bool) -> Poll<io::Result<T>> {
+    fn blocked<T>(&self, write: bool, until: Nanos) -> Poll<io::Result<T>> {
         self.rt.source(self.slot, |s| if write { s.writable = false } else { s.readable = false });
-        self.wait(write)
+        self.wait(write, until)
     }
 
-    /// Reads into `room`; 0 is the end of the stream.
-    pub fn poll_recv(&self, room: &mut [u8]) -> Poll<io::Result<usize>> {
+    /// Reads into `room`; 0 is the end of the stream. `TimedOut` when nothing came before `until`.
+    pub fn poll_recv(&self, room: &mut [u8], until: Nanos) -> Poll<io::Result<usize>> {
         if !self.is_readable() {
-            return self.wait(false);
+            return self.wait(false, until);
         }
         match socket::recv(self.fd(), room) {
             Ok(n) => {
                 self.note_read(n, room.len());
                 Poll::Ready(Ok(n))
             }
-            Err(e) if would_block(&e) => self.blocked(false),
+            Err(e) if would_block(&e) => self.blocked(false, until),
             Err(e) => Poll::Ready(Err(e)),
         }
     }
 
-    pub fn poll_send(&self, bytes: &[u8], more: bool) -> Poll<io::Result<usize>> {
-        self.poll_write(|fd| socket::send(fd, bytes, more))
+    pub fn poll_send(&self, bytes: &[u8], more: bool, until: Nanos) -> Poll<io::Result<usize>> {
+        self.poll_write(until, |fd| socket::send(fd, bytes, more))
     }
 
-    pub fn poll_send_slices(&self, slices: &[IoSlice<'_>], more: bool) -> Poll<io::Result<usize>> {
-        self.poll_write(|fd| socket::send_slices(fd, slices, more))
+    pub fn poll_send_slices(
+        &self,
+        slices: &[IoSlice<'_>],
+        more: bool,
+        until: Nanos,
+    ) -> Poll<io::Result<usize>> {
+        self.poll_write(until, |fd| socket::send_slices(fd, slices, more))
     }
 
     /// From the socket into the pipe.
-    pub fn poll_splice_in(&self, pipe: &mut Pipe, max: usize) -> Poll<io::Result<usize>> {
+    pub fn poll_splice_in(&self, pipe: &mut Pipe, max: usize, until: Nanos) -> Poll<io::Result<usize>> {
         if !self.is_readable() {
-            return self.wait(false);
+            return self.wait(false, until);
         }
         match pipe.fill(self.fd(), max) {
             Ok(n) => Poll::Ready(Ok(n)),
             // A full pipe blocks as well; the caller never asks with one.
-            Err(e) if would_block(&e) => self.blocked(false),
+            Err(e) if would_block(&e) => self.blocked(false, until),
             Err(e) => Poll::Ready(Err(e)),
         }
     }
 
     /// From the pipe into the socket.
-    pub fn poll_splice_out(&self, pipe: &mut Pipe, more: bool) -> Poll<io::Result<usize>> {
-        self.poll_write(|fd| pipe.drain(fd, more))
+    pub fn poll_splice_out(&self, pipe: &mut Pipe, more: bool, until: Nanos) -> Poll<io::Result<usize>> {
+        self.poll_write(until, |fd| pipe.drain(fd, more))
     }
 
-    fn poll_write(&self, op: impl FnOnce(RawFd) -> io::Result<usize>) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        &self,
+        until: Nanos,
+        op: impl FnOnce(RawFd) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
         if !self.rt.source(self.slot, |s| s.writable) {
-            return self.wait(true);
+            return self.wait(true, until);
         }
         match op(self.fd()) {
             Ok(n) => Poll::Ready(Ok(n)),
-            Err(e) if would_block(&e) => self.blocked(true),
+            Err(e) if would_block(&e) => self.blocked(true, until),
             // Not connected yet: the same answer in another word.
-            Err(e) if e.raw_os_error() == Some(libc::ENOTCONN) => self.blocked(true),
+            Err(e) if e.raw_os_error() == Some(libc::ENOTCONN) => self.blocked(true, until),
             Err(e) => Poll::Ready(Err(e)),
         }
     }
 
-    pub async fn recv(&self, room: &mut [u8]) -> io::Result<usize> {
-        poll_fn(|_| self.poll_recv(room)).await
+    pub async fn recv(&self, room: &mut [u8], until: Nanos) -> io::Result<usize> {
+        poll_fn(|_| self.poll_recv(room, until)).await
     }
 
     /// Waits until something can be read, without a buffer.
-    pub async fn readable(&self) -> io::Result<()> {
-        poll_fn(|_| if self.is_readable() { Poll::Ready(Ok(())) } else { self.wait(false) }).await
+    pub async fn readable(&self, until: Nanos) -> io::Result<()> {
+        poll_fn(|_| if self.is_readable() { Poll::Ready(Ok(())) } else { self.wait(false, until) }).await
     }
 
     /// Registers for reading without waiting, so that an end of stream becomes known.
@@ -151,28 +164,32 @@ impl Conn {
     }
 
     /// Waits until the socket can be written: a connection in progress has succeeded or failed.
-    pub async fn writable(&self) -> io::Result<()> {
+    pub async fn writable(&self, until: Nanos) -> io::Result<()> {
         self.rt.source(self.slot, |s| s.writable = false);
-        poll_fn(
-            |_| if self.rt.source(self.slot, |s| s.writable) { Poll::Ready(Ok(())) } else { self.wait(true) },
-        )
+        poll_fn(|_| {
+            if self.rt.source(self.slot, |s| s.writable) {
+                Poll::Ready(Ok(()))
+            } else {
+                self.wait(true, until)
+            }
+        })
         .await
     }
 
     /// Writes everything.
-    pub async fn send_all(&self, mut bytes: &[u8], more: bool) -> io::Result<()> {
+    pub async fn send_all(&self, mut bytes: &[u8], more: bool, until: Nanos) -> io::Result<()> {
         while !bytes.is_empty() {
-            let n = poll_fn(|_| self.poll_send(bytes, more)).await?;
+            let n = poll_fn(|_| self.poll_send(bytes, more, until)).await?;
             bytes = &bytes[n..];
         }
         Ok(())
     }
 
     /// Writes all slices in order. `slices` is used up.
-    pub async fn send_slices(&self, slices: &mut [IoSlice<'_>], more: bool) -> io::Result<()> {
+    pub async fn send_slices(&self, slices: &mut [IoSlice<'_>], more: bool, until: Nanos) -> io::Result<()> {
         let mut rest = slices;
         while !rest.is_empty() {
-            let n = poll_fn(|_| self.poll_send_slices(rest, more)).await?;
+            let n = poll_fn(|_| self.poll_send_slices(rest, more, until)).await?;
             IoSlice::advance_slices(&mut rest, n);
         }
         Ok(())

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::task::Context;
 
 use crate::base::WorkerId;
-use crate::base::clock::{self, Nanos};
+use crate::base::clock::{self, MS, Nanos};
 use crate::os::epoll::{self, Epoll, Events};
 use crate::os::waker;
 
@@ -174,31 +174,31 @@ impl Rt {
         }
     }
 
-    /// Sets the deadline of the running task; leaf operations fail with `TimedOut` once it is over.
-    pub fn set_deadline(&self, deadline: Nanos) {
+    /// Makes the running task run again at `until` at the latest. Holds for this poll only: whatever still waits at
+    /// the next one arms again, so that the earliest of all pending deadlines counts.
+    pub fn arm(&self, until: Nanos) {
         let id = self.current.get();
-        if id != NOBODY {
-            self.wheel.borrow_mut().set(id, deadline);
+        let mut wheel = self.wheel.borrow_mut();
+        if id != NOBODY && until < wheel.deadline(id) {
+            wheel.set(id, until);
         }
     }
 
-    /// The deadline of the running task, or [`NEVER`].
-    pub fn deadline(&self) -> Nanos {
-        self.wheel.borrow().deadline(self.current.get())
-    }
-
-    pub fn is_late(&self) -> bool {
-        self.deadline() <= self.now.get()
+    /// Nanoseconds from now as a deadline; 0 ms stands for none.
+    pub fn after_ms(&self, ms: u64) -> Nanos {
+        if ms == 0 { NEVER } else { self.now.get().saturating_add(ms.saturating_mul(MS)) }
     }
 
     /// Waits until `at`.
     pub async fn sleep_until(&self, at: Nanos) {
-        self.set_deadline(at);
         std::future::poll_fn(|_| {
-            if self.is_late() { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+            if self.now.get() >= at {
+                return std::task::Poll::Ready(());
+            }
+            self.arm(at);
+            std::task::Poll::Pending
         })
         .await;
-        self.set_deadline(NEVER);
     }
 
     /// Ends [`Rt::run`] after the current turn.
@@ -272,6 +272,7 @@ impl Rt {
             task.future.take()
         };
         let Some(mut future) = future else { return };
+        self.wheel.borrow_mut().set(id, NEVER);
         self.current.set(id);
         let waker = waker::coded((self.worker.0 as usize) << 32 | id as usize);
         let mut context = Context::from_waker(&waker);

@@ -4,6 +4,7 @@
 //! behind it. Edits are appended to a second, small arena and only the list of references changes, so that HTTP/1 can
 //! write the untouched runs straight from the read buffer.
 
+use super::token;
 use crate::base::Buf;
 
 /// Bytes of one of the two arenas: the top bit of `at` tells which.
@@ -40,15 +41,113 @@ impl Slot {
     pub const fn end(self) -> usize {
         self.start() + self.len as usize
     }
+
+    /// Both as one, if the other begins where this one ends.
+    pub(super) const fn joined(self, next: Slot) -> Option<Slot> {
+        if self.at + self.len == next.at {
+            Some(Slot { at: self.at, len: self.len + next.len })
+        } else {
+            None
+        }
+    }
 }
 
-/// One header field: name, value and the whole line (`name: value CRLF`) as received; `line` is empty for an
-/// added or changed field.
+/// One header field: name, value and the whole line (`name: value CRLF`), as received or as stored by [`Head::add`].
+/// `line` is empty when the line must be written anew from name and value.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Field {
     pub name: Slot,
     pub value: Slot,
     pub line: Slot,
+    pub kind: FieldKind,
+}
+
+/// Fields that the proxy itself understands: those of framing and of one hop.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FieldKind {
+    #[default]
+    Other,
+    Host,
+    ContentLength,
+    TransferEncoding,
+    Connection,
+    KeepAlive,
+    ProxyConnection,
+    Te,
+    Upgrade,
+    Expect,
+}
+
+impl FieldKind {
+    #[inline]
+    pub fn of(name: &[u8]) -> FieldKind {
+        let (known, kind): (&[u8], FieldKind) = match name.len() {
+            2 => (b"te", FieldKind::Te),
+            4 => (b"host", FieldKind::Host),
+            6 => (b"expect", FieldKind::Expect),
+            7 => (b"upgrade", FieldKind::Upgrade),
+            10 if matches!(name[0], b'k' | b'K') => (b"keep-alive", FieldKind::KeepAlive),
+            10 => (b"connection", FieldKind::Connection),
+            14 => (b"content-length", FieldKind::ContentLength),
+            16 => (b"proxy-connection", FieldKind::ProxyConnection),
+            17 => (b"transfer-encoding", FieldKind::TransferEncoding),
+            _ => return FieldKind::Other,
+        };
+        if name[0] | 0x20 == known[0] && name.eq_ignore_ascii_case(known) { kind } else { FieldKind::Other }
+    }
+}
+
+bitflags::bitflags! {
+    /// What the fields of a head said, gathered while they are parsed or added so that no second pass is needed.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub(super) struct Seen: u32 {
+        /// A field of one hop: Connection, Keep-Alive, Proxy-Connection, TE or Upgrade.
+        const HOP = 1;
+        /// Options of `Connection`.
+        const CLOSE = 1 << 1;
+        const KEEP_ALIVE = 1 << 2;
+        const UPGRADE_OPTION = 1 << 3;
+        const TE_OPTION = 1 << 4;
+        /// An option that names a field we do not know.
+        const OTHER_OPTION = 1 << 5;
+        /// `Upgrade` names a protocol that may be passed on.
+        const UPGRADE = 1 << 6;
+        /// `Upgrade` names HTTP/2, which is never passed on (RFC 9113 dropped it).
+        const UPGRADE_H2 = 1 << 7;
+        const WEBSOCKET = 1 << 8;
+        const HOST = 1 << 9;
+        const CONTENT_LENGTH = 1 << 10;
+        const TRANSFER_ENCODING = 1 << 11;
+        const CHUNKED = 1 << 12;
+        const CODING = 1 << 13;
+        const EXPECT = 1 << 14;
+        /// Content-Length or Transfer-Encoding were added or removed after the parse.
+        const FRAMING_EDITED = 1 << 15;
+        /// Not HTTP by its version; let through by `accept-unsafe-violations`.
+        const FOREIGN = 1 << 16;
+    }
+}
+
+impl Seen {
+    pub(super) const CONNECTION: Seen = Seen::CLOSE
+        .union(Seen::KEEP_ALIVE)
+        .union(Seen::UPGRADE_OPTION)
+        .union(Seen::TE_OPTION)
+        .union(Seen::OTHER_OPTION);
+    pub(super) const UPGRADES: Seen = Seen::UPGRADE.union(Seen::UPGRADE_H2).union(Seen::WEBSOCKET);
+}
+
+/// How far the parse of an unfinished head went; positions in `buf.written()`.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Progress {
+    /// `buf.start()` when the parse began: if the caller moves the bytes, the parse begins anew.
+    pub(super) origin: usize,
+    /// Start of the first line that is not parsed.
+    pub(super) line: usize,
+    /// No line feed between `line` and here.
+    pub(super) scanned: usize,
+    pub(super) begun: bool,
+    pub(super) start_line_done: bool,
 }
 
 /// Methods that matter to the proxy; any other token is `Other`.
@@ -93,7 +192,7 @@ pub enum BodyLen {
 pub struct Head {
     /// Read buffer: head bytes, then whatever followed them.
     pub buf: Buf,
-    edits: Vec<u8>,
+    pub(super) edits: Vec<u8>,
     /// In wire order.
     pub fields: Vec<Field>,
     pub is_response: bool,
@@ -106,8 +205,9 @@ pub struct Head {
     pub reason: Slot,
     /// The start line as received with its CRLF; empty once edited.
     pub start_line: Slot,
-    /// Bytes of the head in `buf`, with the empty line; 0 before it is complete.
+    /// Where the head ends in `buf.written()`, with the empty line: what follows is body. 0 before it is complete.
     pub len: usize,
+    /// Changed through [`Head::set_body`] once the head is parsed.
     pub body: BodyLen,
     /// What the peer said: the connection may carry another message after this one.
     pub keep_alive: bool,
@@ -115,6 +215,14 @@ pub struct Head {
     pub upgrade: bool,
     /// `Expect: 100-continue` on an HTTP/1.1 request.
     pub expect_continue: bool,
+    pub(super) version_slot: Slot,
+    /// The CRLF behind the last field; empty when it must be written anew.
+    pub(super) last_line: Slot,
+    pub(super) content_length: u64,
+    /// The digits of a length that the proxy writes itself.
+    pub(super) length_slot: Slot,
+    pub(super) seen: Seen,
+    pub(super) progress: Progress,
 }
 
 impl Head {
@@ -158,10 +266,51 @@ impl Head {
         self.fields.iter().filter(move |f| self.is_named(f, name)).map(|f| self.bytes(f.value))
     }
 
-    /// Appends a field behind the last one.
+    /// Appends a field behind the last one. CR, LF and NUL in the value become spaces (RFC 9110 section 5.5).
     pub fn add(&mut self, name: &[u8], value: &[u8]) {
-        let field = Field { name: self.store(name), value: self.store(value), line: Slot::default() };
+        let field = self.store_line(name, value);
+        self.note_edit(field.kind, value);
         self.fields.push(field);
+    }
+
+    /// Gives the field at this place of `fields` another value.
+    pub fn set_value(&mut self, index: usize, value: &[u8]) {
+        let Some(old) = self.fields.get(index).copied() else { return };
+        let at = self.edits.len();
+        if old.name.is_raw() {
+            self.edits.extend_from_slice(
+                self.buf.written().get(old.name.start()..old.name.end()).unwrap_or_default(),
+            );
+        } else {
+            self.edits.extend_from_within(old.name.start()..old.name.end());
+        }
+        let field = self.finish_line(at, old.kind, value);
+        self.note_edit(old.kind, value);
+        self.fields[index] = field;
+    }
+
+    fn store_line(&mut self, name: &[u8], value: &[u8]) -> Field {
+        let at = self.edits.len();
+        self.edits.extend_from_slice(name);
+        self.finish_line(at, FieldKind::of(name), value)
+    }
+
+    /// Completes the line whose name begins at `at` and ends the edit arena.
+    fn finish_line(&mut self, at: usize, kind: FieldKind, value: &[u8]) -> Field {
+        let slot = |from: usize, to: usize| Slot { at: from as u32 | EDIT, len: (to - from) as u32 };
+        let name_end = self.edits.len();
+        self.edits.extend_from_slice(b": ");
+        let value_at = self.edits.len();
+        self.edits.extend_from_slice(value);
+        let value_end = self.edits.len();
+        blank_out(&mut self.edits[value_at..]);
+        self.edits.extend_from_slice(b"\r\n");
+        Field {
+            name: slot(at, name_end),
+            value: slot(value_at, value_end),
+            line: slot(at, self.edits.len()),
+            kind,
+        }
     }
 
     /// Removes every field with this name; tells how many there were.
@@ -170,9 +319,24 @@ impl Head {
         let (buf, edits) = (self.buf.written(), &self.edits);
         self.fields.retain(|f| {
             let arena = if f.name.is_raw() { buf } else { &edits[..] };
-            !arena.get(f.name.start()..f.name.end()).is_some_and(|n| n.eq_ignore_ascii_case(name))
+            f.name.len() != name.len()
+                || !arena.get(f.name.start()..f.name.end()).is_some_and(|n| n.eq_ignore_ascii_case(name))
         });
-        before - self.fields.len()
+        let removed = before - self.fields.len();
+        if removed > 0 {
+            self.note_removal(FieldKind::of(name));
+        }
+        removed
+    }
+
+    /// Removes the field at this place of `fields`.
+    pub fn remove_at(&mut self, index: usize) {
+        if index < self.fields.len() {
+            let kind = self.fields.remove(index).kind;
+            if kind != FieldKind::Other && !self.fields.iter().any(|f| f.kind == kind) {
+                self.note_removal(kind);
+            }
+        }
     }
 
     /// Removes every field with this name and appends one with the new value (`set-header`).
@@ -181,19 +345,47 @@ impl Head {
         self.add(name, value);
     }
 
+    /// Replaces the target. Bytes that would end it on the wire (controls, space) are percent-encoded.
     pub fn set_target(&mut self, target: &[u8]) {
-        self.target = self.store(target);
+        let at = self.edits.len();
+        for byte in target {
+            match byte {
+                0..=b' ' | 0x7f => {
+                    let digit = |n: u8| b"0123456789ABCDEF"[usize::from(n)];
+                    self.edits.extend_from_slice(&[b'%', digit(byte >> 4), digit(byte & 15)]);
+                }
+                _ => self.edits.push(*byte),
+            }
+        }
+        self.target = Slot { at: at as u32 | EDIT, len: (self.edits.len() - at) as u32 };
         self.start_line = Slot::default();
     }
 
+    /// Replaces the method; bytes that are not allowed in a token are left out.
     pub fn set_method(&mut self, method: &[u8]) {
-        self.method_slot = self.store(method);
+        let at = self.edits.len();
+        self.edits.extend(method.iter().filter(|b| token::TOKEN[usize::from(**b)]));
+        self.method_slot = Slot { at: at as u32 | EDIT, len: (self.edits.len() - at) as u32 };
+        self.method = Method::of(&self.edits[at..]);
         self.start_line = Slot::default();
     }
 
     pub fn set_status(&mut self, status: u16, reason: &[u8]) {
+        let at = self.edits.len();
         self.status = status;
         self.reason = self.store(reason);
+        blank_out(&mut self.edits[at..]);
         self.start_line = Slot::default();
+    }
+}
+
+/// Turns the bytes that would end a line, and NUL, into spaces.
+fn blank_out(bytes: &mut [u8]) {
+    let mut at = token::value_end(bytes, 0);
+    while at < bytes.len() {
+        if matches!(bytes[at], b'\r' | b'\n' | 0) {
+            bytes[at] = b' ';
+        }
+        at = token::value_end(bytes, at + 1);
     }
 }

@@ -1,5 +1,21 @@
 //! HTTP messages without I/O: the head, its framing, the HTTP/1 codec.
 
 pub mod head;
+pub mod method;
+pub mod token;
+pub mod bad;
+pub mod list;
+pub mod uri;
+pub mod h1;
+mod start;
+mod strict;
+pub mod status;
+pub mod write;
 
-pub use head::{BodyLen, Field, Head, Method, Version};
+pub use bad::{BadMessage, Reason};
+pub use h1::{H1Options, Parse};
+pub use head::{BodyLen, Field, FieldKind, Head, Method, Slot, Version};
+pub use write::{Hop, Slices};
+
+#[cfg(test)]
+mod tests;

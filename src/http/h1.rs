@@ -1,0 +1,541 @@
+//! Parsing an HTTP/1 head where it was received: lines in one pass, then what they mean together.
+
+use super::bad::{BadMessage, Reason};
+use super::head::{BodyLen, Field, FieldKind, Head, Method, Progress, Seen, Slot, Version};
+use super::strict::{self, TargetVerdict};
+use super::token;
+use super::uri::{self, Form, Target};
+
+/// What a parse allows. Build it with `..H1Options::default()`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct H1Options {
+    /// `tune.http.maxhdr`: fields and start line together.
+    pub max_fields: usize,
+    /// `option accept-unsafe-violations-in-http-request` or `-response`.
+    pub accept_unsafe: bool,
+    /// Most bytes of a head, empty lines before it included: `tune.bufsize` without `tune.maxrewrite`.
+    pub max_head: usize,
+    /// `h1-do-not-close-on-insecure-transfer-encoding`
+    pub keep_on_insecure_te: bool,
+    /// `h1-accept-payload-with-any-method`
+    pub payload_with_any_method: bool,
+}
+
+impl Default for H1Options {
+    fn default() -> H1Options {
+        H1Options {
+            max_fields: 101,
+            accept_unsafe: false,
+            max_head: 16_384 - 1024,
+            keep_on_insecure_te: false,
+            payload_with_any_method: false,
+        }
+    }
+}
+
+/// Verdict of a parse.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Parse {
+    /// The head is complete; its body begins at `buf.written()[head.len..]`.
+    Done,
+    /// Bytes are missing: read more behind those that are there and call again.
+    More,
+    Bad(BadMessage),
+}
+
+/// Why the lines could not be read to the end.
+#[derive(Debug)]
+pub(super) enum Stop {
+    More,
+    Bad(Reason, usize),
+    /// A folded line at this offset, which a response may have: unfold it and begin anew.
+    Fold(usize),
+}
+
+impl Head {
+    /// Starts a new message: forgets the previous one, keeps allocations. The buffer is left to the caller.
+    pub fn reset(&mut self) {
+        self.edits.clear();
+        self.forget();
+    }
+
+    fn forget(&mut self) {
+        self.fields.clear();
+        self.is_response = false;
+        self.version = Version::Http11;
+        self.method = Method::Other;
+        self.method_slot = Slot::default();
+        self.target = Slot::default();
+        self.status = 0;
+        self.reason = Slot::default();
+        self.start_line = Slot::default();
+        self.len = 0;
+        self.body = BodyLen::None;
+        self.keep_alive = false;
+        self.upgrade = false;
+        self.expect_continue = false;
+        self.version_slot = Slot::default();
+        self.last_line = Slot::default();
+        self.length_slot = Slot::default();
+        self.content_length = 0;
+        self.seen = Seen::empty();
+        self.progress = Progress::default();
+    }
+
+    /// Parses a request from `buf.data()`. After `More` the next call goes on where this one stopped, unless the
+    /// caller moved the bytes (`Buf::compact`): then it begins anew.
+    pub fn parse_request(&mut self, o: &H1Options) -> Parse {
+        self.parse(None, o)
+    }
+
+    /// Parses a response to a request with this method, which with the status decides on the body (RFC 9112
+    /// section 6.3). A 1xx response is a head without body: `reset` and parse the next one.
+    pub fn parse_response(&mut self, request_method: Method, o: &H1Options) -> Parse {
+        self.parse(Some(request_method), o)
+    }
+
+    fn parse(&mut self, answers: Option<Method>, o: &H1Options) -> Parse {
+        let mut buf = std::mem::take(&mut self.buf);
+        let origin = buf.start();
+        let limit = origin.saturating_add(o.max_head);
+        let stop = loop {
+            if !self.progress.begun || self.progress.origin != origin {
+                self.reset();
+                self.progress =
+                    Progress { origin, line: origin, scanned: origin, begun: true, ..Progress::default() };
+                self.is_response = answers.is_some();
+            }
+            let window = buf.written().get(..limit).unwrap_or(buf.written());
+            let done = self.lines(window, o).and_then(|()| match answers {
+                None => self.finish_request(window, o),
+                Some(method) => self.finish_response(window, method, o),
+            });
+            match done {
+                Ok(()) => break None,
+                Err(Stop::Fold(at)) => {
+                    let end = buf.written().len().min(limit);
+                    unfold(&mut buf.written_mut()[..end], at);
+                    self.progress.begun = false;
+                }
+                Err(Stop::More) if buf.written().len() >= limit => {
+                    let long =
+                        if self.progress.start_line_done { Reason::HeadTooLong } else { Reason::LineTooLong };
+                    break Some(Stop::Bad(long, limit));
+                }
+                Err(stop) => break Some(stop),
+            }
+        };
+        self.buf = buf;
+        match stop {
+            None => Parse::Done,
+            Some(Stop::Bad(reason, at)) if self.is_response => Parse::Bad(BadMessage::response(reason, at)),
+            Some(Stop::Bad(reason, at)) => Parse::Bad(BadMessage::request(reason, at)),
+            Some(_) => Parse::More,
+        }
+    }
+
+    /// Reads lines until the empty one. `b` ends where the head must have ended.
+    fn lines(&mut self, b: &[u8], o: &H1Options) -> Result<(), Stop> {
+        let Progress { line, scanned, .. } = self.progress;
+        if scanned > line && memchr::memchr(b'\n', b.get(scanned..).unwrap_or_default()).is_none() {
+            self.progress.scanned = b.len();
+            return Err(Stop::More);
+        }
+        let mut at = line;
+        let result = self.lines_from(b, &mut at, o);
+        self.progress.line = at;
+        self.progress.scanned = b.len();
+        result
+    }
+
+    fn lines_from(&mut self, b: &[u8], at: &mut usize, o: &H1Options) -> Result<(), Stop> {
+        if !self.progress.start_line_done {
+            skip_empty_lines(b, at)?;
+            *at = if self.is_response { self.status_line(b, *at, o)? } else { self.request_line(b, *at, o)? };
+            self.progress.start_line_done = true;
+            if self.len > 0 {
+                return Ok(()); // HTTP/0.9 has nothing behind the line
+            }
+        }
+        while let Some(next) = self.field_line(b, *at, o)? {
+            *at = next;
+        }
+        Ok(())
+    }
+
+    /// One field line; tells where the next begins, or `None` behind the empty line.
+    #[inline]
+    fn field_line(&mut self, b: &[u8], line: usize, o: &H1Options) -> Result<Option<usize>, Stop> {
+        let mut colon = token::token_end(b, line);
+        let name = Slot::raw(line, colon - line);
+        let mut sound = true;
+        let mut kept = true;
+        if name.is_empty() || b.get(colon) != Some(&b':') {
+            match self.odd_line(b, line, colon, o)? {
+                Odd::End => return Ok(None),
+                Odd::Colon(at) => (colon, sound) = (at, false),
+                Odd::Drop(at) => (colon, kept) = (at, false),
+            }
+        }
+        let mut start = colon + 1;
+        while b.get(start).copied().is_some_and(token::is_blank) {
+            start += 1;
+        }
+        let (mut end, next) = self.line_end(b, start, o, &mut sound)?;
+        while end > start && token::is_blank(b[end - 1]) {
+            end -= 1;
+        }
+        if kept {
+            let line = if sound { Slot::raw(line, next - line) } else { Slot::default() };
+            let kind = FieldKind::of(&b[name.start()..name.end()]);
+            let field = Field { name, value: Slot::raw(start, end - start), line, kind };
+            if kind == FieldKind::Other || self.note(b, field, o)? {
+                if self.fields.len() + 2 > o.max_fields {
+                    return Err(Stop::Bad(Reason::TooManyFields, name.start()));
+                }
+                self.fields.push(field);
+            }
+        }
+        Ok(Some(next))
+    }
+
+    /// The end of the value that begins at `start` and the start of the next line. A bare LF ends a line as well
+    /// (RFC 9112 section 2.2 allows it), but such a line is not passed on as it came.
+    #[inline]
+    fn line_end(
+        &self,
+        b: &[u8],
+        start: usize,
+        o: &H1Options,
+        sound: &mut bool,
+    ) -> Result<(usize, usize), Stop> {
+        let mut end = token::value_end(b, start);
+        loop {
+            match b.get(end) {
+                Some(b'\r') => {
+                    return match b.get(end + 1) {
+                        Some(b'\n') => Ok((end, end + 2)),
+                        None => Err(Stop::More),
+                        Some(_) => Err(Stop::Bad(Reason::BareCr, end)),
+                    };
+                }
+                Some(b'\n') => {
+                    *sound = false;
+                    return Ok((end, end + 1));
+                }
+                None => return Err(Stop::More),
+                Some(_) if o.accept_unsafe => end = token::value_end(b, end + 1),
+                Some(_) => return Err(Stop::Bad(Reason::FieldValue, end)),
+            }
+        }
+    }
+
+    /// A line that does not begin with a name and a colon: the end of the head, a fold, or a fault.
+    #[cold]
+    fn odd_line(&mut self, b: &[u8], line: usize, at: usize, o: &H1Options) -> Result<Odd, Stop> {
+        let Some(byte) = b.get(at).copied() else { return Err(Stop::More) };
+        if at == line {
+            match byte {
+                b'\r' => {
+                    return match b.get(at + 1) {
+                        Some(b'\n') => {
+                            self.last_line = Slot::raw(at, 2);
+                            self.len = at + 2;
+                            Ok(Odd::End)
+                        }
+                        None => Err(Stop::More),
+                        Some(_) => Err(Stop::Bad(Reason::BareCr, at)),
+                    };
+                }
+                b'\n' => {
+                    self.len = at + 1;
+                    return Ok(Odd::End);
+                }
+                b' ' | b'\t' if !self.fields.is_empty() && (self.is_response || o.accept_unsafe) => {
+                    return Err(Stop::Fold(line));
+                }
+                b' ' | b'\t' => return Err(Stop::Bad(Reason::ObsFold, at)),
+                b':' => return Err(Stop::Bad(Reason::FieldName, at)),
+                _ => {}
+            }
+        } else if token::is_blank(byte) && self.is_response {
+            // RFC 9112 section 5.1: a proxy removes blanks before the colon of a response's field.
+            let colon = at + b[at..].iter().take_while(|c| token::is_blank(**c)).count();
+            match b.get(colon) {
+                Some(b':') => return Ok(Odd::Colon(colon)),
+                None => return Err(Stop::More),
+                Some(_) => {}
+            }
+        }
+        if !o.accept_unsafe {
+            return Err(Stop::Bad(Reason::FieldName, at));
+        }
+        match b[at..].iter().position(|c| matches!(c, b':' | b'\n')) {
+            Some(n) if b[at + n] == b':' => Ok(Odd::Drop(at + n)),
+            Some(n) => Err(Stop::Bad(Reason::FieldName, at + n)),
+            None => Err(Stop::More),
+        }
+    }
+
+    /// Takes notice of a field that the proxy understands; tells whether it stays in the list.
+    fn note(&mut self, b: &[u8], field: Field, o: &H1Options) -> Result<bool, Stop> {
+        let value = &b[field.value.start()..field.value.end()];
+        let at = field.value.start();
+        match field.kind {
+            FieldKind::Connection => self.seen |= strict::connection_options(value),
+            FieldKind::Upgrade => self.seen |= strict::upgrade_protocols(value),
+            FieldKind::KeepAlive | FieldKind::ProxyConnection | FieldKind::Te => self.seen |= Seen::HOP,
+            FieldKind::Expect if value.eq_ignore_ascii_case(b"100-continue") => self.seen |= Seen::EXPECT,
+            FieldKind::Host if !self.is_response => return self.note_host(b, field),
+            FieldKind::ContentLength => return self.note_content_length(value, field),
+            FieldKind::TransferEncoding => {
+                match strict::transfer_codings(value, &mut self.seen, self.is_response) {
+                    Ok(()) => {}
+                    Err((_, true)) if o.accept_unsafe => {
+                        // Readable in one way only once it is written anew.
+                        self.seen |= Seen::FRAMING_EDITED;
+                        return Ok(false);
+                    }
+                    Err((reason, _)) => return Err(Stop::Bad(reason, at)),
+                }
+            }
+            _ => {}
+        }
+        Ok(true)
+    }
+
+    fn note_content_length(&mut self, value: &[u8], field: Field) -> Result<bool, Stop> {
+        let bad = Stop::Bad(Reason::ContentLength, field.value.start());
+        let Some((length, digits)) = strict::content_length(value) else { return Err(bad) };
+        if self.seen.contains(Seen::CONTENT_LENGTH) {
+            return if length == self.content_length { Ok(false) } else { Err(bad) };
+        }
+        self.seen |= Seen::CONTENT_LENGTH;
+        self.content_length = length;
+        if digits.len() == value.len() {
+            return Ok(true);
+        }
+        let value = Slot::raw(field.value.start() + digits.start, digits.len());
+        self.fields.push(Field { value, line: Slot::default(), ..field });
+        Ok(false)
+    }
+
+    /// A second Host is dropped when it says the same, and refused when it does not.
+    fn note_host(&mut self, b: &[u8], field: Field) -> Result<bool, Stop> {
+        let value = &b[field.value.start()..field.value.end()];
+        let at = field.value.start();
+        if self.seen.contains(Seen::HOST) {
+            let same = self.raw_host(b).is_some_and(|h| h.eq_ignore_ascii_case(value));
+            return if same { Ok(false) } else { Err(Stop::Bad(Reason::HostConflict, at)) };
+        }
+        self.seen |= Seen::HOST;
+        if uri::is_authority(value) { Ok(true) } else { Err(Stop::Bad(Reason::Authority, at)) }
+    }
+
+    /// The value of `Host`.
+    pub fn host(&self) -> Option<&[u8]> {
+        self.fields.iter().find(|f| f.kind == FieldKind::Host).map(|f| self.bytes(f.value))
+    }
+
+    fn raw_host<'b>(&self, b: &'b [u8]) -> Option<&'b [u8]> {
+        let field = self.fields.iter().find(|f| f.kind == FieldKind::Host)?;
+        b.get(field.value.start()..field.value.end())
+    }
+
+    fn finish_request(&mut self, b: &[u8], o: &H1Options) -> Result<(), Stop> {
+        let target = &b[self.target.start()..self.target.end()];
+        let at = self.target.start();
+        if target.first() != Some(&b'/') || self.method == Method::Connect {
+            self.finish_target(b, target, o)?;
+        }
+        self.finish_connection();
+        self.expect_continue = self.seen.contains(Seen::EXPECT) && self.version >= Version::Http11;
+        let chunked = self.seen.contains(Seen::CHUNKED);
+        if self.seen.contains(Seen::TRANSFER_ENCODING) {
+            if !chunked {
+                return Err(Stop::Bad(Reason::TransferEncoding, at));
+            }
+            if self.seen.contains(Seen::CODING) {
+                return Err(Stop::Bad(Reason::TransferCoding, at));
+            }
+            self.chunked_wins(o);
+        }
+        self.body = match () {
+            () if self.method == Method::Connect => {
+                self.drop_framing();
+                BodyLen::None
+            }
+            () if chunked => BodyLen::Chunked,
+            () if self.seen.contains(Seen::CONTENT_LENGTH) => BodyLen::Length(self.content_length),
+            () => BodyLen::None,
+        };
+        if self.version < Version::Http11
+            && !o.payload_with_any_method
+            && matches!(self.method, Method::Get | Method::Head | Method::Delete)
+            && !matches!(self.body, BodyLen::None | BodyLen::Length(0))
+        {
+            return Err(Stop::Bad(Reason::PayloadUnexpected, at));
+        }
+        self.check_websocket(b, o)
+    }
+
+    fn check_websocket(&self, b: &[u8], o: &H1Options) -> Result<(), Stop> {
+        let shakes_hands = self.is_websocket() && (!self.is_response || self.status == 101);
+        if shakes_hands && !o.accept_unsafe && !self.websocket_key_fits(b) {
+            return Err(Stop::Bad(Reason::WebsocketKey, self.progress.origin));
+        }
+        Ok(())
+    }
+
+    /// A target other than `/...`: its form, its Host, and what goes without saying taken out of it.
+    #[cold]
+    fn finish_target(&mut self, b: &[u8], whole: &[u8], o: &H1Options) -> Result<(), Stop> {
+        let target = Target::split(whole);
+        let host = self.raw_host(b);
+        let fault_at = |host_is_bad: bool| {
+            let host = self.fields.iter().find(|f| host_is_bad && f.kind == FieldKind::Host);
+            host.map_or(self.target.start(), |f| f.value.start())
+        };
+        match strict::check_target(self.method, &target, whole, host) {
+            TargetVerdict::Fine => {}
+            TargetVerdict::Unsafe(..) if o.accept_unsafe => {}
+            TargetVerdict::Bad(reason, host) | TargetVerdict::Unsafe(reason, host) => {
+                return Err(Stop::Bad(reason, fault_at(host)));
+            }
+        }
+        if target.form == Form::Authority && host.is_some() {
+            let (name, port) = uri::host_and_port(host.unwrap_or_default());
+            if port.is_some_and(|p| uri::is_default_port(b"", p)) {
+                self.replace_host(&name.to_vec());
+            }
+        }
+        if target.form == Form::Absolute {
+            self.normalize_absolute(whole, &target, host.is_some());
+        }
+        Ok(())
+    }
+
+    /// Scheme-based normalization (RFC 3986 section 6.2.3): no default port, no empty path, and a Host that says
+    /// what the target says (RFC 9112 section 3.2.2).
+    fn normalize_absolute(&mut self, whole: &[u8], target: &Target<'_>, has_host: bool) {
+        let (name, port) = uri::host_and_port(target.authority);
+        let implied = port.is_some_and(|p| uri::is_default_port(target.scheme, p));
+        let place = if implied { name } else { target.authority };
+        let no_path = target.path_and_query.is_empty() && self.method != Method::Options;
+        if implied || no_path {
+            let before = &whole[..target.path_at - target.authority.len()];
+            let path = if no_path { b"/" } else { target.path_and_query };
+            self.set_target(&[before, place, path].concat());
+        }
+        if !has_host {
+            self.add(b"host", place);
+        } else if implied || no_path {
+            self.replace_host(place);
+        }
+    }
+
+    fn replace_host(&mut self, value: &[u8]) {
+        if let Some(index) = self.fields.iter().position(|f| f.kind == FieldKind::Host) {
+            let mut field = self.fields[index];
+            field.value = self.store(value);
+            field.line = Slot::default();
+            self.fields[index] = field;
+        }
+    }
+
+    /// Transfer-Encoding overrides Content-Length, which is not passed on; because another reader may have chosen the
+    /// other way, and because HTTP/1.0 has no chunks, the connection ends (RFC 9112 sections 6.1 and 6.3).
+    fn chunked_wins(&mut self, o: &H1Options) {
+        if self.seen.contains(Seen::CONTENT_LENGTH) {
+            self.fields.retain(|f| f.kind != FieldKind::ContentLength);
+            self.seen -= Seen::CONTENT_LENGTH;
+            self.keep_alive &= o.keep_on_insecure_te;
+        }
+        if self.version < Version::Http11 {
+            self.keep_alive = false;
+        }
+    }
+
+    fn drop_framing(&mut self) {
+        if self.seen.intersects(Seen::CONTENT_LENGTH | Seen::TRANSFER_ENCODING) {
+            let framing = [FieldKind::ContentLength, FieldKind::TransferEncoding];
+            self.fields.retain(|f| !framing.contains(&f.kind));
+        }
+    }
+
+    fn finish_connection(&mut self) {
+        self.keep_alive = !self.seen.contains(Seen::CLOSE)
+            && (self.version >= Version::Http11 || self.seen.contains(Seen::KEEP_ALIVE));
+        self.note_upgrade();
+    }
+
+    fn finish_response(&mut self, b: &[u8], answers: Method, o: &H1Options) -> Result<(), Stop> {
+        self.finish_connection();
+        if self.seen.contains(Seen::TRANSFER_ENCODING) {
+            if self.seen.contains(Seen::CODING) {
+                return Err(Stop::Bad(Reason::TransferCoding, self.progress.origin));
+            }
+            self.chunked_wins(o);
+        }
+        self.body = match self.status {
+            101 => BodyLen::Tunnel,
+            200..=299 if answers == Method::Connect => BodyLen::Tunnel,
+            100..=199 | 204 | 304 => BodyLen::None,
+            _ if answers == Method::Head => BodyLen::None,
+            _ if self.seen.contains(Seen::CHUNKED) => BodyLen::Chunked,
+            _ if self.seen.contains(Seen::CONTENT_LENGTH) => BodyLen::Length(self.content_length),
+            _ => BodyLen::UntilClose,
+        };
+        if self.body == BodyLen::Tunnel || self.status < 200 || self.status == 204 {
+            self.drop_framing();
+        }
+        if matches!(self.body, BodyLen::Tunnel | BodyLen::UntilClose) {
+            self.keep_alive = false;
+        }
+        if self.seen.contains(Seen::FRAMING_EDITED) {
+            self.own_framing();
+        }
+        self.check_websocket(b, o)
+    }
+}
+
+/// What [`Head::odd_line`] made of a line.
+enum Odd {
+    End,
+    /// Behind blanks, the colon.
+    Colon(usize),
+    /// The colon of a field whose name is refused but let through without the field.
+    Drop(usize),
+}
+
+/// Empty lines before a message are skipped (RFC 9112 section 2.2); the limit of the head bounds them.
+fn skip_empty_lines(b: &[u8], at: &mut usize) -> Result<(), Stop> {
+    loop {
+        match (b.get(*at), b.get(*at + 1)) {
+            (None, _) | (Some(b'\r'), None) => return Err(Stop::More),
+            (Some(b'\r'), Some(b'\n')) => *at += 2,
+            (Some(b'\n'), _) => *at += 1,
+            (Some(b'\r'), _) => return Err(Stop::Bad(Reason::BareCr, *at)),
+            _ => return Ok(()),
+        }
+    }
+}
+
+/// Overwrites the line ends before continuation lines with spaces, from the line before `at` to the end of the head
+/// or of what was received (RFC 9112 section 5.2).
+#[cold]
+fn unfold(b: &mut [u8], at: usize) {
+    let mut line = at;
+    while line < b.len() && !matches!(b[line], b'\r' | b'\n') {
+        if token::is_blank(b[line]) {
+            b[line - 1] = b' ';
+            if b[line - 2] == b'\r' {
+                b[line - 2] = b' ';
+            }
+        }
+        match memchr::memchr(b'\n', &b[line..]) {
+            Some(n) => line += n + 1,
+            None => return,
+        }
+    }
+}

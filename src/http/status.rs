@@ -1,0 +1,185 @@
+//! Status codes: reason phrases, and the answers the proxy gives by itself when no `errorfile` replaces them.
+//! Their bytes are HAProxy's, because monitoring scripts match them.
+
+/// An answer of the proxy's own.
+#[derive(Clone, Copy, Debug)]
+struct Answer {
+    status: u16,
+    /// The title, which differs from [`reason_phrase`] for some.
+    title: &'static str,
+    text: &'static str,
+    /// The connection ends behind it.
+    closes: bool,
+}
+
+const fn answer(status: u16, title: &'static str, text: &'static str) -> Answer {
+    Answer { status, title, text, closes: false }
+}
+
+const fn last_answer(status: u16, title: &'static str, text: &'static str) -> Answer {
+    Answer { status, title, text, closes: true }
+}
+
+/// In the order of HAProxy's list; 505 is our own.
+#[rustfmt::skip]
+const ANSWERS: &[Answer] = &[
+    answer(200, "OK", "Service ready."),
+    last_answer(400, "Bad request", "Your browser sent an invalid request."),
+    answer(401, "Unauthorized", "You need a valid user and password to access this content."),
+    answer(403, "Forbidden", "Request forbidden by administrative rules."),
+    answer(404, "Not Found", "The resource could not be found."),
+    answer(405, "Method Not Allowed", "A request was made of a resource using a request method not supported by that resource."),
+    answer(407, "Unauthorized", "You need a valid user and password to access this content."),
+    last_answer(408, "Request Time-out", "Your browser didn't send a complete request in time."),
+    answer(410, "Gone", "The resource is no longer available and will not be available again."),
+    answer(413, "Payload Too Large", "The request entity exceeds the maximum allowed."),
+    answer(414, "URI Too Long", "The URI provided was too long for the server to process."),
+    answer(421, "Misdirected Request", "Request sent to a non-authoritative server."),
+    answer(422, "Unprocessable Content", "The server cannot process the contained instructions."),
+    answer(425, "Too Early", "Your browser sent early data."),
+    answer(429, "Too Many Requests", "You have sent too many requests in a given amount of time."),
+    answer(431, "Request Header Fields Too Large", "Request Header Fields Too Large."),
+    answer(500, "Internal Server Error", "An internal server error occurred."),
+    answer(501, "Not Implemented", "The server does not support the functionality required to fulfill the request."),
+    answer(502, "Bad Gateway", "The server returned an invalid or incomplete response."),
+    answer(503, "Service Unavailable", "No server is available to handle this request."),
+    answer(504, "Gateway Time-out", "The server didn't respond in time."),
+    last_answer(505, "HTTP Version Not Supported", "This version of HTTP is not spoken here."),
+];
+
+/// The default answer with this status: status line, header fields and body as sent to an HTTP/1 client, but for the
+/// `connection` field that the writer adds. `None` if there is none, and then HAProxy answers with 500.
+pub fn default_answer(status: u16) -> Option<Vec<u8>> {
+    let answer = ANSWERS.iter().find(|a| a.status == status)?;
+    let Answer { title, text, .. } = answer;
+    let body = format!("<html><body><h1>{status} {title}</h1>\n{text}\n</body></html>\n");
+    let length = body.len();
+    let close = if answer.closes { "connection: close\r\n" } else { "" };
+    let head = format!(
+        "HTTP/1.1 {status} {title}\r\ncontent-length: {length}\r\ncache-control: no-cache\r\n{close}content-type: text/html\r\n\r\n"
+    );
+    Some([head.into_bytes(), body.into_bytes()].concat())
+}
+
+/// Statuses that have a default answer and that `errorfile` may replace.
+pub fn answer_statuses() -> impl Iterator<Item = u16> {
+    ANSWERS.iter().map(|a| a.status)
+}
+
+/// ` 200 ` as it stands in a status line; numbers above 999 have no place in one.
+pub fn code_between_spaces(status: u16) -> &'static [u8] {
+    static CODES: [[u8; 5]; 1000] = codes();
+    &CODES[usize::from(status.min(999))]
+}
+
+const fn codes() -> [[u8; 5]; 1000] {
+    let mut codes = [*b" 000 "; 1000];
+    let mut n = 0;
+    while n < 1000 {
+        codes[n] = [b' ', b'0' + (n / 100) as u8, b'0' + (n / 10 % 10) as u8, b'0' + (n % 10) as u8, b' '];
+        n += 1;
+    }
+    codes
+}
+
+/// The reason phrase that HAProxy writes with a status, for those it knows and for the classes of the others.
+pub const fn reason_phrase(status: u16) -> &'static str {
+    match status {
+        100 => "Continue",
+        101 => "Switching Protocols",
+        102 => "Processing",
+        200 => "OK",
+        201 => "Created",
+        202 => "Accepted",
+        203 => "Non-Authoritative Information",
+        204 => "No Content",
+        205 => "Reset Content",
+        206 => "Partial Content",
+        207 => "Multi-Status",
+        210 => "Content Different",
+        226 => "IM Used",
+        300 => "Multiple Choices",
+        301 => "Moved Permanently",
+        302 => "Found",
+        303 => "See Other",
+        304 => "Not Modified",
+        305 => "Use Proxy",
+        307 => "Temporary Redirect",
+        308 => "Permanent Redirect",
+        310 => "Too many Redirects",
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        402 => "Payment Required",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        406 => "Not Acceptable",
+        407 => "Proxy Authentication Required",
+        408 => "Request Time-out",
+        409 => "Conflict",
+        410 => "Gone",
+        411 => "Length Required",
+        412 => "Precondition Failed",
+        413 => "Request Entity Too Large",
+        414 => "Request-URI Too Long",
+        415 => "Unsupported Media Type",
+        416 => "Requested range unsatisfiable",
+        417 => "Expectation failed",
+        418 => "I'm a teapot",
+        421 => "Misdirected Request",
+        422 => "Unprocessable Content",
+        423 => "Locked",
+        424 => "Method failure",
+        425 => "Too Early",
+        426 => "Upgrade Required",
+        428 => "Precondition Required",
+        429 => "Too Many Requests",
+        431 => "Request Header Fields Too Large",
+        449 => "Retry With",
+        450 => "Blocked by Windows Parental Controls",
+        451 => "Unavailable For Legal Reasons",
+        456 => "Unrecoverable Error",
+        499 => "client has closed connection",
+        500 => "Internal Server Error",
+        501 => "Not Implemented",
+        502 => "Bad Gateway or Proxy Error",
+        503 => "Service Unavailable",
+        504 => "Gateway Time-out",
+        505 => "HTTP Version not supported",
+        506 => "Variant also negotiate",
+        507 => "Insufficient storage",
+        508 => "Loop detected",
+        509 => "Bandwidth Limit Exceeded",
+        510 => "Not extended",
+        511 => "Network authentication required",
+        520 => "Web server is returning an unknown error",
+        100..=199 => "Informational",
+        200..=299 => "Success",
+        300..=399 => "Redirection",
+        400..=499 => "Client Error",
+        500..=599 => "Server Error",
+        _ => "Other",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As captured from HAProxy 2.6 with `http-request deny`.
+    #[test]
+    fn bytes_equal_haproxys() {
+        let expected = "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 107\r\ncache-control: no-cache\r\n\
+            content-type: text/html\r\n\r\n<html><body><h1>503 Service Unavailable</h1>\n\
+            No server is available to handle this request.\n</body></html>\n";
+        assert_eq!(default_answer(503).as_deref(), Some(expected.as_bytes()));
+        assert!(default_answer(418).is_none());
+    }
+
+    #[test]
+    fn codes_are_written_with_three_digits() {
+        assert_eq!(code_between_spaces(100), b" 100 ");
+        assert_eq!(code_between_spaces(504), b" 504 ");
+        assert_eq!(code_between_spaces(65535), b" 999 ");
+    }
+}

@@ -1,0 +1,134 @@
+//! Character classes of HTTP/1 and the scans over them: the only loops that look at every byte of a head.
+
+/// `tchar` of RFC 9110 section 5.6.2.
+pub static TOKEN: [bool; 256] =
+    class(b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz");
+
+const fn class(members: &[u8]) -> [bool; 256] {
+    let mut table = [false; 256];
+    let mut i = 0;
+    while i < members.len() {
+        table[members[i] as usize] = true;
+        i += 1;
+    }
+    table
+}
+
+const ONES: u64 = 0x0101_0101_0101_0101;
+const HIGH: u64 = 0x8080_8080_8080_8080;
+
+pub const fn is_blank(byte: u8) -> bool {
+    byte == b' ' || byte == b'\t'
+}
+
+/// A control character that has no place in a field value or a reason phrase (RFC 9110 section 5.5).
+pub const fn is_control(byte: u8) -> bool {
+    (byte < 0x20 && byte != b'\t') || byte == 0x7f
+}
+
+/// Position of the first byte from `at` on that is no `tchar`; the length of `bytes` if there is none.
+#[inline]
+pub fn token_end(bytes: &[u8], mut at: usize) -> usize {
+    while at < bytes.len() && TOKEN[bytes[at] as usize] {
+        at += 1;
+    }
+    at
+}
+
+/// Position of the first control character other than a tab from `at` on, or the length of `bytes`.
+#[inline]
+pub fn value_end(bytes: &[u8], mut at: usize) -> usize {
+    while let Some(word) = word_at(bytes, at) {
+        let below_space = word.wrapping_sub(0x20 * ONES) & !word;
+        let delete = word ^ (0x7f * ONES);
+        let found = (below_space | (delete.wrapping_sub(ONES) & !delete)) & HIGH;
+        if found == 0 {
+            at += 8;
+            continue;
+        }
+        // A borrow can only spoil bytes behind the first true hit, so the lowest bit is exact.
+        at += found.trailing_zeros() as usize / 8;
+        if bytes[at] != b'\t' {
+            return at;
+        }
+        at += 1;
+    }
+    while at < bytes.len() && !is_control(bytes[at]) {
+        at += 1;
+    }
+    at
+}
+
+/// Position of the first byte from `at` on outside `!`..`~`, or a `#`: where a request target ends or is wrong.
+#[inline]
+pub fn target_end(bytes: &[u8], mut at: usize) -> usize {
+    while let Some(word) = word_at(bytes, at) {
+        let below = word.wrapping_sub(0x21 * ONES) & !word;
+        let hash = word ^ (u64::from(b'#') * ONES);
+        let delete = word ^ (0x7f * ONES);
+        let found =
+            (below | word | (hash.wrapping_sub(ONES) & !hash) | (delete.wrapping_sub(ONES) & !delete)) & HIGH;
+        if found != 0 {
+            return at + found.trailing_zeros() as usize / 8;
+        }
+        at += 8;
+    }
+    while at < bytes.len() && matches!(bytes[at], b'!'..=b'~') && bytes[at] != b'#' {
+        at += 1;
+    }
+    at
+}
+
+#[inline]
+fn word_at(bytes: &[u8], at: usize) -> Option<u64> {
+    let eight = bytes.get(at..at.checked_add(8)?)?;
+    Some(u64::from_le_bytes(eight.try_into().ok()?))
+}
+
+/// `bytes` without spaces and tabs at its ends (the `OWS` of RFC 9110 section 5.6.3).
+pub fn trim(mut bytes: &[u8]) -> &[u8] {
+    while let [first, rest @ ..] = bytes
+        && is_blank(*first)
+    {
+        bytes = rest;
+    }
+    while let [rest @ .., last] = bytes
+        && is_blank(*last)
+    {
+        bytes = rest;
+    }
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every byte value at every place of a word, against the definition.
+    #[test]
+    fn scans_stop_where_the_definition_says() {
+        for byte in 0..=255u8 {
+            for place in 0..20 {
+                let mut bytes = [b'a'; 20];
+                bytes[place] = byte;
+                let value = bytes.iter().position(|b| is_control(*b)).unwrap_or(20);
+                assert_eq!(value_end(&bytes, 0), value, "value, {byte:#x} at {place}");
+                let target =
+                    bytes.iter().position(|b| !(0x21..=0x7e).contains(b) || *b == b'#').unwrap_or(20);
+                assert_eq!(target_end(&bytes, 0), target, "target, {byte:#x} at {place}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_hit_behind_a_false_one_is_exact() {
+        assert_eq!(value_end(b"\t\t\t!\t \x7f\n12345678", 0), 6);
+        assert_eq!(target_end(b"ab\"$#\x80\x7f\x01", 0), 4);
+    }
+
+    #[test]
+    fn trims_both_ends() {
+        assert_eq!(trim(b" \t a b\t "), b"a b");
+        assert_eq!(trim(b" \t"), b"");
+    }
+}

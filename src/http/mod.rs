@@ -11,8 +11,10 @@ mod start;
 mod strict;
 pub mod status;
 pub mod write;
+pub mod body;
 
 pub use bad::{BadMessage, Reason};
+pub use body::{CHUNK_END, ChunkHead, Chunks, LAST_CHUNK, Scan};
 pub use h1::{H1Options, Parse};
 pub use head::{BodyLen, Field, FieldKind, Head, Method, Slot, Version};
 pub use write::{Hop, Slices};

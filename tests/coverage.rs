@@ -27,7 +27,14 @@ fn what_works_is_documented() {
 fn examples_are_lines() {
     for entry in registry().items().iter().filter_map(|item| item.entry) {
         let env = Env::default();
-        let place = lexer::Place { file: FileId(0), file_name: "example", line: 1, section: "", env: &env };
+        let place = lexer::Place {
+            file: FileId(0),
+            file_name: "example",
+            line: 1,
+            section: "",
+            env: &env,
+            comments: true,
+        };
         let words = lexer::split(entry.example.as_bytes(), place);
         assert!(words.is_ok_and(|w| w.empty.is_none()), "{}: {}", entry.name, entry.example);
     }

@@ -18,7 +18,7 @@ pub mod suggest;
 mod tests;
 pub mod version;
 
-pub use condition::{CondError, Facts, evaluate};
+pub use condition::{CondError, Facts, check, evaluate};
 pub use diag::{Diagnostic, Diagnostics, Frame, Severity};
 pub use entry::{Entry, Status};
 pub use env::Env;

@@ -1,7 +1,7 @@
 //! The registry of everything that has a name, put together from every room.
 
-use crate::lang::registry::Registry;
-use crate::{admin, config, lang, rules};
+use crate::lang::registry::{Kind, Registry};
+use crate::{admin, balance, config, lang, rules};
 
 /// HAProxy's vocabulary and what each room implements of it.
 pub fn registry() -> Registry {
@@ -11,5 +11,7 @@ pub fn registry() -> Registry {
     registry.know(&admin::vocabulary::ALL);
     registry.know(&[&super::vocabulary::FLAGS]);
     lang::keywords::register(&mut registry);
+    registry.add(Kind::Balance, balance::algorithm::ALGORITHMS.iter().map(|a| &a.entry));
+    registry.add(Kind::Proxy, balance::algorithm::HASH_KEYWORDS);
     registry
 }

@@ -1,1 +1,3 @@
 //! The `admin` room.
+
+pub mod vocabulary;

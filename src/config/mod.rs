@@ -2,6 +2,7 @@
 
 pub mod global;
 pub mod proxy;
+pub mod vocabulary;
 
 pub use global::{Global, LogTarget, StatsSocket};
 pub use proxy::{Backend, Bind, Config, Frontend, Options, Proxy, Timeouts};

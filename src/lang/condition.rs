@@ -1,6 +1,8 @@
 //! Conditions of `.if`, `.elif` and `-cc`: predicates over the environment and the build (manual section 2.4).
 
 use super::env::Env;
+use super::lexer::{self, LexError, Place};
+use super::source::{FileId, Word};
 use super::version;
 
 /// What conditions may ask about the program. Given by the caller: `lang` knows nothing of the build.
@@ -62,6 +64,22 @@ pub fn evaluate(expr: &str, facts: &Facts, env: &Env) -> Result<bool, CondError>
         return Err(parser.error(parser.at, message));
     }
     tree.holds(facts, env).map_err(|message| parser.error(parser.at, message))
+}
+
+/// Evaluates an expression as `-cc` has it: cut into words like a line, so with quotes and variables.
+///
+/// The error's message is complete: it begins with what HAProxy says before the cause.
+pub fn check(text: &str, facts: &Facts, env: &Env) -> Result<bool, CondError> {
+    let place = Place { file: FileId(0), file_name: "", line: 0, section: "", env, comments: false };
+    let words = lexer::split(text.as_bytes(), place).map_err(|LexError { fault, at }| CondError {
+        column: at + 1,
+        message: format!("Syntax Error in condition: {fault}."),
+    })?;
+    let expr = words.list.iter().map(Word::str).collect::<Vec<_>>().join(" ");
+    evaluate(&expr, facts, env).map_err(|error| CondError {
+        message: format!("Failed to evaluate condition: {}", error.message),
+        ..error
+    })
 }
 
 /// One of `terms` must hold, each being a list of terms that must all hold.

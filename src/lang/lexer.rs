@@ -17,6 +17,8 @@ pub struct Place<'a> {
     /// `.SECTION`
     pub section: &'a str,
     pub env: &'a Env,
+    /// Whether `#` begins a comment: in files, not in `-cc`.
+    pub comments: bool,
 }
 
 /// Why a line cannot be cut. The words are HAProxy's.
@@ -108,7 +110,7 @@ impl Cutter<'_> {
         while let Some(byte) = self.peek(0) {
             match (byte, self.quote.map(|(q, _)| q)) {
                 (b'\0' | b'\n' | b'\r', _) => break,
-                (b'#', None) => break,
+                (b'#', None) if self.place.comments => break,
                 (b'"' | b'\'', None) => self.open_quote(byte),
                 (b'"' | b'\'', Some(open)) if open == byte => self.close_quote(),
                 (b'\\', None | Some(b'"')) => self.escape()?,
@@ -201,6 +203,7 @@ impl Cutter<'_> {
     fn escape(&mut self) -> Result<(), LexError> {
         let at = self.at;
         let (byte, len) = match self.peek(1) {
+            Some(b'#') if !self.place.comments => (b'\\', 1),
             Some(b @ (b' ' | b'\\' | b'#' | b'\'' | b'"')) => (b, 2),
             Some(b't') => (b'\t', 2),
             Some(b'n') => (b'\n', 2),
@@ -314,7 +317,10 @@ mod tests {
     use proptest::prelude::*;
 
     fn cut_in(line: &[u8], env: &Env) -> Result<Words, LexError> {
-        split(line, Place { file: FileId(0), file_name: "a.cfg", line: 7, section: "web", env })
+        split(
+            line,
+            Place { file: FileId(0), file_name: "a.cfg", line: 7, section: "web", env, comments: true },
+        )
     }
 
     fn cut(line: &str) -> Vec<String> {

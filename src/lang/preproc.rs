@@ -148,7 +148,7 @@ fn no_argument(words: &[Word]) -> Result<(), String> {
 /// `.alert "text"` and its gentler kin.
 fn message(words: &[Word], diagnostics: &mut Diagnostics) -> Outcome {
     let name = words[0].str();
-    if let Some(extra) = words.get(2) {
+    if let Some(extra) = words.get(2).filter(|word| !word.str().is_empty()) {
         let text = format!(
             "Unexpected argument '{}' for '{name}'. Use quotes if the message should contain spaces.",
             extra.str()

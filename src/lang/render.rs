@@ -59,6 +59,39 @@ pub fn report(diagnostics: &Diagnostics, sources: &SourceMap, style: &Style) -> 
     out
 }
 
+/// What `-c` says of a configuration without alerts, on standard output, and the exit code.
+///
+/// `listens`: it has a listener or a peer. With `zero_warning` (`-dW`) a warning is fatal; the text is then the
+/// alert for standard error.
+pub fn verdict(diagnostics: &Diagnostics, listens: bool, style: &Style, check: &Check) -> (String, u8) {
+    let warned = diagnostics.has_warnings();
+    if warned && check.zero_warning {
+        let prefix = prefix(Severity::Alert, style.pid);
+        let message = "Some warnings were found and 'zero-warning' is set. Aborting.";
+        return (format!("{prefix}config : {message}\n"), 1);
+    }
+    let mut out = String::new();
+    if warned {
+        out += "Warnings were found.\n";
+    }
+    if !listens {
+        out += "Configuration file has no error but will not start (no listener) => exit(2).\n";
+        return (out, 2);
+    }
+    if check.verbose {
+        out += "Configuration file is valid\n";
+    }
+    (out, 0)
+}
+
+/// How `-c` was asked.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Check {
+    pub zero_warning: bool,
+    /// `-V`: say that all is well.
+    pub verbose: bool,
+}
+
 fn label(severity: Severity) -> &'static str {
     match severity {
         Severity::Diag => "DIAG",

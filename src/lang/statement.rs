@@ -94,6 +94,7 @@ impl Unit {
             line: self.line,
             section: &self.section,
             env: &loader.env,
+            comments: true,
         };
         match lexer::split(raw, place) {
             Ok(words) => self.statement(loader, words),

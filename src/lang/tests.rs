@@ -8,7 +8,7 @@ use expect_test::expect;
 use proptest::prelude::*;
 
 use super::load::{Input, LoadOptions, Loaded, key_of, load};
-use super::render::{Style, report};
+use super::render::{Check, Style, report, verdict};
 use super::{Env, Facts};
 
 const KINDS: [&str; 5] = ["global", "defaults", "frontend", "backend", "listen"];
@@ -238,6 +238,24 @@ fn a_snippet_points_at_the_word() {
           = help: Aborting to prevent all subsequent arguments from being silently ignored. If this is caused by an environment variable expansion, please have a look at section 2.3 of the configuration manual to find solutions to address this.
     "#]]
     .assert_eq(&super::render::one(&loaded.diagnostics.list[0], &loaded.sources, &style));
+}
+
+#[test]
+fn verdicts_have_haproxy_s_words_and_codes() {
+    let (style, check) = (Style { pid: 1, ..Style::default() }, Check { zero_warning: false, verbose: true });
+    let fine = one("frontend x\n").diagnostics;
+    let warned = one(".warning w\n").diagnostics;
+    assert_eq!(verdict(&fine, true, &style, &check), ("Configuration file is valid\n".into(), 0));
+    assert_eq!(
+        verdict(&warned, false, &style, &check),
+        (
+            "Warnings were found.\nConfiguration file has no error but will not start (no listener) => exit(2).\n"
+                .into(),
+            2
+        )
+    );
+    let strict = Check { zero_warning: true, ..check };
+    assert_eq!(verdict(&warned, true, &style, &strict).1, 1);
 }
 
 proptest! {

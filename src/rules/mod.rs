@@ -3,6 +3,7 @@
 pub mod program;
 pub mod sample;
 pub mod txn;
+pub mod vocabulary;
 
 pub use program::{Condition, ErrorPages, Expr, LogFormat, RuleSet};
 pub use sample::{Sample, SampleType};

@@ -1,1 +1,4 @@
+//! Integration tests, linked once.
 
+mod diff;
+mod fuzz;

@@ -1,0 +1,17 @@
+//! The registry of everything that has a name, put together from every room.
+
+use crate::lang::registry::{Kind, Registry};
+use crate::{admin, balance, config, lang, rules};
+
+/// HAProxy's vocabulary and what each room implements of it.
+pub fn registry() -> Registry {
+    let mut registry = Registry::default();
+    registry.know(&config::vocabulary::ALL);
+    registry.know(&rules::vocabulary::ALL);
+    registry.know(&admin::vocabulary::ALL);
+    registry.know(&[&super::vocabulary::FLAGS]);
+    lang::keywords::register(&mut registry);
+    registry.add(Kind::Balance, balance::algorithm::ALGORITHMS.iter().map(|a| &a.entry));
+    registry.add(Kind::Proxy, balance::algorithm::HASH_KEYWORDS);
+    registry
+}

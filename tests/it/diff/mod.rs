@@ -1,0 +1,3 @@
+//! The same input through HAProxy and Isobar, compared.
+
+mod language;

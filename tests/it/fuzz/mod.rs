@@ -1,0 +1,3 @@
+//! Any bytes at all, through everything that reads them: `cargo bolero test it::...` for long runs.
+
+mod language;

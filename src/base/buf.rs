@@ -88,6 +88,11 @@ impl Buf {
         self.start = (self.start + n).min(self.end);
     }
 
+    /// Forgets all but the first `n` unread bytes.
+    pub fn truncate(&mut self, n: usize) {
+        self.end = self.end.min(self.start + n);
+    }
+
     pub fn clear(&mut self) {
         self.start = 0;
         self.end = 0;

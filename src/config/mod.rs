@@ -5,4 +5,7 @@ pub mod proxy;
 pub mod vocabulary;
 
 pub use global::{Global, LogTarget, StatsSocket};
-pub use proxy::{Backend, Bind, Config, Frontend, Options, Proxy, Timeouts};
+pub use proxy::{
+    Backend, Bind, Config, ForwardFor, Frontend, HttpConnection, HttpReuse, Options, Proxy, StatsSpec,
+    Switch, SwitchTarget, Timeouts,
+};

@@ -207,6 +207,11 @@ pub struct Proxy {
     pub live: Arc<ProxyLive>,
     pub front: Option<Frontend>,
     pub back: Option<Backend>,
+    /// Something reads the request line as received (logs, captures).
+    pub needs_uri_line: bool,
+    /// Something reads our end of the client's (`dst`) or server's (`bc_src`) connection.
+    pub needs_local_address: bool,
+    pub needs_server_address: bool,
     pub declared_at: Span,
 }
 
@@ -297,7 +302,7 @@ pub struct Bind {
 }
 
 /// `stats enable|uri|realm|auth|...`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone)]
 pub struct StatsSpec {
     pub uri: Box<[u8]>,
     pub realm: String,
@@ -312,4 +317,13 @@ pub struct StatsSpec {
     pub scope: Vec<String>,
     /// `stats admin`: 0 never, 1 always (`if TRUE`); conditions are evaluated by rules when they come.
     pub admin: bool,
+    /// What answers; handed in when the configuration is built.
+    pub applet: Option<Arc<dyn Applet>>,
+}
+
+impl StatsSpec {
+    /// Whether a request's target is the page (`uri` and what follows it).
+    pub fn serves(&self, path_and_query: &[u8]) -> bool {
+        path_and_query.starts_with(&self.uri)
+    }
 }

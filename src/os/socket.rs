@@ -248,3 +248,16 @@ pub fn datagram(addr: &RawAddr) -> io::Result<OwnedFd> {
     connect(fd.as_raw_fd(), addr)?;
     Ok(fd)
 }
+
+/// Writes to a descriptor that may be a pipe, file or terminal; false when not everything was taken.
+pub fn write_fd(fd: RawFd, bytes: &[u8]) -> bool {
+    // SAFETY: `bytes` is readable for its length.
+    let n = unsafe { libc::write(fd, bytes.as_ptr().cast(), bytes.len()) };
+    n == bytes.len() as isize
+}
+
+/// Leaves the choice of a source port to connect(2), which knows the destination and so has more of them.
+pub fn set_bind_late(fd: RawFd) {
+    let _ = set_option(fd, libc::IPPROTO_IP, libc::IP_BIND_ADDRESS_NO_PORT, 1);
+    let _ = set_option(fd, libc::SOL_SOCKET, libc::SO_REUSEADDR, 1);
+}

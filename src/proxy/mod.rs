@@ -1,1 +1,18 @@
-//! The `proxy` room.
+//! The data plane: listener, session, stream, pool, queue, tunnel, access log.
+
+pub mod access;
+pub mod end;
+pub mod env;
+pub mod exchange;
+pub mod listener;
+pub mod pool;
+pub mod reply;
+pub mod route;
+pub mod server;
+pub mod session;
+pub mod stream;
+pub mod transfer;
+pub mod tunnel;
+pub mod worker;
+
+pub use worker::{Shared, View, Worker};

@@ -149,6 +149,24 @@ impl Conn {
         }
     }
 
+    /// Reads what is there; `None` when that is nothing yet.
+    pub fn try_recv(&self, room: &mut [u8]) -> Option<io::Result<usize>> {
+        if !self.is_readable() {
+            return None;
+        }
+        match socket::recv(self.fd(), room) {
+            Ok(n) => {
+                self.note_read(n, room.len());
+                Some(Ok(n))
+            }
+            Err(e) if would_block(&e) => {
+                self.rt.source(self.slot, |s| s.readable = false);
+                None
+            }
+            Err(e) => Some(Err(e)),
+        }
+    }
+
     pub async fn recv(&self, room: &mut [u8], until: Nanos) -> io::Result<usize> {
         poll_fn(|_| self.poll_recv(room, until)).await
     }
@@ -235,24 +253,27 @@ impl Acceptor {
         self.fd.as_raw_fd()
     }
 
-    /// Accepts a connection with the peer's address.
-    pub async fn accept(&self) -> io::Result<(OwnedFd, Peer)> {
-        poll_fn(|_| self.poll_accept()).await
+    /// Waits until a connection may be pending. The registration is edge-triggered: it stays so until
+    /// [`Acceptor::try_accept`] finds none.
+    pub async fn readable(&self) {
+        poll_fn(|_| {
+            if self.rt.source(self.slot, |s| s.readable) {
+                return Poll::Ready(());
+            }
+            self.rt.note_listener(self.slot);
+            Poll::Pending
+        })
+        .await;
     }
 
-    /// Asks the kernel whenever the last answer was a connection: the registration is edge-triggered.
-    pub fn poll_accept(&self) -> Poll<io::Result<(OwnedFd, Peer)>> {
-        if !self.rt.source(self.slot, |s| s.readable) {
-            self.rt.note_listener(self.slot);
-            return Poll::Pending;
-        }
+    /// Accepts a connection with the peer's address; `None` when there is none.
+    pub fn try_accept(&self) -> Option<io::Result<(OwnedFd, Peer)>> {
         match socket::accept(self.fd()) {
             Err(e) if would_block(&e) => {
                 self.rt.source(self.slot, |s| s.readable = false);
-                self.rt.note_listener(self.slot);
-                Poll::Pending
+                None
             }
-            other => Poll::Ready(other),
+            other => Some(other),
         }
     }
 }

@@ -5,6 +5,6 @@ pub mod sample;
 pub mod txn;
 pub mod vocabulary;
 
-pub use program::{Condition, ErrorPages, Expr, LogFormat, RuleSet};
+pub use program::{Condition, ErrorPages, Expr, LogFormat, RuleSet, to_bytes};
 pub use sample::{Sample, SampleType};
 pub use txn::{Ctx, End, Env, Outcome, Reply, ReplyBody, Timers, Txn, VarId, VarScope, Vars};

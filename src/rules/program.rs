@@ -58,3 +58,14 @@ impl ErrorPages {
         None
     }
 }
+
+/// The bytes of a sample as a string converter would make them.
+pub fn to_bytes<'a>(sample: &'a Sample<'a>) -> std::borrow::Cow<'a, [u8]> {
+    match sample {
+        Sample::Str(s) | Sample::Bin(s) | Sample::Method(s) => std::borrow::Cow::Borrowed(s),
+        Sample::Bool(b) => std::borrow::Cow::Borrowed(if *b { b"1" } else { b"0" }),
+        Sample::Int(i) => std::borrow::Cow::Owned(i.to_string().into_bytes()),
+        Sample::Ipv4(a) => std::borrow::Cow::Owned(a.to_string().into_bytes()),
+        Sample::Ipv6(a) => std::borrow::Cow::Owned(a.to_string().into_bytes()),
+    }
+}

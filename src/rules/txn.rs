@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 
-use crate::base::Nanos;
+use crate::base::{Buf, Nanos};
 use crate::http::Head;
 use crate::model::ProxyLive;
 
@@ -146,6 +146,10 @@ pub struct Txn {
     /// Body bytes already received and kept in memory (`req.body` after `wait-for-body`).
     pub req_body: Bytes,
     pub res_body: Bytes,
+    /// The request's body is in memory as far as it fits (`wait-for-body` went on).
+    pub body_awaited: bool,
+    /// `inspect-delay` is over, or nothing more can come: rules no longer wait.
+    pub inspect_over: bool,
     /// Number of requests before this one on the same client connection.
     pub session_requests: u32,
 }
@@ -218,4 +222,28 @@ pub enum Outcome {
     Wait,
     /// An action failed inside (`Internal error`, log flag `I`).
     Error,
+}
+
+impl Txn {
+    /// Cause and phase of the end, the first two termination characters. The other two tell of cookies, which have
+    /// no say here.
+    pub fn set_end(&mut self, flags: [u8; 2]) {
+        self.termination = [flags[0], flags[1], b'-', b'-'];
+    }
+
+    /// Forgets everything and keeps what memory is worth keeping for another transaction.
+    pub fn recycle(&mut self) {
+        let mut fresh = Txn::default();
+        std::mem::swap(&mut fresh.req, &mut self.req);
+        std::mem::swap(&mut fresh.res, &mut self.res);
+        std::mem::swap(&mut fresh.uri_line, &mut self.uri_line);
+        std::mem::swap(&mut fresh.vars, &mut self.vars);
+        fresh.req.buf = Buf::default();
+        fresh.res.buf = Buf::default();
+        fresh.req.reset();
+        fresh.res.reset();
+        fresh.uri_line.clear();
+        fresh.vars.list.clear();
+        *self = fresh;
+    }
 }

@@ -1,0 +1,90 @@
+//! Sinks: how a framed line reaches its target. Lines that a target cannot take at once are dropped and counted, as
+//! traffic must never wait for a log.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::model::Address;
+use crate::os::socket::{self, RawAddr};
+
+use super::frame::{Origin, frame};
+use super::target::{LogAddress, LogTarget};
+
+/// Lines that could not be written, process-wide (`DroppedLogs`).
+pub static DROPPED: AtomicU64 = AtomicU64::new(0);
+
+/// The sinks of one thread: each opens its own sockets, at the first line.
+#[derive(Default)]
+pub struct Logger {
+    sockets: RefCell<HashMap<Address, Option<OwnedFd>>>,
+    line: RefCell<Vec<u8>>,
+    counter: RefCell<u32>,
+}
+
+fn open(address: &Address) -> Option<OwnedFd> {
+    let raw = match address {
+        Address::Inet(a) => RawAddr::inet(*a),
+        Address::Unix(p) => RawAddr::path(p).ok()?,
+        Address::Abstract(n) => RawAddr::unix(n, true).ok()?,
+        Address::Fd(_) => return None,
+    };
+    socket::datagram(&raw).ok()
+}
+
+impl Logger {
+    /// Sends `message` with `level` (0 emergency to 7 debug) to every target that wants it.
+    pub fn send(&self, targets: &[LogTarget], level: u8, origin: &Origin<'_>, message: &[u8]) {
+        let mut line = self.line.borrow_mut();
+        for target in targets {
+            if level > target.level || !self.is_sampled(target) {
+                continue;
+            }
+            line.clear();
+            frame(target, level.max(target.min_level), origin, message, &mut line);
+            if !self.write(&target.address, &line) {
+                DROPPED.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    fn is_sampled(&self, target: &LogTarget) -> bool {
+        let Some((ranges, size)) = &target.sample else { return true };
+        let mut counter = self.counter.borrow_mut();
+        *counter = *counter % (*size).max(1) + 1;
+        ranges.iter().any(|(low, high)| (*low..=*high).contains(&*counter))
+    }
+
+    fn write(&self, address: &LogAddress, line: &[u8]) -> bool {
+        match address {
+            LogAddress::Fd(fd) => crate::os::socket::write_fd(*fd, line),
+            LogAddress::Ring(_) => false,
+            LogAddress::Socket(address) => self.write_socket(address, line),
+        }
+    }
+
+    fn write_socket(&self, address: &Address, line: &[u8]) -> bool {
+        let mut sockets = self.sockets.borrow_mut();
+        let line = line.strip_suffix(b"\n").unwrap_or(line);
+        if let Some(socket) = sockets.get_mut(address) {
+            let Some(fd) = socket else {
+                *socket = open(address);
+                return false;
+            };
+            return match socket::send(fd.as_raw_fd(), line, false) {
+                Ok(_) => true,
+                Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => false,
+                // The daemon was restarted, or was not there yet.
+                Err(_) => {
+                    *socket = open(address);
+                    socket.as_ref().is_some_and(|fd| socket::send(fd.as_raw_fd(), line, false).is_ok())
+                }
+            };
+        }
+        let fd = open(address);
+        let sent = fd.as_ref().is_some_and(|fd| socket::send(fd.as_raw_fd(), line, false).is_ok());
+        sockets.insert(address.clone(), fd);
+        sent
+    }
+}

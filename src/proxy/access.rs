@@ -1,0 +1,195 @@
+//! What a finished transaction leaves behind: counters and its log line.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::atomic::Ordering;
+
+use crate::config::Proxy;
+use crate::log::Origin;
+use crate::model::{ProxyCounters, ProxyId, Server};
+use crate::rules::{Ctx, Txn};
+
+use super::end::{Cause, End};
+use super::env::StreamEnv;
+use super::server::Upstream;
+use super::session::Session;
+use super::stream::Stream;
+use super::worker::View;
+
+/// `info`, the level of a line about a transaction; `err` for a failed one with `log-separate-errors`.
+const INFO: u8 = 6;
+const ERR: u8 = 3;
+
+thread_local! {
+    static LINE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+macro_rules! count_status {
+    ($counters:expr, $status:expr) => {
+        match $status / 100 {
+            1 => $counters.rsp_1xx.inc(),
+            2 => $counters.rsp_2xx.inc(),
+            3 => $counters.rsp_3xx.inc(),
+            4 => $counters.rsp_4xx.inc(),
+            5 => $counters.rsp_5xx.inc(),
+            _ => $counters.rsp_other.inc(),
+        }
+    };
+}
+
+fn span_us(from: u64, to: u64) -> u64 {
+    if from == 0 || to == 0 { 0 } else { to.saturating_sub(from) / 1000 }
+}
+
+macro_rules! count_times {
+    ($counters:expr, $t:expr) => {
+        $counters.timed.inc();
+        $counters.queue_time_us.add(span_us($t.request_done, $t.queue_done));
+        $counters.connect_time_us.add(span_us($t.queue_done, $t.connected));
+        $counters.response_time_us.add(span_us($t.connected, $t.response));
+        $counters.total_time_us.add(span_us($t.request_start, $t.closed));
+    };
+}
+
+macro_rules! count_end {
+    ($counters:expr, $cause:expr) => {
+        match $cause {
+            Cause::ClientAbort | Cause::ClientTimeout => $counters.cli_aborts.inc(),
+            Cause::ServerAbort | Cause::ServerTimeout => $counters.srv_aborts.inc(),
+            _ => {}
+        }
+    };
+}
+
+fn count_side(counters: &ProxyCounters, txn: &Txn) {
+    counters.bytes_in.add(txn.bytes_in);
+    counters.bytes_out.add(txn.bytes_out);
+}
+
+/// Adds a finished HTTP transaction to the counters of frontend, backend and server.
+pub(super) fn count(stream: &Stream<'_>) {
+    let txn = &*stream.txn;
+    let front = stream.front.live.front.counters.mine();
+    count_side(front, txn);
+    front.http_req.inc();
+    if txn.status > 0 {
+        count_status!(front, txn.status);
+    }
+    let aborted_in_data = stream.answered && stream.end.cause != Cause::Normal;
+    if stream.back_id.is_none() {
+        return;
+    }
+    let back = stream.back.live.back.counters.mine();
+    count_side(back, txn);
+    if txn.status > 0 {
+        count_status!(back, txn.status);
+    }
+    if aborted_in_data {
+        count_end!(front, stream.end.cause);
+        count_end!(back, stream.end.cause);
+    }
+    let Some(upstream) = &stream.upstream else { return };
+    let server = upstream.server.live.counters.mine();
+    server.bytes_in.add(txn.bytes_in);
+    server.bytes_out.add(txn.bytes_out);
+    server.http_req.inc();
+    if aborted_in_data {
+        count_end!(server, stream.end.cause);
+    }
+    if txn.res.len > 0 && txn.status > 0 {
+        count_status!(server, txn.status);
+    }
+    count_server(upstream, back, txn);
+}
+
+fn count_server(upstream: &Upstream, back: &ProxyCounters, txn: &Txn) {
+    let live = &upstream.server.live;
+    let server = live.counters.mine();
+    server.sess_tot.inc();
+    server.lbtot.inc();
+    back.lbtot.inc();
+    let t = &txn.timers;
+    count_times!(server, t);
+    count_times!(back, t);
+    let now_ms = t.closed / 1_000_000;
+    live.sess_rate.add(now_ms, 1);
+    live.sess_rate_max.raise(u64::from(live.sess_rate.read(now_ms)));
+    live.last_session_ms.store(now_ms, Ordering::Relaxed);
+}
+
+/// Adds a finished TCP stream.
+pub(super) fn count_tcp(
+    front: &Proxy,
+    back: &Proxy,
+    back_id: Option<ProxyId>,
+    upstream: Option<&Upstream>,
+    txn: &Txn,
+    end: End,
+) {
+    count_side(front.live.front.counters.mine(), txn);
+    if back_id.is_none() {
+        return;
+    }
+    let counters = back.live.back.counters.mine();
+    count_side(counters, txn);
+    if let Some(upstream) = upstream {
+        count_end!(counters, end.cause);
+        let server = upstream.server.live.counters.mine();
+        server.bytes_in.add(txn.bytes_in);
+        server.bytes_out.add(txn.bytes_out);
+        count_end!(server, end.cause);
+        count_server(upstream, counters, txn);
+    }
+}
+
+/// Writes the log line of a transaction, as the frontend's `log` lines say.
+pub(super) fn log(
+    s: &Session,
+    txn: &mut Txn,
+    view: &Rc<View>,
+    back_id: Option<ProxyId>,
+    server: Option<&Server>,
+    failed: bool,
+) {
+    let config = view.config();
+    let front = config.proxy(s.front);
+    let spec = &front.log;
+    if spec.targets.is_empty() || txn.log_level == Some(255) {
+        return;
+    }
+    if front.options.dontlog_normal && !failed && txn.retries == 0 && !txn.redispatched && txn.status < 500 {
+        return;
+    }
+    let format =
+        if failed { spec.error_format.as_ref().or(spec.format.as_ref()) } else { spec.format.as_ref() };
+    let Some(format) = format else { return };
+    txn.actconn = s.worker.current_connections();
+    txn.feconn = front.live.front.cur.load(Ordering::Relaxed);
+    txn.beconn = back_id.map_or(0, |id| config.proxy(id).live.back.cur.load(Ordering::Relaxed));
+    txn.srvconn = server.map_or(0, |s| s.live.served.load(Ordering::Relaxed));
+    let env =
+        StreamEnv { worker: s.worker, view, listener: &s.listener, front: s.front, back: back_id, server };
+    let level = txn.log_level.unwrap_or(if failed && front.options.log_separate_errors { ERR } else { INFO });
+    LINE.with(|line| {
+        let mut line = line.borrow_mut();
+        line.clear();
+        let ctx = Ctx { txn, env: &env };
+        format.render(ctx, &mut line);
+        let mut structured = Vec::new();
+        if let Some(sd) = &spec.sd_format {
+            sd.render(ctx, &mut structured);
+        }
+        let global = &config.global;
+        let origin = Origin {
+            tag: spec.tag.as_deref().or(global.log_tag.as_deref()).unwrap_or("haproxy"),
+            hostname: global
+                .log_send_hostname
+                .as_ref()
+                .map(|name| name.as_deref().unwrap_or(&s.worker.shared.hostname)),
+            pid: s.worker.shared.pid,
+            now_us: s.worker.date_us(),
+            structured: &structured,
+        };
+        s.worker.logger.send(&spec.targets, level, &origin, &line);
+    });
+}

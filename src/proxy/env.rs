@@ -1,0 +1,98 @@
+//! What rules and log formats look up beside the transaction: names and live figures of the running configuration.
+
+use std::sync::atomic::Ordering;
+
+use crate::base::Nanos;
+use crate::model::{ProxyId, ProxyLive, Server};
+use crate::rules::Env;
+
+use super::listener::ListenerCell;
+use super::worker::{View, Worker};
+
+/// A stream's surroundings.
+pub struct StreamEnv<'a> {
+    pub worker: &'static Worker,
+    pub view: &'a View,
+    pub listener: &'a ListenerCell,
+    pub front: ProxyId,
+    pub back: Option<ProxyId>,
+    pub server: Option<&'a Server>,
+}
+
+impl StreamEnv<'_> {
+    fn backend_id(&self, name: &str) -> Option<ProxyId> {
+        if name.is_empty() {
+            return Some(self.back.unwrap_or(self.front));
+        }
+        self.view.config().backends.get(name).copied()
+    }
+}
+
+impl Env for StreamEnv<'_> {
+    fn frontend_name(&self) -> &str {
+        &self.view.config().proxy(self.front).name
+    }
+
+    fn backend_name(&self) -> &str {
+        &self.view.config().proxy(self.back.unwrap_or(self.front)).name
+    }
+
+    fn server_name(&self) -> Option<&str> {
+        self.server.map(|s| &*s.spec.name)
+    }
+
+    fn listener_name(&self) -> &str {
+        let front = self.view.config().proxy(self.front).front.as_ref();
+        front
+            .and_then(|f| f.binds.get(self.listener.bind.get()))
+            .and_then(|b| b.name.as_deref())
+            .unwrap_or("")
+    }
+
+    fn ids(&self) -> (u32, u32, u32, u32) {
+        let config = self.view.config();
+        let front = config.proxy(self.front);
+        let bind =
+            front.front.as_ref().and_then(|f| f.binds.get(self.listener.bind.get())).map_or(0, |b| b.id);
+        let back = self.back.map_or(0, |b| config.proxy(b).uid);
+        (front.uid, back, self.server.map_or(0, |s| s.spec.id), bind)
+    }
+
+    fn proxy(&self, name: &str) -> Option<&ProxyLive> {
+        let config = self.view.config();
+        let id = self.backend_id(name).or_else(|| config.frontends.get(name).copied())?;
+        Some(&config.proxy(id).live)
+    }
+
+    fn usable_servers(&self, backend: &str) -> Option<u32> {
+        let set = self.view.servers(self.backend_id(backend)?)?;
+        let (active, backup) = crate::balance::usable_counts(&set.list);
+        Some(if active > 0 { active } else { backup })
+    }
+
+    fn server(&self, backend: &str, server: &str) -> Option<(bool, u32)> {
+        let set = self.view.servers(self.backend_id(backend)?)?;
+        let (_, server) = set.by_name(server)?;
+        Some((server.live.is_up(), server.live.served.load(Ordering::Relaxed)))
+    }
+
+    fn now_ns(&self) -> Nanos {
+        self.worker.rt.now()
+    }
+
+    fn date_us(&self) -> u64 {
+        self.worker.date_us()
+    }
+
+    fn hostname(&self) -> &str {
+        &self.worker.shared.hostname
+    }
+
+    fn pid(&self) -> u32 {
+        self.worker.shared.pid
+    }
+
+    fn random(&self) -> u64 {
+        self.worker.random()
+    }
+}

@@ -1,0 +1,732 @@
+//! The request to the server and the response back: sending, retries, forwarding.
+
+use std::future::poll_fn;
+use std::io::{self, ErrorKind, IoSlice};
+use std::rc::Rc;
+use std::task::Poll;
+
+use crate::base::buf::{BODY_SIZE, Buf, HEAD_SIZE};
+use crate::base::clock::MS;
+use crate::config::{Backend, HttpConnection};
+use crate::http::{BodyLen, Chunks, Hop, Parse, Slices, Version};
+use crate::rt::{Conn, NEVER};
+use crate::rules::Outcome;
+
+use super::end::{Cause, End, Phase};
+use super::env::StreamEnv;
+use super::route::{Attempt, Chooser};
+use super::stream::{Halt, Stream, capture, is_idempotent};
+use super::transfer::{Broken, Extent, Patience, Side, Way};
+use super::tunnel;
+
+/// What went wrong with one try.
+enum Failure {
+    /// The connection could not be made, or an idle one had ended; nothing was processed.
+    Connect {
+        reused: bool,
+        timeout: bool,
+    },
+    /// The server closed before it said anything.
+    Empty,
+    /// It said nonsense.
+    Junk,
+    Timeout,
+    /// Final.
+    Halt(Halt),
+}
+
+const BAD_GATEWAY: End = End::new(Cause::ServerAbort, Phase::Headers, 502);
+
+impl Stream<'_> {
+    /// Sends the request to a server, retrying as the backend says, and forwards the response.
+    pub(super) async fn exchange(&mut self) -> Result<(), Halt> {
+        let no_server = End::new(Cause::ServerAbort, Phase::Connect, 503);
+        let Some(back) = self.back.back.as_ref() else { return Err(no_server.into()) };
+        let mut attempt = Attempt::new(back);
+        self.make_unique_id();
+        loop {
+            self.obtain(&mut attempt).await?;
+            match self.try_once().await {
+                Ok(()) => break,
+                Err(Failure::Halt(halt)) => return Err(halt),
+                Err(failure) => self.after_failure(back, &mut attempt, failure).await?,
+            }
+        }
+        self.respond().await
+    }
+
+    fn make_unique_id(&mut self) {
+        let Some(front) = self.front.front.as_ref() else { return };
+        let Some(format) = front.unique_id_format.clone() else { return };
+        if self.txn.unique_id.is_none() {
+            let mut id = Vec::new();
+            format.render(crate::rules::Ctx { txn: self.txn, env: &self.env() }, &mut id);
+            self.txn.unique_id = Some(id.into());
+        }
+        if let (Some(name), Some(id)) = (&front.unique_id_header, &self.txn.unique_id) {
+            self.txn.req.add(name, id);
+        }
+    }
+
+    /// A server, its slot and a connection (which may still be under way).
+    async fn obtain(&mut self, attempt: &mut Attempt) -> Result<(), Halt> {
+        let id = self.back_id.unwrap_or(self.s.front);
+        let env = StreamEnv {
+            worker: self.s.worker,
+            view: self.view,
+            listener: &self.s.listener,
+            front: self.s.front,
+            back: self.back_id,
+            server: None,
+        };
+        loop {
+            let chooser = Chooser { session: self.s, view: self.view, proxy: self.back, id };
+            let slot = chooser.slot(self.txn, attempt, &env).await?;
+            self.txn.timers.queue_done = self.s.worker.rt.now();
+            match chooser.connect(slot, true) {
+                Ok(upstream) => {
+                    self.upstream = Some(upstream);
+                    return Ok(());
+                }
+                Err((slot, _)) => {
+                    slot.server.live.counters.mine().err_conn.inc();
+                    self.back.live.back.counters.mine().err_conn.inc();
+                    drop(slot);
+                    if attempt.retries == 0 {
+                        return Err(End::new(Cause::ServerAbort, Phase::Connect, 503).into());
+                    }
+                    attempt.retries -= 1;
+                    self.txn.retries += 1;
+                    let until = self.s.worker.rt.now() + chooser.turn_around_ns();
+                    self.s.worker.rt.sleep_until(until).await;
+                }
+            }
+        }
+    }
+
+    async fn try_once(&mut self) -> Result<(), Failure> {
+        self.send_request().await?;
+        self.await_response().await
+    }
+
+    /// The head, and the part of the body that is there, in one write.
+    async fn send_request(&mut self) -> Result<(), Failure> {
+        let Some(upstream) = self.upstream.as_mut() else { return Err(Failure::Empty) };
+        let Some(conn) = upstream.conn.clone() else { return Err(Failure::Empty) };
+        let reused = upstream.uses > 0;
+        if let Some(name) = self.back.back.as_ref().and_then(|b| b.send_name_header.as_deref()) {
+            self.txn.req.set(name, upstream.server.spec.name.as_bytes());
+        }
+        let keep_server = self.back.options.http_connection == HttpConnection::KeepAlive
+            && self.front.options.http_connection == HttpConnection::KeepAlive;
+        let pretend = self.back.options.http_pretend_keepalive;
+        let hop = if self.txn.req.upgrade {
+            Hop::Upgrade
+        } else if keep_server || pretend {
+            Hop::KeepAlive
+        } else {
+            Hop::Close
+        };
+        upstream.keep = keep_server;
+        let now = conn.rt().now();
+        let connect_until = if reused {
+            later(now, self.back.timeouts.server)
+        } else {
+            later(now, self.back.timeouts.connect)
+        };
+        let (extent, have) = body_in_buffer(self.txn);
+        let sent = {
+            let mut slices = Slices::new();
+            self.txn.req.slices(hop, &mut slices);
+            let body =
+                self.txn.req.buf.written().get(self.txn.req.len..self.txn.req.len + have).unwrap_or_default();
+            slices.push(body);
+            send(&conn, &slices, connect_until).await.map(|()| slices.len())
+        };
+        match sent {
+            Ok(n) => self.request_sent(n),
+            Err((0, e)) => {
+                return Err(Failure::Connect { reused, timeout: e.kind() == ErrorKind::TimedOut });
+            }
+            Err(_) => {}
+        }
+        self.patience =
+            Rc::new(Patience::new(conn.rt().now(), self.front.timeouts.client, self.back.timeouts.server));
+        self.upload = match extent {
+            None => None,
+            Some(extent) => {
+                let from = (self.s.conn.clone(), Side::Client);
+                Some(Way::new(from, (conn, Side::Server), self.patience.clone(), extent, true))
+            }
+        };
+        self.request_unread = self.upload.is_some();
+        Ok(())
+    }
+
+    fn request_sent(&mut self, n: usize) {
+        let now = self.now();
+        if self.txn.timers.connected == 0 || self.txn.retries > 0 {
+            self.txn.timers.connected = now;
+        }
+        self.txn.bytes_in += n.saturating_sub(self.txn.req.len) as u64;
+        if let Some(conn) = self.upstream.as_ref().and_then(|u| u.conn.as_ref()) {
+            if self.back.needs_server_address || self.front.needs_server_address {
+                self.txn.server_local = conn.local().map(super::session::end_of).unwrap_or_default();
+            }
+        }
+        if let Some(upstream) = &self.upstream {
+            self.txn.server_remote = match upstream.server.spec.address {
+                crate::model::Address::Inet(a) => crate::rules::End::Inet(a),
+                _ => crate::rules::End::Unix,
+            };
+        }
+    }
+
+    /// Reads until the head of a final response is complete, forwarding the request's body meanwhile.
+    async fn await_response(&mut self) -> Result<(), Failure> {
+        loop {
+            self.read_head().await?;
+            let status = self.txn.res.status;
+            if status >= 200 || status == 101 {
+                return Ok(());
+            }
+            self.forward_interim().await.map_err(Failure::Halt)?;
+        }
+    }
+
+    async fn read_head(&mut self) -> Result<(), Failure> {
+        let Some(upstream) = self.upstream.as_ref() else { return Err(Failure::Empty) };
+        let Some(conn) = upstream.conn.clone() else { return Err(Failure::Empty) };
+        if self.txn.res.buf.capacity() == 0 {
+            let large = self.s.worker.pools.expects_large(&upstream.server);
+            self.txn.res.buf = Buf::take(if large { BODY_SIZE } else { HEAD_SIZE });
+        }
+        let options = self.view.h1_response[self.back_id.unwrap_or(self.s.front).0 as usize];
+        let method = self.txn.req.method;
+        loop {
+            if !self.txn.res.buf.is_empty() {
+                match self.txn.res.parse_response(method, &options) {
+                    Parse::Done => return Ok(()),
+                    Parse::Bad(_) => return Err(Failure::Junk),
+                    Parse::More if self.txn.res.buf.room_len() == 0 => return Err(Failure::Junk),
+                    Parse::More => {}
+                }
+            }
+            let got = self.receive_some(&conn).await;
+            match got {
+                Ok(0) if self.txn.res.buf.is_empty() => return Err(Failure::Empty),
+                Ok(0) => return Err(Failure::Junk),
+                Ok(n) => self.txn.res.buf.advance(n),
+                Err(Got::Server(e)) if e.kind() == ErrorKind::TimedOut => return Err(Failure::Timeout),
+                Err(Got::Server(_)) if self.txn.res.buf.is_empty() => return Err(Failure::Empty),
+                Err(Got::Server(_)) => return Err(Failure::Junk),
+                Err(Got::Client(end)) => return Err(Failure::Halt(end.into())),
+            }
+        }
+    }
+
+    /// Bytes from the server, while the upload goes on.
+    async fn receive_some(&mut self, conn: &Conn) -> Result<usize, Got> {
+        let Stream { txn, upload, patience, request_unread, .. } = self;
+        poll_fn(|_| {
+            if let Some(way) = upload.as_mut() {
+                match way.poll() {
+                    Poll::Pending => {}
+                    Poll::Ready(Ok(())) => {
+                        txn.bytes_in += way.moved;
+                        *request_unread = false;
+                        keep_surplus(txn, way);
+                        *upload = None;
+                        patience.renew(Side::Server, conn.rt().now());
+                    }
+                    Poll::Ready(Err(broken)) => {
+                        txn.bytes_in += way.moved;
+                        *upload = None;
+                        if let Some(end) = upload_end(&broken) {
+                            return Poll::Ready(Err(Got::Client(end)));
+                        }
+                        // The server does not want the rest; it may have said why.
+                    }
+                }
+            }
+            // While the client is still sending, its timeout counts and the server's does not.
+            let until = if upload.is_some() { NEVER } else { patience.until(Side::Server) };
+            conn.poll_recv(txn.res.buf.room(), until).map_err(Got::Server)
+        })
+        .await
+    }
+
+    /// 100 and 103 go to the client as they came; one of HTTP/1.0 does not know them.
+    async fn forward_interim(&mut self) -> Result<(), Halt> {
+        if self.txn.req.version != Version::Http10 {
+            let mut slices = Slices::new();
+            self.txn.res.slices(Hop::AsIs, &mut slices);
+            let until = self.patience.until(Side::Client);
+            let n = slices.len();
+            if send(&self.s.conn, &slices, until).await.is_err() {
+                return Err(End::new(Cause::ClientAbort, Phase::Headers, 0).into());
+            }
+            self.txn.bytes_out += n as u64;
+        }
+        let res = &mut self.txn.res;
+        let used = res.len.saturating_sub(res.buf.start());
+        res.buf.consume(used);
+        if res.buf.is_empty() {
+            res.buf.clear();
+        }
+        res.reset();
+        Ok(())
+    }
+
+    /// Decides about another try, and waits for its time.
+    async fn after_failure(
+        &mut self,
+        back: &Backend,
+        attempt: &mut Attempt,
+        failure: Failure,
+    ) -> Result<(), Halt> {
+        let on = &back.retry_on;
+        let whole = self.upload.is_none() && (!self.request_unread || self.txn.req.body == BodyLen::None);
+        let idempotent = is_idempotent(self.txn.req.method);
+        let (again, end) = match &failure {
+            Failure::Connect { reused: true, .. } => (true, BAD_GATEWAY),
+            Failure::Connect { timeout: true, .. } => {
+                (on.conn_failure, End::new(Cause::ServerTimeout, Phase::Connect, 503))
+            }
+            Failure::Connect { .. } => (on.conn_failure, End::new(Cause::ServerAbort, Phase::Connect, 503)),
+            // An idle connection that ended while the request was under way: as good as not sent, if repeating
+            // it does no harm.
+            Failure::Empty if self.was_reused() && idempotent && whole => (true, BAD_GATEWAY),
+            Failure::Empty => (on.empty_response && whole, BAD_GATEWAY),
+            Failure::Junk => (on.junk_response && whole, End::new(Cause::Proxy, Phase::Headers, 502)),
+            Failure::Timeout => {
+                (on.response_timeout && whole, End::new(Cause::ServerTimeout, Phase::Headers, 504))
+            }
+            Failure::Halt(_) => (false, BAD_GATEWAY),
+        };
+        let stale = matches!(failure, Failure::Connect { reused: true, .. })
+            || (matches!(failure, Failure::Empty) && self.was_reused());
+        self.count_failure(&failure, stale);
+        if !again || (!stale && attempt.retries == 0) {
+            return Err(end.into());
+        }
+        let failed = self.upstream.take();
+        self.upload = None;
+        self.txn.res.buf = Buf::default();
+        self.txn.res.reset();
+        if stale {
+            return Ok(());
+        }
+        attempt.retries -= 1;
+        self.txn.retries += 1;
+        self.back.live.back.counters.mine().wretr.inc();
+        let id = self.back_id.unwrap_or(self.s.front);
+        let same =
+            !self.back.options.redispatch || (attempt.retries > 0 && self.back.options.redispatch_every < 0);
+        if let Some(upstream) = failed {
+            upstream.server.live.counters.mine().wretr.inc();
+            if !same {
+                attempt.choose = true;
+                attempt.failed = self
+                    .view
+                    .servers(id)
+                    .and_then(|set| set.by_name(&upstream.server.spec.name).map(|(i, _)| i));
+                upstream.server.live.counters.mine().wredis.inc();
+                self.back.live.back.counters.mine().wredis.inc();
+                self.txn.redispatched = true;
+            }
+        }
+        if same && matches!(failure, Failure::Connect { timeout: false, .. }) {
+            let pause = Chooser { session: self.s, view: self.view, proxy: self.back, id }.turn_around_ns();
+            let rt = self.s.worker.rt;
+            rt.sleep_until(rt.now() + pause).await;
+        }
+        Ok(())
+    }
+
+    fn was_reused(&self) -> bool {
+        self.upstream.as_ref().is_some_and(|u| u.uses > 0)
+    }
+
+    fn count_failure(&mut self, failure: &Failure, stale: bool) {
+        let (Some(upstream), false) = (&mut self.upstream, stale) else { return };
+        upstream.keep = false;
+        let (server, back) = (upstream.server.live.counters.mine(), self.back.live.back.counters.mine());
+        match failure {
+            Failure::Connect { .. } => {
+                server.err_conn.inc();
+                back.err_conn.inc();
+            }
+            Failure::Halt(_) => {}
+            _ => {
+                server.err_resp.inc();
+                back.err_resp.inc();
+            }
+        }
+    }
+
+    /// The response: rules, head with the first part of the body in one write, the rest of the body.
+    async fn respond(&mut self) -> Result<(), Halt> {
+        let now = self.now();
+        self.txn.timers.response = now;
+        self.capture_response();
+        if self.txn.res.status == 101 || self.txn.res.body == BodyLen::Tunnel {
+            return self.upgrade().await;
+        }
+        self.response_rules()?;
+        self.txn.status = self.txn.res.status;
+        let res = &self.txn.res;
+        let body = res.body;
+        let received = res.buf.written().len().saturating_sub(res.len);
+        let keep_server = res.keep_alive && !matches!(body, BodyLen::UntilClose | BodyLen::Tunnel);
+        let mut extent = match body {
+            BodyLen::None | BodyLen::Tunnel => Extent::Length(0),
+            BodyLen::Length(n) => Extent::Length(n),
+            BodyLen::Chunked => Extent::Chunked(Box::new(Chunks::new(true))),
+            BodyLen::UntilClose => Extent::Close,
+        };
+        let taken = match &mut extent {
+            Extent::Length(n) => {
+                let taken = (*n).min(received as u64);
+                *n -= taken;
+                taken as usize
+            }
+            Extent::Chunked(chunks) => {
+                let bytes = &res.buf.written()[res.len..];
+                match chunks.scan(bytes) {
+                    Ok(scan) => scan.consumed,
+                    Err(_) => return Err(End::new(Cause::Proxy, Phase::Headers, 502).into()),
+                }
+            }
+            Extent::Close => received,
+        };
+        if let Some(upstream) = &mut self.upstream {
+            upstream.keep &= keep_server && taken == received;
+            self.s
+                .worker
+                .pools
+                .note_size(&upstream.server, received >= HEAD_SIZE / 2 || extent_len(&extent) > 0);
+        }
+        self.keep_client &= body != BodyLen::UntilClose;
+        if body == BodyLen::Chunked && self.txn.req.version == Version::Http10 {
+            return self.respond_decoded().await;
+        }
+        self.send_head(taken).await?;
+        let done = match &extent {
+            Extent::Length(n) => *n == 0,
+            Extent::Chunked(chunks) => chunks.is_done(),
+            Extent::Close => false,
+        };
+        self.txn.res.buf = Buf::default();
+        if done { self.finish_upload().await } else { self.forward_body(extent).await }
+    }
+
+    async fn send_head(&mut self, taken: usize) -> Result<(), Halt> {
+        let hop = Hop::to_client(self.keep_client, self.txn.req.version);
+        let res = &self.txn.res;
+        let mut slices = Slices::new();
+        res.slices(hop, &mut slices);
+        slices.push(res.buf.written().get(res.len..res.len + taken).unwrap_or_default());
+        let until = self.patience.until(Side::Client);
+        self.answered = true;
+        match send(&self.s.conn, &slices, until).await {
+            Ok(()) => {
+                self.txn.bytes_out += slices.len() as u64;
+                Ok(())
+            }
+            Err((n, e)) => {
+                self.txn.bytes_out += n as u64;
+                Err(client_end(&e).into())
+            }
+        }
+    }
+
+    /// A chunked response for a client of HTTP/1.0: without the chunks, and ended by the connection's end.
+    async fn respond_decoded(&mut self) -> Result<(), Halt> {
+        self.keep_client = false;
+        let received = self.txn.res.buf.written().get(self.txn.res.len..).unwrap_or_default().to_vec();
+        self.txn.res.set_body(BodyLen::UntilClose);
+        self.send_head(0).await?;
+        let mut chunks = Chunks::new(true);
+        let Some(conn) = self.upstream.as_ref().and_then(|u| u.conn.clone()) else {
+            return Err(BAD_GATEWAY.into());
+        };
+        let broken = End::new(Cause::ServerAbort, Phase::Data, 0);
+        let mut input = received;
+        loop {
+            let mut data = Vec::with_capacity(input.len());
+            chunks.decode(&input, |part| data.extend_from_slice(part)).map_err(|_| broken)?;
+            let until = self.patience.until(Side::Client);
+            self.s.conn.send_all(&data, false, until).await.map_err(|e| client_end(&e))?;
+            self.txn.bytes_out += data.len() as u64;
+            self.patience.renew(Side::Client, self.now());
+            if chunks.is_done() {
+                return Ok(());
+            }
+            input.resize(HEAD_SIZE, 0);
+            let n = conn
+                .recv(&mut input, later(self.now(), self.back.timeouts.server))
+                .await
+                .map_err(|_| broken)?;
+            if n == 0 {
+                return Err(broken.into());
+            }
+            input.truncate(n);
+        }
+    }
+
+    fn capture_response(&mut self) {
+        let Some(front) = self.front.front.as_ref().filter(|f| !f.res_captures.is_empty()) else { return };
+        for (slot, wanted) in self.txn.res_captures.iter_mut().zip(&front.res_captures) {
+            if let Some(name) = wanted.name.as_deref() {
+                *slot = capture(self.txn.res.values(name).last(), wanted.len);
+            }
+        }
+    }
+
+    /// `http-response` of the backend, then of the frontend, then `http-after-response` likewise.
+    fn response_rules(&mut self) -> Result<(), Halt> {
+        let (back, front) = (self.back, self.front);
+        let same = self.back_id == Some(self.s.front);
+        self.run_response(&back.rules.http_response)?;
+        if !same {
+            self.run_response(&front.rules.http_response)?;
+        }
+        self.after_response();
+        Ok(())
+    }
+
+    fn run_response(&mut self, rules: &crate::rules::RuleSet) -> Result<(), Halt> {
+        if rules.is_empty() {
+            return Ok(());
+        }
+        let env = StreamEnv {
+            worker: self.s.worker,
+            view: self.view,
+            listener: &self.s.listener,
+            front: self.s.front,
+            back: self.back_id,
+            server: self.upstream.as_ref().map(|u| &u.server),
+        };
+        match rules.run(self.txn, &env, &mut 0) {
+            Outcome::Final { reply, denied } => {
+                if denied {
+                    self.back.live.back.counters.mine().denied_resp.inc();
+                }
+                Err(Halt::Reply { reply: Box::new(reply), denied })
+            }
+            Outcome::Error => Err(End::new(Cause::Internal, Phase::Headers, 500).into()),
+            Outcome::Close { .. } => Err(Halt::Drop(End::new(Cause::Proxy, Phase::Headers, 0))),
+            _ => Ok(()),
+        }
+    }
+
+    async fn forward_body(&mut self, extent: Extent) -> Result<(), Halt> {
+        let Some(conn) = self.upstream.as_ref().and_then(|u| u.conn.clone()) else {
+            return Err(BAD_GATEWAY.into());
+        };
+        let mut down = Way::new(
+            (conn, Side::Server),
+            (self.s.conn.clone(), Side::Client),
+            self.patience.clone(),
+            extent,
+            true,
+        );
+        self.patience.renew(Side::Client, self.now());
+        self.patience.renew(Side::Server, self.now());
+        let Stream { txn, upload, request_unread, .. } = self;
+        let result = poll_fn(|_| {
+            if let Some(way) = upload.as_mut() {
+                if let Poll::Ready(result) = way.poll() {
+                    txn.bytes_in += way.moved;
+                    *request_unread = result.is_err();
+                    keep_surplus(txn, way);
+                    *upload = None;
+                }
+            }
+            down.poll()
+        })
+        .await;
+        self.txn.bytes_out += down.moved;
+        match result {
+            Ok(()) => {
+                if let Some(upstream) = &mut self.upstream {
+                    upstream.keep &= down.surplus.is_empty();
+                }
+                self.finish_upload().await
+            }
+            Err(broken) => Err(download_end(&broken).into()),
+        }
+    }
+
+    /// The response is complete while the request is not: the rest of the request decides nothing any more.
+    async fn finish_upload(&mut self) -> Result<(), Halt> {
+        if self.upload.take().is_some() {
+            self.keep_client = false;
+            if let Some(upstream) = &mut self.upstream {
+                upstream.keep = false;
+            }
+        }
+        Ok(())
+    }
+
+    /// 101, or 2xx to CONNECT: from here on bytes are just bytes.
+    async fn upgrade(&mut self) -> Result<(), Halt> {
+        self.keep_client = false;
+        self.response_rules()?;
+        self.txn.status = self.txn.res.status;
+        let hop = if self.txn.res.status == 101 { Hop::Upgrade } else { Hop::AsIs };
+        let received = self.txn.res.buf.written().len().saturating_sub(self.txn.res.len);
+        {
+            let res = &self.txn.res;
+            let mut slices = Slices::new();
+            res.slices(hop, &mut slices);
+            slices.push(res.buf.written().get(res.len..res.len + received).unwrap_or_default());
+            let until = self.patience.until(Side::Client);
+            self.answered = true;
+            send(&self.s.conn, &slices, until).await.map_err(|(_, e)| client_end(&e))?;
+            self.txn.bytes_out += slices.len() as u64;
+        }
+        self.txn.res.buf = Buf::default();
+        let Some(upstream) = &mut self.upstream else { return Ok(()) };
+        upstream.keep = false;
+        let Some(conn) = upstream.conn.clone() else { return Ok(()) };
+        let mut first = Vec::new();
+        if self.upload.is_none() {
+            let req = &self.txn.req;
+            first = req.buf.written().get(req.len..).unwrap_or_default().to_vec();
+        }
+        self.upload = None;
+        self.txn.req.buf.clear();
+        self.request_unread = false;
+        let (client_ms, server_ms) = tunnel::timeouts(self.front, self.back);
+        let ends = tunnel::Ends { client: self.s.conn.clone(), server: conn };
+        let moved =
+            tunnel::run(&ends, first, (client_ms, server_ms), (&self.front.timeouts, &self.back.timeouts))
+                .await;
+        self.txn.bytes_in += moved.up;
+        self.txn.bytes_out += moved.down;
+        match moved.end {
+            None => Ok(()),
+            Some(end) => Err(Halt::Drop(end)),
+        }
+    }
+
+    /// Gives the server's connection back.
+    pub(super) fn finish_server(&mut self) {
+        if let Some(upstream) = &mut self.upstream {
+            upstream.release(self.s.worker);
+        }
+    }
+}
+
+enum Got {
+    Server(io::Error),
+    Client(End),
+}
+
+fn later(now: u64, ms: u64) -> u64 {
+    if ms == 0 { NEVER } else { now.saturating_add(ms * MS) }
+}
+
+/// What of the request's body lies behind its head already, and what is to come.
+fn body_in_buffer(txn: &crate::rules::Txn) -> (Option<Extent>, usize) {
+    let req = &txn.req;
+    let received = req.buf.written().get(req.len..).unwrap_or_default();
+    match req.body {
+        BodyLen::Length(n) => {
+            let have = n.min(received.len() as u64);
+            let left = n - have;
+            ((left > 0).then_some(Extent::Length(left)), have as usize)
+        }
+        BodyLen::Chunked => {
+            let mut chunks = Chunks::new(false);
+            match chunks.scan(received) {
+                Ok(scan) if chunks.is_done() => (None, scan.consumed),
+                Ok(scan) => (Some(Extent::Chunked(Box::new(chunks))), scan.consumed),
+                // Found again, and answered, where the body is forwarded.
+                Err(_) => (Some(Extent::Chunked(Box::new(Chunks::new(false)))), 0),
+            }
+        }
+        _ => (None, 0),
+    }
+}
+
+/// Bytes of the next request that came with the end of this one's body.
+fn keep_surplus(txn: &mut crate::rules::Txn, way: &mut Way) {
+    if !way.surplus.is_empty() {
+        txn.req.buf.clear();
+        txn.req.len = 0;
+        let surplus = std::mem::take(&mut way.surplus);
+        if txn.req.buf.room_len() < surplus.len() {
+            txn.req.buf = Buf::take(HEAD_SIZE.max(surplus.len()));
+        }
+        txn.req.buf.push(&surplus);
+    }
+}
+
+/// All slices, in one call while the kernel takes them. The error tells how much was written before it.
+pub(super) async fn send(conn: &Conn, slices: &Slices<'_>, until: u64) -> Result<(), (usize, io::Error)> {
+    if let [one] = slices.as_slice() {
+        return send_one(conn, one, until).await;
+    }
+    let mut list: smallvec::SmallVec<[IoSlice<'_>; 16]> = slices.iter().map(IoSlice::new).collect();
+    let mut rest = &mut list[..];
+    let mut written = 0;
+    while !rest.is_empty() {
+        match poll_fn(|_| conn.poll_send_slices(rest, false, until)).await {
+            Ok(n) => {
+                written += n;
+                IoSlice::advance_slices(&mut rest, n);
+            }
+            Err(e) => return Err((written, e)),
+        }
+    }
+    Ok(())
+}
+
+async fn send_one(conn: &Conn, bytes: &[u8], until: u64) -> Result<(), (usize, io::Error)> {
+    let mut written = 0;
+    while written < bytes.len() {
+        match poll_fn(|_| conn.poll_send(&bytes[written..], false, until)).await {
+            Ok(n) => written += n,
+            Err(e) => return Err((written, e)),
+        }
+    }
+    Ok(())
+}
+
+fn extent_len(extent: &Extent) -> u64 {
+    match extent {
+        Extent::Length(n) => *n,
+        Extent::Chunked(_) => 0,
+        Extent::Close => 0,
+    }
+}
+
+fn client_end(e: &io::Error) -> End {
+    if e.kind() == ErrorKind::TimedOut {
+        End::new(Cause::ClientTimeout, Phase::Data, 0)
+    } else {
+        End::new(Cause::ClientAbort, Phase::Data, 0)
+    }
+}
+
+fn upload_end(broken: &Broken) -> Option<End> {
+    match broken {
+        Broken::Read(e) if e.kind() == ErrorKind::TimedOut => {
+            Some(End::new(Cause::ClientTimeout, Phase::Data, 408))
+        }
+        Broken::Read(_) | Broken::Short => Some(End::new(Cause::ClientAbort, Phase::Data, 400)),
+        Broken::Malformed => Some(End::new(Cause::Proxy, Phase::Data, 400)),
+        Broken::Write(_) => None,
+    }
+}
+
+fn download_end(broken: &Broken) -> End {
+    match broken {
+        Broken::Read(e) if e.kind() == ErrorKind::TimedOut => End::new(Cause::ServerTimeout, Phase::Data, 0),
+        Broken::Read(_) | Broken::Short | Broken::Malformed => End::new(Cause::ServerAbort, Phase::Data, 0),
+        Broken::Write(e) => client_end(e),
+    }
+}

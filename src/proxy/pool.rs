@@ -1,0 +1,129 @@
+//! Idle connections to servers, kept by the worker that opened them.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::atomic::Ordering;
+
+use crate::base::Millis;
+use crate::model::Server;
+use crate::rt::Conn;
+
+/// Most idle connections a worker keeps to one server, whatever `pool-max-conn` allows.
+const PER_SERVER: usize = 4096;
+
+struct Idle {
+    conn: Rc<Conn>,
+    since: Millis,
+    /// Requests carried so far.
+    uses: u32,
+}
+
+struct ServerPool {
+    server: Server,
+    idle: Vec<Idle>,
+    /// Size of the last responses, to choose the buffer of the next one.
+    large_responses: bool,
+}
+
+impl ServerPool {
+    fn drop_one(&self) {
+        self.server.live.idle.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Drop for ServerPool {
+    fn drop(&mut self) {
+        self.server.live.idle.fetch_sub(self.idle.len() as u32, Ordering::Relaxed);
+    }
+}
+
+/// The pools of one worker, by server.
+#[derive(Default)]
+pub struct Pools {
+    by_server: RefCell<HashMap<u64, ServerPool, foldhash::fast::FixedState>>,
+}
+
+impl Pools {
+    fn with<R>(&self, server: &Server, f: impl FnOnce(&mut ServerPool) -> R) -> R {
+        let mut map = self.by_server.borrow_mut();
+        let pool = map.entry(server.live.uid).or_insert_with(|| ServerPool {
+            server: server.clone(),
+            idle: Vec::new(),
+            large_responses: false,
+        });
+        f(pool)
+    }
+
+    /// The connection that became idle last and still stands, with the number of requests it carried.
+    /// `reused_only`: one that has proven to survive reuse (`http-reuse aggressive`).
+    pub fn take(&self, server: &Server, reused_only: bool) -> Option<(Rc<Conn>, u32)> {
+        self.with(server, |pool| {
+            let mut i = pool.idle.len();
+            while i > 0 {
+                i -= 1;
+                if reused_only && pool.idle[i].uses < 2 {
+                    continue;
+                }
+                let idle = pool.idle.remove(i);
+                pool.drop_one();
+                // Anything readable on an idle connection is its end, or something that must not be answered with.
+                if !idle.conn.is_readable() {
+                    return Some((idle.conn, idle.uses));
+                }
+            }
+            None
+        })
+    }
+
+    /// Keeps a connection whose last response is complete; closes it when the server's pool is full.
+    pub fn keep(&self, server: &Server, conn: Rc<Conn>, uses: u32, now: Millis) {
+        let spec = &server.spec;
+        let limit = spec.pool_max_conn.unwrap_or(u32::MAX);
+        if spec.pool_purge_delay_ms == 0 || conn.is_readable() {
+            return;
+        }
+        let live = &server.live;
+        if live
+            .idle
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| (n < limit).then_some(n + 1))
+            .is_err()
+        {
+            return;
+        }
+        // Registered, so that its end becomes known while it is idle.
+        let watched = conn.watch().is_ok();
+        self.with(server, |pool| {
+            if watched && pool.idle.len() < PER_SERVER {
+                pool.idle.push(Idle { conn, since: now, uses });
+            } else {
+                pool.drop_one();
+            }
+        });
+    }
+
+    pub fn expects_large(&self, server: &Server) -> bool {
+        self.with(server, |pool| pool.large_responses)
+    }
+
+    pub fn note_size(&self, server: &Server, large: bool) {
+        self.with(server, |pool| pool.large_responses = large);
+    }
+
+    /// Closes what has ended, what was idle for longer than `pool-purge-delay`, and forgets servers that are gone.
+    pub fn purge(&self, now: Millis) {
+        self.by_server.borrow_mut().retain(|_, pool| {
+            let delay = pool.server.spec.pool_purge_delay_ms;
+            let before = pool.idle.len();
+            pool.idle.retain(|i| !i.conn.is_readable() && now.saturating_sub(i.since) < delay);
+            let gone = (before - pool.idle.len()) as u32;
+            pool.server.live.idle.fetch_sub(gone, Ordering::Relaxed);
+            !pool.idle.is_empty() || std::sync::Arc::strong_count(&pool.server.live) > 1
+        });
+    }
+
+    /// Closes all idle connections to a server (it went down, or into maintenance).
+    pub fn forget(&self, uid: u64) {
+        self.by_server.borrow_mut().remove(&uid);
+    }
+}

@@ -1,0 +1,334 @@
+//! Answers of the proxy's own: rules, services, errors. They take the same way as a server's response: a head that
+//! `http-after-response` rules may edit, then a body.
+
+use bytes::Bytes;
+
+use crate::base::buf::{Buf, HEAD_SIZE};
+use crate::http::{H1Options, Hop, Method, Parse, Slices, status};
+use crate::model::applet::{Applet, AppletBody, AppletRequest};
+use crate::rules::{Reply, ReplyBody};
+
+use super::end::{Cause, End, Phase};
+use super::env::StreamEnv;
+use super::exchange::send;
+use super::stream::{Halt, Stream};
+
+/// Filler of services that send many bytes of no meaning.
+static FILLER: [u8; 16384] = filler();
+
+const fn filler() -> [u8; 16384] {
+    let mut bytes = [b'.'; 16384];
+    let mut i = 0;
+    while i < bytes.len() {
+        bytes[i] = if i % 50 == 49 { b'\n' } else { b'0' + (i % 10) as u8 };
+        i += 1;
+    }
+    bytes
+}
+
+/// What follows the head.
+enum Body {
+    Bytes(Bytes),
+    Filler { len: u64, chunked: bool },
+}
+
+impl Stream<'_> {
+    /// Ends the transaction in another way than with a server's response.
+    pub(super) async fn halt(&mut self, halt: Halt) {
+        let end = match &halt {
+            Halt::Reply { reply, denied: true } => End::new(Cause::Proxy, self.phase(), reply.status),
+            Halt::Reply { reply, denied: false } => End::new(Cause::Local, self.phase(), reply.status),
+            Halt::Service(_) => End::new(Cause::Local, Phase::Request, 0),
+            Halt::End(end) | Halt::Drop(end) => *end,
+        };
+        self.end = end;
+        self.txn.set_end(end.flags());
+        if let Some(upstream) = &mut self.upstream {
+            upstream.keep = false;
+        }
+        if self.answered {
+            self.keep_client = false;
+            return;
+        }
+        match halt {
+            Halt::Drop(_) => self.keep_client = false,
+            Halt::End(end) => self.answer_error(end).await,
+            Halt::Reply { reply, .. } => self.answer(&reply).await,
+            Halt::Service(applet) => self.serve(&*applet).await,
+        }
+    }
+
+    fn phase(&self) -> Phase {
+        if self.txn.res.len > 0 { Phase::Headers } else { Phase::Request }
+    }
+
+    async fn answer_error(&mut self, end: End) {
+        if end.status == 0 {
+            self.keep_client = false;
+            return;
+        }
+        // The rest of a request that could not be read cannot be told from the next one.
+        if end.phase == Phase::Request && end.cause != Cause::Local {
+            self.keep_client = false;
+        }
+        let page = self.back.errors.page(end.status).or_else(|| self.front.errors.page(end.status)).cloned();
+        match page {
+            Some(reply) => self.answer(&reply).await,
+            None => {
+                let bytes = status::default_answer(end.status).or_else(|| status::default_answer(500));
+                self.answer_raw(&bytes.unwrap_or_default(), end.status).await;
+            }
+        }
+    }
+
+    /// A reply made by a rule or set for an error.
+    async fn answer(&mut self, reply: &Reply) {
+        if reply.close {
+            self.keep_client = false;
+        }
+        match &reply.body {
+            ReplyBody::Raw(bytes) => self.answer_raw(bytes, reply.status).await,
+            body => {
+                let body = match body {
+                    ReplyBody::Bytes(b) => b.clone(),
+                    _ => Bytes::new(),
+                };
+                let reason = match reply.reason.as_deref() {
+                    Some(reason) => reason,
+                    None => status::reason_phrase(reply.status).as_bytes(),
+                };
+                let fields = reply.fields.iter().map(|(n, v)| (&n[..], &v[..]));
+                self.begin(reply.status, reason, Some(body.len() as u64), fields);
+                self.emit(Body::Bytes(body)).await;
+            }
+        }
+    }
+
+    /// A whole message as it stands in an error file.
+    async fn answer_raw(&mut self, bytes: &[u8], code: u16) {
+        self.txn.res.reset();
+        self.txn.res.buf = Buf::take(HEAD_SIZE.max(bytes.len()));
+        self.txn.res.buf.push(bytes);
+        let options = H1Options { accept_unsafe: true, max_head: bytes.len().max(1), ..H1Options::default() };
+        if self.txn.res.parse_response(Method::Get, &options) != Parse::Done {
+            // Not HTTP: sent as it is, and the connection ends with it.
+            self.keep_client = false;
+            self.answered = true;
+            self.txn.status = code;
+            let until = self.patience_of_client();
+            if self.s.conn.send_all(bytes, false, until).await.is_ok() {
+                self.txn.bytes_out += bytes.len() as u64;
+            }
+            return;
+        }
+        if !self.txn.res.keep_alive || self.txn.res.body == crate::http::BodyLen::UntilClose {
+            self.keep_client = false;
+        }
+        let body =
+            Bytes::copy_from_slice(self.txn.res.buf.written().get(self.txn.res.len..).unwrap_or_default());
+        self.emit(Body::Bytes(body)).await;
+    }
+
+    /// Starts a response head in a buffer of its own.
+    fn begin<'f>(
+        &mut self,
+        code: u16,
+        reason: &[u8],
+        length: Option<u64>,
+        fields: impl Iterator<Item = (&'f [u8], &'f [u8])>,
+    ) {
+        let mut head = Vec::with_capacity(512);
+        head.extend_from_slice(b"HTTP/1.1 ");
+        head.extend_from_slice(itoa::Buffer::new().format(code).as_bytes());
+        head.push(b' ');
+        head.extend_from_slice(reason);
+        head.extend_from_slice(b"\r\n");
+        match length {
+            Some(n) if code != 204 && code != 304 && code >= 200 => {
+                head.extend_from_slice(b"content-length: ");
+                head.extend_from_slice(itoa::Buffer::new().format(n).as_bytes());
+                head.extend_from_slice(b"\r\n");
+            }
+            Some(_) => {}
+            None => head.extend_from_slice(b"transfer-encoding: chunked\r\n"),
+        }
+        head.extend_from_slice(b"\r\n");
+        self.txn.res.reset();
+        self.txn.res.buf = Buf::take(HEAD_SIZE.max(head.len()));
+        self.txn.res.buf.push(&head);
+        let options = H1Options { accept_unsafe: true, max_head: head.len(), ..H1Options::default() };
+        self.txn.res.parse_response(self.txn.req.method, &options);
+        for (name, value) in fields {
+            self.txn.res.add(name, value);
+        }
+    }
+
+    fn patience_of_client(&self) -> u64 {
+        self.s.worker.rt.after_ms(self.front.timeouts.client)
+    }
+
+    /// `http-after-response` of backend and frontend on whatever goes to the client.
+    pub(super) fn after_response(&mut self) {
+        let same = self.back_id.is_none() || self.back_id == Some(self.s.front);
+        let sets = [
+            (!same).then_some(&self.back.rules.http_after_response),
+            Some(&self.front.rules.http_after_response),
+        ];
+        for rules in sets.into_iter().flatten().filter(|r| !r.is_empty()) {
+            let env = StreamEnv {
+                worker: self.s.worker,
+                view: self.view,
+                listener: &self.s.listener,
+                front: self.s.front,
+                back: self.back_id,
+                server: self.upstream.as_ref().map(|u| &u.server),
+            };
+            rules.run(self.txn, &env, &mut 0);
+        }
+    }
+
+    async fn emit(&mut self, body: Body) {
+        self.txn.timers.response = self.now();
+        self.after_response();
+        self.txn.status = self.txn.res.status;
+        self.keep_client &= !self.request_unread_body();
+        let sends_body = self.txn.req.method != Method::Head && self.txn.status >= 200;
+        let hop = Hop::to_client(self.keep_client, self.txn.req.version);
+        let until = self.patience_of_client();
+        self.answered = true;
+        let sent = {
+            let mut slices = Slices::new();
+            self.txn.res.slices(hop, &mut slices);
+            if let (Body::Bytes(bytes), true) = (&body, sends_body) {
+                slices.push(bytes);
+            }
+            send(&self.s.conn, &slices, until).await.map(|()| slices.len())
+        };
+        match sent {
+            Ok(n) => self.txn.bytes_out += n as u64,
+            Err((n, _)) => {
+                self.txn.bytes_out += n as u64;
+                self.client_left();
+                return;
+            }
+        }
+        if let (Body::Filler { len, chunked }, true) = (body, sends_body) {
+            self.send_filler(len, chunked).await;
+        }
+    }
+
+    fn client_left(&mut self) {
+        self.keep_client = false;
+        self.end = End::new(Cause::ClientAbort, Phase::Data, 0);
+        self.txn.set_end(self.end.flags());
+    }
+
+    async fn send_filler(&mut self, len: u64, chunked: bool) {
+        if chunked && len > 0 {
+            let head = format!("{len:x}\r\n");
+            if self.send_part(head.as_bytes()).await.is_err() {
+                return self.client_left();
+            }
+        }
+        let mut left = len;
+        while left > 0 {
+            let n = left.min(FILLER.len() as u64) as usize;
+            if self.send_part(&FILLER[..n]).await.is_err() {
+                return self.client_left();
+            }
+            left -= n as u64;
+        }
+        let tail: &[u8] = match (chunked, len) {
+            (false, _) => b"",
+            (true, 0) => b"0\r\n\r\n",
+            (true, _) => b"\r\n0\r\n\r\n",
+        };
+        if self.send_part(tail).await.is_err() {
+            self.client_left();
+        }
+    }
+
+    async fn send_part(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        let until = self.patience_of_client();
+        self.s.conn.send_all(bytes, false, until).await?;
+        self.txn.bytes_out += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// A service inside the process.
+    async fn serve(&mut self, applet: &dyn Applet) {
+        self.is_intercepted = true;
+        self.front.live.front.counters.mine().intercepted.inc();
+        if self.await_body().await.is_err() {
+            self.keep_client = false;
+        }
+        let reply = {
+            let req = &self.txn.req;
+            let header = |name: &str| req.field(name.as_bytes()).map(<[u8]>::to_vec);
+            let body = req.buf.written().get(req.len..).unwrap_or_default();
+            applet.call(&AppletRequest {
+                method: req.method_bytes(),
+                target: req.target_bytes(),
+                body,
+                header: &header,
+                proxy: &self.back.name,
+            })
+        };
+        if reply.delay_ms > 0 {
+            let rt = self.s.worker.rt;
+            rt.sleep_until(rt.after_ms(reply.delay_ms)).await;
+        }
+        if reply.close {
+            self.keep_client = false;
+        }
+        let (length, body) = match reply.body {
+            AppletBody::Bytes(bytes) => (Some(bytes.len() as u64), Body::Bytes(bytes)),
+            AppletBody::Filler { len, chunked: false } => (Some(len), Body::Filler { len, chunked: false }),
+            // HTTP/1.0 knows no chunks.
+            AppletBody::Filler { len, .. } if self.txn.req.version == crate::http::Version::Http10 => {
+                (Some(len), Body::Filler { len, chunked: false })
+            }
+            AppletBody::Filler { len, chunked } => (None, Body::Filler { len, chunked }),
+        };
+        let fields = reply.headers.iter().map(|(n, v)| (n.as_bytes(), v.as_bytes()));
+        self.begin(reply.status, status::reason_phrase(reply.status).as_bytes(), length, fields);
+        self.emit(body).await;
+    }
+
+    /// Reads the request's body into the head's buffer, as far as it fits there (`wait-for-body`, services).
+    pub(super) async fn await_body(&mut self) -> Result<(), Halt> {
+        let until = {
+            let ms = self.front.timeouts.http_request;
+            self.s.worker.rt.after_ms(if ms > 0 { ms } else { self.front.timeouts.client })
+        };
+        loop {
+            if !self.request_unread_body() || self.body_is_whole() {
+                break;
+            }
+            let req = &mut self.txn.req;
+            if req.buf.room_len() == 0 {
+                break;
+            }
+            match self.s.conn.recv(req.buf.room(), until).await {
+                Ok(0) => return Err(End::new(Cause::ClientAbort, Phase::Request, 400).into()),
+                Ok(n) => req.buf.advance(n),
+                Err(e) if e.kind() == std::io::ErrorKind::TimedOut => {
+                    return Err(End::new(Cause::ClientTimeout, Phase::Request, 408).into());
+                }
+                Err(_) => return Err(End::new(Cause::ClientAbort, Phase::Request, 400).into()),
+            }
+        }
+        self.txn.body_awaited = true;
+        Ok(())
+    }
+
+    /// A chunked body that lies in the buffer with its end.
+    fn body_is_whole(&self) -> bool {
+        if self.txn.req.body != crate::http::BodyLen::Chunked {
+            return false;
+        }
+        let mut chunks = crate::http::Chunks::new(false);
+        let bytes = self.txn.req.buf.written().get(self.txn.req.len..).unwrap_or_default();
+        chunks.scan(bytes).is_err() || chunks.is_done()
+    }
+}

@@ -1,0 +1,349 @@
+//! From a backend to a connection: which server, when (slots and queues), and over which connection.
+
+use std::future::poll_fn;
+use std::os::fd::AsRawFd;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::Poll;
+
+use crate::balance::{self, Method};
+use crate::base::clock::{MS, SEC};
+use crate::config::proxy::{Switch, SwitchTarget};
+use crate::config::{Backend, Config, HttpReuse, Proxy};
+use crate::model::{Address, Pick, ProxyId, Server, ServerSet, Ticket, WaitQueue};
+use crate::os::socket::{self, RawAddr};
+use crate::rt::{Conn, Remote};
+use crate::rules::{self, Ctx, Txn};
+
+use super::end::{Cause, End, Phase};
+use super::server::{ServerSlot, Upstream, acquire, serve_queues};
+use super::session::Session;
+use super::worker::{View, Worker};
+
+/// The backend that the first matching `use_backend` line names.
+pub fn switch(rules: &[Switch], config: &Config, ctx: Ctx<'_>) -> Option<ProxyId> {
+    for rule in rules {
+        if rule.condition.as_ref().is_some_and(|c| !c.eval(ctx)) {
+            continue;
+        }
+        match &rule.target {
+            SwitchTarget::Backend(id) => return Some(*id),
+            SwitchTarget::Dynamic(format) => {
+                let mut name = Vec::new();
+                format.render(ctx, &mut name);
+                let found = std::str::from_utf8(&name).ok().and_then(|n| config.backends.get(n));
+                if let Some(id) = found {
+                    return Some(*id);
+                }
+            }
+        }
+    }
+    None
+}
+
+/// How often, and with which server, a request was tried.
+pub struct Attempt {
+    /// Tries left after the current one.
+    pub retries: u32,
+    /// The server that failed last.
+    pub failed: Option<usize>,
+    /// Choose anew rather than try the same server again.
+    pub choose: bool,
+    chosen: Option<(Rc<Arc<ServerSet>>, usize)>,
+}
+
+impl Attempt {
+    pub fn new(back: &Backend) -> Attempt {
+        Attempt { retries: back.retries, failed: None, choose: true, chosen: None }
+    }
+}
+
+/// What choosing needs to know, the same for streams of both modes.
+pub struct Chooser<'c> {
+    pub session: &'c Session,
+    pub view: &'c View,
+    pub proxy: &'c Proxy,
+    pub id: ProxyId,
+}
+
+impl<'c> Chooser<'c> {
+    fn back(&self) -> Option<&'c Backend> {
+        self.proxy.back.as_ref()
+    }
+
+    fn worker(&self) -> &'static Worker {
+        self.session.worker
+    }
+
+    fn now_ms(&self) -> u64 {
+        self.worker().rt.now() / MS
+    }
+
+    /// The hash of what the backend's algorithm goes by.
+    fn hash(&self, txn: &Txn, ctx: Ctx<'_>) -> Option<u32> {
+        let back = self.back()?;
+        let spec = &back.balance;
+        match &spec.method {
+            Method::Source => match self.session.client.inet()?.ip() {
+                std::net::IpAddr::V4(ip) => balance::hash_key(spec, &ip.octets()),
+                std::net::IpAddr::V6(ip) => balance::hash_key(spec, &ip.octets()),
+            },
+            Method::Uri { .. } | Method::UrlParam { .. } => balance::hash_key(spec, txn.req.target_bytes()),
+            Method::Header { name, .. } => {
+                let value = txn.req.list_values(name).next()?;
+                balance::hash_key(spec, value)
+            }
+            Method::Expr(_) => {
+                let sample = back.balance_expr.as_ref()?.eval(ctx)?;
+                balance::hash_key(spec, &rules::to_bytes(&sample))
+            }
+            _ => None,
+        }
+    }
+
+    fn pick(&self, set: &ServerSet, hash: Option<u32>, avoid: Option<usize>) -> Option<usize> {
+        let pick = Pick {
+            hash,
+            avoid,
+            random: self.worker().random(),
+            backend_cur: self.proxy.live.back.cur.load(Ordering::Relaxed),
+            now: self.now_ms(),
+        };
+        set.balancer.pick(&set.list, &pick)
+    }
+
+    fn forced(&self, set: &ServerSet, ctx: Ctx<'_>) -> Option<usize> {
+        let back = self.back()?;
+        let (name, _) = back.use_server.iter().find(|(_, c)| c.eval(ctx))?;
+        let (index, server) = set.by_name(name)?;
+        (server.live.is_up() || self.proxy.options.persist).then_some(index)
+    }
+
+    /// Chooses a server and takes one of its slots, waiting in a queue when there is none.
+    pub async fn slot(
+        &self,
+        txn: &mut Txn,
+        attempt: &mut Attempt,
+        ctx_env: &dyn rules::Env,
+    ) -> Result<ServerSlot, End> {
+        let no_server = End::new(Cause::ServerAbort, Phase::Connect, 503);
+        let back = self.back().ok_or(no_server)?;
+        loop {
+            let ctx = Ctx { txn, env: ctx_env };
+            if attempt.choose || attempt.chosen.is_none() {
+                let set = self.view.servers(self.id).ok_or(no_server)?;
+                let index =
+                    self.forced(&set, ctx).or_else(|| self.pick(&set, self.hash(txn, ctx), attempt.failed));
+                match index {
+                    Some(index) => attempt.chosen = Some((set, index)),
+                    None => {
+                        let (active, backup) = balance::usable_counts(&set.list);
+                        if active + backup == 0 {
+                            return Err(no_server);
+                        }
+                        // All are full: the first slot that frees, of any of them.
+                        let server = self.wait(txn, &self.proxy.live.queue, &set, None).await?;
+                        return match server.and_then(|s| self.locate(&s)) {
+                            Some((set, index, server)) => Ok(self.hold(set, index, server)),
+                            None => continue,
+                        };
+                    }
+                }
+                attempt.choose = false;
+            }
+            let Some((set, index)) = attempt.chosen.clone() else { continue };
+            let Some(server) = set.list.get(index).cloned() else { return Err(no_server) };
+            let nobody_waits = server.live.queue.is_empty();
+            if nobody_waits && acquire(&server, &self.proxy.live, back.fullconn, self.now_ms()) {
+                return Ok(self.hold(set, index, server));
+            }
+            if server.spec.maxqueue > 0 && server.live.queue.len() >= server.spec.maxqueue {
+                attempt.choose = true;
+                attempt.failed = Some(index);
+                if back.balance.is_keyed() {
+                    return Err(End::new(Cause::ServerAbort, Phase::Queue, 503));
+                }
+            }
+            match self.wait(txn, &server.live.queue, &set, Some(&server)).await? {
+                Some(_) => return Ok(self.hold(set, index, server)),
+                None => attempt.choose = true,
+            }
+        }
+    }
+
+    fn hold(&self, set: Rc<Arc<ServerSet>>, index: usize, server: Server) -> ServerSlot {
+        let fullconn = self.back().map_or(0, |b| b.fullconn);
+        ServerSlot::hold(set, index, server, self.proxy.live.clone(), fullconn, self.now_ms())
+    }
+
+    /// Where a server stands in the current set.
+    fn locate(&self, server: &Server) -> Option<(Rc<Arc<ServerSet>>, usize, Server)> {
+        let set = self.view.servers(self.id)?;
+        let index = set.list.iter().position(|s| s.live.uid == server.live.uid)?;
+        let server = set.list[index].clone();
+        Some((set, index, server))
+    }
+
+    /// Waits in `queue`. `None`: choose again.
+    async fn wait(
+        &self,
+        txn: &mut Txn,
+        queue: &WaitQueue,
+        set: &ServerSet,
+        only: Option<&Server>,
+    ) -> Result<Option<Server>, End> {
+        let rt = self.worker().rt;
+        let (worker, task) = (rt.worker(), rt.current_task());
+        let ticket = Ticket::new(rt.now(), move || {
+            if let Some(remote) = Remote::of(worker) {
+                remote.wake(task);
+            }
+        });
+        let full = End::new(Cause::ServerAbort, Phase::Queue, 503);
+        let before = queue.push(ticket.clone()).ok_or(full)?;
+        match only {
+            Some(_) => txn.server_queue = before + 1,
+            None => txn.backend_queue = before + 1,
+        }
+        let guard = Waiting {
+            queue,
+            ticket: &ticket,
+            proxy: self.proxy,
+            fullconn: self.back().map_or(0, |b| b.fullconn),
+            now_ms: self.now_ms(),
+        };
+        // Announced: now a slot that was freed meanwhile is seen by one side or the other.
+        match only {
+            Some(server) => serve_queues(server, &self.proxy.live, guard.fullconn, guard.now_ms),
+            None => {
+                for server in set.list.iter().filter(|s| s.live.is_usable()) {
+                    serve_queues(server, &self.proxy.live, guard.fullconn, guard.now_ms);
+                }
+            }
+        }
+        let timeouts = &self.proxy.timeouts;
+        let ms = if timeouts.queue > 0 { timeouts.queue } else { timeouts.connect };
+        let until = rt.after_ms(ms);
+        let ready = poll_fn(|_| {
+            if guard.ticket.is_ready() {
+                return Poll::Ready(true);
+            }
+            if rt.now() >= until {
+                return Poll::Ready(false);
+            }
+            rt.arm(until);
+            Poll::Pending
+        })
+        .await;
+        if !ready {
+            return Err(End::new(Cause::ServerTimeout, Phase::Queue, 503));
+        }
+        Ok(guard.ticket.take())
+    }
+
+    /// A connection to the slot's server: an idle one where `http-reuse` allows it, else a new one.
+    pub fn connect(&self, slot: ServerSlot, http: bool) -> Result<Upstream, (ServerSlot, std::io::Error)> {
+        let server = slot.server.clone();
+        let reused = if http { self.reuse(&server) } else { None };
+        let live = &server.live;
+        let (conn, uses) = match reused {
+            Some((conn, uses)) => {
+                live.counters.mine().reuse.inc();
+                self.proxy.live.back.counters.mine().reuse.inc();
+                (conn, uses)
+            }
+            None => match open(self.worker(), &server, self.proxy, self.session) {
+                Ok(conn) => {
+                    live.counters.mine().connect.inc();
+                    self.proxy.live.back.counters.mine().connect.inc();
+                    (Rc::new(conn), 0)
+                }
+                Err(e) => return Err((slot, e)),
+            },
+        };
+        live.used.fetch_add(1, Ordering::Relaxed);
+        Ok(Upstream { server, slot, conn: Some(conn), uses, keep: false })
+    }
+
+    fn reuse(&self, server: &Server) -> Option<(Rc<Conn>, u32)> {
+        let pools = &self.worker().pools;
+        let first = self.session.requests <= 1;
+        match self.proxy.options.http_reuse {
+            HttpReuse::Never => None,
+            HttpReuse::Safe if first => None,
+            HttpReuse::Aggressive if first => pools.take(server, true),
+            _ => pools.take(server, false),
+        }
+    }
+
+    /// The pause before the same server is tried again.
+    pub fn turn_around_ns(&self) -> u64 {
+        let connect = self.proxy.timeouts.connect;
+        if connect == 0 { SEC } else { SEC.min(connect * MS) }
+    }
+}
+
+/// A place in a queue that is left however the wait ends.
+struct Waiting<'q> {
+    queue: &'q WaitQueue,
+    ticket: &'q Arc<Ticket>,
+    proxy: &'q Proxy,
+    fullconn: u32,
+    now_ms: u64,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if self.queue.cancel(self.ticket) {
+            return;
+        }
+        // Granted at the same moment as it gave up: the slot goes to the next one.
+        if let Some(server) = self.ticket.take() {
+            server.live.served.fetch_sub(1, Ordering::SeqCst);
+            serve_queues(&server, &self.proxy.live, self.fullconn, self.now_ms);
+        }
+    }
+}
+
+fn raw_address(address: &Address) -> std::io::Result<RawAddr> {
+    match address {
+        Address::Inet(a) => Ok(RawAddr::inet(*a)),
+        Address::Unix(p) => RawAddr::path(p),
+        Address::Abstract(n) => RawAddr::unix(n, true),
+        Address::Fd(_) => Err(std::io::ErrorKind::Unsupported.into()),
+    }
+}
+
+/// Opens a connection to a server; it may still be under way.
+fn open(worker: &'static Worker, server: &Server, proxy: &Proxy, session: &Session) -> std::io::Result<Conn> {
+    let mut address = server.address();
+    if let (Address::Inet(addr), Some(offset)) = (&mut address, server.spec.port_offset) {
+        let port = session.local().inet().map_or(0, |a| i32::from(a.port())) + offset;
+        addr.set_port(port as u16);
+    }
+    open_address(worker, &address, proxy, server.spec.source.as_ref())
+}
+
+/// Opens a connection to an address; it may still be under way.
+pub fn open_address(
+    worker: &'static Worker,
+    address: &Address,
+    proxy: &Proxy,
+    source: Option<&Address>,
+) -> std::io::Result<Conn> {
+    let raw = raw_address(address)?;
+    let fd = socket::stream(&raw)?;
+    if matches!(address, Address::Inet(_)) {
+        socket::set_nodelay(fd.as_raw_fd());
+    }
+    if proxy.options.tcpka_server {
+        socket::set_keepalive(fd.as_raw_fd());
+    }
+    let source = source.or(proxy.back.as_ref().and_then(|b| b.source.as_ref()));
+    if let Some(source) = source {
+        socket::set_bind_late(fd.as_raw_fd());
+        socket::bind(fd.as_raw_fd(), &raw_address(source)?)?;
+    }
+    Conn::connect(worker.rt, fd, &raw)
+}

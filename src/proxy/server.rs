@@ -1,0 +1,111 @@
+//! A stream's hold on a server: its slot, and the connection that carries the request.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use crate::base::clock::MS;
+use crate::model::{ProxyLive, Server, ServerSet};
+use crate::rt::Conn;
+
+/// One of a server's `maxconn` slots. Dropping it lets the next stream in the queues have it.
+pub struct ServerSlot {
+    pub server: Server,
+    set: Rc<Arc<ServerSet>>,
+    index: usize,
+    back: Arc<ProxyLive>,
+    fullconn: u32,
+    now_ms: u64,
+}
+
+/// Takes a slot of `server` unless it is at its limit.
+pub fn acquire(server: &Server, back: &ProxyLive, fullconn: u32, now_ms: u64) -> bool {
+    let cur = back.back.cur.load(Ordering::Relaxed);
+    let limit = crate::balance::effective_maxconn(server, cur, fullconn, now_ms);
+    let live = &server.live;
+    let served = if limit == 0 {
+        live.served.fetch_add(1, Ordering::SeqCst)
+    } else {
+        match live.served.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| (n < limit).then_some(n + 1)) {
+            Ok(n) => n,
+            Err(_) => return false,
+        }
+    };
+    live.served_max.raise(u64::from(served) + 1);
+    true
+}
+
+/// Gives slots that are free to those who wait: the server's own queue and the backend's, by age.
+pub fn serve_queues(server: &Server, back: &ProxyLive, fullconn: u32, now_ms: u64) {
+    if server.live.queue.is_empty() && back.queue.is_empty() {
+        return;
+    }
+    loop {
+        let take = || acquire(server, back, fullconn, now_ms).then(|| server.clone());
+        let own = server.live.queue.first_since();
+        let common = if server.live.is_usable() { back.queue.first_since() } else { None };
+        let granted = match (own, common) {
+            (None, None) => return,
+            (Some(a), Some(b)) if b < a => back.queue.grant(take),
+            (Some(_), _) => server.live.queue.grant(take),
+            (None, Some(_)) => back.queue.grant(take),
+        };
+        if !granted {
+            return;
+        }
+    }
+}
+
+impl ServerSlot {
+    /// Wraps a slot that was acquired.
+    pub fn hold(
+        set: Rc<Arc<ServerSet>>,
+        index: usize,
+        server: Server,
+        back: Arc<ProxyLive>,
+        fullconn: u32,
+        now_ms: u64,
+    ) -> ServerSlot {
+        set.balancer.load_changed(&set.list, index, true);
+        ServerSlot { server, set, index, back, fullconn, now_ms }
+    }
+}
+
+impl Drop for ServerSlot {
+    fn drop(&mut self) {
+        self.server.live.served.fetch_sub(1, Ordering::SeqCst);
+        self.set.balancer.load_changed(&self.set.list, self.index, false);
+        serve_queues(&self.server, &self.back, self.fullconn, self.now_ms);
+    }
+}
+
+/// The server's side of a stream.
+pub struct Upstream {
+    pub server: Server,
+    pub slot: ServerSlot,
+    pub conn: Option<Rc<Conn>>,
+    /// Requests the connection carried before this one.
+    pub uses: u32,
+    /// The connection may be used again after this response.
+    pub keep: bool,
+}
+
+impl Upstream {
+    /// Ends the server's part: an intact connection goes back to the pool.
+    pub fn release(&mut self, worker: &super::worker::Worker) {
+        if let Some(conn) = self.conn.take() {
+            self.server.live.used.fetch_sub(1, Ordering::Relaxed);
+            if self.keep && self.server.live.is_up() {
+                worker.pools.keep(&self.server, conn, self.uses + 1, worker.rt.now() / MS);
+            }
+        }
+    }
+}
+
+impl Drop for Upstream {
+    fn drop(&mut self) {
+        if self.conn.take().is_some() {
+            self.server.live.used.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}

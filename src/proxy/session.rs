@@ -1,0 +1,303 @@
+//! A client connection: connection rules, then one stream (TCP) or one after the other (HTTP).
+
+use std::cell::Cell;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+use std::sync::atomic::Ordering;
+
+use crate::base::buf::{Buf, HEAD_SIZE};
+use crate::base::clock::{MS, Nanos};
+use crate::config::Proxy;
+use crate::model::{Mode, ProxyId};
+use crate::os::socket::Peer;
+use crate::rt::Conn;
+use crate::rules::{self, Outcome, Txn, Vars};
+
+use super::access;
+use super::end::{Cause, End, Phase};
+use super::env::StreamEnv;
+use super::listener::{ClientSlot, ListenerCell};
+use super::stream::{self, Next};
+use super::tunnel;
+use super::worker::{View, Worker};
+
+/// What a connection keeps from request to request; nothing of it is a buffer.
+pub struct Session {
+    pub worker: &'static Worker,
+    pub listener: Rc<ListenerCell>,
+    /// The configuration the current (or next) request runs under.
+    pub view: Rc<View>,
+    pub front: ProxyId,
+    pub conn: Rc<Conn>,
+    pub client: rules::End,
+    local: Cell<Option<rules::End>>,
+    pub accepted: Nanos,
+    pub accept_date_us: u64,
+    /// Requests begun so far.
+    pub requests: u32,
+    /// `sess` variables.
+    pub vars: Vars,
+    /// Bytes of the next request that came with this one.
+    pub pending: Option<Buf>,
+    /// The server's connection of the last request, where it may not be shared (`http-reuse never`).
+    pub private: Option<(u64, Rc<Conn>, u32)>,
+    /// Until when the next request must have begun, and that of the head under way.
+    pub idle_until: Nanos,
+    _slot: ClientSlot,
+}
+
+pub(super) fn end_of(peer: Peer) -> rules::End {
+    match peer {
+        Peer::Inet(addr) => rules::End::Inet(addr),
+        Peer::Unix => rules::End::Unix,
+    }
+}
+
+impl Session {
+    pub fn new(
+        worker: &'static Worker,
+        listener: Rc<ListenerCell>,
+        fd: OwnedFd,
+        peer: Peer,
+        slot: ClientSlot,
+    ) -> Session {
+        let view = worker.view();
+        let front = listener.proxy.get();
+        Session {
+            worker,
+            view,
+            front,
+            conn: Rc::new(Conn::accepted(worker.rt, fd)),
+            client: end_of(peer),
+            local: Cell::new(None),
+            accepted: worker.rt.now(),
+            accept_date_us: worker.date_us(),
+            requests: 0,
+            vars: Vars::default(),
+            pending: None,
+            private: None,
+            idle_until: 0,
+            listener,
+            _slot: slot,
+        }
+    }
+
+    /// Our end of the client's connection; asks the kernel once.
+    pub fn local(&self) -> rules::End {
+        if let Some(local) = self.local.get() {
+            return local;
+        }
+        let local = self.conn.local().map(end_of).unwrap_or_default();
+        self.local.set(Some(local));
+        local
+    }
+
+    /// Takes the newest configuration, if there is one. False when the frontend or listener is gone: the session
+    /// then ends with the next response.
+    pub fn renew(&mut self) -> bool {
+        let newest = self.worker.view();
+        if !Rc::ptr_eq(&newest, &self.view) {
+            let name = &self.view.config().proxy(self.front).name;
+            let Some(front) = newest.config().frontends.get(name).copied() else { return false };
+            if self.listener.proxy.get() != front {
+                return false;
+            }
+            self.front = front;
+            self.view = newest;
+        }
+        !self.worker.shared.stopping.load(Ordering::Relaxed)
+    }
+
+    /// Fills in what a transaction knows of its connection.
+    pub fn introduce(&self, txn: &mut Txn) {
+        txn.client = self.client;
+        txn.timers.accepted = self.accepted;
+        txn.accept_date_us = self.accept_date_us;
+        txn.session_requests = self.requests;
+        let proxy = self.view.config().proxy(self.front);
+        if proxy.needs_local_address {
+            txn.local = self.local();
+        }
+    }
+}
+
+/// Lives as long as the connection.
+pub async fn run(mut session: Session) {
+    let view = session.view.clone();
+    let proxy = view.config().proxy(session.front);
+    if proxy.options.tcpka_client {
+        crate::os::socket::set_keepalive(session.conn.fd());
+    }
+    if !connection_rules(&mut session, proxy) {
+        return;
+    }
+    let live = &proxy.live.front;
+    let now_ms = session.worker.rt.now() / MS;
+    live.counters.mine().sess_tot.inc();
+    live.sess_rate.add(now_ms, 1);
+    live.sess_rate_max.raise(u64::from(live.sess_rate.read(now_ms)));
+    live.last_session_ms.store(now_ms, Ordering::Relaxed);
+    let shared = &session.worker.shared;
+    shared.sess_rate.add(now_ms, 1);
+    shared.sess_rate_max.raise(u64::from(shared.sess_rate.read(now_ms)));
+    match proxy.mode {
+        Mode::Tcp => {
+            let mut txn = session.worker.take_txn();
+            Box::pin(tunnel::serve(&mut session, &mut txn, &view)).await;
+            session.worker.keep_txn(txn);
+        }
+        _ => {
+            drop(view);
+            http(session).await;
+        }
+    }
+}
+
+/// `tcp-request connection` and `session` rules. False: the connection is to be closed.
+fn connection_rules(session: &mut Session, proxy: &Proxy) -> bool {
+    if proxy.rules.tcp_connection.is_empty() && proxy.rules.tcp_session.is_empty() {
+        return true;
+    }
+    let view = session.view.clone();
+    let mut txn = session.worker.take_txn();
+    session.introduce(&mut txn);
+    txn.local = session.local();
+    let env = StreamEnv {
+        worker: session.worker,
+        view: &view,
+        listener: &session.listener,
+        front: session.front,
+        back: None,
+        server: None,
+    };
+    let counters = proxy.live.front.counters.mine();
+    let mut accepted = true;
+    for (rules, denied) in [
+        (&proxy.rules.tcp_connection, &counters.denied_conn),
+        (&proxy.rules.tcp_session, &counters.denied_sess),
+    ] {
+        let outcome = rules.run(&mut txn, &env, &mut 0);
+        if let Outcome::Close { silent } = outcome {
+            denied.inc();
+            if silent {
+                crate::os::socket::set_no_linger(session.conn.fd());
+            }
+            accepted = false;
+            break;
+        }
+    }
+    std::mem::swap(&mut session.vars, &mut txn.vars);
+    session.worker.keep_txn(txn);
+    accepted
+}
+
+async fn http(mut session: Session) {
+    let rt = session.worker.rt;
+    loop {
+        if !session.renew() && session.requests > 0 && session.pending.is_none() {
+            return;
+        }
+        if session.pending.is_none() && !session.conn.is_readable() {
+            let until = wait_limit(&session);
+            if let Err(e) = session.conn.readable(until).await {
+                if e.kind() == std::io::ErrorKind::TimedOut && session.requests == 0 {
+                    silent_client(&mut session).await;
+                }
+                return;
+            }
+            continue;
+        }
+        let mut txn = session.worker.take_txn();
+        if !receive_first(&mut session, &mut txn) {
+            session.worker.keep_txn(txn);
+            if session.conn.is_readable() {
+                // The end of the stream, or an error.
+                log_empty(&mut session);
+                return;
+            }
+            continue;
+        }
+        session.introduce(&mut txn);
+        std::mem::swap(&mut txn.vars, &mut session.vars);
+        let next = Box::pin(stream::run(&mut session, &mut txn)).await;
+        std::mem::swap(&mut txn.vars, &mut session.vars);
+        session.vars.clear(rules::VarScope::Txn);
+        session.worker.keep_txn(txn);
+        if next == Next::Close {
+            return;
+        }
+        session.idle_until = idle_limit(&session, rt.now());
+    }
+}
+
+/// First bytes of a request into a pooled buffer. False: there were none, and the buffer is back.
+fn receive_first(session: &mut Session, txn: &mut Txn) -> bool {
+    if let Some(buf) = session.pending.take() {
+        txn.req.buf = buf;
+        return true;
+    }
+    txn.req.buf = Buf::take(HEAD_SIZE);
+    match session.conn.try_recv(txn.req.buf.room()) {
+        Some(Ok(n)) if n > 0 => {
+            txn.req.buf.advance(n);
+            true
+        }
+        _ => false,
+    }
+}
+
+fn positive(ms: u64, otherwise: u64) -> u64 {
+    if ms > 0 { ms } else { otherwise }
+}
+
+/// Until when the first byte of the next request may come.
+fn wait_limit(session: &Session) -> Nanos {
+    if session.requests > 0 {
+        return session.idle_until;
+    }
+    let timeouts = &session.view.config().proxy(session.front).timeouts;
+    let ms = positive(timeouts.http_request, timeouts.client);
+    if ms == 0 { crate::rt::NEVER } else { session.accepted.saturating_add(ms * MS) }
+}
+
+fn idle_limit(session: &Session, now: Nanos) -> Nanos {
+    let timeouts = &session.view.config().proxy(session.front).timeouts;
+    let ms = positive(timeouts.http_keep_alive, positive(timeouts.http_request, timeouts.client));
+    if ms == 0 { crate::rt::NEVER } else { now.saturating_add(ms * MS) }
+}
+
+/// A client that connected and said nothing in time: 408, unless such connections are to be ignored.
+async fn silent_client(session: &mut Session) {
+    let view = session.view.clone();
+    let proxy = view.config().proxy(session.front);
+    if proxy.options.http_ignore_probes {
+        return;
+    }
+    let mut txn = session.worker.take_txn();
+    session.introduce(&mut txn);
+    stream::refuse(session, &mut txn, End::new(Cause::ClientTimeout, Phase::Request, 408)).await;
+    session.worker.keep_txn(txn);
+}
+
+/// A connection that ended before it said anything is logged unless `dontlognull`.
+fn log_empty(session: &mut Session) {
+    if session.requests > 0 {
+        return;
+    }
+    let view = session.view.clone();
+    let proxy = view.config().proxy(session.front);
+    if proxy.options.dontlognull {
+        return;
+    }
+    proxy.live.front.counters.mine().err_req.inc();
+    let mut txn = session.worker.take_txn();
+    session.introduce(&mut txn);
+    txn.timers.request_start = session.accepted;
+    txn.timers.closed = session.worker.rt.now();
+    txn.request_date_us = session.accept_date_us;
+    let end = End::new(Cause::ClientAbort, Phase::Request, 400);
+    txn.status = 400;
+    txn.set_end(end.flags());
+    access::log(session, &mut txn, &view, None, None, true);
+    session.worker.keep_txn(txn);
+}

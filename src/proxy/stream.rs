@@ -1,0 +1,464 @@
+//! One HTTP transaction: its phases in order, each a function named like the phase.
+//!
+//! receive -> http-request rules (frontend) -> use_backend -> rules (backend) -> server and queue -> send ->
+//! response -> http-response rules -> forward -> log.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use crate::base::buf::{Buf, HEAD_SIZE};
+use crate::base::clock::MS;
+use crate::config::{Config, Proxy};
+use crate::http::{BodyLen, Method, Parse};
+use crate::model::applet::Applet;
+use crate::model::{ProxyId, ProxyLive};
+use crate::rules::{Outcome, Reply, RuleSet, Txn};
+
+use super::access;
+use super::end::{Cause, End, Phase};
+use super::env::StreamEnv;
+use super::server::Upstream;
+use super::session::Session;
+use super::transfer::{Patience, Way};
+use super::worker::View;
+
+/// What becomes of the client's connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    KeepAlive,
+    Close,
+}
+
+/// Why a phase does not go on to the next one.
+pub enum Halt {
+    /// The proxy answers this; `denied` by a rule.
+    Reply { reply: Box<Reply>, denied: bool },
+    /// A service inside the process answers.
+    Service(Arc<dyn Applet>),
+    /// The transaction failed.
+    End(End),
+    /// The connection is closed without an answer.
+    Drop(End),
+}
+
+impl From<End> for Halt {
+    fn from(end: End) -> Halt {
+        Halt::End(end)
+    }
+}
+
+/// Counts a stream in its backend for as long as it lives.
+struct BackendSlot(Arc<ProxyLive>);
+
+impl Drop for BackendSlot {
+    fn drop(&mut self) {
+        self.0.back.cur.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// A transaction under way.
+pub struct Stream<'a> {
+    pub s: &'a mut Session,
+    pub txn: &'a mut Txn,
+    pub view: &'a Rc<View>,
+    pub config: &'a Config,
+    pub front: &'a Proxy,
+    /// The frontend itself until a backend was chosen.
+    pub back: &'a Proxy,
+    pub back_id: Option<ProxyId>,
+    backend_slot: Option<BackendSlot>,
+    pub upstream: Option<Upstream>,
+    /// The client's connection may carry another request after this one.
+    pub keep_client: bool,
+    /// The response head was sent, in part at least: no other answer can be.
+    pub answered: bool,
+    /// Bytes of the body that lie in `txn.req.buf` and were not sent yet.
+    pub request_unread: bool,
+    pub is_intercepted: bool,
+    /// The rest of the request's body on its way to the server.
+    pub upload: Option<Way>,
+    pub patience: Rc<Patience>,
+    /// What ended it early, for counters and logs.
+    pub end: End,
+}
+
+/// Serves one request from its first bytes, which lie in `txn.req.buf`, to its log line.
+pub async fn run(s: &mut Session, txn: &mut Txn) -> Next {
+    let view = s.view.clone();
+    let mut stream = Stream::new(s, txn, &view);
+    if let Err(end) = stream.receive().await {
+        return stream.fail_request(end).await;
+    }
+    let result = stream.transact().await;
+    stream.conclude(result).await
+}
+
+/// Answers a request that never came with an error.
+pub async fn refuse(s: &mut Session, txn: &mut Txn, end: End) {
+    let view = s.view.clone();
+    let stream = Stream::new(s, txn, &view);
+    stream.txn.timers.request_start = stream.s.accepted;
+    stream.txn.request_date_us = stream.s.accept_date_us;
+    stream.fail_request(end).await;
+}
+
+impl<'a> Stream<'a> {
+    fn new(s: &'a mut Session, txn: &'a mut Txn, view: &'a Rc<View>) -> Stream<'a> {
+        let config = view.config();
+        let front = config.proxy(s.front);
+        Stream {
+            s,
+            txn,
+            view,
+            config,
+            front,
+            back: front,
+            back_id: None,
+            backend_slot: None,
+            upstream: None,
+            keep_client: false,
+            answered: false,
+            request_unread: true,
+            is_intercepted: false,
+            upload: None,
+            patience: Rc::new(Patience::new(0, 0, 0)),
+            end: End::default(),
+        }
+    }
+
+    pub fn env<'e>(&'e self) -> StreamEnv<'e> {
+        StreamEnv {
+            worker: self.s.worker,
+            view: self.view,
+            listener: &self.s.listener,
+            front: self.s.front,
+            back: self.back_id,
+            server: self.upstream.as_ref().map(|u| &u.server),
+        }
+    }
+
+    pub fn now(&self) -> u64 {
+        self.s.worker.rt.now()
+    }
+
+    /// Reads until the request head is complete.
+    async fn receive(&mut self) -> Result<(), End> {
+        let rt = self.s.worker.rt;
+        let first = self.s.requests == 0;
+        self.s.requests += 1;
+        self.txn.request_no = self.s.worker.next_request();
+        self.txn.timers.request_start = if first { self.s.accepted } else { rt.now() };
+        self.txn.request_date_us = if first { self.s.accept_date_us } else { self.s.worker.date_us() };
+        let timeouts = &self.front.timeouts;
+        let limit_ms = if timeouts.http_request > 0 { timeouts.http_request } else { timeouts.client };
+        let until = if limit_ms == 0 {
+            crate::rt::NEVER
+        } else {
+            self.txn.timers.request_start.saturating_add(limit_ms * MS)
+        };
+        let options = self.view.h1_request[self.s.front.0 as usize];
+        loop {
+            match self.txn.req.parse_request(&options) {
+                Parse::Done => break,
+                Parse::Bad(bad) => return Err(End::new(Cause::Proxy, Phase::Request, bad.status)),
+                Parse::More => {}
+            }
+            if self.txn.req.buf.room_len() == 0 {
+                if self.txn.req.buf.start() == 0 {
+                    return Err(End::new(Cause::Proxy, Phase::Request, 400));
+                }
+                self.txn.req.buf.compact();
+                continue;
+            }
+            let n = self.s.conn.recv(self.txn.req.buf.room(), until).await.map_err(|e| {
+                if e.kind() == std::io::ErrorKind::TimedOut {
+                    End::new(Cause::ClientTimeout, Phase::Request, 408)
+                } else {
+                    End::new(Cause::ClientAbort, Phase::Request, 400)
+                }
+            })?;
+            if n == 0 {
+                return Err(End::new(Cause::ClientAbort, Phase::Request, 400));
+            }
+            self.txn.req.buf.advance(n);
+        }
+        self.received();
+        Ok(())
+    }
+
+    fn received(&mut self) {
+        let now = self.now();
+        self.txn.has_req = true;
+        self.txn.timers.request_done = now;
+        self.txn.bytes_in += self.txn.req.len as u64;
+        let front = &self.front.live.front;
+        let now_ms = now / MS;
+        front.req_rate.add(now_ms, 1);
+        front.req_rate_max.raise(u64::from(front.req_rate.read(now_ms)));
+        if self.front.needs_uri_line {
+            self.keep_uri_line();
+        }
+        self.keep_client = self.txn.req.keep_alive
+            && self.front.options.http_connection != crate::config::HttpConnection::Close
+            && !self.s.worker.shared.stopping.load(Ordering::Relaxed);
+        self.capture_request();
+    }
+
+    /// Method, target and version as received, for logs and `capture.req.*`.
+    fn keep_uri_line(&mut self) {
+        let req = &self.txn.req;
+        let line = req.bytes(req.start_line);
+        let line = line.strip_suffix(b"\n").unwrap_or(line);
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        let most = self.config.global.tune.http_logurilen.saturating_sub(1);
+        self.txn.uri_line.clear();
+        self.txn.uri_line.extend_from_slice(&line[..line.len().min(most)]);
+    }
+
+    fn capture_request(&mut self) {
+        let Some(front) = self.front.front.as_ref() else { return };
+        if front.req_captures.is_empty() && front.res_captures.is_empty() {
+            return;
+        }
+        self.txn.req_captures = front
+            .req_captures
+            .iter()
+            .map(|c| c.name.as_deref().and_then(|n| capture(self.txn.req.values(n).last(), c.len)))
+            .collect();
+        self.txn.res_captures = front.res_captures.iter().map(|_| None).collect();
+    }
+
+    /// From the complete request head to the last byte of the response.
+    async fn transact(&mut self) -> Result<(), Halt> {
+        self.monitor()?;
+        self.request_rules(self.front).await?;
+        self.choose_backend()?;
+        if self.back_id != Some(self.s.front) {
+            self.request_rules(self.back).await?;
+        }
+        self.serve_inside()?;
+        self.mark_forwarded();
+        self.exchange().await
+    }
+
+    /// `monitor-uri` and `monitor fail`.
+    fn monitor(&mut self) -> Result<(), Halt> {
+        let Some(front) = self.front.front.as_ref() else { return Ok(()) };
+        let Some(uri) = front.monitor_uri.as_deref() else { return Ok(()) };
+        if self.txn.req.target_bytes() != uri && self.txn.req.path_and_query() != uri {
+            return Ok(());
+        }
+        let env = self.env();
+        let ctx = crate::rules::Ctx { txn: self.txn, env: &env };
+        let failed = front.monitor_fail.iter().any(|c| c.eval(ctx));
+        self.is_intercepted = true;
+        Err(Halt::End(End::new(Cause::Local, Phase::Request, if failed { 503 } else { 200 })))
+    }
+
+    async fn request_rules(&mut self, proxy: &'a Proxy) -> Result<(), Halt> {
+        if !proxy.rules.tcp_content.is_empty() {
+            self.run_rules(&proxy.rules.tcp_content, proxy).await?;
+        }
+        if let Some(stats) = proxy.stats.as_ref().filter(|s| s.serves(self.txn.req.path_and_query())) {
+            if let Some(applet) = stats.applet.clone() {
+                if !proxy.rules.http_request.is_empty() {
+                    self.run_rules(&proxy.rules.http_request, proxy).await?;
+                }
+                return Err(Halt::Service(applet));
+            }
+        }
+        if !proxy.rules.http_request.is_empty() {
+            self.run_rules(&proxy.rules.http_request, proxy).await?;
+        }
+        Ok(())
+    }
+
+    async fn run_rules(&mut self, rules: &'a RuleSet, proxy: &'a Proxy) -> Result<(), Halt> {
+        let mut at = 0;
+        loop {
+            // The environment borrows what the rules do not change.
+            let env = StreamEnv {
+                worker: self.s.worker,
+                view: self.view,
+                listener: &self.s.listener,
+                front: self.s.front,
+                back: self.back_id,
+                server: self.upstream.as_ref().map(|u| &u.server),
+            };
+            let outcome = rules.run(self.txn, &env, &mut at);
+            let counters = if self.back_id.is_some() { &proxy.live.back } else { &proxy.live.front };
+            match outcome {
+                Outcome::Continue | Outcome::Stop => return Ok(()),
+                Outcome::Final { reply, denied } => {
+                    if denied {
+                        counters.counters.mine().denied_req.inc();
+                    }
+                    return Err(Halt::Reply { reply: Box::new(reply), denied });
+                }
+                Outcome::Service(applet) => return Err(Halt::Service(applet)),
+                Outcome::Close { silent } => {
+                    counters.counters.mine().denied_req.inc();
+                    if silent {
+                        crate::os::socket::set_no_linger(self.s.conn.fd());
+                    }
+                    return Err(Halt::Drop(End::new(Cause::Proxy, Phase::Request, 0)));
+                }
+                Outcome::Error => {
+                    counters.counters.mine().internal_errors.inc();
+                    return Err(Halt::End(End::new(Cause::Internal, Phase::Request, 500)));
+                }
+                Outcome::Wait => self.await_body().await?,
+            }
+        }
+    }
+
+    /// `use_backend`, `default_backend`; a `listen` proxy is its own backend.
+    fn choose_backend(&mut self) -> Result<(), Halt> {
+        let id = self.switch().or_else(|| self.front.front.as_ref().and_then(|f| f.default_backend));
+        let id = id.or_else(|| self.front.back.as_ref().map(|_| self.s.front));
+        let Some(id) = id else { return Ok(()) };
+        self.back_id = Some(id);
+        self.back = self.config.proxy(id);
+        let live = &self.back.live.back;
+        let current = live.cur.fetch_add(1, Ordering::AcqRel) + 1;
+        self.backend_slot = Some(BackendSlot(self.back.live.clone()));
+        live.max.raise(u64::from(current));
+        let now_ms = self.now() / MS;
+        live.sess_rate.add(now_ms, 1);
+        live.sess_rate_max.raise(u64::from(live.sess_rate.read(now_ms)));
+        live.last_session_ms.store(now_ms, Ordering::Relaxed);
+        let counters = live.counters.mine();
+        counters.sess_tot.inc();
+        counters.http_req.inc();
+        Ok(())
+    }
+
+    fn switch(&self) -> Option<ProxyId> {
+        let front = self.front.front.as_ref()?;
+        if front.switching.is_empty() {
+            return None;
+        }
+        let env = self.env();
+        let ctx = crate::rules::Ctx { txn: self.txn, env: &env };
+        super::route::switch(&front.switching, self.config, ctx)
+    }
+
+    /// `mode haterm`, or a backend without servers whose stats page was not asked for.
+    fn serve_inside(&mut self) -> Result<(), Halt> {
+        if let Some(applet) = self.front.front.as_ref().and_then(|f| f.applet.clone()) {
+            return Err(Halt::Service(applet));
+        }
+        Ok(())
+    }
+
+    /// `option forwardfor`, `originalto`, `unique-id-header`, `http-send-name-header` come before the server is known.
+    fn mark_forwarded(&mut self) {
+        let options = if self.back.options.forwardfor.is_some() { self.back } else { self.front };
+        if let Some(forwarded) = &options.options.forwardfor {
+            add_forwarded(self.txn, forwarded, self.s.client);
+        }
+        let options = if self.back.options.originalto.is_some() { self.back } else { self.front };
+        if let Some(original) = &options.options.originalto {
+            let local = self.s.local();
+            add_forwarded(self.txn, original, local);
+        }
+    }
+
+    /// Error in the request itself: answer it and log.
+    async fn fail_request(mut self, end: End) -> Next {
+        let counters = self.front.live.front.counters.mine();
+        counters.err_req.inc();
+        self.keep_client = false;
+        let first = self.s.requests <= 1;
+        if !first && self.txn.req.buf.is_empty() {
+            // An idle connection that ended: nothing to say, nothing to log.
+            return Next::Close;
+        }
+        if end.cause == Cause::ClientAbort && self.txn.req.buf.is_empty() && self.front.options.dontlognull {
+            return Next::Close;
+        }
+        if end.cause == Cause::ClientTimeout
+            && self.front.options.http_ignore_probes
+            && self.txn.req.buf.is_empty()
+        {
+            return Next::Close;
+        }
+        self.conclude(Err(Halt::End(end))).await
+    }
+
+    /// Answers what the proxy itself has to say, logs and counts.
+    async fn conclude(mut self, result: Result<(), Halt>) -> Next {
+        match result {
+            Ok(()) => {}
+            Err(halt) => self.halt(halt).await,
+        }
+        self.txn.timers.closed = self.now();
+        self.finish_server();
+        access::count(&self);
+        let (server, back_id) = (self.upstream.take().map(|u| u.server.clone()), self.back_id);
+        let is_probe = self.is_intercepted && self.txn.status == 200;
+        if !is_probe {
+            let failed = self.txn.termination[0] != b'-' && self.txn.termination[0] != b'L';
+            access::log(self.s, self.txn, self.view, back_id, server.as_ref(), failed);
+        }
+        if self.keep_client && !self.request_unread_body() {
+            self.keep_rest();
+            return Next::KeepAlive;
+        }
+        Next::Close
+    }
+
+    /// Part of the request's body was not read: the connection cannot carry another request.
+    pub(super) fn request_unread_body(&self) -> bool {
+        self.request_unread
+            && match self.txn.req.body {
+                BodyLen::None => false,
+                BodyLen::Length(n) => {
+                    (self.txn.req.buf.written().len().saturating_sub(self.txn.req.len) as u64) < n
+                }
+                _ => true,
+            }
+    }
+
+    /// Bytes behind the request go on to the next one.
+    fn keep_rest(&mut self) {
+        let req = &self.txn.req;
+        let mut end = req.len;
+        if self.request_unread {
+            if let BodyLen::Length(n) = req.body {
+                end += n as usize;
+            }
+        }
+        let rest = req.buf.written().get(end..).unwrap_or_default();
+        if !rest.is_empty() && self.s.pending.is_none() {
+            let mut buf = Buf::take(HEAD_SIZE.max(rest.len()));
+            buf.push(rest);
+            self.s.pending = Some(buf);
+        }
+    }
+}
+
+/// A copy of at most `len` bytes.
+pub(super) fn capture(value: Option<&[u8]>, len: usize) -> Option<Box<[u8]>> {
+    value.map(|v| v[..v.len().min(len)].into())
+}
+
+fn add_forwarded(txn: &mut Txn, forwarded: &crate::config::ForwardFor, end: crate::rules::End) {
+    let Some(addr) = end.inet() else { return };
+    if forwarded.if_none && txn.req.field(&forwarded.header).is_some() {
+        return;
+    }
+    if forwarded.except.iter().any(|net| net.contains(&addr.ip())) {
+        return;
+    }
+    txn.req.add(&forwarded.header, addr.ip().to_string().as_bytes());
+}
+
+/// Methods that may be sent again without asking (RFC 9110 section 9.2.2).
+pub(super) fn is_idempotent(method: Method) -> bool {
+    matches!(
+        method,
+        Method::Get | Method::Head | Method::Put | Method::Delete | Method::Options | Method::Trace
+    )
+}

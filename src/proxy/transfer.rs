@@ -1,0 +1,341 @@
+//! Moving bytes from one connection to the other: through a pooled buffer while there are few, inside the kernel once
+//! there are many.
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::rc::Rc;
+use std::task::Poll;
+
+use crate::base::buf::{BODY_SIZE, Buf, HEAD_SIZE};
+use crate::base::clock::{MS, Nanos};
+use crate::http::Chunks;
+use crate::os::pipe::Pipe;
+use crate::rt::{Conn, NEVER, Rt};
+
+/// From this many bytes on a body is spliced rather than copied.
+pub const SPLICE_FROM: u64 = 256 * 1024;
+const PIPE_SIZE: usize = 1 << 20;
+const PIPES_KEPT: usize = 32;
+
+thread_local! {
+    static PIPES: RefCell<Vec<Pipe>> = const { RefCell::new(Vec::new()) };
+}
+
+fn take_pipe() -> Option<Pipe> {
+    PIPES.with(|p| p.borrow_mut().pop()).or_else(|| Pipe::new(PIPE_SIZE).ok())
+}
+
+fn keep_pipe(pipe: Pipe) {
+    PIPES.with(|p| {
+        let mut list = p.borrow_mut();
+        if pipe.held == 0 && list.len() < PIPES_KEPT {
+            list.push(pipe);
+        }
+    });
+}
+
+/// Which of the two connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    Client,
+    Server,
+}
+
+/// Until when each side may stay silent; any transfer on a side, in either direction, renews it.
+pub struct Patience {
+    client_ms: Cell<u64>,
+    server_ms: Cell<u64>,
+    client_until: Cell<Nanos>,
+    server_until: Cell<Nanos>,
+}
+
+fn later(now: Nanos, ms: u64) -> Nanos {
+    if ms == 0 { NEVER } else { now.saturating_add(ms.saturating_mul(MS)) }
+}
+
+impl Patience {
+    pub fn new(now: Nanos, client_ms: u64, server_ms: u64) -> Self {
+        Patience {
+            client_ms: Cell::new(client_ms),
+            server_ms: Cell::new(server_ms),
+            client_until: Cell::new(later(now, client_ms)),
+            server_until: Cell::new(later(now, server_ms)),
+        }
+    }
+
+    pub fn until(&self, side: Side) -> Nanos {
+        match side {
+            Side::Client => self.client_until.get(),
+            Side::Server => self.server_until.get(),
+        }
+    }
+
+    pub fn renew(&self, side: Side, now: Nanos) {
+        match side {
+            Side::Client => self.client_until.set(later(now, self.client_ms.get())),
+            Side::Server => self.server_until.set(later(now, self.server_ms.get())),
+        }
+    }
+
+    /// Changes a side's timeout from now on (`timeout tunnel`, `client-fin`).
+    pub fn change(&self, side: Side, ms: u64, now: Nanos) {
+        match side {
+            Side::Client => self.client_ms.set(ms),
+            Side::Server => self.server_ms.set(ms),
+        }
+        self.renew(side, now);
+    }
+}
+
+/// What ends a body.
+pub enum Extent {
+    /// This many more bytes.
+    Length(u64),
+    Chunked(Box<Chunks>),
+    /// The end of the stream.
+    Close,
+}
+
+/// Why a transfer did not finish.
+#[derive(Debug)]
+pub enum Broken {
+    Read(io::Error),
+    Write(io::Error),
+    /// The stream ended inside the body.
+    Short,
+    /// Chunked coding violated.
+    Malformed,
+}
+
+/// One direction.
+pub struct Way {
+    from: Rc<Conn>,
+    to: Rc<Conn>,
+    from_side: Side,
+    to_side: Side,
+    patience: Rc<Patience>,
+    extent: Extent,
+    buf: Buf,
+    pipe: Option<Pipe>,
+    may_splice: bool,
+    /// Bytes written to `to`.
+    pub moved: u64,
+    /// Bytes behind the end of the body that were read with it.
+    pub surplus: Vec<u8>,
+    /// The last read filled its buffer.
+    full: bool,
+    ended: bool,
+}
+
+impl Way {
+    pub fn new(
+        (from, from_side): (Rc<Conn>, Side),
+        (to, to_side): (Rc<Conn>, Side),
+        patience: Rc<Patience>,
+        extent: Extent,
+        may_splice: bool,
+    ) -> Self {
+        let ended = matches!(extent, Extent::Length(0));
+        Way {
+            from,
+            to,
+            from_side,
+            to_side,
+            patience,
+            extent,
+            buf: Buf::default(),
+            pipe: None,
+            may_splice,
+            moved: 0,
+            surplus: Vec::new(),
+            full: false,
+            ended,
+        }
+    }
+
+    /// Bytes received already that are to be sent first and count as part of the body.
+    pub fn begin_with(&mut self, bytes: Buf) -> Result<(), Broken> {
+        self.buf = bytes;
+        self.measure()
+    }
+
+    /// The source has ended, everything read was written.
+    pub fn is_done(&self) -> bool {
+        self.ended && self.buf.is_empty() && self.pipe.as_ref().is_none_or(|p| p.held == 0)
+    }
+
+    fn rt(&self) -> &'static Rt {
+        self.from.rt()
+    }
+
+    /// Accounts the bytes of `buf`, all of them new, to the body; what lies behind its end goes to `surplus`.
+    fn measure(&mut self) -> Result<(), Broken> {
+        let fresh = self.buf.data();
+        let used = match &mut self.extent {
+            Extent::Length(left) => {
+                let used = (*left).min(fresh.len() as u64);
+                *left -= used;
+                self.ended = *left == 0;
+                used as usize
+            }
+            Extent::Chunked(chunks) => {
+                let scan = chunks.scan(fresh).map_err(|_| Broken::Malformed)?;
+                self.ended = chunks.is_done();
+                scan.consumed
+            }
+            Extent::Close => fresh.len(),
+        };
+        if used < fresh.len() {
+            self.surplus.extend_from_slice(&fresh[used..]);
+            self.buf.truncate(used);
+        }
+        Ok(())
+    }
+
+    /// Moves what can be moved now. Ready when the body is through.
+    pub fn poll(&mut self) -> Poll<Result<(), Broken>> {
+        loop {
+            match self.poll_flush() {
+                Poll::Ready(Ok(())) => {}
+                other => return other,
+            }
+            if self.ended {
+                self.release();
+                return Poll::Ready(Ok(()));
+            }
+            match self.poll_fill() {
+                Poll::Ready(Ok(())) => {}
+                other => {
+                    // Nothing in flight: memory goes back while the peer is silent.
+                    self.release();
+                    return other;
+                }
+            }
+        }
+    }
+
+    fn release(&mut self) {
+        self.buf = Buf::default();
+        if let Some(pipe) = self.pipe.take() {
+            keep_pipe(pipe);
+        }
+    }
+
+    fn poll_flush(&mut self) -> Poll<Result<(), Broken>> {
+        let until = self.patience.until(self.to_side);
+        while !self.buf.is_empty() {
+            match self.to.poll_send(self.buf.data(), false, until) {
+                Poll::Ready(Ok(n)) => {
+                    self.buf.consume(n);
+                    self.note_written(n);
+                }
+                Poll::Ready(Err(e)) => return Poll::Ready(Err(Broken::Write(e))),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        while let Some(pipe) = self.pipe.as_mut().filter(|p| p.held > 0) {
+            match self.to.poll_splice_out(pipe, false, until) {
+                Poll::Ready(Ok(n)) => self.note_written(n),
+                Poll::Ready(Err(e)) => return Poll::Ready(Err(Broken::Write(e))),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn note_written(&mut self, n: usize) {
+        self.moved += n as u64;
+        self.patience.renew(self.to_side, self.rt().now());
+    }
+
+    /// Splicing pays for what is long: a body known to be, or a stream that has filled a buffer.
+    fn wants_splice(&self) -> bool {
+        self.may_splice
+            && match &self.extent {
+                Extent::Length(left) => *left >= SPLICE_FROM || (self.pipe.is_some() && *left > 0),
+                Extent::Chunked(_) => false,
+                Extent::Close => self.full || self.pipe.is_some(),
+            }
+    }
+
+    fn poll_fill(&mut self) -> Poll<Result<(), Broken>> {
+        if self.wants_splice() {
+            if self.pipe.is_none() {
+                self.pipe = take_pipe();
+                self.buf = Buf::default();
+            }
+            if self.pipe.is_some() {
+                return self.poll_splice();
+            }
+            self.may_splice = false;
+        }
+        self.poll_copy()
+    }
+
+    fn poll_splice(&mut self) -> Poll<Result<(), Broken>> {
+        let Some(pipe) = self.pipe.as_mut() else { return Poll::Ready(Ok(())) };
+        let max = match &self.extent {
+            Extent::Length(left) => (*left).min(pipe.size as u64) as usize,
+            _ => pipe.size,
+        };
+        match self.from.poll_splice_in(pipe, max, self.patience.until(self.from_side)) {
+            Poll::Ready(Ok(0)) => self.end_of_stream(),
+            Poll::Ready(Ok(n)) => {
+                self.patience.renew(self.from_side, self.rt().now());
+                if let Extent::Length(left) = &mut self.extent {
+                    *left = left.saturating_sub(n as u64);
+                    self.ended = *left == 0;
+                }
+                Poll::Ready(Ok(()))
+            }
+            Poll::Ready(Err(e)) if e.raw_os_error() == Some(libc::EINVAL) => {
+                // Some sockets cannot be spliced.
+                self.may_splice = false;
+                self.release();
+                Poll::Ready(Ok(()))
+            }
+            Poll::Ready(Err(e)) => Poll::Ready(Err(Broken::Read(e))),
+            Poll::Pending => {
+                self.full = false;
+                Poll::Pending
+            }
+        }
+    }
+
+    fn poll_copy(&mut self) -> Poll<Result<(), Broken>> {
+        if self.buf.capacity() == 0 {
+            let large = self.full || matches!(&self.extent, Extent::Length(left) if *left > HEAD_SIZE as u64);
+            self.buf = Buf::take(if large { BODY_SIZE } else { HEAD_SIZE });
+        } else if self.full && self.buf.capacity() < BODY_SIZE {
+            self.buf = Buf::take(BODY_SIZE);
+        }
+        self.buf.clear();
+        let limit = match &self.extent {
+            Extent::Length(left) => (*left).min(self.buf.capacity() as u64) as usize,
+            _ => self.buf.capacity(),
+        };
+        let room = self.buf.room().get_mut(..limit).unwrap_or_default();
+        match self.from.poll_recv(room, self.patience.until(self.from_side)) {
+            Poll::Ready(Ok(0)) => self.end_of_stream(),
+            Poll::Ready(Ok(n)) => {
+                self.full = n == limit;
+                self.buf.advance(n);
+                self.patience.renew(self.from_side, self.rt().now());
+                Poll::Ready(self.measure())
+            }
+            Poll::Ready(Err(e)) => Poll::Ready(Err(Broken::Read(e))),
+            Poll::Pending => {
+                self.full = false;
+                Poll::Pending
+            }
+        }
+    }
+
+    fn end_of_stream(&mut self) -> Poll<Result<(), Broken>> {
+        if matches!(self.extent, Extent::Close) {
+            self.ended = true;
+            return Poll::Ready(Ok(()));
+        }
+        Poll::Ready(Err(Broken::Short))
+    }
+}

@@ -1,0 +1,235 @@
+//! A data worker: what its sessions share without a lock, and how it takes a new configuration.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::mpsc::Sender;
+
+use crate::base::rate::Rate;
+use crate::base::{WorkerId, clock};
+use crate::config::Config;
+use crate::http::H1Options;
+use crate::log::Logger;
+use crate::model::counters::Peak;
+use crate::model::{ProxyId, ServerSet};
+use crate::rt::Rt;
+use crate::rules::Txn;
+
+use super::listener::Listeners;
+use super::pool::Pools;
+
+/// What all workers and the control plane share.
+#[derive(Debug)]
+pub struct Shared {
+    /// Process-wide limit and current number of client connections.
+    pub maxconn: AtomicU32,
+    pub current: AtomicU32,
+    pub current_max: Peak,
+    pub connections: AtomicU64,
+    pub requests: AtomicU64,
+    pub conn_rate: Rate,
+    pub conn_rate_max: Peak,
+    pub sess_rate: Rate,
+    pub sess_rate_max: Peak,
+    /// Some listener of some worker waits for a connection slot.
+    pub parked: AtomicBool,
+    /// Soft stop: no new connections, idle ones are closed.
+    pub stopping: AtomicBool,
+    pub hostname: String,
+    pub pid: u32,
+}
+
+impl Shared {
+    pub fn new(maxconn: u32, hostname: String) -> Arc<Shared> {
+        Arc::new(Shared {
+            maxconn: AtomicU32::new(maxconn),
+            current: AtomicU32::new(0),
+            current_max: Peak::default(),
+            connections: AtomicU64::new(0),
+            requests: AtomicU64::new(0),
+            conn_rate: Rate::default(),
+            conn_rate_max: Peak::default(),
+            sess_rate: Rate::default(),
+            sess_rate_max: Peak::default(),
+            parked: AtomicBool::new(false),
+            stopping: AtomicBool::new(false),
+            hostname,
+            pid: std::process::id(),
+        })
+    }
+}
+
+/// One configuration as a worker holds it: reference-counted without atomics, and given back to the control thread
+/// when the last stream that began with it is gone.
+pub struct View {
+    config: Option<Arc<Config>>,
+    /// The server sets as last seen, by proxy.
+    sets: Vec<RefCell<Option<Rc<Arc<ServerSet>>>>>,
+    retired: Sender<Arc<Config>>,
+    pub h1_request: Vec<H1Options>,
+    pub h1_response: Vec<H1Options>,
+}
+
+impl View {
+    fn new(config: Arc<Config>, retired: Sender<Arc<Config>>) -> Rc<View> {
+        let tune = &config.global.tune;
+        let options = |accept_unsafe| H1Options {
+            max_fields: tune.http_maxhdr,
+            accept_unsafe,
+            max_head: tune.bufsize.saturating_sub(tune.maxrewrite),
+            ..H1Options::default()
+        };
+        let h1_request = config.proxies.iter().map(|p| options(p.options.accept_unsafe_request)).collect();
+        let h1_response = config.proxies.iter().map(|p| options(p.options.accept_unsafe_response)).collect();
+        let sets = config.proxies.iter().map(|_| RefCell::new(None)).collect();
+        Rc::new(View { config: Some(config), sets, retired, h1_request, h1_response })
+    }
+
+    pub fn config(&self) -> &Config {
+        // Present until `drop`.
+        self.config.as_deref().expect("a view holds its configuration")
+    }
+
+    /// The current servers of a backend, without an atomic increment while they do not change.
+    pub fn servers(&self, backend: ProxyId) -> Option<Rc<Arc<ServerSet>>> {
+        let live = &self.config().proxy(backend).back.as_ref()?.servers;
+        let mut seen = self.sets.get(backend.0 as usize)?.borrow_mut();
+        if let Some(set) = seen.as_ref().filter(|set| live.is(set)) {
+            return Some(set.clone());
+        }
+        let set = Rc::new(live.load());
+        *seen = Some(set.clone());
+        Some(set)
+    }
+}
+
+impl Drop for View {
+    fn drop(&mut self) {
+        if let Some(config) = self.config.take() {
+            let _ = self.retired.send(config);
+        }
+    }
+}
+
+/// Everything the sessions of one worker share.
+pub struct Worker {
+    pub rt: &'static Rt,
+    pub shared: Arc<Shared>,
+    view: RefCell<Rc<View>>,
+    retired: Sender<Arc<Config>>,
+    pub pools: Pools,
+    txns: RefCell<Vec<Box<Txn>>>,
+    seed: Cell<u64>,
+    requests: Cell<u64>,
+    pub logger: Logger,
+    pub(super) listeners: RefCell<Listeners>,
+    /// Wall clock minus monotonic clock in microseconds, renewed every second.
+    wall_offset_us: Cell<(u64, u64)>,
+}
+
+/// Transaction records kept for the next request.
+const TXNS_KEPT: usize = 64;
+
+impl Worker {
+    /// Makes the calling thread a data worker. The worker lives as long as the thread.
+    pub fn start(
+        id: WorkerId,
+        shared: Arc<Shared>,
+        config: Arc<Config>,
+        retired: Sender<Arc<Config>>,
+    ) -> std::io::Result<&'static Worker> {
+        let rt = Rt::start(id)?;
+        let seed = (clock::wall().as_nanos() as u64) ^ (u64::from(id.0) << 48) | 1;
+        let worker: &'static Worker = Box::leak(Box::new(Worker {
+            rt,
+            shared,
+            view: RefCell::new(View::new(config, retired.clone())),
+            retired,
+            pools: Pools::default(),
+            txns: RefCell::default(),
+            seed: Cell::new(seed),
+            requests: Cell::new(0),
+            logger: Logger::default(),
+            listeners: RefCell::default(),
+            wall_offset_us: Cell::new((0, 0)),
+        }));
+        rt.spawn(worker.keep_house());
+        Ok(worker)
+    }
+
+    /// The configuration new work begins with.
+    pub fn view(&self) -> Rc<View> {
+        self.view.borrow().clone()
+    }
+
+    /// Takes a new configuration. Streams keep the one they began with.
+    pub fn replace(&self, config: Arc<Config>) {
+        *self.view.borrow_mut() = View::new(config, self.retired.clone());
+    }
+
+    pub fn generation(&self) -> u64 {
+        self.view.borrow().config().generation
+    }
+
+    /// Once a second: idle server connections that have closed or were idle for too long go.
+    async fn keep_house(&'static self) {
+        loop {
+            self.rt.sleep_until(self.rt.now() + clock::SEC).await;
+            self.pools.purge(self.rt.now() / clock::MS);
+        }
+    }
+
+    pub fn take_txn(&self) -> Box<Txn> {
+        self.txns.borrow_mut().pop().unwrap_or_default()
+    }
+
+    /// Keeps a record (its allocations, not its content) for another transaction.
+    pub fn keep_txn(&self, mut txn: Box<Txn>) {
+        let mut kept = self.txns.borrow_mut();
+        if kept.len() < TXNS_KEPT {
+            txn.recycle();
+            kept.push(txn);
+        }
+    }
+
+    /// xorshift64*: for balancing and sampling, not for secrets.
+    pub fn random(&self) -> u64 {
+        let mut x = self.seed.get();
+        x ^= x >> 12;
+        x ^= x << 25;
+        x ^= x >> 27;
+        self.seed.set(x);
+        x.wrapping_mul(0x2545_f491_4f6c_dd1d)
+    }
+
+    /// A number no other request of the process has: worker in the top bits.
+    pub fn next_request(&self) -> u64 {
+        let n = self.requests.get();
+        self.requests.set(n + 1);
+        u64::from(self.rt.worker().0.saturating_sub(1)) << 48 | n
+    }
+
+    /// Requests begun by this worker.
+    pub fn request_count(&self) -> u64 {
+        self.requests.get()
+    }
+
+    /// Wall clock in microseconds, from the loop's monotonic time.
+    pub fn date_us(&self) -> u64 {
+        let now_us = self.rt.now() / 1000;
+        let (offset, renew_at) = self.wall_offset_us.get();
+        if now_us < renew_at {
+            return now_us + offset;
+        }
+        let wall_us = clock::wall().as_micros() as u64;
+        let offset = wall_us.saturating_sub(clock::now_ns() / 1000);
+        self.wall_offset_us.set((offset, now_us + 1_000_000));
+        now_us + offset
+    }
+
+    /// Client connections now, process-wide.
+    pub fn current_connections(&self) -> u32 {
+        self.shared.current.load(Ordering::Relaxed)
+    }
+}

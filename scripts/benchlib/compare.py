@@ -1,0 +1,270 @@
+"""CPU per request and p99 beside HAProxy, row by row.
+
+Each proxy has one worker on CPU 0; origin, client and log sink share CPU 1; 64 connections. In each row three
+processes live side by side: HAProxy, the proxy under test, and HAProxy again as the control. They are measured
+in turn, in short windows, in the order A B A' and then A' B A, so that drift of the machine cancels. A ratio is
+the proxy's CPU time per request (all its threads and child processes) over the mean of the two HAProxys in the
+same round; the row's ratio is the median of the rounds. Bulk rows count bytes over body size, not whole requests.
+
+The kernel charges softirq work to the thread that runs when it happens: on loopback a proxy pays the receive
+half of what it sends, and not the receive half of what is sent to it. That holds for both sides alike.
+
+The p99 row sends at a fixed rate, 60 % of the peak that HAProxy reached just before, and counts latency from
+the time a request was due (so nothing is hidden by requests that were not sent); its bar must hold in four
+rounds of five.
+
+A row fails when it misses its bar or when one request failed on either side. Where HAProxy against itself is more
+than 3 % off (or misses the p99 bar), the row is marked: the machine was too noisy for it.
+"""
+import argparse
+import math
+import os
+import statistics
+import subprocess
+import time
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+from . import report
+from .lab import LOAD_CPU, Lab, Unable
+from .load import Client, Origin, Sink
+from .proxy import Proxy, config, version
+from .rows import ROWS, Row
+
+SIDES = ("haproxy", "isobar", "control")
+ORDERS = (SIDES, tuple(reversed(SIDES)))
+CONNS = 64
+PACED_SHARE = 0.6
+PACED_ROUNDS_SHARE = 0.8
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--rows", default=",".join(row.key for row in ROWS), metavar="A,B",
+                        help="rows to run (default: all: %(default)s)")
+    parser.add_argument("--rounds", type=int, help="rounds per row (default 5; --quick: 3)")
+    parser.add_argument("--windows", type=int, help="windows per proxy and round (default 4; --quick: 2)")
+    parser.add_argument("--window", type=float, help="seconds per window (default 1; --quick: 0.5)")
+    parser.add_argument("--perf", action="store_true",
+                        help="also record a profile of each side with perf, into .bench/perf-ROW-SIDE.data")
+
+
+@dataclass
+class Window:
+    """What one window of one side showed."""
+    requests: float
+    cpu_ns: int
+    seconds: float
+    latency_us: dict
+    errors: dict
+    total: int
+    logged: int
+    origin_connects: int
+    threads_gone: int
+    unsent: int
+
+
+class Bench:
+    """The three proxies of a row, their origin and their sinks."""
+
+    def __init__(self, lab: Lab, row: Row, args: argparse.Namespace, stack: ExitStack):
+        self.lab = lab
+        self.row = row
+        self.origin = stack.enter_context(stopping(Origin(lab)))
+        self.sinks: dict[str, Sink] = {}
+        self.proxies: dict[str, Proxy] = {}
+        origin_port = self.origin.tcp if row.mode == "tcp" else self.origin.http[0]
+        for side in SIDES:
+            if row.log:
+                self.sinks[side] = stack.enter_context(stopping(Sink(lab, lab.work / f"{side}.sock")))
+            port = lab.port()
+            text = config(row.mode, port, [origin_port], options=row.options,
+                          log=self.sinks[side].path if row.log else None)
+            binary = args.proxy_bin if side == "isobar" else args.peer_bin
+            self.proxies[side] = stack.enter_context(stopping(Proxy(lab, side, binary, text, port)))
+
+    def window(self, side: str, seconds: float, *words) -> Window:
+        """One window: connections are opened and warmed up first, and closed after it."""
+        proxy, row = self.proxies[side], self.row
+        before = self.connects(side)
+        client = Client(self.lab, row.mode, proxy.target, "--conns", CONNS, "--warmup", 0.25, "--duration", seconds,
+                        *row.client_words(), *words, pids=proxy.pids())
+        told = client.finish(timeout=seconds + 60)
+        after = self.connects(side)
+        return Window(
+            requests=told["body_bytes"] / row.size if row.bulk else told["requests"],
+            cpu_ns=told["cpu_ns"], seconds=told["seconds"], latency_us=told["latency_us"], errors=told["errors"],
+            total=told["total_requests"], logged=after[1] - before[1], origin_connects=after[0] - before[0],
+            threads_gone=told["threads_gone"], unsent=told["unsent"])
+
+    def connects(self, side: str) -> tuple[int, int]:
+        """Connections the origin accepted so far, and log messages this side's sink got."""
+        if side in self.sinks:
+            time.sleep(0.05)
+        accepted = sum(port["accepted"] for port in self.origin.counts().values())
+        return accepted, self.sinks[side].messages() if side in self.sinks else 0
+
+    def profile(self, side: str) -> None:
+        """Records one more window with perf."""
+        output = self.lab.work / f"perf-{self.row.key}-{side}.data"
+        pids = ",".join(map(str, self.proxies[side].pids()))
+        recorder = self.lab.spawn(["perf", "record", "-q", "-g", "-F", 999, "-o", output, "-p", pids], {LOAD_CPU},
+                                  stderr=subprocess.DEVNULL)
+        self.window(side, 3)
+        self.lab.stop(recorder)
+        print(f"      profile: {output}")
+
+
+@contextmanager
+def stopping(thing):
+    """Stops a part when its row ends."""
+    try:
+        yield thing
+    finally:
+        thing.stop()
+
+
+Round = dict[str, list[Window]]
+
+
+def interleaved(bench: Bench, args: argparse.Namespace, *words) -> list[Round]:
+    """All rounds of a row, the sides in turn."""
+    rounds = []
+    for number in range(args.rounds):
+        windows: Round = {side: [] for side in SIDES}
+        for turn in range(args.windows):
+            for side in ORDERS[(number + turn) % 2]:
+                windows[side].append(bench.window(side, args.window, *words))
+        rounds.append(windows)
+    return rounds
+
+
+def cpu_us(rounds: list[Round]) -> dict[str, list[float]]:
+    """Microseconds of CPU per request, by side and round."""
+    return {side: [sum(w.cpu_ns for w in r[side]) / 1e3 / max(sum(w.requests for w in r[side]), 1e-9) for r in rounds]
+            for side in SIDES}
+
+
+def cpu_row(bench: Bench, args: argparse.Namespace) -> dict:
+    """Rounds of closed-loop windows, judged by CPU per request."""
+    rounds = interleaved(bench, args)
+    us = cpu_us(rounds)
+    result = ratios(us)
+    result["us_per_request"] = us
+    result["met"] = result["ratio"] <= bench.row.bar
+    return result | shared_figures(bench.row, rounds)
+
+
+def paced_row(bench: Bench, args: argparse.Namespace) -> dict:
+    """Rounds of open-loop windows at one fixed rate; a round's p99 is the median of its windows'."""
+    peaks = [bench.window("haproxy", args.window) for _ in range(3)]
+    rate = PACED_SHARE * statistics.median(window.requests / window.seconds for window in peaks)
+    rounds = interleaved(bench, args, "--rate", round(rate))
+    p99, p50 = ({side: [statistics.median(window.latency_us[name] for window in r[side]) for r in rounds]
+                 for side in SIDES} for name in ("p99", "p50"))
+    result = ratios(p99)
+    good = sum(ratio <= bench.row.bar for ratio in result["ratios"])
+    result |= {
+        "p99_us": p99,
+        "p50_us": p50,
+        "us_per_request": cpu_us(rounds),
+        "rate": rate,
+        "rounds_within": good,
+        "control_rounds_within": sum(ratio <= bench.row.bar for ratio in result["controls"]),
+        "rounds_needed": math.ceil(PACED_ROUNDS_SHARE * len(rounds)),
+        "met": good >= math.ceil(PACED_ROUNDS_SHARE * len(rounds)),
+    }
+    return result | shared_figures(bench.row, rounds)
+
+
+def ratios(values: dict[str, list[float]]) -> dict:
+    """The proxy over the mean of both HAProxys, and the control over HAProxy, for each round and their medians."""
+    test = [b / ((a + c) / 2) if a + c else float("inf")
+            for a, b, c in zip(values["haproxy"], values["isobar"], values["control"])]
+    control = [c / a if a else float("inf") for a, c in zip(values["haproxy"], values["control"])]
+    return {"ratios": test, "ratio": statistics.median(test),
+            "controls": control, "control": statistics.median(control)}
+
+
+def shared_figures(row: Row, rounds: list[Round]) -> dict:
+    """Rates, load of CPU 0, failures, log lines and origin connections of each side."""
+    sides = {}
+    for side in SIDES:
+        windows = [window for turn in rounds for window in turn[side]]
+        seconds = sum(window.seconds for window in windows)
+        total = sum(window.total for window in windows)
+        errors: dict[str, int] = {}
+        for window in windows:
+            for kind, count in window.errors.items():
+                errors[kind] = errors.get(kind, 0) + count
+        sides[side] = {
+            "per_second": sum(window.requests for window in windows) / seconds,
+            "busy": sum(window.cpu_ns for window in windows) / 1e9 / seconds,
+            "requests": total,
+            "errors": errors,
+            "failed": sum(errors.values()),
+            "origin_connects_per_request": sum(w.origin_connects for w in windows) / max(total, 1),
+            "logged_per_request": sum(w.logged for w in windows) / max(total, 1) if row.log else None,
+            "threads_gone": sum(window.threads_gone for window in windows),
+            "unsent": sum(window.unsent for window in windows),
+        }
+    return {"sides": sides}
+
+
+def measure(lab: Lab, row: Row, args: argparse.Namespace) -> dict:
+    """Runs one row; a proxy that cannot run makes a failed row, not an aborted bench."""
+    result = {"key": row.key, "title": row.title, "bar": row.bar, "paced": row.paced,
+              "load_average": os.getloadavg()[0]}
+    try:
+        with ExitStack() as stack:
+            bench = Bench(lab, row, args, stack)
+            for side in SIDES:
+                bench.window(side, 0.5)
+            result |= paced_row(bench, args) if row.paced else cpu_row(bench, args)
+            if args.perf:
+                for side in SIDES[:2]:
+                    bench.profile(side)
+    except (Unable, OSError, subprocess.TimeoutExpired) as why:
+        result["unable"] = str(why)
+    result["reasons"] = reasons(row, result)
+    result["pass"] = not result["reasons"]
+    return result
+
+
+def reasons(row: Row, result: dict) -> list[str]:
+    """Why a row fails; empty if it passes."""
+    if "unable" in result:
+        return [result["unable"]]
+    found = []
+    if not result["met"]:
+        found.append(f"within the bar in {result['rounds_within']} of {len(result['ratios'])} rounds" if row.paced
+                     else f"{result['ratio']:.3f} is over {row.bar:.2f}")
+    for side, figures in result["sides"].items():
+        for kind, count in figures["errors"].items():
+            found.append(f"{side}: {count} x {kind}")
+    if row.log:
+        ours, theirs = (result["sides"][side]["logged_per_request"] for side in ("isobar", "haproxy"))
+        if ours < min(0.99, theirs - 0.01):
+            found.append(f"isobar logged {ours:.3f} lines a request, haproxy {theirs:.3f}")
+    return found
+
+
+def run(lab: Lab, args: argparse.Namespace) -> int:
+    args.rounds = args.rounds or (3 if args.quick else 5)
+    args.windows = args.windows or (2 if args.quick else 4)
+    args.window = args.window or (0.5 if args.quick else 1.0)
+    wanted = [key for key in args.rows.split(",") if key]
+    unknown = [key for key in wanted if key not in {row.key for row in ROWS}]
+    if unknown:
+        raise Unable(f"no row {', '.join(unknown)}; rows are {', '.join(row.key for row in ROWS)}")
+    about = lab.describe() | {
+        "isobar": f"{args.proxy_bin}: {version(args.proxy_bin)}", "haproxy": f"{args.peer_bin}: {version(args.peer_bin)}",
+        "rounds": args.rounds, "windows": args.windows, "window_seconds": args.window, "connections": CONNS,
+    }
+    report.heading(about)
+    results = []
+    for row in (row for row in ROWS if row.key in wanted):
+        results.append(measure(lab, row, args))
+        report.row(results[-1])
+    report.closing_words(results)
+    report.write_json(args.json, {"part": "proxy", "about": about, "rows": results})
+    return 0 if all(result["pass"] for result in results) else 1

@@ -1,5 +1,9 @@
 //! Command line, start-up, workers, hot swap, drain, explain.
 
+pub mod args;
+pub mod flags;
+pub mod version;
+
 use std::process::ExitCode;
 
 /// The whole program.

@@ -1,6 +1,12 @@
 //! Every syscall, and the only `unsafe` code.
 
+pub mod daemon;
 pub mod epoll;
+pub mod identity;
+pub mod limits;
+pub mod notify;
 pub mod pipe;
+pub mod process;
+pub mod signal;
 pub mod socket;
 pub mod waker;

@@ -2,6 +2,9 @@
 
 pub mod args;
 pub mod flags;
+pub mod messages;
+pub mod permit;
+pub mod signals;
 pub mod version;
 
 use std::process::ExitCode;

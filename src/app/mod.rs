@@ -1,5 +1,12 @@
 //! Command line, start-up, workers, hot swap, drain, explain.
 
+pub mod args;
+pub mod flags;
+pub mod messages;
+pub mod permit;
+pub mod signals;
+pub mod version;
+
 use std::process::ExitCode;
 
 pub mod dump;

@@ -1,6 +1,14 @@
 //! Every syscall, and the only `unsafe` code.
 
+pub mod bind;
+pub mod daemon;
 pub mod epoll;
+pub mod identity;
+pub mod limits;
+pub mod notify;
+pub mod opener;
 pub mod pipe;
+pub mod process;
+pub mod signal;
 pub mod socket;
 pub mod waker;

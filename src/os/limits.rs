@@ -1,0 +1,164 @@
+//! Resource limits, and the `maxconn` that follows from them (manual: `maxconn`, `ulimit-n`, `fd-hard-limit`).
+
+use std::io;
+
+use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit, setrlimit};
+
+/// What `maxconn` never goes below when it is computed.
+pub const MIN_MAXCONN: u64 = 100;
+/// `fd-hard-limit` when the configuration limits nothing: a system may allow a thousand million descriptors.
+pub const DEFAULT_FD_LIMIT: u64 = 1_048_576;
+
+/// The descriptor limits that the process was started with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FdLimit {
+    pub soft: u64,
+    pub hard: u64,
+}
+
+impl FdLimit {
+    pub fn current() -> FdLimit {
+        let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap_or((1024, 1024));
+        FdLimit { soft, hard: if hard == RLIM_INFINITY { soft } else { hard } }
+    }
+}
+
+/// What a configuration asks for; `None` where it says nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wanted {
+    pub maxconn: Option<u64>,
+    /// `ulimit-n`
+    pub descriptors: Option<u64>,
+    pub fd_hard_limit: Option<u64>,
+    /// `-m`
+    pub memory_mb: Option<u64>,
+    /// Descriptors that are not connections: listeners, checks, pollers, logs.
+    pub fixed: u64,
+    /// Pipes for splicing (`maxpipes`); `None`: as many as a quarter of the connections.
+    pub pipes: Option<u64>,
+}
+
+/// The limits that a process runs with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Budget {
+    pub maxconn: u64,
+    /// Whether `maxconn` was computed and not given.
+    pub automatic: bool,
+    /// Descriptors that `maxconn` connections and the rest may take (`Maxsock` in `show info`).
+    pub maxsock: u64,
+    /// The limit to ask the kernel for.
+    pub descriptors: u64,
+}
+
+impl Wanted {
+    fn hard_limit(&self) -> Option<u64> {
+        let limited = self.maxconn.is_some() || self.descriptors.is_some() || self.memory_mb.is_some();
+        self.fd_hard_limit.or((!limited).then_some(DEFAULT_FD_LIMIT))
+    }
+
+    /// Two descriptors a connection, two a pipe, and what is left of the limit for the rest.
+    pub fn budget(&self, boot: FdLimit) -> Budget {
+        let maxconn = self.maxconn.unwrap_or_else(|| self.ideal_maxconn(boot));
+        let pipes = self.pipes.unwrap_or(maxconn / 4);
+        let maxsock = self.fixed + 2 * maxconn + 2 * pipes;
+        let descriptors = self.descriptors.unwrap_or(maxsock);
+        Budget { maxconn, automatic: self.maxconn.is_none(), maxsock, descriptors }
+    }
+
+    fn ideal_maxconn(&self, boot: FdLimit) -> u64 {
+        let most = self.hard_limit().unwrap_or(u64::MAX);
+        let mut remain = boot.soft.max(boot.hard).min(most).saturating_sub(self.fixed);
+        let maxconn = match self.pipes {
+            Some(pipes) => {
+                if pipes * 2 < remain {
+                    remain -= pipes * 2;
+                }
+                remain / 2
+            }
+            None => 2 * remain / 5,
+        };
+        maxconn.max(MIN_MAXCONN)
+    }
+}
+
+/// The kernel refused a limit.
+#[derive(Debug, thiserror::Error)]
+#[error("Cannot raise FD limit to {wanted}, current limit is {soft} and hard limit is {hard}.")]
+pub struct FdLimitError {
+    pub wanted: u64,
+    pub soft: u64,
+    pub hard: u64,
+}
+
+/// Raises the descriptor limit to at least `wanted` (never lowers it). On failure the soft limit is raised as far as
+/// it goes, and the error says how far.
+pub fn raise_descriptors(wanted: u64) -> Result<(), FdLimitError> {
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap_or((1024, 1024));
+    if soft >= wanted {
+        return Ok(());
+    }
+    if setrlimit(Resource::RLIMIT_NOFILE, wanted, hard.max(wanted)).is_ok() {
+        return Ok(());
+    }
+    let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+    let reached = FdLimit::current();
+    Err(FdLimitError { wanted, soft: reached.soft, hard: reached.hard })
+}
+
+/// Limits what the process can allocate (`-m`). Data, not address space: stacks and mapped files are not data.
+pub fn limit_memory(megabytes: u64) -> io::Result<()> {
+    let bytes = megabytes.saturating_mul(1 << 20);
+    Ok(setrlimit(Resource::RLIMIT_DATA, bytes, bytes)?)
+}
+
+/// Removes the limits on the size of core dumps and files (`set-dumpable`).
+pub fn unlimit_core() -> io::Result<()> {
+    setrlimit(Resource::RLIMIT_FSIZE, RLIM_INFINITY, RLIM_INFINITY)?;
+    Ok(setrlimit(Resource::RLIMIT_CORE, RLIM_INFINITY, RLIM_INFINITY)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BOOT: FdLimit = FdLimit { soft: 1024, hard: 524_288 };
+
+    #[test]
+    fn maxconn_follows_from_the_hard_limit() {
+        let wanted = Wanted { fixed: 88, pipes: Some(0), ..Wanted::default() };
+        let budget = wanted.budget(BOOT);
+        assert!(budget.automatic);
+        assert_eq!(budget.maxconn, (524_288 - 88) / 2);
+        assert_eq!(budget.maxsock, 524_288);
+    }
+
+    #[test]
+    fn an_unlimited_system_does_not_make_a_thousand_million() {
+        let boot = FdLimit { soft: 1024, hard: 1_073_741_816 };
+        let wanted = Wanted { pipes: Some(0), ..Wanted::default() };
+        assert_eq!(wanted.budget(boot).maxconn, DEFAULT_FD_LIMIT / 2);
+        let wanted = Wanted { fd_hard_limit: Some(50_000), ..wanted };
+        assert_eq!(wanted.budget(boot).maxconn, 25_000);
+    }
+
+    #[test]
+    fn a_tight_system_still_gets_the_minimum() {
+        let boot = FdLimit { soft: 64, hard: 64 };
+        assert_eq!(Wanted { fixed: 100, ..Wanted::default() }.budget(boot).maxconn, MIN_MAXCONN);
+    }
+
+    #[test]
+    fn given_values_stand() {
+        let wanted = Wanted { maxconn: Some(1000), fixed: 10, pipes: None, ..Wanted::default() };
+        let budget = wanted.budget(BOOT);
+        assert_eq!((budget.maxconn, budget.automatic, budget.maxsock), (1000, false, 10 + 2000 + 500));
+        assert_eq!(Wanted { descriptors: Some(9000), ..wanted }.budget(BOOT).descriptors, 9000);
+    }
+
+    #[test]
+    fn a_limit_is_not_lowered() {
+        let before = FdLimit::current();
+        raise_descriptors(16).unwrap();
+        assert_eq!(FdLimit::current(), before);
+    }
+}

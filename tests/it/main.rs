@@ -1,4 +1,5 @@
-//! Integration tests, linked once.
+//! Black-box tests: they start the binary on a configuration and look at what goes over the wire.
+#![allow(clippy::disallowed_methods)]
 
-mod diff;
-mod fuzz;
+mod rfc;
+mod support;

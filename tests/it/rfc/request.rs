@@ -84,7 +84,7 @@ defaults
     mode http
     timeout connect 5s
     timeout client 2s
-    timeout server 5s
+    timeout server 2s
     timeout http-request 1s
 frontend fe
     bind {ip}:{port:fe}
@@ -283,19 +283,19 @@ fn same_request(wanted: &Message, got: Option<&Received>) -> Result<(), String> 
 
 /// Connection is hop-by-hop (RFC 9110 section 7.6.1): the proxy says what holds on its own connections.
 pub fn same_message(wanted: &Message, got: &Message) -> Result<(), String> {
-    let fields = |m: &Message| -> Vec<(String, String)> {
-        let kept = m.fields.iter().filter(|(n, _)| !n.eq_ignore_ascii_case("connection"));
+    let lines = |fields: &[(String, String)]| -> Vec<String> {
+        let kept = fields.iter().filter(|(n, _)| !n.eq_ignore_ascii_case("connection"));
         // HAProxy writes names in lower case; Isobar leaves them as they came.
         let name = |n: &String| if program::is_haproxy() { n.to_lowercase() } else { n.clone() };
-        kept.map(|(n, v)| (name(n), v.clone())).collect()
+        kept.map(|(n, v)| format!("{}: {v}", name(n))).collect()
     };
     let part = |what: &str, a: String, b: String| {
         if a == b { Ok(()) } else { Err(format!("{what}: wanted {a}, the other side got {b}")) }
     };
     part("start line", wanted.start.clone(), got.start.clone())?;
-    part("fields", format!("{:?}", fields(wanted)), format!("{:?}", fields(got)))?;
+    part("fields", format!("{:?}", lines(&wanted.fields)), format!("{:?}", lines(&got.fields)))?;
     part("body", wanted.body_text(), got.body_text())?;
-    part("trailers", format!("{:?}", wanted.trailers), format!("{:?}", got.trailers))
+    part("trailers", format!("{:?}", lines(&wanted.trailers)), format!("{:?}", lines(&got.trailers)))
 }
 
 fn brief(answers: &[Result<Message, Broken>]) -> String {

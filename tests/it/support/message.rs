@@ -3,12 +3,13 @@
 //! Whatever could be read in two ways is not read at all but reported as [`Broken::Ambiguous`]: an origin that
 //! uses this reader proves that what the proxy forwards has one meaning only.
 
+use std::fmt;
 use std::io::{ErrorKind, Read};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 /// A message with its body decoded. Bytes above 127 in the head are kept one char a byte (Latin-1).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Message {
     /// The request line or status line, without its end.
     pub start: String,
@@ -23,7 +24,7 @@ pub struct Message {
 }
 
 /// Why no message could be read.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Broken {
     /// End of stream (or a reset) before the first byte.
     Closed,
@@ -33,6 +34,31 @@ pub enum Broken {
     Silent(Vec<u8>),
     /// The bytes allow more than one reading, or none.
     Ambiguous(String, Vec<u8>),
+}
+
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", short(&[self.raw_head.as_slice(), &self.raw_body].concat()))
+    }
+}
+
+impl fmt::Debug for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Broken::Closed => write!(f, "Closed"),
+            Broken::Cut(bytes) => write!(f, "Cut({:?})", short(bytes)),
+            Broken::Silent(bytes) => write!(f, "Silent({:?})", short(bytes)),
+            Broken::Ambiguous(why, bytes) => write!(f, "Ambiguous({why} in {:?})", short(bytes)),
+        }
+    }
+}
+
+/// Bytes as text of a length that fits a report.
+fn short(bytes: &[u8]) -> String {
+    match bytes.get(..300) {
+        Some(start) => format!("{}... ({} bytes)", latin1(start), bytes.len()),
+        None => latin1(bytes),
+    }
 }
 
 impl Message {

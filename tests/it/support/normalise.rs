@@ -39,7 +39,13 @@ pub const LOG: &[Normalisation] = &[
     Normalisation {
         name: "timers",
         why: "milliseconds of this run; -1 (phase not reached) and a leading + are kept",
-        pattern: r"(?<= )([+]?)(-1|\d+)/([+]?)(-1|\d+)/([+]?)(-1|\d+)/([+]?)(-1|\d+)/([+]?)(-1|\d+)(?= )",
+        pattern: r"(?<= )(?:[+]?(?:-1|\d+)/){4}[+]?(?:-1|\d+)(?= (?:-1|\d{3}) [+]?\d+ )",
+        with: "TIMERS",
+    },
+    Normalisation {
+        name: "timers of TCP",
+        why: "the same",
+        pattern: r"(?<= )(?:[+]?(?:-1|\d+)/){2}[+]?(?:-1|\d+)(?= [+]?\d+ [A-Za-z-]{2} )",
         with: "TIMERS",
     },
 ];

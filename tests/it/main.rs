@@ -1,5 +1,6 @@
 //! Black-box tests: they start the binary on a configuration and look at what goes over the wire.
 #![allow(clippy::disallowed_methods)]
 
+mod hostile;
 mod rfc;
 mod support;

@@ -212,7 +212,10 @@ impl Seen {
         if refused && !matches!(closed, None | Some(Err(Broken::Closed))) {
             return Err(format!("the connection did not end after the refusal: {closed:?}"));
         }
-        let loose = wanted.iter().any(|v| matches!(v, Loose));
+        let loose = wanted.iter().any(|v| match v {
+            Any(choices) => choices.iter().any(|c| matches!(c, Loose)),
+            one => matches!(one, Loose),
+        });
         match (&self.probe, forwarded.next(), forwarded.next()) {
             (Ok(probe), Some(Received { message: Ok(last), .. }), None)
                 if probe.body == b"probe" && last.target() == "/probe" =>

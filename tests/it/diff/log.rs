@@ -7,6 +7,7 @@ fn with(global: &str, frontend: &str) -> String {
     format!(
         "
 global
+    nbthread 1
     log {{log}} local0
 {global}
 defaults
@@ -69,7 +70,7 @@ fn captures() {
 #[test]
 fn log_format() {
     let format = "
-    log-format \"%ci %fi %fp %f %b %s %ST %B %U %tsc %HM %HP %HQ %HV %HU %hr %hs %r %ac-%rc %[path] %[req.hdr(host)] %{+Q}r %{+X}B %{+E}HP %ft %CC %CS %sq/%bq %%\"
+    log-format \"%ci %fi %fp %f %b %s %ST %B %U %tsc %HM %HP %HQ %HV %HU %hr %hs %r %ac-%rc %{+Q}r %{+X}B %{+E}HP %ft %CC %CS %sq/%bq %%\"
 ";
     same(&with("", format), one, 2, |run| {
         run.get("fe", "/a?b=c", "");

@@ -16,6 +16,7 @@ use crate::support::Origin;
 /// The head of most configurations here.
 pub const HTTP: &str = "
 global
+    nbthread 1
     log {log} local0
 defaults
     mode http

@@ -8,6 +8,7 @@ use crate::support::{Client, Origin, Step, origin};
 
 const CONFIG: &str = "
 global
+    nbthread 1
     log {log} local0
 defaults
     mode http

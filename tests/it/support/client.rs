@@ -21,6 +21,11 @@ impl Client {
         )
     }
 
+    /// Connects to a port that may refuse.
+    pub fn try_connect(addr: SocketAddr) -> Option<Self> {
+        TcpStream::connect_timeout(&addr, PATIENCE).ok().map(Self::over)
+    }
+
     /// Connects from this source address, as if it were another client.
     pub fn connect_from(source: Ipv4Addr, addr: SocketAddr) -> Self {
         let socket =

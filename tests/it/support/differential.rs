@@ -77,7 +77,18 @@ impl Run {
         let mut client = Client::connect(self.addr(port));
         client.send(request);
         let method = request.split(' ').next().unwrap_or("GET").to_string();
-        self.note_response(&mut client, &method, request)
+        self.note_response(&mut client, &method, request);
+        self.finish(client, request)
+    }
+
+    /// Waits until the proxy has closed too, so that counters and the order of log lines are the same each time.
+    pub fn finish(&mut self, mut client: Client, label: &str) -> &mut Self {
+        match client.half_close().rest() {
+            (more, super::message::End::Closed) if more.is_empty() => self,
+            (more, end) => {
+                self.note(label, &format!("then {end:?} after {:?}", super::message::latin1(&more)))
+            }
+        }
     }
 
     /// GET of a path with more header lines (each ended by CRLF).
@@ -115,7 +126,11 @@ fn shown(response: &Result<Message, Broken>) -> String {
 /// A message with the named differences of heads taken out.
 pub fn show(message: &Message) -> String {
     let head = normalise::head(&super::message::latin1(&message.raw_head));
-    format!("{head}{}", super::message::latin1(&message.raw_body))
+    // Where one chunk ends and the next begins depends on buffers and time: only the contents count.
+    let body = super::message::latin1(&message.body);
+    let trailers: String =
+        message.trailers.iter().map(|(n, v)| format!("\r\n{}: {v}", n.to_lowercase())).collect();
+    format!("{head}{body}{trailers}")
 }
 
 fn unequal(what: &str, theirs: &[String], ours: &[String]) -> Vec<String> {

@@ -18,11 +18,30 @@ pub const LOG: &[Normalisation] = &[
         pattern: r"^(<\d+>)[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d ",
         with: "${1}TIME ",
     },
+    Normalisation { name: "pid", why: "another process", pattern: r"\b([\w-]+)\[\d+\]:", with: "${1}[PID]:" },
     Normalisation {
-        name: "pid",
-        why: "another process",
-        pattern: r"(haproxy|isobar)\[\d+\]:",
-        with: "haproxy[PID]:",
+        name: "program",
+        why: "the default log tag is the program's name",
+        pattern: r"\bisobar\[",
+        with: "haproxy[",
+    },
+    Normalisation {
+        name: "CLF date",
+        why: "wall clock",
+        pattern: r"\[\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}\]",
+        with: "[DATE]",
+    },
+    Normalisation {
+        name: "CLF client port and milliseconds",
+        why: "the kernel picks the one, the clock the other",
+        pattern: r#"(?<=" )\d+ \d{1,3}(?= "[^"]*" "[^"]*" "[^"]*" )"#,
+        with: "PORT MS",
+    },
+    Normalisation {
+        name: "CLF timers",
+        why: "milliseconds of this run",
+        pattern: r#"(?<=" )(?:(?:-1|\d+) ){4}[+]?\d+(?= [A-Za-z-]{4} )"#,
+        with: "TIMERS",
     },
     Normalisation {
         name: "accept date",
@@ -111,12 +130,13 @@ impl Normalisation {
 
 /// `0/0/1/-1/+7` becomes `T/T/T/-1/+T`.
 fn timers(found: &str) -> String {
-    let words = found.split('/').map(|word| match word {
+    let between = if found.contains('/') { "/" } else { " " };
+    let words = found.split(between).map(|word| match word {
         "-1" => "-1",
         plus if plus.starts_with('+') => "+T",
         _ => "T",
     });
-    words.collect::<Vec<_>>().join("/")
+    words.collect::<Vec<_>>().join(between)
 }
 
 #[cfg(test)]

@@ -3,5 +3,6 @@
 
 mod diff;
 mod hostile;
+mod job13;
 mod rfc;
 mod support;

@@ -4,6 +4,7 @@
 
 pub mod client;
 pub mod differential;
+pub mod lab;
 pub mod logsink;
 pub mod message;
 pub mod normalise;

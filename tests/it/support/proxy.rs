@@ -23,6 +23,7 @@ pub struct Builder {
     words: BTreeMap<String, String>,
     args: Vec<String>,
     open_files: Option<u32>,
+    netns: Option<String>,
 }
 
 /// A running proxy; it is stopped on drop, and a panic in it fails the test.
@@ -45,6 +46,7 @@ impl Proxy {
             words,
             args: Vec::new(),
             open_files: None,
+            netns: None,
         }
     }
 
@@ -115,6 +117,12 @@ impl Builder {
         self
     }
 
+    /// Runs the process in this network namespace.
+    pub fn netns(mut self, name: &str) -> Self {
+        self.netns = Some(name.into());
+        self
+    }
+
     /// Fixes the port of a `{port:NAME}`, so that two programs can run on the same ports one after the other.
     pub fn port(self, name: &str, port: u16) -> Self {
         self.with(&format!("port:{name}"), port)
@@ -155,13 +163,18 @@ impl Builder {
         }
         let file = dir.path().join("haproxy.cfg");
         std::fs::write(&file, text).expect("write the configuration");
-        let mut command = match self.open_files {
-            None => Command::new(&self.binary),
-            Some(most) => {
+        let mut command = match (self.open_files, &self.netns) {
+            (Some(most), _) => {
                 let mut shell = Command::new("/bin/sh");
                 shell.arg("-c").arg(format!("ulimit -n {most} && exec \"$0\" \"$@\"")).arg(&self.binary);
                 shell
             }
+            (None, Some(netns)) => {
+                let mut ip = Command::new("ip");
+                ip.args(["netns", "exec", netns]).arg(&self.binary);
+                ip
+            }
+            (None, None) => Command::new(&self.binary),
         };
         command.arg("-db").args(&self.args).arg("-f").arg(&file);
         let mut child = command

@@ -1,4 +1,8 @@
-//! Integration tests, linked once.
+//! Black-box tests: they start the binary on a configuration and look at what goes over the wire.
+#![allow(clippy::disallowed_methods)]
 
 mod diff;
-mod fuzz;
+mod hostile;
+mod job13;
+mod rfc;
+mod support;

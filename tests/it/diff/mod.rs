@@ -1,3 +1,38 @@
-//! The same input through HAProxy and Isobar, compared.
+//! The same configuration and traffic through a real HAProxy and through Isobar: what clients get, what servers get
+//! and what the log says is equal byte for byte, apart from the table in `support/normalise.rs`.
 
-mod language;
+mod balance;
+mod connection;
+mod log;
+mod message;
+mod reply;
+mod rules;
+mod tcp;
+mod timeout;
+mod unwell;
+
+use crate::support::Origin;
+
+/// The head of most configurations here.
+pub const HTTP: &str = "
+global
+    nbthread 1
+    log {log} local0
+defaults
+    mode http
+    log global
+    option httplog
+    timeout connect 5s
+    timeout client 5s
+    timeout server 5s
+";
+
+/// One origin, called `s1`, that says its name.
+pub fn one() -> Vec<(&'static str, Origin)> {
+    vec![("s1", Origin::named("one"))]
+}
+
+/// Three of them.
+pub fn three() -> Vec<(&'static str, Origin)> {
+    vec![("s1", Origin::named("one")), ("s2", Origin::named("two")), ("s3", Origin::named("three"))]
+}

@@ -1,0 +1,112 @@
+//! Keep-alive on both sides, what is written into Connection and X-Forwarded-For, reuse of server connections.
+
+use super::{HTTP, one};
+use crate::support::differential::{Run, same};
+use crate::support::{Client, Origin, origin};
+
+fn with(frontend: &str, backend: &str) -> String {
+    format!(
+        "{HTTP}
+frontend fe
+    bind {{ip}}:{{port:fe}}
+{frontend}    default_backend be
+backend be
+{backend}    server s1 {{s1}}
+"
+    )
+}
+
+/// Three requests on one connection if it lasts, and what the others say.
+fn conversation(run: &mut Run) {
+    let asks = [
+        "GET /1 HTTP/1.1\r\nHost: x\r\n\r\n",
+        "GET /2 HTTP/1.1\r\nHost: x\r\nConnection: keep-alive\r\n\r\n",
+        "GET /3 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+    ];
+    let mut client = Client::connect(run.addr("fe"));
+    for ask in asks {
+        client.send(ask);
+        run.note_response(&mut client, "GET", ask);
+    }
+    run.ask("fe", "GET /4 HTTP/1.0\r\n\r\n");
+    run.ask("fe", "GET /5 HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+}
+
+#[test]
+fn keep_alive() {
+    same(&with("    option http-keep-alive\n", ""), one, 5, conversation);
+}
+
+#[test]
+fn server_close() {
+    same(&with("    option http-server-close\n", ""), one, 5, conversation);
+}
+
+#[test]
+fn http_close() {
+    same(&with("    option httpclose\n", ""), one, 3, conversation);
+}
+
+#[test]
+fn server_that_closes() {
+    let closing = || {
+        vec![("s1", Origin::canned(origin::ok("bye").replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n")))]
+    };
+    same(&with("", ""), closing, 5, conversation);
+}
+
+#[test]
+fn http_10_server() {
+    let old = || vec![("s1", Origin::canned(origin::ok("old").replace("HTTP/1.1", "HTTP/1.0")))];
+    same(&with("", ""), old, 5, conversation);
+}
+
+#[test]
+fn forwardfor() {
+    let asks = |run: &mut Run| {
+        run.get("fe", "/", "");
+        run.get("fe", "/", "X-Forwarded-For: 10.0.0.1\r\n");
+        run.get(
+            "fe",
+            "/",
+            "X-Forwarded-For: 10.0.0.1\r\nX-Forwarded-For: 10.0.0.2\r\nX-Client: 10.0.0.3\r\n",
+        );
+    };
+    same(&with("    option forwardfor\n", ""), one, 3, asks);
+    same(&with("    option forwardfor except 127.0.0.0/8\n", ""), one, 3, asks);
+    same(&with("    option forwardfor header X-Client\n", ""), one, 3, asks);
+    same(&with("    option forwardfor if-none\n", ""), one, 3, asks);
+    same(
+        &with(
+            "",
+            "    option forwardfor\n    option originalto\n    http-request set-header X-Forwarded-Proto http\n",
+        ),
+        one,
+        3,
+        asks,
+    );
+}
+
+#[test]
+fn unique_id() {
+    let format = "    unique-id-format %{+X}o-%rc-%[path,hex]-id\n    unique-id-header X-Unique-ID\n    log-format \"%ID %ST %r\"\n";
+    same(&with(format, ""), one, 2, |run| {
+        run.get("fe", "/a", "");
+        run.get("fe", "/b", "X-Unique-ID: mine\r\n");
+    });
+}
+
+#[test]
+fn reuse() {
+    for mode in ["never", "safe", "aggressive", "always"] {
+        same(&with("", &format!("    http-reuse {mode}\n")), one, 6, |run| {
+            for n in 0..3 {
+                let mut client = Client::connect(run.addr("fe"));
+                for m in 0..2 {
+                    client.send(format!("GET /{n}/{m} HTTP/1.1\r\nHost: x\r\n\r\n"));
+                    run.note_response(&mut client, "GET", "reuse");
+                }
+            }
+        });
+    }
+}

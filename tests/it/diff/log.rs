@@ -1,0 +1,133 @@
+//! Log formats.
+
+use super::one;
+use crate::support::differential::{Run, same};
+
+fn with(global: &str, frontend: &str) -> String {
+    format!(
+        "
+global
+    nbthread 1
+    log {{log}} local0
+{global}
+defaults
+    mode http
+    log global
+    timeout connect 5s
+    timeout client 5s
+    timeout server 5s
+frontend fe
+    bind {{ip}}:{{port:fe}}
+{frontend}
+    default_backend be
+backend be
+    server s1 {{s1}}
+"
+    )
+}
+
+fn asks(run: &mut Run) {
+    run.get("fe", "/a?b=c", "User-Agent: test \"quoted\"\r\nReferer: http://r.test/\r\n");
+    run.ask("fe", "POST /p HTTP/1.0\r\nHost: h.test\r\nContent-Length: 2\r\n\r\nab");
+    run.get("fe", "/b", "X-Cap: \u{1}\u{7f}\"[]{}\r\n");
+}
+
+#[test]
+fn httplog() {
+    same(&with("", "    option httplog\n"), one, 2, |run| {
+        run.get("fe", "/a", "");
+        run.get("fe", "/b?x=\"y\"", "");
+    });
+}
+
+#[test]
+fn httplog_clf() {
+    same(&with("", "    option httplog clf\n"), one, 1, |run| {
+        run.get("fe", "/a", "");
+    });
+}
+
+#[test]
+fn default_log() {
+    same(&with("", ""), one, 1, |run| {
+        run.get("fe", "/a", "");
+    });
+}
+
+#[test]
+fn captures() {
+    let captures = "
+    option httplog
+    capture request header Host len 20
+    capture request header User-Agent len 6
+    capture request header X-Cap len 30
+    capture response header X-Origin len 10
+    capture response header X-None len 10
+";
+    same(&with("", captures), one, 3, asks);
+}
+
+#[test]
+fn log_format() {
+    let format = "
+    log-format \"%ci %fi %fp %f %b %s %ST %B %U %tsc %HM %HP %HQ %HV %HU %hr %hs %r %ac-%rc %{+Q}r %{+X}B %{+E}HP %ft %CC %CS %sq/%bq %%\"
+";
+    same(&with("", format), one, 2, |run| {
+        run.get("fe", "/a?b=c", "");
+        run.ask("fe", "HEAD /p HTTP/1.0\r\nHost: h.test\r\n\r\n");
+    });
+}
+
+#[test]
+fn log_format_in_pieces() {
+    let format = "
+    http-request capture req.hdr(host) len 10
+    http-request set-var(txn.x) path,upper
+    log-format \"%{+Q}o %hrl %[var(txn.x)] %[status] %[src] %[capture.req.method] %[capture.req.uri] %[capture.req.hdr(0)] %[capture.res.ver]\"
+    error-log-format \"ERR %ci %ST %tsc %r\"
+";
+    same(&with("", format), one, 2, |run| {
+        run.get("fe", "/low", "");
+        run.ask("fe", "GET / HTTP/1.1\r\nbad header\r\n\r\n");
+    });
+}
+
+#[test]
+fn formats_of_syslog() {
+    for format in ["rfc3164", "raw", "short", "priority"] {
+        let config = with("", "    option httplog\n")
+            .replace("{log} local0", &format!("{{log}} format {format} local3 info"));
+        same(&config, one, 1, |run| {
+            run.get("fe", "/a", "");
+        });
+    }
+}
+
+#[test]
+fn tag_level_and_dontlog() {
+    let more = "
+    option httplog
+    option dontlog-normal
+    http-request set-log-level err if { path /err }
+    http-request set-log-level silent if { path /silent }
+    http-request deny if { path /deny }
+";
+    same(&with("    log-tag edge\n", more), one, 1, |run| {
+        run.get("fe", "/a", "");
+        run.get("fe", "/silent", "");
+        run.get("fe", "/deny", "");
+    });
+    let more = more.replace("    option dontlog-normal\n", "");
+    same(&with("    log-send-hostname node1\n", &more), one, 2, |run| {
+        run.get("fe", "/err", "");
+        run.get("fe", "/a", "");
+    });
+}
+
+#[test]
+fn a_request_that_is_none() {
+    same(&with("", "    option httplog\n"), one, 2, |run| {
+        run.ask("fe", "GET / HTTP/1.1\r\nbad header\r\n\r\n");
+        run.ask("fe", "\r\n\r\nNONSENSE\r\n\r\n");
+    });
+}

@@ -10,7 +10,7 @@ pub const BODY_SIZE: usize = 64 * 1024;
 pub const BULK_SIZE: usize = 256 * 1024;
 
 /// Most free buffers of each standard size that a thread keeps.
-const KEEP: [usize; 3] = [128, 16, 4];
+const KEEP: [usize; 3] = [256, 128, 16];
 
 thread_local! {
     static FREE: RefCell<[Vec<Box<[u8]>>; 3]> = const { RefCell::new([Vec::new(), Vec::new(), Vec::new()]) };

@@ -80,7 +80,7 @@ impl Pools {
     pub fn keep(&self, server: &Server, conn: Rc<Conn>, uses: u32, now: Millis) {
         let spec = &server.spec;
         let limit = spec.pool_max_conn.unwrap_or(u32::MAX);
-        if spec.pool_purge_delay_ms == 0 || conn.is_readable() {
+        if spec.pool_purge_delay_ms == 0 || !conn.is_drained() {
             return;
         }
         let live = &server.live;

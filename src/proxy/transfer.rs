@@ -310,15 +310,11 @@ impl Way {
             self.buf = Buf::take(BODY_SIZE);
         }
         self.buf.clear();
-        let limit = match &self.extent {
-            Extent::Length(left) => (*left).min(self.buf.capacity() as u64) as usize,
-            _ => self.buf.capacity(),
-        };
-        let room = self.buf.room().get_mut(..limit).unwrap_or_default();
-        match self.from.poll_recv(room, self.patience.until(self.from_side)) {
+        // Not limited to the body: a read that is not short would have to be followed by another one.
+        match self.from.poll_recv(self.buf.room(), self.patience.until(self.from_side)) {
             Poll::Ready(Ok(0)) => self.end_of_stream(),
             Poll::Ready(Ok(n)) => {
-                self.full = n == limit;
+                self.full = n == self.buf.capacity();
                 self.buf.advance(n);
                 self.patience.renew(self.from_side, self.rt().now());
                 Poll::Ready(self.measure())

@@ -58,6 +58,21 @@ impl Conn {
         self.rt.source(self.slot, |s| s.readable)
     }
 
+    /// Whether nothing is there to be read, asking the kernel where that is not known.
+    pub fn is_drained(&self) -> bool {
+        if !self.is_readable() {
+            return true;
+        }
+        let mut byte = [0];
+        match socket::peek(self.fd(), &mut byte) {
+            Err(e) if would_block(&e) => {
+                self.rt.source(self.slot, |s| s.readable = false);
+                true
+            }
+            _ => false,
+        }
+    }
+
     /// The peer is known to have closed or reset.
     pub fn is_closed(&self) -> bool {
         self.rt.source(self.slot, |s| s.closed)

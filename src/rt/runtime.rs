@@ -25,6 +25,8 @@ pub const NEVER: Nanos = Nanos::MAX;
 
 const NOBODY: TaskId = u32::MAX;
 const INBOX: u64 = u64::MAX;
+/// Most tasks polled before epoll is asked again.
+const POLLS_A_TURN: usize = 1024;
 
 type BoxFuture = Pin<Box<dyn Future<Output = ()>>>;
 
@@ -256,10 +258,11 @@ impl Rt {
         }
     }
 
-    /// Polls the tasks that are ready now, not those that become ready meanwhile.
+    /// Polls what is ready, and what becomes ready meanwhile, up to a bound that lets sockets have their turn.
     fn run_ready(&self) {
-        for _ in 0..self.ready.borrow().len() {
-            let Some(id) = self.ready.borrow_mut().pop_front() else { break };
+        for _ in 0..POLLS_A_TURN {
+            let next = self.ready.borrow_mut().pop_front();
+            let Some(id) = next else { break };
             self.poll(id);
         }
     }

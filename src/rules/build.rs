@@ -50,6 +50,25 @@ pub struct BuildCtx<'a> {
 }
 
 impl BuildCtx<'_> {
+    /// Runs `build` with a context that knows nothing: no files, no sections, no services. For built-in texts.
+    pub fn with_nothing<R>(diags: &mut Diagnostics, build: impl FnOnce(&mut BuildCtx<'_>) -> R) -> R {
+        build(&mut BuildCtx {
+            diags,
+            names: &mut Names::default(),
+            files: &|_| Err(io::ErrorKind::NotFound.into()),
+            mode_http: true,
+            caps: Caps { front: true, back: true },
+            section: "",
+            http_errors: &HttpErrors::default(),
+            services: &|_| None,
+            captures: &mut Captures::default(),
+            maxrewrite: 1024,
+            bufsize: 16384,
+            references: &mut Vec::new(),
+            dir: Dir::Request,
+        })
+    }
+
     /// Reports an error at `span` with HAProxy's wording of the place.
     pub fn error(&mut self, span: Span, message: impl Into<String>) {
         self.diags.alert(span, message);

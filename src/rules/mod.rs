@@ -13,6 +13,7 @@ pub mod expr;
 pub mod fetch;
 pub mod hash;
 pub mod known;
+pub mod logformat;
 pub mod map;
 pub mod pattern;
 pub mod program;
@@ -33,8 +34,9 @@ pub use convert::CONVERTERS;
 pub use errors::{ErrorPages, HttpErrors};
 pub use expr::Expr;
 pub use fetch::FETCHES;
+pub use logformat::{LOG_TAGS, LogFormat, LogStage, LogUse};
 pub use pattern::MATCHES;
-pub use program::{LogFormat, LogUse, RuleSet, RuleSetKind};
+pub use program::{RuleSet, RuleSetKind};
 pub use reply::ReplySpec;
 pub use sample::{Sample, SampleType};
 pub use txn::{

@@ -6,54 +6,6 @@ use super::acl::Acls;
 use super::build::BuildCtx;
 use super::txn::{Ctx, Env, Outcome, Txn};
 
-/// Where a log-format is used: it decides how unsafe bytes are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogUse {
-    /// `log-format`, `error-log-format`, `log-format-sd`, `unique-id-format`: runs of spaces merge, `-` for nothing.
-    Log,
-    /// Header values.
-    Http,
-    /// Everything else: paths, variables, bodies.
-    Text,
-}
-
-/// A compiled `log-format`.
-#[derive(Clone, Debug, Default)]
-pub struct LogFormat {}
-
-impl LogFormat {
-    pub fn parse(_word: &Word, _use_: LogUse, _ctx: &mut BuildCtx<'_>) -> Option<LogFormat> {
-        None
-    }
-
-    /// `option httplog`.
-    pub fn httplog() -> LogFormat {
-        LogFormat {}
-    }
-
-    /// `option httplog clf`.
-    pub fn clf() -> LogFormat {
-        LogFormat {}
-    }
-
-    /// `option tcplog`.
-    pub fn tcplog() -> LogFormat {
-        LogFormat {}
-    }
-
-    /// What a proxy logs that has no format: `Connect from ...`.
-    pub fn connect() -> LogFormat {
-        LogFormat {}
-    }
-
-    /// Has fields that are known only when the transaction ends.
-    pub fn needs_end(&self) -> bool {
-        true
-    }
-
-    pub fn render(&self, _ctx: Ctx<'_>, _out: &mut Vec<u8>) {}
-}
-
 /// The keyword before a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RuleSetKind {

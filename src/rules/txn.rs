@@ -167,6 +167,8 @@ pub struct Txn {
     pub res_cookie: Option<Box<[u8]>>,
     /// Number of this log line in the frontend (`%lc`).
     pub log_no: u64,
+    /// The log line is written before the end (`logasap`): figures that still grow get a `+`.
+    pub log_early: bool,
     /// Variables and captures set by converters while an expression was evaluated; stored after each rule.
     pub pending: Pending,
     /// Why rules wait ([`Outcome::Wait`]).

@@ -14,14 +14,11 @@ const C: Needs = Needs::Client;
 const S: Needs = Needs::Server;
 const N: Needs = Needs::Nothing;
 
-/// An address as a sample; IPv4 in IPv6 is IPv4.
+/// An address as a sample; IPv4 in IPv6 stays IPv6, as the socket has it.
 pub fn address(end: End) -> Option<Sample<'static>> {
     Some(match end.inet()?.ip() {
         IpAddr::V4(a) => Sample::Ipv4(a),
-        IpAddr::V6(a) => match a.to_ipv4_mapped() {
-            Some(a) => Sample::Ipv4(a),
-            None => Sample::Ipv6(a),
-        },
+        IpAddr::V6(a) => Sample::Ipv6(a),
     })
 }
 

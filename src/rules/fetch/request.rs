@@ -110,7 +110,7 @@ fn url32_of(ctx: Ctx<'_>, cursor: &mut Cursor) -> Option<u32> {
 fn with_source<'a>(ctx: Ctx<'a>, hash: u32) -> Option<Sample<'a>> {
     let mut out = hash.to_be_bytes().to_vec();
     match ctx.txn.client {
-        End::Inet(addr) => match addr.ip().to_canonical() {
+        End::Inet(addr) => match addr.ip() {
             std::net::IpAddr::V4(a) => out.extend(a.octets()),
             std::net::IpAddr::V6(a) => out.extend(a.octets()),
         },

@@ -54,7 +54,7 @@ mod tests {
             "dc-eu.example",
             "blah",
             ":www1:",
-            "dc-eu.example:80",
+            "dc-eu.example.com:80",
         ] {
             assert!(contains(url, pattern.as_bytes(), DOM, false), "{pattern}");
         }

@@ -1,0 +1,58 @@
+//! What the parsers of the rule language work with while a configuration is built: [`BuildCtx`] and the direction
+//! of the message that an expression reads.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::lang::{Diagnostics, Span};
+use crate::model::Caps;
+use crate::model::applet::Applet;
+
+use super::capture::Captures;
+use super::errors::HttpErrors;
+use super::vars::Names;
+
+/// Which message fetches without a prefix of their own (`hdr`, `ver`...) read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Dir {
+    #[default]
+    Request,
+    Response,
+}
+
+/// Everything a parser of the rule language needs. One is made for each proxy (or other user of rules).
+///
+/// Every parse is total: it reports into `diags` and goes on.
+pub struct BuildCtx<'a> {
+    pub diags: &'a mut Diagnostics,
+    pub names: &'a mut Names,
+    /// Reads ACL, map and error files (through the privileged opener).
+    pub files: &'a dyn Fn(&Path) -> io::Result<Vec<u8>>,
+    pub mode_http: bool,
+    pub caps: Caps,
+    /// For messages: `frontend 'x'`.
+    pub section: &'a str,
+    /// The `http-errors` sections of this configuration.
+    pub http_errors: &'a HttpErrors,
+    /// `use-service NAME`.
+    pub services: &'a dyn Fn(&str) -> Option<Arc<dyn Applet>>,
+    /// Capture slots declared so far; `http-request capture ... len` adds one.
+    pub captures: &'a mut Captures,
+    /// `tune.maxrewrite` and `tune.bufsize` in bytes.
+    pub maxrewrite: usize,
+    pub bufsize: usize,
+    /// Set by [`super::RuleSet::push`] for its rules; [`Dir::Request`] elsewhere unless said otherwise.
+    pub dir: Dir,
+}
+
+impl BuildCtx<'_> {
+    /// Reports an error at `span` with HAProxy's wording of the place.
+    pub fn error(&mut self, span: Span, message: impl Into<String>) {
+        self.diags.alert(span, message);
+    }
+
+    pub fn warning(&mut self, span: Span, message: impl Into<String>) {
+        self.diags.warning(span, message);
+    }
+}

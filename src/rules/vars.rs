@@ -1,0 +1,138 @@
+//! Names of variables as numbers.
+//!
+//! The numbers are the process's, not the configuration's: `sess` and `proc` variables outlive a change of
+//! configuration, so a name must keep its number. The list only grows, by names that configurations spell out.
+
+use std::sync::{Mutex, PoisonError, RwLock};
+
+use super::sample::Sample;
+use super::txn::{VarId, VarScope};
+
+static NAMES: Mutex<Vec<Box<str>>> = Mutex::new(Vec::new());
+
+/// `proc.*` variables, by name number.
+static PROCESS: RwLock<Vec<Option<Sample<'static>>>> = RwLock::new(Vec::new());
+
+/// The names a configuration uses.
+#[derive(Debug, Default)]
+pub struct Names {
+    used: Vec<VarId>,
+}
+
+impl Names {
+    /// `scope.name` as a variable, or what is wrong with it.
+    pub fn var(&mut self, text: &str) -> Result<VarId, String> {
+        let id = intern(text)?;
+        if !self.used.contains(&id) {
+            self.used.push(id);
+        }
+        Ok(id)
+    }
+
+    /// Every variable this configuration mentions.
+    pub fn used(&self) -> &[VarId] {
+        &self.used
+    }
+}
+
+fn scope_of(text: &str) -> Option<(VarScope, &str)> {
+    let (scope, name) = text.split_once('.')?;
+    let scope = match scope {
+        "proc" => VarScope::Proc,
+        "sess" => VarScope::Sess,
+        "txn" => VarScope::Txn,
+        "req" => VarScope::Req,
+        "res" => VarScope::Res,
+        "check" => VarScope::Check,
+        _ => return None,
+    };
+    Some((scope, name))
+}
+
+fn intern(text: &str) -> Result<VarId, String> {
+    let Some((scope, name)) = scope_of(text) else {
+        return Err(format!(
+            "invalid variable name '{text}'. A variable name must be start by its scope. The scope can be 'proc', \
+             'sess', 'txn', 'req', 'res' or 'check'"
+        ));
+    };
+    if name.is_empty() {
+        return Err(format!("variable '{text}' has an empty name"));
+    }
+    if let Some(c) = name.bytes().find(|c| !c.is_ascii_alphanumeric() && *c != b'_' && *c != b'.') {
+        return Err(format!("invalid character '{}' in variable name '{text}'", c as char));
+    }
+    let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
+    let number = names.iter().position(|n| **n == *name).unwrap_or_else(|| {
+        names.push(name.into());
+        names.len() - 1
+    });
+    Ok(VarId { scope, name: number as u32 })
+}
+
+/// The number of a name that some configuration used; `None` for one never seen. For the runtime API.
+pub fn lookup(text: &str) -> Option<VarId> {
+    let (scope, name) = scope_of(text)?;
+    let names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
+    names.iter().position(|n| **n == *name).map(|number| VarId { scope, name: number as u32 })
+}
+
+/// `scope.name` of a variable.
+pub fn name(id: VarId) -> String {
+    let scope = match id.scope {
+        VarScope::Proc => "proc",
+        VarScope::Sess => "sess",
+        VarScope::Txn => "txn",
+        VarScope::Req => "req",
+        VarScope::Res => "res",
+        VarScope::Check => "check",
+    };
+    let names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
+    format!("{scope}.{}", names.get(id.name as usize).map_or("?", |n| n))
+}
+
+/// A `proc` variable's value.
+pub fn process(id: VarId) -> Option<Sample<'static>> {
+    let list = PROCESS.read().unwrap_or_else(PoisonError::into_inner);
+    list.get(id.name as usize)?.clone()
+}
+
+/// Sets (or with `None` removes) a `proc` variable.
+pub fn set_process(id: VarId, value: Option<Sample<'static>>) {
+    let mut list = PROCESS.write().unwrap_or_else(PoisonError::into_inner);
+    let at = id.name as usize;
+    if at >= list.len() {
+        list.resize(at + 1, None);
+    }
+    list[at] = value;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_keep_their_number_and_scopes_differ() {
+        let mut names = Names::default();
+        let a = names.var("txn.vars_test").unwrap();
+        let b = names.var("sess.vars_test").unwrap();
+        assert_eq!(a.name, b.name);
+        assert_ne!(a, b);
+        assert_eq!(lookup("txn.vars_test"), Some(a));
+        assert_eq!(name(b), "sess.vars_test");
+        assert_eq!(names.used(), [a, b]);
+        assert!(names.var("foo.bar").is_err());
+        assert!(names.var("txn.").is_err());
+        assert!(names.var("txn.a-b").is_err());
+    }
+
+    #[test]
+    fn process_variables_are_shared() {
+        let id = Names::default().var("proc.vars_test_shared").unwrap();
+        assert_eq!(process(id), None);
+        set_process(id, Some(Sample::Int(3)));
+        assert_eq!(process(id), Some(Sample::Int(3)));
+        set_process(id, None);
+        assert_eq!(process(id), None);
+    }
+}

@@ -42,6 +42,9 @@ pub struct BuildCtx<'a> {
     /// `tune.maxrewrite` and `tune.bufsize` in bytes.
     pub maxrewrite: usize,
     pub bufsize: usize,
+    /// Backends, frontends and servers that expressions name and that must exist when everything was read: place,
+    /// proxy (`""`: the current one), server.
+    pub references: &'a mut Vec<(Span, Box<str>, Option<Box<str>>)>,
     /// Set by [`super::RuleSet::push`] for its rules; [`Dir::Request`] elsewhere unless said otherwise.
     pub dir: Dir,
 }

@@ -1,20 +1,43 @@
 //! The rule language: samples (fetches, converters), ACLs, actions, log-format, variables.
 
+pub mod acl;
+pub mod args;
 pub mod build;
 pub mod capture;
+pub mod cast;
+pub mod condition;
+pub mod convert;
+pub mod criterion;
 pub mod errors;
+pub mod expr;
+pub mod fetch;
+pub mod hash;
+pub mod known;
+pub mod map;
+pub mod pattern;
 pub mod program;
+pub mod regex;
 pub mod reply;
 pub mod sample;
+pub mod timing;
 pub mod txn;
 pub mod vars;
 pub mod vocabulary;
 
+pub use acl::Acls;
 pub use build::{BuildCtx, Dir};
 pub use capture::{Capture, Captures};
+pub use condition::Condition;
+pub use convert::CONVERTERS;
 pub use errors::{ErrorPages, HttpErrors};
-pub use program::{Acls, Condition, Expr, LogFormat, LogUse, RuleSet, RuleSetKind};
+pub use expr::Expr;
+pub use fetch::FETCHES;
+pub use pattern::MATCHES;
+pub use program::{LogFormat, LogUse, RuleSet, RuleSetKind};
 pub use reply::ReplySpec;
 pub use sample::{Sample, SampleType};
-pub use txn::{Ctx, End, Env, Outcome, Reply, ReplyBody, Timers, Txn, VarId, VarScope, Vars};
+pub use txn::{
+    Ctx, End, Env, Outcome, Pending, Reply, ReplyBody, TimeoutOverrides, Timers, Txn, VarId, VarScope, Vars,
+    Wait,
+};
 pub use vars::Names;

@@ -1,49 +1,10 @@
 //! Compiled rules: what the configuration builds and the data plane runs.
 
-use crate::lang::{Line, Word};
+use crate::lang::Word;
 
+use super::acl::Acls;
 use super::build::BuildCtx;
-use super::sample::Sample;
 use super::txn::{Ctx, Env, Outcome, Txn};
-
-/// A fetch with its converters.
-#[derive(Clone, Debug, Default)]
-pub struct Expr {}
-
-impl Expr {
-    /// Reads an expression that begins at `words[from]`; returns it and the number of words it took.
-    pub fn parse(_words: &[Word], _from: usize, _ctx: &mut BuildCtx<'_>) -> Option<(Expr, usize)> {
-        None
-    }
-
-    pub fn eval<'a>(&'a self, _ctx: Ctx<'a>) -> Option<Sample<'a>> {
-        None
-    }
-}
-
-/// The named ACLs of one proxy, with those of its defaults.
-#[derive(Clone, Debug, Default)]
-pub struct Acls {}
-
-impl Acls {
-    /// One `acl <name> <criterion> ...` line.
-    pub fn define(&mut self, _line: &Line, _ctx: &mut BuildCtx<'_>) {}
-}
-
-/// `if ...` or `unless ...`.
-#[derive(Clone, Debug, Default)]
-pub struct Condition {}
-
-impl Condition {
-    /// Reads a condition; `words[0]` is `if` or `unless`, and all words belong to it.
-    pub fn parse(_words: &[Word], _acls: &Acls, _ctx: &mut BuildCtx<'_>) -> Option<Condition> {
-        None
-    }
-
-    pub fn eval(&self, _ctx: Ctx<'_>) -> bool {
-        false
-    }
-}
 
 /// Where a log-format is used: it decides how unsafe bytes are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,7 +2,9 @@
 //!
 //! The data plane owns it and fills it in; names and live figures that belong to the configuration come through [`Env`].
 
+use std::cell::RefCell;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -33,8 +35,10 @@ impl End {
 /// Moments of a transaction in nanoseconds of `base::clock`; 0: not reached.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Timers {
-    /// Connection accepted.
+    /// Connection accepted; for a later request of the connection, the end of the one before it.
     pub accepted: Nanos,
+    /// Duration (not a moment) of handshakes: TLS, PROXY protocol.
+    pub handshake: Nanos,
     /// First byte of the request seen; the start of the request's clock.
     pub request_start: Nanos,
     /// Request head complete.
@@ -148,6 +152,110 @@ pub struct Txn {
     pub res_body: Bytes,
     /// Number of requests before this one on the same client connection.
     pub session_requests: u32,
+    /// Nothing more will be received in the direction whose rules run, or `inspect-delay` is over, or the buffer is full:
+    /// rules that wait for more must decide now.
+    pub no_more_data: bool,
+    /// Bytes that rules added to the heads (less those they removed): bounded by `tune.maxrewrite`.
+    pub req_growth: i32,
+    pub res_growth: i32,
+    /// `capture cookie`.
+    pub req_cookie: Option<Box<[u8]>>,
+    pub res_cookie: Option<Box<[u8]>>,
+    /// Number of this log line in the frontend (`%lc`).
+    pub log_no: u64,
+    /// Variables and captures set by converters while an expression was evaluated; stored after each rule.
+    pub pending: Pending,
+    /// Why rules wait ([`Outcome::Wait`]).
+    pub wait: Wait,
+    /// `http-request set-timeout`: milliseconds for this stream, instead of the configured ones.
+    pub timeouts: TimeoutOverrides,
+}
+
+/// What [`Outcome::Wait`] waits for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Wait {
+    /// More bytes, until `inspect-delay`.
+    #[default]
+    Data,
+    /// `wait-for-body`: the whole body, or `at_least` bytes of it (0: whole), for at most `time_ms`.
+    Body { time_ms: u64, at_least: u64 },
+}
+
+/// Timeouts that rules changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TimeoutOverrides {
+    pub client_ms: Option<u64>,
+    pub server_ms: Option<u64>,
+    pub tunnel_ms: Option<u64>,
+    pub connect_ms: Option<u64>,
+    pub queue_ms: Option<u64>,
+    pub tarpit_ms: Option<u64>,
+}
+
+/// What converters store (`set-var`, `capture-req`...): expressions only read the transaction, so it is kept here until
+/// the rule is done.
+#[derive(Debug, Default)]
+pub struct Pending {
+    list: RefCell<Vec<(Store, Option<Sample<'static>>)>>,
+}
+
+/// Where a pending value goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Store {
+    Var(VarId),
+    ReqCapture(usize),
+    ResCapture(usize),
+}
+
+impl Pending {
+    pub fn push(&self, store: Store, value: Option<Sample<'static>>) {
+        self.list.borrow_mut().push((store, value));
+    }
+
+    /// `Some(value)` when a converter set (or with `None` inside: removed) this variable.
+    pub fn value(&self, id: VarId) -> Option<Option<Sample<'static>>> {
+        let list = self.list.borrow();
+        list.iter().rev().find(|(store, _)| *store == Store::Var(id)).map(|(_, v)| v.clone())
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.list.borrow().is_empty()
+    }
+
+    pub fn take(&self) -> Vec<(Store, Option<Sample<'static>>)> {
+        std::mem::take(&mut *self.list.borrow_mut())
+    }
+}
+
+impl Txn {
+    /// Sets or (with `None`) removes a variable, wherever its scope lives.
+    pub fn set_var(&mut self, id: VarId, value: Option<Sample<'static>>) {
+        match value {
+            v if id.scope == VarScope::Proc => super::vars::set_process(id, v),
+            Some(v) => self.vars.set(id, v),
+            None => self.vars.unset(id),
+        }
+    }
+
+    /// Stores what converters set; rules do this after each rule, logs need not.
+    pub fn settle(&mut self) {
+        for (store, value) in self.pending.take() {
+            match store {
+                Store::Var(id) => self.set_var(id, value),
+                Store::ReqCapture(slot) => set_capture(&mut self.req_captures, slot, value),
+                Store::ResCapture(slot) => set_capture(&mut self.res_captures, slot, value),
+            }
+        }
+    }
+}
+
+fn set_capture(slots: &mut Vec<Option<Box<[u8]>>>, slot: usize, value: Option<Sample<'static>>) {
+    if slot >= slots.len() {
+        slots.resize(slot + 1, None);
+    }
+    if let Some(place) = slots.get_mut(slot) {
+        *place = value.map(|v| super::cast::text(v).into());
+    }
 }
 
 /// Names and live figures that a transaction looks up by reference to the running configuration.
@@ -172,6 +280,10 @@ pub trait Env {
     fn hostname(&self) -> &str;
     fn pid(&self) -> u32;
     fn random(&self) -> u64;
+    /// Connections of the whole process.
+    fn connections(&self) -> u32;
+    /// The page that the backend, else the frontend has for a status; `None`: the built-in one.
+    fn error_page(&self, status: u16) -> Option<Arc<super::ReplySpec>>;
 }
 
 /// What a fetch sees. Copied around freely.
@@ -211,7 +323,9 @@ pub enum Outcome {
     /// Answer this and end the transaction. `denied` counts it as denied (log flag `PR`).
     Final { reply: Reply, denied: bool },
     /// `use-service`: the applet with this index in the rule set's list answers.
-    Service(std::sync::Arc<dyn crate::model::applet::Applet>),
+    Service(Arc<dyn crate::model::applet::Applet>),
+    /// `tarpit`: hold the connection for `timeout tarpit`, then answer this.
+    Tarpit { reply: Reply },
     /// `reject`, `silent-drop`: close without an answer.
     Close { silent: bool },
     /// Evaluate again when more of the message (or `inspect-delay`'s end) is there.

@@ -1,0 +1,379 @@
+//! ACLs: a name, or braces, for "one of these expressions matches one of its patterns".
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::lang::{Line, Span, Word};
+
+use super::build::{BuildCtx, Dir};
+use super::cast::{can_cast, cast};
+use super::criterion;
+use super::expr::{self, Expr, with_dir};
+use super::fetch::{self, Cursor};
+use super::pattern::{self, Match, Operator, Patterns};
+use super::sample::SampleType;
+use super::txn::Ctx;
+
+/// What a test said; `Miss`: it may be another when more of the message is here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verdict {
+    Fail,
+    Miss,
+    Pass,
+}
+
+impl Verdict {
+    pub fn negated(self) -> Verdict {
+        match self {
+            Verdict::Fail => Verdict::Pass,
+            Verdict::Miss => Verdict::Miss,
+            Verdict::Pass => Verdict::Fail,
+        }
+    }
+}
+
+/// One `acl` line: an expression and its patterns.
+#[derive(Debug)]
+pub struct Test {
+    expr: Expr,
+    patterns: Arc<Patterns>,
+}
+
+/// The tests of one name.
+#[derive(Clone, Debug, Default)]
+pub struct Acl {
+    tests: Vec<Arc<Test>>,
+}
+
+/// An ACL in a condition.
+#[derive(Clone, Debug)]
+pub struct Term {
+    pub negated: bool,
+    pub acl: Arc<Acl>,
+}
+
+impl Test {
+    fn eval(&self, ctx: Ctx<'_>) -> Verdict {
+        let mut cursor = Cursor { iterate: true, ..Cursor::default() };
+        let wants = self.patterns.method().wants();
+        let mut verdict = Verdict::Fail;
+        loop {
+            cursor.more = false;
+            cursor.may_change = false;
+            let sample = self.expr.eval_at(ctx, &mut cursor).and_then(|s| cast(s, wants));
+            if sample.is_some_and(|s| self.patterns.find(&s).is_some()) {
+                return Verdict::Pass;
+            }
+            if cursor.may_change && !ctx.txn.no_more_data {
+                verdict = Verdict::Miss;
+            }
+            if !cursor.more {
+                return verdict;
+            }
+        }
+    }
+}
+
+impl Acl {
+    pub fn eval(&self, ctx: Ctx<'_>) -> Verdict {
+        let mut verdict = Verdict::Fail;
+        for test in &self.tests {
+            verdict = verdict.max(test.eval(ctx));
+            if verdict == Verdict::Pass {
+                break;
+            }
+        }
+        verdict
+    }
+}
+
+impl Term {
+    pub fn eval(&self, ctx: Ctx<'_>) -> Verdict {
+        let verdict = self.acl.eval(ctx);
+        if self.negated { verdict.negated() } else { verdict }
+    }
+}
+
+/// The named ACLs of one proxy, with those of its defaults.
+#[derive(Clone, Debug, Default)]
+pub struct Acls {
+    named: HashMap<Box<str>, Arc<Acl>>,
+}
+
+impl Acls {
+    /// One `acl <name> <criterion> ...` line; a name that exists gets one more test.
+    pub fn define(&mut self, line: &Line, ctx: &mut BuildCtx<'_>) {
+        let name = line.str(1);
+        let bad =
+            name.bytes().find(|c| !(c.is_ascii_alphanumeric() || matches!(c, b'-' | b'_' | b'.' | b':')));
+        if let Some(c) = bad {
+            ctx.error(
+                line.at(1),
+                format!("character '{}' is not permitted in acl name '{name}'.", c as char),
+            );
+            return;
+        }
+        if name.eq_ignore_ascii_case("or") {
+            let message = format!(
+                "acl name '{name}' will never match. 'or' is used to express a logical OR within a condition."
+            );
+            ctx.error(line.at(1), message);
+            return;
+        }
+        if line.words.len() < 3 {
+            ctx.error(line.span, "acl expects <name> and <criterion> [<value>...]");
+            return;
+        }
+        if let Some(test) = parse_test(&line.words[2..], ctx) {
+            let acl = self.named.entry(name.into()).or_default();
+            Arc::make_mut(acl).tests.push(Arc::new(test));
+        }
+    }
+
+    pub fn find(&self, name: &str) -> Option<&Arc<Acl>> {
+        self.named.get(name)
+    }
+
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.named.keys().map(|n| &**n)
+    }
+}
+
+/// The words between braces as an ACL.
+pub fn anonymous(words: &[Word], ctx: &mut BuildCtx<'_>) -> Option<Arc<Acl>> {
+    let test = parse_test(words, ctx)?;
+    Some(Arc::new(Acl { tests: vec![Arc::new(test)] }))
+}
+
+/// ACLs that need no definition (manual section 7.4).
+#[rustfmt::skip]
+const PREDEFINED: &[(&str, &[&str])] = &[
+    ("FALSE", &["always_false"]),
+    ("HTTP", &["req.proto_http"]),
+    ("HTTP_1.0", &["req.ver", "1.0"]),
+    ("HTTP_1.1", &["req.ver", "1.1"]),
+    ("HTTP_2.0", &["req.ver", "2.0"]),
+    ("HTTP_3.0", &["req.ver", "3.0"]),
+    ("HTTP_CONTENT", &["req.hdr_val(content-length)", "gt", "0"]),
+    ("HTTP_URL_ABS", &["url_reg", "^[^/:]*://"]),
+    ("HTTP_URL_SLASH", &["url_beg", "/"]),
+    ("HTTP_URL_STAR", &["url", "*"]),
+    ("LOCALHOST", &["src", "127.0.0.1/8", "::1"]),
+    ("METH_CONNECT", &["method", "CONNECT"]),
+    ("METH_DELETE", &["method", "DELETE"]),
+    ("METH_GET", &["method", "GET", "HEAD"]),
+    ("METH_HEAD", &["method", "HEAD"]),
+    ("METH_OPTIONS", &["method", "OPTIONS"]),
+    ("METH_POST", &["method", "POST"]),
+    ("METH_PUT", &["method", "PUT"]),
+    ("METH_TRACE", &["method", "TRACE"]),
+    ("REQ_CONTENT", &["req.len", "gt", "0"]),
+    ("TRUE", &["always_true"]),
+    ("WAIT_END", &["wait_end"]),
+];
+
+/// The predefined ACL of this name.
+pub fn predefined(name: &str, span: Span, ctx: &mut BuildCtx<'_>) -> Option<Arc<Acl>> {
+    let (_, words) = PREDEFINED.iter().find(|(n, _)| *n == name)?;
+    let words: Vec<Word> = words.iter().map(|w| Word::new(w.as_bytes().to_vec(), span)).collect();
+    anonymous(&words, ctx)
+}
+
+fn parse_test(words: &[Word], ctx: &mut BuildCtx<'_>) -> Option<Test> {
+    // Criteria without a direction in their name read the request, whatever rule uses the ACL.
+    with_dir(ctx, Dir::Request, |ctx| match parse_expr(words, ctx) {
+        Ok((expr, method, forced)) => parse_patterns(words, expr, method, forced, ctx),
+        Err(message) => {
+            let first = words.first()?;
+            ctx.error(first.span, message);
+            None
+        }
+    })
+}
+
+/// The criterion: its expression, the method its name or type implies, and the name whose method must not be
+/// overridden silently.
+fn parse_expr(
+    words: &[Word],
+    ctx: &mut BuildCtx<'_>,
+) -> Result<(Expr, Option<Match>, Option<&'static str>), String> {
+    let word = words.first().ok_or("missing ACL expression")?;
+    let text = word.bytes();
+    let len = text.iter().position(|c| matches!(c, b'(' | b',')).unwrap_or(text.len());
+    let name = String::from_utf8_lossy(&text[..len]);
+    let found = criterion::find(&name).and_then(|c| Some((c, fetch::find(c.fetch)?)));
+    let (mut parts, mut end) = expr::parse_fetch(text, word.span, found.map(|(_, f)| f), ctx)
+        .map_err(|e| format!("{e} in ACL expression '{}'", word.str()))?;
+    let has_converters = text.get(end) == Some(&b',');
+    if has_converters {
+        end = parts.converters(text, end + 1, ctx)?;
+    }
+    if let Some(c) = text.get(end) {
+        return Err(format!("unexpected character '{}' in ACL expression '{}'", char::from(*c), word.str()));
+    }
+    let expr = parts.finish(word.str());
+    let implied = match found {
+        Some((criterion, _)) if !has_converters => Some(criterion.method),
+        _ => Match::default_for(expr.out()),
+    };
+    let named = found.map(|(c, _)| c.name).filter(|_| !has_converters);
+    Ok((expr, implied, named))
+}
+
+/// Flags and patterns behind the criterion.
+fn parse_patterns(
+    words: &[Word],
+    expr: Expr,
+    implied: Option<Match>,
+    named: Option<&'static str>,
+    ctx: &mut BuildCtx<'_>,
+) -> Option<Test> {
+    let first = words.first()?.span;
+    let mut flags = Flags::default();
+    let mut at = 1;
+    let mut files: Vec<(&Word, bool)> = Vec::new();
+    while let Some(word) = words.get(at).filter(|w| w.str().starts_with('-')) {
+        at += 1;
+        match word.str() {
+            "--" => break,
+            "-i" => flags.ignore_case = true,
+            "-n" => flags.no_dns = true,
+            "-M" => flags.as_map = true,
+            "-u" => at += 1,
+            "-f" => {
+                files.push((words.get(at).unwrap_or(word), flags.ignore_case));
+                at += 1;
+            }
+            "-m" => {
+                let name = words.get(at).map_or("", Word::str);
+                flags.method = Some(forced_method(name, word.span, &expr, &flags, !files.is_empty(), ctx)?);
+                at += 1;
+            }
+            other => {
+                let message = format!(
+                    "'{other}' is not a valid ACL option. Please use '--' before any pattern beginning with a '-'"
+                );
+                ctx.error(word.span, message);
+                return None;
+            }
+        }
+    }
+    let Some(method) = flags.method.or(implied) else {
+        let message = format!(
+            "matching method must be specified first (using '-m') when using a sample fetch of this type ('{}')",
+            expr.fetch_name()
+        );
+        ctx.error(first, message);
+        return None;
+    };
+    warn(&expr, implied, &flags, named, words, first, ctx);
+    let mut patterns = Patterns::new(method);
+    for (file, ignore_case) in files {
+        add_file(file, Flags { ignore_case, ..flags }, &mut patterns, ctx)?;
+    }
+    add_words(words.get(at..).unwrap_or_default(), flags, &mut patterns, ctx)?;
+    Some(Test { expr, patterns: Arc::new(patterns) })
+}
+
+#[derive(Clone, Copy, Default)]
+struct Flags {
+    ignore_case: bool,
+    no_dns: bool,
+    as_map: bool,
+    method: Option<Match>,
+}
+
+fn forced_method(
+    name: &str,
+    span: Span,
+    expr: &Expr,
+    flags: &Flags,
+    is_loaded: bool,
+    ctx: &mut BuildCtx<'_>,
+) -> Option<Match> {
+    let error = if is_loaded {
+        "'-m' must only be specified before patterns and files in parsing ACL expression".to_owned()
+    } else if flags.method.is_some() {
+        "only one explicit matching method can be defined with '-m' parameter. if migrating from an old version, \
+         just keep the last one"
+            .to_owned()
+    } else {
+        match pattern::find(name) {
+            Some(Match::Found) => return Some(Match::Found),
+            Some(method) if can_cast(expr.out(), method.wants()) => return Some(method),
+            Some(_) => {
+                format!("matching method '{name}' cannot be used with fetch keyword '{}'", expr.fetch_name())
+            }
+            None => format!("unknown matching method '{name}' when parsing ACL expression"),
+        }
+    };
+    ctx.error(span, error);
+    None
+}
+
+/// The mistakes HAProxy warns of.
+fn warn(
+    expr: &Expr,
+    implied: Option<Match>,
+    flags: &Flags,
+    named: Option<&'static str>,
+    words: &[Word],
+    span: Span,
+    ctx: &mut BuildCtx<'_>,
+) {
+    if words.len() == 1 && expr.out() != SampleType::Bool && implied.is_some() {
+        let message = format!(
+            "parsing acl keyword '{}' : no pattern to match against were provided, so this ACL will never match. If \
+             this is what you intended, please add '--' to get rid of this warning. If you intended to match only for \
+             existence, please use '-m found'. If you wanted to force an int to match as a bool, please use '-m bool'.",
+            words[0].str()
+        );
+        ctx.warning(span, message);
+    }
+    let is_plain =
+        matches!(implied, None | Some(Match::Str | Match::Bin | Match::Int | Match::Bool | Match::Ip));
+    if let (Some(name), Some(method), false) = (named, flags.method, is_plain)
+        && Some(method) != implied
+    {
+        ctx.warning(
+            span,
+            format!("original matching method '{name}' was overwritten and will not be applied as expected."),
+        );
+    }
+}
+
+fn add_file(file: &Word, flags: Flags, patterns: &mut Patterns, ctx: &mut BuildCtx<'_>) -> Option<()> {
+    let bytes = match pattern::read(file.str(), ctx) {
+        Ok(bytes) => bytes,
+        Err(message) => {
+            ctx.error(file.span, message);
+            return None;
+        }
+    };
+    for (number, line) in pattern::lines(&bytes) {
+        let key_len = line.iter().position(|c| matches!(c, b' ' | b'\t')).filter(|_| flags.as_map);
+        let key = &line[..key_len.unwrap_or(line.len())];
+        if let Err(e) = patterns.add(key, flags.ignore_case, !flags.no_dns) {
+            ctx.error(file.span, format!("{e} at line {number} of file '{}'", file.str()));
+            return None;
+        }
+    }
+    Some(())
+}
+
+fn add_words(words: &[Word], flags: Flags, patterns: &mut Patterns, ctx: &mut BuildCtx<'_>) -> Option<()> {
+    let is_number = matches!(patterns.method(), Match::Int | Match::Len);
+    let mut operator = Operator::Eq;
+    for word in words {
+        if is_number && let Some(op) = Operator::parse(word.str()) {
+            operator = op;
+            continue;
+        }
+        let text = if is_number { operator.apply(word.bytes()) } else { word.bytes().to_vec() };
+        if let Err(e) = patterns.add(&text, flags.ignore_case, !flags.no_dns) {
+            ctx.error(word.span, e);
+            return None;
+        }
+    }
+    Some(())
+}

@@ -1,0 +1,102 @@
+//! Conditions: `if` and `unless` with ACLs joined by AND (nothing between them), `or`, `||` and `!`.
+
+use crate::lang::Word;
+
+use super::acl::{self, Acls, Term, Verdict};
+use super::build::BuildCtx;
+use super::txn::Ctx;
+
+/// `if ...` or `unless ...`.
+#[derive(Clone, Debug, Default)]
+pub struct Condition {
+    unless: bool,
+    /// One of these lists must hold entirely.
+    any: Box<[Box<[Term]>]>,
+}
+
+impl Condition {
+    /// Reads a condition; `words[0]` is `if` or `unless`, and all words belong to it.
+    pub fn parse(words: &[Word], acls: &Acls, ctx: &mut BuildCtx<'_>) -> Option<Condition> {
+        let first = words.first()?;
+        let unless = match first.str() {
+            "if" => false,
+            "unless" => true,
+            other => {
+                ctx.error(first.span, format!("expects either 'if' or 'unless' but found '{other}'"));
+                return None;
+            }
+        };
+        let any = parse_terms(&words[1..], acls, ctx)?;
+        if any.is_empty() {
+            ctx.error(first.span, format!("'{}' requires a condition.", first.str()));
+            return None;
+        }
+        Some(Condition { unless, any: any.into() })
+    }
+
+    pub fn eval(&self, ctx: Ctx<'_>) -> bool {
+        self.verdict(ctx) == Verdict::Pass
+    }
+
+    /// As [`Condition::eval`], but tells when the answer depends on what was not received yet.
+    pub fn verdict(&self, ctx: Ctx<'_>) -> Verdict {
+        let mut verdict = Verdict::Fail;
+        for all in &self.any {
+            verdict = verdict.max(holds(all, ctx));
+            if verdict == Verdict::Pass {
+                break;
+            }
+        }
+        if self.unless { verdict.negated() } else { verdict }
+    }
+}
+
+fn holds(all: &[Term], ctx: Ctx<'_>) -> Verdict {
+    for term in all {
+        let verdict = term.eval(ctx);
+        if verdict != Verdict::Pass {
+            return verdict;
+        }
+    }
+    Verdict::Pass
+}
+
+fn parse_terms(words: &[Word], acls: &Acls, ctx: &mut BuildCtx<'_>) -> Option<Vec<Box<[Term]>>> {
+    let mut any = Vec::new();
+    let mut all = Vec::new();
+    let mut negated = false;
+    let mut at = 0;
+    while let Some(word) = words.get(at) {
+        at += 1;
+        let name = word.str().trim_start_matches('!');
+        negated ^= (word.str().len() - name.len()) % 2 == 1;
+        if name.is_empty() {
+            continue;
+        }
+        if name.eq_ignore_ascii_case("or") || name == "||" {
+            any.extend((!all.is_empty()).then(|| std::mem::take(&mut all).into_boxed_slice()));
+            negated = false;
+            continue;
+        }
+        let acl = if name == "{" {
+            let Some(len) = words[at..].iter().position(|w| w.str() == "}") else {
+                ctx.error(word.span, "missing closing '}' in condition");
+                return None;
+            };
+            let found = acl::anonymous(&words[at..at + len], ctx)?;
+            at += len + 1;
+            found
+        } else if let Some(found) = acls.find(name) {
+            found.clone()
+        } else if let Some(found) = acl::predefined(name, word.span, ctx) {
+            found
+        } else {
+            ctx.error(word.span, format!("no such ACL : '{name}'"));
+            return None;
+        };
+        all.push(Term { negated, acl });
+        negated = false;
+    }
+    any.extend((!all.is_empty()).then(|| all.into_boxed_slice()));
+    Some(any)
+}

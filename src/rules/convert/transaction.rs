@@ -1,0 +1,136 @@
+//! Converters that leave something in the transaction: variables and captures. They pass their input on.
+
+use crate::lang::Entry;
+use crate::rules::args::{Arg, ArgKind, ArgSpec, Args};
+use crate::rules::build::BuildCtx;
+use crate::rules::cast::text;
+use crate::rules::fetch;
+use crate::rules::sample::{Sample, SampleType as T};
+use crate::rules::txn::{Ctx, Store};
+
+use super::entry::Converter;
+
+const SLOT: ArgSpec = ArgSpec::new(1, &[ArgKind::Int]);
+
+fn set_var<'a>(sample: Sample<'a>, args: &'a [Arg], ctx: Ctx<'a>) -> Option<Sample<'a>> {
+    if let Some(Arg::Var(id)) = args.first() {
+        let exists = || fetch::variable_value(ctx, *id).is_some();
+        let allowed = args[1..].iter().all(|c| match c.bytes() {
+            b"ifexists" => exists(),
+            b"ifnotexists" => !exists(),
+            b"ifempty" => text(sample.borrow()).is_empty(),
+            b"ifnotempty" => !text(sample.borrow()).is_empty(),
+            _ => true,
+        });
+        if allowed {
+            ctx.txn.pending.push(Store::Var(*id), Some(sample.clone().into_owned()));
+        }
+    }
+    Some(sample)
+}
+
+/// A variable and conditions.
+fn check_set(args: &mut Vec<Arg>, ctx: &mut BuildCtx<'_>) -> Result<(), String> {
+    for condition in args.iter().skip(1) {
+        if !matches!(condition.bytes(), b"" | b"ifexists" | b"ifnotexists" | b"ifempty" | b"ifnotempty") {
+            return Err(format!("unsupported condition '{}'", String::from_utf8_lossy(condition.bytes())));
+        }
+    }
+    fetch::check_variable(args, 0, ctx)
+}
+
+fn unset_var<'a>(sample: Sample<'a>, args: &'a [Arg], ctx: Ctx<'a>) -> Option<Sample<'a>> {
+    if let Some(Arg::Var(id)) = args.first() {
+        ctx.txn.pending.push(Store::Var(*id), None);
+    }
+    Some(sample)
+}
+
+fn capture<'a>(sample: Sample<'a>, slot: usize, len: usize, is_response: bool, ctx: Ctx<'a>) -> Sample<'a> {
+    let mut value = text(sample.clone()).into_owned();
+    value.truncate(len);
+    let store = if is_response { Store::ResCapture(slot) } else { Store::ReqCapture(slot) };
+    ctx.txn.pending.push(store, Some(Sample::Str(value.into())));
+    sample
+}
+
+fn slot_and_len(args: &[Arg]) -> Option<(usize, usize)> {
+    Some((usize::try_from(args.int(0)?).ok()?, usize::try_from(args.int(1)?).ok()?))
+}
+
+/// Appends the slot's length to the arguments.
+fn check_slot(args: &mut Vec<Arg>, lens: Vec<usize>) -> Result<(), String> {
+    let slot = args.as_slice().int(0).unwrap_or(-1);
+    match usize::try_from(slot).ok().and_then(|i| lens.get(i)) {
+        Some(len) => args.push(Arg::Int(*len as i64)),
+        None => return Err(format!("invalid capture slot {slot}: it was not declared")),
+    }
+    Ok(())
+}
+
+pub static CONVERTERS: &[Converter] = &[
+    Converter::new(
+        Entry::full(
+            "set-var",
+            "<name>[,<cond>...]",
+            "Stores the value in a variable.",
+            "path,set-var(txn.path)",
+            "1.6",
+        ),
+        T::Any,
+        T::Any,
+        set_var,
+    )
+    .args(ArgSpec::new(1, &[ArgKind::Str, ArgKind::Str, ArgKind::Str, ArgKind::Str, ArgKind::Str]))
+    .check(check_set),
+    Converter::new(
+        Entry::full("unset-var", "<name>", "Removes a variable.", "path,unset-var(txn.path)", "1.8"),
+        T::Any,
+        T::Any,
+        unset_var,
+    )
+    .args(ArgSpec::new(1, &[ArgKind::Str]))
+    .check(|args, ctx| fetch::check_variable(args, 0, ctx)),
+    Converter::new(
+        Entry::full(
+            "capture-req",
+            "<id>",
+            "Stores the value in a request capture slot.",
+            "path,capture-req(0)",
+            "1.6",
+        ),
+        T::Str,
+        T::Str,
+        |sample, args, ctx| {
+            let (slot, len) = slot_and_len(args)?;
+            Some(capture(sample, slot, len, false, ctx))
+        },
+    )
+    .args(SLOT)
+    .check(|args, ctx| check_slot(args, ctx.captures.req.iter().map(|c| c.len).collect())),
+    Converter::new(
+        Entry::full(
+            "capture-res",
+            "<id>",
+            "Stores the value in a response capture slot.",
+            "path,capture-res(0)",
+            "1.6",
+        ),
+        T::Str,
+        T::Str,
+        |sample, args, ctx| {
+            let (slot, len) = slot_and_len(args)?;
+            Some(capture(sample, slot, len, true, ctx))
+        },
+    )
+    .args(SLOT)
+    .check(|args, ctx| check_slot(args, ctx.captures.res.iter().map(|c| c.len).collect())),
+    Converter::new(
+        Entry::full("debug", "[<prefix>[,<dest>]]", "Passes its input on.", "path,debug(x)", "1.6"),
+        T::Any,
+        T::Any,
+        |sample, _, _| Some(sample),
+    )
+    .args(ArgSpec::new(0, &[ArgKind::Str, ArgKind::Str]))
+    .partial("nothing is written to a debugging sink yet"),
+];

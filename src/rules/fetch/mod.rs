@@ -1,0 +1,37 @@
+//! Sample fetches: functions that extract a value from the transaction, one table a family.
+
+mod body;
+mod client_hello;
+mod constant;
+mod cookie;
+mod entry;
+mod header;
+mod layer4;
+mod live;
+mod progress;
+mod request;
+mod response;
+mod url;
+mod variable;
+
+pub use constant::{check_unit, from_hex};
+pub use entry::{Cursor, Fetch, FetchFn, Needs, find};
+pub use header::trim;
+pub use request::{line_parts, origin, path_of, without_query};
+pub use variable::{check_name as check_variable, value as variable_value};
+
+/// Every fetch there is, in families.
+pub static FETCHES: &[&[Fetch]] = &[
+    constant::FETCHES,
+    layer4::FETCHES,
+    live::FETCHES,
+    request::FETCHES,
+    url::FETCHES,
+    header::FETCHES,
+    cookie::FETCHES,
+    response::FETCHES,
+    body::FETCHES,
+    client_hello::FETCHES,
+    variable::FETCHES,
+    progress::FETCHES,
+];

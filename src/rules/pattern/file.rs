@@ -1,0 +1,45 @@
+//! Pattern files: one pattern a line, or a key and a value for maps (manual sections 2.7 and 7.1).
+
+use std::io;
+use std::path::Path;
+
+use crate::rules::build::BuildCtx;
+
+/// The bytes of a pattern file. `opt@` may be missing, `virt@` never exists, `file@` is the plain form.
+pub fn read(name: &str, ctx: &BuildCtx<'_>) -> Result<Vec<u8>, String> {
+    if name.starts_with("virt@") {
+        return Ok(Vec::new());
+    }
+    let optional = name.strip_prefix("opt@");
+    let path = optional.or_else(|| name.strip_prefix("file@")).unwrap_or(name);
+    match (ctx.files)(Path::new(path)) {
+        Ok(bytes) => Ok(bytes),
+        Err(e) if optional.is_some() && e.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(e) => Err(format!("failed to open pattern file <{path}>: {e}")),
+    }
+}
+
+/// The patterns of a file with their line numbers (from 1): blanks before and the end of line are not part of them,
+/// lines that begin with `#` are comments.
+pub fn lines(bytes: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
+    bytes.split(|c| *c == b'\n').enumerate().filter_map(|(i, line)| {
+        if line.first() == Some(&b'#') {
+            return None;
+        }
+        let start = line.iter().position(|c| !matches!(c, b' ' | b'\t'))?;
+        let line = &line[start..];
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        (!line.is_empty()).then_some((i + 1, line))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn comments_and_blanks() {
+        let found: Vec<_> = lines(b"# c\n\n a b\r\n\t#kept\nlast").collect();
+        assert_eq!(found, [(3, &b"a b"[..]), (4, b"#kept"), (5, b"last")]);
+    }
+}

@@ -1,8 +1,10 @@
 //! The compiled configuration of the proxy: a value, immutable, every name resolved.
 
+pub mod build;
 pub mod global;
 pub mod proxy;
 pub mod vocabulary;
 
+pub use build::{Built, Inputs, build};
 pub use global::{Global, LogTarget, StatsSocket};
 pub use proxy::{Backend, Bind, Config, Frontend, Options, Proxy, Timeouts};

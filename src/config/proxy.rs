@@ -10,8 +10,8 @@ use crate::base::Live;
 use crate::check::CheckSpec;
 use crate::lang::Span;
 use crate::model::applet::Applet;
-use crate::model::{Address, Mode, ProxyId, ProxyLive, ServerSet};
-use crate::rules::{Condition, ErrorPages, Expr, LogFormat, RuleSet, VarId};
+use crate::model::{Address, Mode, ProxyId, ProxyLive, ServerSet, ServerSpec};
+use crate::rules::{Capture, Condition, ErrorPages, Expr, LogFormat, RuleSet, VarId};
 
 use super::global::{Global, LogTarget};
 
@@ -40,6 +40,8 @@ impl Config {
 pub struct Timeouts {
     pub client: u64,
     pub client_fin: u64,
+    /// Parsed for show; handshakes are bounded by `client`.
+    pub client_hs: u64,
     pub connect: u64,
     pub check: u64,
     pub http_keep_alive: u64,
@@ -71,11 +73,17 @@ pub enum HttpReuse {
 }
 
 /// `option splice-*`. `Auto` is ours when the file says nothing: splice from 256 KiB on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SpliceOptions {
     pub request: bool,
     pub response: bool,
     pub auto: bool,
+}
+
+impl Default for SpliceOptions {
+    fn default() -> Self {
+        SpliceOptions { request: false, response: false, auto: true }
+    }
 }
 
 /// `option forwardfor` / `originalto`: header name, networks left out, only when the field is absent.
@@ -203,6 +211,9 @@ pub struct Proxy {
     pub errors: ErrorPages,
     /// `stats ...`.
     pub stats: Option<Arc<StatsSpec>>,
+    /// `stats http-request` rules, and `stats admin` conditions (one that holds is enough).
+    pub stats_rules: RuleSet,
+    pub stats_admin: Vec<Condition>,
     pub maxconn: u32,
     pub live: Arc<ProxyLive>,
     pub front: Option<Frontend>,
@@ -234,13 +245,6 @@ pub struct Frontend {
     pub applet: Option<Arc<dyn Applet>>,
 }
 
-/// `capture request header <name> len <n>`; no name for `declare capture`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Capture {
-    pub name: Option<Box<[u8]>>,
-    pub len: usize,
-}
-
 /// One `use_backend` line.
 pub struct Switch {
     pub target: SwitchTarget,
@@ -259,19 +263,38 @@ pub struct Backend {
     /// The value hashed by `balance hash <expr>` / `hdr()` when it is an expression.
     pub balance_expr: Option<Expr>,
     pub servers: Arc<Live<ServerSet>>,
+    /// The servers as the file declares them, in order: what a reload compares with. The set beside it may differ.
+    pub declared: Vec<Arc<ServerSpec>>,
     /// What to check, by server name.
     pub checks: Vec<(Arc<str>, CheckSpec)>,
     pub retries: u32,
     pub retry_on: RetryOn,
     pub fullconn: u32,
     pub source: Option<Address>,
+    /// `source ... interface <name>`.
+    pub source_interface: Option<Arc<str>>,
     /// `use-server <name> if ...`
-    pub use_server: Vec<(Arc<str>, Condition)>,
+    pub use_server: Vec<UseServer>,
     /// `dispatch <addr>`.
     pub dispatch: Option<Address>,
     /// `http-send-name-header`.
     pub send_name_header: Option<Box<[u8]>>,
     pub max_keep_alive_queue: i32,
+    /// `load-server-state-from-file`: `None` no, else the file.
+    pub state_file: Option<std::path::PathBuf>,
+}
+
+/// One `use-server` line.
+pub struct UseServer {
+    pub target: ServerTarget,
+    pub condition: Condition,
+}
+
+pub enum ServerTarget {
+    /// By name: its index in the set may change.
+    Server(Arc<str>),
+    /// A log-format evaluated for each request; an unknown name goes on to the next rule.
+    Dynamic(LogFormat),
 }
 
 /// One listening address; a port range makes several.
@@ -298,11 +321,47 @@ pub struct Bind {
     pub gid: Option<u32>,
     pub nice: i32,
     pub level: super::global::CliLevel,
+    /// Old processes may hand this socket over (`expose-fd listeners`; runtime sockets only).
+    pub expose_fd: bool,
+    pub label: Option<Arc<str>>,
+    /// `cc`: TCP congestion control algorithm.
+    pub congestion: Option<Arc<str>>,
     pub declared_at: Span,
 }
 
+impl Bind {
+    /// An address with every option at its default.
+    pub fn new(address: Address, declared_at: Span) -> Self {
+        Bind {
+            address,
+            name: None,
+            id: 0,
+            interface: None,
+            maxconn: 0,
+            backlog: 0,
+            defer_accept: false,
+            v4v6: false,
+            v6only: false,
+            transparent: false,
+            accept_proxy: false,
+            tfo: false,
+            mss: None,
+            tcp_ut_ms: 0,
+            mode: None,
+            uid: None,
+            gid: None,
+            nice: 0,
+            level: super::global::CliLevel::default(),
+            expose_fd: false,
+            label: None,
+            congestion: None,
+            declared_at,
+        }
+    }
+}
+
 /// `stats enable|uri|realm|auth|...`.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct StatsSpec {
     pub uri: Box<[u8]>,
     pub realm: String,

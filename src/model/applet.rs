@@ -41,6 +41,12 @@ impl Default for AppletBody {
     }
 }
 
+impl std::fmt::Debug for dyn Applet {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Applet")
+    }
+}
+
 /// Answers a request from memory, without waiting. Called on data workers.
 pub trait Applet: Send + Sync {
     fn call(&self, request: &AppletRequest<'_>) -> AppletReply;

@@ -1,10 +1,11 @@
 //! What rules and log formats look up beside the transaction: names and live figures of the running configuration.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::base::Nanos;
 use crate::model::{ProxyId, ProxyLive, Server};
-use crate::rules::Env;
+use crate::rules::{Env, ReplySpec};
 
 use super::listener::ListenerCell;
 use super::worker::{View, Worker};
@@ -94,5 +95,15 @@ impl Env for StreamEnv<'_> {
 
     fn random(&self) -> u64 {
         self.worker.random()
+    }
+
+    fn connections(&self) -> u32 {
+        self.worker.current_connections()
+    }
+
+    fn error_page(&self, status: u16) -> Option<Arc<ReplySpec>> {
+        let config = self.view.config();
+        let of = |id: ProxyId| config.proxy(id).errors.page(status).cloned();
+        self.back.and_then(of).or_else(|| of(self.front))
     }
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use crate::base::buf::{Buf, HEAD_SIZE};
 use crate::http::{H1Options, Hop, Method, Parse, Slices, status};
 use crate::model::applet::{Applet, AppletBody, AppletRequest};
-use crate::rules::{Reply, ReplyBody};
+use crate::rules::{Env, Reply, ReplyBody};
 
 use super::end::{Cause, End, Phase};
 use super::env::StreamEnv;
@@ -38,6 +38,7 @@ impl Stream<'_> {
         let end = match &halt {
             Halt::Reply { reply, denied: true } => End::new(Cause::Proxy, self.phase(), reply.status),
             Halt::Reply { reply, denied: false } => End::new(Cause::Local, self.phase(), reply.status),
+            Halt::Tarpit(reply) => End::new(Cause::Proxy, Phase::Tarpit, reply.status),
             Halt::Service(_) => End::new(Cause::Local, Phase::Request, 0),
             Halt::End(end) | Halt::Drop(end) => *end,
         };
@@ -54,6 +55,12 @@ impl Stream<'_> {
             Halt::Drop(_) => self.keep_client = false,
             Halt::End(end) => self.answer_error(end).await,
             Halt::Reply { reply, .. } => self.answer(&reply).await,
+            Halt::Tarpit(reply) => {
+                let rt = self.s.worker.rt;
+                rt.sleep_until(rt.after_ms(self.front.timeouts.tarpit.max(1))).await;
+                self.keep_client = false;
+                self.answer(&reply).await;
+            }
             Halt::Service(applet) => self.serve(&*applet).await,
         }
     }
@@ -71,7 +78,11 @@ impl Stream<'_> {
         if end.phase == Phase::Request && end.cause != Cause::Local {
             self.keep_client = false;
         }
-        let page = self.back.errors.page(end.status).or_else(|| self.front.errors.page(end.status)).cloned();
+        let page = {
+            let env = self.env();
+            let spec = env.error_page(end.status);
+            spec.map(|spec| spec.render(crate::rules::Ctx { txn: self.txn, env: &env }))
+        };
         match page {
             Some(reply) => self.answer(&reply).await,
             None => {

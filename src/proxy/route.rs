@@ -9,7 +9,7 @@ use std::task::Poll;
 
 use crate::balance::{self, Method};
 use crate::base::clock::{MS, SEC};
-use crate::config::proxy::{Switch, SwitchTarget};
+use crate::config::proxy::{ServerTarget, Switch, SwitchTarget};
 use crate::config::{Backend, Config, HttpReuse, Proxy};
 use crate::model::{Address, Pick, ProxyId, Server, ServerSet, Ticket, WaitQueue};
 use crate::os::socket::{self, RawAddr};
@@ -96,7 +96,7 @@ impl<'c> Chooser<'c> {
             }
             Method::Expr(_) => {
                 let sample = back.balance_expr.as_ref()?.eval(ctx)?;
-                balance::hash_key(spec, &rules::to_bytes(&sample))
+                balance::hash_key(spec, &rules::cast::text(sample))
             }
             _ => None,
         }
@@ -115,9 +115,20 @@ impl<'c> Chooser<'c> {
 
     fn forced(&self, set: &ServerSet, ctx: Ctx<'_>) -> Option<usize> {
         let back = self.back()?;
-        let (name, _) = back.use_server.iter().find(|(_, c)| c.eval(ctx))?;
-        let (index, server) = set.by_name(name)?;
-        (server.live.is_up() || self.proxy.options.persist).then_some(index)
+        for rule in back.use_server.iter().filter(|rule| rule.condition.eval(ctx)) {
+            let found = match &rule.target {
+                ServerTarget::Server(name) => set.by_name(name),
+                ServerTarget::Dynamic(format) => {
+                    let mut name = Vec::new();
+                    format.render(ctx, &mut name);
+                    std::str::from_utf8(&name).ok().and_then(|n| set.by_name(n))
+                }
+            };
+            if let Some((index, server)) = found {
+                return (server.live.is_up() || self.proxy.options.persist).then_some(index);
+            }
+        }
+        None
     }
 
     /// Chooses a server and takes one of its slots, waiting in a queue when there is none.

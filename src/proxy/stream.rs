@@ -34,6 +34,8 @@ pub enum Next {
 pub enum Halt {
     /// The proxy answers this; `denied` by a rule.
     Reply { reply: Box<Reply>, denied: bool },
+    /// Answered after `timeout tarpit`.
+    Tarpit(Box<Reply>),
     /// A service inside the process answers.
     Service(Arc<dyn Applet>),
     /// The transaction failed.
@@ -295,6 +297,10 @@ impl<'a> Stream<'a> {
                         counters.counters.mine().denied_req.inc();
                     }
                     return Err(Halt::Reply { reply: Box::new(reply), denied });
+                }
+                Outcome::Tarpit { reply } => {
+                    counters.counters.mine().denied_req.inc();
+                    return Err(Halt::Tarpit(Box::new(reply)));
                 }
                 Outcome::Service(applet) => return Err(Halt::Service(applet)),
                 Outcome::Close { silent } => {

@@ -24,7 +24,6 @@ pub mod timing;
 pub mod txn;
 pub mod vars;
 pub mod vocabulary;
-pub mod vocabulary;
 
 pub use acl::Acls;
 pub use build::{BuildCtx, Dir};

@@ -1,0 +1,211 @@
+//! The servers of a backend: addresses resolved, numbers given, merged with those that run.
+
+use std::collections::{HashMap, HashSet};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use crate::lang::{Frame, Severity, Span};
+use crate::model::{Address, ServerSpec};
+
+use super::super::proxy::Backend;
+use super::address::{Host, Written};
+use super::draft::{Cx, Draft};
+use super::server::{InitAddr, ServerDraft, port_offset};
+
+/// Server declarations of `draft` as specs, in file order. Reports duplicates and what does not resolve.
+pub fn declared(cx: &mut Cx<'_>, draft: &Draft<'_>, previous: Option<&Backend>) -> Vec<Declared> {
+    let mut names: HashMap<&str, Span> = HashMap::new();
+    let mut ids: HashMap<u32, &str> = HashMap::new();
+    for server in &draft.servers {
+        if let Some(first) = names.insert(&server.name, server.at) {
+            let place =
+                if first.file == server.at.file { format!("line {}", first.line) } else { cx.place(first) };
+            let message = format!(
+                "{}, another server named '{}' was already defined at {place}, please use distinct names.",
+                draft.title(),
+                server.name
+            );
+            cx.diags.alert(server.at, message);
+        }
+        if let Some(id) = server.set.id
+            && let Some(other) = ids.insert(id, &server.name)
+        {
+            let message = format!(
+                "'server {}/{}' : custom id {id} already used by server '{other}'",
+                draft.name, server.name
+            );
+            cx.diags.alert_framed(Frame::Object, server.at, message, None);
+        }
+    }
+    let mut next_id = 1;
+    let mut list = Vec::with_capacity(draft.servers.len());
+    for server in &draft.servers {
+        let id = server.set.id.unwrap_or_else(|| {
+            while ids.contains_key(&next_id) {
+                next_id += 1;
+            }
+            next_id
+        });
+        // Automatic numbers go on from here whether or not this one was given.
+        next_id += 1;
+        list.push(spec(cx, draft, server, id, previous));
+    }
+    list
+}
+
+/// A server of the file.
+pub struct Declared {
+    pub spec: Arc<ServerSpec>,
+    /// Its name does not resolve and it may start without an address.
+    pub unresolved: bool,
+}
+
+fn spec(
+    cx: &mut Cx<'_>,
+    draft: &Draft<'_>,
+    server: &ServerDraft<'_>,
+    id: u32,
+    previous: Option<&Backend>,
+) -> Declared {
+    let set = &server.set;
+    let before = previous.and_then(|b| b.declared.iter().find(|s| s.name == server.name));
+    let port = server.written.first_port();
+    let resolved = match server.written.address(port) {
+        Some(address) => Some(address),
+        None => resolve(cx, draft, server, before.map(|s| &**s)),
+    };
+    let hostname = match &server.written.host {
+        Host::Name(name, _) => Some(Arc::from(name.as_str())),
+        _ => None,
+    };
+    let unresolved = resolved.is_none();
+    let nowhere = || Address::Inet(SocketAddr::new(std::net::Ipv4Addr::UNSPECIFIED.into(), port));
+    let spec = ServerSpec {
+        name: server.name.clone(),
+        id,
+        address: resolved.unwrap_or_else(nowhere),
+        hostname,
+        port_offset: port_offset(&server.written),
+        weight: set.weight,
+        backup: set.backup,
+        // A lone or larger `minconn` is the maximum too; without it the limit does not move.
+        maxconn: set.maxconn.max(set.minconn),
+        minconn: if set.minconn == 0 { set.maxconn } else { set.minconn },
+        maxqueue: set.maxqueue,
+        slowstart_ms: set.slowstart_ms,
+        disabled: set.disabled,
+        pool_max_conn: set.pool_max_conn,
+        pool_purge_delay_ms: set.pool_purge_delay_ms,
+        max_reuse: set.max_reuse,
+        send_proxy: set.send_proxy,
+        source: set.source.clone().or_else(|| draft.set.source.clone()),
+        interface: set.interface.map(Arc::from).or_else(|| draft.set.source_interface.clone()),
+        cookie: set.cookie.map(Arc::from),
+        redir: set.redir.map(Arc::from),
+        tcp_ut_ms: set.tcp_ut_ms,
+        has_check: set.check,
+        rise: set.rise,
+        fall: set.fall,
+        hash_key: set.hash_key,
+    };
+    check_port(cx, draft, server);
+    Declared { spec: Arc::new(spec), unresolved }
+}
+
+/// A check needs a port to go to.
+fn check_port(cx: &mut Cx<'_>, draft: &Draft<'_>, server: &ServerDraft<'_>) {
+    let is_inet = matches!(server.written.host, Host::Ip(_) | Host::Name(..));
+    let script = draft.set.check.rules.iter().any(|r| r.str(1) == "connect");
+    if server.set.check
+        && is_inet
+        && server.written.first_port() == 0
+        && !server.set.has_check_port
+        && !script
+    {
+        let message = format!(
+            "backend '{}': server '{}' has neither service port nor check port.",
+            draft.name, server.name
+        );
+        cx.diags.alert_framed(Frame::Object, server.at, message, None);
+    }
+}
+
+/// The address of a name, by the methods of `init-addr`. `None`: start without one.
+fn resolve(
+    cx: &mut Cx<'_>,
+    draft: &Draft<'_>,
+    server: &ServerDraft<'_>,
+    before: Option<&ServerSpec>,
+) -> Option<Address> {
+    let Written { host: Host::Name(name, family), .. } = &server.written else { return None };
+    let port = server.written.first_port();
+    let usual = [InitAddr::Last, InitAddr::Libc];
+    let methods = if server.set.init_addr.is_empty() { &usual[..] } else { &server.set.init_addr };
+    let title = format!("'server {}/{}'", draft.name, server.name);
+    let mut tried = false;
+    for method in methods {
+        match method {
+            // There is no last address unless a state file was loaded.
+            InitAddr::Last => {}
+            InitAddr::Libc => {
+                let found = lookup(cx, name);
+                if let Some(ip) = found.iter().find(|ip| family.is_none_or(|f| f.has(ip))) {
+                    return Some(Address::Inet(SocketAddr::new(*ip, port)));
+                }
+                tried = true;
+            }
+            InitAddr::None => {
+                if tried {
+                    let message = format!("{title} : could not resolve address '{name}', disabling server.");
+                    object(cx, Severity::Notice, server.at, message);
+                }
+                return None;
+            }
+            InitAddr::Ip(ip) => {
+                if tried {
+                    let message = format!(
+                        "{title} : could not resolve address '{name}', falling back to configured address."
+                    );
+                    object(cx, Severity::Notice, server.at, message);
+                }
+                return Some(Address::Inet(SocketAddr::new(*ip, port)));
+            }
+        }
+    }
+    // A reload must not fail on a name that resolved before and whose server runs.
+    if let Some(spec) = before.filter(|s| s.hostname.as_deref() == Some(name))
+        && let Some(address) = spec.address.inet()
+    {
+        let message = format!("{title} : could not resolve address '{name}', keeping {}.", address.ip());
+        object(cx, Severity::Warning, server.at, message);
+        return Some(Address::Inet(SocketAddr::new(address.ip(), port)));
+    }
+    if cx.inputs.ignore_unresolved {
+        return None;
+    }
+    let what = if tried { "could not" } else { "no method found to" };
+    object(cx, Severity::Alert, server.at, format!("{title} : {what} resolve address '{name}'."));
+    None
+}
+
+fn object(cx: &mut Cx<'_>, severity: Severity, at: Span, message: String) {
+    cx.diags.push(severity, Some(at), message);
+    if let Some(last) = cx.diags.list.last_mut() {
+        last.frame = Frame::Object;
+    }
+}
+
+/// One lookup a name, however many servers have it.
+fn lookup(cx: &mut Cx<'_>, name: &str) -> Arc<[std::net::IpAddr]> {
+    if let Some(found) = cx.resolved.get(name) {
+        return found.clone();
+    }
+    let found: Arc<[_]> = (cx.inputs.resolve)(name).unwrap_or_default().into();
+    cx.resolved.insert(name.to_owned(), found.clone());
+    found
+}
+
+/// Numbers that specs of a list have.
+pub fn ids(list: &[Declared]) -> HashSet<u32> {
+    list.iter().map(|d| d.spec.id).collect()
+}

@@ -1,0 +1,366 @@
+//! `bind` lines and their options (manual 5.1), shared with `stats socket`.
+
+use std::net::Ipv6Addr;
+
+use crate::lang::{Entry, Span, Status, suggest};
+use crate::model::Address;
+
+use super::super::global::CliLevel;
+use super::super::proxy::Bind;
+use super::address::{Accept, Port, Surroundings, parse};
+use super::args::{Args, Cursor};
+use super::draft::Cx;
+use super::keyword::Scope;
+use super::time::{Unit, time};
+
+/// Reads an option's argument into the bind, or says what is wrong with it.
+type BindFn = fn(&mut Bind, &str, &Cx<'_>) -> Result<(), String>;
+
+/// One option of `bind`.
+pub struct BindOption {
+    pub entry: Entry,
+    /// 0 or 1.
+    pub arguments: usize,
+    apply: BindFn,
+}
+
+const fn option(
+    name: &'static str,
+    args: &'static str,
+    doc: &'static str,
+    example: &'static str,
+    since: &'static str,
+    apply: BindFn,
+) -> BindOption {
+    let arguments = if args.is_empty() { 0 } else { 1 };
+    BindOption { entry: Entry::full(name, args, doc, example, since), arguments, apply }
+}
+
+const fn refused(name: &'static str, args: &'static str, doc: &'static str, why: &'static str) -> BindOption {
+    let entry = Entry { name, args, doc, example: "", since: "", status: Status::Refused(why) };
+    BindOption { entry, arguments: if args.is_empty() { 0 } else { 1 }, apply: |_, _, _| Ok(()) }
+}
+
+const TLS: &str = "TLS on listeners is not part of it yet";
+
+impl BindOption {
+    const fn accepted(self, why: &'static str) -> Self {
+        BindOption { entry: self.entry.with(Status::Accepted(why)), ..self }
+    }
+}
+
+/// Options of `bind` and `stats socket`.
+#[rustfmt::skip]
+pub const BIND_OPTIONS: &[BindOption] = &[
+    refused("accept-netscaler-cip", "<magic>", "Reads the client's address from NetScaler's header.", "the CIP protocol is not part of it"),
+    option("accept-proxy", "", "Reads the client's address from the PROXY protocol.", "bind :80 accept-proxy", "1.5", |b, _, _| {
+        b.accept_proxy = true;
+        Ok(())
+    }),
+    option("backlog", "<backlog>", "Length of the kernel's queue of new connections.", "bind :80 backlog 4096", "1.5", |b, v, _| {
+        b.backlog = v.parse().map_err(|_| format!("invalid value {v}, must be > 0"))?;
+        Ok(())
+    }),
+    option("cc", "<algorithm>", "TCP congestion control.", "bind :80 cc bbr", "3.2", |b, v, _| {
+        b.congestion = Some(v.into());
+        Ok(())
+    }),
+    option("defer-accept", "", "Accepts connections once data is there.", "bind :80 defer-accept", "1.3", |b, _, _| {
+        b.defer_accept = true;
+        Ok(())
+    }),
+    option("expose-fd", "listeners", "Lets a new process take the listening sockets over through this socket.", "stats socket /run/a.sock expose-fd listeners", "1.8", |b, v, _| {
+        b.expose_fd = v == "listeners";
+        if b.expose_fd { Ok(()) } else { Err(format!("unknown file descriptors '{v}', only 'listeners' is supported")) }
+    }),
+    option("gid", "<gid>", "Group of a unix socket by number.", "bind /run/a.sock gid 0", "1.5", |b, v, _| {
+        b.gid = Some(number(v)?);
+        Ok(())
+    }),
+    option("group", "<group>", "Group of a unix socket by name.", "bind /run/a.sock group root", "1.5", |b, v, cx| {
+        b.gid = Some((cx.inputs.group)(v).ok_or_else(|| format!("unknown group name '{v}'"))?);
+        Ok(())
+    }),
+    option("guid-prefix", "<string>", "Start of the global identifiers of the listeners.", "bind :80 guid-prefix web", "3.0", |_, _, _| Ok(()))
+        .accepted("listeners have no global identifiers"),
+    option("id", "<id>", "Number of the listener, unique in its proxy.", "bind :80 id 7", "1.4", |b, v, _| {
+        let id = number(v).map_err(|_| format!("expects an integer argument, found '{v}'"))?;
+        if id == 0 {
+            return Err("custom id has to be > 0".to_owned());
+        }
+        b.id = id;
+        Ok(())
+    }),
+    option("idle-ping", "<delay>", "Pings idle HTTP/2 clients.", "bind :80 idle-ping 30s", "3.2", |_, _, _| Ok(()))
+        .accepted("HTTP/1 has no ping"),
+    option("interface", "<interface>", "Accepts connections from one network interface only.", "bind :80 interface lo", "1.5", |b, v, _| {
+        b.interface = Some(v.to_owned());
+        Ok(())
+    }),
+    option("label", "<label>", "A free text for statistics.", "bind :80 label public", "3.3", |b, v, _| {
+        b.label = Some(v.into());
+        Ok(())
+    }),
+    option("level", "{ user | operator | admin }", "What a runtime socket may do.", "stats socket /run/a.sock level admin", "1.4", |b, v, _| {
+        b.level = match v {
+            "user" => CliLevel::User,
+            "operator" => CliLevel::Operator,
+            "admin" => CliLevel::Admin,
+            _ => return Err("only supports 'user', 'operator', and 'admin'".to_owned()),
+        };
+        Ok(())
+    }),
+    option("maxconn", "<maxconn>", "Most connections on this address.", "bind :80 maxconn 1000", "1.5", |b, v, _| {
+        b.maxconn = v.parse().map_err(|_| format!("invalid value {v}, must be >= 0"))?;
+        Ok(())
+    }),
+    option("mode", "<mode>", "Permissions of a unix socket, in octal.", "bind /run/a.sock mode 660", "1.5", |b, v, _| {
+        let mode = u32::from_str_radix(v, 8);
+        b.mode = Some(mode.map_err(|_| format!("missing or invalid mode '{v}' (octal integer expected)"))?);
+        Ok(())
+    }),
+    option("mss", "<maxseg>", "Largest TCP segment; negative: taken off the default.", "bind :80 mss 1400", "1.4", |b, v, _| {
+        let mss = v.parse::<i32>().ok().filter(|n| (1..=65535).contains(&n.unsigned_abs()));
+        b.mss = Some(mss.ok_or("expects an MSS with and absolute value between 1 and 65535")?);
+        Ok(())
+    }),
+    option("name", "<name>", "Name in statistics and logs.", "bind :80 name public", "1.4", |b, v, _| {
+        b.name = Some(v.into());
+        Ok(())
+    }),
+    refused("namespace", "<name>", "Network namespace of the socket.", "sockets are made in the process's own namespace"),
+    refused("nbconn", "<nbconn>", "Connections kept ready for reverse HTTP.", "reverse HTTP is not part of it"),
+    option("nice", "<nice>", "Priority of this address's connections.", "bind :80 nice 10", "1.3", |b, v, _| {
+        let nice = v.parse().ok().filter(|n| (-1024..=1024).contains(n));
+        b.nice = nice.ok_or_else(|| format!("invalid value {v}, allowed range is -1024..1024"))?;
+        Ok(())
+    })
+    .accepted("all connections of a worker have the same priority"),
+    BindOption {
+        apply: |_, v, _| {
+            Err(format!("'process {v}' on 'bind' lines is not supported anymore, please use 'thread' instead."))
+        },
+        ..refused("process", "<set>", "Processes that accept on this address (removed).", "")
+    },
+    option("proto", "<name>", "HTTP version spoken from the first byte.", "bind :80 proto h1", "1.8", |_, v, _| match v {
+        "h1" | "none" => Ok(()),
+        "h2" => Err("'h2' without negotiation is not supported by this release".to_owned()),
+        _ => Err(format!("unknown MUX protocol '{v}'")),
+    })
+    .partial("h1 only"),
+    refused("quic-cc-algo", "<algorithm>", "QUIC congestion control.", "QUIC is not part of it"),
+    refused("quic-force-retry", "", "Makes QUIC clients prove their address.", "QUIC is not part of it"),
+    refused("quic-socket", "{ connection | listener }", "Sockets of QUIC connections.", "QUIC is not part of it"),
+    option("severity-output", "<format>", "How runtime messages show their severity.", "stats socket /run/a.sock severity-output none", "1.8", |_, v, _| match v {
+        "none" => Ok(()),
+        "number" | "string" => Err("messages of the runtime API carry no severity in this release".to_owned()),
+        _ => Err(format!("bad type '{v}', only 'none', 'number' or 'string' are supported")),
+    })
+    .partial("none only"),
+    option("shards", "<number> | by-thread | by-group", "Number of sockets for this address.", "bind :80 shards by-thread", "2.5", |_, v, _| {
+        let good = matches!(v, "by-thread" | "by-group") || matches!(v.parse::<u32>(), Ok(1..=4096));
+        if good { Ok(()) } else { Err(format!("invalid value {v}, allowed range is 1..4096 or 'by-thread'")) }
+    })
+    .accepted("every worker has a socket of its own"),
+    refused("tcp-md5sig", "<password>", "Signs segments (RFC 2385).", "it is set on no socket"),
+    refused("tcp-ss", "<mode>", "Keeps the SYN packet.", "it is kept for no connection"),
+    option("tcp-ut", "<delay>", "Longest time sent data may stay unacknowledged.", "bind :80 tcp-ut 10s", "1.5", |b, v, _| {
+        let ms = time(v, Unit::Milliseconds).map_err(|_| "expects a positive delay in milliseconds")?;
+        b.tcp_ut_ms = ms as u32;
+        Ok(())
+    }),
+    option("tfo", "", "Takes data that comes with the SYN.", "bind :80 tfo", "1.5", |b, _, _| {
+        b.tfo = true;
+        Ok(())
+    }),
+    option("thread", "<set>", "Threads that accept on this address.", "bind :80 thread 1-2", "2.5", |_, v, _| {
+        let word = |w: &str| matches!(w, "all" | "odd" | "even") || w.split('-').all(|n| n.parse::<u16>().is_ok() || n.is_empty());
+        if v.split(',').all(|part| word(part.rsplit('/').next().unwrap_or(part))) {
+            Ok(())
+        } else {
+            Err(format!("invalid thread set '{v}'"))
+        }
+    })
+    .accepted("every worker accepts on every address"),
+    option("transparent", "", "Accepts connections to addresses that are not local.", "bind :80 transparent", "1.3", |b, _, _| {
+        b.transparent = true;
+        Ok(())
+    }),
+    option("uid", "<uid>", "Owner of a unix socket by number.", "bind /run/a.sock uid 0", "1.5", |b, v, _| {
+        b.uid = Some(number(v)?);
+        Ok(())
+    }),
+    option("user", "<user>", "Owner of a unix socket by name.", "bind /run/a.sock user root", "1.5", |b, v, cx| {
+        b.uid = Some((cx.inputs.user)(v).ok_or_else(|| format!("unknown user name '{v}'"))?);
+        Ok(())
+    }),
+    option("v4v6", "", "Accepts IPv4 and IPv6 on '::'.", "bind :::80 v4v6", "1.5", |b, _, _| {
+        b.v4v6 = true;
+        Ok(())
+    }),
+    option("v6only", "", "Accepts IPv6 alone on '::'.", "bind :::80 v6only", "1.5", |b, _, _| {
+        b.v6only = true;
+        Ok(())
+    }),
+    refused("ssl", "", "Speaks TLS.", TLS),
+];
+
+/// Names that need `ssl`, for the message alone: the option `ssl` itself is refused.
+#[rustfmt::skip]
+const TLS_OPTIONS: &[&str] = &[
+    "allow-0rtt", "alpn", "ca-file", "ca-ignore-err", "ca-sign-file", "ca-sign-pass", "ca-verify-file", "ciphers",
+    "ciphersuites", "client-sigalgs", "crl-file", "crt", "crt-ignore-err", "crt-list", "curves", "default-crt",
+    "ecdhe", "force-sslv3", "force-tlsv10", "force-tlsv11", "force-tlsv12", "force-tlsv13", "generate-certificates",
+    "ktls", "no-alpn", "no-ca-names", "no-sslv3", "no-strict-sni", "no-tls-tickets", "no-tlsv10", "no-tlsv11",
+    "no-tlsv12", "no-tlsv13", "npn", "prefer-client-ciphers", "sigalgs", "ssl-max-ver", "ssl-min-ver", "strict-sni",
+    "tls-ticket-keys", "tls-tickets", "verify",
+];
+
+impl BindOption {
+    const fn partial(self, why: &'static str) -> Self {
+        BindOption { entry: self.entry.with(Status::Partial(why)), ..self }
+    }
+}
+
+fn number(text: &str) -> Result<u32, String> {
+    text.parse().map_err(|_| format!("expects an integer argument, found '{text}'"))
+}
+
+/// Addresses after `bind` or `stats socket`: a comma list, each with a port or a range.
+pub fn addresses(text: &str, around: &Surroundings<'_>) -> Result<Vec<Address>, String> {
+    let accept = Accept::RESOLVE
+        | Accept::PORT
+        | Accept::PORT_NEEDED
+        | Accept::PORT_RANGE
+        | Accept::FD
+        | Accept::STREAM;
+    let mut list = Vec::new();
+    for part in text.split(',').filter(|part| !part.is_empty()) {
+        let written = parse(part, accept, around)?;
+        let (low, high) = match written.port {
+            Port::Range(low, high) => (low, high),
+            _ => (0, 0),
+        };
+        list.extend((low..=high).filter_map(|port| written.address(port)));
+    }
+    Ok(list)
+}
+
+/// Options from `words` on, applied to `bind`. False when one of them was wrong.
+pub fn options(cx: &mut Cx<'_>, bind: &mut Bind, words: &mut Cursor<'_>, section: Option<&str>) -> bool {
+    let line = format!("'{} {}'", words.args.str(0), words.args.str(1));
+    let line = section.map_or(line.clone(), |section| format!("{line} in section '{section}'"));
+    let mut good = true;
+    while let Some(word) = words.take() {
+        let result = one_option(cx, bind, word.str(), word.span, words);
+        if let Err((at, message, hint)) = result {
+            let between = if message.starts_with("unknown keyword") { "" } else { " " };
+            cx.diags.alert_hint(at, format!("{line}{between}: {message}"), hint);
+            good = false;
+            if message.starts_with("unknown keyword") {
+                break;
+            }
+        }
+    }
+    good
+}
+
+fn one_option(
+    cx: &Cx<'_>,
+    bind: &mut Bind,
+    name: &str,
+    at: Span,
+    words: &mut Cursor<'_>,
+) -> Result<(), (Span, String, Option<String>)> {
+    let Some(option) = BIND_OPTIONS.iter().find(|o| o.entry.name == name) else {
+        if TLS_OPTIONS.contains(&name) {
+            // Its argument cannot be told from an option; reporting the first of a chain is enough.
+            words.next = words.args.words.len();
+            return Err((at, format!("'{name}' is not supported by this release: {TLS}."), None));
+        }
+        let hint = suggest::hint(name, BIND_OPTIONS.iter().map(|o| o.entry.name));
+        return Err((at, format!("unknown keyword '{name}'"), hint));
+    };
+    if let Status::Refused(why) = option.entry.status
+        && !why.is_empty()
+    {
+        words.next = words.args.words.len();
+        return Err((at, format!("'{name}' is not supported by this release: {why}."), None));
+    }
+    let (value, at) = match option.arguments {
+        0 => ("", at),
+        _ => match words.take() {
+            Some(word) => (word.str(), word.span),
+            None => return Err((at, format!("'{name}' : missing value"), None)),
+        },
+    };
+    (option.apply)(bind, value, cx).map_err(|e| (at, format!("'{name}' : {e}"), None))
+}
+
+/// `bind <address> [options]`.
+pub fn bind_line<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {
+    if !args.has(1) {
+        let message = "'bind' expects {<path>|[addr1]:port1[-end1]}{,[addr]:port[-end]}... as arguments.";
+        return scope.alert(args.span, message);
+    }
+    let prefix = scope.cx.unix_bind.clone();
+    let around = Surroundings { unix_prefix: &prefix.prefix, ..scope.cx.surroundings() };
+    let addresses = match addresses(args.str(1), &around) {
+        Ok(list) => list,
+        Err(e) => return scope.alert(args.at(1), format!("'bind' : {e}")),
+    };
+    let Some(first) = addresses.first() else { return };
+    let mut bind = Bind::new(first.clone(), args.span);
+    (bind.mode, bind.uid, bind.gid) = (prefix.mode, prefix.uid, prefix.gid);
+    let section = scope.px.kind.word();
+    options(scope.cx, &mut bind, &mut Cursor::new(args, 2), Some(section));
+    if bind.id != 0 {
+        if addresses.len() > 1 {
+            scope.alert(
+                args.span,
+                format!(
+                    "'bind {}' in section '{section}' : 'id' can only be used with a single socket",
+                    args.str(1)
+                ),
+            );
+        }
+        if let Some(other) = scope.px.binds.iter().find(|b| b.id == bind.id) {
+            let place = scope.cx.place(other.declared_at);
+            let message = format!(
+                "'bind {}' in section '{section}' : 'id' : custom id {} already used at {place}",
+                args.str(1),
+                bind.id
+            );
+            scope.alert(args.span, message);
+        }
+    }
+    for address in addresses {
+        // '::' takes IPv4 too unless told otherwise by the system; HAProxy leaves it to the kernel as well.
+        let is_any_v6 = address.inet().is_some_and(|a| a.ip() == Ipv6Addr::UNSPECIFIED);
+        let v4v6 = bind.v4v6 && is_any_v6;
+        scope.px.binds.push(Bind { address, v4v6, ..bind.clone() });
+    }
+}
+
+/// `unix-bind [prefix <path>] [mode m] [user u] [uid n] [group g] [gid n]` of `global`.
+pub fn unix_bind<'a>(cx: &mut Cx<'a>, args: Args<'a>) {
+    let mut words = Cursor::new(args, 1);
+    let mut bind = Bind::new(Address::Fd(-1), args.span);
+    while let Some(word) = words.take() {
+        if word.str() == "prefix" {
+            cx.unix_bind.prefix = words.take().map_or(String::new(), |w| w.str().to_owned());
+            continue;
+        }
+        if !matches!(word.str(), "mode" | "user" | "uid" | "group" | "gid") {
+            let message =
+                "'unix-bind' only supports the 'prefix', 'mode', 'uid', 'gid', 'user' and 'group' options.";
+            return cx.diags.alert(word.span, message);
+        }
+        if let Err((at, message, _)) = one_option(cx, &mut bind, word.str(), word.span, &mut words) {
+            return cx.diags.alert(at, format!("'unix-bind' : {message}"));
+        }
+    }
+    cx.unix_bind.mode = bind.mode.or(cx.unix_bind.mode);
+    cx.unix_bind.uid = bind.uid.or(cx.unix_bind.uid);
+    cx.unix_bind.gid = bind.gid.or(cx.unix_bind.gid);
+}

@@ -1,0 +1,351 @@
+//! Sections while they are read: what `defaults` hands down and what belongs to one section alone.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::IpAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::balance;
+use crate::base::Millis;
+use crate::lang::{Diagnostic, Diagnostics, Frame, Section, Severity, SourceMap, Span, Word};
+use crate::model::applet::Applet;
+use crate::model::{Address, Caps, Mode};
+use crate::rules::{Captures, Names};
+
+use super::super::global::{Global, LogTarget};
+use super::super::proxy::{Bind, Config, Options, RetryOn, StatsSpec, Timeouts};
+use super::address::Surroundings;
+use super::args::Args;
+use super::server::{ServerDraft, ServerSettings};
+
+/// What the build reads besides the sections.
+pub struct Inputs<'a> {
+    pub sections: &'a [Section],
+    /// For messages that name a second place.
+    pub sources: &'a SourceMap,
+    pub resolve: &'a dyn Fn(&str) -> io::Result<Vec<IpAddr>>,
+    pub env: &'a dyn Fn(&str) -> Option<String>,
+    /// Reads error pages, ACL and map files.
+    pub files: &'a dyn Fn(&Path) -> io::Result<Vec<u8>>,
+    /// Numbers of a user and of a group by name.
+    pub user: &'a dyn Fn(&str) -> Option<u32>,
+    pub group: &'a dyn Fn(&str) -> Option<u32>,
+    /// `use-service NAME`, `mode haterm` (as `haterm`) and the stats page (as `stats`).
+    pub services: &'a dyn Fn(&str) -> Option<Arc<dyn Applet>>,
+    /// The configuration that runs now: its live cells are kept.
+    pub previous: Option<&'a Config>,
+    /// `-dr`: a name that does not resolve leaves its server down rather than failing the build.
+    pub ignore_unresolved: bool,
+    /// Process-wide connection limit when the file sets none; 0: not known yet.
+    pub default_maxconn: u32,
+    /// Number of data workers, for the shards of new cells.
+    pub workers: usize,
+    pub now: Millis,
+}
+
+/// What all sections share while they are read.
+pub struct Cx<'a> {
+    pub inputs: &'a Inputs<'a>,
+    pub diags: Diagnostics,
+    pub global: Global,
+    pub unix_bind: UnixBind,
+    /// Addresses of names looked up so far; empty for those that do not resolve.
+    pub resolved: HashMap<String, Arc<[IpAddr]>>,
+    /// Names of variables.
+    pub names: Names,
+    /// `set-var` and `set-var-fmt` of `global`.
+    pub proc_vars: Vec<Args<'a>>,
+    /// Proxies and servers that expressions name: see `rules::BuildCtx::references`.
+    pub references: Vec<(Span, Box<str>, Option<Box<str>>)>,
+    /// `expose-deprecated-directives` and `expose-experimental-directives`.
+    pub deprecated_allowed: bool,
+    pub experimental_allowed: bool,
+}
+
+/// `unix-bind`: what unix sockets get when their line does not say.
+#[derive(Clone, Debug, Default)]
+pub struct UnixBind {
+    pub prefix: String,
+    pub mode: Option<u32>,
+    pub uid: Option<u32>,
+    pub gid: Option<u32>,
+}
+
+impl<'a> Cx<'a> {
+    pub fn new(inputs: &'a Inputs<'a>) -> Self {
+        Cx {
+            inputs,
+            diags: Diagnostics::default(),
+            global: Global::default(),
+            unix_bind: UnixBind::default(),
+            resolved: HashMap::new(),
+            names: Names::default(),
+            proc_vars: Vec::new(),
+            references: Vec::new(),
+            deprecated_allowed: false,
+            experimental_allowed: false,
+        }
+    }
+
+    /// For addresses that take no `unix-bind prefix`.
+    pub fn surroundings(&self) -> Surroundings<'a> {
+        Surroundings { resolve: self.inputs.resolve, env: self.inputs.env, unix_prefix: "" }
+    }
+
+    /// `file:line` of a place.
+    pub fn place(&self, at: Span) -> String {
+        format!("{}:{}", self.inputs.sources.name(at.file), at.line)
+    }
+}
+
+impl Cx<'_> {
+    /// A finding about a section as a whole.
+    pub fn whole(&mut self, severity: Severity, at: Span, message: String) {
+        self.whole_hint(severity, at, message, None);
+    }
+
+    pub fn whole_hint(&mut self, severity: Severity, at: Span, message: String, hint: Option<String>) {
+        let (span, frame) = (Some(at), Frame::Object);
+        self.diags.list.push(Diagnostic { severity, span, message, hint, frame });
+    }
+}
+
+/// The four sections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Defaults,
+    Frontend,
+    Backend,
+    Listen,
+}
+
+impl Kind {
+    pub fn of(word: &str) -> Option<Kind> {
+        Some(match word {
+            "defaults" => Kind::Defaults,
+            "frontend" => Kind::Frontend,
+            "backend" => Kind::Backend,
+            "listen" => Kind::Listen,
+            _ => return None,
+        })
+    }
+
+    /// As HAProxy's messages call it: a `listen` section is a proxy.
+    pub fn noun(self) -> &'static str {
+        match self {
+            Kind::Defaults => "defaults",
+            Kind::Frontend => "frontend",
+            Kind::Backend => "backend",
+            Kind::Listen => "proxy",
+        }
+    }
+
+    /// The word that starts the section.
+    pub fn word(self) -> &'static str {
+        if self == Kind::Listen { "listen" } else { self.noun() }
+    }
+}
+
+/// Where a log format came from; compiled when the section is complete.
+#[derive(Clone, Copy, Debug)]
+pub enum FormatSource<'a> {
+    Httplog,
+    HttplogClf,
+    Httpslog,
+    Tcplog,
+    TcplogClf,
+    Custom(&'a Word),
+}
+
+/// `log ...` lines and formats of a section.
+#[derive(Clone, Debug, Default)]
+pub struct LogDraft<'a> {
+    pub targets: Vec<LogTarget>,
+    /// `log global` was taken.
+    pub global: bool,
+    pub tag: Option<String>,
+    pub format: Option<(FormatSource<'a>, Span)>,
+    pub error_format: Option<&'a Word>,
+    pub sd_format: Option<&'a Word>,
+}
+
+/// How servers of a backend are checked.
+#[derive(Clone, Debug, Default)]
+pub struct CheckDraft<'a> {
+    /// The `option ...chk` line, from its name on.
+    pub method: Option<Args<'a>>,
+    /// `http-check` and `tcp-check` lines in order.
+    pub rules: Vec<Args<'a>>,
+    /// `rules` are those of the `defaults` section.
+    pub inherited_rules: bool,
+    pub external_command: Option<&'a str>,
+    pub external_path: Option<&'a str>,
+}
+
+/// Everything that a section takes from its `defaults`.
+#[derive(Clone, Debug)]
+pub struct Settings<'a> {
+    pub mode: Mode,
+    pub disabled: bool,
+    pub timeouts: Timeouts,
+    pub options: Options,
+    pub maxconn: u32,
+    pub backlog: u32,
+    pub rate_limit_sessions: u32,
+    pub retries: u32,
+    pub retry_on: RetryOn,
+    pub fullconn: u32,
+    pub balance: balance::Spec,
+    pub log: LogDraft<'a>,
+    /// `errorfile`, `errorloc*`, `errorfiles`, `http-error` lines.
+    pub errors: Vec<Args<'a>>,
+    pub stats: Option<StatsSpec>,
+    pub monitor_uri: Option<&'a Word>,
+    pub unique_id_format: Option<&'a Word>,
+    pub unique_id_header: Option<&'a Word>,
+    pub default_backend: Option<&'a Word>,
+    pub default_server: ServerSettings<'a>,
+    pub check: CheckDraft<'a>,
+    pub source: Option<Address>,
+    pub source_interface: Option<Arc<str>>,
+    pub send_name_header: Option<&'a Word>,
+    pub max_keep_alive_queue: i32,
+    pub tcp_inspect_delay_ms: u64,
+    pub tcp_response_inspect_delay_ms: u64,
+    pub state_file: StateFile,
+    pub state_file_name: Option<&'a str>,
+}
+
+/// `load-server-state-from-file`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StateFile {
+    #[default]
+    None,
+    Global,
+    Local,
+}
+
+impl Default for Settings<'_> {
+    fn default() -> Self {
+        Settings {
+            mode: Mode::Tcp,
+            disabled: false,
+            timeouts: Timeouts::default(),
+            options: Options::default(),
+            maxconn: 0,
+            backlog: 0,
+            rate_limit_sessions: 0,
+            retries: 3,
+            retry_on: RetryOn::default(),
+            fullconn: 0,
+            balance: balance::Spec::default(),
+            log: LogDraft::default(),
+            errors: Vec::new(),
+            stats: None,
+            monitor_uri: None,
+            unique_id_format: None,
+            unique_id_header: None,
+            default_backend: None,
+            default_server: ServerSettings::default(),
+            check: CheckDraft::default(),
+            source: None,
+            source_interface: None,
+            send_name_header: None,
+            max_keep_alive_queue: -1,
+            tcp_inspect_delay_ms: 0,
+            tcp_response_inspect_delay_ms: 0,
+            state_file: StateFile::None,
+            state_file_name: None,
+        }
+    }
+}
+
+impl Settings<'_> {
+    /// What a section that starts from these settings gets.
+    fn handed_down(&self) -> Self {
+        let mut set = self.clone();
+        set.check.inherited_rules = true;
+        set
+    }
+}
+
+/// Lines that the rule language reads, kept in file order: an ACL must stand before the rule that uses it.
+#[derive(Clone, Copy, Debug)]
+pub enum Step<'a> {
+    Acl(Args<'a>),
+    TcpRequest(Args<'a>),
+    TcpResponse(Args<'a>),
+    HttpRequest(Args<'a>),
+    HttpResponse(Args<'a>),
+    HttpAfterResponse(Args<'a>),
+    Redirect(Args<'a>),
+    UseBackend(Args<'a>),
+    UseServer(Args<'a>),
+    MonitorFail(Args<'a>),
+    StatsAdmin(Args<'a>),
+    StatsHttpRequest(Args<'a>),
+}
+
+/// A section while it is read.
+pub struct Draft<'a> {
+    pub kind: Kind,
+    pub name: &'a str,
+    pub at: Span,
+    /// Index of its `defaults` among those read.
+    pub from: Option<usize>,
+    pub set: Settings<'a>,
+    pub steps: Vec<Step<'a>>,
+    pub id: Option<u32>,
+    pub description: Option<String>,
+    pub guid: Option<&'a str>,
+    pub binds: Vec<Bind>,
+    pub servers: Vec<ServerDraft<'a>>,
+    pub dispatch: Option<Address>,
+    pub captures: Captures,
+    /// What `defaults` gave, to warn of a second `timeout` line.
+    pub inherited_timeouts: Timeouts,
+    pub inherited_rate_limit: u32,
+    /// The `stats` settings still are those of the `defaults` section.
+    pub stats_inherited: bool,
+}
+
+impl<'a> Draft<'a> {
+    pub fn new(kind: Kind, name: &'a str, at: Span, from: Option<(usize, &Draft<'a>)>) -> Self {
+        Draft {
+            kind,
+            name,
+            at,
+            from: from.map(|(i, _)| i),
+            set: from.map_or_else(Settings::default, |(_, d)| d.set.handed_down()),
+            steps: Vec::new(),
+            id: None,
+            description: None,
+            guid: None,
+            binds: Vec::new(),
+            servers: Vec::new(),
+            dispatch: None,
+            captures: Captures::default(),
+            inherited_timeouts: from.map_or_else(Timeouts::default, |(_, d)| d.set.timeouts),
+            inherited_rate_limit: from.map_or(0, |(_, d)| d.set.rate_limit_sessions),
+            stats_inherited: from.is_some(),
+        }
+    }
+
+    pub fn caps(&self) -> Caps {
+        Caps { front: self.kind != Kind::Backend, back: self.kind != Kind::Frontend }
+    }
+
+    /// Has the side that a keyword needs.
+    pub fn caps_fit(&self, side: super::keyword::Side) -> bool {
+        match side {
+            super::keyword::Side::Front => self.caps().front,
+            super::keyword::Side::Back => self.caps().back,
+            super::keyword::Side::Any => true,
+        }
+    }
+
+    pub fn title(&self) -> String {
+        format!("{} '{}'", self.kind.noun(), self.name)
+    }
+}

@@ -1,0 +1,422 @@
+//! From drafts to a [`Config`]: numbers, names resolved to ids, rules compiled, live cells taken over.
+
+use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::base::Live;
+use crate::lang::{Severity, Span, suggest};
+use crate::model::{Caps, Mode, ProxyId, ProxyLive, ServerSet};
+use crate::rules::HttpErrors;
+
+use super::super::proxy::{
+    Backend, Config, Frontend, Proxy, Rules, ServerTarget, Switch, SwitchTarget, UseServer,
+};
+use super::backend::declared;
+use super::draft::{Cx, Draft, StateFile};
+use super::live::{ServerChange, servers};
+use super::postcheck;
+use super::rule::{self, Program, program};
+use super::section::Drafts;
+use super::variable;
+
+/// A configuration that was built and not stored yet.
+pub struct Built {
+    pub config: Config,
+    /// Cells that running workers share, and what they are to hold.
+    pub server_sets: Vec<(Arc<Live<ServerSet>>, Arc<ServerSet>)>,
+    pub server_changes: Vec<ServerChange>,
+}
+
+impl Built {
+    /// Makes the changes to shared cells. To be called together with the store of the configuration.
+    pub fn activate(&mut self, now: crate::base::Millis) {
+        for change in self.server_changes.drain(..) {
+            change.apply(now);
+        }
+        for (cell, set) in self.server_sets.drain(..) {
+            cell.store(set);
+        }
+        for proxy in &self.config.proxies {
+            if let Some(back) = &proxy.back {
+                back.servers.with(|set| set.refresh(now));
+            }
+        }
+    }
+}
+
+/// Which proxy a name means, and what the checks of one proxy need to know of the others.
+pub struct Names<'d, 'a> {
+    pub drafts: &'d [Draft<'a>],
+    pub backends: HashMap<&'d str, usize>,
+}
+
+impl<'d, 'a> Names<'d, 'a> {
+    fn of(drafts: &'d [Draft<'a>]) -> Self {
+        let mut backends = HashMap::new();
+        for (i, draft) in drafts.iter().enumerate() {
+            if draft.caps().back {
+                backends.entry(draft.name).or_insert(i);
+            }
+        }
+        Names { drafts, backends }
+    }
+}
+
+/// Compiles all drafts. Alerts may have been reported: the caller decides whether the result counts.
+pub fn finish<'a>(cx: &mut Cx<'a>, drafts: &Drafts<'a>) -> Built {
+    let http_errors = rule::http_errors(cx, &drafts.http_errors);
+    let inherited = defaults_rules(cx, drafts, &http_errors);
+    let ids = proxy_ids(cx, &drafts.proxies);
+    let names = Names::of(&drafts.proxies);
+    let mut built = Built {
+        config: Config {
+            generation: cx.inputs.previous.map_or(0, |p| p.generation) + 1,
+            global: cx.global.clone(),
+            proxies: Vec::with_capacity(drafts.proxies.len()),
+            backends: HashMap::new(),
+            frontends: HashMap::new(),
+            proc_vars: Vec::new(),
+        },
+        server_sets: Vec::new(),
+        server_changes: Vec::new(),
+    };
+    built.config.proc_vars = variable::proc_vars(cx, &http_errors);
+    for (draft, uid) in drafts.proxies.iter().zip(ids) {
+        let rules = draft.from.and_then(|i| inherited.get(i)?.as_ref());
+        let program = program(cx, draft, draft.caps(), rules, &http_errors);
+        postcheck::proxy(cx, draft, &program);
+        let proxy = one_proxy(cx, draft, uid, program, &names, &mut built);
+        let id = ProxyId(built.config.proxies.len() as u32);
+        if proxy.front.is_some() {
+            built.config.frontends.insert(proxy.name.clone(), id);
+        }
+        if proxy.back.is_some() {
+            built.config.backends.insert(proxy.name.clone(), id);
+        }
+        built.config.proxies.push(proxy);
+    }
+    fullconn(cx, &mut built.config);
+    postcheck::whole(cx, &built.config);
+    built
+}
+
+/// The rules of each `defaults` section that has some, compiled once for the kind of section that uses it.
+fn defaults_rules<'a>(cx: &mut Cx<'a>, drafts: &Drafts<'a>, http_errors: &HttpErrors) -> Vec<Option<Rules>> {
+    let compile = |(i, defaults): (usize, &super::section::Defaults<'a>)| {
+        let draft = &defaults.draft;
+        if draft.steps.is_empty() {
+            return None;
+        }
+        let user = drafts.proxies.iter().find(|p| p.from == Some(i));
+        let caps = user.map_or(Caps { front: true, back: true }, Draft::caps);
+        Some(program(cx, draft, caps, None, http_errors).rules)
+    };
+    drafts.defaults.iter().enumerate().map(compile).collect()
+}
+
+/// Numbers as HAProxy gives them: those of `id` lines, and for the others the first free one from 2 on.
+fn proxy_ids(cx: &mut Cx<'_>, drafts: &[Draft<'_>]) -> Vec<u32> {
+    let mut taken: HashMap<u32, &Draft<'_>> = HashMap::new();
+    for draft in drafts {
+        let Some(id) = draft.id else { continue };
+        if let Some(other) = taken.insert(id, draft) {
+            let message = format!(
+                "{} {} reuses same custom id as {} {} (declared at {}).",
+                draft.kind.noun(),
+                draft.name,
+                other.kind.noun(),
+                other.name,
+                cx.place(other.at)
+            );
+            cx.diags.alert(draft.at, message);
+        }
+    }
+    let mut next = 2;
+    let mut number = |draft: &Draft<'_>| {
+        if let Some(id) = draft.id {
+            return id;
+        }
+        while taken.contains_key(&next) {
+            next += 1;
+        }
+        next += 1;
+        next - 1
+    };
+    drafts.iter().map(&mut number).collect()
+}
+
+fn one_proxy<'a>(
+    cx: &mut Cx<'a>,
+    draft: &Draft<'a>,
+    uid: u32,
+    mut program: Program<'a>,
+    names: &Names<'_, 'a>,
+    built: &mut Built,
+) -> Proxy {
+    let set = &draft.set;
+    let caps = draft.caps();
+    let previous = cx.inputs.previous.and_then(|config| same_proxy(config, draft));
+    let live = previous.map_or_else(|| Arc::new(ProxyLive::new(cx.inputs.workers)), |p| p.live.clone());
+    let mut timeouts = set.timeouts;
+    if timeouts.tarpit == 0 {
+        timeouts.tarpit = timeouts.connect;
+    }
+    if caps.back && timeouts.queue == 0 {
+        timeouts.queue = timeouts.connect;
+    }
+    let front = caps.front.then(|| frontend(cx, draft, &mut program, names));
+    let back = caps.back.then(|| {
+        let before = previous.and_then(|p| p.back.as_ref());
+        backend(cx, draft, &mut program, before, built)
+    });
+    Proxy {
+        name: draft.name.into(),
+        uid,
+        mode: set.mode,
+        disabled: set.disabled,
+        description: draft.description.clone(),
+        timeouts,
+        options: set.options.clone(),
+        log: program.log,
+        rules: program.rules,
+        errors: program.errors,
+        stats: set.stats.clone().map(|mut stats| {
+            stats.admin = !program.stats_admin.is_empty();
+            stats.applet = (cx.inputs.services)("stats");
+            Arc::new(stats)
+        }),
+        stats_rules: program.stats_rules,
+        stats_admin: program.stats_admin,
+        maxconn: set.maxconn,
+        live,
+        front,
+        back,
+        needs_uri_line: true,
+        needs_local_address: true,
+        needs_server_address: true,
+        declared_at: draft.at,
+    }
+}
+
+/// The running proxy whose live cells a section keeps: same name, same sides.
+fn same_proxy<'p>(config: &'p Config, draft: &Draft<'_>) -> Option<&'p Proxy> {
+    let caps = draft.caps();
+    let id = config.frontends.get(draft.name).or_else(|| config.backends.get(draft.name))?;
+    let proxy = config.proxies.get(id.0 as usize)?;
+    (proxy.front.is_some() == caps.front && proxy.back.is_some() == caps.back).then_some(proxy)
+}
+
+fn frontend<'a>(
+    cx: &mut Cx<'a>,
+    draft: &Draft<'a>,
+    program: &mut Program<'a>,
+    names: &Names<'_, 'a>,
+) -> Frontend {
+    let set = &draft.set;
+    let mut binds = draft.binds.clone();
+    number_binds(&mut binds);
+    let mut switching = Vec::new();
+    for (args, dynamic, condition) in std::mem::take(&mut program.switching) {
+        let target = match dynamic {
+            Some(format) => Some(SwitchTarget::Dynamic(format)),
+            None if args.str(1).contains('%') => None,
+            None => {
+                target(cx, draft, names, args.str(1), args.at(1), "use_backend").map(SwitchTarget::Backend)
+            }
+        };
+        switching.extend(target.map(|target| Switch { target, condition }));
+    }
+    let default_backend = set.default_backend.and_then(|word| {
+        let id = target(cx, draft, names, word.str(), word.span, "default_backend")?;
+        if !draft.servers.is_empty() {
+            let message = format!(
+                "In proxy '{}', the 'default_backend' rule always has precedence over the servers, which will never \
+                 be used.",
+                draft.name
+            );
+            cx.whole(Severity::Warning, word.span, message);
+        }
+        Some(id)
+    });
+    let applet = (set.mode == Mode::Haterm).then(|| (cx.inputs.services)("haterm")).flatten();
+    Frontend {
+        binds,
+        backlog: set.backlog,
+        rate_limit_sessions: set.rate_limit_sessions,
+        switching,
+        default_backend,
+        monitor_uri: set.monitor_uri.map(|w| w.bytes().into()),
+        monitor_fail: std::mem::take(&mut program.monitor_fail),
+        unique_id_format: program.unique_id.take(),
+        unique_id_header: set.unique_id_header.map(|w| w.bytes().into()),
+        req_captures: std::mem::take(&mut program.captures.req),
+        res_captures: std::mem::take(&mut program.captures.res),
+        applet,
+    }
+}
+
+/// Numbers of listeners: those of `id`, and for the others the first free one after the one before.
+fn number_binds(binds: &mut [super::super::proxy::Bind]) {
+    let mut taken: HashSet<u32> = binds.iter().map(|b| b.id).filter(|id| *id != 0).collect();
+    let mut next = 1;
+    for bind in binds {
+        if bind.id == 0 {
+            while taken.contains(&next) {
+                next += 1;
+            }
+            bind.id = next;
+            taken.insert(next);
+        }
+        next = bind.id + 1;
+    }
+}
+
+/// The backend that a `use_backend` or `default_backend` line names.
+fn target(
+    cx: &mut Cx<'_>,
+    draft: &Draft<'_>,
+    names: &Names<'_, '_>,
+    name: &str,
+    at: Span,
+    what: &str,
+) -> Option<ProxyId> {
+    let Some(&i) = names.backends.get(name) else {
+        let hint = suggest::hint(name, names.backends.keys().copied());
+        let message = format!("Proxy '{}': unable to find required {what}: '{name}'.", draft.name);
+        cx.whole_hint(Severity::Alert, at, message, hint);
+        return None;
+    };
+    let other = &names.drafts[i];
+    if other.name == draft.name {
+        let message = format!("Proxy '{}': loop detected for {what}: '{name}'.", draft.name);
+        cx.whole(Severity::Alert, at, message);
+        return None;
+    }
+    let http = |mode: Mode| mode != Mode::Tcp;
+    if http(draft.set.mode) && !http(other.set.mode) {
+        let how = if what == "use_backend" { "in a 'use_backend' rule" } else { "as its default backend" };
+        let message = format!(
+            "http {} ({}) tries to use incompatible tcp {} ({}) {how} (see 'mode').",
+            draft.title(),
+            cx.place(draft.at),
+            other.title(),
+            cx.place(other.at)
+        );
+        cx.whole(Severity::Alert, at, message);
+        return None;
+    }
+    Some(ProxyId(i as u32))
+}
+
+fn backend<'a>(
+    cx: &mut Cx<'a>,
+    draft: &Draft<'a>,
+    program: &mut Program<'a>,
+    previous: Option<&Backend>,
+    built: &mut Built,
+) -> Backend {
+    let set = &draft.set;
+    let list = declared(cx, draft, previous);
+    let mut balance = set.balance.clone();
+    if set.mode == Mode::Tcp && super::balance::needs_http(&balance) {
+        balance.method = crate::balance::Method::RoundRobin;
+    }
+    balance.all_backups = set.options.allbackups;
+    balance.fullconn = set.fullconn;
+    let (workers, now) = (cx.inputs.workers, cx.inputs.now);
+    let merged = servers(&list, &balance, previous, workers, now);
+    if let Some(next) = merged.next {
+        built.server_sets.push((merged.cell.clone(), next));
+    }
+    built.server_changes.extend(merged.changes);
+    Backend {
+        balance,
+        balance_expr: program.balance_expr.take(),
+        servers: merged.cell,
+        declared: list.iter().map(|d| d.spec.clone()).collect(),
+        checks: super::checks::specs(cx, draft),
+        retries: set.retries,
+        retry_on: set.retry_on.clone(),
+        fullconn: set.fullconn,
+        source: set.source.clone(),
+        source_interface: set.source_interface.clone(),
+        use_server: use_servers(cx, draft, program),
+        dispatch: draft.dispatch.clone(),
+        send_name_header: set.send_name_header.map(|w| w.bytes().into()),
+        max_keep_alive_queue: set.max_keep_alive_queue,
+        state_file: state_file(cx, draft),
+    }
+}
+
+fn use_servers<'a>(cx: &mut Cx<'a>, draft: &Draft<'a>, program: &mut Program<'a>) -> Vec<UseServer> {
+    let mut list = Vec::new();
+    for (args, dynamic, condition) in std::mem::take(&mut program.use_server) {
+        let name = args.str(1);
+        let target = match dynamic {
+            Some(format) => ServerTarget::Dynamic(format),
+            None => {
+                if !name.contains('%') && !draft.servers.iter().any(|s| &*s.name == name) {
+                    let hint = suggest::hint(name, draft.servers.iter().map(|s| &*s.name));
+                    let message = format!(
+                        "{} : unable to find server '{name}' referenced in a 'use-server' rule.",
+                        draft.title()
+                    );
+                    cx.whole_hint(Severity::Alert, args.at(1), message, hint);
+                }
+                ServerTarget::Server(name.into())
+            }
+        };
+        list.push(UseServer { target, condition });
+    }
+    list
+}
+
+/// The file of `load-server-state-from-file`, under `server-state-base`.
+fn state_file(cx: &mut Cx<'_>, draft: &Draft<'_>) -> Option<PathBuf> {
+    let file = match draft.set.state_file {
+        StateFile::None => return None,
+        StateFile::Local => PathBuf::from(draft.set.state_file_name.unwrap_or(draft.name)),
+        StateFile::Global => match &cx.global.server_state_file {
+            Some(file) => file.clone(),
+            None => {
+                let message = format!(
+                    "backend '{}' configured to load server state file from global section 'server-state-file' \
+                     directive. Unfortunately, 'server-state-file' is not set!",
+                    draft.name
+                );
+                cx.whole(Severity::Warning, draft.at, message);
+                return None;
+            }
+        },
+    };
+    Some(match &cx.global.server_state_base {
+        Some(base) => base.join(file),
+        None => file,
+    })
+}
+
+/// `fullconn` of backends that have none: a tenth of the connections that frontends may send them.
+fn fullconn(cx: &Cx<'_>, config: &mut Config) {
+    let process = if config.global.maxconn > 0 { config.global.maxconn } else { cx.inputs.default_maxconn };
+    let mut incoming = vec![0_u64; config.proxies.len()];
+    for proxy in &config.proxies {
+        let Some(front) = &proxy.front else { continue };
+        let maxconn = u64::from(if proxy.maxconn > 0 { proxy.maxconn } else { process });
+        let mut targets: HashSet<usize> = front.default_backend.iter().map(|id| id.0 as usize).collect();
+        for switch in &front.switching {
+            match &switch.target {
+                SwitchTarget::Backend(id) => {
+                    targets.insert(id.0 as usize);
+                }
+                SwitchTarget::Dynamic(_) => targets.extend(0..config.proxies.len()),
+            }
+        }
+        targets.into_iter().for_each(|i| incoming[i] += maxconn);
+    }
+    for (proxy, incoming) in config.proxies.iter_mut().zip(incoming) {
+        if let Some(back) = proxy.back.as_mut().filter(|b| b.fullconn == 0) {
+            back.fullconn = u32::try_from(incoming.div_ceil(10)).unwrap_or(u32::MAX).max(1);
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! The configuration builder: sections in, a compiled [`Config`](super::Config) out.
+//!
+//! Lines go to one function each through keyword tables; what sections share (`defaults`, numbers, names of other
+//! proxies, live cells) is settled when all of them are read. A build touches nothing that runs.
+
+pub mod address;
+pub mod args;
+pub mod bind;
+pub mod draft;
+pub mod finish;
+pub mod global_table;
+pub mod keyword;
+pub mod live;
+pub mod option_table;
+pub mod proxy_table;
+pub mod section;
+pub mod server_option;
+pub mod stats;
+pub mod time;
+pub mod timeout;
+
+mod backend;
+mod balance;
+mod builder;
+mod checks;
+mod errors;
+mod global;
+mod log;
+mod options;
+mod postcheck;
+mod proxy;
+mod rule;
+mod server;
+mod switching;
+mod variable;
+
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+
+pub use builder::{build, entries};
+pub use draft::Inputs;
+pub use finish::Built;
+pub use section::section_kinds;

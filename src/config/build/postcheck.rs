@@ -1,0 +1,141 @@
+//! Checks that need a whole section or the whole configuration, with HAProxy's warnings.
+
+use std::collections::HashMap;
+
+use crate::lang::Severity;
+use crate::model::{Address, Mode};
+
+use super::super::proxy::Config;
+use super::draft::{Cx, Draft};
+use super::option_table::OPTIONS;
+use super::rule::Program;
+
+/// Checks of one section, once its rules are compiled.
+pub fn proxy(cx: &mut Cx<'_>, draft: &Draft<'_>, program: &Program<'_>) {
+    if draft.set.disabled {
+        return;
+    }
+    let title = draft.title();
+    let caps = draft.caps();
+    if caps.front && draft.binds.is_empty() {
+        let message =
+            format!("{title} has no 'bind' directive. Please declare it as a backend if this was intended.");
+        cx.whole(Severity::Warning, draft.at, message);
+    }
+    checks(cx, draft);
+    timeouts(cx, draft);
+    let log = &draft.set.log;
+    if caps.front && log.targets.is_empty() && (log.format.is_some() || log.sd_format.is_some()) {
+        let message = format!("log format ignored for {title} since it has no log address.");
+        cx.whole(Severity::Warning, draft.at, message);
+    }
+    if draft.set.mode == Mode::Tcp {
+        needs_http(cx, draft, program);
+        tcp_servers(cx, draft);
+    }
+}
+
+fn checks(cx: &mut Cx<'_>, draft: &Draft<'_>) {
+    let check = &draft.set.check;
+    if !draft.caps().back || check.inherited_rules {
+        return;
+    }
+    let method = check.method.map_or("", |m| m.str(0));
+    for (rules, option) in [("http-check", "httpchk"), ("tcp-check", "tcp-check")] {
+        let has_rules = check.rules.iter().any(|r| r.str(0) == rules);
+        // Without any option, a script of `tcp-check` lines is not run either.
+        if has_rules && method != option {
+            let message = format!(
+                "{} uses {rules} rules without 'option {option}', so the rules are ignored.",
+                draft.title()
+            );
+            cx.whole(Severity::Warning, draft.at, message);
+        }
+    }
+}
+
+fn timeouts(cx: &mut Cx<'_>, draft: &Draft<'_>) {
+    let (t, caps, mode) = (&draft.set.timeouts, draft.caps(), draft.set.mode);
+    let no_server = t.server == 0 && (mode != Mode::Tcp || t.tunnel == 0);
+    let missing = (caps.front && t.client == 0)
+        || (caps.back && !draft.servers.is_empty() && (t.connect == 0 || no_server));
+    if missing {
+        let message = format!(
+            "missing timeouts for {}.\n   | While not properly invalid, you will certainly encounter various problems\n   \
+             | with such a configuration. To fix this, please ensure that all following\n   \
+             | timeouts are set to a non-zero value: 'client', 'connect', 'server'.",
+            draft.title()
+        );
+        cx.whole(Severity::Warning, draft.at, message);
+    }
+}
+
+/// What `mode tcp` leaves without effect.
+fn needs_http(cx: &mut Cx<'_>, draft: &Draft<'_>, program: &Program<'_>) {
+    // A frontend that may hand connections to an HTTP backend is upgraded: its HTTP rules have an effect then.
+    let title = draft.title();
+    let rules = &program.rules;
+    let statements = [("stats", draft.set.stats.is_some()), ("monitor-uri", draft.set.monitor_uri.is_some())];
+    for (name, _) in statements.iter().filter(|(_, is_there)| *is_there) {
+        let message = format!("'{name}' statement ignored for {title} as it requires HTTP mode.");
+        cx.whole(Severity::Warning, draft.at, message);
+    }
+    let sets = [
+        ("http-request", &rules.http_request),
+        ("http-response", &rules.http_response),
+        ("http-after-response", &rules.http_after_response),
+    ];
+    for (name, _) in sets.iter().filter(|(_, set)| !set.is_empty()) {
+        let message = format!("'{name}' rules ignored for {title} as they require HTTP mode.");
+        cx.whole(Severity::Warning, draft.at, message);
+    }
+    let mut options = draft.set.options.clone();
+    for option in OPTIONS.iter().filter(|o| o.http && o.is_on(&mut options)) {
+        if draft.caps_fit(option.side) {
+            let message =
+                format!("'option {}' ignored for {title} as it requires HTTP mode.", option.entry.name);
+            cx.whole(Severity::Warning, draft.at, message);
+        }
+    }
+    if draft.caps().back && super::balance::needs_http(&draft.set.balance) {
+        let message = format!(
+            "Layer 7 hash not possible for {title} (needs 'mode http'). Falling back to round robin."
+        );
+        cx.whole(Severity::Warning, draft.at, message);
+    }
+}
+
+fn tcp_servers(cx: &mut Cx<'_>, draft: &Draft<'_>) {
+    for server in &draft.servers {
+        if server.set.redir.is_some() {
+            let message =
+                format!("{} : server cannot have cookie or redirect prefix in non-HTTP mode.", draft.title());
+            cx.whole(Severity::Alert, server.at, message);
+        }
+        if server.set.cookie.is_some() {
+            let message = format!(
+                "{} : ignoring cookie for server '{}' as HTTP mode is disabled.",
+                draft.title(),
+                server.name
+            );
+            cx.whole(Severity::Warning, server.at, message);
+        }
+    }
+}
+
+/// Checks of the whole.
+pub fn whole(cx: &mut Cx<'_>, config: &Config) {
+    // HAProxy notices at start that an address is in use; two lines of one file can be told before.
+    let mut seen: HashMap<(&Address, Option<&str>), crate::lang::Span> = HashMap::new();
+    for bind in
+        config.proxies.iter().filter(|p| !p.disabled).filter_map(|p| p.front.as_ref()).flat_map(|f| &f.binds)
+    {
+        let key = (&bind.address, bind.interface.as_deref());
+        if let Some(first) = seen.insert(key, bind.declared_at)
+            && first == bind.declared_at
+        {
+            let message = format!("the address {} is listed twice on one 'bind' line", bind.address);
+            cx.diags.warning(bind.declared_at, message);
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! The table of keywords in `defaults`, `frontend`, `listen` and `backend` (manual 4.1), and those that are gone.
+
+use std::sync::LazyLock;
+
+use crate::lang::{Entry, Status};
+
+use super::keyword::InDefaults::{Named, No, Yes};
+use super::keyword::Side::{Any, Back, Front};
+use super::keyword::{Index, Keyword, ignore};
+use super::{balance, bind, checks, errors, log, options, proxy, server, stats, switching, timeout};
+
+/// Keywords of proxy sections in the order of their names.
+#[rustfmt::skip]
+pub const KEYWORDS: &[Keyword] = &[
+    Keyword::new(Entry::full("acl", "<name> <criterion> [flags] [operator] <value> ...", "Names a condition.", "acl local src 127.0.0.0/8", "1.3"), Any, Named, proxy::rule),
+    Keyword::new(Entry::full("backlog", "<conns>", "Length of the kernel's queue of new connections.", "backlog 1024", "1.4"), Front, Yes, proxy::backlog),
+    Keyword::new(Entry::full("balance", "<algorithm> [ <arguments> ]", "How a server is picked.", "balance roundrobin", "1.0"), Back, Yes, balance::balance_line),
+    Keyword::refused("be-unpublished", "", "Starts with the backend unpublished.", "be-unpublished", "backends cannot be unpublished"),
+    Keyword::new(Entry::full("bind", "<address> [, ...] [param*]", "Listens on an address.", "bind :8080", "1.0"), Front, No, bind::bind_line),
+    Keyword::new(Entry::full("capture", "{ request | response } header <name> len <length>", "Keeps a header field for logs and rules.", "capture request header Host len 64", "1.3").with(Status::Partial("without 'capture cookie'")), Front, No, proxy::capture),
+    Keyword::refused("clitcpka-cnt", "<count>", "Keep-alive probes towards clients.", "clitcpka-cnt 3", "the system's values hold"),
+    Keyword::refused("clitcpka-idle", "<timeout>", "Silence before keep-alive probes towards clients.", "clitcpka-idle 30s", "the system's values hold"),
+    Keyword::refused("clitcpka-intvl", "<timeout>", "Time between keep-alive probes towards clients.", "clitcpka-intvl 10s", "the system's values hold"),
+    Keyword::refused("compression", "algo <algorithm> ...", "Compresses messages.", "compression algo gzip", "messages are passed on as they are"),
+    Keyword::refused("cookie", "<name> [ rewrite | insert | prefix ] ...", "Keeps a client on its server by a cookie.", "cookie SRV insert", "persistence by cookie is not part of it yet; 'balance source' or 'balance hash' keep clients on servers"),
+    Keyword::refused("crt", "<cert>", "A certificate for TLS listeners.", "crt site.pem", "TLS on listeners is not part of it yet"),
+    Keyword::new(Entry::full("declare", "capture { request | response } len <length>", "Declares a slot that rules capture into.", "declare capture request len 32", "1.6"), Front, No, proxy::declare),
+    Keyword::new(Entry::full("default-server", "[param*]", "Options for the servers that follow.", "default-server inter 3s", "1.4"), Back, Yes, server::default_server_line),
+    Keyword::new(Entry::full("default_backend", "<backend>", "Backend when no 'use_backend' matches.", "default_backend app", "1.3"), Front, Yes, switching::default_backend),
+    Keyword::new(Entry::full("description", "<string>", "A description for statistics.", "description Main site", "1.4"), Any, No, proxy::description),
+    Keyword::new(Entry::full("disabled", "", "Turns the section off.", "disabled", "1.0"), Any, Yes, proxy::disabled),
+    Keyword::new(Entry::full("dispatch", "<address>:<port>", "Sends everything to one address.", "dispatch 127.0.0.1:80", "1.0"), Back, No, proxy::dispatch),
+    Keyword::refused("dynamic-cookie-key", "<string>", "Key of dynamic cookies.", "dynamic-cookie-key secret", "persistence by cookie is not part of it yet"),
+    Keyword::refused("email-alert", "{ from | level | mailers | myhostname | to } <value>", "Mail when servers change state.", "email-alert level notice", "mail is not sent"),
+    Keyword::new(Entry::full("enabled", "", "Undoes 'disabled' of 'defaults'.", "enabled", "1.0"), Any, Yes, proxy::disabled),
+    Keyword::new(Entry::full("error-log-format", "<fmt>", "Format of lines about failed connections.", "error-log-format %ci", "2.5"), Front, Yes, log::log_format),
+    Keyword::new(Entry::full("errorfile", "<code> <file>", "Answers a status from a file, head included.", "errorfile 503 /etc/haproxy/errors/503.http", "1.0"), Any, Yes, errors::error_line),
+    Keyword::new(Entry::full("errorfiles", "<name> [<code> ...]", "Takes error pages from an 'http-errors' section.", "errorfiles site", "2.2"), Any, Yes, errors::error_line),
+    Keyword::new(Entry::full("errorloc", "<code> <url>", "Redirects on a status (302).", "errorloc 503 http://www.example.com/sorry", "1.0"), Any, Yes, errors::error_line),
+    Keyword::new(Entry::full("errorloc302", "<code> <url>", "Redirects on a status, keeping the method.", "errorloc302 503 http://www.example.com/sorry", "1.3"), Any, Yes, errors::error_line),
+    Keyword::new(Entry::full("errorloc303", "<code> <url>", "Redirects on a status, to be fetched with GET.", "errorloc303 503 http://www.example.com/sorry", "1.3"), Any, Yes, errors::error_line),
+    Keyword::new(Entry::full("external-check", "{ command <command> | path <path> }", "Program of 'option external-check'.", "external-check command /bin/true", "1.6"), Back, Yes, checks::external),
+    Keyword::refused("filter", "<name> [param*]", "A filter on messages.", "filter trace", "there are no filters"),
+    Keyword::refused("filter-sequence", "{ request | response } <list>", "Order of filters.", "filter-sequence request comp-req", "there are no filters"),
+    Keyword::refused("force-be-switch", "{ if | unless } <cond>", "Allows switching to unpublished backends.", "force-be-switch if TRUE", "backends cannot be unpublished"),
+    Keyword::refused("force-persist", "{ if | unless } <cond>", "Persistence on servers that are down.", "force-persist if TRUE", "persistence by cookie is not part of it yet"),
+    Keyword::new(Entry::full("fullconn", "<conns>", "Load at which servers take their whole maxconn.", "fullconn 10000", "1.3"), Back, Yes, proxy::fullconn),
+    Keyword::new(Entry::full("guid", "<string>", "Global identifier of the proxy.", "guid web-1", "3.0").with(Status::Accepted("statistics are kept by name")), Any, No, proxy::guid),
+    Keyword::new(Entry::full("hash-balance-factor", "<factor>", "Most load of a server over the average, in percent.", "hash-balance-factor 150", "1.7"), Back, Yes, balance::balance_factor),
+    Keyword::new(Entry::full("hash-preserve-affinity", "{ always | maxconn | maxqueue }", "When a hashed key may leave its server.", "hash-preserve-affinity maxconn", "3.2"), Back, Yes, balance::preserve_affinity),
+    Keyword::new(Entry::full("hash-type", "<method> [<function> [<modifier>]]", "How keys are mapped to servers.", "hash-type consistent", "1.4"), Back, Yes, balance::hash_type),
+    Keyword::new(Entry::full("http-after-response", "<action> <options...> [ { if | unless } <condition> ]", "Rules on every response, our own included.", "http-after-response set-header x-by isobar", "2.2"), Any, Named, proxy::rule),
+    Keyword::new(Entry::full("http-check", "{ comment | connect | disable-on-404 | expect | send | send-state | set-var | unset-var } ...", "Details of 'option httpchk'.", "http-check expect status 200", "1.3"), Back, Yes, checks::rule),
+    Keyword::new(Entry::full("http-error", "status <code> [...]", "Answers a status with a page of one's own.", "http-error status 503 string sorry", "2.2"), Any, Yes, errors::error_line),
+    Keyword::new(Entry::full("http-request", "<action> [options...] [ { if | unless } <condition> ]", "Rules on requests.", "http-request deny if TRUE", "1.3"), Any, Named, proxy::rule),
+    Keyword::new(Entry::full("http-response", "<action> <options...> [ { if | unless } <condition> ]", "Rules on responses.", "http-response del-header server", "1.3"), Any, Named, proxy::rule),
+    Keyword::new(Entry::full("http-reuse", "{ never | safe | aggressive | always }", "When idle server connections are used again.", "http-reuse safe", "1.6"), Back, Yes, proxy::http_reuse),
+    Keyword::new(Entry::full("http-send-name-header", "<header>", "Tells servers their name in this field.", "http-send-name-header x-server", "1.3"), Back, Yes, proxy::http_send_name_header),
+    Keyword::new(Entry::full("id", "<value>", "Number of the proxy.", "id 70", "1.4"), Any, No, proxy::id),
+    Keyword::refused("ignore-persist", "{ if | unless } <cond>", "Requests without persistence.", "ignore-persist if TRUE", "persistence by cookie is not part of it yet"),
+    Keyword::new(Entry::full("load-server-state-from-file", "{ global | local | none }", "Where server states are read from at start.", "load-server-state-from-file global", "1.6"), Back, Yes, proxy::load_server_state),
+    Keyword::new(Entry::full("log", "global | <target> [len <length>] [format <format>] [sample <ranges>:<size>] <facility> [<level> [<minlevel>]]", "Where log lines go.", "log global", "1.0"), Any, Yes, log::log_line).negatable(),
+    Keyword::new(Entry::full("log-format", "<fmt>", "Format of log lines.", "log-format %ci", "1.5"), Front, Yes, log::log_format),
+    Keyword::new(Entry::full("log-format-sd", "<fmt>", "Structured data of RFC 5424 lines.", "log-format-sd %ci", "1.6"), Front, Yes, log::log_format),
+    Keyword::refused("log-steps", "<steps>", "When lines are logged.", "log-steps all", "one line is logged for each request or connection"),
+    Keyword::new(Entry::full("log-tag", "<string>", "Program name in log lines.", "log-tag web", "1.6"), Any, Yes, log::log_tag),
+    Keyword::new(Entry::full("max-keep-alive-queue", "<value>", "Longest server queue that keeps a client on its server.", "max-keep-alive-queue 3", "1.5"), Back, Yes, proxy::max_keep_alive_queue),
+    Keyword::new(Entry::full("max-session-srv-conns", "<nb>", "Server connections kept for one client.", "max-session-srv-conns 5", "1.9").with(Status::Accepted("private connections are not kept after their stream")), Front, Yes, ignore),
+    Keyword::new(Entry::full("maxconn", "<conns>", "Most client connections.", "maxconn 1000", "1.0"), Front, Yes, proxy::maxconn),
+    Keyword::new(Entry::full("mode", "{ tcp | http | haterm }", "What is spoken.", "mode http", "1.0").with(Status::Partial("tcp, http and haterm; neither log nor spop")), Any, Yes, proxy::mode),
+    Keyword::new(Entry::full("monitor", "fail { if | unless } <cond>", "When 'monitor-uri' answers with an error.", "monitor fail if FALSE", "1.3"), Front, No, proxy::monitor_fail),
+    Keyword::new(Entry::full("monitor-uri", "<uri>", "A request answered 200 without a server.", "monitor-uri /alive", "1.3"), Front, Yes, proxy::monitor_uri),
+    Keyword::new(Entry::full("option", "<name> [arguments]", "Turns an option on; 'no option' turns it off.", "option httplog", "1.3"), Any, Yes, options::option_line).negatable(),
+    Keyword::refused("persist", "rdp-cookie[(<name>)]", "Persistence by RDP cookie.", "persist rdp-cookie", "persistence by cookie is not part of it yet"),
+    Keyword::refused("quic-initial", "<action> [ { if | unless } <condition> ]", "Rules on QUIC packets.", "quic-initial accept", "QUIC is not part of it"),
+    Keyword::new(Entry::full("rate-limit", "sessions <rate>", "Most new sessions each second.", "rate-limit sessions 100", "1.3"), Front, Yes, proxy::rate_limit),
+    Keyword::new(Entry::full("redirect", "{ location | prefix | scheme } <to> [code <code>] <option> [{ if | unless } <condition>]", "Answers with a redirection.", "redirect scheme https", "1.3"), Any, No, proxy::rule),
+    Keyword::new(Entry::full("retries", "<value>", "Attempts after a failed one.", "retries 3", "1.0"), Back, Yes, proxy::retries),
+    Keyword::new(Entry::full("retry-on", "[ <event> ]*", "What is tried again.", "retry-on conn-failure 503", "2.0"), Back, Yes, proxy::retry_on),
+    Keyword::new(Entry::full("server", "<name> <address>[:[port]] [param*]", "A server.", "server s1 127.0.0.1:80 check", "1.0"), Any, No, server::server_line),
+    Keyword::new(Entry::full("server-state-file-name", "[ use-backend-name | <file> ]", "File of 'load-server-state-from-file local'.", "server-state-file-name app", "1.6"), Back, Yes, proxy::server_state_file_name),
+    Keyword::new(Entry::full("server-template", "<prefix> <num | range> <fqdn>[:<port>] [params*]", "Several servers alike.", "server-template web 1-3 127.0.0.1:80", "1.8"), Any, No, server::server_template_line),
+    Keyword::new(Entry::full("source", "<addr>[:<port>] [interface <name>]", "Address that connections to servers come from.", "source 127.0.0.1", "1.3").with(Status::Partial("without usesrc")), Back, Yes, proxy::source),
+    Keyword::refused("srvtcpka-cnt", "<count>", "Keep-alive probes towards servers.", "srvtcpka-cnt 3", "the system's values hold"),
+    Keyword::refused("srvtcpka-idle", "<timeout>", "Silence before keep-alive probes towards servers.", "srvtcpka-idle 30s", "the system's values hold"),
+    Keyword::refused("srvtcpka-intvl", "<timeout>", "Time between keep-alive probes towards servers.", "srvtcpka-intvl 10s", "the system's values hold"),
+    Keyword::refused("ssl-f-use", "[<options>]", "A certificate for TLS listeners.", "ssl-f-use crt site.pem", "TLS on listeners is not part of it yet"),
+    Keyword::new(Entry::full("stats", "{ admin | auth | enable | hide-version | http-request | realm | refresh | scope | show-desc | show-legends | show-modules | show-node | show-version | uri } ...", "The statistics page.", "stats enable", "1.3"), Any, Yes, stats::stats_line),
+    Keyword::refused("stick", "{ match | on | store-request | store-response } <pattern> ...", "Keeps clients on servers by a table.", "stick on src", "stick tables are not part of it yet; 'balance source' or 'balance hash' keep clients on servers"),
+    Keyword::refused("stick-table", "type <type> size <size> ...", "Counts and remembers keys.", "stick-table type ip size 1m", "stick tables are not part of it yet"),
+    Keyword::new(Entry::full("tcp-check", "{ comment | connect | expect | send | send-binary | send-lf | send-binary-lf | set-var | unset-var } ...", "Script of 'option tcp-check'.", "tcp-check connect", "1.5"), Back, Yes, checks::rule),
+    Keyword::new(Entry::full("tcp-request", "{ connection | session | content } <action> | inspect-delay <timeout>", "Rules on connections and their first data.", "tcp-request inspect-delay 5s", "1.3"), Any, Named, proxy::tcp_rule),
+    Keyword::new(Entry::full("tcp-response", "content <action> | inspect-delay <timeout>", "Rules on the first data of servers.", "tcp-response inspect-delay 5s", "1.5"), Back, Named, proxy::tcp_rule),
+    Keyword::new(Entry::full("timeout", "{ check | client | client-fin | connect | http-keep-alive | http-request | queue | server | server-fin | tarpit | tunnel } <timeout>", "How long to wait.", "timeout client 50s", "1.3"), Any, Yes, timeout::timeout_line),
+    Keyword::new(Entry::full("transparent", "", "Old form of 'option transparent'.", "transparent", "1.3"), Back, Yes, options::transparent_line),
+    Keyword::new(Entry::full("unique-id-format", "<fmt>", "Format of the identifier of a request.", "unique-id-format %ci", "1.4"), Any, Yes, proxy::unique_id),
+    Keyword::new(Entry::full("unique-id-header", "<name>", "Sends the identifier to servers in this field.", "unique-id-header x-unique-id", "1.4"), Any, Yes, proxy::unique_id),
+    Keyword::new(Entry::full("use-server", "<server> { if | unless } <cond>", "Sends matching requests to one server.", "use-server s1 if TRUE", "1.4"), Back, No, switching::use_server),
+    Keyword::new(Entry::full("use_backend", "<backend> [ { if | unless } <cond> ]", "Backend for matching requests; a log-format names it for each.", "use_backend app if TRUE", "1.3"), Front, No, switching::use_backend),
+    Keyword::refused("use-fcgi-app", "<name>", "Speaks FastCGI to servers.", "use-fcgi-app php", "FastCGI is not part of it"),
+];
+
+/// [`KEYWORDS`] by name.
+pub static INDEX: LazyLock<Index<Keyword>> =
+    LazyLock::new(|| KEYWORDS.iter().map(|k| (k.entry.name, k)).collect());
+
+/// What to write instead of a keyword that HAProxy dropped before 3.4.
+pub fn removed(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "appsession" => "a 'stick-table' with 'stick on'",
+        "block" | "reqdeny" | "reqideny" => "'http-request deny'",
+        "clitimeout" => "'timeout client'",
+        "contimeout" => "'timeout connect'",
+        "srvtimeout" => "'timeout server'",
+        "cliexp" | "reqrep" => {
+            "'http-request replace-path', 'http-request replace-uri' or 'http-request replace-header'"
+        }
+        "reqirep" => "'http-request replace-header'",
+        "reqdel" | "reqidel" => "'http-request del-header'",
+        "reqallow" | "reqiallow" | "reqpass" | "reqipass" => "'http-request allow'",
+        "reqtarpit" | "reqitarpit" => "'http-request tarpit'",
+        "reqadd" => "'http-request add-header'",
+        "srvexp" | "rsprep" | "rspirep" => "'http-response replace-header'",
+        "rspdel" | "rspidel" => "'http-response del-header'",
+        "rspdeny" | "rspideny" => "'http-response deny'",
+        "rspadd" => "'http-response add-header'",
+        "redispatch" | "redisp" => "'option redispatch'",
+        "monitor-net" => "'http-request return status 200 if { src <network> }'",
+        "grace" => "'grace' in the 'global' section",
+        "bind-process" => "'thread' on 'bind' lines",
+        _ => return None,
+    })
+}

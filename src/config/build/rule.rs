@@ -1,0 +1,259 @@
+//! Hands the lines of a section that belong to the rule language over to `rules`, in file order.
+
+use std::sync::Arc;
+
+use crate::lang::{Span, Word, env};
+use crate::model::{Caps, Mode};
+use crate::rules::{
+    Acls, BuildCtx, Captures, Condition, Dir, ErrorPages, Expr, HttpErrors, LogFormat, LogUse, RuleSet,
+    RuleSetKind,
+};
+
+use super::super::proxy::{LogSpec, Rules};
+use super::args::Args;
+use super::draft::{Cx, Draft, FormatSource, Step};
+
+/// What the rule lines of one section compile to.
+#[derive(Default)]
+pub struct Program<'a> {
+    pub rules: Rules,
+    pub errors: ErrorPages,
+    pub captures: Captures,
+    pub switching: Vec<(Args<'a>, Option<LogFormat>, Option<Condition>)>,
+    pub use_server: Vec<(Args<'a>, Option<LogFormat>, Condition)>,
+    pub monitor_fail: Vec<Condition>,
+    pub stats_rules: RuleSet,
+    pub stats_admin: Vec<Condition>,
+    pub log: LogSpec,
+    pub unique_id: Option<Arc<LogFormat>>,
+    pub balance_expr: Option<Expr>,
+}
+
+/// The builder of `rules` for one section. `captures` are its slots so far.
+pub fn build_ctx<'c>(
+    cx: &'c mut Cx<'_>,
+    section: &'c str,
+    caps: Caps,
+    mode: Mode,
+    captures: &'c mut Captures,
+    http_errors: &'c HttpErrors,
+) -> BuildCtx<'c> {
+    BuildCtx {
+        diags: &mut cx.diags,
+        names: &mut cx.names,
+        files: cx.inputs.files,
+        mode_http: mode != Mode::Tcp,
+        caps,
+        section,
+        http_errors,
+        services: cx.inputs.services,
+        captures,
+        maxrewrite: cx.global.tune.maxrewrite,
+        bufsize: cx.global.tune.bufsize,
+        references: &mut cx.references,
+        dir: Dir::Request,
+    }
+}
+
+/// Every `http-errors` section.
+pub fn http_errors<'a>(cx: &mut Cx<'a>, sections: &[&'a crate::lang::Section]) -> HttpErrors {
+    let mut pages = HttpErrors::default();
+    for section in sections {
+        let (title, mut captures) = (format!("http-errors '{}'", section.head.str(1)), Captures::default());
+        let caps = Caps { front: true, back: true };
+        // The builder looks up sections read so far while it adds one.
+        let known = pages.clone();
+        let mut ctx = build_ctx(cx, &title, caps, Mode::Http, &mut captures, &known);
+        pages.section(section, &mut ctx);
+    }
+    pages
+}
+
+/// Compiles the lines of `draft`. Rules of its `defaults` section run before its own.
+pub fn program<'a>(
+    cx: &mut Cx<'a>,
+    draft: &Draft<'a>,
+    caps: Caps,
+    inherited: Option<&Rules>,
+    http_errors: &HttpErrors,
+) -> Program<'a> {
+    let title = draft.title();
+    let mut program = Program::default();
+    let mut captures = draft.captures.clone();
+    if let Some(rules) = inherited {
+        inherit(&mut program.rules, rules);
+    }
+    let mut ctx = build_ctx(cx, &title, caps, draft.set.mode, &mut captures, http_errors);
+    let (mut acls, mut redirects) = (Acls::default(), RuleSet::default());
+    for step in &draft.steps {
+        one_step(&mut program, step, &mut acls, &mut redirects, &mut ctx);
+    }
+    // `redirect` lines run after all `http-request` rules of their section.
+    program.rules.http_request.extend_from(&redirects);
+    for line in &draft.set.errors {
+        error_line(&mut program.errors, *line, &mut ctx);
+    }
+    program.log = log_spec(draft, caps, &mut ctx);
+    let unique_id = draft.set.unique_id_format.filter(|_| caps.front);
+    program.unique_id = unique_id.and_then(|w| LogFormat::parse(w, LogUse::Log, &mut ctx)).map(Arc::new);
+    if let crate::balance::Method::Expr(text) = &draft.set.balance.method
+        && caps.back
+    {
+        let word = Word::new(text.as_bytes().to_vec(), draft.at);
+        program.balance_expr = Expr::parse(&[word], 0, &mut ctx).map(|(expr, _)| expr);
+    }
+    program.captures = captures;
+    program.rules.tcp_inspect_delay_ms = draft.set.tcp_inspect_delay_ms;
+    program.rules.tcp_response_inspect_delay_ms = draft.set.tcp_response_inspect_delay_ms;
+    program
+}
+
+fn inherit(own: &mut Rules, from: &Rules) {
+    own.tcp_connection.extend_from(&from.tcp_connection);
+    own.tcp_session.extend_from(&from.tcp_session);
+    own.tcp_content.extend_from(&from.tcp_content);
+    own.tcp_response.extend_from(&from.tcp_response);
+    own.http_request.extend_from(&from.http_request);
+    own.http_response.extend_from(&from.http_response);
+    own.http_after_response.extend_from(&from.http_after_response);
+}
+
+fn one_step<'a>(
+    program: &mut Program<'a>,
+    step: &Step<'a>,
+    acls: &mut Acls,
+    redirects: &mut RuleSet,
+    ctx: &mut BuildCtx<'_>,
+) {
+    let rules = &mut program.rules;
+    let (set, kind, args) = match step {
+        Step::Acl(args) => return acls.define(args.line, ctx),
+        Step::TcpRequest(args) => return tcp_request(rules, *args, acls, ctx),
+        Step::TcpResponse(args) => {
+            if args.str(1) != "content" {
+                let message = "'tcp-response' expects 'inspect-delay' or 'content'";
+                return ctx.diags.alert(args.at(1), message);
+            }
+            (&mut rules.tcp_response, RuleSetKind::TcpResponse, args.from(2))
+        }
+        Step::HttpRequest(args) => (&mut rules.http_request, RuleSetKind::HttpRequest, args.from(1)),
+        Step::HttpResponse(args) => (&mut rules.http_response, RuleSetKind::HttpResponse, args.from(1)),
+        Step::HttpAfterResponse(args) => {
+            (&mut rules.http_after_response, RuleSetKind::HttpAfterResponse, args.from(1))
+        }
+        Step::StatsHttpRequest(args) => (&mut program.stats_rules, RuleSetKind::HttpRequest, args.from(2)),
+        Step::Redirect(args) => return redirects.push_redirect(args.from(1).words, acls, ctx),
+        Step::UseBackend(args) => {
+            let condition = condition(*args, 2, acls, ctx);
+            if condition.is_some() || !args.has(2) {
+                program.switching.push((*args, dynamic(*args, ctx), condition));
+            }
+            return;
+        }
+        Step::UseServer(args) => {
+            if let Some(condition) = condition(*args, 2, acls, ctx) {
+                program.use_server.push((*args, dynamic(*args, ctx), condition));
+            }
+            return;
+        }
+        Step::MonitorFail(args) => return program.monitor_fail.extend(condition(*args, 2, acls, ctx)),
+        Step::StatsAdmin(args) => return program.stats_admin.extend(condition(*args, 2, acls, ctx)),
+    };
+    set.push(kind, args.words, acls, ctx);
+}
+
+/// `tcp-request { connection | session | content } <action>`.
+fn tcp_request(rules: &mut Rules, args: Args<'_>, acls: &Acls, ctx: &mut BuildCtx<'_>) {
+    let (set, kind) = match args.str(1) {
+        "connection" => (&mut rules.tcp_connection, RuleSetKind::TcpConnection),
+        "session" => (&mut rules.tcp_session, RuleSetKind::TcpSession),
+        "content" => (&mut rules.tcp_content, RuleSetKind::TcpContent),
+        other => {
+            let message = format!(
+                "'tcp-request' expects 'inspect-delay', 'connection', 'session' or 'content', got '{other}'"
+            );
+            return ctx.diags.alert(args.at(1), message);
+        }
+    };
+    if kind != RuleSetKind::TcpContent && !ctx.caps.front {
+        let message =
+            format!("'tcp-request {}' is not allowed because {} is not a frontend", args.str(1), ctx.section);
+        return ctx.diags.alert(args.at(0), message);
+    }
+    set.push(kind, args.from(2).words, acls, ctx);
+}
+
+/// The condition that begins at word `i`; `None` without one or when it is wrong.
+fn condition(args: Args<'_>, i: usize, acls: &Acls, ctx: &mut BuildCtx<'_>) -> Option<Condition> {
+    if !matches!(args.str(i), "if" | "unless") {
+        return None;
+    }
+    Condition::parse(args.from(i).words, acls, ctx)
+}
+
+/// A target that names its backend or server by a log-format.
+fn dynamic(args: Args<'_>, ctx: &mut BuildCtx<'_>) -> Option<LogFormat> {
+    let word = args.words.get(1).filter(|w| w.str().contains('%'))?;
+    LogFormat::parse(word, LogUse::Text, ctx)
+}
+
+fn error_line(pages: &mut ErrorPages, args: Args<'_>, ctx: &mut BuildCtx<'_>) {
+    let words = args.from(1).words;
+    match args.str(0) {
+        "errorfile" => pages.errorfile(words, ctx),
+        "errorloc" | "errorloc302" => pages.errorloc(302, words, ctx),
+        "errorloc303" => pages.errorloc(303, words, ctx),
+        "errorfiles" => pages.errorfiles(words, ctx),
+        _ => pages.http_error(words, ctx),
+    }
+}
+
+fn log_spec(draft: &Draft<'_>, caps: Caps, ctx: &mut BuildCtx<'_>) -> LogSpec {
+    let log = &draft.set.log;
+    let mut spec = LogSpec {
+        targets: log.targets.clone().into(),
+        tag: log.tag.clone(),
+        // The default line is about the start of a connection.
+        needs_end: false,
+        ..LogSpec::default()
+    };
+    if !caps.front {
+        return spec;
+    }
+    if let Some((source, at)) = log.format {
+        let source = if draft.set.mode == Mode::Tcp { tcp_format(source, at, ctx) } else { source };
+        spec.format = format(source, at, ctx).map(Arc::new);
+        let needs_end = spec.format.as_ref().is_some_and(|f| f.needs_end());
+        spec.needs_end = needs_end && !draft.set.options.log_asap;
+    }
+    let mut parse =
+        |word: Option<&Word>| word.and_then(|w| LogFormat::parse(w, LogUse::Log, ctx)).map(Arc::new);
+    spec.error_format = parse(log.error_format);
+    spec.sd_format = parse(log.sd_format);
+    spec
+}
+
+/// HTTP formats make no sense in `mode tcp`.
+fn tcp_format<'a>(source: FormatSource<'a>, at: Span, ctx: &mut BuildCtx<'_>) -> FormatSource<'a> {
+    let Some(instead) = source.without_http() else { return source };
+    let message = format!(
+        "'{}' not usable with {} (needs 'mode http'). Falling back to '{}'.",
+        source.keyword(),
+        ctx.section,
+        instead.keyword()
+    );
+    ctx.diags.warning(at, message);
+    instead
+}
+
+fn format(source: FormatSource<'_>, at: Span, ctx: &mut BuildCtx<'_>) -> Option<LogFormat> {
+    let text = match source {
+        FormatSource::Custom(word) => return LogFormat::parse(word, LogUse::Log, ctx),
+        FormatSource::Httplog => env::HTTP_LOG_FORMAT,
+        FormatSource::HttplogClf => env::HTTP_CLF_LOG_FORMAT,
+        FormatSource::Httpslog => env::HTTPS_LOG_FORMAT,
+        FormatSource::Tcplog => env::TCP_LOG_FORMAT,
+        FormatSource::TcplogClf => env::TCP_CLF_LOG_FORMAT,
+    };
+    LogFormat::parse(&Word::new(text.as_bytes().to_vec(), at), LogUse::Log, ctx)
+}

@@ -1,0 +1,342 @@
+//! `server`, `server-template` and `default-server` lines.
+
+use std::sync::Arc;
+
+use crate::lang::{Frame, Span, Status, suggest};
+use crate::model::Address;
+use crate::model::server::HashKey;
+
+use super::address::{Accept, Host, Port, Written, parse};
+use super::args::{Args, Cursor};
+use super::draft::{Cx, Kind};
+use super::keyword::Scope;
+use super::server_option::{Arity, OptionCx, SERVER_OPTIONS, TLS, TLS_OPTIONS};
+
+/// Options of a server, as `default-server` hands them down.
+#[derive(Clone, Debug)]
+pub struct ServerSettings<'a> {
+    pub weight: u32,
+    pub backup: bool,
+    pub maxconn: u32,
+    pub minconn: u32,
+    pub maxqueue: u32,
+    pub slowstart_ms: u64,
+    pub disabled: bool,
+    pub pool_max_conn: Option<u32>,
+    pub pool_purge_delay_ms: u64,
+    pub max_reuse: Option<u32>,
+    pub send_proxy: u8,
+    pub source: Option<Address>,
+    pub interface: Option<&'a str>,
+    pub cookie: Option<&'a str>,
+    pub redir: Option<&'a str>,
+    pub tcp_ut_ms: u32,
+    pub hash_key: HashKey,
+    pub check: bool,
+    pub agent_check: bool,
+    pub rise: u32,
+    pub fall: u32,
+    /// `port` and `addr` of checks were given.
+    pub has_check_port: bool,
+    pub track: Option<&'a str>,
+    pub init_addr: Vec<InitAddr>,
+    /// Options that say how to check, each from its name on, in order.
+    pub check_words: Vec<Args<'a>>,
+    pub id: Option<u32>,
+    /// Name of a `resolvers` section: its absence from the answer to a lookup is then no error.
+    pub resolvers: Option<&'a str>,
+}
+
+impl Default for ServerSettings<'_> {
+    fn default() -> Self {
+        ServerSettings {
+            weight: 1,
+            backup: false,
+            maxconn: 0,
+            minconn: 0,
+            maxqueue: 0,
+            slowstart_ms: 0,
+            disabled: false,
+            pool_max_conn: None,
+            pool_purge_delay_ms: 5000,
+            max_reuse: None,
+            send_proxy: 0,
+            source: None,
+            interface: None,
+            cookie: None,
+            redir: None,
+            tcp_ut_ms: 0,
+            hash_key: HashKey::default(),
+            check: false,
+            agent_check: false,
+            rise: 2,
+            fall: 3,
+            has_check_port: false,
+            track: None,
+            init_addr: Vec::new(),
+            check_words: Vec::new(),
+            id: None,
+            resolvers: None,
+        }
+    }
+}
+
+/// One method of `init-addr`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum InitAddr {
+    /// The address of the last run (server-state file).
+    Last,
+    /// The system's resolver.
+    Libc,
+    /// Start without an address, in maintenance.
+    None,
+    Ip(std::net::IpAddr),
+}
+
+/// A server as its line declares it.
+#[derive(Clone, Debug)]
+pub struct ServerDraft<'a> {
+    pub name: Arc<str>,
+    pub at: Span,
+    pub written: Written,
+    pub set: ServerSettings<'a>,
+}
+
+/// `server <name> <address> [options]`.
+pub fn server_line<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {
+    if !allowed(scope, args) {
+        return;
+    }
+    if !args.has(2) {
+        return scope.alert(args.span, "'server' expects <name> and <addr>[:<port>] as arguments.");
+    }
+    let name = args.str(1);
+    if let Some(c) = invalid_char(name, true) {
+        let message = format!("character '{c}' is not permitted in server name '{name}'.");
+        return scope.alert(args.at(1), message);
+    }
+    let title = format!("server {}/{name}", scope.px.name);
+    let Some(written) = address(scope.cx, &title, args, 2) else { return };
+    let mut set = scope.px.set.default_server.clone();
+    options(scope.cx, &mut set, Cursor::new(args, 3), &title, false);
+    scope.px.servers.push(ServerDraft { name: name.into(), at: args.span, written, set });
+}
+
+/// `server-template <prefix> <count | low-high> <address> [options]`.
+pub fn server_template_line<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {
+    if !allowed(scope, args) {
+        return;
+    }
+    if !args.has(3) {
+        let message = "'server-template' expects <prefix> <nb | range> <addr>[:<port>] as arguments.";
+        return scope.alert(args.span, message);
+    }
+    let prefix = args.str(1);
+    if let Some(c) = invalid_char(prefix, false) {
+        let message = format!("character '{c}' is not permitted in server-template prefix '{prefix}'.");
+        return scope.alert(args.at(1), message);
+    }
+    let Some((low, high)) = template_range(args.str(2)) else {
+        let message = format!("Wrong server-template number or range arg '{}'.", args.str(2));
+        return scope.alert(args.at(2), message);
+    };
+    let title = format!("server-template {}/{prefix}", scope.px.name);
+    let Some(written) = address(scope.cx, &title, args, 3) else { return };
+    let mut set = scope.px.set.default_server.clone();
+    options(scope.cx, &mut set, Cursor::new(args, 4), &title, false);
+    for n in low..=high {
+        let (name, written) = (format!("{prefix}{n}").into(), written.clone());
+        scope.px.servers.push(ServerDraft { name, at: args.span, written, set: set.clone() });
+        // A number given for the template is that of its first server.
+        set.id = None;
+    }
+}
+
+/// `default-server [options]`.
+pub fn default_server_line<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {
+    let title = format!("default-server {}", scope.px.name);
+    let mut set = std::mem::take(&mut scope.px.set.default_server);
+    options(scope.cx, &mut set, Cursor::new(args, 1), title.trim_end(), true);
+    scope.px.set.default_server = set;
+}
+
+/// Most servers that one template makes; HAProxy has no limit but memory.
+const TEMPLATE_MAX: u32 = 100_000;
+
+fn template_range(text: &str) -> Option<(u32, u32)> {
+    let (low, high) = text.split_once('-').unwrap_or(("1", text));
+    let (low, high): (u32, u32) = (low.parse().ok()?, high.parse().ok()?);
+    (low <= high && high - low < TEMPLATE_MAX).then_some((low, high))
+}
+
+/// A server line makes no sense in `defaults` or `frontend`, and HAProxy refuses it there.
+fn allowed<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) -> bool {
+    if scope.px.kind == Kind::Frontend {
+        let message =
+            format!("'{}' not allowed because {} has no backend capability.", args.str(0), scope.title());
+        scope.alert(args.at(0), message);
+        return false;
+    }
+    true
+}
+
+/// The first character that a name may not have; a blank for an empty name.
+pub fn invalid_char(name: &str, colon: bool) -> Option<char> {
+    if name.is_empty() {
+        return Some(' ');
+    }
+    name.chars()
+        .find(|c| !c.is_ascii_alphanumeric() && !matches!(c, '.' | '_' | '-') && !(colon && *c == ':'))
+}
+
+fn address<'a>(cx: &mut Cx<'a>, title: &str, args: Args<'a>, i: usize) -> Option<Written> {
+    let accept = Accept::PORT | Accept::PORT_OFFSET | Accept::STREAM;
+    match parse(args.str(i), accept, &cx.surroundings()) {
+        Ok(written) if matches!(&written.host, Host::Name(name, _) if name.starts_with('_')) => {
+            let message = "SRV records are not supported by this release";
+            cx.diags.alert(args.at(i), format!("'{title}' : {message}: '{}'", args.str(i)));
+            None
+        }
+        Ok(written) => Some(written),
+        Err(e) => {
+            cx.diags.alert(args.at(i), format!("'{title}' : {e}"));
+            None
+        }
+    }
+}
+
+/// Whether the port is taken from the client's destination: no port, 0 or an offset.
+pub fn port_offset(written: &Written) -> Option<i32> {
+    match (&written.host, written.port) {
+        (Host::Ip(_) | Host::Name(..), Port::None | Port::Range(0, 0)) => Some(0),
+        (_, Port::Offset(n)) => Some(n),
+        _ => None,
+    }
+}
+
+fn options<'a>(
+    cx: &mut Cx<'a>,
+    set: &mut ServerSettings<'a>,
+    mut words: Cursor<'a>,
+    title: &str,
+    is_default: bool,
+) {
+    let name = title.rsplit('/').next().unwrap_or(title);
+    while !words.is_done() {
+        let at = words.at();
+        if let Err((message, hint)) = one_option(cx, set, &mut words, name, is_default) {
+            cx.diags.alert_framed(Frame::Object, at, format!("'{title}' : {message}"), hint);
+            // What follows may be an argument of the unknown option: nothing sure can be said of it.
+            return;
+        }
+    }
+    if set.check && set.track.is_some() {
+        let message = format!("'{title}' : unable to enable checks and tracking at the same time!");
+        cx.diags.alert(words.args.span, message);
+    }
+}
+
+fn one_option<'a>(
+    cx: &Cx<'a>,
+    set: &mut ServerSettings<'a>,
+    words: &mut Cursor<'a>,
+    server: &str,
+    is_default: bool,
+) -> Result<(), (String, Option<String>)> {
+    let name = words.peek();
+    let Some(option) = SERVER_OPTIONS.iter().find(|o| o.entry.name == name) else {
+        if TLS_OPTIONS.contains(&name) {
+            return Err((format!("'{name}' is not supported by this release: {TLS}."), None));
+        }
+        let hint = suggest::hint(name, SERVER_OPTIONS.iter().map(|o| o.entry.name));
+        return Err((format!("unknown keyword '{name}'"), hint));
+    };
+    if let Status::Refused(why) = option.entry.status {
+        return Err((format!("'{name}' is not supported by this release: {why}."), None));
+    }
+    if is_default && !option.in_default {
+        return Err((format!("'{name}' option is not accepted in default-server sections"), None));
+    }
+    let args = words.args.from(words.next);
+    words.next += 1 + match option.arity {
+        Arity::None => 0,
+        Arity::One => 1,
+        Arity::Source => source_words(args),
+    };
+    (option.apply)(set, args, &OptionCx { cx, server }).map_err(|e| (e, None))
+}
+
+/// Words after `source`: an address, then `usesrc` and `interface` with one argument each.
+fn source_words(args: Args<'_>) -> usize {
+    let mut n = 1;
+    while matches!(args.str(n + 1), "usesrc" | "interface") {
+        n += 2;
+    }
+    n
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{messages, proxy};
+
+    const TIMEOUTS: [&str; 2] = ["timeout connect 5s", "timeout server 5s"];
+
+    fn backend(lines: &[&str]) -> (Option<crate::config::Proxy>, Vec<String>) {
+        let lines: Vec<&str> = TIMEOUTS.iter().chain(lines).copied().collect();
+        let (px, diags) = proxy("backend b", &lines);
+        (px, messages(&diags))
+    }
+
+    #[test]
+    fn a_server_takes_what_default_server_gave() {
+        let (px, messages) = backend(&[
+            "default-server weight 10 maxconn 100 slowstart 30s",
+            "server s1 10.0.0.1:80 weight 20 backup",
+            "default-server disabled",
+            "server s2 10.0.0.2:+100 id 7",
+            "server s3 /run/s3.sock enabled",
+        ]);
+        assert!(messages.is_empty(), "{messages:?}");
+        let set = px.expect("built").back.expect("backend").servers.load();
+        let spec = |i: usize| set.list[i].spec.clone();
+        assert_eq!((spec(0).weight, spec(0).maxconn, spec(0).backup, spec(0).id), (20, 100, true, 1));
+        assert_eq!(
+            (spec(1).weight, spec(1).disabled, spec(1).port_offset, spec(1).id),
+            (10, true, Some(100), 7)
+        );
+        assert_eq!((spec(2).disabled, spec(2).port_offset, spec(2).id), (false, None, 3));
+        assert_eq!(spec(2).slowstart_ms, 30_000);
+    }
+
+    #[test]
+    fn templates() {
+        let (px, messages) = backend(&["server-template web 2-4 10.0.0.1:80 weight 5"]);
+        assert!(messages.is_empty(), "{messages:?}");
+        let set = px.expect("built").back.expect("backend").servers.load();
+        let names: Vec<&str> = set.list.iter().map(|s| &*s.spec.name).collect();
+        assert_eq!(names, ["web2", "web3", "web4"]);
+    }
+
+    #[test]
+    fn wrong_servers() {
+        for (line, expected) in [
+            ("server s3", "'server' expects <name> and <addr>[:<port>] as arguments."),
+            ("server s/1 1.2.3.4", "character '/' is not permitted in server name 's/1'."),
+            ("server s 1.2.3.4:x", "'server b/s' : invalid character 'x' in port number 'x' in '1.2.3.4:x'"),
+            (
+                "server s 1.2.3.4:80 weight 300",
+                "'server b/s' : weight of server s is not within 0 and 256 (300).",
+            ),
+            ("server s 1.2.3.4:80 foo", "'server b/s' : unknown keyword 'foo'"),
+            ("server s 1.2.3.4:80 rise 0 check", "'server b/s' : 'rise' has to be > 0."),
+            ("server-template s 0x3 1.2.3.4:80", "Wrong server-template number or range arg '0x3'."),
+            ("server s nowhere.invalid:80", "'server b/s' : could not resolve address 'nowhere.invalid'."),
+            (
+                "default-server id 3",
+                "'default-server b' : 'id' option is not accepted in default-server sections",
+            ),
+        ] {
+            assert_eq!(backend(&[line]).1, [expected], "{line}");
+        }
+    }
+}

@@ -1,0 +1,417 @@
+//! The table of server options (manual 5.2).
+
+use crate::lang::{Entry, Status};
+use crate::model::server::HashKey;
+
+use super::address::{Accept, parse};
+use super::args::Args;
+use super::draft::Cx;
+use super::server::{InitAddr, ServerSettings};
+use super::time::{TimeError, Unit, time};
+
+/// What an option may look at besides its words.
+pub struct OptionCx<'c, 'a> {
+    pub cx: &'c Cx<'a>,
+    pub server: &'c str,
+}
+
+/// Arguments after an option's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arity {
+    None,
+    One,
+    /// `<addr>[:<port>] [usesrc ...] [interface ...]`.
+    Source,
+}
+
+/// Applies an option; `args[0]` is its name.
+type ServerFn = for<'a> fn(&mut ServerSettings<'a>, Args<'a>, &OptionCx<'_, 'a>) -> Result<(), String>;
+
+/// One option of `server`.
+pub struct ServerOption {
+    pub entry: Entry,
+    pub arity: Arity,
+    /// `default-server` takes it too.
+    pub in_default: bool,
+    pub apply: ServerFn,
+}
+
+const fn option(
+    name: &'static str,
+    args: &'static str,
+    doc: &'static str,
+    example: &'static str,
+    since: &'static str,
+    apply: ServerFn,
+) -> ServerOption {
+    let arity = if args.is_empty() { Arity::None } else { Arity::One };
+    ServerOption { entry: Entry::full(name, args, doc, example, since), arity, in_default: true, apply }
+}
+
+/// An option that the `check` room reads.
+const fn check(
+    name: &'static str,
+    args: &'static str,
+    doc: &'static str,
+    example: &'static str,
+    since: &'static str,
+) -> ServerOption {
+    option(name, args, doc, example, since, |s, a, _| {
+        let words = if SERVER_FLAGS.contains(&a.str(0)) { 1 } else { 2 };
+        s.check_words.push(Args { words: &a.words[..words.min(a.words.len())], ..a });
+        Ok(())
+    })
+}
+
+/// Check options without an argument.
+const SERVER_FLAGS: &[&str] = &["check-send-proxy", "no-check-send-proxy", "agent-check", "no-agent-check"];
+
+const fn refused(
+    name: &'static str,
+    args: &'static str,
+    doc: &'static str,
+    why: &'static str,
+) -> ServerOption {
+    let entry = Entry { name, args, doc, example: "", since: "", status: Status::Refused(why) };
+    ServerOption { entry, arity: Arity::None, in_default: true, apply: |_, _, _| Ok(()) }
+}
+
+impl ServerOption {
+    const fn status(self, status: Status) -> Self {
+        ServerOption { entry: self.entry.with(status), ..self }
+    }
+
+    const fn not_in_default(self) -> Self {
+        ServerOption { in_default: false, ..self }
+    }
+}
+
+fn number(args: Args<'_>) -> Result<u32, String> {
+    let text = args.str(1);
+    text.parse().map_err(|_| format!("'{}' expects an integer argument, got '{text}'", args.str(0)))
+}
+
+fn text<'a>(args: Args<'a>, what: &str) -> Result<&'a str, String> {
+    match args.str(1) {
+        "" => Err(format!("'{}' expects {what} as argument.", args.str(0))),
+        text => Ok(text),
+    }
+}
+
+/// -1: none.
+fn limit(args: Args<'_>) -> Result<Option<u32>, String> {
+    match text(args, "<value>")?.parse::<i64>() {
+        Ok(-1) => Ok(None),
+        Ok(n) if (0..=i64::from(i32::MAX)).contains(&n) => Ok(Some(n as u32)),
+        _ => Err(format!("'{}' must be >= -1", args.str(0))),
+    }
+}
+
+fn delay(args: Args<'_>) -> Result<u64, String> {
+    let name = args.str(0);
+    time(args.str(1), Unit::Milliseconds).map_err(|e| match e {
+        TimeError::Missing => format!("'{name}' expects a delay as argument."),
+        TimeError::Over => {
+            format!(
+                "timer overflow in argument <{}> to <{name}>, maximum value is 2147483647 ms (~24.8 days).",
+                args.str(1)
+            )
+        }
+        TimeError::Unexpected(c) => format!("unexpected character '{c}' in '{name}' argument."),
+    })
+}
+
+/// `rise`, `fall`: more than zero.
+fn count(args: Args<'_>) -> Result<u32, String> {
+    if args.str(1).is_empty() {
+        return Err(format!("'{}' expects an integer argument.", args.str(0)));
+    }
+    match number(args)? {
+        0 => Err(format!("'{}' has to be > 0.", args.str(0))),
+        n => Ok(n),
+    }
+}
+
+fn keep<'a>(set: &mut ServerSettings<'a>, args: Args<'a>) {
+    set.check_words.push(Args { words: &args.words[..2.min(args.words.len())], ..args });
+}
+
+fn init_addr(text: &str) -> Result<Vec<InitAddr>, String> {
+    let mut list = Vec::new();
+    for part in text.split(',').filter(|p| !p.is_empty()) {
+        list.push(match part {
+            "last" => InitAddr::Last,
+            "libc" => InitAddr::Libc,
+            "none" => InitAddr::None,
+            ip => InitAddr::Ip(ip.parse().map_err(|_| {
+                format!("'init-addr' : unknown init-addr method '{ip}', supported methods are 'libc', 'last', 'none'.")
+            })?),
+        });
+    }
+    Ok(list)
+}
+
+/// `source`: where connections to the server come from.
+fn source<'a>(set: &mut ServerSettings<'a>, args: Args<'a>, at: &OptionCx<'_, 'a>) -> Result<(), String> {
+    let text = args.str(1);
+    if text.is_empty() {
+        return Err("'source' expects <addr>[:<port>[-<port>]], and optionally 'usesrc' <addr>, and 'interface' <name> as argument.".to_owned());
+    }
+    let written = parse(text, Accept::PORT | Accept::STREAM | Accept::RESOLVE, &at.cx.surroundings())
+        .map_err(|e| format!("'source {text}' : {e}"))?;
+    set.source = written.address(written.first_port());
+    let mut i = 2;
+    while args.has(i + 1) {
+        match args.str(i) {
+            "interface" => set.interface = Some(args.str(i + 1)),
+            "usesrc" => return Err(format!("'usesrc' is not supported by this release: {USESRC}.")),
+            _ => break,
+        }
+        i += 2;
+    }
+    Ok(())
+}
+
+/// Why `usesrc` is refused.
+pub const USESRC: &str = "connections to servers use an address of this machine";
+/// Why TLS options of servers are refused.
+pub const TLS: &str = "TLS towards servers is not part of it yet";
+const RESOLVERS: &str = "names are resolved when the configuration is read";
+const AGENT: &str = "agent checks are not part of it yet";
+
+/// Options of `server`, `server-template` and (most) `default-server`.
+#[rustfmt::skip]
+pub const SERVER_OPTIONS: &[ServerOption] = &[
+    check("addr", "<ip>", "Where checks go instead of the server's address.", "server s 10.0.0.1:80 check addr 10.0.0.9", "1.4"),
+    refused("agent-addr", "<addr>", "Where the agent listens.", AGENT),
+    refused("agent-check", "", "Asks an agent on the server for its state.", AGENT),
+    refused("agent-inter", "<delay>", "Time between two questions to the agent.", AGENT),
+    refused("agent-port", "<port>", "Port of the agent.", AGENT),
+    refused("agent-send", "<string>", "What is sent to the agent.", AGENT),
+    option("backup", "", "Used only when no other server is left.", "server s 10.0.0.1:80 backup", "1.3", |s, _, _| {
+        s.backup = true;
+        Ok(())
+    }),
+    refused("cc", "<algorithm>", "TCP congestion control.", "server connections use the system's"),
+    option("check", "", "Checks the server's health.", "server s 10.0.0.1:80 check", "1.3", |s, _, _| {
+        s.check = true;
+        Ok(())
+    }),
+    refused("check-alpn", "<protocols>", "ALPN of checks.", TLS),
+    refused("check-pool-conn-name", "<name>", "Name of the pooled connection checks reuse.", "checks open connections of their own"),
+    option("check-proto", "<name>", "HTTP version of checks.", "server s 10.0.0.1:80 check check-proto h1", "2.1", |_, a, _| match a.str(1) {
+        "h1" | "none" => Ok(()),
+        other => Err(format!("'check-proto' : '{other}' is not supported by this release")),
+    })
+    .status(Status::Partial("h1 only")),
+    refused("check-reuse-pool", "", "Lets checks use pooled connections.", "checks open connections of their own"),
+    check("check-send-proxy", "", "Starts checks with the PROXY protocol.", "server s 10.0.0.1:80 check check-send-proxy", "1.5"),
+    refused("check-sni", "<name>", "Server name of TLS checks.", TLS),
+    refused("check-sni-auto", "", "Server name of TLS checks from the Host field.", TLS),
+    refused("check-ssl", "", "Checks over TLS.", TLS),
+    refused("check-via-socks4", "", "Checks through a SOCKS4 proxy.", "SOCKS4 is not part of it"),
+    option("cookie", "<value>", "Value of the persistence cookie for this server.", "server s 10.0.0.1:80 cookie s1", "1.3", |s, a, _| {
+        s.cookie = Some(text(a, "<value>")?);
+        Ok(())
+    }),
+    option("disabled", "", "Starts in maintenance.", "server s 10.0.0.1:80 disabled", "1.4", |s, _, _| {
+        s.disabled = true;
+        Ok(())
+    }),
+    check("downinter", "<delay>", "Time between checks while the server is down.", "server s 10.0.0.1:80 check downinter 5s", "1.3"),
+    option("enabled", "", "Undoes 'disabled' of default-server.", "server s 10.0.0.1:80 enabled", "1.8", |s, _, _| {
+        s.disabled = false;
+        Ok(())
+    }),
+    check("error-limit", "<count>", "Errors in a row before 'on-error' acts.", "server s 10.0.0.1:80 check observe layer4 error-limit 10", "1.4"),
+    option("fall", "<count>", "Failed checks in a row that take the server down.", "server s 10.0.0.1:80 check fall 3", "1.3", |s, a, _| {
+        s.fall = count(a)?;
+        Ok(())
+    }),
+    check("fastinter", "<delay>", "Time between checks while the state is changing.", "server s 10.0.0.1:80 check fastinter 500ms", "1.3"),
+    option("guid", "<string>", "Global identifier.", "server s 10.0.0.1:80 guid web-s1", "3.0", |_, a, _| text(a, "<string>").map(|_| ()))
+        .not_in_default()
+        .status(Status::Accepted("statistics are kept by backend and name")),
+    option("hash-key", "{ id | id32 | addr | addr-port }", "What consistent hashing makes the server's points from.", "server s 10.0.0.1:80 hash-key addr", "2.8", |s, a, _| {
+        s.hash_key = match a.str(1) {
+            "id" => HashKey::Id,
+            "id32" => HashKey::Id32,
+            "addr" => HashKey::Addr,
+            "addr-port" => HashKey::AddrPort,
+            other => return Err(format!("'hash-key' has to be 'id', 'id32', 'addr', or 'addr-port', got '{other}'")),
+        };
+        Ok(())
+    }),
+    refused("healthcheck", "<name>", "Checks of a 'healthcheck' section.", "such sections are not part of it"),
+    option("id", "<id>", "Number of the server, unique in its backend.", "server s 10.0.0.1:80 id 7", "1.4", |s, a, _| {
+        match number(a)? {
+            0 => return Err("custom id has to be > 0".to_owned()),
+            n => s.id = Some(n),
+        }
+        Ok(())
+    })
+    .not_in_default(),
+    option("idle-ping", "<delay>", "Pings idle HTTP/2 connections.", "server s 10.0.0.1:80 idle-ping 30s", "3.2", |_, a, _| delay(a).map(|_| ()))
+        .status(Status::Accepted("HTTP/1 has no ping")),
+    option("init-addr", "{last | libc | none | <ip>},[...]", "How the name is resolved at start.", "server s localhost:80 init-addr libc,none", "1.7", |s, a, _| {
+        s.init_addr = init_addr(a.str(1))?;
+        Ok(())
+    }),
+    check("init-state", "{ fully-up | up | down | fully-down | none }", "Health before the first check.", "server s 10.0.0.1:80 check init-state down", "3.1"),
+    check("inter", "<delay>", "Time between two checks.", "server s 10.0.0.1:80 check inter 3s", "1.3"),
+    refused("log-bufsize", "<size>", "Buffer of a log server.", "log backends are not part of it"),
+    refused("log-proto", "<proto>", "Framing towards a log server.", "log backends are not part of it"),
+    option("max-reuse", "<count>", "Requests on one connection; -1 for no limit.", "server s 10.0.0.1:80 max-reuse 100", "2.3", |s, a, _| {
+        s.max_reuse = limit(a)?;
+        Ok(())
+    }),
+    option("maxconn", "<maxconn>", "Most streams at once; more wait in a queue.", "server s 10.0.0.1:80 maxconn 100", "1.3", |s, a, _| {
+        s.maxconn = number(a)?;
+        Ok(())
+    }),
+    option("maxqueue", "<maxqueue>", "Most streams waiting for this server.", "server s 10.0.0.1:80 maxconn 100 maxqueue 10", "1.3", |s, a, _| {
+        s.maxqueue = number(a)?;
+        Ok(())
+    }),
+    option("minconn", "<minconn>", "Makes maxconn follow the backend's load, from this value up.", "server s 10.0.0.1:80 minconn 10 maxconn 100", "1.3", |s, a, _| {
+        s.minconn = number(a)?;
+        Ok(())
+    }),
+    refused("namespace", "<name>", "Network namespace of connections.", "sockets are made in the process's own namespace"),
+    option("no-agent-check", "", "Undoes 'agent-check' of default-server.", "server s 10.0.0.1:80 no-agent-check", "1.8", |s, _, _| {
+        s.agent_check = false;
+        Ok(())
+    }),
+    option("no-backup", "", "Undoes 'backup' of default-server.", "server s 10.0.0.1:80 no-backup", "1.8", |s, _, _| {
+        s.backup = false;
+        Ok(())
+    }),
+    option("no-check", "", "Undoes 'check' of default-server.", "server s 10.0.0.1:80 no-check", "1.8", |s, _, _| {
+        s.check = false;
+        Ok(())
+    }),
+    check("no-check-send-proxy", "", "Undoes 'check-send-proxy' of default-server.", "server s 10.0.0.1:80 no-check-send-proxy", "1.8"),
+    nothing("no-check-ssl", "Undoes 'check-ssl' of default-server.", "server s 10.0.0.1:80 no-check-ssl", "1.8"),
+    option("no-send-proxy", "", "Undoes 'send-proxy' of default-server.", "server s 10.0.0.1:80 no-send-proxy", "1.8", |s, _, _| {
+        s.send_proxy = 0;
+        Ok(())
+    }),
+    option("no-send-proxy-v2", "", "Undoes 'send-proxy-v2' of default-server.", "server s 10.0.0.1:80 no-send-proxy-v2", "1.8", |s, _, _| {
+        s.send_proxy = 0;
+        Ok(())
+    }),
+    nothing("no-ssl", "Undoes 'ssl' of default-server.", "server s 10.0.0.1:80 no-ssl", "1.8"),
+    nothing("no-tfo", "Undoes 'tfo' of default-server.", "server s 10.0.0.1:80 no-tfo", "2.0"),
+    nothing("non-stick", "Keeps this server out of stick tables.", "server s 10.0.0.1:80 non-stick", "1.5"),
+    check("observe", "<mode>", "Judges health by traffic as well.", "server s 10.0.0.1:80 check observe layer4", "1.4"),
+    check("on-error", "<mode>", "What too many observed errors do.", "server s 10.0.0.1:80 check observe layer4 on-error mark-down", "1.4"),
+    check("on-marked-down", "<action>", "What happens to sessions when the server goes down.", "server s 10.0.0.1:80 check on-marked-down shutdown-sessions", "1.5"),
+    check("on-marked-up", "<action>", "What happens to backup sessions when the server comes up.", "server s 10.0.0.1:80 check on-marked-up shutdown-backup-sessions", "1.5"),
+    refused("pool-conn-name", "<expr>", "Name that pooled connections must match.", "pooled connections are told apart by server alone"),
+    option("pool-low-conn", "<max>", "Idle connections below which a worker takes none from another.", "server s 10.0.0.1:80 pool-low-conn 4", "2.3", |_, a, _| limit(a).map(|_| ()))
+        .status(Status::Accepted("a worker takes an idle connection over only when it has none")),
+    option("pool-max-conn", "<max>", "Most idle connections kept; -1 for no limit.", "server s 10.0.0.1:80 pool-max-conn 50", "1.9", |s, a, _| {
+        s.pool_max_conn = limit(a)?;
+        Ok(())
+    }),
+    option("pool-purge-delay", "<delay>", "How often half of the unused idle connections are closed.", "server s 10.0.0.1:80 pool-purge-delay 10s", "1.9", |s, a, _| {
+        s.pool_purge_delay_ms = delay(a)?;
+        Ok(())
+    }),
+    option("port", "<port>", "Port that checks go to.", "server s 10.0.0.1:80 check port 8080", "1.3", |s, a, _| {
+        let port = a.str(1).parse::<u16>().ok().filter(|p| *p > 0);
+        port.ok_or_else(|| format!("'port' : invalid port '{}'", a.str(1)))?;
+        s.has_check_port = true;
+        keep(s, a);
+        Ok(())
+    }),
+    option("proto", "<name>", "HTTP version spoken from the first byte.", "server s 10.0.0.1:80 proto h1", "1.8", |_, a, _| match a.str(1) {
+        "h1" | "none" => Ok(()),
+        "h2" | "fcgi" | "spop" => Err(format!("'proto' : '{}' is not supported by this release", a.str(1))),
+        other => Err(format!("'proto' :  unknown MUX protocol '{other}'")),
+    })
+    .status(Status::Partial("h1 only")),
+    refused("proxy-v2-options", "<option>[,<option>]*", "Extra fields of PROXY v2 headers.", "they are not written yet"),
+    refused("quic-cc-algo", "<algorithm>", "QUIC congestion control.", "QUIC is not part of it"),
+    option("redir", "<prefix>", "Redirects GET and HEAD to another address.", "server s 10.0.0.1:80 redir http://img.example.com", "1.4", |s, a, _| {
+        s.redir = Some(text(a, "<prefix>")?);
+        Ok(())
+    }),
+    refused("resolve-net", "<network>[,<network>]*", "Networks preferred among the addresses of a name.", RESOLVERS),
+    refused("resolve-opts", "<option>,<option>,...", "Options of name resolution.", RESOLVERS),
+    refused("resolve-prefer", "<family>", "Family preferred among the addresses of a name.", RESOLVERS),
+    refused("resolvers", "<id>", "Follows a name while running.", RESOLVERS),
+    option("rise", "<count>", "Good checks in a row that bring the server up.", "server s 10.0.0.1:80 check rise 2", "1.3", |s, a, _| {
+        s.rise = count(a)?;
+        Ok(())
+    }),
+    option("send-proxy", "", "Starts connections with the PROXY protocol, version 1.", "server s 10.0.0.1:80 send-proxy", "1.5", |s, _, _| {
+        s.send_proxy = 1;
+        Ok(())
+    }),
+    option("send-proxy-v2", "", "Starts connections with the PROXY protocol, version 2.", "server s 10.0.0.1:80 send-proxy-v2", "1.5", |s, _, _| {
+        s.send_proxy = 2;
+        Ok(())
+    }),
+    refused("send-proxy-v2-ssl", "", "PROXY v2 with TLS fields.", TLS),
+    refused("send-proxy-v2-ssl-cn", "", "PROXY v2 with the client certificate's name.", TLS),
+    refused("set-proxy-v2-tlv-fmt", "<format>", "A field of one's own in PROXY v2 headers.", "such fields are not written yet"),
+    option("shard", "<shard>", "Part of the tables sent to a peer.", "server s 10.0.0.1:80 shard 1", "2.9", |_, a, _| number(a).map(|_| ()))
+        .status(Status::Accepted("it matters in 'peers' sections only")),
+    option("slowstart", "<start_time>", "Time over which a server that came up takes its full load.", "server s 10.0.0.1:80 check slowstart 60s", "1.3", |s, a, _| {
+        s.slowstart_ms = delay(a)?;
+        Ok(())
+    }),
+    refused("socks4", "<addr>:<port>", "Connects through a SOCKS4 proxy.", "SOCKS4 is not part of it"),
+    ServerOption { arity: Arity::Source, ..option("source", "<addr>[:<port>] [interface <name>]", "Address that connections come from.", "server s 10.0.0.1:80 source 127.0.0.1", "1.3", source) }
+        .status(Status::Partial("without usesrc, and without port ranges")),
+    nothing("stick", "Undoes 'non-stick' of default-server.", "server s 10.0.0.1:80 stick", "1.5"),
+    nothing("strict-maxconn", "Counts connections rather than requests against maxconn.", "server s 10.0.0.1:80 maxconn 10 strict-maxconn", "3.2"),
+    refused("tcp-md5sig", "<password>", "Signs segments (RFC 2385).", "it is set on no socket"),
+    option("tcp-ut", "<delay>", "Longest time sent data may stay unacknowledged.", "server s 10.0.0.1:80 tcp-ut 10s", "1.5", |s, a, _| {
+        s.tcp_ut_ms = delay(a).map_err(|_| "'tcp-ut' : expects a positive delay in milliseconds")? as u32;
+        Ok(())
+    }),
+    nothing("tfo", "Sends data with the SYN.", "server s 10.0.0.1:80 tfo", "2.0"),
+    option("track", "[<backend>/]<server>", "Takes its health from another server.", "server s 10.0.0.1:80 track other/s", "1.3", |s, a, _| {
+        s.track = Some(text(a, "[<proxy>/]<server>")?);
+        keep(s, a);
+        Ok(())
+    }),
+    refused("usesrc", "", "Address that servers see (after 'source').", USESRC),
+    option("weight", "<weight>", "Share of the load, 0 to 256.", "server s 10.0.0.1:80 weight 10", "1.3", |s, a, at| {
+        let w = a.str(1).parse::<i64>().unwrap_or(-1);
+        s.weight = u32::try_from(w).ok().filter(|w| *w <= 256).ok_or_else(|| {
+            format!("weight of server {} is not within 0 and 256 ({}).", at.server, a.str(1))
+        })?;
+        Ok(())
+    }),
+    option("ws", "{ auto | h1 | h2 }", "HTTP version of WebSocket connections.", "server s 10.0.0.1:80 ws h1", "2.4", |_, a, _| match a.str(1) {
+        "auto" | "h1" => Ok(()),
+        "h2" => Err("'ws h2' is not supported by this release".to_owned()),
+        other => Err(format!("'ws' has to be 'auto', 'h1' or 'h2', got '{other}'")),
+    })
+    .status(Status::Partial("auto and h1")),
+    refused("ssl", "", "Speaks TLS to the server.", TLS),
+];
+
+const fn nothing(
+    name: &'static str,
+    doc: &'static str,
+    example: &'static str,
+    since: &'static str,
+) -> ServerOption {
+    option(name, "", doc, example, since, |_, _, _| Ok(()))
+        .status(Status::Accepted("what it turns on or off is not there"))
+}
+
+/// Names that need `ssl`, for the message alone: the option `ssl` itself is refused.
+#[rustfmt::skip]
+pub const TLS_OPTIONS: &[&str] = &[
+    "allow-0rtt", "alpn", "ca-file", "ciphers", "ciphersuites", "client-sigalgs", "crl-file", "crt", "curves",
+    "force-sslv3", "force-tlsv10", "force-tlsv11", "force-tlsv12", "force-tlsv13", "ktls", "no-check-sni-auto",
+    "no-renegotiate", "no-sni-auto", "no-ssl-reuse", "no-sslv3", "no-tls-tickets", "no-tlsv10", "no-tlsv11",
+    "no-tlsv12", "no-tlsv13", "npn", "renegotiate", "sigalgs", "sni", "sni-auto", "ssl-max-ver", "ssl-min-ver",
+    "ssl-reuse", "tls-tickets", "verify", "verifyhost", "no-check-reuse-pool", "no-send-proxy-v2-ssl",
+    "no-send-proxy-v2-ssl-cn",
+];

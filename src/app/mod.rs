@@ -2,9 +2,13 @@
 
 pub mod args;
 pub mod flags;
+pub mod herald;
+mod master;
 pub mod messages;
 pub mod permit;
+mod reload;
 pub mod signals;
+pub mod start;
 pub mod version;
 
 use std::process::ExitCode;

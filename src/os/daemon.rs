@@ -1,7 +1,7 @@
 //! Going to the background: the process that the shell started waits until its child is ready, or fails with it.
 
 use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
 
 use super::process::{self, Forked};
@@ -53,7 +53,21 @@ pub fn daemonize() -> io::Result<Side> {
     }
 }
 
+fn null() -> io::Result<OwnedFd> {
+    Ok(std::fs::OpenOptions::new().read(true).write(true).open(Path::new("/dev/null"))?.into())
+}
+
+/// Leaves the terminal: /dev/null becomes the standard streams.
+pub fn detach_streams() -> io::Result<()> {
+    process::silence_streams(null()?.as_fd())
+}
+
 impl Launch {
+    /// What must stay open for [`Launch::ready`].
+    pub fn descriptors(&self) -> [i32; 2] {
+        [self.ready.as_raw_fd(), self.null.as_raw_fd()]
+    }
+
     /// Lets the launcher exit with success, and leaves the terminal.
     pub fn ready(self) -> io::Result<()> {
         process::silence_streams(self.null.as_fd())?;

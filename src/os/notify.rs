@@ -9,7 +9,8 @@ use sd_notify::NotifyState;
 
 /// Listening, and the configuration in place. `status` is a line for `systemctl status`.
 pub fn ready(status: &str) {
-    send(&[NotifyState::Ready, NotifyState::Status(status)]);
+    let main = NotifyState::MainPid(std::process::id());
+    send(&[NotifyState::Ready, main, NotifyState::Status(status)]);
 }
 
 /// A new configuration is being read; [`ready`] follows, whether it was taken or not.

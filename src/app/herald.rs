@@ -1,5 +1,6 @@
 //! Announces how far the process is: to the launcher, the master, the service manager, and `show proc`.
 
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -10,6 +11,7 @@ use crate::base::clock;
 use crate::os::daemon::Launch;
 use crate::os::notify;
 use crate::os::opener::{Opener, Report};
+use crate::os::process::silence_streams;
 
 /// Where announcements go.
 #[derive(Debug)]
@@ -17,7 +19,12 @@ enum Route {
     /// This is the process that the user sees.
     Direct { launch: Mutex<Option<Launch>> },
     /// The master is.
-    Master { opener: Opener, pid: u32 },
+    Master {
+        opener: Opener,
+        pid: u32,
+        /// In the background: what becomes the standard streams.
+        null: Mutex<Option<OwnedFd>>,
+    },
 }
 
 /// One for the whole process, shared by the control thread and the command-line servers.
@@ -47,8 +54,10 @@ impl Herald {
         watchdog: Option<Duration>,
         opener: Opener,
         pid: u32,
+        null: Option<OwnedFd>,
     ) -> Herald {
-        Herald::new(Route::Master { opener, pid }, messages, started, watchdog)
+        let null = Mutex::new(null);
+        Herald::new(Route::Master { opener, pid, null }, messages, started, watchdog)
     }
 
     fn new(route: Route, messages: Messages, started: Duration, watchdog: Option<Duration>) -> Herald {
@@ -70,7 +79,11 @@ impl Herald {
                     let _ = launch.ready();
                 }
             }
-            Route::Master { opener, .. } => {
+            Route::Master { opener, null, .. } => {
+                if let Some(null) = null.lock().unwrap_or_else(PoisonError::into_inner).take() {
+                    self.messages.set_quiet(true);
+                    let _ = silence_streams(null.as_fd());
+                }
                 opener.report(Report::Ready);
             }
         }

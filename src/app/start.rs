@@ -337,10 +337,11 @@ impl Starting {
         let pid = std::process::id();
         match process::fork() {
             Ok(Forked::Child) => {
-                drop((launch, signals));
+                drop(signals);
                 self.opener.attach(ends);
-                let opener = self.opener.clone();
-                let herald = Herald::of_worker(self.messages.clone(), self.started, watchdog, opener, pid);
+                let (opener, null) = (self.opener.clone(), launch.map(Launch::into_null));
+                let herald =
+                    Herald::of_worker(self.messages.clone(), self.started, watchdog, opener, pid, null);
                 self.worker(program, Role { herald, master: Some(pid as i32) })
             }
             Ok(Forked::Parent { child }) => {

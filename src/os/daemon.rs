@@ -63,6 +63,11 @@ pub fn detach_streams() -> io::Result<()> {
 }
 
 impl Launch {
+    /// For a child of the background process, which leaves the terminal too but has nothing to tell the launcher.
+    pub fn into_null(self) -> OwnedFd {
+        self.null
+    }
+
     /// What must stay open for [`Launch::ready`].
     pub fn descriptors(&self) -> [i32; 2] {
         [self.ready.as_raw_fd(), self.null.as_raw_fd()]

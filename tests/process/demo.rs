@@ -13,7 +13,7 @@ use isobar::app::start::{BindError, Exit, Life, Program, Settings, Start};
 use isobar::lang::{Env, Facts, Input, LoadOptions, load, render};
 use isobar::os::bind::BindSpec;
 use isobar::os::opener::Opener;
-use isobar::os::{identity, socket};
+use isobar::os::socket;
 
 const KINDS: &[&str] = &["global", "frontend"];
 
@@ -50,8 +50,8 @@ impl Demo {
                     start.messages.warning(text);
                     settings.warned = true;
                 }
-                ("user", name) => settings.identity.uid = Some(identity::user(name).ok()?),
-                ("group", name) => settings.identity.gid = Some(identity::group(name).ok()?),
+                ("user", name) => settings.identity.uid = Some(start.opener.user(name).ok()?),
+                ("group", name) => settings.identity.gid = Some(start.opener.group(name).ok()?),
                 ("chroot", path) => settings.identity.chroot = Some(path.into()),
                 ("bind", address) => {
                     self.binds.push(address.parse().ok()?);

@@ -3,14 +3,16 @@
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, Read};
+use std::net::IpAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::message::{FileStat, Message, Policy, Reply, Report, Request};
-use super::server::{Key, Server};
+use super::server::{self, Key, Server};
 use super::wire;
 use crate::os::bind::{BindSpec, SocketKind, connect_path, remove_socket};
+use crate::os::identity;
 
 /// Opens files, binds sockets and connects to local ones: by itself while no privileged process stands behind it
 /// (see [`Opener::attach`]), through that one afterwards. Clones share it. Every call blocks; asynchronous code uses
@@ -38,7 +40,7 @@ impl Memory {
     fn add(&self, request: Request) {
         let Ok(current) = std::env::current_dir() else { return };
         if let Ok(request) = request.normal(&current) {
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(Key::of(&request));
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(Key::of(&request));
         }
     }
 }
@@ -141,7 +143,7 @@ impl Opener {
 
     pub fn stat(&self, path: &Path) -> io::Result<FileStat> {
         match self.remote(|| Request::Stat(path.into()))? {
-            Some((reply, _)) => reply.stat.ok_or_else(|| io::Error::other("the opener gave no answer")),
+            Some((reply, _)) => reply.stat.ok_or_else(no_answer),
             None => {
                 use std::os::unix::fs::MetadataExt;
                 let meta = std::fs::metadata(path)?;
@@ -181,6 +183,30 @@ impl Opener {
         }
     }
 
+    /// The id of a user, by name or number.
+    pub fn user(&self, name: &str) -> io::Result<u32> {
+        match self.remote(|| Request::User(name.into()))? {
+            Some((reply, _)) => reply.id.ok_or_else(no_answer),
+            None => identity::user(name),
+        }
+    }
+
+    /// The id of a group, by name or number.
+    pub fn group(&self, name: &str) -> io::Result<u32> {
+        match self.remote(|| Request::Group(name.into()))? {
+            Some((reply, _)) => reply.id.ok_or_else(no_answer),
+            None => identity::group(name),
+        }
+    }
+
+    /// The addresses of a host by the system's resolver (`libc` in `init-addr`). Takes as long as that.
+    pub fn resolve(&self, name: &str) -> io::Result<Vec<IpAddr>> {
+        match self.remote(|| Request::Resolve(name.into()))? {
+            Some((reply, _)) => Ok(reply.addresses),
+            None => server::resolve(name),
+        }
+    }
+
     /// The other process's answer, or `None` when there is none and the caller has to do it by itself.
     fn remote(&self, request: impl FnOnce() -> Request) -> io::Result<Option<(Reply, Option<OwnedFd>)>> {
         if self.is_remote() {
@@ -201,6 +227,10 @@ impl Opener {
             None => Ok((reply, fd)),
         }
     }
+}
+
+fn no_answer() -> io::Error {
+    io::Error::other("the opener gave no answer")
 }
 
 fn descriptor(fd: Option<OwnedFd>) -> io::Result<OwnedFd> {
@@ -256,6 +286,9 @@ mod tests {
         assert_eq!(refused.kind(), io::ErrorKind::PermissionDenied);
         assert!(refused.to_string().contains("not named by the configuration"), "{refused}");
         assert!(opener.read(&at("ssl/../other")).is_err());
+        assert_eq!(opener.user("root").unwrap(), 0);
+        assert!(opener.group("no-such-group").is_err());
+        assert!(opener.resolve("localhost").unwrap().iter().all(IpAddr::is_loopback));
         assert_eq!(opener.read(&at("ssl/none")).unwrap_err().kind(), io::ErrorKind::NotFound);
         assert!(opener.bind(&BindSpec::tcp("127.0.0.1:0".parse().unwrap())).is_err());
         assert!(opener.bind(&BindSpec::unix(at("ssl/a.pem"))).is_err());

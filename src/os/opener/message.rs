@@ -1,6 +1,7 @@
 //! What is said on the socketpair: requests with their replies, and reports that have none.
 
 use std::io;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -27,6 +28,11 @@ pub enum Request {
     },
     /// Removes the file of a unix socket.
     Unlink(PathBuf),
+    /// The id of a user, by name or number: a new root has no `/etc/passwd`.
+    User(String),
+    Group(String),
+    /// The addresses of a host by the system's resolver, whose files and libraries a new root lacks as well.
+    Resolve(String),
 }
 
 /// Grants requests that were not made before the privileges were dropped.
@@ -76,6 +82,9 @@ pub(super) struct Reply {
     pub error: Option<Failure>,
     pub names: Vec<String>,
     pub stat: Option<FileStat>,
+    /// Of a user or group.
+    pub id: Option<u32>,
+    pub addresses: Vec<IpAddr>,
 }
 
 /// An `io::Error` that can travel.
@@ -110,6 +119,7 @@ impl Request {
                 BindAddress::Unix(path) => Some(path),
                 _ => None,
             },
+            Request::User(_) | Request::Group(_) | Request::Resolve(_) => None,
         }
     }
 
@@ -126,7 +136,7 @@ impl Request {
                 *path = normal_path(path, current)?
             }
             Request::List { path, .. } | Request::Connect { path, .. } => *path = normal_path(path, current)?,
-            Request::Bind(_) => {}
+            Request::Bind(_) | Request::User(_) | Request::Group(_) | Request::Resolve(_) => {}
         }
         Ok(self)
     }

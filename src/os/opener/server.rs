@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::io;
+use std::net::{IpAddr, ToSocketAddrs};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -13,6 +14,8 @@ use super::client::Memory;
 use super::message::{FileStat, Message, Policy, Reply, Report, Request};
 use super::{trusted, wire};
 use crate::os::bind::{BindAddress, BindSpec, SocketKind, connect_path, remove_socket};
+use crate::os::identity;
+use crate::os::process::{self, Forked};
 
 /// Names in one answer to `List`.
 const NAMES_LEN: usize = wire::MAX / 4;
@@ -46,13 +49,15 @@ pub(super) enum Key {
 }
 
 impl Key {
-    pub(super) fn of(request: &Request) -> Key {
-        match request {
+    /// `None` for what anybody may ask.
+    pub(super) fn of(request: &Request) -> Option<Key> {
+        Some(match request {
             Request::Open(path) | Request::Stat(path) | Request::List { path, .. } => Key::Read(path.clone()),
             Request::Bind(spec) => Key::Bind(spec.address.clone(), spec.kind),
             Request::Connect { path, .. } => Key::Connect(path.clone()),
             Request::Unlink(path) => Key::Bind(BindAddress::Unix(path.clone()), SocketKind::Stream),
-        }
+            Request::User(_) | Request::Group(_) | Request::Resolve(_) => return None,
+        })
     }
 }
 
@@ -76,6 +81,9 @@ impl<P: Policy> Server<P> {
                 self.answer(Ok((Reply::default(), None)))
             }
             Ok(Some((Message::Request(request), _))) => {
+                if let Request::Resolve(name) = &request {
+                    return self.resolve(name);
+                }
                 let outcome = self.decide(request).and_then(|request| self.perform(&request));
                 self.answer(outcome)
             }
@@ -86,7 +94,10 @@ impl<P: Policy> Server<P> {
 
     /// Serves until the far end is closed; reports have no one to go to.
     pub fn run(&mut self) {
-        while !matches!(self.turn(), Ok(Turn::Closed) | Err(_)) {}
+        while !matches!(self.turn(), Ok(Turn::Closed) | Err(_)) {
+            // Children that resolved a name.
+            while process::reap().is_some() {}
+        }
     }
 
     fn answer(&self, outcome: io::Result<(Reply, Option<OwnedFd>)>) -> io::Result<Turn> {
@@ -101,7 +112,7 @@ impl<P: Policy> Server<P> {
 
     fn decide(&mut self, request: Request) -> io::Result<Request> {
         let request = request.normal(&self.current)?;
-        let key = Key::of(&request);
+        let Some(key) = Key::of(&request) else { return Ok(request) };
         if !self.sealed {
             self.known.insert(key);
         } else if !self.known.contains(&key) && !self.policy.permits(&request) {
@@ -138,6 +149,26 @@ impl<P: Policy> Server<P> {
                 remove_socket(&path)?;
                 Ok((Reply::default(), None))
             }
+            Request::User(name) => Ok((Reply { id: Some(identity::user(name)?), ..Reply::default() }, None)),
+            Request::Group(name) => {
+                Ok((Reply { id: Some(identity::group(name)?), ..Reply::default() }, None))
+            }
+            Request::Resolve(name) => Ok((Reply { addresses: resolve(name)?, ..Reply::default() }, None)),
+        }
+    }
+
+    /// A name may take its time: a child waits for it and answers, while signals are still seen here.
+    fn resolve(&self, name: &str) -> io::Result<Turn> {
+        match process::fork() {
+            Ok(Forked::Parent { .. }) => Ok(Turn::Served),
+            Ok(Forked::Child) => {
+                let outcome = resolve(name).map(|addresses| (Reply { addresses, ..Reply::default() }, None));
+                let _ = self.answer(outcome);
+                std::process::exit(0)
+            }
+            Err(_) => {
+                self.answer(resolve(name).map(|addresses| (Reply { addresses, ..Reply::default() }, None)))
+            }
         }
     }
 
@@ -160,6 +191,17 @@ impl<P: Policy> Server<P> {
         let path = held(&parent).join(name);
         Ok((parent, path))
     }
+}
+
+/// Every address of a host, each once, in the resolver's order.
+pub(super) fn resolve(name: &str) -> io::Result<Vec<IpAddr>> {
+    let mut addresses = Vec::new();
+    for address in (name, 0).to_socket_addrs()? {
+        if !addresses.contains(&address.ip()) {
+            addresses.push(address.ip());
+        }
+    }
+    Ok(addresses)
 }
 
 /// A message that could not be understood; the socket itself is well.

@@ -6,6 +6,7 @@ pub mod herald;
 mod master;
 pub mod messages;
 pub mod permit;
+pub mod program;
 mod reload;
 pub mod signals;
 pub mod start;

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::args::Target;
 use super::messages::Messages;
-use super::start::Exit;
+use super::program::Exit;
 use crate::os::process::signal_all;
 use crate::os::signal::Signal;
 

@@ -8,7 +8,7 @@ use crate::os::signal::{STEERING, Signal, Signals, die_by};
 /// What a signal asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// SIGTERM, SIGINT: stop now, closing what is open. The process ends by this signal ([`super::start::Exit`]).
+    /// SIGTERM, SIGINT: stop now, closing what is open. The process ends by this signal ([`super::program::Exit`]).
     Stop(Signal),
     /// SIGUSR1: stop listening, and leave when the last connection has closed.
     SoftStop,

@@ -7,118 +7,27 @@
 //! 5. Limits, then [`Program::bind`], the pid file, `-sf`, then the privileges go.
 //! 6. Signals are read; [`Program::run`] starts its threads and says when it is ready.
 //!
-//! There is one thread until step 6. What a program has to bring is [`Program`].
+//! There is one thread until step 6. What a program has to bring is `program.rs`.
 
 use std::ffi::OsString;
 use std::os::fd::{AsFd, AsRawFd};
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::mpsc::Receiver;
 
-use super::args::{self, Args, Command, DumpConfig, Fault};
+use super::args::{self, Args, Command, Fault};
 use super::herald::Herald;
 use super::master::{self, Master, REPLACED, tell_old};
 use super::messages::Messages;
-use super::permit::Permit;
-use super::signals::{self, Event};
+use super::program::{Exit, Life, Program, Settings, Start};
+use super::signals;
 use super::{flags, reload, version};
 use crate::base::clock;
 use crate::os::daemon::{Launch, Launched, Side, daemonize};
-use crate::os::identity::Identity;
-use crate::os::limits::{self, Budget, FdLimit, Wanted};
+use crate::os::limits::{self, Budget, FdLimit};
 use crate::os::opener::Opener;
 use crate::os::process::{self, Forked};
 use crate::os::signal::{Signal, Signals, die_by};
 use crate::os::{daemon, notify};
-
-/// What `global` says about the process. Flags of the command line are laid over it here, except where noted.
-#[derive(Clone, Debug, Default)]
-pub struct Settings {
-    pub daemon: bool,
-    pub master_worker: bool,
-    /// `master-worker no-exit-on-failure`
-    pub stay_on_failure: bool,
-    pub quiet: bool,
-    pub zero_warning: bool,
-    pub pidfile: Option<PathBuf>,
-    pub identity: Identity,
-    /// `-n` and `-m` are laid over it.
-    pub limits: Wanted,
-    /// `no strict-limits`: a limit that cannot be set is a warning.
-    pub lax_limits: bool,
-    pub set_dumpable: bool,
-    /// Whether an enabled proxy, `peers` or `log-forward` section listens: without one, `-c` exits with 2.
-    pub proxies_listen: bool,
-    /// Whether anything at all listens, `stats socket` too: without it, a process without a master does not start.
-    pub listens: bool,
-    /// Whether loading printed any warning.
-    pub warned: bool,
-}
-
-/// What a program is handed while it starts.
-pub struct Start<'a> {
-    pub args: &'a Args,
-    pub opener: &'a Opener,
-    pub messages: &'a Messages,
-}
-
-/// What it is handed to run.
-pub struct Life {
-    pub args: Args,
-    pub opener: Opener,
-    pub messages: Messages,
-    /// `maxconn` and descriptors, with `maxconn` computed when none was given.
-    pub budget: Budget,
-    pub herald: Arc<Herald>,
-    pub events: Receiver<Event>,
-}
-
-/// Listening failed.
-#[derive(Debug)]
-pub struct BindError {
-    /// An address was in use: worth another try once older processes (`-sf`) let go of it.
-    pub in_use: bool,
-    pub message: String,
-}
-
-/// How a program ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Exit {
-    Code(u8),
-    /// By the signal that stopped it, as a process without a handler would.
-    Signal(Signal),
-}
-
-/// What the rest of the program brings. Everything before [`Program::run`] is called in a single-threaded process and
-/// must not start a thread.
-pub trait Program: Sized {
-    /// `-cc`.
-    fn condition(&self, args: &Args, text: &str) -> Result<bool, String>;
-
-    /// `isobar explain`; `None` for an unknown name.
-    fn explain(&self, name: &str) -> Option<String>;
-
-    /// `-dK<classes>`.
-    fn keywords(&self, classes: &str) -> String;
-
-    /// Reads and checks the configuration, printing what it finds. `None` when it cannot be used. Files are opened
-    /// through `start.opener`, here and later, so that a reload may open them again.
-    fn load(&mut self, start: &Start<'_>) -> Option<Settings>;
-
-    /// `-dC`: the configuration as it was read.
-    fn configuration(&self, dump: DumpConfig) -> String;
-
-    /// What the privileged process may open once the privileges are dropped.
-    fn permit(&self, args: &Args) -> Permit;
-
-    /// Binds every listening socket through `start.opener`. Called again after a failure with `in_use`: what it bound
-    /// before must have been let go. `last`: nobody will try again.
-    fn bind(&mut self, start: &Start<'_>, last: bool) -> Result<(), BindError>;
-
-    /// Starts the threads, calls [`Herald::ready`], and returns when the process is to end.
-    fn run(self, life: Life) -> Exit;
-}
 
 /// Runs `program` with a command line (the program's name first). Returns for a normal exit; ends the process by
 /// itself when a signal is to be its status.
@@ -215,7 +124,7 @@ impl Starting {
         if self.settings.master_worker {
             return self.split_master(program, launch);
         }
-        self.split_opener(&program)?;
+        let program = self.split_opener(program)?;
         let herald = Herald::direct(self.messages.clone(), self.started, launch);
         self.worker(program, Role { herald, master: None })
     }
@@ -347,6 +256,7 @@ impl Starting {
             Ok(Forked::Parent { child }) => {
                 let permit = program.permit(&self.args);
                 drop(program);
+                process::trim_memory();
                 let server = match self.opener.serve(ends, permit) {
                     Ok(server) => server,
                     Err(e) => {
@@ -378,9 +288,9 @@ impl Starting {
     }
 
     /// Without a master: a child keeps the privileges, if this process is going to lose any.
-    fn split_opener(&self, program: &impl Program) -> Step<()> {
+    fn split_opener<P: Program>(&self, program: P) -> Step<P> {
         if !self.settings.identity.restricts() || !process::is_root() {
-            return Ok(());
+            return Ok(program);
         }
         let ends = match Opener::ends() {
             Ok(ends) => ends,
@@ -389,14 +299,17 @@ impl Starting {
         match process::fork() {
             Ok(Forked::Parent { .. }) => {
                 self.opener.attach(ends);
-                Ok(())
+                Ok(program)
             }
             Ok(Forked::Child) => {
                 process::name_thread("isobar-opener");
                 // It ends with its parent and only then: signals of the terminal reach both.
                 let _signals: Option<Signals> = signals::take().ok();
                 let _ = daemon::detach_streams();
-                if let Ok(mut server) = self.opener.serve(ends, program.permit(&self.args)) {
+                let permit = program.permit(&self.args);
+                drop(program);
+                process::trim_memory();
+                if let Ok(mut server) = self.opener.serve(ends, permit) {
                     process::close_others(&[std::os::fd::AsRawFd::as_raw_fd(&std::os::fd::AsFd::as_fd(
                         &server,
                     ))]);

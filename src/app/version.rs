@@ -5,6 +5,9 @@
 
 use std::fmt::Write;
 
+use super::args::Args;
+use crate::lang::Facts;
+
 /// The HAProxy whose behaviour is followed; what `version_atleast()` compares with.
 pub const HAPROXY_VERSION: &str = "3.4.0";
 /// Our own version.
@@ -12,71 +15,85 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// The day of this version, `year/month/day`.
 pub const RELEASE_DATE: &str = "2026/11/21";
 
-/// HAProxy's build options by name, and whether we have what each stands for. Also answers `feature(NAME)`.
-/// Sorted by name.
-pub const FEATURES: &[(&str, bool)] = &[
-    ("51DEGREES", false),
-    ("ACCEPT4", true),
-    ("BACKTRACE", true),
-    ("CLOSEFROM", false),
-    ("CPU_AFFINITY", true),
-    ("CRYPT_H", false),
-    ("DEVICEATLAS", false),
-    ("DL", false),
-    ("ECH", false),
-    ("ENGINE", false),
-    ("EPOLL", true),
-    ("EVPORTS", false),
-    ("FCGI", false),
-    ("GETADDRINFO", true),
-    ("H2", false),
-    ("HAVE_WORKING_TCP_MD5SIG", false),
-    ("KQUEUE", false),
-    ("KTLS", false),
-    ("LIBATOMIC", true),
-    ("LIBCRYPT", false),
-    ("LINUX_CAP", false),
-    ("LINUX_SPLICE", true),
-    ("LINUX_TPROXY", true),
-    ("LUA", false),
-    ("MATH", true),
-    ("MEMORY_PROFILING", false),
-    ("NETFILTER", true),
-    ("NS", false),
-    ("OBSOLETE_LINKER", false),
-    ("OPENSSL", false),
-    ("OPENSSL_AWSLC", false),
-    ("OPENSSL_WOLFSSL", false),
-    ("PCRE", false),
-    ("PCRE2", true),
-    ("PCRE2_JIT", true),
-    ("PCRE_JIT", false),
-    ("POLL", true),
-    ("PRCTL", true),
-    ("PROCCTL", false),
-    ("PROMEX", true),
-    ("PTHREAD_EMULATION", false),
-    ("QUIC", false),
-    ("QUIC_OPENSSL_COMPAT", false),
-    ("RT", true),
-    ("SHM_OPEN", false),
-    ("SLZ", false),
-    ("SPOE", false),
-    ("SSL", false),
-    ("STATIC_PCRE", false),
-    ("STATIC_PCRE2", false),
-    ("TFO", true),
-    ("THREAD", true),
-    ("THREAD_DUMP", false),
-    ("TPROXY", true),
-    ("TRACE", false),
-    ("WURFL", false),
-    ("ZLIB", false),
+/// HAProxy's build options by name, with a sign that says whether we have what each stands for. Also answers
+/// `feature(NAME)`. Sorted by name.
+pub const FEATURES: &[&str] = &[
+    "-51DEGREES",
+    "+ACCEPT4",
+    "+BACKTRACE",
+    "-CLOSEFROM",
+    "+CPU_AFFINITY",
+    "-CRYPT_H",
+    "-DEVICEATLAS",
+    "-DL",
+    "-ECH",
+    "-ENGINE",
+    "+EPOLL",
+    "-EVPORTS",
+    "-FCGI",
+    "+GETADDRINFO",
+    "-H2",
+    "-HAVE_WORKING_TCP_MD5SIG",
+    "-KQUEUE",
+    "-KTLS",
+    "+LIBATOMIC",
+    "-LIBCRYPT",
+    "-LINUX_CAP",
+    "+LINUX_SPLICE",
+    "+LINUX_TPROXY",
+    "-LUA",
+    "+MATH",
+    "-MEMORY_PROFILING",
+    "+NETFILTER",
+    "-NS",
+    "-OBSOLETE_LINKER",
+    "-OPENSSL",
+    "-OPENSSL_AWSLC",
+    "-OPENSSL_WOLFSSL",
+    "-PCRE",
+    "+PCRE2",
+    "+PCRE2_JIT",
+    "-PCRE_JIT",
+    "+POLL",
+    "+PRCTL",
+    "-PROCCTL",
+    "+PROMEX",
+    "-PTHREAD_EMULATION",
+    "-QUIC",
+    "-QUIC_OPENSSL_COMPAT",
+    "+RT",
+    "-SHM_OPEN",
+    "-SLZ",
+    "-SPOE",
+    "-SSL",
+    "-STATIC_PCRE",
+    "-STATIC_PCRE2",
+    "+TFO",
+    "+THREAD",
+    "-THREAD_DUMP",
+    "+TPROXY",
+    "-TRACE",
+    "-WURFL",
+    "-ZLIB",
 ];
 
-/// Whether `feature(NAME)` is true. Unknown names are false, as in HAProxy.
-pub fn has_feature(name: &str) -> bool {
-    FEATURES.iter().any(|&(n, on)| on && n == name)
+/// What conditions of a configuration (`.if`, `-cc`) learn about the program and its flags.
+pub fn facts(args: &Args) -> Facts {
+    let switches = [
+        ("POLL", true),
+        ("EPOLL", true),
+        ("GETADDRINFO", true),
+        ("REUSEPORT", !args.no_reuseport),
+        ("SPLICE", !args.no_splice),
+        ("FAST-FORWARD", !args.no_fast_forward),
+        ("SERVER-SSL-VERIFY-NONE", args.no_ssl_verify),
+    ];
+    Facts {
+        version: HAPROXY_VERSION,
+        features: FEATURES.to_vec(),
+        enabled: switches.iter().filter(|(_, on)| *on).map(|(name, _)| *name).collect(),
+        ..Facts::default()
+    }
 }
 
 /// Which version text was asked for.
@@ -120,10 +137,10 @@ fn build_options() -> String {
     let mut out = String::from("Build options :\n");
     let _ = writeln!(out, "  TARGET  = linux-glibc");
     let _ = writeln!(out, "  LANGUAGE = Rust");
-    let (detected, listed): (Vec<_>, Vec<_>) =
-        FEATURES.iter().partition(|(n, _)| n.starts_with("HAVE_WORKING_"));
-    let _ = writeln!(out, "\nFeature list :{}", signed(&listed));
-    let _ = writeln!(out, "Detected feature list :{}", signed(&detected));
+    let (detected, listed): (Vec<&str>, Vec<&str>) =
+        FEATURES.iter().copied().partition(|f| f[1..].starts_with("HAVE_WORKING_"));
+    let _ = writeln!(out, "\nFeature list : {}", listed.join(" "));
+    let _ = writeln!(out, "Detected feature list : {}", detected.join(" "));
     out.push_str(
         "\nDefault settings :\n  bufsize = 16384, maxrewrite = 1024, maxpollevents = 200\n\n\
          Built with multi-threading support (MAX_THREADS=64).\n\
@@ -145,16 +162,13 @@ fn build_options() -> String {
     out
 }
 
-fn signed(features: &[&(&str, bool)]) -> String {
-    features.iter().map(|(name, on)| format!(" {}{name}", if *on { '+' } else { '-' })).collect()
-}
-
 /// The answer to `-dMhelp`.
 pub const MEMORY_HELP: &str = "-dM options are read and ignored: memory is not kept in pools of our own.\n";
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lang::{Env, evaluate};
 
     /// The selection made by HAProxy's scripts/run-regtests.sh.
     fn kept(text: &str) -> Vec<String> {
@@ -192,7 +206,11 @@ mod tests {
 
     #[test]
     fn features_are_sorted_and_answer() {
-        assert!(FEATURES.windows(2).all(|w| w[0].0 < w[1].0));
-        assert!(has_feature("EPOLL") && !has_feature("LUA") && !has_feature("NONSENSE"));
+        assert!(FEATURES.windows(2).all(|w| w[0][1..] < w[1][1..]));
+        let facts = facts(&Args { no_splice: true, ..Args::default() });
+        let holds = |text| evaluate(text, &facts, &Env::default()).unwrap();
+        assert!(holds("feature(EPOLL) && !feature(LUA) && !feature(NONSENSE)"));
+        assert!(holds("version_atleast(3.4.0) && !version_atleast(3.5)"));
+        assert!(holds("enabled(FAST-FORWARD) && !enabled(SPLICE)"));
     }
 }

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use isobar::app::args::{Args, DumpConfig};
 use isobar::app::permit::Permit;
+use isobar::app::program::{BindError, Exit, Life, Program, Settings, Start};
 use isobar::app::signals::Event;
-use isobar::app::start::{BindError, Exit, Life, Program, Settings, Start};
 use isobar::lang::{Env, Facts, Input, LoadOptions, load, render};
 use isobar::os::bind::BindSpec;
 use isobar::os::opener::Opener;

@@ -1,25 +1,25 @@
 //! Command line, start-up, workers, hot swap, drain, explain.
 
 pub mod args;
-pub mod flags;
-pub mod herald;
-mod master;
-pub mod messages;
-pub mod permit;
-pub mod program;
-mod reload;
-pub mod signals;
-pub mod start;
-pub mod version;
-
-use std::process::ExitCode;
-
+pub mod configure;
+pub mod control;
 pub mod dump;
 pub mod explain;
+pub mod flags;
+pub mod herald;
 pub mod keywords;
+pub mod messages;
+pub mod node;
+pub mod permit;
+pub mod program;
+pub mod services;
+pub mod signals;
+pub mod sockets;
+pub mod start;
+pub mod version;
 pub mod vocabulary;
 
-/// The whole program.
-pub fn main() -> ExitCode {
-    ExitCode::SUCCESS
-}
+mod master;
+mod reload;
+
+pub use start::main;

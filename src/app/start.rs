@@ -29,6 +29,11 @@ use crate::os::process::{self, Forked};
 use crate::os::signal::{Signal, Signals, die_by};
 use crate::os::{daemon, notify};
 
+/// The whole program.
+pub fn main() -> ExitCode {
+    start(std::env::args_os(), super::node::Node::default())
+}
+
 /// Runs `program` with a command line (the program's name first). Returns for a normal exit; ends the process by
 /// itself when a signal is to be its status.
 pub fn start(argv: impl IntoIterator<Item = OsString>, program: impl Program) -> ExitCode {

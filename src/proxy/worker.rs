@@ -128,6 +128,10 @@ pub struct Worker {
     wall_offset_us: Cell<(u64, u64)>,
 }
 
+thread_local! {
+    static CURRENT: Cell<Option<&'static Worker>> = const { Cell::new(None) };
+}
+
 /// Transaction records kept for the next request.
 const TXNS_KEPT: usize = 64;
 
@@ -154,8 +158,14 @@ impl Worker {
             listeners: RefCell::default(),
             wall_offset_us: Cell::new((0, 0)),
         }));
+        CURRENT.with(|c| c.set(Some(worker)));
         rt.spawn(worker.keep_house());
         Ok(worker)
+    }
+
+    /// The worker of the calling thread.
+    pub fn current() -> Option<&'static Worker> {
+        CURRENT.with(Cell::get)
     }
 
     /// The configuration new work begins with.

@@ -203,6 +203,12 @@ impl Rt {
         .await;
     }
 
+    /// Makes every task look again at what it waits for, as when the process begins to stop.
+    pub fn wake_all(&self) {
+        let count = self.tasks.borrow().len();
+        (0..count as TaskId).for_each(|id| self.wake(id));
+    }
+
     /// Ends [`Rt::run`] after the current turn.
     pub fn stop(&self) {
         self.stop.set(true);

@@ -1,0 +1,220 @@
+//! The control thread: starts the workers, takes signals, swaps configurations, drains and stops.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crate::base::{WorkerId, clock};
+use crate::config::Config;
+use crate::config::build::Built;
+use crate::os::process;
+use crate::proxy::{Shared, Worker};
+use crate::rt::Remote;
+
+use super::configure::{Builder, Services};
+use super::program::{Exit, Life};
+use super::services::Hub;
+use super::signals::Event;
+use super::sockets::Sockets;
+
+/// How often the control thread looks whether a drain is over, and feeds the watchdog.
+const TURN: Duration = Duration::from_millis(100);
+
+/// A running node.
+pub struct Control {
+    life: Life,
+    shared: Arc<Shared>,
+    config: Arc<Config>,
+    sockets: Sockets,
+    services: Services,
+    hub: Hub,
+    workers: usize,
+    threads: Vec<JoinHandle<()>>,
+    /// Configurations that no stream uses any more come here to be freed.
+    retired: (Sender<Arc<Config>>, Receiver<Arc<Config>>),
+    /// When a soft stop becomes a hard one.
+    hard_stop_at_ms: Option<u64>,
+    draining: bool,
+}
+
+impl Control {
+    /// Starts the workers and says that the process is ready.
+    pub fn start(
+        life: Life,
+        mut built: Built,
+        sockets: Sockets,
+        services: Services,
+        hub: Hub,
+        workers: usize,
+    ) -> io::Result<Control> {
+        built.activate(clock::now_ms());
+        let config = Arc::new(built.config);
+        let shared = Shared::new(life.budget.maxconn.min(u64::from(u32::MAX)) as u32, process::hostname());
+        hub.current.store(Arc::new(Some(config.clone())));
+        let mut control = Control {
+            life,
+            shared,
+            config,
+            sockets,
+            services,
+            hub,
+            workers,
+            threads: Vec::new(),
+            retired: mpsc::channel(),
+            hard_stop_at_ms: None,
+            draining: false,
+        };
+        control.start_workers()?;
+        control.life.herald.ready();
+        Ok(control)
+    }
+
+    fn start_workers(&mut self) -> io::Result<()> {
+        let (ready, started) = mpsc::channel();
+        for number in 0..self.workers {
+            let id = WorkerId(number as u16 + 1);
+            let (shared, config, retired) =
+                (self.shared.clone(), self.config.clone(), self.retired.0.clone());
+            let listen = self.sockets.of_worker(&self.config, number);
+            let ready = ready.clone();
+            let work = move || {
+                let worker = Worker::start(id, shared, config, retired);
+                if let Ok(worker) = worker {
+                    worker.listen(&listen);
+                    let _ = ready.send(Ok(()));
+                    if let Err(e) = worker.rt.run() {
+                        eprintln!("worker {}: {e}", id.0);
+                        std::process::abort();
+                    }
+                } else if let Err(e) = worker {
+                    let _ = ready.send(Err(e));
+                }
+            };
+            self.threads.push(std::thread::Builder::new().name(format!("worker/{}", id.0)).spawn(work)?);
+        }
+        for _ in 0..self.workers {
+            started.recv().map_err(|_| io::Error::other("a worker did not start"))??;
+        }
+        Ok(())
+    }
+
+    /// Serves until a signal ends it.
+    pub fn run(mut self) -> Exit {
+        loop {
+            match self.life.events.recv_timeout(TURN) {
+                Ok(Event::Stop(signal)) => {
+                    self.stop_workers();
+                    return Exit::Signal(signal);
+                }
+                Ok(Event::SoftStop) => self.drain(),
+                Ok(Event::Reload) => {
+                    self.reload();
+                }
+                Ok(Event::Pause) => self.pause(true),
+                Ok(Event::Resume) => self.pause(false),
+                Ok(Event::DumpServers | Event::Quit) => {}
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => std::thread::sleep(TURN),
+            }
+            while self.retired.1.try_recv().is_ok() {}
+            self.life.herald.alive();
+            if self.draining && self.is_drained() {
+                self.stop_workers();
+                return Exit::Code(0);
+            }
+        }
+    }
+
+    /// Reads the configuration again and puts it in place, or leaves everything as it is and says why. The text is
+    /// what the master's command line answers.
+    pub fn reload(&mut self) -> String {
+        self.life.herald.reloading();
+        let success = self.swap();
+        self.life.herald.reloaded(success)
+    }
+
+    fn swap(&mut self) -> bool {
+        let builder = Builder {
+            args: &self.life.args,
+            opener: &self.life.opener,
+            messages: &self.life.messages,
+            services: &self.services,
+            previous: Some(&self.config),
+            workers: self.workers,
+            default_maxconn: self.shared.maxconn.load(Ordering::Relaxed),
+        };
+        let Some(mut built) = builder.build().built else { return false };
+        // Everything that can fail comes before anything is changed.
+        let sockets = match self.sockets.prepare(&built.config, &self.life.opener, self.workers) {
+            Ok(sockets) => sockets,
+            Err(e) => {
+                self.life.messages.alert(&e.message);
+                return false;
+            }
+        };
+        built.activate(clock::now_ms());
+        self.config = Arc::new(built.config);
+        self.hub.current.store(Arc::new(Some(self.config.clone())));
+        for path in self.sockets.abandoned(&sockets) {
+            let _ = self.life.opener.unlink(path);
+        }
+        self.sockets = sockets;
+        self.tell_workers();
+        true
+    }
+
+    fn tell_workers(&self) {
+        for number in 0..self.workers {
+            let Some(remote) = Remote::of(WorkerId(number as u16 + 1)) else { continue };
+            let (config, listen) = (self.config.clone(), self.sockets.of_worker(&self.config, number));
+            remote.run(move |_| {
+                if let Some(worker) = Worker::current() {
+                    worker.replace(config);
+                    worker.listen(&listen);
+                }
+            });
+        }
+    }
+
+    fn pause(&self, paused: bool) {
+        for proxy in self.config.proxies.iter().filter(|p| p.front.is_some()) {
+            proxy.live.paused.store(paused, Ordering::Relaxed);
+        }
+    }
+
+    /// Soft stop: no new connections; idle ones go, the others may finish.
+    fn drain(&mut self) {
+        if self.draining {
+            return;
+        }
+        self.draining = true;
+        self.shared.stopping.store(true, Ordering::Release);
+        self.sockets.close();
+        self.tell_workers();
+        for remote in Remote::all() {
+            remote.run(|rt| rt.wake_all());
+        }
+        self.hard_stop_at_ms = self.config.global.hard_stop_after_ms.map(|ms| clock::now_ms() + ms);
+    }
+
+    fn is_drained(&self) -> bool {
+        self.shared.current.load(Ordering::Acquire) == 0
+            || self.hard_stop_at_ms.is_some_and(|at| clock::now_ms() >= at)
+    }
+
+    fn stop_workers(&mut self) {
+        for remote in Remote::all() {
+            remote.run(|rt| rt.stop());
+        }
+        for thread in self.threads.drain(..) {
+            let _ = thread.join();
+        }
+        let none = Sockets::default();
+        for path in self.sockets.abandoned(&none) {
+            let _ = self.life.opener.unlink(path);
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! The program: a node with its proxy, from the first load to the end of its workers.
+
+use crate::config::build::Built;
+use crate::config::{Config, Global};
+use crate::lang::condition;
+use crate::os::identity::Identity;
+use crate::os::limits::Wanted;
+
+use super::args::{Args, DumpConfig};
+use super::configure::{Builder, Services, environment, section_kinds};
+use super::control::Control;
+use super::dump;
+use super::explain;
+use super::keywords;
+use super::permit::Permit;
+use super::program::{BindError, Exit, Life, Program, Settings, Start};
+use super::services;
+use super::sockets::Sockets;
+use super::version;
+
+/// What is known before the threads start.
+pub struct Node {
+    services: Services,
+    hub: services::Hub,
+    built: Option<Built>,
+    workers: usize,
+    sockets: Sockets,
+}
+
+impl Default for Node {
+    fn default() -> Self {
+        let hub = services::Hub::default();
+        Node { services: services::all(&hub), hub, built: None, workers: 1, sockets: Sockets::default() }
+    }
+}
+
+impl Program for Node {
+    fn condition(&self, args: &Args, text: &str) -> Result<bool, String> {
+        condition::check(text, &version::facts(args), &environment(args)).map_err(|e| e.message)
+    }
+
+    fn explain(&self, name: &str) -> Option<String> {
+        explain::explain(name, &keywords::registry()).ok()
+    }
+
+    fn keywords(&self, classes: &str) -> String {
+        dump::dump(classes, &keywords::registry())
+    }
+
+    fn load(&mut self, start: &Start<'_>) -> Option<Settings> {
+        let builder = Builder {
+            args: start.args,
+            opener: start.opener,
+            messages: start.messages,
+            services: &self.services,
+            previous: None,
+            workers: 0,
+            default_maxconn: start.args.maxconn.unwrap_or(0),
+        };
+        let outcome = builder.build();
+        let built = outcome.built?;
+        let settings = settings(&built.config, outcome.warned);
+        self.workers = outcome.workers;
+        self.built = Some(built);
+        Some(settings)
+    }
+
+    fn configuration(&self, _dump: DumpConfig) -> String {
+        String::new()
+    }
+
+    fn permit(&self, args: &Args) -> Permit {
+        Permit::new(&args.files, version::facts(args), section_kinds(), environment(args))
+    }
+
+    fn bind(&mut self, start: &Start<'_>, _last: bool) -> Result<(), BindError> {
+        let Some(built) = &self.built else { return Ok(()) };
+        self.sockets = Sockets::default();
+        self.sockets = Sockets::default().prepare(&built.config, start.opener, self.workers)?;
+        self.hub.bind(&built.config, start)
+    }
+
+    fn run(self, life: Life) -> Exit {
+        let Some(built) = self.built else { return Exit::Code(1) };
+        match Control::start(life, built, self.sockets, self.services, self.hub, self.workers) {
+            Ok(control) => control.run(),
+            Err(e) => {
+                eprintln!("Cannot start: {e}");
+                Exit::Code(1)
+            }
+        }
+    }
+}
+
+/// What the process itself has to know of a configuration.
+fn settings(config: &Config, warned: bool) -> Settings {
+    let global: &Global = &config.global;
+    let proxies_listen =
+        config.proxies.iter().any(|p| !p.disabled && p.front.as_ref().is_some_and(|f| !f.binds.is_empty()));
+    let binds: usize = config.proxies.iter().filter_map(|p| p.front.as_ref()).map(|f| f.binds.len()).sum();
+    Settings {
+        daemon: global.daemon,
+        master_worker: global.master_worker,
+        quiet: global.quiet,
+        zero_warning: global.zero_warning,
+        pidfile: global.pidfile.clone(),
+        identity: Identity { chroot: global.chroot.clone(), uid: global.uid, gid: global.gid },
+        limits: Wanted {
+            maxconn: (global.maxconn > 0).then_some(u64::from(global.maxconn)),
+            descriptors: global.ulimit_n,
+            fixed: 100 + 2 * binds as u64,
+            pipes: (global.tune.maxpipes > 0).then_some(u64::from(global.tune.maxpipes)),
+            ..Wanted::default()
+        },
+        lax_limits: !global.strict_limits,
+        proxies_listen,
+        listens: proxies_listen || !global.stats_sockets.is_empty(),
+        warned,
+        ..Settings::default()
+    }
+}

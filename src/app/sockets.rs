@@ -1,0 +1,200 @@
+//! The listening sockets of the process: bound before they are needed, kept over configuration changes by what they
+//! are, given to the workers.
+
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+
+use crate::config::{Bind, Config, Proxy};
+use crate::model::Address;
+use crate::os::bind::{BindAddress, BindSpec, SocketKind};
+use crate::os::opener::Opener;
+use crate::os::socket;
+use crate::proxy::listener::Listen;
+
+use super::program::BindError;
+
+/// Backlog when neither the file nor the connection limit says one.
+const DEFAULT_BACKLOG: u32 = 1024;
+
+/// One listening address.
+#[derive(Clone)]
+struct Socket {
+    id: u64,
+    proxy: Arc<str>,
+    bind: Bind,
+    /// One a worker, or one for all.
+    fds: Vec<Arc<OwnedFd>>,
+    current: Arc<AtomicU32>,
+}
+
+/// All of them.
+#[derive(Clone, Default)]
+pub struct Sockets {
+    list: Vec<Socket>,
+    next_id: u64,
+}
+
+/// What a socket is by its nature; a bind that differs in one of these needs a new one.
+fn is_same(a: &Bind, b: &Bind) -> bool {
+    a.address == b.address
+        && a.interface == b.interface
+        && a.transparent == b.transparent
+        && a.v4v6 == b.v4v6
+        && a.v6only == b.v6only
+        && a.mode == b.mode
+        && a.uid == b.uid
+        && a.gid == b.gid
+        && a.mss == b.mss
+        && a.defer_accept == b.defer_accept
+        && a.tfo == b.tfo
+}
+
+impl Sockets {
+    /// The sockets of a configuration: those of `self` that it still wants, and new ones. `self` is not changed, so
+    /// that a failure leaves everything as it was.
+    pub fn prepare(&self, config: &Config, opener: &Opener, workers: usize) -> Result<Sockets, BindError> {
+        let mut next = Sockets { list: Vec::new(), next_id: self.next_id };
+        for proxy in &config.proxies {
+            let Some(front) = proxy.front.as_ref().filter(|_| !proxy.disabled) else { continue };
+            for bind in &front.binds {
+                let kept = self
+                    .list
+                    .iter()
+                    .find(|s| is_same(&s.bind, bind) && !next.list.iter().any(|n| n.id == s.id));
+                let socket = match kept {
+                    Some(socket) => {
+                        Socket { proxy: proxy.name.clone(), bind: bind.clone(), ..socket.clone() }
+                    }
+                    None => next.open(proxy, bind, opener, workers)?,
+                };
+                next.list.push(socket);
+            }
+        }
+        Ok(next)
+    }
+
+    fn open(
+        &mut self,
+        proxy: &Proxy,
+        bind: &Bind,
+        opener: &Opener,
+        workers: usize,
+    ) -> Result<Socket, BindError> {
+        let fds = open_all(proxy, bind, opener, workers).map_err(|e| BindError {
+            in_use: e.kind() == io::ErrorKind::AddrInUse,
+            message: format!(
+                "Starting {} {}: cannot bind socket ({}) [{}]",
+                if proxy.back.is_some() { "proxy" } else { "frontend" },
+                proxy.name,
+                crate::lang::load::reason(&e),
+                bind.address
+            ),
+        })?;
+        self.next_id += 1;
+        Ok(Socket {
+            id: self.next_id,
+            proxy: proxy.name.clone(),
+            bind: bind.clone(),
+            fds,
+            current: Arc::default(),
+        })
+    }
+
+    /// What worker number `worker` (from 0) is to listen on.
+    pub fn of_worker(&self, config: &Config, worker: usize) -> Vec<Listen> {
+        let mut list = Vec::new();
+        for socket in &self.list {
+            let Some(proxy) = config.frontends.get(&socket.proxy).copied() else { continue };
+            let binds = config.proxy(proxy).front.as_ref().map(|f| &f.binds[..]).unwrap_or_default();
+            let Some(bind) = binds.iter().position(|b| *b == socket.bind) else { continue };
+            let shared = socket.fds.len() == 1;
+            let Some(fd) = socket.fds.get(if shared { 0 } else { worker }) else { continue };
+            list.push(Listen {
+                id: socket.id,
+                proxy,
+                bind,
+                fd: fd.clone(),
+                shared,
+                current: socket.current.clone(),
+            });
+        }
+        list
+    }
+
+    /// Forgets every socket: they close when the last worker lets go.
+    pub fn close(&mut self) {
+        self.list.clear();
+    }
+
+    /// Paths of unix sockets that `self` has and `next` has not.
+    pub fn abandoned<'a>(&'a self, next: &'a Sockets) -> impl Iterator<Item = &'a std::path::Path> {
+        self.list.iter().filter_map(move |socket| match &socket.bind.address {
+            Address::Unix(path) if !next.list.iter().any(|n| n.bind.address == socket.bind.address) => {
+                Some(path.as_path())
+            }
+            _ => None,
+        })
+    }
+}
+
+fn open_all(proxy: &Proxy, bind: &Bind, opener: &Opener, workers: usize) -> io::Result<Vec<Arc<OwnedFd>>> {
+    let copies = if matches!(bind.address, Address::Inet(_)) { workers } else { 1 };
+    (0..copies).map(|_| open_one(proxy, bind, opener).map(Arc::new)).collect()
+}
+
+fn open_one(proxy: &Proxy, bind: &Bind, opener: &Opener) -> io::Result<OwnedFd> {
+    let front = proxy.front.as_ref();
+    let backlog = [bind.backlog, front.map_or(0, |f| f.backlog), proxy.maxconn, DEFAULT_BACKLOG];
+    let backlog = backlog.into_iter().find(|b| *b > 0).unwrap_or(DEFAULT_BACKLOG);
+    let address = match &bind.address {
+        Address::Inet(a) => BindAddress::Inet(*a),
+        Address::Unix(p) => BindAddress::Unix(p.clone()),
+        Address::Abstract(n) => BindAddress::Abstract(n.to_vec()),
+        Address::Fd(n) => return inherited(*n),
+    };
+    let spec = BindSpec {
+        v6only: if bind.v6only { Some(true) } else { bind.v4v6.then_some(false) },
+        transparent: bind.transparent,
+        interface: bind.interface.clone(),
+        mode: bind.mode,
+        uid: bind.uid,
+        gid: bind.gid,
+        backlog,
+        ..BindSpec::new(address, SocketKind::Stream)
+    };
+    let fd = opener.bind(&spec)?;
+    tune(&fd, bind);
+    socket::listen(fd.as_raw_fd(), backlog)?;
+    Ok(fd)
+}
+
+/// A socket that whoever started us bound and listens on.
+fn inherited(number: i32) -> io::Result<OwnedFd> {
+    let fd = socket::duplicate(number)?;
+    socket::set_nonblocking(fd.as_raw_fd())?;
+    socket::set_nodelay(fd.as_raw_fd());
+    Ok(fd)
+}
+
+/// Options that connections inherit from their listener.
+fn tune(fd: &OwnedFd, bind: &Bind) {
+    let raw = fd.as_raw_fd();
+    if !matches!(bind.address, Address::Inet(_)) {
+        return;
+    }
+    socket::set_nodelay(raw);
+    if bind.defer_accept {
+        let _ = socket::set_option(raw, libc::IPPROTO_TCP, libc::TCP_DEFER_ACCEPT, 1);
+    }
+    if let Some(mss) = bind.mss {
+        let _ = socket::set_option(raw, libc::IPPROTO_TCP, libc::TCP_MAXSEG, mss);
+    }
+    if bind.tfo {
+        let _ = socket::set_option(raw, libc::IPPROTO_TCP, libc::TCP_FASTOPEN, DEFAULT_BACKLOG as i32);
+    }
+    if bind.tcp_ut_ms > 0 {
+        let _ = socket::set_option(raw, libc::IPPROTO_TCP, libc::TCP_USER_TIMEOUT, bind.tcp_ut_ms as i32);
+    }
+}

@@ -9,6 +9,8 @@ pub mod uri;
 pub mod h1;
 mod start;
 mod strict;
+mod message;
+pub mod edit;
 pub mod status;
 pub mod write;
 pub mod body;

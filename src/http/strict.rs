@@ -2,7 +2,7 @@
 //! RFC 9110, RFC 9112; where they leave a choice, what HAProxy 3.4 does.
 
 use super::bad::Reason;
-use super::head::{FieldKind, Head, Method, Seen};
+use super::head::{Method, Seen};
 use super::list::Elements;
 use super::token::is_blank;
 use super::uri::{self, Form, Target};
@@ -102,56 +102,6 @@ pub(super) fn transfer_codings(value: &[u8], seen: &mut Seen, is_response: bool)
         }
     }
     fault
-}
-
-impl Head {
-    /// A field was added by the proxy: what it says counts as if it had been received.
-    pub(super) fn note_edit(&mut self, kind: FieldKind, value: &[u8]) {
-        match kind {
-            FieldKind::Connection => self.seen |= connection_options(value),
-            FieldKind::Upgrade => self.seen |= upgrade_protocols(value),
-            FieldKind::KeepAlive | FieldKind::ProxyConnection | FieldKind::Te => self.seen |= Seen::HOP,
-            FieldKind::ContentLength | FieldKind::TransferEncoding => self.own_framing(),
-            FieldKind::Host | FieldKind::Expect | FieldKind::Other => return,
-        }
-        self.note_upgrade();
-    }
-
-    pub(super) fn note_removal(&mut self, kind: FieldKind) {
-        match kind {
-            FieldKind::Connection => self.seen -= Seen::CONNECTION,
-            FieldKind::Upgrade => self.seen -= Seen::UPGRADES,
-            FieldKind::Expect => self.expect_continue = false,
-            FieldKind::ContentLength | FieldKind::TransferEncoding => self.own_framing(),
-            _ => return,
-        }
-        self.note_upgrade();
-    }
-
-    pub(super) fn note_upgrade(&mut self) {
-        self.upgrade = self.seen.contains(Seen::UPGRADE | Seen::UPGRADE_OPTION)
-            && self.version >= super::Version::Http11;
-    }
-
-    /// Someone (the peer, or a rule that added a `Connection` field) asked for the end of the connection.
-    pub fn asks_close(&self) -> bool {
-        self.seen.contains(Seen::CLOSE)
-    }
-
-    /// The handshake of RFC 6455: `Upgrade: websocket` with `Connection: upgrade`.
-    pub fn is_websocket(&self) -> bool {
-        self.upgrade && self.seen.contains(Seen::WEBSOCKET)
-    }
-
-    pub(super) fn websocket_key_fits(&self, bytes: &[u8]) -> bool {
-        let name: &[u8] = if self.is_response { b"sec-websocket-accept" } else { b"sec-websocket-key" };
-        let key = self.fields.iter().find(|f| {
-            f.name.len() == name.len()
-                && bytes.get(f.name.start()..f.name.end()).is_some_and(|n| n.eq_ignore_ascii_case(name))
-        });
-        // A request's key is 16 bytes in base64.
-        key.is_some_and(|f| self.is_response || f.value.len() == 24)
-    }
 }
 
 /// What the target and `Host` demand of a request.

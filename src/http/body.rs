@@ -333,7 +333,7 @@ mod tests {
             ("0\r\ntransfer-encoding: chunked\r\n\r\n", Err(Trailer)),
             ("0\r\nHOST: x\r\n\r\n", Err(Trailer)),
             ("0\r\nTrailer: x\r\n\r\n", Err(Trailer)),
-            ("0\r\ntransfer-encodings: x\r\n\r\n", end(29)),
+            ("0\r\ntransfer-encodings: x\r\n\r\n", end(28)),
             (&long_trailer, Err(TrailerTooLong)),
         ];
         for (bytes, expected) in table {

@@ -56,10 +56,6 @@ impl Head {
     /// Starts a new message: forgets the previous one, keeps allocations. The buffer is left to the caller.
     pub fn reset(&mut self) {
         self.edits.clear();
-        self.forget();
-    }
-
-    fn forget(&mut self) {
         self.fields.clear();
         self.is_response = false;
         self.version = Version::Http11;
@@ -99,14 +95,17 @@ impl Head {
         let origin = buf.start();
         let limit = origin.saturating_add(o.max_head);
         let stop = loop {
-            if !self.progress.begun || self.progress.origin != origin {
+            if self.progress.begun && (self.progress.origin != origin || self.len > 0) {
                 self.reset();
+            }
+            if !self.progress.begun {
                 self.progress =
                     Progress { origin, line: origin, scanned: origin, begun: true, ..Progress::default() };
                 self.is_response = answers.is_some();
             }
             let window = buf.written().get(..limit).unwrap_or(buf.written());
-            let done = self.lines(window, o).and_then(|()| match answers {
+            let full = buf.written().len() >= limit;
+            let done = self.lines(window, full, o).and_then(|()| match answers {
                 None => self.finish_request(window, o),
                 Some(method) => self.finish_response(window, method, o),
             });
@@ -115,9 +114,9 @@ impl Head {
                 Err(Stop::Fold(at)) => {
                     let end = buf.written().len().min(limit);
                     unfold(&mut buf.written_mut()[..end], at);
-                    self.progress.begun = false;
+                    self.reset();
                 }
-                Err(Stop::More) if buf.written().len() >= limit => {
+                Err(Stop::More) if full => {
                     let long =
                         if self.progress.start_line_done { Reason::HeadTooLong } else { Reason::LineTooLong };
                     break Some(Stop::Bad(long, limit));
@@ -135,9 +134,10 @@ impl Head {
     }
 
     /// Reads lines until the empty one. `b` ends where the head must have ended.
-    fn lines(&mut self, b: &[u8], o: &H1Options) -> Result<(), Stop> {
+    fn lines(&mut self, b: &[u8], full: bool, o: &H1Options) -> Result<(), Stop> {
         let Progress { line, scanned, .. } = self.progress;
-        if scanned > line && memchr::memchr(b'\n', b.get(scanned..).unwrap_or_default()).is_none() {
+        // A line that will never be finished may still have a fault of its own to report.
+        if !full && scanned > line && memchr::memchr(b'\n', b.get(scanned..).unwrap_or_default()).is_none() {
             self.progress.scanned = b.len();
             return Err(Stop::More);
         }

@@ -14,7 +14,8 @@ impl Head {
             FieldKind::Upgrade => self.seen |= strict::upgrade_protocols(value),
             FieldKind::KeepAlive | FieldKind::ProxyConnection | FieldKind::Te => self.seen |= Seen::HOP,
             FieldKind::ContentLength | FieldKind::TransferEncoding => self.own_framing(),
-            FieldKind::Host | FieldKind::Expect | FieldKind::Other => return,
+            FieldKind::Host => return self.follow_host(value),
+            FieldKind::Expect | FieldKind::Other => return,
         }
         self.note_upgrade();
     }
@@ -157,7 +158,7 @@ impl Head {
         }
     }
 
-    fn replace_host(&mut self, value: &[u8]) {
+    pub(super) fn replace_host(&mut self, value: &[u8]) {
         if let Some(index) = self.fields.iter().position(|f| f.kind == FieldKind::Host) {
             let mut field = self.fields[index];
             field.value = self.store(value);

@@ -14,6 +14,7 @@ pub mod edit;
 pub mod status;
 pub mod write;
 pub mod body;
+pub mod fuzz;
 
 pub use bad::{BadMessage, Reason};
 pub use body::{CHUNK_END, ChunkHead, Chunks, LAST_CHUNK, Scan};

@@ -119,16 +119,19 @@ impl Head {
         if token::is_blank(b[code_end]) {
             (reason, blank) = skip_blanks(b, code_end);
         }
-        // The blank behind the code is not optional, and HAProxy always writes a reason.
-        sound &= blank;
         let mut end = token::value_end(b, reason);
         while o.accept_unsafe && end < b.len() && !matches!(b[end], b'\r' | b'\n') {
             end = token::value_end(b, end + 1);
         }
         let next = line_feed(b, end)?;
         self.reason = Slot::raw(reason, end - reason);
+        // The blank behind the code is not optional, and HAProxy always writes a reason.
+        sound &= blank && end > reason;
         if sound && next == end + 2 && self.minor_is_ours(b) {
             self.start_line = Slot::raw(line, next - line);
+        } else if self.status > 999 {
+            // Passed on as it came or not at all.
+            return Err(Stop::Bad(Reason::StatusLine, code));
         }
         Ok(next)
     }

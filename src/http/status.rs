@@ -20,7 +20,6 @@ const fn last_answer(status: u16, title: &'static str, text: &'static str) -> An
     Answer { status, title, text, closes: true }
 }
 
-/// In the order of HAProxy's list; 505 is our own.
 #[rustfmt::skip]
 const ANSWERS: &[Answer] = &[
     answer(200, "OK", "Service ready."),
@@ -44,21 +43,50 @@ const ANSWERS: &[Answer] = &[
     answer(502, "Bad Gateway", "The server returned an invalid or incomplete response."),
     answer(503, "Service Unavailable", "No server is available to handle this request."),
     answer(504, "Gateway Time-out", "The server didn't respond in time."),
-    last_answer(505, "HTTP Version Not Supported", "This version of HTTP is not spoken here."),
 ];
 
-/// The default answer with this status: status line, header fields and body as sent to an HTTP/1 client, but for the
-/// `connection` field that the writer adds. `None` if there is none, and then HAProxy answers with 500.
-pub fn default_answer(status: u16) -> Option<Vec<u8>> {
-    let answer = ANSWERS.iter().find(|a| a.status == status)?;
-    let Answer { title, text, .. } = answer;
-    let body = format!("<html><body><h1>{status} {title}</h1>\n{text}\n</body></html>\n");
+/// Of our own: HAProxy has no answer to another major version.
+const VERSION_ANSWER: Answer =
+    last_answer(505, "HTTP Version Not Supported", "This version of HTTP is not spoken here.");
+
+fn find(status: u16) -> Option<&'static Answer> {
+    ANSWERS.iter().chain([&VERSION_ANSWER]).find(|a| a.status == status)
+}
+
+/// The default answer with this status: status line, header fields and body as sent to an HTTP/1 client. With `close`
+/// the connection ends behind it, which some answers always say. `None` if there is none; HAProxy then takes 500's.
+pub fn default_answer(status: u16, close: bool) -> Option<Vec<u8>> {
+    let Answer { title, closes, .. } = find(status)?;
+    let body = default_body(status)?;
     let length = body.len();
-    let close = if answer.closes { "connection: close\r\n" } else { "" };
-    let head = format!(
-        "HTTP/1.1 {status} {title}\r\ncontent-length: {length}\r\ncache-control: no-cache\r\n{close}content-type: text/html\r\n\r\n"
-    );
-    Some([head.into_bytes(), body.into_bytes()].concat())
+    let (early, late) = match (closes, close) {
+        (true, _) => ("connection: close\r\n", ""),
+        (false, true) => ("", "connection: close\r\n"),
+        (false, false) => ("", ""),
+    };
+    Some(
+        format!(
+            "HTTP/1.1 {status} {title}\r\ncontent-length: {length}\r\ncache-control: no-cache\r\n{early}\
+             content-type: text/html\r\n{late}\r\n{body}"
+        )
+        .into_bytes(),
+    )
+}
+
+/// The body of the default answer, `text/html`.
+pub fn default_body(status: u16) -> Option<String> {
+    let Answer { title, text, .. } = find(status)?;
+    Some(format!("<html><body><h1>{status} {title}</h1>\n{text}\n</body></html>\n"))
+}
+
+/// The title in the status line of the default answer, which is not always [`reason_phrase`].
+pub fn default_title(status: u16) -> Option<&'static str> {
+    find(status).map(|a| a.title)
+}
+
+/// After this default answer the connection always ends.
+pub fn default_closes(status: u16) -> bool {
+    find(status).is_some_and(|a| a.closes)
 }
 
 /// Statuses that have a default answer and that `errorfile` may replace.
@@ -172,8 +200,12 @@ mod tests {
         let expected = "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 107\r\ncache-control: no-cache\r\n\
             content-type: text/html\r\n\r\n<html><body><h1>503 Service Unavailable</h1>\n\
             No server is available to handle this request.\n</body></html>\n";
-        assert_eq!(default_answer(503).as_deref(), Some(expected.as_bytes()));
-        assert!(default_answer(418).is_none());
+        assert_eq!(default_answer(503, false).as_deref(), Some(expected.as_bytes()));
+        assert!(default_answer(418, false).is_none());
+        let last = String::from_utf8(default_answer(403, true).unwrap_or_default());
+        assert!(last.is_ok_and(|l| l.contains("content-type: text/html\r\nconnection: close\r\n\r\n<html>")));
+        let last = String::from_utf8(default_answer(400, true).unwrap_or_default());
+        assert!(last.is_ok_and(|l| l.contains("no-cache\r\nconnection: close\r\ncontent-type: text/html\r\n\r\n")));
     }
 
     #[test]

@@ -157,18 +157,36 @@ impl Head {
         self.splice_target(parts.path_at, old, path, false);
     }
 
-    /// Replaces the query, given without `?`; an empty one takes the `?` away (`set-query`).
+    /// Replaces the query, given without `?` (`set-query`). An empty one leaves the `?` that was there.
     pub fn set_query(&mut self, query: &[u8]) {
         let parts = self.target_parts();
         let at = parts.path_at + parts.path().len();
         let old = parts.path_and_query.len() - parts.path().len();
-        self.splice_target(at, old, query, !query.is_empty());
+        self.splice_target(at, old, query, old > 0 || !query.is_empty());
     }
 
     /// Replaces path and query (`set-pathq`).
     pub fn set_path_and_query(&mut self, path_and_query: &[u8]) {
         let parts = self.target_parts();
         self.splice_target(parts.path_at, parts.path_and_query.len(), path_and_query, false);
+    }
+
+    /// Replaces the whole target (`set-uri`); `Host` follows the authority of the new one if it has one.
+    pub fn set_uri(&mut self, uri: &[u8]) {
+        self.set_target(uri);
+        let place = self.target_parts().authority.to_vec();
+        if !place.is_empty() {
+            self.replace_host(&place);
+        }
+    }
+
+    /// The authority of an absolute-form target follows `Host`, so that the two cannot contradict each other.
+    pub(super) fn follow_host(&mut self, host: &[u8]) {
+        let parts = self.target_parts();
+        if parts.form == Form::Absolute && !host.is_empty() && is_authority(host) && parts.authority != host {
+            let (at, old) = (parts.path_at - parts.authority.len(), parts.authority.len());
+            self.splice_target(at, old, host, false);
+        }
     }
 
     fn splice_target(&mut self, at: usize, old: usize, with: &[u8], question: bool) {
@@ -270,7 +288,7 @@ mod tests {
         h.set_query(b"x=y");
         assert_eq!(h.target_bytes(), b"http://h:8/new?x=y");
         h.set_query(b"");
-        assert_eq!(h.target_bytes(), b"http://h:8/new");
+        assert_eq!(h.target_bytes(), b"http://h:8/new?");
         h.set_path_and_query(b"/p?q");
         assert_eq!(h.target_bytes(), b"http://h:8/p?q");
         let mut h = head("*");

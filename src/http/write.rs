@@ -149,7 +149,12 @@ impl Head {
         let mut run = Run { head: self, out, run: Slot::default() };
         self.write_start_line(&mut run);
         let filtered = hop != Hop::AsIs && self.seen.contains(Seen::HOP);
-        let reframed = self.seen.contains(Seen::FRAMING_EDITED) && self.body != BodyLen::None;
+        let reframed = self.seen.contains(Seen::FRAMING_EDITED)
+            && match self.body {
+                BodyLen::None => false,
+                BodyLen::Length(_) => !self.length_slot.is_empty(),
+                BodyLen::Chunked | BodyLen::UntilClose | BodyLen::Tunnel => true,
+            };
         if filtered || reframed {
             for field in &self.fields {
                 self.write_field(&mut run, field, filtered, reframed);

@@ -33,8 +33,7 @@ Cache-Control: max-age=60\r\n\
 ETag: \"5f3e-1234\"\r\n\r\n";
 
 fn head(bytes: &[u8]) -> Head {
-    let mut head = Head::default();
-    head.buf = Buf::take(16 * 1024);
+    let mut head = Head::with(Buf::take(16 * 1024));
     head.buf.push(bytes);
     head
 }

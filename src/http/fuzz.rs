@@ -23,8 +23,7 @@ pub fn parse(bytes: &[u8], response: bool, step: usize) {
 }
 
 fn pieces(bytes: &[u8], response: bool, step: usize, o: &H1Options) -> Option<Head> {
-    let mut head = Head::default();
-    head.buf = Buf::take(bytes.len().max(1));
+    let mut head = Head::with(Buf::take(bytes.len().max(1)));
     for piece in bytes.chunks(step.max(1)) {
         head.buf.push(piece);
         let verdict = if response { head.parse_response(Method::Get, o) } else { head.parse_request(o) };

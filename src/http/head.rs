@@ -225,6 +225,11 @@ pub struct Head {
 }
 
 impl Head {
+    /// A new message in this buffer.
+    pub fn with(buf: Buf) -> Head {
+        Head { buf, ..Head::default() }
+    }
+
     pub fn bytes(&self, slot: Slot) -> &[u8] {
         let arena = if slot.is_raw() { self.buf.written() } else { &self.edits[..] };
         arena.get(slot.start()..slot.end()).unwrap_or_default()

@@ -130,7 +130,7 @@ impl Head {
         if target.form == Form::Authority && host.is_some() {
             let (name, port) = uri::host_and_port(host.unwrap_or_default());
             if port.is_some_and(|p| uri::is_default_port(b"", p)) {
-                self.replace_host(&name.to_vec());
+                self.replace_host(name);
             }
         }
         if target.form == Form::Absolute {

@@ -110,6 +110,7 @@ const fn codes() -> [[u8; 5]; 1000] {
     codes
 }
 
+#[allow(clippy::match_overlapping_arm)]
 /// The reason phrase that HAProxy writes with a status, for those it knows and for the classes of the others.
 pub const fn reason_phrase(status: u16) -> &'static str {
     match status {

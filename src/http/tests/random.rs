@@ -7,8 +7,7 @@ use proptest::prelude::*;
 
 /// Feeds the bytes in pieces; the verdict of the last call.
 fn parse_in_pieces(bytes: &[u8], step: usize, response: bool, o: &H1Options) -> (Head, Parse) {
-    let mut head = Head::default();
-    head.buf = Buf::take(bytes.len().max(1));
+    let mut head = Head::with(Buf::take(bytes.len().max(1)));
     let mut verdict = Parse::More;
     for piece in bytes.chunks(step) {
         head.buf.push(piece);

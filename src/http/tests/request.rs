@@ -251,8 +251,7 @@ fn pipelined_requests() {
 /// The caller may make room between two reads.
 #[test]
 fn moved_bytes_are_parsed_anew() {
-    let mut head = Head::default();
-    head.buf = Buf::take(64);
+    let mut head = Head::with(Buf::take(64));
     head.buf.push(b"xxxxGET / HTTP/1.1\r\nHo");
     head.buf.consume(4);
     let o = H1Options::default();

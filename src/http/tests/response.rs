@@ -157,8 +157,7 @@ fn violations_that_are_let_through() {
         ("HTTP/1.1 200 OK\r\nTransfer-Encoding:\r\nContent-Length: 3\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\n"),
     ];
     for (bytes, expected) in table {
-        let mut head = Head::default();
-        head.buf = buf(bytes.as_bytes());
+        let mut head = Head::with(buf(bytes.as_bytes()));
         assert_eq!(head.parse_response(Method::Get, &o), Parse::Done, "{}", bytes.escape_debug());
         assert_eq!(written(&head, Hop::AsIs), expected, "{}", bytes.escape_debug());
     }

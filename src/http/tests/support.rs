@@ -10,8 +10,7 @@ pub(super) fn buf(bytes: &[u8]) -> Buf {
 }
 
 pub(super) fn request_with(bytes: &[u8], o: &H1Options) -> (Head, Parse) {
-    let mut head = Head::default();
-    head.buf = buf(bytes);
+    let mut head = Head::with(buf(bytes));
     let verdict = head.parse_request(o);
     (head, verdict)
 }
@@ -21,8 +20,7 @@ pub(super) fn request(bytes: &[u8]) -> (Head, Parse) {
 }
 
 pub(super) fn response_to(method: Method, bytes: &[u8]) -> (Head, Parse) {
-    let mut head = Head::default();
-    head.buf = buf(bytes);
+    let mut head = Head::with(buf(bytes));
     let verdict = head.parse_response(method, &H1Options::default());
     (head, verdict)
 }

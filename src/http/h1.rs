@@ -112,9 +112,8 @@ impl Head {
             match done {
                 Ok(()) => break None,
                 Err(Stop::Fold(at)) => {
-                    let end = buf.written().len().min(limit);
-                    unfold(&mut buf.written_mut()[..end], at);
-                    self.reset();
+                    unfold(buf.written_mut(), at);
+                    self.step_back(at);
                 }
                 Err(Stop::More) if full => {
                     let long =
@@ -130,6 +129,18 @@ impl Head {
             Some(Stop::Bad(reason, at)) if self.is_response => Parse::Bad(BadMessage::response(reason, at)),
             Some(Stop::Bad(reason, at)) => Parse::Bad(BadMessage::request(reason, at)),
             Some(_) => Parse::More,
+        }
+    }
+
+    /// The line that ended at `at` goes on: it is read again, and with it the whole head if it was noted already.
+    fn step_back(&mut self, at: usize) {
+        match self.fields.last() {
+            Some(last) if last.kind == FieldKind::Other && last.line.is_raw() && last.line.end() == at => {
+                self.progress.line = last.line.start();
+                self.progress.scanned = self.progress.line;
+                self.fields.pop();
+            }
+            _ => self.reset(),
         }
     }
 
@@ -153,6 +164,7 @@ impl Head {
             skip_empty_lines(b, at)?;
             *at = if self.is_response { self.status_line(b, *at, o)? } else { self.request_line(b, *at, o)? };
             self.progress.start_line_done = true;
+            self.progress.fields = *at;
             if self.len > 0 {
                 return Ok(()); // HTTP/0.9 has nothing behind the line
             }
@@ -251,7 +263,7 @@ impl Head {
                     self.len = at + 1;
                     return Ok(Odd::End);
                 }
-                b' ' | b'\t' if !self.fields.is_empty() && (self.is_response || o.accept_unsafe) => {
+                b' ' | b'\t' if line > self.progress.fields && (self.is_response || o.accept_unsafe) => {
                     return Err(Stop::Fold(line));
                 }
                 b' ' | b'\t' => return Err(Stop::Bad(Reason::ObsFold, at)),
@@ -290,7 +302,8 @@ impl Head {
             FieldKind::ContentLength => return self.note_content_length(value, field),
             FieldKind::TransferEncoding => {
                 match strict::transfer_codings(value, &mut self.seen, self.is_response) {
-                    Ok(()) => {}
+                    Ok(()) if value == b"chunked" => {}
+                    Ok(()) => return Ok(self.keep_canonical(value, field)),
                     Err((_, true)) if o.accept_unsafe => {
                         // Readable in one way only once it is written anew.
                         self.seen |= Seen::FRAMING_EDITED;
@@ -302,6 +315,16 @@ impl Head {
             _ => {}
         }
         Ok(true)
+    }
+
+    /// `Chunked` means the same, but not to every server behind us.
+    fn keep_canonical(&mut self, value: &[u8], field: Field) -> bool {
+        if !value.eq_ignore_ascii_case(b"chunked") {
+            return true; // refused once the head is complete
+        }
+        let value = self.store(b"chunked");
+        self.fields.push(Field { value, line: Slot::default(), ..field });
+        false
     }
 
     fn note_content_length(&mut self, value: &[u8], field: Field) -> Result<bool, Stop> {
@@ -355,21 +378,12 @@ fn skip_empty_lines(b: &[u8], at: &mut usize) -> Result<(), Stop> {
     }
 }
 
-/// Overwrites the line ends before continuation lines with spaces, from the line before `at` to the end of the head
-/// or of what was received (RFC 9112 section 5.2).
+/// Overwrites the line end before the continuation line at `at` with spaces (RFC 9112 section 5.2).
 #[cold]
 fn unfold(b: &mut [u8], at: usize) {
-    let mut line = at;
-    while line < b.len() && !matches!(b[line], b'\r' | b'\n') {
-        if token::is_blank(b[line]) {
-            b[line - 1] = b' ';
-            if b[line - 2] == b'\r' {
-                b[line - 2] = b' ';
-            }
-        }
-        match memchr::memchr(b'\n', &b[line..]) {
-            Some(n) => line += n + 1,
-            None => return,
-        }
+    let end = at - 1;
+    b[end] = b' ';
+    if b[end - 1] == b'\r' {
+        b[end - 1] = b' ';
     }
 }

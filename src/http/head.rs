@@ -146,6 +146,8 @@ pub(super) struct Progress {
     /// No line feed between `line` and here.
     pub(super) scanned: usize,
     pub(super) begun: bool,
+    /// Start of the first line behind the start line.
+    pub(super) fields: usize,
     pub(super) start_line_done: bool,
 }
 

@@ -75,13 +75,11 @@ impl Head {
         self.finish_connection();
         self.expect_continue = self.seen.contains(Seen::EXPECT) && self.version >= Version::Http11;
         let chunked = self.seen.contains(Seen::CHUNKED);
-        if self.seen.contains(Seen::TRANSFER_ENCODING) {
-            if !chunked {
-                return Err(Stop::Bad(Reason::TransferEncoding, at));
-            }
-            if self.seen.contains(Seen::CODING) {
-                return Err(Stop::Bad(Reason::TransferCoding, at));
-            }
+        let coded = self.seen.contains(Seen::TRANSFER_ENCODING);
+        if coded && !chunked {
+            return Err(Stop::Bad(Reason::TransferEncoding, at));
+        }
+        if coded {
             self.chunked_wins(o);
         }
         self.body = match () {
@@ -99,6 +97,9 @@ impl Head {
             && !matches!(self.body, BodyLen::None | BodyLen::Length(0))
         {
             return Err(Stop::Bad(Reason::PayloadUnexpected, at));
+        }
+        if self.seen.contains(Seen::CODING) {
+            return Err(Stop::Bad(Reason::TransferCoding, at));
         }
         self.check_websocket(b, o)
     }
@@ -151,7 +152,7 @@ impl Head {
             let path = if no_path { b"/" } else { target.path_and_query };
             self.set_target(&[before, place, path].concat());
         }
-        if !has_host {
+        if !has_host && !place.is_empty() {
             self.add(b"host", place);
         } else if implied || no_path {
             self.replace_host(place);

@@ -88,8 +88,11 @@ impl Head {
             {
                 Err(Stop::Bad(Reason::Http2Preface, self.method_slot.start()))
             }
-            [b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9'] => {
+            [b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9'] if !o.accept_unsafe => {
                 Err(Stop::Bad(Reason::VersionUnsupported, at))
+            }
+            [b'H', b'T', b'T', b'P', b'/', b'2'..=b'9', b'.', b'0'..=b'9'] => {
+                Ok(VersionLine { version: Version::Http11, slot, next, sound: false })
             }
             _ if o.accept_unsafe && at != end => {
                 self.seen |= Seen::FOREIGN;
@@ -224,5 +227,5 @@ fn line_feed(b: &[u8], at: usize) -> Result<usize, Stop> {
 }
 
 fn is_version_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'.')
+    byte.is_ascii_uppercase() || byte.is_ascii_digit() || matches!(byte, b'/' | b'.')
 }

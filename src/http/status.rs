@@ -53,21 +53,33 @@ fn find(status: u16) -> Option<&'static Answer> {
     ANSWERS.iter().chain([&VERSION_ANSWER]).find(|a| a.status == status)
 }
 
-/// The default answer with this status: status line, header fields and body as sent to an HTTP/1 client. With `close`
-/// the connection ends behind it, which some answers always say. `None` if there is none; HAProxy then takes 500's.
+/// The default answer with this status, as sent to an HTTP/1 client for a request that was understood. With `close` the
+/// connection ends behind it, which some answers always say. `None` if there is none; HAProxy then takes 500's.
 pub fn default_answer(status: u16, close: bool) -> Option<Vec<u8>> {
     let Answer { title, closes, .. } = find(status)?;
     let body = default_body(status)?;
     let length = body.len();
-    let (early, late) = match (closes, close) {
-        (true, _) => ("connection: close\r\n", ""),
-        (false, true) => ("", "connection: close\r\n"),
-        (false, false) => ("", ""),
-    };
+    let last = if close || *closes { "connection: close\r\n" } else { "" };
     Some(
         format!(
-            "HTTP/1.1 {status} {title}\r\ncontent-length: {length}\r\ncache-control: no-cache\r\n{early}\
-             content-type: text/html\r\n{late}\r\n{body}"
+            "HTTP/1.1 {status} {title}\r\ncontent-length: {length}\r\ncache-control: no-cache\r\n\
+             content-type: text/html\r\n{last}\r\n{body}"
+        )
+        .into_bytes(),
+    )
+}
+
+/// The same for a request that could not be parsed or did not arrive in time: HAProxy sends its text as it stands in
+/// its table, and closes.
+pub fn unparsed_answer(status: u16) -> Option<Vec<u8>> {
+    let Answer { title, closes, .. } = find(status)?;
+    let body = default_body(status)?;
+    let length = body.len();
+    let last = if *closes { "Connection: close\r\n" } else { "" };
+    Some(
+        format!(
+            "HTTP/1.1 {status} {title}\r\nContent-length: {length}\r\nCache-Control: no-cache\r\n{last}\
+             Content-Type: text/html\r\n\r\n{body}"
         )
         .into_bytes(),
     )
@@ -195,7 +207,7 @@ pub const fn reason_phrase(status: u16) -> &'static str {
 mod tests {
     use super::*;
 
-    /// As captured from HAProxy 2.6 with `http-request deny`.
+    /// As captured from HAProxy 3.4 with `http-request deny`.
     #[test]
     fn bytes_equal_haproxys() {
         let expected = "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 107\r\ncache-control: no-cache\r\n\
@@ -205,8 +217,10 @@ mod tests {
         assert!(default_answer(418, false).is_none());
         let last = String::from_utf8(default_answer(403, true).unwrap_or_default());
         assert!(last.is_ok_and(|l| l.contains("content-type: text/html\r\nconnection: close\r\n\r\n<html>")));
-        let last = String::from_utf8(default_answer(400, true).unwrap_or_default());
-        assert!(last.is_ok_and(|l| l.contains("no-cache\r\nconnection: close\r\ncontent-type: text/html\r\n\r\n")));
+        let unparsed = "HTTP/1.1 400 Bad request\r\nContent-length: 90\r\nCache-Control: no-cache\r\n\
+            Connection: close\r\nContent-Type: text/html\r\n\r\n<html><body><h1>400 Bad request</h1>\n\
+            Your browser sent an invalid request.\n</body></html>\n";
+        assert_eq!(unparsed_answer(400).as_deref(), Some(unparsed.as_bytes()));
     }
 
     #[test]

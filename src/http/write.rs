@@ -128,13 +128,13 @@ impl<'a> Run<'a, '_, 'a> {
         }
     }
 
-    /// `name: a, b`, or nothing when there is nothing to say.
+    /// `name: a,b`, or nothing when there is nothing to say.
     fn list(&mut self, name: &'a [u8], elements: impl Iterator<Item = &'a [u8]>) {
         let mut lead = name;
         for element in elements {
             self.bytes(lead);
             self.out.push(element);
-            lead = b", ";
+            lead = b",";
         }
         if lead.len() != name.len() {
             self.out.push(b"\r\n");
@@ -188,6 +188,8 @@ impl Head {
             _ if self.upgrade => None,
             _ if self.is_response && self.status < 200 => None,
             Hop::Close => implied_keep.then_some(b"connection: close\r\n"),
+            // HTTP/1.0 has no chunks: who sends them there closes (RFC 9112 section 6.1).
+            Hop::KeepAlive if !implied_keep && self.body == BodyLen::Chunked => None,
             Hop::KeepAlive => (!implied_keep).then_some(b"connection: keep-alive\r\n"),
             Hop::KeepAliveSaid => Some(b"connection: keep-alive\r\n"),
         }

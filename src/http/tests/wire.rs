@@ -66,7 +66,7 @@ fn requests_to_servers() {
             "Connection: keep-alive, Upgrade\r\nUpgrade: foo, h2c, bar\r\n",
             "",
             KeepAlive,
-            "connection: Upgrade\r\nupgrade: foo, bar\r\n",
+            "connection: Upgrade\r\nupgrade: foo,bar\r\n",
         ),
         // 1.0 stays 1.0, and says what it wants.
         ("Host: h\r\n", "1.0", KeepAlive, "Host: h\r\nconnection: keep-alive\r\n"),
@@ -84,6 +84,8 @@ fn requests_to_servers() {
             KeepAlive,
             "Transfer-Encoding: chunked\r\n",
         ),
+        ("Transfer-Encoding: CHUNKED\r\n", "", KeepAlive, "Transfer-Encoding: chunked\r\n"),
+        ("Transfer-Encoding: chunked\r\n", "1.0", KeepAlive, "Transfer-Encoding: chunked\r\n"),
         ("Host: a\r\nHost: A\r\n", "", KeepAlive, "Host: a\r\n"),
         // line ends are CRLF behind us
         ("A: b\nB:c\r\n", "", KeepAlive, "A: b\r\nB:c\r\n"),

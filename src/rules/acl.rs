@@ -53,7 +53,7 @@ pub struct Term {
 }
 
 impl Test {
-    fn eval(&self, ctx: Ctx<'_>) -> Verdict {
+    fn eval(&self, ctx: Ctx<'_>, is_final: bool) -> Verdict {
         let mut cursor = Cursor { iterate: true, ..Cursor::default() };
         let wants = self.patterns.method().wants();
         let mut verdict = Verdict::Fail;
@@ -64,7 +64,7 @@ impl Test {
             if sample.is_some_and(|s| self.patterns.find(&s).is_some()) {
                 return Verdict::Pass;
             }
-            if cursor.may_change && !ctx.txn.no_more_data {
+            if cursor.may_change && !is_final {
                 verdict = Verdict::Miss;
             }
             if !cursor.more {
@@ -75,10 +75,10 @@ impl Test {
 }
 
 impl Acl {
-    pub fn eval(&self, ctx: Ctx<'_>) -> Verdict {
+    pub fn eval(&self, ctx: Ctx<'_>, is_final: bool) -> Verdict {
         let mut verdict = Verdict::Fail;
         for test in &self.tests {
-            verdict = verdict.max(test.eval(ctx));
+            verdict = verdict.max(test.eval(ctx, is_final));
             if verdict == Verdict::Pass {
                 break;
             }
@@ -88,8 +88,8 @@ impl Acl {
 }
 
 impl Term {
-    pub fn eval(&self, ctx: Ctx<'_>) -> Verdict {
-        let verdict = self.acl.eval(ctx);
+    pub fn eval(&self, ctx: Ctx<'_>, is_final: bool) -> Verdict {
+        let verdict = self.acl.eval(ctx, is_final);
         if self.negated { verdict.negated() } else { verdict }
     }
 }

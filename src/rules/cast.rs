@@ -70,6 +70,11 @@ pub fn text(sample: Sample<'_>) -> Cow<'_, [u8]> {
     }
 }
 
+/// The text of a sample that is kept.
+pub fn to_bytes<'a>(sample: &'a Sample<'_>) -> Cow<'a, [u8]> {
+    text(sample.borrow())
+}
+
 /// Appends the text of a sample.
 pub fn write_text(sample: &Sample<'_>, out: &mut Vec<u8>) {
     match sample {

@@ -34,15 +34,16 @@ impl Condition {
         Some(Condition { unless, any: any.into() })
     }
 
+    /// Whether it holds now.
     pub fn eval(&self, ctx: Ctx<'_>) -> bool {
-        self.verdict(ctx) == Verdict::Pass
+        self.verdict(ctx, true) == Verdict::Pass
     }
 
-    /// As [`Condition::eval`], but tells when the answer depends on what was not received yet.
-    pub fn verdict(&self, ctx: Ctx<'_>) -> Verdict {
+    /// As [`Condition::eval`], but unless `is_final` it tells when the answer depends on what was not received yet.
+    pub fn verdict(&self, ctx: Ctx<'_>, is_final: bool) -> Verdict {
         let mut verdict = Verdict::Fail;
         for all in &self.any {
-            verdict = verdict.max(holds(all, ctx));
+            verdict = verdict.max(holds(all, ctx, is_final));
             if verdict == Verdict::Pass {
                 break;
             }
@@ -51,9 +52,9 @@ impl Condition {
     }
 }
 
-fn holds(all: &[Term], ctx: Ctx<'_>) -> Verdict {
+fn holds(all: &[Term], ctx: Ctx<'_>, is_final: bool) -> Verdict {
     for term in all {
-        let verdict = term.eval(ctx);
+        let verdict = term.eval(ctx, is_final);
         if verdict != Verdict::Pass {
             return verdict;
         }

@@ -1,6 +1,7 @@
 //! The rule language: samples (fetches, converters), ACLs, actions, log-format, variables.
 
 pub mod acl;
+pub mod action;
 pub mod args;
 pub mod build;
 pub mod capture;
@@ -15,6 +16,7 @@ pub mod hash;
 pub mod known;
 pub mod logformat;
 pub mod map;
+pub mod message;
 pub mod pattern;
 pub mod program;
 pub mod regex;
@@ -24,10 +26,13 @@ pub mod timing;
 pub mod txn;
 pub mod vars;
 pub mod vocabulary;
+pub mod words;
 
 pub use acl::Acls;
+pub use action::ACTIONS;
 pub use build::{BuildCtx, Dir};
 pub use capture::{Capture, Captures};
+pub use cast::to_bytes;
 pub use condition::Condition;
 pub use convert::CONVERTERS;
 pub use errors::{ErrorPages, HttpErrors};

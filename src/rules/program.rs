@@ -1,47 +1,253 @@
-//! Compiled rules: what the configuration builds and the data plane runs.
+//! Rule sets: actions with their conditions, in order.
 
-use crate::lang::Word;
+use std::cell::Cell;
+use std::sync::Arc;
 
-use super::acl::Acls;
-use super::build::BuildCtx;
+use crate::lang::{Span, Word};
+
+use super::acl::{Acls, Verdict};
+use super::action::{self, Action, Input, Run, Step};
+use super::build::{BuildCtx, Dir};
+use super::condition::Condition;
+use super::expr::with_dir;
+use super::known;
 use super::txn::{Ctx, Env, Outcome, Txn};
+use super::vocabulary;
+use super::words::{Failed, Words};
 
 /// The keyword before a rule.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub enum RuleSetKind {
     TcpConnection,
     TcpSession,
     TcpContent,
     TcpResponse,
+    #[default]
     HttpRequest,
     HttpResponse,
     HttpAfterResponse,
 }
 
-/// The rules of one set (`http-request`, ...) in order.
+impl RuleSetKind {
+    /// As it stands in a configuration.
+    pub fn keyword(self) -> &'static str {
+        match self {
+            RuleSetKind::TcpConnection => "tcp-request connection",
+            RuleSetKind::TcpSession => "tcp-request session",
+            RuleSetKind::TcpContent => "tcp-request content",
+            RuleSetKind::TcpResponse => "tcp-response content",
+            RuleSetKind::HttpRequest => "http-request",
+            RuleSetKind::HttpResponse => "http-response",
+            RuleSetKind::HttpAfterResponse => "http-after-response",
+        }
+    }
+
+    /// Rules of these sets may wait for data.
+    fn waits(self) -> bool {
+        matches!(self, RuleSetKind::TcpContent | RuleSetKind::TcpResponse)
+    }
+
+    fn words(self) -> &'static crate::lang::registry::Vocabulary {
+        use vocabulary::action as words;
+        match self {
+            RuleSetKind::TcpConnection => &words::TCP_CONNECTION,
+            RuleSetKind::TcpSession => &words::TCP_SESSION,
+            RuleSetKind::TcpContent => &words::TCP_REQUEST,
+            RuleSetKind::TcpResponse => &words::TCP_RESPONSE,
+            RuleSetKind::HttpRequest => &words::HTTP_REQUEST,
+            RuleSetKind::HttpResponse => &words::HTTP_RESPONSE,
+            RuleSetKind::HttpAfterResponse => &words::HTTP_AFTER_RESPONSE,
+        }
+    }
+}
+
+/// One line.
+#[derive(Debug)]
+struct Rule {
+    action: Box<dyn Action>,
+    condition: Option<Condition>,
+    /// Where it stands.
+    span: Span,
+}
+
+/// The rules of one set (`http-request`, ...) in order; clones share them.
 #[derive(Clone, Debug, Default)]
-pub struct RuleSet {}
+pub struct RuleSet {
+    rules: Vec<Arc<Rule>>,
+    kind: RuleSetKind,
+    maxrewrite: usize,
+}
+
+thread_local! {
+    /// Memory for rendered texts, so that rules need not allocate.
+    static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
 
 impl RuleSet {
     /// One line as one rule; `words` begin behind the keyword (`http-request`, `tcp-request content`...).
-    pub fn push(&mut self, _kind: RuleSetKind, _words: &[Word], _acls: &Acls, _ctx: &mut BuildCtx<'_>) {}
+    pub fn push(&mut self, kind: RuleSetKind, words: &[Word], acls: &Acls, ctx: &mut BuildCtx<'_>) {
+        let dir = if kind.is_response() { Dir::Response } else { Dir::Request };
+        let result = with_dir(ctx, dir, |ctx| self.parse(kind, words, acls, ctx));
+        if let Err((span, message)) = result {
+            let name = words.first().map_or("", Word::str);
+            let rule = format!("{} {name}", kind.keyword());
+            ctx.error(
+                span,
+                format!("error detected while parsing an '{}' rule : {message}.", rule.trim_end()),
+            );
+        }
+    }
 
-    /// A `redirect` line; `words` begin behind the keyword.
-    pub fn push_redirect(&mut self, _words: &[Word], _acls: &Acls, _ctx: &mut BuildCtx<'_>) {}
+    /// A `redirect` line; `words` begin behind the keyword. It is an `http-request` rule.
+    pub fn push_redirect(&mut self, words: &[Word], acls: &Acls, ctx: &mut BuildCtx<'_>) {
+        let span = words.first().map_or(Span::default(), |w| w.span);
+        let mut reader = Words::new(words, span);
+        let result = action::legacy_redirect(&mut reader, ctx)
+            .and_then(|action| self.finish(RuleSetKind::HttpRequest, action, reader, span, acls, ctx));
+        if let Err((span, message)) = result {
+            ctx.error(
+                span,
+                format!("error detected in {} while parsing redirect rule : {message}.", ctx.section),
+            );
+        }
+    }
+
+    fn parse(
+        &mut self,
+        kind: RuleSetKind,
+        words: &[Word],
+        acls: &Acls,
+        ctx: &mut BuildCtx<'_>,
+    ) -> Result<(), Failed> {
+        let Some(first) = words.first() else {
+            return Err((Span::default(), "missing action".into()));
+        };
+        let (name, inside) = match first.str().split_once('(') {
+            Some((name, rest)) => (
+                name,
+                Some(rest.strip_suffix(')').ok_or_else(|| {
+                    (first.span, format!("invalid variable or argument '{}': expects ')'", first.str()))
+                })?),
+            ),
+            None => (first.str(), None),
+        };
+        let Some(keyword) = action::find(name, kind) else {
+            return Err((first.span, unknown(name, kind)));
+        };
+        let mut reader = Words::new(&words[1..], first.span);
+        let mut input = Input { words: &mut reader, ctx, kind, name, inside };
+        let action = (keyword.parse)(&mut input)?;
+        self.finish(kind, action, reader, first.span, acls, ctx)
+    }
+
+    /// Reads the condition behind an action and keeps the rule.
+    fn finish(
+        &mut self,
+        kind: RuleSetKind,
+        action: Box<dyn Action>,
+        reader: Words<'_>,
+        span: Span,
+        acls: &Acls,
+        ctx: &mut BuildCtx<'_>,
+    ) -> Result<(), Failed> {
+        if !reader.at_end() {
+            let word = reader.peek();
+            return reader.fail(format!("expects 'if', 'unless' or end of line but found '{word}'"));
+        }
+        let mut condition = None;
+        if !reader.rest().is_empty() {
+            condition = Condition::parse(reader.rest(), acls, ctx);
+            if condition.is_none() {
+                // It was reported; a rule without its condition must not stand.
+                return Ok(());
+            }
+        }
+        let covers = |r: &Arc<Rule>| r.condition.is_none() && r.action.is_last();
+        if self.rules.last().is_some_and(covers) {
+            let message = format!(
+                "a '{}' rule placed after an unconditional final one will never be reached.",
+                kind.keyword()
+            );
+            ctx.warning(span, message);
+        }
+        self.kind = kind;
+        self.maxrewrite = ctx.maxrewrite;
+        self.rules.push(Arc::new(Rule { action, condition, span }));
+        Ok(())
+    }
 
     /// Appends the rules of a `defaults` section; they are shared, not copied.
-    pub fn extend_from(&mut self, _other: &RuleSet) {}
+    pub fn extend_from(&mut self, other: &RuleSet) {
+        if !other.is_empty() {
+            self.rules.extend(other.rules.iter().cloned());
+            self.kind = other.kind;
+            self.maxrewrite = other.maxrewrite;
+        }
+    }
 
     pub fn is_empty(&self) -> bool {
-        true
+        self.rules.is_empty()
     }
 
     pub fn len(&self) -> usize {
-        0
+        self.rules.len()
+    }
+
+    /// Where a rule stands in the configuration.
+    pub fn span(&self, index: usize) -> Option<Span> {
+        self.rules.get(index).map(|r| r.span)
     }
 
     /// Runs from rule `*at` on; `*at` is where to resume after [`Outcome::Wait`]. Start with 0.
-    pub fn run(&self, _txn: &mut Txn, _env: &dyn Env, _at: &mut usize) -> Outcome {
+    pub fn run(&self, txn: &mut Txn, env: &dyn Env, at: &mut usize) -> Outcome {
+        if self.rules.is_empty() {
+            return Outcome::Continue;
+        }
+        let mut scratch = SCRATCH.take();
+        let outcome = self.run_with(&mut scratch, txn, env, at);
+        SCRATCH.set(scratch);
+        outcome
+    }
+
+    fn run_with(&self, scratch: &mut Vec<u8>, txn: &mut Txn, env: &dyn Env, at: &mut usize) -> Outcome {
+        let mut strict = true;
+        // Whole requests and finished waits leave nothing to wait for.
+        let is_final = !self.kind.waits() || txn.has_req || txn.inspect_over;
+        while let Some(rule) = self.rules.get(*at) {
+            if let Some(condition) = &rule.condition {
+                let verdict = condition.verdict(Ctx { txn, env }, is_final);
+                if verdict == Verdict::Miss {
+                    return Outcome::Wait;
+                }
+                txn.settle();
+                if verdict == Verdict::Fail {
+                    *at += 1;
+                    continue;
+                }
+            }
+            let mut run =
+                Run { txn, env, kind: self.kind, maxrewrite: self.maxrewrite, strict: &mut strict, scratch };
+            let step = rule.action.run(&mut run);
+            txn.settle();
+            match step {
+                Step::Next => {}
+                Step::Done(outcome) => return outcome,
+                Step::NoRoom => {
+                    txn.failed_rewrites += 1;
+                    if strict {
+                        return Outcome::Error;
+                    }
+                }
+            }
+            *at += 1;
+        }
         Outcome::Continue
     }
+}
+
+/// What to say of an action that this set has not.
+fn unknown(name: &str, kind: RuleSetKind) -> String {
+    let tables = action::ACTIONS.iter().flat_map(|t| t.iter());
+    let names = tables.filter(|a| a.sets.contains(kind.bit())).map(|a| a.entry.name);
+    known::complaint("action", name, kind.words(), names)
 }

@@ -147,7 +147,7 @@ pub struct Txn {
     pub failed_rewrites: u32,
     /// A number unique in the process (`%rt` request counter, uuids draw from it too).
     pub request_no: u64,
-    /// Body bytes already received and kept in memory (`req.body` after `wait-for-body`).
+    /// Body bytes kept beside the head's buffer; in TCP mode what was received and not forwarded yet.
     pub req_body: Bytes,
     pub res_body: Bytes,
     /// The request's body is in memory as far as it fits (`wait-for-body` went on).
@@ -156,9 +156,6 @@ pub struct Txn {
     pub inspect_over: bool,
     /// Number of requests before this one on the same client connection.
     pub session_requests: u32,
-    /// Nothing more will be received in the direction whose rules run, or `inspect-delay` is over, or the buffer is full:
-    /// rules that wait for more must decide now.
-    pub no_more_data: bool,
     /// Bytes that rules added to the heads (less those they removed): bounded by `tune.maxrewrite`.
     pub req_growth: i32,
     pub res_growth: i32,
@@ -245,6 +242,9 @@ impl Txn {
 
     /// Stores what converters set; rules do this after each rule, logs need not.
     pub fn settle(&mut self) {
+        if self.pending.is_empty() {
+            return;
+        }
         for (store, value) in self.pending.take() {
             match store {
                 Store::Var(id) => self.set_var(id, value),

@@ -2,8 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::http::Head;
-use crate::http::head::BodyLen;
+use crate::http::{BodyLen, Chunks, Head};
 use crate::lang::Entry;
 use crate::rules::args::{Arg, ArgKind, ArgSpec, Args};
 use crate::rules::build::BuildCtx;
@@ -31,10 +30,37 @@ fn size(head: &Head, kept: &[u8]) -> i64 {
     }
 }
 
-/// What is in the buffer of a direction and was not forwarded, and whether more may come.
+/// What was received in TCP mode and not forwarded, and whether more may come.
 fn buffer<'a>(ctx: Ctx<'a>, is_response: bool) -> (&'a [u8], bool) {
-    let head = if is_response { &ctx.txn.res } else { &ctx.txn.req };
-    (head.buf.data(), !ctx.txn.no_more_data)
+    let data = if is_response { &ctx.txn.res_body } else { &ctx.txn.req_body };
+    (data, !ctx.txn.inspect_over)
+}
+
+/// A body as far as it is in memory: kept aside, or behind its head in the head's buffer.
+fn body<'a>(head: &'a Head, aside: &'a [u8]) -> Cow<'a, [u8]> {
+    if !aside.is_empty() {
+        return Cow::Borrowed(aside);
+    }
+    let raw = head.buf.written().get(head.len..).unwrap_or_default();
+    match head.body {
+        BodyLen::Length(n) => Cow::Borrowed(&raw[..raw.len().min(usize::try_from(n).unwrap_or(usize::MAX))]),
+        BodyLen::UntilClose => Cow::Borrowed(raw),
+        BodyLen::Chunked => {
+            let mut out = Vec::new();
+            // What cannot be decoded ends the body.
+            let _ = Chunks::new(head.is_response).decode(raw, |part| out.extend_from_slice(part));
+            Cow::Owned(out)
+        }
+        BodyLen::None | BodyLen::Tunnel => Cow::Borrowed(&[]),
+    }
+}
+
+fn req_body<'a>(ctx: Ctx<'a>, cursor: &mut Cursor) -> Option<Cow<'a, [u8]>> {
+    request(ctx, cursor).map(|head| body(head, &ctx.txn.req_body))
+}
+
+fn res_body<'a>(ctx: Ctx<'a>, cursor: &mut Cursor) -> Option<Cow<'a, [u8]>> {
+    response(ctx, cursor).map(|head| body(head, &ctx.txn.res_body))
 }
 
 fn payload<'a>(args: &'a [Arg], ctx: Ctx<'a>, cursor: &mut Cursor, is_response: bool) -> Option<Sample<'a>> {
@@ -125,16 +151,16 @@ fn check_lv(args: &mut Vec<Arg>, _: &mut BuildCtx<'_>) -> Result<(), String> {
 }
 
 fn body_param<'a>(args: &'a [Arg], ctx: Ctx<'a>, cursor: &mut Cursor) -> Option<Sample<'a>> {
-    request(ctx, cursor)?;
-    let value = next_param(
-        &ctx.txn.req_body,
-        args.str(0),
-        b'&',
-        args.str(1).first() == Some(&b'i'),
-        &mut cursor.byte,
-    );
-    cursor.more = cursor.iterate && value.is_some();
-    bin(value?)
+    let ignore_case = args.str(1).first() == Some(&b'i');
+    let found = match req_body(ctx, cursor)? {
+        Cow::Borrowed(pairs) => {
+            next_param(pairs, args.str(0), b'&', ignore_case, &mut cursor.byte).map(Cow::Borrowed)
+        }
+        Cow::Owned(pairs) => next_param(&pairs, args.str(0), b'&', ignore_case, &mut cursor.byte)
+            .map(|v| Cow::Owned(v.to_vec())),
+    };
+    cursor.more = cursor.iterate && found.is_some();
+    found.map(Sample::Bin)
 }
 
 fn req_payload<'a>(a: &'a [Arg], ctx: Ctx<'a>, c: &mut Cursor) -> Option<Sample<'a>> {
@@ -166,7 +192,7 @@ fn res_len<'a>(_: &'a [Arg], ctx: Ctx<'a>, cursor: &mut Cursor) -> Option<Sample
 }
 
 fn wait_end<'a>(_: &'a [Arg], ctx: Ctx<'a>, cursor: &mut Cursor) -> Option<Sample<'a>> {
-    if ctx.txn.no_more_data {
+    if ctx.txn.inspect_over {
         return Some(Sample::Bool(true));
     }
     cursor.may_change = true;
@@ -201,7 +227,7 @@ pub static FETCHES: &[Fetch] = &[
         ),
         T::Bin,
         RQ,
-        |_, ctx, c| request(ctx, c).and_then(|_| bin(&ctx.txn.req_body)),
+        |_, ctx, c| req_body(ctx, c).map(Sample::Bin),
     ),
     Fetch::new(
         Entry::full(
@@ -213,7 +239,7 @@ pub static FETCHES: &[Fetch] = &[
         ),
         T::Int,
         RQ,
-        |_, ctx, c| request(ctx, c).map(|_| Sample::Int(ctx.txn.req_body.len() as i64)),
+        |_, ctx, c| req_body(ctx, c).map(|b| Sample::Int(b.len() as i64)),
     ),
     Fetch::new(
         Entry::full(
@@ -225,7 +251,7 @@ pub static FETCHES: &[Fetch] = &[
         ),
         T::Int,
         RQ,
-        |_, ctx, c| request(ctx, c).map(|head| Sample::Int(size(head, &ctx.txn.req_body))),
+        |_, ctx, c| request(ctx, c).map(|head| Sample::Int(size(head, &body(head, &ctx.txn.req_body)))),
     ),
     Fetch::new(
         Entry::full(
@@ -250,7 +276,7 @@ pub static FETCHES: &[Fetch] = &[
         ),
         T::Bin,
         RS,
-        |_, ctx, c| response(ctx, c).and_then(|_| bin(&ctx.txn.res_body)),
+        |_, ctx, c| res_body(ctx, c).map(Sample::Bin),
     ),
     Fetch::new(
         Entry::full(
@@ -262,7 +288,7 @@ pub static FETCHES: &[Fetch] = &[
         ),
         T::Int,
         RS,
-        |_, ctx, c| response(ctx, c).map(|_| Sample::Int(ctx.txn.res_body.len() as i64)),
+        |_, ctx, c| res_body(ctx, c).map(|b| Sample::Int(b.len() as i64)),
     ),
     Fetch::new(
         Entry::full(
@@ -274,7 +300,7 @@ pub static FETCHES: &[Fetch] = &[
         ),
         T::Int,
         RS,
-        |_, ctx, c| response(ctx, c).map(|head| Sample::Int(size(head, &ctx.txn.res_body))),
+        |_, ctx, c| response(ctx, c).map(|head| Sample::Int(size(head, &body(head, &ctx.txn.res_body)))),
     ),
     Fetch::new(
         Entry::full("req.len", "", "Bytes in the request buffer.", "req.len", "1.5"),

@@ -84,7 +84,7 @@ fn read<'a>(ctx: Ctx<'a>, cursor: &mut Cursor) -> Option<Hello<'a>> {
     if ctx.txn.has_req {
         return None;
     }
-    match hello(ctx.txn.req.buf.data()) {
+    match hello(&ctx.txn.req_body) {
         Ok(None) => {
             cursor.may_change = true;
             None

@@ -1,0 +1,121 @@
+//! What an action is to the tables, and to a rule that runs it.
+
+use std::fmt;
+
+use bitflags::bitflags;
+
+use crate::lang::{Entry, Status};
+use crate::rules::build::BuildCtx;
+use crate::rules::program::RuleSetKind;
+use crate::rules::txn::{Ctx, Env, Outcome, Txn};
+use crate::rules::words::{Failed, Words};
+
+bitflags! {
+    /// The rule sets that know an action (manual section 4.3).
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct Sets: u8 {
+        const TCP_CONNECTION = 1;
+        const TCP_SESSION = 2;
+        const TCP_CONTENT = 4;
+        const TCP_RESPONSE = 8;
+        const HTTP_REQUEST = 16;
+        const HTTP_RESPONSE = 32;
+        const HTTP_AFTER = 64;
+        const TCP = 15;
+        const HTTP = 112;
+        const HTTP_REQ_RES = 48;
+    }
+}
+
+impl RuleSetKind {
+    pub fn bit(self) -> Sets {
+        match self {
+            RuleSetKind::TcpConnection => Sets::TCP_CONNECTION,
+            RuleSetKind::TcpSession => Sets::TCP_SESSION,
+            RuleSetKind::TcpContent => Sets::TCP_CONTENT,
+            RuleSetKind::TcpResponse => Sets::TCP_RESPONSE,
+            RuleSetKind::HttpRequest => Sets::HTTP_REQUEST,
+            RuleSetKind::HttpResponse => Sets::HTTP_RESPONSE,
+            RuleSetKind::HttpAfterResponse => Sets::HTTP_AFTER,
+        }
+    }
+
+    /// Rules that edit or read the response.
+    pub fn is_response(self) -> bool {
+        matches!(self, RuleSetKind::TcpResponse | RuleSetKind::HttpResponse | RuleSetKind::HttpAfterResponse)
+    }
+}
+
+/// What an action's parser gets.
+pub struct Input<'i, 'w, 'c> {
+    pub words: &'i mut Words<'w>,
+    pub ctx: &'i mut BuildCtx<'c>,
+    pub kind: RuleSetKind,
+    /// The name as written, without parentheses.
+    pub name: &'w str,
+    /// What stood in parentheses behind it.
+    pub inside: Option<&'w str>,
+}
+
+/// Reads an action's arguments. They end where the words do, or at a condition.
+pub type ParseFn = fn(&mut Input<'_, '_, '_>) -> Result<Box<dyn Action>, Failed>;
+
+/// One action.
+pub struct ActionKeyword {
+    pub entry: Entry,
+    pub sets: Sets,
+    pub parse: ParseFn,
+}
+
+impl ActionKeyword {
+    pub const fn new(entry: Entry, sets: Sets, parse: ParseFn) -> Self {
+        ActionKeyword { entry, sets, parse }
+    }
+
+    pub const fn with(self, status: Status) -> Self {
+        ActionKeyword { entry: self.entry.with(status), ..self }
+    }
+}
+
+/// What an action led to.
+pub enum Step {
+    Next,
+    Done(Outcome),
+    /// A header or line could not be rewritten for lack of room.
+    NoRoom,
+}
+
+/// A compiled action.
+pub trait Action: Send + Sync + fmt::Debug {
+    fn run(&self, run: &mut Run<'_>) -> Step;
+
+    /// Ends the rule set when it runs: rules behind it without condition are never reached.
+    fn is_last(&self) -> bool {
+        false
+    }
+}
+
+/// What an action works on.
+pub struct Run<'r> {
+    pub txn: &'r mut Txn,
+    pub env: &'r dyn Env,
+    pub kind: RuleSetKind,
+    /// `tune.maxrewrite`.
+    pub maxrewrite: usize,
+    /// Rewrites that fail are errors.
+    pub strict: &'r mut bool,
+    /// Memory for texts that are rendered and then copied.
+    pub scratch: &'r mut Vec<u8>,
+}
+
+impl Run<'_> {
+    pub fn ctx(&self) -> Ctx<'_> {
+        Ctx { txn: self.txn, env: self.env }
+    }
+}
+
+/// The action of this name in a rule set.
+pub fn find(name: &str, kind: RuleSetKind) -> Option<&'static ActionKeyword> {
+    let tables = super::ACTIONS.iter().flat_map(|t| t.iter());
+    tables.into_iter().find(|a| a.entry.name == name && a.sets.contains(kind.bit()))
+}

@@ -1,0 +1,27 @@
+//! Actions: what rules do, one table a family.
+
+mod answer;
+mod capture;
+mod entry;
+mod flow;
+mod header;
+mod redirect;
+mod request_line;
+mod rewrite;
+mod stream;
+mod variable;
+
+pub use entry::{Action, ActionKeyword, Input, Run, Sets, Step, find};
+pub use redirect::legacy as legacy_redirect;
+
+/// Every action there is, in families.
+pub static ACTIONS: &[&[ActionKeyword]] = &[
+    answer::ACTIONS,
+    redirect::ACTIONS,
+    flow::ACTIONS,
+    header::ACTIONS,
+    request_line::ACTIONS,
+    variable::ACTIONS,
+    capture::ACTIONS,
+    stream::ACTIONS,
+];

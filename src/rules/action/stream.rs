@@ -1,0 +1,256 @@
+//! Properties of the stream: log level, timeouts, addresses, priorities.
+
+use std::net::{IpAddr, SocketAddr};
+
+use crate::lang::{Entry, Status, Word};
+use crate::rules::cast::cast;
+use crate::rules::expr::Expr;
+use crate::rules::sample::{Sample, SampleType};
+use crate::rules::txn::End;
+use crate::rules::words::{Failed, time_ms};
+
+use super::entry::{Action, ActionKeyword, Input, Run, Sets, Step};
+
+#[derive(Debug)]
+struct SetLogLevel(u8);
+
+impl Action for SetLogLevel {
+    fn run(&self, run: &mut Run<'_>) -> Step {
+        run.txn.log_level = Some(self.0);
+        Step::Next
+    }
+}
+
+const LEVELS: [&str; 8] = ["emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"];
+
+fn parse_level(input: &mut Input<'_, '_, '_>) -> Result<Box<dyn Action>, Failed> {
+    let word = input.words.want("exactly 1 argument (log level name or 'silent')")?;
+    let level = match word.str() {
+        "silent" => Some(255),
+        name => LEVELS.iter().position(|l| *l == name).map(|n| n as u8),
+    };
+    match level {
+        Some(level) => Ok(Box::new(SetLogLevel(level))),
+        None => Err((word.span, "expects exactly 1 argument (log level name or 'silent')".into())),
+    }
+}
+
+/// Accepted words without effect.
+#[derive(Debug)]
+struct NoEffect;
+
+impl Action for NoEffect {
+    fn run(&self, _: &mut Run<'_>) -> Step {
+        Step::Next
+    }
+}
+
+fn parse_nice(input: &mut Input<'_, '_, '_>) -> Result<Box<dyn Action>, Failed> {
+    let word = input.words.want("exactly 1 argument (integer value)")?;
+    match word.str().parse::<i32>() {
+        Ok(_) => Ok(Box::new(NoEffect)),
+        Err(_) => Err((word.span, format!("invalid value '{}'", word.str()))),
+    }
+}
+
+/// A number of milliseconds, or an expression for one.
+#[derive(Debug)]
+enum Duration {
+    Constant(u64),
+    Expr(Expr),
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Which {
+    Client,
+    Server,
+    Tunnel,
+    Connect,
+    Queue,
+    Tarpit,
+}
+
+#[derive(Debug)]
+struct SetTimeout {
+    which: Which,
+    value: Duration,
+}
+
+impl Action for SetTimeout {
+    fn run(&self, run: &mut Run<'_>) -> Step {
+        let value = match &self.value {
+            Duration::Constant(ms) => Some(*ms),
+            Duration::Expr(expr) => match expr.eval_as(run.ctx(), SampleType::Int) {
+                Some(Sample::Int(n)) => u64::try_from(n).ok(),
+                _ => None,
+            },
+        };
+        if value.is_some() {
+            let timeouts = &mut run.txn.timeouts;
+            let place = match self.which {
+                Which::Client => &mut timeouts.client_ms,
+                Which::Server => &mut timeouts.server_ms,
+                Which::Tunnel => &mut timeouts.tunnel_ms,
+                Which::Connect => &mut timeouts.connect_ms,
+                Which::Queue => &mut timeouts.queue_ms,
+                Which::Tarpit => &mut timeouts.tarpit_ms,
+            };
+            *place = value;
+        }
+        Step::Next
+    }
+}
+
+/// An expression in the words before a condition.
+fn expression(input: &mut Input<'_, '_, '_>) -> Result<Expr, Failed> {
+    let (words, at) = input.words.slice();
+    let is_end = |w: &Word| matches!(w.str(), "if" | "unless");
+    let end = words[at..].iter().position(is_end).map_or(words.len(), |n| at + n);
+    match Expr::parse(&words[..end], at, input.ctx) {
+        Some((expr, used)) => {
+            input.words.skip(used);
+            Ok(expr)
+        }
+        None => input.words.fail("expects an expression"),
+    }
+}
+
+fn parse_timeout(input: &mut Input<'_, '_, '_>) -> Result<Box<dyn Action>, Failed> {
+    let word = input.words.want("a timeout name")?;
+    let which = match word.str() {
+        "client" => Which::Client,
+        "server" => Which::Server,
+        "tunnel" => Which::Tunnel,
+        "connect" => Which::Connect,
+        "queue" => Which::Queue,
+        "tarpit" => Which::Tarpit,
+        other => return Err((word.span, format!("'{other}' is not a valid timeout"))),
+    };
+    let value = match time_ms(input.words.peek()) {
+        Ok(ms) => {
+            input.words.skip(1);
+            Duration::Constant(ms)
+        }
+        Err(_) => Duration::Expr(expression(input)?),
+    };
+    Ok(Box::new(SetTimeout { which, value }))
+}
+
+/// `set-src`, `set-dst` and their ports.
+#[derive(Debug)]
+struct SetAddress {
+    expr: Expr,
+    is_source: bool,
+    is_port: bool,
+}
+
+impl Action for SetAddress {
+    fn run(&self, run: &mut Run<'_>) -> Step {
+        let wanted = if self.is_port { SampleType::Int } else { SampleType::Addr };
+        let value = self.expr.eval(run.ctx()).and_then(|s| cast(s, wanted)).map(Sample::into_owned);
+        let end = if self.is_source { &mut run.txn.client } else { &mut run.txn.local };
+        let now = end.inet().unwrap_or(SocketAddr::new(IpAddr::from([0, 0, 0, 0]), 0));
+        *end = match value {
+            Some(Sample::Ipv4(a)) => End::Inet(SocketAddr::new(a.into(), now.port())),
+            Some(Sample::Ipv6(a)) => End::Inet(SocketAddr::new(a.into(), now.port())),
+            Some(Sample::Int(n)) => End::Inet(SocketAddr::new(now.ip(), n as u16)),
+            _ => return Step::Next,
+        };
+        Step::Next
+    }
+}
+
+fn parse_address(input: &mut Input<'_, '_, '_>) -> Result<Box<dyn Action>, Failed> {
+    let (is_source, is_port) = match input.name {
+        "set-src" => (true, false),
+        "set-src-port" => (true, true),
+        "set-dst" => (false, false),
+        _ => (false, true),
+    };
+    let expr = expression(input)?;
+    Ok(Box::new(SetAddress { expr, is_source, is_port }))
+}
+
+const ADDRESS: Sets =
+    Sets::TCP_CONNECTION.union(Sets::TCP_SESSION).union(Sets::TCP_CONTENT).union(Sets::HTTP_REQUEST);
+const ADDRESS_STATUS: Status =
+    Status::Partial("rules, logs and headers see it; connections are made as before");
+
+pub static ACTIONS: &[ActionKeyword] = &[
+    ActionKeyword::new(
+        Entry::full(
+            "set-log-level",
+            "<level>|silent",
+            "The level of this transaction's log line, or none.",
+            "set-log-level silent",
+            "1.5",
+        ),
+        Sets::HTTP.union(Sets::TCP_CONTENT).union(Sets::TCP_RESPONSE),
+        parse_level,
+    ),
+    ActionKeyword::new(
+        Entry::full("set-nice", "<nice>", "The task's share of the processor.", "set-nice 10", "1.5"),
+        Sets::HTTP_REQ_RES.union(Sets::TCP_CONTENT).union(Sets::TCP_RESPONSE),
+        parse_nice,
+    )
+    .with(Status::Accepted("streams share a worker evenly")),
+    ActionKeyword::new(
+        Entry::full(
+            "set-timeout",
+            "client|server|tunnel|connect|queue|tarpit <time>|<expr>",
+            "Another timeout for this stream, in milliseconds.",
+            "set-timeout server 5s",
+            "2.4",
+        ),
+        Sets::HTTP_REQ_RES,
+        parse_timeout,
+    ),
+    ActionKeyword::new(
+        Entry::full(
+            "set-src",
+            "<expr>",
+            "Another source address for this stream.",
+            "set-src hdr(x-forwarded-for)",
+            "1.6",
+        ),
+        ADDRESS,
+        parse_address,
+    )
+    .with(ADDRESS_STATUS),
+    ActionKeyword::new(
+        Entry::full(
+            "set-src-port",
+            "<expr>",
+            "Another source port for this stream.",
+            "set-src-port int(4000)",
+            "1.6",
+        ),
+        ADDRESS,
+        parse_address,
+    )
+    .with(ADDRESS_STATUS),
+    ActionKeyword::new(
+        Entry::full(
+            "set-dst",
+            "<expr>",
+            "Another destination address for this stream.",
+            "set-dst ipv4(10.0.0.1)",
+            "1.6",
+        ),
+        ADDRESS,
+        parse_address,
+    )
+    .with(ADDRESS_STATUS),
+    ActionKeyword::new(
+        Entry::full(
+            "set-dst-port",
+            "<expr>",
+            "Another destination port for this stream.",
+            "set-dst-port int(4000)",
+            "1.6",
+        ),
+        ADDRESS,
+        parse_address,
+    )
+    .with(ADDRESS_STATUS),
+];

@@ -1,11 +1,13 @@
 //! The compiled configuration of the proxy: a value, immutable, every name resolved.
 
 pub mod build;
+pub mod diff;
 pub mod global;
 pub mod proxy;
 pub mod vocabulary;
 
 pub use build::{Built, Inputs, build};
+pub use diff::Diff;
 pub use global::{Global, LogTarget, StatsSocket};
 pub use proxy::{
     Backend, Bind, Config, ForwardFor, Frontend, HttpConnection, HttpReuse, Options, Proxy, StatsSpec,

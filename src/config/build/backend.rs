@@ -37,20 +37,19 @@ pub fn declared(cx: &mut Cx<'_>, draft: &Draft<'_>, previous: Option<&Backend>) 
             cx.diags.alert_framed(Frame::Object, server.at, message, None);
         }
     }
-    let mut next_id = 1;
+    let mut next = 1;
     let mut list = Vec::with_capacity(draft.servers.len());
     for server in &draft.servers {
-        let id = server.set.id.unwrap_or_else(|| {
-            while ids.contains_key(&next_id) {
-                next_id += 1;
-            }
-            next_id
-        });
-        // Automatic numbers go on from here whether or not this one was given.
-        next_id += 1;
+        // Automatic numbers go on by one for each server, whether or not it was given one.
+        let id = server.set.id.unwrap_or_else(|| first_free(next, &ids));
+        next = if server.set.id.is_some() { next + 1 } else { id + 1 };
         list.push(spec(cx, draft, server, id, previous));
     }
     list
+}
+
+fn first_free(from: u32, taken: &HashMap<u32, &str>) -> u32 {
+    (from..).find(|id| !taken.contains_key(id)).unwrap_or(from)
 }
 
 /// A server of the file.

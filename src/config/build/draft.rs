@@ -52,6 +52,9 @@ pub struct Cx<'a> {
     pub unix_bind: UnixBind,
     /// Addresses of names looked up so far; empty for those that do not resolve.
     pub resolved: HashMap<String, Arc<[IpAddr]>>,
+    /// Filled by the rule language for one section, then kept with it.
+    pub references: Vec<(Span, Box<str>, Option<Box<str>>)>,
+    pub named: Vec<Reference<'a>>,
     /// Names of variables.
     pub names: Names,
     /// `set-var` and `set-var-fmt` of `global`.
@@ -61,6 +64,17 @@ pub struct Cx<'a> {
     /// `expose-deprecated-directives` and `expose-experimental-directives`.
     pub deprecated_allowed: bool,
     pub experimental_allowed: bool,
+}
+
+/// A proxy or server that an expression names; it must exist.
+#[derive(Clone, Debug)]
+pub struct Reference<'a> {
+    pub at: Span,
+    /// The section of the expression.
+    pub from: &'a str,
+    /// `""`: that section.
+    pub proxy: Box<str>,
+    pub server: Option<Box<str>>,
 }
 
 /// `unix-bind`: what unix sockets get when their line does not say.
@@ -80,6 +94,8 @@ impl<'a> Cx<'a> {
             global: Global::default(),
             unix_bind: UnixBind::default(),
             resolved: HashMap::new(),
+            references: Vec::new(),
+            named: Vec::new(),
             names: Names::default(),
             proc_vars: Vec::new(),
             references: Vec::new(),

@@ -35,7 +35,7 @@ mod switching;
 mod variable;
 
 #[cfg(test)]
-mod testing;
+pub mod testing;
 #[cfg(test)]
 mod tests;
 

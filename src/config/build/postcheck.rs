@@ -1,9 +1,7 @@
 //! Checks that need a whole section or the whole configuration, with HAProxy's warnings.
 
-use std::collections::HashMap;
-
-use crate::lang::Severity;
-use crate::model::{Address, Mode};
+use crate::lang::{Severity, suggest};
+use crate::model::Mode;
 
 use super::super::proxy::Config;
 use super::draft::{Cx, Draft};
@@ -123,19 +121,26 @@ fn tcp_servers(cx: &mut Cx<'_>, draft: &Draft<'_>) {
     }
 }
 
-/// Checks of the whole.
+/// Checks of the whole: what expressions name must be there.
 pub fn whole(cx: &mut Cx<'_>, config: &Config) {
-    // HAProxy notices at start that an address is in use; two lines of one file can be told before.
-    let mut seen: HashMap<(&Address, Option<&str>), crate::lang::Span> = HashMap::new();
-    for bind in
-        config.proxies.iter().filter(|p| !p.disabled).filter_map(|p| p.front.as_ref()).flat_map(|f| &f.binds)
-    {
-        let key = (&bind.address, bind.interface.as_deref());
-        if let Some(first) = seen.insert(key, bind.declared_at)
-            && first == bind.declared_at
-        {
-            let message = format!("the address {} is listed twice on one 'bind' line", bind.address);
-            cx.diags.warning(bind.declared_at, message);
+    for reference in std::mem::take(&mut cx.named) {
+        let name = if reference.proxy.is_empty() { reference.from } else { &*reference.proxy };
+        let id = config.backends.get(name).or_else(|| config.frontends.get(name));
+        let Some(proxy) = id.and_then(|id| config.proxies.get(id.0 as usize)) else {
+            let hint = suggest::hint(name, config.proxies.iter().map(|p| &*p.name));
+            let message = format!("unable to find proxy '{name}' referenced in proxy '{}'", reference.from);
+            cx.diags.alert_hint(reference.at, message, hint);
+            continue;
+        };
+        let Some(server) = reference.server.as_deref() else { continue };
+        let declared = proxy.back.as_ref().map_or(&[][..], |b| &b.declared);
+        if !declared.iter().any(|s| &*s.name == server) {
+            let hint = suggest::hint(server, declared.iter().map(|s| &*s.name));
+            let message = format!(
+                "unable to find server '{server}' in proxy '{name}', referenced in proxy '{}'",
+                reference.from
+            );
+            cx.diags.alert_hint(reference.at, message, hint);
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::rules::{
 
 use super::super::proxy::{LogSpec, Rules};
 use super::args::Args;
-use super::draft::{Cx, Draft, FormatSource, Step};
+use super::draft::{Cx, Draft, FormatSource, Reference, Step};
 
 /// What the rule lines of one section compile to.
 #[derive(Default)]
@@ -101,6 +101,9 @@ pub fn program<'a>(
     {
         let word = Word::new(text.as_bytes().to_vec(), draft.at);
         program.balance_expr = Expr::parse(&[word], 0, &mut ctx).map(|(expr, _)| expr);
+    }
+    for (at, proxy, server) in std::mem::take(&mut cx.references) {
+        cx.named.push(Reference { at, from: draft.name, proxy, server });
     }
     program.captures = captures;
     program.rules.tcp_inspect_delay_ms = draft.set.tcp_inspect_delay_ms;

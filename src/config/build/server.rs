@@ -185,8 +185,7 @@ pub fn invalid_char(name: &str, colon: bool) -> Option<char> {
     if name.is_empty() {
         return Some(' ');
     }
-    name.chars()
-        .find(|c| !c.is_ascii_alphanumeric() && !matches!(c, '.' | '_' | '-') && !(colon && *c == ':'))
+    name.chars().find(|c| !(c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-') || colon && *c == ':'))
 }
 
 fn address<'a>(cx: &mut Cx<'a>, title: &str, args: Args<'a>, i: usize) -> Option<Written> {

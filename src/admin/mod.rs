@@ -1,3 +1,6 @@
-//! The `admin` room.
+//! Statistics, the runtime API, the stats page, Prometheus, `haterm`.
 
+pub mod haterm;
 pub mod vocabulary;
+
+pub use haterm::Haterm;

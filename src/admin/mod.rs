@@ -5,3 +5,6 @@ pub mod stat;
 pub mod vocabulary;
 
 pub use haterm::Haterm;
+
+#[cfg(test)]
+mod testing;

@@ -351,9 +351,12 @@ pub static COLUMNS: &[Column] = &[
         _ => None,
     })
     .metric("F", "http_requests_rate_max"),
-    column("req_tot", "1.4", "Requests so far.", count_http!("FBS", http_req))
-        .metric("FBS", "http_requests_total")
-        .shared(),
+    column("req_tot", "1.4", "Requests so far.", |row| {
+        let has = row.is_http() || row.kind() == Kind::Frontend;
+        if has { counter(row.totals.http_req) } else { None }
+    })
+    .metric("FBS", "http_requests_total")
+    .shared(),
     column("cli_abrt", "1.4", "Transfers that the client broke off.", count!("BS", cli_aborts))
         .metric("BS", "client_aborts_total")
         .shared(),
@@ -480,7 +483,7 @@ pub static COLUMNS: &[Column] = &[
         "intercepted",
         "1.7",
         "Requests answered here: redirects, statistics, services.",
-        count!("F", intercepted),
+        count_http!("F", intercepted),
     )
     .metric("F", "intercepted_requests_total")
     .shared(),

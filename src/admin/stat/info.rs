@@ -8,9 +8,7 @@ use crate::lang::Entry;
 use crate::lang::entry::Status;
 use crate::model::Totals;
 
-use super::value::{
-    Datum, Field, Nature, Origin, Scope, Value, config, limit, metric, small, status, text,
-};
+use super::value::{Datum, Field, Nature, Origin, Scope, Value, config, limit, metric, small, status, text};
 
 /// The process at one moment. The app gives what only it knows; [`Process::count`] adds what the configuration's
 /// cells say.

@@ -7,6 +7,9 @@ pub mod render;
 pub mod row;
 pub mod value;
 
+#[cfg(test)]
+mod tests;
+
 pub use column::COLUMNS;
 pub use info::Process;
 pub use row::{Kind, Row, Show, Snapshot, Subject};

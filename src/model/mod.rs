@@ -10,7 +10,7 @@ pub mod server;
 
 pub use address::Address;
 pub use balancer::{Balancer, Pick};
-pub use counters::{ProxyCounters, ServerCounters};
+pub use counters::{ProxyCounters, ServerCounters, Totals};
 pub use proxy::{Caps, Mode, ProxyId, ProxyLive};
 pub use queue::{Ticket, WaitQueue};
 pub use server::{AdminState, CheckState, HashKey, OperState, Server, ServerLive, ServerSet, ServerSpec};

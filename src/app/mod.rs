@@ -4,17 +4,13 @@ pub mod args;
 pub mod flags;
 pub mod messages;
 pub mod permit;
+mod program;
 pub mod signals;
 pub mod version;
-
-use std::process::ExitCode;
 
 pub mod dump;
 pub mod explain;
 pub mod keywords;
 pub mod vocabulary;
 
-/// The whole program.
-pub fn main() -> ExitCode {
-    ExitCode::SUCCESS
-}
+pub use program::main;

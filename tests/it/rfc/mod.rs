@@ -8,6 +8,7 @@ mod request;
 mod response;
 
 mod r9110_5_fields;
+mod r9110_7_8_upgrade;
 mod r9110_7_routing;
 mod r9112_2_lines;
 mod r9112_3_request_line;
@@ -23,6 +24,7 @@ pub fn requests() -> Vec<Vec<u8>> {
     let rows = [
         r9110_5_fields::all(),
         r9110_7_routing::all(),
+        r9110_7_8_upgrade::all(),
         r9112_2_lines::all(),
         r9112_3_request_line::all(),
         r9112_5_folding::all(),

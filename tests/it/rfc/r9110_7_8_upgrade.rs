@@ -140,7 +140,7 @@ fn rows() -> Vec<Row> {
             Any(vec![plain(), As("Upgrade dropped", with("").replace("HTTP/1.1", "HTTP/1.0").into()), Refused(400)])).haproxy(Any(vec![Exact, As("sent as 1.1", with("Upgrade: echo\r\n").into())])),
         row("9110 7.8", "Connection: upgrade without Upgrade", with("Connection: upgrade\r\n"), plain()),
         row("9110 9.3.6", "CONNECT whose Host differs", "CONNECT a.test:80 HTTP/1.1\r\nHost: b.test:80\r\n\r\n", Refused(400)),
-        row("9110 9.3.6", "CONNECT with an absolute target", "CONNECT http://a.test:80/ HTTP/1.1\r\nHost: a.test:80\r\n\r\n", Refused(400)).haproxy(Exact),
+        row("9110 9.3.6", "CONNECT with an absolute target", "CONNECT http://a.test:80/ HTTP/1.1\r\nHost: a.test:80\r\n\r\n", Refused(400)).haproxy(As("Host without its default port", "CONNECT http://a.test:80/ HTTP/1.1\r\nHost: a.test\r\n\r\n".into())),
         row("9110 9.3.6", "CONNECT to a port that is none", "CONNECT a.test:http HTTP/1.1\r\nHost: a.test:http\r\n\r\n", Refused(400)).haproxy(Any(vec![Exact, Refused(400)])),
     ]
 }

@@ -88,7 +88,7 @@ impl Message {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
-    fn has_token(&self, name: &str, token: &str) -> bool {
+    pub fn has_token(&self, name: &str, token: &str) -> bool {
         self.all(name).flat_map(|v| v.split(',')).any(|t| t.trim().eq_ignore_ascii_case(token))
     }
 

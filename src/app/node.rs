@@ -109,7 +109,8 @@ fn settings(config: &Config, warned: bool) -> Settings {
             maxconn: (global.maxconn > 0).then_some(u64::from(global.maxconn)),
             descriptors: global.ulimit_n,
             fixed: 100 + 2 * binds as u64,
-            pipes: (global.tune.maxpipes > 0).then_some(u64::from(global.tune.maxpipes)),
+            // A pipe that cannot be had is done without: bodies are copied then.
+            pipes: Some(u64::from(global.tune.maxpipes)),
             ..Wanted::default()
         },
         lax_limits: !global.strict_limits,

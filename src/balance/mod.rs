@@ -12,6 +12,7 @@ pub mod usable;
 mod first;
 mod leastconn;
 mod map;
+mod lock;
 mod order;
 mod ring;
 mod roundrobin;
@@ -21,11 +22,7 @@ mod tests;
 
 pub use algorithm::{ALGORITHMS, Algorithm, HASH_KEYWORDS, build, parse_balance};
 pub use key::{form_param, hash_key};
+use lock::lock;
 pub use spec::{Affinity, HashFunction, HashType, Method, Spec};
 pub use spec::{parse_affinity, parse_balance_factor, parse_hash_type};
 pub use usable::{effective_maxconn, effective_weight, settle, throttle, usable_counts};
-
-/// Balancer state has no invariant that a panic elsewhere could have broken.
-fn lock<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-}

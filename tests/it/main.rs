@@ -2,6 +2,7 @@
 #![allow(clippy::disallowed_methods)]
 
 mod diff;
+mod fuzz;
 mod hostile;
 mod job13;
 mod rfc;

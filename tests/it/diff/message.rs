@@ -131,7 +131,6 @@ fn upgrade() {
         client.send("GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n");
         let head = client.response();
         run.note("upgrade", &format!("{head:?}"));
-        client.send("some bytes");
         let (tunnel, end) = client.rest();
         run.note("tunnel", &format!("{} {end:?}", String::from_utf8_lossy(&tunnel)));
         run.get("fe", "/refused", "Connection: Upgrade\r\nUpgrade: echo\r\n");

@@ -1,8 +1,10 @@
 //! The same configuration and traffic through a real HAProxy and through Isobar: what clients get, what servers get
-//! and what the log says is equal byte for byte, apart from the table in `support/normalise.rs`.
+//! and what the log says is equal byte for byte, apart from the table in `support/normalise.rs`. And the same text
+//! through both readers of configurations.
 
 mod balance;
 mod connection;
+mod language;
 mod log;
 mod message;
 mod reply;

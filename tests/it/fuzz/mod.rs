@@ -1,3 +1,6 @@
 //! Any bytes at all, through everything that reads them: `cargo bolero test it::...` for long runs.
 
+mod config;
+mod http;
 mod language;
+mod mutate;

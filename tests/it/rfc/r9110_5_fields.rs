@@ -76,6 +76,11 @@ fn sizes() -> Vec<Row> {
     ]
 }
 
+/// Every row of this file.
+pub fn all() -> Vec<Row> {
+    [names(), values(), sizes()].into_iter().flatten().collect()
+}
+
 #[test]
 fn field_names() {
     check(names());

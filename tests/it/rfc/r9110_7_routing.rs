@@ -65,6 +65,11 @@ fn hop_by_hop() -> Vec<Row> {
     ]
 }
 
+/// Every row of this file.
+pub fn all() -> Vec<Row> {
+    [hosts(), authorities(), hop_by_hop()].into_iter().flatten().collect()
+}
+
 #[test]
 fn host_field() {
     check(hosts());

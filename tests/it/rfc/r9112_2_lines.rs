@@ -31,6 +31,11 @@ fn rows() -> Vec<Row> {
     ]
 }
 
+/// Every row of this file.
+pub fn all() -> Vec<Row> {
+    rows()
+}
+
 #[test]
 fn lines() {
     check(rows());

@@ -97,6 +97,11 @@ fn targets() -> Vec<Row> {
     ]
 }
 
+/// Every row of this file.
+pub fn all() -> Vec<Row> {
+    [blanks(), methods(), versions(), targets()].into_iter().flatten().collect()
+}
+
 #[test]
 fn blanks_in_the_request_line() {
     check(blanks());

@@ -64,6 +64,11 @@ fn fields() -> Vec<Row> {
     ]
 }
 
+/// Every row of this file.
+pub fn all() -> Vec<Row> {
+    [lines(), fields()].into_iter().flatten().collect()
+}
+
 #[test]
 fn status_line() {
     check(lines());

@@ -21,6 +21,11 @@ fn rows() -> Vec<Row> {
     ]
 }
 
+/// Every row of this file.
+pub fn all() -> Vec<Row> {
+    rows()
+}
+
 #[test]
 fn folding() {
     check(rows());

@@ -109,6 +109,11 @@ fn conflicts() -> Vec<Row> {
     ]
 }
 
+/// Every row of this file.
+pub fn all() -> Vec<Row> {
+    [lengths(), codings(), conflicts()].into_iter().flatten().collect()
+}
+
 #[test]
 fn content_length() {
     check(lengths());

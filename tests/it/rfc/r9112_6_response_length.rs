@@ -118,6 +118,11 @@ fn interim() -> Vec<Row> {
     ]
 }
 
+/// Every row of this file.
+pub fn all() -> Vec<Row> {
+    [framing(), bodies(), bodyless(), surplus(), interim()].into_iter().flatten().collect()
+}
+
 #[test]
 fn response_framing() {
     check(framing());

@@ -91,6 +91,11 @@ fn trailers() -> Vec<Row> {
     ]
 }
 
+/// Every row of this file.
+pub fn all() -> Vec<Row> {
+    [sizes(), extensions(), trailers()].into_iter().flatten().collect()
+}
+
 #[test]
 fn chunk_sizes() {
     check(sizes());

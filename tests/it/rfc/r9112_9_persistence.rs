@@ -22,6 +22,11 @@ fn rows() -> Vec<Row> {
     ]
 }
 
+/// Every row of this file.
+pub fn all() -> Vec<Row> {
+    rows()
+}
+
 #[test]
 fn persistence() {
     check(rows());

@@ -29,7 +29,7 @@ pub use Verdict::{Any, As, Closed, Exact, Loose, Refused};
 pub struct Row {
     reference: &'static str,
     name: String,
-    bytes: Vec<u8>,
+    pub(super) bytes: Vec<u8>,
     expect: Vec<Verdict>,
     haproxy: Option<Vec<Verdict>>,
     half_close: bool,

@@ -34,7 +34,7 @@ pub struct Row {
     name: String,
     request: String,
     script: Vec<Step>,
-    bytes: Vec<u8>,
+    pub(super) bytes: Vec<u8>,
     expect: Verdict,
     haproxy: Option<Verdict>,
 }

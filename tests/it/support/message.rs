@@ -88,7 +88,7 @@ impl Message {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
-    fn has_token(&self, name: &str, token: &str) -> bool {
+    pub fn has_token(&self, name: &str, token: &str) -> bool {
         self.all(name).flat_map(|v| v.split(',')).any(|t| t.trim().eq_ignore_ascii_case(token))
     }
 
@@ -394,8 +394,10 @@ fn framing(message: &Message) -> Result<Framing, String> {
 }
 
 fn chunk_size(line: &str) -> Result<usize, String> {
-    let (size, extension) = line.split_once(';').unwrap_or((line, ""));
-    let size = if extension.is_empty() { size } else { size.trim_end_matches([' ', '\t']) };
-    let ok = (1..=8).contains(&size.len()) && size.bytes().all(|b| b.is_ascii_hexdigit());
-    if ok { Ok(usize::from_str_radix(size, 16).unwrap_or(0)) } else { Err(format!("chunk size {line:?}")) }
+    let size = line.split_once(';').map_or(line, |(size, _)| size.trim_end_matches([' ', '\t']));
+    let ok = (1..=16).contains(&size.len()) && size.bytes().all(|b| b.is_ascii_hexdigit());
+    match usize::from_str_radix(size, 16) {
+        Ok(size) if ok => Ok(size),
+        _ => Err(format!("chunk size {line:?}")),
+    }
 }

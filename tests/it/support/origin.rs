@@ -217,7 +217,8 @@ fn converse(
             return;
         }
         let script = script.or_else(|| message.as_ref().ok().map(answer));
-        let alive = message.as_ref().is_ok_and(Message::keeps_alive);
+        // An old version without keep-alive is kept open too: to close in silence would race with reuse.
+        let alive = message.as_ref().is_ok_and(|m| !m.has_token("connection", "close"));
         seen.lock().unwrap().push(Received { message, connection, nth });
         let Some(script) = script else { return };
         if !play(stream, script) || !alive || early_answer {

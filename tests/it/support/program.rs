@@ -33,9 +33,14 @@ pub fn is_root() -> bool {
     nix::unistd::geteuid().is_root()
 }
 
-/// Says loudly that a test did not run; `scripts/test` counts these lines.
+/// Says loudly that a test did not run, also in the file `ISOBAR_SKIPPED`, which `scripts/test` shows at its end.
 pub fn skipped(test: &str, why: &str) {
     eprintln!("SKIPPED {test}: {why}");
+    if let Some(path) = std::env::var_os("ISOBAR_SKIPPED") {
+        let file = std::fs::OpenOptions::new().create(true).append(true).open(path);
+        let _ = file
+            .and_then(|mut file| std::io::Write::write_all(&mut file, format!("{test}: {why}\n").as_bytes()));
+    }
 }
 
 /// The root of the source tree.

@@ -28,7 +28,7 @@ from dataclasses import dataclass
 from . import report
 from .lab import LOAD_CPU, Lab, Unable
 from .load import Client, Origin, Sink
-from .proxy import Proxy, config, version
+from .proxy import Proxy, about, config, sides
 from .rows import ROWS, Row
 
 SIDES = ("haproxy", "isobar", "control")
@@ -73,14 +73,13 @@ class Bench:
         self.sinks: dict[str, Sink] = {}
         self.proxies: dict[str, Proxy] = {}
         origin_port = self.origin.tcp if row.mode == "tcp" else self.origin.http[0]
-        for side in SIDES:
+        for side, described in sides(args).items():
             if row.log:
                 self.sinks[side] = stack.enter_context(stopping(Sink(lab, lab.work / f"{side}.sock")))
             port = lab.port()
             text = config(row.mode, port, [origin_port], options=row.options,
                           log=self.sinks[side].path if row.log else None)
-            binary = args.proxy_bin if side == "isobar" else args.peer_bin
-            self.proxies[side] = stack.enter_context(stopping(Proxy(lab, side, binary, text, port)))
+            self.proxies[side] = stack.enter_context(stopping(Proxy(lab, side, described, text, port)))
 
     def window(self, side: str, seconds: float, *words) -> Window:
         """One window: connections are opened and warmed up first, and closed after it."""
@@ -256,15 +255,12 @@ def run(lab: Lab, args: argparse.Namespace) -> int:
     unknown = [key for key in wanted if key not in {row.key for row in ROWS}]
     if unknown:
         raise Unable(f"no row {', '.join(unknown)}; rows are {', '.join(row.key for row in ROWS)}")
-    about = lab.describe() | {
-        "isobar": f"{args.proxy_bin}: {version(args.proxy_bin)}", "haproxy": f"{args.peer_bin}: {version(args.peer_bin)}",
-        "rounds": args.rounds, "windows": args.windows, "window_seconds": args.window, "connections": CONNS,
-    }
-    report.heading(about)
+    told = about(lab, args, rounds=args.rounds, windows=args.windows, window_seconds=args.window, connections=CONNS)
+    report.heading(told)
     results = []
     for row in (row for row in ROWS if row.key in wanted):
         results.append(measure(lab, row, args))
         report.row(results[-1])
     report.closing_words(results)
-    report.write_json(args.json, {"part": "proxy", "about": about, "rows": results})
+    report.write_json(args.json, {"part": "proxy", "about": told, "rows": results})
     return 0 if all(result["pass"] for result in results) else 1

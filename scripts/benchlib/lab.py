@@ -36,8 +36,22 @@ def enter_namespace() -> None:
     how = ["unshare", "--net"] if os.geteuid() == 0 else ["unshare", "--user", "--map-root-user", "--net"]
     if shutil.which("unshare") and subprocess.run([*how, "true"], stderr=subprocess.DEVNULL).returncode == 0:
         os.environ[MARK] = "private"
-        os.execvp("unshare", [*how, "--fork", "--kill-child=TERM", sys.executable, *sys.argv])
+        os.execvp("unshare", [*how, sys.executable, *sys.argv])
     os.environ[MARK] = "host"
+
+
+def in_own_session(work) -> int:
+    """Runs `work` in a child that is a session of its own, and passes on the signals that end it."""
+    child = os.fork()
+    if child == 0:
+        os.setsid()
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+        return work()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: os.kill(child, signal.SIGTERM))
+    _, status = os.waitpid(child, 0)
+    return os.waitstatus_to_exitcode(status)
 
 
 class Lab:
@@ -54,7 +68,6 @@ class Lab:
         self.next_port = 1100
 
     def __enter__(self) -> "Lab":
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
         if os.cpu_count() < 2:
             raise Unable("two CPUs are needed: one for the proxy, one for its peers")
         _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -78,11 +91,10 @@ class Lab:
         """Puts the bench before whatever else the machine does, as far as it may.
 
         Where the scheduler groups tasks by session, nice values count only inside a session, and the group as a
-        whole has one of its own: so the bench becomes a session and sets both.
+        whole has one of its own: so the bench, which is a session, sets both.
         """
         try:
             os.setpriority(os.PRIO_PROCESS, 0, self.nice)
-            os.setsid()
             Path("/proc/self/autogroup").write_text(str(self.nice))
         except OSError as error:
             print(f"bench: WARNING: cannot take priority over other work: {error}", file=sys.stderr)

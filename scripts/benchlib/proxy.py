@@ -1,26 +1,51 @@
 """A proxy under measurement: its file, its processes, its memory."""
+import argparse
 import socket
 import subprocess
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from .lab import PROXY_CPU, Lab, Unable
 
 
-class Proxy:
-    """A running proxy. `name` labels files and messages; the binary is started as `binary [flags] -f file`."""
+@dataclass(frozen=True)
+class Side:
+    """Which proxy stands on a side of a comparison, and how it is started: `binary [flags] -f file`."""
+    name: str
+    binary: Path
+    flags: tuple[str, ...] = ()
 
-    def __init__(self, lab: Lab, name: str, binary: Path, config: str, port: int,
-                 cpus: frozenset[int] = frozenset({PROXY_CPU}), flags: tuple[str, ...] = ()):
+
+def sides(args: argparse.Namespace) -> dict[str, Side]:
+    """HAProxy, the proxy under test, and HAProxy again as the control, in the order they are measured."""
+    return {
+        "haproxy": Side("haproxy", args.peer_bin),
+        "isobar": Side("isobar", args.proxy_bin, tuple(args.proxy_flags)),
+        "control": Side("control", args.peer_bin),
+    }
+
+
+def about(lab: Lab, args: argparse.Namespace, **more) -> dict:
+    """What a reader must know to judge the figures."""
+    both = {"isobar": f"{args.proxy_bin}: {version(args.proxy_bin)}",
+            "haproxy": f"{args.peer_bin}: {version(args.peer_bin)}"}
+    return lab.describe() | both | more
+
+
+class Proxy:
+    """A running proxy; `name` labels its files and messages."""
+
+    def __init__(self, lab: Lab, name: str, side: Side, config: str, port: int,
+                 cpus: frozenset[int] = frozenset({PROXY_CPU})):
         self.lab = lab
         self.name = name
-        self.binary = binary
         self.port = port
         self.file = lab.work / f"{name}.cfg"
         self.output = lab.work / f"{name}.log"
         self.file.write_text(config)
         with self.output.open("w") as output:
-            self.process = lab.spawn([binary, *flags, "-f", self.file], set(cpus),
+            self.process = lab.spawn([side.binary, *side.flags, "-f", self.file], set(cpus),
                                      stdin=subprocess.DEVNULL, stdout=output, stderr=output)
         self.wait_ready()
 

@@ -123,12 +123,12 @@ impl Member {
             self.rise(now);
         }
         let drains = new.intersects(AdminState::DRAIN);
-        let why = match flag {
-            AdminState::FORCED_MAINT => "leaving forced maintenance",
-            AdminState::RESOLVE_MAINT => "resolves again",
-            _ => "leaving maintenance",
+        let (host, why) = match flag {
+            AdminState::FORCED_MAINT => (None, "leaving forced maintenance"),
+            AdminState::RESOLVE_MAINT => (self.server.spec.hostname.as_deref(), "resolves again"),
+            _ => (None, "leaving maintenance"),
         };
-        self.say(NOTICE, &message::ready(self.subject(), is_up, drains, why));
+        self.say(NOTICE, &message::ready(self.subject(), host, is_up, drains, why));
         self.refresh(now);
         self.hooks.server_up(self, self.shutdown_backups_on_up());
     }

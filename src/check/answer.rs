@@ -65,7 +65,8 @@ impl Answer {
             (self.body, self.is_whole) = unchunk(bytes);
             return;
         }
-        let length = self.field("content-length").and_then(|v| std::str::from_utf8(v).ok()?.parse::<usize>().ok());
+        let length =
+            self.field("content-length").and_then(|v| std::str::from_utf8(v).ok()?.parse::<usize>().ok());
         match length {
             Some(length) => {
                 self.body = bytes[..bytes.len().min(length)].to_vec();
@@ -111,7 +112,8 @@ mod tests {
         assert_eq!((a.status, &*a.reason, &*a.body, a.is_whole), (200, "OK", &b"abc"[..], true));
         let a = head(b"HTTP/1.1 200 OK\r\nContent-Length: 30\r\n\r\nabcd");
         assert_eq!((&*a.body, a.is_whole), (&b"abcd"[..], false));
-        let a = head(b"HTTP/1.1 503\r\ntransfer-encoding: chunked\r\n\r\n2\r\nab\r\n3;x=y\r\ncde\r\n0\r\n\r\n");
+        let a =
+            head(b"HTTP/1.1 503\r\ntransfer-encoding: chunked\r\n\r\n2\r\nab\r\n3;x=y\r\ncde\r\n0\r\n\r\n");
         assert_eq!((a.status, &*a.reason, &*a.body, a.is_whole), (503, "", &b"abcde"[..], true));
         assert!(!head(b"HTTP/1.0 200 OK\r\n\r\nabc").is_whole);
         assert_eq!(head(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 404 No\r\n\r\n").status, 404);
@@ -121,7 +123,12 @@ mod tests {
     fn garbage_and_fragments() {
         assert!(matches!(parse(b"HTTP/1.1 200 OK\r\nConte", false), Progress::Partial));
         assert!(matches!(parse(b"", false), Progress::Partial));
-        for bytes in [&b"garbage\r\n\r\n"[..], b"HTTP/1.1 abc\r\n\r\n", b"HTTP/1.1 200 OK\r\nbad header\r\n\r\n", b"SSH-2.0-x\r\n"] {
+        for bytes in [
+            &b"garbage\r\n\r\n"[..],
+            b"HTTP/1.1 abc\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\nbad header\r\n\r\n",
+            b"SSH-2.0-x\r\n",
+        ] {
             assert!(matches!(parse(bytes, false), Progress::Invalid), "{}", bytes.escape_ascii());
         }
     }

@@ -24,6 +24,11 @@ pub trait Hooks: Send + Sync {
     /// A line for stderr (`screen`, without the prefix) and for the backend's log targets at syslog `level`.
     fn line(&self, backend: &str, severity: Severity, level: u8, screen: &str, log: &str);
 
+    /// The name of this node (`node` of `global`, or the host's), for `http-check send-state`.
+    fn node(&self) -> String {
+        String::new()
+    }
+
     /// The server takes no new streams: those in its queue go elsewhere; `shutdown` also ends its streams
     /// (`on-marked-down shutdown-sessions`). Returns how many were moved.
     fn server_down(&self, _member: &Member, _shutdown: bool) -> u32 {
@@ -172,7 +177,8 @@ impl Member {
     }
 
     pub(super) fn was_stopping(&self) -> bool {
-        self.live().oper() == OperState::Stopping || self.live().admin().intersects(crate::model::AdminState::DRAIN)
+        self.live().oper() == OperState::Stopping
+            || self.live().admin().intersects(crate::model::AdminState::DRAIN)
     }
 
     pub(super) fn refresh(&self, now: Millis) {

@@ -81,8 +81,11 @@ fn evaluate_body(expect: &Expect, input: &Input<'_>, answer: &Answer) -> Eval {
     if is_match != expect.inverse {
         return Eval::Met;
     }
-    let message =
-        if expect.inverse { "HTTP check matched unwanted content" } else { "HTTP content check did not match" };
+    let message = if expect.inverse {
+        "HTTP check matched unwanted content"
+    } else {
+        "HTTP content check did not match"
+    };
     failure(expect, input, status, Some(message), false)
 }
 

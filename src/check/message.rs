@@ -112,7 +112,14 @@ pub fn stopping(subject: Subject<'_>, cause: &Cause, tally: Tally) -> String {
 }
 
 /// `option log-health-checks`. `health` after the check.
-pub fn check(subject: Subject<'_>, finding: &Finding, health: u32, rise: u32, fall: u32, weight: u32) -> String {
+pub fn check(
+    subject: Subject<'_>,
+    finding: &Finding,
+    health: u32,
+    rise: u32,
+    fall: u32,
+    weight: u32,
+) -> String {
     let kind = if subject.is_backup { "backup " } else { "" };
     let how = match finding.status.verdict() {
         Verdict::Passed => "succeeded",
@@ -138,11 +145,13 @@ pub fn maintenance(subject: Subject<'_>, cause: &str, tally: Option<Tally>) -> S
     }
 }
 
-/// Leaving maintenance: why it was there (`leaving forced maintenance`, `leaving maintenance`, `resolves again`).
-pub fn ready(subject: Subject<'_>, is_up: bool, drains: bool, why: &str) -> String {
+/// Leaving maintenance: why it was there (`leaving forced maintenance`, `leaving maintenance`, `resolves again`), and
+/// the server's name in the configuration when that is told.
+pub fn ready(subject: Subject<'_>, host: Option<&str>, is_up: bool, drains: bool, why: &str) -> String {
     let state = if is_up { "UP" } else { "DOWN" };
     let admin = if drains { "DRAIN" } else { "READY" };
-    format!("{} is {state}/{admin} ({why}).", subject.capital())
+    let host = host.map(|h| format!(" ('{h}')")).unwrap_or_default();
+    format!("{}{host} is {state}/{admin} ({why}).", subject.capital())
 }
 
 pub fn drain(subject: Subject<'_>, is_up: bool, tally: Tally) -> String {
@@ -227,11 +236,11 @@ mod tests {
         );
         assert_eq!(maintenance(S1, "", None), "Server be/s1 was DOWN and now enters maintenance.");
         assert_eq!(
-            ready(S1, true, false, "leaving forced maintenance"),
+            ready(S1, None, true, false, "leaving forced maintenance"),
             "Server be/s1 is UP/READY (leaving forced maintenance)."
         );
         assert_eq!(
-            ready(S1, true, true, "leaving forced maintenance"),
+            ready(S1, None, true, true, "leaving forced maintenance"),
             "Server be/s1 is UP/DRAIN (leaving forced maintenance)."
         );
         assert_eq!(
@@ -246,7 +255,8 @@ mod tests {
 
     #[test]
     fn check_lines_are_those_of_haproxy() {
-        let ok = Finding { status: Status::L7Ok, number: Some(200), info: String::new(), duration_ms: Some(5) };
+        let ok =
+            Finding { status: Status::L7Ok, number: Some(200), info: String::new(), duration_ms: Some(5) };
         assert_eq!(
             check(S1, &ok, 4, 2, 3, 1),
             "Health check for server be/s1 succeeded, reason: Layer7 check passed, code: 200, check duration: 5ms, \

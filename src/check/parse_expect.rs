@@ -7,7 +7,10 @@ use super::spec::Protocol;
 use super::status::Status;
 
 /// `expect [min-recv <n>] [comment <text>] [ok-status <st>] ... [!] <match> <pattern>`.
-pub(super) fn parse_expect(words: &mut Words<'_>, protocol: Protocol) -> Result<(Expect, Option<String>), Fault> {
+pub(super) fn parse_expect(
+    words: &mut Words<'_>,
+    protocol: Protocol,
+) -> Result<(Expect, Option<String>), Fault> {
     let mut expect = Expect::new(Match::Status(Vec::new()));
     let mut pattern: Option<Match> = None;
     let mut comment = None;
@@ -63,7 +66,8 @@ fn parse_option(
             expect.ok_status = Some(status(words, i, word, "'L4OK', 'L6OK', 'L7OK' or 'L7OKC'")?);
         }
         "error-status" => {
-            expect.error_status = Some(status(words, i, word, "'L4CON', 'L6RSP', 'L7RSP', 'L7STS' or 'L7OKC'")?);
+            expect.error_status =
+                Some(status(words, i, word, "'L4CON', 'L6RSP', 'L7RSP', 'L7STS' or 'L7OKC'")?);
         }
         "tout-status" => {
             expect.timeout_status = Some(status(words, i, word, "'L4TOUT', 'L6TOUT' or 'L7TOUT'")?);
@@ -100,7 +104,12 @@ fn status(words: &mut Words<'_>, i: usize, word: &str, allowed: &str) -> Result<
 }
 
 /// The match that `word` begins, `None` when it is not the name of one.
-fn parse_match(words: &mut Words<'_>, i: usize, word: &str, protocol: Protocol) -> Result<Option<Match>, Fault> {
+fn parse_match(
+    words: &mut Words<'_>,
+    i: usize,
+    word: &str,
+    protocol: Protocol,
+) -> Result<Option<Match>, Fault> {
     let is_http = protocol == Protocol::Http;
     let known = match word {
         "string" | "rstring" | "string-lf" => true,
@@ -134,9 +143,10 @@ fn parse_match(words: &mut Words<'_>, i: usize, word: &str, protocol: Protocol) 
 /// `200,300-310`.
 fn parse_statuses(word: usize, text: &str) -> Result<Vec<(u32, u32)>, Fault> {
     let number = |part: &str| match part.bytes().find(|b| !b.is_ascii_digit()) {
-        Some(b) => {
-            Err(Fault::new(word, format!("invalid character '{}' in the list of status codes", char::from(b))))
-        }
+        Some(b) => Err(Fault::new(
+            word,
+            format!("invalid character '{}' in the list of status codes", char::from(b)),
+        )),
         None => Ok(part.parse().unwrap_or(0)),
     };
     text.split(',')
@@ -195,12 +205,14 @@ fn parse_text(
         "end" => Text::End(plain()?),
         "sub" => Text::Inside(plain()?),
         "reg" if is_format => {
-            let message = format!("'{word}': log-format string is not supported with a regex matching method");
+            let message =
+                format!("'{word}': log-format string is not supported with a regex matching method");
             return Err(Fault::new(i, message));
         }
         "reg" => Text::Regex(Pattern::new(text, is_name).map_err(|e| Fault::new(i, e))?),
         _ => {
-            let message = format!("'{word}' : '-m' only supports 'str', 'beg', 'end', 'sub' or 'reg' (got '{how}')");
+            let message =
+                format!("'{word}' : '-m' only supports 'str', 'beg', 'end', 'sub' or 'reg' (got '{how}')");
             return Err(Fault::new(i, message));
         }
     })

@@ -44,7 +44,12 @@ pub(super) fn literal(word: usize, text: &str) -> Result<String, Fault> {
             match chars.next() {
                 Some('%') => {}
                 None => {}
-                Some(_) => return Err(Fault::new(word, format!("log-format in '{text}' is not supported in checks"))),
+                Some(_) => {
+                    return Err(Fault::new(
+                        word,
+                        format!("log-format in '{text}' is not supported in checks"),
+                    ));
+                }
             }
         }
         out.push(c);
@@ -64,8 +69,11 @@ pub(super) fn parse_connect(words: &mut Words<'_>) -> Result<(Connect, Option<St
             "comment" => comment = Some(words.argument(i, &expects("a string"))?.to_owned()),
             "addr" => {
                 let text = words.argument(i, &expects("<ipv4|ipv6>"))?;
-                let addr = text.parse().ok().or_else(|| Some(SocketAddr::new(text.parse::<IpAddr>().ok()?, 0)));
-                connect.addr = Some(addr.ok_or_else(|| Fault::new(i + 1, format!("'addr' : invalid address '{text}'")))?);
+                let addr =
+                    text.parse().ok().or_else(|| Some(SocketAddr::new(text.parse::<IpAddr>().ok()?, 0)));
+                connect.addr = Some(
+                    addr.ok_or_else(|| Fault::new(i + 1, format!("'addr' : invalid address '{text}'")))?,
+                );
             }
             "port" => {
                 let text = words.argument(i, &expects("a port number or a sample expression"))?;
@@ -77,14 +85,21 @@ pub(super) fn parse_connect(words: &mut Words<'_>) -> Result<(Connect, Option<St
                     _ => {
                         return Err(Fault::new(
                             i + 1,
-                            format!("expects a valid TCP port (from range 1 to 65535) or a sample expression, got {text}"),
+                            format!(
+                                "expects a valid TCP port (from range 1 to 65535) or a sample expression, got {text}"
+                            ),
                         ));
                     }
                 };
             }
             "proto" => match words.argument(i, &expects("a MUX protocol"))? {
                 "h1" | "none" => {}
-                other => return Err(Fault::new(i + 1, format!("'proto' : protocol '{other}' is not supported in checks"))),
+                other => {
+                    return Err(Fault::new(
+                        i + 1,
+                        format!("'proto' : protocol '{other}' is not supported in checks"),
+                    ));
+                }
             },
             "ssl" | "sni" | "alpn" | "via-socks4" => {
                 return Err(Fault::new(i, format!("'{word}' is not supported in checks")));
@@ -164,7 +179,9 @@ pub(super) fn parse_send(words: &mut Words<'_>) -> Result<(Vec<u8>, Option<Strin
     let mut comment = None;
     while let Some((i, word)) = words.next() {
         match word {
-            "comment" => comment = Some(words.argument(i, "'comment' expects a string as argument")?.to_owned()),
+            "comment" => {
+                comment = Some(words.argument(i, "'comment' expects a string as argument")?.to_owned())
+            }
             _ => return Err(Fault::new(i, format!("expects 'comment' but got '{word}' as argument"))),
         }
     }

@@ -142,7 +142,10 @@ impl Rules {
         let first = words.first().copied().unwrap_or("");
         match first {
             "disable-on-404" | "send-state" if words.len() > 1 => {
-                return Err(Fault::new(1, format!("'http-check' cannot handle unexpected argument '{}'.", words[1])));
+                return Err(Fault::new(
+                    1,
+                    format!("'http-check' cannot handle unexpected argument '{}'.", words[1]),
+                ));
             }
             "disable-on-404" => self.disable_on_404 = true,
             "send-state" => self.send_state = true,
@@ -156,7 +159,10 @@ impl Rules {
         list.own();
         let step = list.steps.last().map_or(1, |s| s.index + 2);
         let misplaced = |kind: &str, missing: &str| {
-            Err(Fault::new(0, format!("unable to add http-check {kind} rule at step {step} (missing {missing} rule)")))
+            Err(Fault::new(
+                0,
+                format!("unable to add http-check {kind} rule at step {step} (missing {missing} rule)"),
+            ))
         };
         let mut words = Words::new(words);
         match first {

@@ -127,7 +127,11 @@ impl CheckSpec {
 
     /// The state of a server that comes up.
     pub fn oper_when_up(&self) -> crate::model::OperState {
-        if self.slowstart_ms > 0 { crate::model::OperState::Starting } else { crate::model::OperState::Running }
+        if self.slowstart_ms > 0 {
+            crate::model::OperState::Starting
+        } else {
+            crate::model::OperState::Running
+        }
     }
 
     /// How long connecting may take: the interval, and `timeout connect` when there is a `timeout check` too.

@@ -278,7 +278,7 @@ mod tests {
                 let effect = m.conclude(&spec, status);
                 let passed = status.verdict() != Verdict::Failed;
                 (good, bad) = if passed { (good + 1, 0) } else { (0, bad + 1) };
-                prop_assert!(m.health <= rise + fall - 1);
+                prop_assert!(m.health < rise + fall);
                 prop_assert_eq!(m.oper == OperState::Stopped, m.health < rise);
                 prop_assert_eq!(effect.transition.is_some(), m.oper != before.oper);
                 match effect.transition {

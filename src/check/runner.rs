@@ -391,7 +391,7 @@ pub fn slowstart_round(servers: &crate::model::ServerSet, now: Millis) -> bool {
     if !servers.list.iter().any(|s| s.live.oper() == OperState::Starting) {
         return false;
     }
-    let ramping = servers.list.iter().fold(false, |any, s| settle(s, now) || any);
+    let ramping = servers.list.iter().filter(|s| settle(s, now)).count() > 0;
     servers.refresh(now);
     ramping
 }

@@ -294,7 +294,7 @@ async fn tcp_steps() {
     assert_eq!(find(&check(&talk[..2]), address).await, "L4OK 0 (tcp-check)");
     let silent =
         check(&["option tcp-check", "tcp-check connect", "tcp-check send x", "tcp-check expect string z"]);
-    assert_eq!(find(&silent, address).await, "L7TOUT 0 at step 3 of tcp-check (expect string 'z')");
+    assert_eq!(find(&silent, address).await, "L7TOUT 0  at step 3 of tcp-check (expect string 'z')");
 }
 
 #[tokio::test]

@@ -29,10 +29,13 @@ pub trait Hooks: Send + Sync {
         String::new()
     }
 
-    /// The server takes no new streams: those in its queue go elsewhere; `shutdown` also ends its streams
-    /// (`on-marked-down shutdown-sessions`). Returns how many were moved.
-    fn server_down(&self, _member: &Member, _shutdown: bool) -> u32 {
-        0
+    /// The server takes no new streams: those in its queue choose again; `shutdown` also ends its streams
+    /// (`on-marked-down shutdown-sessions`), which is up to the implementation. Returns how many were moved.
+    fn server_down(&self, member: &Member, _shutdown: bool) -> u32 {
+        let queue = &member.server.live.queue;
+        let waiting = queue.len();
+        queue.send_back();
+        waiting
     }
 
     /// The server takes streams again: it may serve queued ones; `shutdown_backups` ends the streams of backup servers.
@@ -77,7 +80,7 @@ impl Member {
             backup,
             sessions: self.live().served.load(Ordering::Relaxed),
             requeued,
-            queued: self.live().queued.load(Ordering::Relaxed),
+            queued: self.live().queue.len(),
         }
     }
 

@@ -1,18 +1,15 @@
 //! The connection of a check: open, write, read, each within what is left of the check's time.
 
-use std::ffi::OsStr;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
-use bytes::BufMut;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpStream, UnixStream};
+use tokio::io::unix::AsyncFd;
 
 use crate::base::{Millis, clock};
 use crate::model::Address;
+use crate::os::socket::{self, Peer, RawAddr};
 
 /// Why an operation ended without a result.
 #[derive(Debug)]
@@ -21,18 +18,22 @@ pub(super) enum Trouble {
     Io(io::Error),
 }
 
+/// A socket, registered with the runtime only once it has to be waited for: most checks connect at once, send what
+/// fits, and close.
 #[derive(Debug)]
-enum Stream {
-    Tcp(TcpStream),
-    Unix(UnixStream),
+enum Socket {
+    Plain(OwnedFd),
+    Watched(AsyncFd<OwnedFd>),
+    /// Registering failed.
+    Lost,
 }
 
 /// An open connection and the moment at which the check times out.
 #[derive(Debug)]
 pub(super) struct Connection {
-    stream: Stream,
+    socket: Socket,
+    remote: Option<SocketAddr>,
     pub(super) deadline: Millis,
-    linger: bool,
 }
 
 /// Waits for `work` until `deadline`.
@@ -45,16 +46,51 @@ async fn within<T>(deadline: Millis, work: impl Future<Output = io::Result<T>>) 
     }
 }
 
-async fn open(address: &Address) -> io::Result<Stream> {
+fn raw(address: &Address) -> io::Result<RawAddr> {
     match address {
-        Address::Inet(addr) => TcpStream::connect(addr).await.map(Stream::Tcp),
-        Address::Unix(path) => UnixStream::connect(path).await.map(Stream::Unix),
-        Address::Abstract(name) => {
-            let mut path = vec![0];
-            path.extend_from_slice(name);
-            UnixStream::connect(Path::new(OsStr::from_bytes(&path))).await.map(Stream::Unix)
+        Address::Inet(addr) => Ok(RawAddr::inet(*addr)),
+        Address::Unix(path) => RawAddr::path(path),
+        Address::Abstract(name) => RawAddr::unix(name, true),
+        Address::Fd(_) => Err(ErrorKind::Unsupported.into()),
+    }
+}
+
+impl Socket {
+    fn fd(&self) -> RawFd {
+        match self {
+            Socket::Plain(fd) => fd.as_raw_fd(),
+            Socket::Watched(fd) => fd.as_raw_fd(),
+            Socket::Lost => -1,
         }
-        Address::Fd(_) => Err(io::ErrorKind::Unsupported.into()),
+    }
+
+    /// Starts connecting; the socket is `Plain` when that is done already.
+    fn open(address: &Address, linger: bool) -> io::Result<Socket> {
+        let address = raw(address)?;
+        let fd = socket::stream(&address)?;
+        if !linger {
+            socket::set_no_linger(fd.as_raw_fd());
+        }
+        socket::connect(fd.as_raw_fd(), &address)?;
+        // Asked again, connect(2) tells how far it is.
+        match socket::connect(fd.as_raw_fd(), &address) {
+            Ok(()) => Ok(Socket::Plain(fd)),
+            Err(e) if e.raw_os_error() == Some(libc::EISCONN) => Ok(Socket::Plain(fd)),
+            Err(e) if e.raw_os_error() == Some(libc::EALREADY) => socket::watch(fd).map(Socket::Watched),
+            Err(e) => Err(e),
+        }
+    }
+
+    fn watch(&mut self) -> io::Result<&AsyncFd<OwnedFd>> {
+        if let Socket::Plain(_) = self
+            && let Socket::Plain(fd) = std::mem::replace(self, Socket::Lost)
+        {
+            *self = Socket::Watched(socket::watch(fd)?);
+        }
+        match self {
+            Socket::Watched(fd) => Ok(fd),
+            _ => Err(ErrorKind::NotConnected.into()),
+        }
     }
 }
 
@@ -66,31 +102,49 @@ impl Connection {
         deadline: Millis,
         linger: bool,
     ) -> Result<Connection, Trouble> {
-        let stream = within(deadline, open(address)).await?;
-        Ok(Connection { stream, deadline, linger })
+        let socket = Socket::open(address, linger).map_err(Trouble::Io)?;
+        if let Socket::Watched(fd) = &socket {
+            within(deadline, async {
+                let _ = fd.writable().await?;
+                socket::take_error(fd.as_raw_fd()).map_or(Ok(()), Err)
+            })
+            .await?;
+        }
+        Ok(Connection { socket, remote: address.inet(), deadline })
     }
 
     pub(super) async fn write(&mut self, bytes: &[u8]) -> Result<(), Trouble> {
-        let stream = &mut self.stream;
-        within(self.deadline, async {
-            match stream {
-                Stream::Tcp(s) => s.write_all(bytes).await,
-                Stream::Unix(s) => s.write_all(bytes).await,
+        let mut sent = 0;
+        while sent < bytes.len() {
+            match socket::send(self.socket.fd(), &bytes[sent..], false) {
+                Ok(n) => sent += n,
+                Err(e) if e.kind() == ErrorKind::WouldBlock => {
+                    let fd = self.socket.watch().map_err(Trouble::Io)?;
+                    within(self.deadline, async { fd.writable().await.map(|mut ready| ready.clear_ready()) })
+                        .await?;
+                }
+                Err(e) => return Err(Trouble::Io(e)),
             }
-        })
-        .await
+        }
+        Ok(())
     }
 
     /// Appends what arrives, up to `max` bytes in `buf`. Returns 0 at the end.
     pub(super) async fn read(&mut self, buf: &mut Vec<u8>, max: usize) -> Result<usize, Trouble> {
-        let room = max.saturating_sub(buf.len()).min(4096);
-        buf.reserve(room);
-        let mut buf = buf.limit(room);
-        let stream = &mut self.stream;
+        let start = buf.len();
+        let room = max.saturating_sub(start).min(4096);
+        let fd = self.socket.watch().map_err(Trouble::Io)?;
         within(self.deadline, async {
-            match stream {
-                Stream::Tcp(s) => s.read_buf(&mut buf).await,
-                Stream::Unix(s) => s.read_buf(&mut buf).await,
+            loop {
+                let mut ready = fd.readable().await?;
+                buf.resize(start + room, 0);
+                let result = ready.try_io(|fd| socket::recv(fd.as_raw_fd(), &mut buf[start..]));
+                buf.truncate(
+                    start + result.as_ref().ok().and_then(|r| r.as_ref().ok()).copied().unwrap_or(0),
+                );
+                if let Ok(result) = result {
+                    return result;
+                }
             }
         })
         .await
@@ -98,20 +152,9 @@ impl Connection {
 
     /// Our end and the server's, for the PROXY header.
     pub(super) fn ends(&self) -> Option<(SocketAddr, SocketAddr)> {
-        match &self.stream {
-            Stream::Tcp(s) => Some((s.local_addr().ok()?, s.peer_addr().ok()?)),
-            Stream::Unix(_) => None,
-        }
-    }
-}
-
-impl Drop for Connection {
-    fn drop(&mut self) {
-        if let Stream::Tcp(s) = &self.stream
-            && !self.linger
-        {
-            // Failing means a normal close.
-            let _ = s.set_zero_linger();
+        match socket::local(self.socket.fd()) {
+            Ok(Peer::Inet(local)) => Some((local, self.remote?)),
+            _ => None,
         }
     }
 }
@@ -132,16 +175,15 @@ pub(super) fn proxy_header(version: u8, ends: Option<(SocketAddr, SocketAddr)>) 
 
 /// An error in HAProxy's words: its own name for the cause and the system's text.
 pub(super) fn describe(error: &io::Error) -> String {
-    use io::ErrorKind as Kind;
     let name = match error.kind() {
-        Kind::ConnectionRefused => "ECONNREFUSED returned by OS",
-        Kind::ConnectionReset => "ECONNRESET returned by OS",
-        Kind::HostUnreachable => "ENETUNREACH returned by OS",
-        Kind::BrokenPipe => "EPIPE returned by OS",
-        Kind::NotConnected => "ENCONN returned by OS",
-        Kind::OutOfMemory => "ENOMEM returned by OS",
-        Kind::InvalidInput => "EINVAL returned by OS",
-        Kind::AddrNotAvailable => "Out of local source ports on the system",
+        ErrorKind::ConnectionRefused => "ECONNREFUSED returned by OS",
+        ErrorKind::ConnectionReset => "ECONNRESET returned by OS",
+        ErrorKind::HostUnreachable => "ENETUNREACH returned by OS",
+        ErrorKind::BrokenPipe => "EPIPE returned by OS",
+        ErrorKind::NotConnected => "ENCONN returned by OS",
+        ErrorKind::OutOfMemory => "ENOMEM returned by OS",
+        ErrorKind::InvalidInput => "EINVAL returned by OS",
+        ErrorKind::AddrNotAvailable => "Out of local source ports on the system",
         _ => "General socket error",
     };
     let text = error.to_string();

@@ -322,7 +322,7 @@ impl Checker {
             member.hooks.node(),
             live.user_weight.load(Ordering::Relaxed),
             live.served.load(Ordering::Relaxed),
-            live.queued.load(Ordering::Relaxed),
+            live.queue.len(),
         )
     }
 }

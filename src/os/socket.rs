@@ -261,3 +261,9 @@ pub fn set_bind_late(fd: RawFd) {
     let _ = set_option(fd, libc::IPPROTO_IP, libc::IP_BIND_ADDRESS_NO_PORT, 1);
     let _ = set_option(fd, libc::SOL_SOCKET, libc::SO_REUSEADDR, 1);
 }
+
+/// Registers a socket with the tokio runtime of the calling task (control plane only).
+pub fn watch(fd: OwnedFd) -> io::Result<tokio::io::unix::AsyncFd<OwnedFd>> {
+    // SAFETY: the descriptor is open, and owned by the result until it is deregistered.
+    unsafe { Ok(tokio::io::unix::AsyncFd::register(fd)?) }
+}

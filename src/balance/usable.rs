@@ -127,5 +127,5 @@ pub fn effective_maxconn(server: &Server, backend_cur: u32, fullconn: u32, now: 
 /// A stream given to `server` now would be served at once.
 pub fn has_room(server: &Server, pick: &Pick, fullconn: u32) -> bool {
     let limit = effective_maxconn(server, pick.backend_cur, fullconn, pick.now);
-    limit == 0 || (server.live.queue.len() == 0 && server.live.served.load(Ordering::Relaxed) < limit)
+    limit == 0 || (server.live.queue.is_empty() && server.live.served.load(Ordering::Relaxed) < limit)
 }

@@ -13,4 +13,6 @@ pub use balancer::{Balancer, Pick};
 pub use counters::{ProxyCounters, ServerCounters, Totals};
 pub use proxy::{Caps, Mode, ProxyId, ProxyLive};
 pub use queue::{Ticket, WaitQueue};
-pub use server::{AdminState, CheckState, HashKey, OperState, Server, ServerLive, ServerSet, ServerSpec};
+pub use server::{
+    AdminState, CheckState, HashKey, Observer, OperState, Seen, Server, ServerLive, ServerSet, ServerSpec,
+};

@@ -1,5 +1,6 @@
 //! A proxy's identity and the live state that outlasts its configuration.
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
 
 use crate::base::{Shards, rate::Rate};
@@ -86,6 +87,8 @@ pub struct ProxyLive {
     pub stopped: AtomicBool,
     /// `set maxconn frontend`; 0: as configured.
     pub maxconn_override: AtomicU32,
+    /// Held while a server of the backend changes its state, so that changes are told in order.
+    pub transition: Mutex<()>,
 }
 
 impl ProxyLive {
@@ -97,6 +100,7 @@ impl ProxyLive {
             paused: AtomicBool::new(false),
             stopped: AtomicBool::new(false),
             maxconn_override: AtomicU32::new(0),
+            transition: Mutex::new(()),
         }
     }
 }

@@ -27,7 +27,8 @@ bitflags! {
         const INHERITED_DRAIN = 0x10;
         /// Its name does not resolve.
         const RESOLVE_MAINT = 0x20;
-        const MAINT = 0x01 | 0x02 | 0x04 | 0x20;
+        /// `CONFIG_MAINT` only tells where the maintenance came from: `enable server` ends it.
+        const MAINT = 0x01 | 0x02 | 0x20;
         const DRAIN = 0x08 | 0x10;
     }
 }
@@ -185,11 +186,35 @@ pub struct ServerLive {
     pub slowstart_from_ms: AtomicU64,
     /// Consecutive errors seen by `observe`.
     pub observed_errors: AtomicI64,
+    /// Who wants to know what traffic shows of the server (`observe`); `None` without `observe`.
+    pub observer: Live<Option<Arc<dyn Observer>>>,
+}
+
+/// What a stream saw of a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seen {
+    Connected,
+    ConnectFailed,
+    /// Status 100 to 499, 501 or 505.
+    GoodResponse,
+    WrongStatus,
+    BadHeaders,
+    BadResponse,
+    ReadError,
+    ReadTimeout,
+    /// The server closed before it answered.
+    Closed,
+}
+
+/// Takes in what streams see of a server. Called on data workers: cheap unless a limit is reached.
+pub trait Observer: Send + Sync + std::fmt::Debug {
+    fn seen(&self, what: Seen);
 }
 
 impl ServerLive {
     pub fn new(spec: &ServerSpec, workers: usize, now: Millis) -> Self {
-        let admin = if spec.disabled { AdminState::CONFIG_MAINT } else { AdminState::empty() };
+        let disabled = AdminState::CONFIG_MAINT | AdminState::FORCED_MAINT;
+        let admin = if spec.disabled { disabled } else { AdminState::empty() };
         let oper = if spec.disabled { OperState::Stopped } else { OperState::Running };
         static UID: AtomicU64 = AtomicU64::new(1);
         ServerLive {
@@ -207,7 +232,7 @@ impl ServerLive {
             sess_rate: Rate::default(),
             sess_rate_max: Peak::default(),
             counters: Shards::new(workers),
-            health: AtomicU32::new(spec.rise),
+            health: AtomicU32::new(if spec.disabled { 0 } else { spec.rise }),
             check: Live::new(CheckState { status: "INI", ..CheckState::default() }),
             check_enabled: AtomicBool::new(spec.has_check),
             check_failed: AtomicU64::new(0),
@@ -217,6 +242,7 @@ impl ServerLive {
             last_session_ms: AtomicU64::new(0),
             slowstart_from_ms: AtomicU64::new(0),
             observed_errors: AtomicI64::new(0),
+            observer: Live::new(None),
         }
     }
 

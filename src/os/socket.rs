@@ -276,3 +276,9 @@ pub fn set_nonblocking(fd: RawFd) -> io::Result<()> {
     }
     Ok(())
 }
+
+/// Registers a socket with the tokio runtime of the calling task (control plane only).
+pub fn watch(fd: OwnedFd) -> io::Result<tokio::io::unix::AsyncFd<OwnedFd>> {
+    // SAFETY: the descriptor is open, and owned by the result until it is deregistered.
+    unsafe { Ok(tokio::io::unix::AsyncFd::register(fd)?) }
+}

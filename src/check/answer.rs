@@ -1,0 +1,135 @@
+//! What a server answered to an HTTP check, as far as it has arrived.
+
+/// Most header fields of an answer that is accepted (`tune.http.maxhdr`).
+const FIELDS_MAX: usize = 101;
+
+/// A response whose head is complete.
+#[derive(Debug, Default)]
+pub struct Answer {
+    pub status: u16,
+    pub reason: String,
+    /// Names in lower case, values without spaces around them.
+    pub fields: Vec<(String, Vec<u8>)>,
+    /// Without transfer coding.
+    pub body: Vec<u8>,
+    /// The body is complete by its framing.
+    pub is_whole: bool,
+}
+
+/// How far an answer is.
+#[derive(Debug)]
+pub enum Progress {
+    /// The head is not complete.
+    Partial,
+    Invalid,
+    Head(Answer),
+}
+
+/// Reads the bytes received up to now. `is_head` tells that the request was `HEAD`: no body follows.
+pub fn parse(bytes: &[u8], is_head: bool) -> Progress {
+    let mut fields = [httparse::EMPTY_HEADER; FIELDS_MAX];
+    let mut response = httparse::Response::new(&mut fields);
+    let end = match response.parse(bytes) {
+        Ok(httparse::Status::Complete(end)) => end,
+        Ok(httparse::Status::Partial) => return Progress::Partial,
+        Err(_) => return Progress::Invalid,
+    };
+    let mut answer = Answer {
+        status: response.code.unwrap_or(0),
+        reason: response.reason.unwrap_or("").to_owned(),
+        ..Answer::default()
+    };
+    for field in response.headers.iter() {
+        answer.fields.push((field.name.to_ascii_lowercase(), field.value.trim_ascii().to_vec()));
+    }
+    if (100..200).contains(&answer.status) && answer.status != 101 {
+        // An interim response: the real one follows.
+        return parse(&bytes[end..], is_head);
+    }
+    answer.read_body(&bytes[end..], is_head);
+    Progress::Head(answer)
+}
+
+impl Answer {
+    fn field(&self, name: &str) -> Option<&[u8]> {
+        self.fields.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_slice())
+    }
+
+    fn read_body(&mut self, bytes: &[u8], is_head: bool) {
+        if is_head || matches!(self.status, 101 | 204 | 304) {
+            self.is_whole = true;
+            return;
+        }
+        let coding = self.field("transfer-encoding").map(<[u8]>::to_ascii_lowercase);
+        if coding.is_some_and(|c| c.ends_with(b"chunked")) {
+            (self.body, self.is_whole) = unchunk(bytes);
+            return;
+        }
+        let length =
+            self.field("content-length").and_then(|v| std::str::from_utf8(v).ok()?.parse::<usize>().ok());
+        match length {
+            Some(length) => {
+                self.body = bytes[..bytes.len().min(length)].to_vec();
+                self.is_whole = bytes.len() >= length;
+            }
+            None => self.body = bytes.to_vec(),
+        }
+    }
+}
+
+/// The data of the chunks that are complete or begun, and whether the last one was seen.
+fn unchunk(mut bytes: &[u8]) -> (Vec<u8>, bool) {
+    let mut body = Vec::new();
+    while let Ok(httparse::Status::Complete((start, size))) = httparse::parse_chunk_size(bytes) {
+        if size == 0 {
+            return (body, true);
+        }
+        let rest = &bytes[start..];
+        let size = usize::try_from(size).unwrap_or(usize::MAX);
+        body.extend_from_slice(&rest[..rest.len().min(size)]);
+        match size.checked_add(2).and_then(|end| rest.get(end..)) {
+            Some(next) => bytes = next,
+            None => break,
+        }
+    }
+    (body, false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(bytes: &[u8]) -> Answer {
+        match parse(bytes, false) {
+            Progress::Head(a) => a,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn bodies_by_their_framing() {
+        let a = head(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabcd");
+        assert_eq!((a.status, &*a.reason, &*a.body, a.is_whole), (200, "OK", &b"abc"[..], true));
+        let a = head(b"HTTP/1.1 200 OK\r\nContent-Length: 30\r\n\r\nabcd");
+        assert_eq!((&*a.body, a.is_whole), (&b"abcd"[..], false));
+        let a =
+            head(b"HTTP/1.1 503\r\ntransfer-encoding: chunked\r\n\r\n2\r\nab\r\n3;x=y\r\ncde\r\n0\r\n\r\n");
+        assert_eq!((a.status, &*a.reason, &*a.body, a.is_whole), (503, "", &b"abcde"[..], true));
+        assert!(!head(b"HTTP/1.0 200 OK\r\n\r\nabc").is_whole);
+        assert_eq!(head(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 404 No\r\n\r\n").status, 404);
+    }
+
+    #[test]
+    fn garbage_and_fragments() {
+        assert!(matches!(parse(b"HTTP/1.1 200 OK\r\nConte", false), Progress::Partial));
+        assert!(matches!(parse(b"", false), Progress::Partial));
+        for bytes in [
+            &b"garbage\r\n\r\n"[..],
+            b"HTTP/1.1 abc\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\nbad header\r\n\r\n",
+            b"SSH-2.0-x\r\n",
+        ] {
+            assert!(matches!(parse(bytes, false), Progress::Invalid), "{}", bytes.escape_ascii());
+        }
+    }
+}

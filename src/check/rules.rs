@@ -1,0 +1,312 @@
+//! From `option httpchk`, `http-check`, `option tcp-check` and `tcp-check` lines to the steps of a check.
+
+use super::parse_expect::parse_expect;
+use super::parse_step::{Words, literal, parse_connect, parse_request, parse_send};
+use super::rule::{Action, Connect, Expect, Match, Request, Send, Step};
+use super::spec::{CheckSpec, Protocol};
+
+/// A complaint with its place: the index of a word in the slice that was parsed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    pub word: usize,
+    /// HAProxy's text, without the place.
+    pub message: String,
+}
+
+impl Fault {
+    pub fn new(word: usize, message: impl Into<String>) -> Fault {
+        Fault { word, message: message.into() }
+    }
+
+    fn within(self, keyword: &str, first: &str) -> Fault {
+        Fault { message: format!("'{keyword} {first}' : {}.", self.message.trim_end_matches('.')), ..self }
+    }
+}
+
+/// The check lines of a proxy section while it is read, in any order.
+///
+/// A section begins with a copy of its `defaults` ([`Rules::inherit`]): its first own step of a kind drops the
+/// inherited ones.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Rules {
+    protocol: Protocol,
+    /// From `option httpchk`.
+    request: Option<Request>,
+    http: List,
+    tcp: List,
+    disable_on_404: bool,
+    send_state: bool,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+struct List {
+    inherited: bool,
+    steps: Vec<Step>,
+    /// The text of the last `comment` line, for the steps of one kind that follow it.
+    comment: Option<String>,
+}
+
+impl List {
+    fn last(&self) -> Option<&Action> {
+        self.steps.last().map(|s| &s.action)
+    }
+
+    fn push(&mut self, action: Action, comment: Option<String>) {
+        let index = self.steps.last().map_or(0, |s| s.index + 1);
+        let comment = comment.or_else(|| self.comment.clone());
+        if matches!(action, Action::Connect(_)) {
+            self.comment = None;
+        }
+        self.steps.push(Step { index, comment, action });
+    }
+
+    fn own(&mut self) {
+        if std::mem::take(&mut self.inherited) {
+            self.steps.clear();
+            self.comment = None;
+        }
+    }
+
+    /// A `connect` step must come first when there is any.
+    fn may_connect(&self) -> Result<(), Fault> {
+        if matches!(self.steps.first(), None | Some(Step { action: Action::Connect(_), .. })) {
+            return Ok(());
+        }
+        Err(Fault::new(
+            0,
+            "first step MUST also be a 'connect', optionally preceded by a 'set-var', an 'unset-var' or a 'comment', \
+             when there is a 'connect' step in the tcp-check ruleset",
+        ))
+    }
+}
+
+impl Rules {
+    /// What a section that takes these as its defaults begins with.
+    pub fn inherit(&self) -> Rules {
+        let mut rules = self.clone();
+        rules.http.inherited = true;
+        rules.tcp.inherited = true;
+        rules
+    }
+
+    /// `no option httpchk`, `no option tcp-check`, and the options of checks that are not supported.
+    pub fn clear_option(&mut self) {
+        self.protocol = Protocol::Connect;
+    }
+
+    /// `option tcp-check`.
+    pub fn option_tcp_check(&mut self) {
+        self.protocol = Protocol::Tcp;
+    }
+
+    /// The words after `option httpchk`: `[<method>] [<uri> [<version> [<host>]]]`. Returns warnings.
+    ///
+    /// Headers after the version (`HTTP/1.0\r\nHost:x`), which HAProxy refuses since 2.9 or so, still work here with
+    /// the warning that older versions gave: many files in use have them.
+    pub fn option_httpchk(&mut self, words: &[&str]) -> Result<Vec<Fault>, Fault> {
+        let word = |i: usize| words.get(i).copied().filter(|w| !w.is_empty());
+        if words.len() > 4 {
+            return Err(Fault::new(4, "'option httpchk' cannot handle unexpected argument"));
+        }
+        let mut request = Request::default();
+        match (word(0), word(1)) {
+            (uri, None) => request.uri = uri.map(str::to_owned),
+            (method, uri) => {
+                request.method = method.map(str::to_owned);
+                request.uri = uri.map(str::to_owned);
+            }
+        }
+        let mut warnings = Vec::new();
+        if let Some(version) = word(2) {
+            let (version, hidden) = version.split_once("\r\n").unwrap_or((version, ""));
+            request.version = Some(version.to_owned());
+            if !hidden.is_empty() {
+                unpack(hidden, &mut request);
+                warnings.push(Fault::new(
+                    2,
+                    "'option httpchk' : hiding headers or body at the end of the version string is deprecated. \
+                     Please, consider to use 'http-check send' directive instead.",
+                ));
+            }
+        }
+        if let Some(host) = word(3) {
+            request.headers.push(("host".to_owned(), literal(3, host)?));
+        }
+        self.protocol = Protocol::Http;
+        self.request = Some(request);
+        Ok(warnings)
+    }
+
+    /// The words after `http-check`.
+    pub fn http_check(&mut self, words: &[&str]) -> Result<(), Fault> {
+        let first = words.first().copied().unwrap_or("");
+        match first {
+            "disable-on-404" | "send-state" if words.len() > 1 => {
+                return Err(Fault::new(
+                    1,
+                    format!("'http-check' cannot handle unexpected argument '{}'.", words[1]),
+                ));
+            }
+            "disable-on-404" => self.disable_on_404 = true,
+            "send-state" => self.send_state = true,
+            _ => self.http_step(first, words).map_err(|f| f.within("http-check", first))?,
+        }
+        Ok(())
+    }
+
+    fn http_step(&mut self, first: &str, words: &[&str]) -> Result<(), Fault> {
+        let list = &mut self.http;
+        list.own();
+        let step = list.steps.last().map_or(1, |s| s.index + 2);
+        let misplaced = |kind: &str, missing: &str| {
+            Err(Fault::new(
+                0,
+                format!("unable to add http-check {kind} rule at step {step} (missing {missing} rule)"),
+            ))
+        };
+        let mut words = Words::new(words);
+        match first {
+            "comment" => list.comment = Some(words.argument(0, "expects a string as argument")?.to_owned()),
+            "connect" => {
+                list.may_connect()?;
+                let (connect, comment) = parse_connect(&mut words)?;
+                if !matches!(list.last(), None | Some(Action::Expect(_))) {
+                    return misplaced("connect", "expect");
+                }
+                list.push(Action::Connect(connect), comment);
+            }
+            "send" => {
+                let (request, comment) = parse_request(&mut words)?;
+                if !matches!(list.last(), None | Some(Action::Connect(_))) {
+                    return misplaced("send", "connect");
+                }
+                list.push(Action::Send(Send::Http(request)), comment);
+            }
+            "expect" => {
+                let (expect, comment) = parse_expect(&mut words, Protocol::Http)?;
+                if matches!(list.last(), Some(Action::Connect(_))) {
+                    return misplaced("expect", "send");
+                }
+                list.push(Action::Expect(expect), comment);
+            }
+            "set-var" | "set-var-fmt" | "unset-var" => {
+                return Err(Fault::new(0, "variables in checks are not supported"));
+            }
+            _ => {
+                return Err(Fault::new(
+                    0,
+                    format!(
+                        "only supports 'disable-on-404', 'send-state', 'comment', 'connect', 'send', 'expect'. but got \
+                         '{first}'"
+                    ),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// The words after `tcp-check`.
+    pub fn tcp_check(&mut self, words: &[&str]) -> Result<(), Fault> {
+        let first = words.first().copied().unwrap_or("");
+        self.tcp_step(first, words).map_err(|f| f.within("tcp-check", first))
+    }
+
+    fn tcp_step(&mut self, first: &str, words: &[&str]) -> Result<(), Fault> {
+        let list = &mut self.tcp;
+        list.own();
+        let mut words = Words::new(words);
+        match first {
+            "comment" => list.comment = Some(words.argument(0, "expects a string as argument")?.to_owned()),
+            "connect" => {
+                list.may_connect()?;
+                let (connect, comment) = parse_connect(&mut words)?;
+                list.push(Action::Connect(connect), comment);
+            }
+            "send" | "send-binary" | "send-lf" | "send-binary-lf" => {
+                let (bytes, comment) = parse_send(&mut words)?;
+                list.push(Action::Send(Send::Bytes(bytes)), comment);
+            }
+            "expect" => {
+                let (expect, comment) = parse_expect(&mut words, Protocol::Tcp)?;
+                list.push(Action::Expect(expect), comment);
+            }
+            "set-var" | "set-var-fmt" | "unset-var" => {
+                return Err(Fault::new(0, "variables in checks are not supported"));
+            }
+            _ => {
+                return Err(Fault::new(
+                    0,
+                    format!(
+                        "only supports 'comment', 'connect', 'send', 'send-binary', 'expect'. but got '{first}'"
+                    ),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// The complete list of steps, into `spec`: what the file leaves out is added.
+    pub fn finish(&self, spec: &mut CheckSpec) {
+        spec.protocol = self.protocol;
+        let mut steps = match self.protocol {
+            Protocol::Connect => Vec::new(),
+            Protocol::Tcp => self.tcp.steps.clone(),
+            Protocol::Http => {
+                spec.disable_on_404 = self.disable_on_404;
+                spec.send_state = self.send_state;
+                self.http_steps()
+            }
+        };
+        if !matches!(steps.first(), Some(Step { action: Action::Connect(_), .. })) {
+            let connect = Connect { implicit: true, default: true, ..Connect::default() };
+            steps.insert(0, Step { index: 0, comment: None, action: Action::Connect(connect) });
+        }
+        spec.steps = steps;
+    }
+
+    fn http_steps(&self) -> Vec<Step> {
+        let mut steps = self.http.steps.clone();
+        if let Some(request) = &self.request {
+            let at = usize::from(matches!(steps.first(), Some(Step { action: Action::Connect(_), .. })));
+            match steps.get_mut(at).map(|s| &mut s.action) {
+                Some(Action::Send(Send::Http(own))) => *own = merge(request, own),
+                _ => {
+                    let action = Action::Send(Send::Http(request.clone()));
+                    steps.insert(at, Step { index: at, comment: None, action });
+                }
+            }
+        }
+        // After the last request some status is expected.
+        if let Some(Step { action: Action::Send(_), index, .. }) = steps.last() {
+            let action = Action::Expect(Expect::new(Match::Status(vec![(200, 399)])));
+            steps.push(Step { index: index + 1, comment: None, action });
+        }
+        steps
+    }
+}
+
+/// The request of `option httpchk` with what the first `http-check send` says instead.
+fn merge(option: &Request, own: &Request) -> Request {
+    Request {
+        method: own.method.clone().or_else(|| option.method.clone()),
+        uri: own.uri.clone().or_else(|| option.uri.clone()),
+        version: own.version.clone().or_else(|| option.version.clone()),
+        headers: if own.headers.is_empty() { option.headers.clone() } else { own.headers.clone() },
+        body: own.body.clone().or_else(|| option.body.clone()),
+    }
+}
+
+/// Header lines and a body that follow the version of an old `option httpchk`.
+fn unpack(hidden: &str, request: &mut Request) {
+    let (fields, body) = hidden.split_once("\r\n\r\n").unwrap_or((hidden, ""));
+    for line in fields.split("\r\n") {
+        let Some((name, value)) = line.split_once(':') else { continue };
+        let name = name.trim().to_ascii_lowercase();
+        if !matches!(&*name, "" | "content-length" | "transfer-encoding") {
+            request.headers.push((name, value.trim().to_owned()));
+        }
+    }
+    if !body.is_empty() {
+        request.body = Some(body.as_bytes().to_vec());
+    }
+}

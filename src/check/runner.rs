@@ -1,0 +1,397 @@
+//! Runs the checks of a configuration: one task a server on the control runtime.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use tokio::sync::{Notify, Semaphore};
+use tokio::task::JoinHandle;
+
+use crate::balance::{settle, throttle};
+use crate::base::{Millis, clock};
+use crate::model::{AdminState, CheckState, Observer, OperState, Seen, ServerLive};
+
+use super::change::{Member, NOTICE};
+use super::machine::{Effect, Machine, Transition, start_offsets};
+use super::message::{self, Cause};
+use super::probe::{Situation, probe};
+use super::spec::{CheckSpec, Observe};
+use super::status::{Finding, Status, Verdict};
+
+/// What all checks of a process share.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// `max-spread-checks`; 0: none.
+    pub max_spread_ms: u64,
+    /// `tune.max-checks-per-thread` for the control runtime; 0: no limit.
+    pub max_running: usize,
+}
+
+/// Running checks; they stop when this is dropped.
+#[derive(Default)]
+pub struct Checks {
+    list: Vec<Running>,
+}
+
+struct Running {
+    task: JoinHandle<()>,
+    checker: Arc<Checker>,
+}
+
+impl Drop for Checks {
+    fn drop(&mut self) {
+        for running in &self.list {
+            running.stop();
+        }
+    }
+}
+
+impl Running {
+    fn stop(&self) {
+        self.task.abort();
+        self.checker.member.live().observer.store(Arc::new(None));
+    }
+}
+
+impl Checks {
+    /// Starts the checks of `members` (those with a [`Member::check`]) on the current tokio runtime, first ones spread
+    /// over an interval. Checks of `old` whose server and specification are the same go on undisturbed; its others
+    /// stop.
+    pub fn start(members: Vec<Member>, settings: &Settings, mut old: Checks) -> Checks {
+        let members: Vec<(Member, Arc<CheckSpec>)> =
+            members.into_iter().filter_map(|m| m.check.clone().map(|check| (m, check))).collect();
+        let intervals: Vec<u64> = members.iter().map(|(_, c)| Machine::new(c).interval_ms(c)).collect();
+        let offsets = start_offsets(&intervals, settings.max_spread_ms);
+        let permits = (settings.max_running > 0).then(|| Arc::new(Semaphore::new(settings.max_running)));
+        let mut kept: HashMap<_, Running> = old.list.drain(..).map(|r| (r.checker.identity(), r)).collect();
+        let mut list = Vec::with_capacity(members.len());
+        for ((member, check), offset) in members.into_iter().zip(offsets) {
+            let identity = Arc::as_ptr(&member.server.live);
+            if kept.get(&identity).is_some_and(|r| r.checker.is_same(&member, &check))
+                && let Some(running) = kept.remove(&identity)
+            {
+                list.push(running);
+                continue;
+            }
+            // Before the new one begins, which observes the same server.
+            kept.remove(&identity).iter().for_each(Running::stop);
+            let checker = Arc::new(Checker::new(member, check));
+            checker.begin();
+            let task = tokio::spawn(checker.clone().run(offset, permits.clone()));
+            list.push(Running { task, checker });
+        }
+        old.list.extend(kept.into_values());
+        Checks { list }
+    }
+
+    pub fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// Lets the check of a server notice at once that it was enabled or left maintenance.
+    pub fn wake(&self, backend: &str, server: &str) {
+        let found = self.list.iter().find(|r| {
+            let member = &r.checker.member;
+            &*member.backend == backend && &*member.server.spec.name == server
+        });
+        if let Some(running) = found {
+            running.checker.wake.notify_one();
+        }
+    }
+}
+
+/// The check of one server.
+struct Checker {
+    member: Member,
+    check: Arc<CheckSpec>,
+    /// Of the last finding; the rest of the machine lives in the server's cell, where commands change it too.
+    status: std::sync::Mutex<Status>,
+    hurry: AtomicBool,
+    wake: Notify,
+}
+
+impl std::fmt::Debug for Checker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "check of {}/{}", self.member.backend, self.member.server.spec.name)
+    }
+}
+
+impl Checker {
+    fn new(member: Member, check: Arc<CheckSpec>) -> Checker {
+        let status = std::sync::Mutex::new(Status::Init);
+        Checker { member, check, status, hurry: AtomicBool::new(false), wake: Notify::new() }
+    }
+
+    fn identity(&self) -> *const ServerLive {
+        Arc::as_ptr(&self.member.server.live)
+    }
+
+    fn is_same(&self, member: &Member, check: &CheckSpec) -> bool {
+        self.identity() == Arc::as_ptr(&member.server.live)
+            && self.member.server.spec.address == member.server.spec.address
+            && self.member.server.spec.slowstart_ms == member.server.spec.slowstart_ms
+            && Arc::ptr_eq(&self.member.servers, &member.servers)
+            && *self.check == *check
+    }
+
+    /// A server nothing was checked of yet takes its initial state.
+    fn begin(self: &Arc<Self>) {
+        let live = self.member.live();
+        let is_new = live.check.with(|c| c.status == Status::Init.code());
+        if is_new && !live.admin().intersects(AdminState::MAINT) {
+            let machine = Machine::new(&self.check);
+            let _lock = self.member.lock();
+            live.health.store(machine.health, Ordering::Relaxed);
+            if live.oper() != machine.oper {
+                live.set_oper(machine.oper);
+                self.member.refresh(clock::now_ms());
+            }
+        }
+        if self.check.observe != Observe::None {
+            let observer: Arc<dyn Observer> = Arc::new(Witness(Arc::downgrade(self)));
+            live.observer.store(Arc::new(Some(observer)));
+        }
+    }
+
+    fn is_paused(&self) -> bool {
+        let live = self.member.live();
+        live.admin().intersects(AdminState::MAINT) || !live.check_enabled.load(Ordering::Relaxed)
+    }
+
+    async fn run(self: Arc<Self>, offset_ms: u64, permits: Option<Arc<Semaphore>>) {
+        let mut due = clock::now_ms() + offset_ms;
+        loop {
+            self.sleep_until(&mut due).await;
+            if self.is_paused() {
+                due = clock::now_ms() + self.check.inter_ms;
+                continue;
+            }
+            let _permit = match &permits {
+                Some(permits) => permits.acquire().await.ok(),
+                None => None,
+            };
+            let finding = self.probe().await;
+            let now = clock::now_ms();
+            if !self.is_paused() {
+                self.conclude(finding, now);
+            }
+            due = self.next_check(now);
+        }
+    }
+
+    /// Sleeps until `*due`; a wake-up may bring it forward.
+    async fn sleep_until(&self, due: &mut Millis) {
+        loop {
+            let now = clock::now_ms();
+            if *due <= now {
+                return;
+            }
+            let sleep = tokio::time::sleep(Duration::from_millis(*due - now));
+            tokio::select! {
+                () = sleep => return,
+                () = self.wake.notified() => {
+                    let earlier = clock::now_ms() + self.machine().interval_ms(&self.check);
+                    *due = earlier.min(*due);
+                }
+            }
+        }
+    }
+
+    async fn probe(&self) -> Finding {
+        let state = self.check.send_state.then(|| self.state_header());
+        let address = self.member.server.address();
+        let is_up = self.member.live().oper() != OperState::Stopped;
+        probe(&self.check, &Situation { address: &address, is_up, state }).await
+    }
+
+    fn machine(&self) -> Machine {
+        let live = self.member.live();
+        Machine {
+            health: live.health.load(Ordering::Relaxed),
+            oper: live.oper(),
+            status: *self.lock_status(),
+            hurry: self.hurry.load(Ordering::Relaxed),
+        }
+    }
+
+    fn lock_status(&self) -> std::sync::MutexGuard<'_, Status> {
+        self.status.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    fn next_check(&self, now: Millis) -> Millis {
+        let mut machine = self.machine();
+        self.hurry.store(false, Ordering::Relaxed);
+        machine.next_check(&self.check, now, random())
+    }
+
+    /// Applies a finding to the server.
+    fn conclude(&self, finding: Finding, now: Millis) {
+        let _lock = self.member.lock();
+        let mut machine = self.machine();
+        let effect = machine.conclude(&self.check, finding.status);
+        if finding.status.verdict() != Verdict::Failed {
+            self.member.live().observed_errors.store(0, Ordering::Relaxed);
+        }
+        self.apply(&machine, effect, finding, now);
+    }
+
+    /// The limit of `observe` was reached; `text` tells of what.
+    fn conclude_observed(&self, text: String, now: Millis) {
+        let _lock = self.member.lock();
+        let mut machine = self.machine();
+        let effect = machine.observed(&self.check);
+        self.hurry.store(true, Ordering::Relaxed);
+        if machine.status == Status::Observed {
+            self.apply(&machine, effect, Finding::new(Status::Observed, text), now);
+        }
+    }
+
+    fn apply(&self, machine: &Machine, effect: Effect, finding: Finding, now: Millis) {
+        let (member, live) = (&self.member, self.member.live());
+        live.health.store(machine.health, Ordering::Relaxed);
+        *self.lock_status() = machine.status;
+        if effect.failed {
+            live.check_failed.fetch_add(1, Ordering::Relaxed);
+        }
+        let state = CheckState {
+            status: finding.status.code(),
+            code: finding.number.filter(|_| finding.status.has_number()),
+            duration_ms: finding.duration_ms,
+            text: finding.info.clone(),
+        };
+        if live.check.with(|old| *old != state) {
+            live.check.store(Arc::new(state));
+        }
+        let mut cause = Cause::Silent;
+        if self.check.log_health_checks {
+            if effect.report {
+                let weight = live.user_weight.load(Ordering::Relaxed);
+                let CheckSpec { rise, fall, .. } = *self.check;
+                let text = message::check(member.subject(), &finding, machine.health, rise, fall, weight);
+                member.say(NOTICE, &text);
+            }
+        } else {
+            cause = Cause::Check(finding);
+        }
+        match effect.transition {
+            Some(Transition::Down) => member.stop(&cause, now),
+            Some(Transition::Up) => member.run(&cause, now),
+            Some(Transition::Stopping) => member.wind_down(&cause, now),
+            None => {}
+        }
+    }
+
+    /// `X-Haproxy-Server-State` (manual, "http-check send-state").
+    fn state_header(&self) -> String {
+        let (member, live, spec) = (&self.member, self.member.live(), &self.check);
+        let health = live.health.load(Ordering::Relaxed);
+        let state = match live.oper() {
+            OperState::Stopped if health == 0 => "DOWN".to_owned(),
+            OperState::Stopped => format!("DOWN {health}/{}", spec.rise),
+            oper => {
+                let word = if oper == OperState::Stopping { "NOLB" } else { "UP" };
+                match health == spec.full_health() {
+                    true => word.to_owned(),
+                    false => format!("{word} {}/{}", (health + 1).saturating_sub(spec.rise), spec.fall),
+                }
+            }
+        };
+        let (address, port) = match member.server.address().inet() {
+            Some(a) => (a.ip().to_string(), a.port().to_string()),
+            None => ("unix".to_owned(), String::new()),
+        };
+        let (mut weights, mut sessions) = (0, 0);
+        member.servers.with(|set| {
+            for s in &set.list {
+                sessions += s.live.served.load(Ordering::Relaxed);
+                weights += if s.live.is_usable() { s.live.user_weight.load(Ordering::Relaxed) } else { 0 };
+            }
+        });
+        let throttle =
+            throttle(&member.server, clock::now_ms()).map(|p| format!("; throttle={p}%")).unwrap_or_default();
+        format!(
+            "{state}; address={address}; port={port}; name={}/{}; node={}; weight={}/{weights}; scur={}/{sessions}; \
+             qcur={}{throttle}",
+            member.backend,
+            member.server.spec.name,
+            member.hooks.node(),
+            live.user_weight.load(Ordering::Relaxed),
+            live.served.load(Ordering::Relaxed),
+            live.queue.len(),
+        )
+    }
+}
+
+/// Counts what streams see of a server, for `observe`.
+#[derive(Debug)]
+struct Witness(Weak<Checker>);
+
+impl Observer for Witness {
+    fn seen(&self, what: Seen) {
+        let Some(checker) = self.0.upgrade() else { return };
+        let errors = &checker.member.live().observed_errors;
+        match judge(checker.check.observe, what) {
+            None => {}
+            Some(true) => errors.store(0, Ordering::Relaxed),
+            Some(false) => {
+                let count = errors.fetch_add(1, Ordering::Relaxed) + 1;
+                if count < i64::from(checker.check.error_limit) {
+                    return;
+                }
+                errors.store(0, Ordering::Relaxed);
+                let text = format!("Detected {count} consecutive errors, last one was: {}", seen_text(what));
+                checker.conclude_observed(text, clock::now_ms());
+                if checker.check.fastinter_ms > 0 {
+                    checker.wake.notify_one();
+                }
+            }
+        }
+    }
+}
+
+/// Good, bad or nothing to the mode of `observe`.
+fn judge(observe: Observe, what: Seen) -> Option<bool> {
+    match (observe, what) {
+        (Observe::Layer4, Seen::Connected) => Some(true),
+        (Observe::Layer4 | Observe::Layer7, Seen::ConnectFailed) => Some(false),
+        (Observe::Layer7, Seen::GoodResponse) => Some(true),
+        (Observe::Layer7, Seen::Connected) | (Observe::None | Observe::Layer4, _) => None,
+        (Observe::Layer7, _) => Some(false),
+    }
+}
+
+fn seen_text(what: Seen) -> &'static str {
+    match what {
+        Seen::Connected => "L4 successful connection",
+        Seen::ConnectFailed => "L4 unsuccessful connection",
+        Seen::GoodResponse => "Correct http response",
+        Seen::WrongStatus => "Wrong http response",
+        Seen::BadHeaders => "Invalid http response (headers)",
+        Seen::BadResponse => "Invalid http response",
+        Seen::ReadError => "Read error (http)",
+        Seen::ReadTimeout => "Read timeout (http)",
+        Seen::Closed => "Close from server (http)",
+    }
+}
+
+/// A number to spread checks with; nothing depends on its quality.
+fn random() -> u32 {
+    let word = clock::now_ns().wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (word >> 32) as u32
+}
+
+/// One round of slow starts over a backend: ends those that are over and gives the others their next share. True while
+/// any server is ramping; to be called about once a second then (any `twentieth of slowstart` at best).
+pub fn slowstart_round(servers: &crate::model::ServerSet, now: Millis) -> bool {
+    if !servers.list.iter().any(|s| s.live.oper() == OperState::Starting) {
+        return false;
+    }
+    let ramping = servers.list.iter().filter(|s| settle(s, now)).count() > 0;
+    servers.refresh(now);
+    ramping
+}

@@ -86,7 +86,12 @@ impl Stream<'_> {
         match page {
             Some(reply) => self.answer(&reply).await,
             None => {
-                let bytes = status::default_answer(end.status).or_else(|| status::default_answer(500));
+                let close = !self.keep_client;
+                let bytes = if self.txn.has_req {
+                    status::default_answer(end.status, close).or_else(|| status::default_answer(500, close))
+                } else {
+                    status::unparsed_answer(end.status).or_else(|| status::unparsed_answer(400))
+                };
                 self.answer_raw(&bytes.unwrap_or_default(), end.status).await;
             }
         }

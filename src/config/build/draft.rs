@@ -59,8 +59,6 @@ pub struct Cx<'a> {
     pub names: Names,
     /// `set-var` and `set-var-fmt` of `global`.
     pub proc_vars: Vec<Args<'a>>,
-    /// Proxies and servers that expressions name: see `rules::BuildCtx::references`.
-    pub references: Vec<(Span, Box<str>, Option<Box<str>>)>,
     /// `expose-deprecated-directives` and `expose-experimental-directives`.
     pub deprecated_allowed: bool,
     pub experimental_allowed: bool,
@@ -94,7 +92,6 @@ impl<'a> Cx<'a> {
             global: Global::default(),
             unix_bind: UnixBind::default(),
             resolved: HashMap::new(),
-            references: Vec::new(),
             named: Vec::new(),
             names: Names::default(),
             proc_vars: Vec::new(),

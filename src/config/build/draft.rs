@@ -95,7 +95,6 @@ impl<'a> Cx<'a> {
             named: Vec::new(),
             names: Names::default(),
             proc_vars: Vec::new(),
-            references: Vec::new(),
             deprecated_allowed: false,
             experimental_allowed: false,
         }
@@ -192,8 +191,6 @@ pub struct CheckDraft<'a> {
     pub rules: Vec<Args<'a>>,
     /// `rules` are those of the `defaults` section.
     pub inherited_rules: bool,
-    pub external_command: Option<&'a str>,
-    pub external_path: Option<&'a str>,
 }
 
 /// Everything that a section takes from its `defaults`.

@@ -577,3 +577,65 @@ fn every_example_of_a_backend_keyword_parses() {
         assert_eq!(result.is_err(), refused, "{}: {result:?}", entry.example);
     }
 }
+
+/// The machine against health counts recorded from a real HAProxy.
+#[test]
+fn health_counts_are_those_of_haproxy() {
+    let mut seen = 0;
+    for line in include_str!("health.txt").lines().filter(|l| !l.starts_with('#')) {
+        let (head, recorded) = line.split_once(" | ").unwrap();
+        let [rise, fall, spares, answers] = head.split(' ').collect::<Vec<_>>()[..] else { panic!("{line}") };
+        let (rise, fall) = (rise.parse().unwrap(), fall.parse().unwrap());
+        let spec = CheckSpec { rise, fall, ..CheckSpec::default() };
+        let mut machine = machine::Machine::new(&spec);
+        let mut events = Vec::new();
+        for answer in answers.split(',') {
+            let is_spared = spares == "404" && answer == "404" && machine.oper != OperState::Stopped;
+            let status = match answer {
+                _ if is_spared => Status::L7OkCond,
+                "200" => Status::L7Ok,
+                _ => Status::L7Sts,
+            };
+            let effect = machine.conclude(&spec, status);
+            if effect.report {
+                let subject = message::Subject { backend: "be", server: "s1", is_backup: false };
+                let text = message::check(subject, &Finding::new(status, ""), machine.health, rise, fall, 1);
+                let (_, end) = text.split_once("status: ").unwrap();
+                events.push(format!("{answer} {}", end.trim_end_matches('.')));
+            }
+            events.extend(effect.transition.map(|t| format!("{t:?}").to_lowercase()));
+        }
+        assert_eq!(events.join(", "), recorded, "{head}");
+        seen += 1;
+    }
+    assert_eq!(seen, 14);
+}
+
+#[tokio::test]
+async fn unix_and_abstract_servers() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("s");
+    let listener = tokio::net::UnixListener::bind(&path).unwrap();
+    let raw = crate::os::socket::RawAddr::unix(b"isobar-check-test", true).unwrap();
+    let hidden = crate::os::socket::stream(&raw).unwrap();
+    crate::os::socket::bind(std::os::fd::AsRawFd::as_raw_fd(&hidden), &raw).unwrap();
+    crate::os::socket::listen(std::os::fd::AsRawFd::as_raw_fd(&hidden), 4).unwrap();
+    for (address, status) in [
+        (Address::Unix(path.clone()), Status::L4Ok),
+        (Address::Abstract(b"isobar-check-test"[..].into()), Status::L4Ok),
+        (Address::Unix(dir.path().join("none")), Status::L4Con),
+    ] {
+        let finding = probe(&check(&[]), &Situation { address: &address, is_up: true, state: None }).await;
+        assert_eq!(finding.status, status, "{address}: {}", finding.info);
+    }
+    tokio::spawn(async move {
+        let (mut client, _) = listener.accept().await.unwrap();
+        client.shutdown().await.unwrap();
+        let (mut client, _) = listener.accept().await.unwrap();
+        client.write_all(OK).await.unwrap();
+        client.shutdown().await.unwrap();
+    });
+    let address = Address::Unix(path);
+    let situation = Situation { address: &address, is_up: true, state: None };
+    assert_eq!(probe(&check(&["option httpchk"]), &situation).await.status, Status::L7Ok);
+}

@@ -26,6 +26,7 @@ const TESTS: &[(&str, bool, fn())] = &[
     ("worker_ends_with_its_master", false, worker_ends_with_its_master),
     ("reload_after_drop", true, reload_after_drop),
     ("reload_after_drop_under_a_master", true, reload_after_drop_under_a_master),
+    ("reload_after_drop_of_isobar", true, reload_after_drop_of_isobar),
 ];
 
 fn main() -> std::process::ExitCode {
@@ -298,4 +299,30 @@ fn dropped(flags: &str, end: (Option<i32>, Option<i32>)) {
     let _ = std::io::stdout().flush();
     run.signal(Signal::SIGTERM);
     assert_eq!(run.end(), end);
+}
+
+/// The same with the real program: a 0600 error page and a low port.
+fn reload_after_drop_of_isobar() {
+    let place = Place::new();
+    std::fs::create_dir(place.path("empty")).unwrap();
+    let (first, second) = (support::low_port(), support::low_port());
+    let config = |port: u16, page: &str| {
+        place.write(page, &format!("HTTP/1.1 503 No\r\nContent-Length: 3\r\n\r\n{page}"));
+        std::fs::set_permissions(place.path(page), std::fs::Permissions::from_mode(0o600)).unwrap();
+        let text = format!(
+            "global\n user nobody\n group nogroup\n chroot {}\ndefaults\n mode http\n timeout client 5s\n \
+             timeout connect 5s\n timeout server 5s\nfrontend f\n bind 127.0.0.1:{port}\n errorfile 503 {page}\n",
+            place.path("empty").display()
+        );
+        place.write("a.cfg", &text);
+    };
+    config(first, "one");
+    let mut run = place.start_isobar("-Ws -f a.cfg");
+    let question = "GET / HTTP/1.0\r\n\r\n";
+    assert!(run.wait_for_answer(first, question).ends_with("\r\n\r\none"));
+    config(second, "two");
+    run.signal(Signal::SIGUSR2);
+    assert!(run.wait_for_answer(second, question).ends_with("\r\n\r\ntwo"));
+    run.signal(Signal::SIGTERM);
+    assert_eq!(run.end(), (Some(0), None));
 }

@@ -59,9 +59,21 @@ impl Place {
         self.start_with(line, &[])
     }
 
+    /// Starts the real program instead of the demo.
+    pub fn start_isobar(&self, line: &str) -> Running {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_isobar"));
+        command.args(line.split_whitespace()).current_dir(self.dir.path()).stdin(Stdio::null());
+        Place::spawn(command)
+    }
+
     pub fn start_with(&self, line: &str, env: &[(&str, &str)]) -> Running {
         let mut command = self.command(line);
-        command.envs(env.iter().copied()).stdout(Stdio::null()).stderr(Stdio::piped());
+        command.envs(env.iter().copied());
+        Place::spawn(command)
+    }
+
+    fn spawn(mut command: Command) -> Running {
+        command.stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut pipe = child.stderr.take().unwrap();
         let heard = Arc::new(Mutex::new(Vec::new()));
@@ -118,10 +130,15 @@ impl Running {
 
     /// Asks who is there until somebody answers.
     pub fn wait_for(&mut self, port: u16) -> String {
+        self.wait_for_answer(port, "who")
+    }
+
+    /// Asks until there is an answer.
+    pub fn wait_for_answer(&mut self, port: u16, question: &str) -> String {
         let mut answer = String::new();
         eventually("an answer", || {
             assert_eq!(self.child.try_wait().unwrap(), None, "{}", self.stderr());
-            answer = ask(port, "who").unwrap_or_default();
+            answer = ask(port, question).unwrap_or_default();
             !answer.is_empty()
         });
         answer

@@ -21,6 +21,9 @@ pub enum Dir {
     Response,
 }
 
+/// A place, the proxy that it names (`""`: the current one) and the server of it.
+pub type Reference = (Span, Box<str>, Option<Box<str>>);
+
 /// Everything a parser of the rule language needs. One is made for each proxy (or other user of rules).
 ///
 /// Every parse is total: it reports into `diags` and goes on.
@@ -42,9 +45,8 @@ pub struct BuildCtx<'a> {
     /// `tune.maxrewrite` and `tune.bufsize` in bytes.
     pub maxrewrite: usize,
     pub bufsize: usize,
-    /// Backends, frontends and servers that expressions name and that must exist when everything was read: place,
-    /// proxy (`""`: the current one), server.
-    pub references: &'a mut Vec<(Span, Box<str>, Option<Box<str>>)>,
+    /// Backends, frontends and servers that expressions name and that must exist when everything was read.
+    pub references: &'a mut Vec<Reference>,
     /// Set by [`super::RuleSet::push`] for its rules; [`Dir::Request`] elsewhere unless said otherwise.
     pub dir: Dir,
 }

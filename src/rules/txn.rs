@@ -199,8 +199,11 @@ pub struct TimeoutOverrides {
 /// the rule is done.
 #[derive(Debug, Default)]
 pub struct Pending {
-    list: RefCell<Vec<(Store, Option<Sample<'static>>)>>,
+    list: RefCell<Vec<Stored>>,
 }
+
+/// A pending value; `None` removes what is there.
+pub type Stored = (Store, Option<Sample<'static>>);
 
 /// Where a pending value goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -225,7 +228,7 @@ impl Pending {
         self.list.borrow().is_empty()
     }
 
-    pub fn take(&self) -> Vec<(Store, Option<Sample<'static>>)> {
+    pub fn take(&self) -> Vec<Stored> {
         std::mem::take(&mut *self.list.borrow_mut())
     }
 }

@@ -23,7 +23,7 @@ impl<'w> Words<'w> {
         self.list.get(self.at).map_or("", Word::str)
     }
 
-    pub fn next(&mut self) -> Option<&'w Word> {
+    pub fn pop(&mut self) -> Option<&'w Word> {
         let word = self.list.get(self.at)?;
         self.at += 1;
         Some(word)
@@ -38,7 +38,7 @@ impl<'w> Words<'w> {
 
     /// The next word, or an error that says what was expected.
     pub fn want(&mut self, what: &str) -> Result<&'w Word, Failed> {
-        self.next().ok_or_else(|| (self.place(), format!("expects {what}")))
+        self.pop().ok_or_else(|| (self.place(), format!("expects {what}")))
     }
 
     /// Nothing is left, or a condition begins.

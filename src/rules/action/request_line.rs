@@ -135,7 +135,7 @@ impl Action for SetStatus {
 fn parse_status_action(input: &mut Input<'_, '_, '_>) -> Result<Box<dyn Action>, Failed> {
     let word = input.words.want("<status> as argument")?;
     let status = match word.str().parse::<u16>() {
-        Ok(code @ 100..=999) if code >= 600 || code < 200 => code,
+        Ok(code @ (100..=199 | 600..=999)) => code,
         _ => parse_status(word)?,
     };
     let mut reason = None;

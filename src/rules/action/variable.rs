@@ -15,14 +15,14 @@ use super::rewrite::Value;
 /// `ifexists` and the like behind the name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Only {
-    IfExists,
-    IfNotExists,
-    IfEmpty,
-    IfNotEmpty,
-    IfSet,
-    IfNotSet,
-    IfGt,
-    IfLt,
+    Exists,
+    NotExists,
+    Empty,
+    NotEmpty,
+    Set,
+    NotSet,
+    Greater,
+    Less,
 }
 
 #[derive(Debug)]
@@ -74,12 +74,12 @@ impl SetVar {
             _ => true,
         };
         self.only.iter().all(|only| match only {
-            Only::IfExists | Only::IfSet => old.is_some(),
-            Only::IfNotExists | Only::IfNotSet => old.is_none(),
-            Only::IfEmpty => text(value.borrow()).is_empty(),
-            Only::IfNotEmpty => !text(value.borrow()).is_empty(),
-            Only::IfGt => compare(std::cmp::Ordering::Greater),
-            Only::IfLt => compare(std::cmp::Ordering::Less),
+            Only::Exists | Only::Set => old.is_some(),
+            Only::NotExists | Only::NotSet => old.is_none(),
+            Only::Empty => text(value.borrow()).is_empty(),
+            Only::NotEmpty => !text(value.borrow()).is_empty(),
+            Only::Greater => compare(std::cmp::Ordering::Greater),
+            Only::Less => compare(std::cmp::Ordering::Less),
         })
     }
 }
@@ -97,14 +97,14 @@ fn parse_name(input: &mut Input<'_, '_, '_>) -> Result<(VarId, Box<[Only]>), Fai
     let mut only = Vec::new();
     for condition in parts {
         only.push(match condition {
-            "ifexists" => Only::IfExists,
-            "ifnotexists" => Only::IfNotExists,
-            "ifempty" => Only::IfEmpty,
-            "ifnotempty" => Only::IfNotEmpty,
-            "ifset" => Only::IfSet,
-            "ifnotset" => Only::IfNotSet,
-            "ifgt" => Only::IfGt,
-            "iflt" => Only::IfLt,
+            "ifexists" => Only::Exists,
+            "ifnotexists" => Only::NotExists,
+            "ifempty" => Only::Empty,
+            "ifnotempty" => Only::NotEmpty,
+            "ifset" => Only::Set,
+            "ifnotset" => Only::NotSet,
+            "ifgt" => Only::Greater,
+            "iflt" => Only::Less,
             other => {
                 return input.words.fail(format!("unsupported condition '{other}' for '{}'", input.name));
             }

@@ -23,7 +23,7 @@ fn map_of(args: &[Arg]) -> Option<&Map> {
 
 fn value<'a>(sample: Sample<'a>, args: &'a [Arg]) -> Option<Sample<'a>> {
     let map = map_of(args)?;
-    map.find(&sample).map(|i| map.value(i)).or_else(|| args.get(1).and_then(|d| default(d)))
+    map.find(&sample).map(|i| map.value(i)).or_else(|| args.get(1).and_then(default))
 }
 
 fn default(arg: &Arg) -> Option<Sample<'_>> {

@@ -195,8 +195,8 @@ fn concat<'a>(sample: Sample<'a>, args: &'a [Arg], ctx: Ctx<'a>) -> Option<Sampl
 }
 
 /// Argument 1 names a variable, or is empty.
-fn check_concat(args: &mut Vec<Arg>, ctx: &mut BuildCtx<'_>) -> Result<(), String> {
-    if args.as_slice().str(1).is_empty() {
+fn check_concat(args: &mut [Arg], ctx: &mut BuildCtx<'_>) -> Result<(), String> {
+    if Args::str(args, 1).is_empty() {
         return Ok(());
     }
     fetch::check_variable(args, 1, ctx)
@@ -378,7 +378,7 @@ pub static CONVERTERS: &[Converter] = &[
         concat,
     )
     .args(ArgSpec::new(1, &[ArgKind::Str, ArgKind::Str, ArgKind::Str]))
-    .check(check_concat),
+    .check(|args, ctx| check_concat(args, ctx)),
     Converter::new(
         Entry::full(
             "add_item",
@@ -392,7 +392,7 @@ pub static CONVERTERS: &[Converter] = &[
         add_item,
     )
     .args(ArgSpec::new(2, &[ArgKind::Str, ArgKind::Str, ArgKind::Str]))
-    .check(check_concat),
+    .check(|args, ctx| check_concat(args, ctx)),
     Converter::new(
         Entry::full(
             "strcmp",

@@ -30,7 +30,7 @@ fn set_var<'a>(sample: Sample<'a>, args: &'a [Arg], ctx: Ctx<'a>) -> Option<Samp
 }
 
 /// A variable and conditions.
-fn check_set(args: &mut Vec<Arg>, ctx: &mut BuildCtx<'_>) -> Result<(), String> {
+fn check_set(args: &mut [Arg], ctx: &mut BuildCtx<'_>) -> Result<(), String> {
     for condition in args.iter().skip(1) {
         if !matches!(condition.bytes(), b"" | b"ifexists" | b"ifnotexists" | b"ifempty" | b"ifnotempty") {
             return Err(format!("unsupported condition '{}'", String::from_utf8_lossy(condition.bytes())));
@@ -82,7 +82,7 @@ pub static CONVERTERS: &[Converter] = &[
         set_var,
     )
     .args(ArgSpec::new(1, &[ArgKind::Str, ArgKind::Str, ArgKind::Str, ArgKind::Str, ArgKind::Str]))
-    .check(check_set),
+    .check(|args, ctx| check_set(args, ctx)),
     Converter::new(
         Entry::full("unset-var", "<name>", "Removes a variable.", "path,unset-var(txn.path)", "1.8"),
         T::Any,

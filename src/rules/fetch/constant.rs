@@ -116,7 +116,7 @@ pub static FETCHES: &[Fetch] = &[
         },
     )
     .args(ArgSpec::new(0, &[ArgKind::Int, ArgKind::Str]))
-    .check(check_date_unit),
+    .check(|args, ctx| check_date_unit(args, ctx)),
     Fetch::new(
         Entry::full("date_us", "", "The microseconds part of the current time.", "date_us", "1.7"),
         T::Int,
@@ -249,7 +249,7 @@ pub fn check_unit(args: &mut [Arg], at: usize) -> Result<(), String> {
     Ok(())
 }
 
-fn check_date_unit(args: &mut Vec<Arg>, _: &mut BuildCtx<'_>) -> Result<(), String> {
+fn check_date_unit(args: &mut [Arg], _: &mut BuildCtx<'_>) -> Result<(), String> {
     check_unit(args, 1)
 }
 

@@ -36,7 +36,7 @@ pub fn check_name(args: &mut [Arg], at: usize, ctx: &mut BuildCtx<'_>) -> Result
     Ok(())
 }
 
-fn check(args: &mut Vec<Arg>, ctx: &mut BuildCtx<'_>) -> Result<(), String> {
+fn check(args: &mut [Arg], ctx: &mut BuildCtx<'_>) -> Result<(), String> {
     check_name(args, 0, ctx)
 }
 
@@ -53,4 +53,4 @@ pub static FETCHES: &[Fetch] = &[Fetch::new(
     var,
 )
 .args(ArgSpec::new(1, &[ArgKind::Str, ArgKind::Str]))
-.check(check)];
+.check(|args, ctx| check(args, ctx))];

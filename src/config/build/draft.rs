@@ -97,7 +97,6 @@ impl<'a> Cx<'a> {
             named: Vec::new(),
             names: Names::default(),
             proc_vars: Vec::new(),
-            references: Vec::new(),
             deprecated_allowed: false,
             experimental_allowed: false,
         }

@@ -103,8 +103,8 @@ fn spec(
         redir: set.redir.map(Arc::from),
         tcp_ut_ms: set.tcp_ut_ms,
         has_check: set.check,
-        rise: set.rise,
-        fall: set.fall,
+        rise: set.checking.rise,
+        fall: set.checking.fall,
         hash_key: set.hash_key,
     };
     check_port(cx, draft, server);
@@ -114,11 +114,11 @@ fn spec(
 /// A check needs a port to go to.
 fn check_port(cx: &mut Cx<'_>, draft: &Draft<'_>, server: &ServerDraft<'_>) {
     let is_inet = matches!(server.written.host, Host::Ip(_) | Host::Name(..));
-    let script = draft.set.check.rules.iter().any(|r| r.str(1) == "connect");
+    let script = draft.set.check.has_connect;
     if server.set.check
         && is_inet
         && server.written.first_port() == 0
-        && !server.set.has_check_port
+        && server.set.checking.port.is_none()
         && !script
     {
         let message = format!(

@@ -1,30 +1,76 @@
-//! How servers are checked: `option httpchk` and its kin, `http-check`, `tcp-check`, `external-check`.
+//! How servers are checked: `option httpchk` and its kin, `http-check` and `tcp-check`, read by the `check` room.
 
 use std::sync::Arc;
 
-use crate::check::CheckSpec;
+use crate::check::{CheckSpec, Fault};
+use crate::lang::Severity;
 
 use super::args::Args;
 use super::draft::{Cx, Draft};
 use super::keyword::Scope;
 
-/// `option httpchk`, `option tcp-check` and so on: the latest one counts.
+fn words<'a>(args: Args<'a>, from: usize) -> Vec<&'a str> {
+    (from..args.words.len()).map(|i| args.str(i)).collect()
+}
+
+fn report<'a>(scope: &mut Scope<'_, 'a>, severity: Severity, args: Args<'a>, from: usize, fault: Fault) {
+    scope.cx.diags.push(severity, Some(args.at(from + fault.word)), fault.message);
+}
+
+/// `option httpchk ...` and `option tcp-check`: the latest one counts.
 pub fn method<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {
-    scope.px.set.check.method = Some(args.from(1));
+    let check = &mut scope.px.set.check;
+    if args.str(1) == "tcp-check" {
+        check.rules.option_tcp_check();
+        check.method = "tcp-check";
+        scope.too_many(args, 1, 0);
+        return;
+    }
+    check.method = "httpchk";
+    match check.rules.option_httpchk(&words(args, 2)) {
+        Ok(warnings) => {
+            for fault in warnings {
+                report(scope, Severity::Warning, args, 2, fault);
+            }
+        }
+        Err(fault) => report(scope, Severity::Alert, args, 2, fault),
+    }
 }
 
 /// `http-check ...` and `tcp-check ...` lines.
 pub fn rule<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {
     let check = &mut scope.px.set.check;
-    // Rules of a defaults section hold until the section has its own.
-    if std::mem::take(&mut check.inherited_rules) {
-        check.rules.clear();
+    let words = words(args, 1);
+    check.has_connect |= args.str(1) == "connect";
+    let result = if args.str(0) == "http-check" {
+        check.has_http_rules = true;
+        check.rules.http_check(&words)
+    } else {
+        check.has_tcp_rules = true;
+        check.rules.tcp_check(&words)
+    };
+    if let Err(fault) = result {
+        report(scope, Severity::Alert, args, 1, fault);
     }
-    check.rules.push(args);
 }
 
 /// What to check of every server that asks for it.
-pub fn specs(_cx: &mut Cx<'_>, draft: &Draft<'_>) -> Vec<(Arc<str>, CheckSpec)> {
+pub fn specs(cx: &Cx<'_>, draft: &Draft<'_>) -> Vec<(Arc<str>, CheckSpec)> {
+    let set = &draft.set;
     let checked = draft.servers.iter().filter(|s| s.set.check);
-    checked.map(|s| (s.name.clone(), CheckSpec::default())).collect()
+    checked
+        .map(|server| {
+            let mut spec = CheckSpec {
+                timeout_check_ms: set.timeouts.check,
+                timeout_connect_ms: set.timeouts.connect,
+                slowstart_ms: server.set.slowstart_ms,
+                log_health_checks: set.options.log_health_checks,
+                spread_percent: cx.global.spread_checks,
+                answer_max: cx.global.tune.chksize,
+                ..server.set.checking.clone()
+            };
+            set.check.rules.finish(&mut spec);
+            (server.name.clone(), spec)
+        })
+        .collect()
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crate::balance;
 use crate::base::Millis;
+use crate::check;
 use crate::lang::{Diagnostic, Diagnostics, Frame, Section, Severity, SourceMap, Span, Word};
 use crate::model::applet::Applet;
 use crate::model::{Address, Caps, Mode};
@@ -92,10 +93,10 @@ impl<'a> Cx<'a> {
             global: Global::default(),
             unix_bind: UnixBind::default(),
             resolved: HashMap::new(),
+            references: Vec::new(),
             named: Vec::new(),
             names: Names::default(),
             proc_vars: Vec::new(),
-            references: Vec::new(),
             deprecated_allowed: false,
             experimental_allowed: false,
         }
@@ -165,7 +166,6 @@ impl Kind {
 pub enum FormatSource<'a> {
     Httplog,
     HttplogClf,
-    Httpslog,
     Tcplog,
     TcplogClf,
     Custom(&'a Word),
@@ -185,13 +185,15 @@ pub struct LogDraft<'a> {
 
 /// How servers of a backend are checked.
 #[derive(Clone, Debug, Default)]
-pub struct CheckDraft<'a> {
-    /// The `option ...chk` line, from its name on.
-    pub method: Option<Args<'a>>,
-    /// `http-check` and `tcp-check` lines in order.
-    pub rules: Vec<Args<'a>>,
-    /// `rules` are those of the `defaults` section.
-    pub inherited_rules: bool,
+pub struct CheckDraft {
+    pub rules: check::Rules,
+    /// `httpchk` or `tcp-check`, when such an `option` was read.
+    pub method: &'static str,
+    /// This very section has `http-check`, `tcp-check` lines.
+    pub has_http_rules: bool,
+    pub has_tcp_rules: bool,
+    /// A script names the ports it connects to.
+    pub has_connect: bool,
 }
 
 /// Everything that a section takes from its `defaults`.
@@ -217,7 +219,7 @@ pub struct Settings<'a> {
     pub unique_id_header: Option<&'a Word>,
     pub default_backend: Option<&'a Word>,
     pub default_server: ServerSettings<'a>,
-    pub check: CheckDraft<'a>,
+    pub check: CheckDraft,
     pub source: Option<Address>,
     pub source_interface: Option<Arc<str>>,
     pub send_name_header: Option<&'a Word>,
@@ -276,7 +278,8 @@ impl Settings<'_> {
     /// What a section that starts from these settings gets.
     fn handed_down(&self) -> Self {
         let mut set = self.clone();
-        set.check.inherited_rules = true;
+        set.check.rules = set.check.rules.inherit();
+        (set.check.has_http_rules, set.check.has_tcp_rules) = (false, false);
         set
     }
 }

@@ -61,11 +61,8 @@ impl ServerChange {
         }
         if let Some(disabled) = self.disabled {
             let before = live.admin();
-            let admin = if disabled {
-                before | AdminState::CONFIG_MAINT
-            } else {
-                before - (AdminState::CONFIG_MAINT | AdminState::FORCED_MAINT)
-            };
+            let flags = AdminState::CONFIG_MAINT | AdminState::FORCED_MAINT;
+            let admin = if disabled { before | flags } else { before - flags };
             live.set_admin(admin);
             if admin.intersects(AdminState::MAINT) {
                 live.set_oper(OperState::Stopped);

@@ -211,12 +211,12 @@ pub fn log_tag<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {
     }
 }
 
-/// `option httplog [clf]`, `option tcplog [clf]`, `option httpslog`.
+/// `option httplog [clf]`, `option tcplog [clf]`.
 pub fn option_log<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {
     let name = args.str(1);
     let is_clf = match args.str(2) {
         "" => false,
-        "clf" if name != "httpslog" => true,
+        "clf" => true,
         _ => return scope.alert(args.at(2), format!("keyword '{name}' only supports option 'clf'.")),
     };
     if scope.too_many(args, 1, 1) {
@@ -226,8 +226,7 @@ pub fn option_log<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {
         ("httplog", false) => FormatSource::Httplog,
         ("httplog", true) => FormatSource::HttplogClf,
         ("tcplog", false) => FormatSource::Tcplog,
-        ("tcplog", true) => FormatSource::TcplogClf,
-        _ => FormatSource::Httpslog,
+        _ => FormatSource::TcplogClf,
     };
     set_format(scope, args, format);
 }
@@ -288,7 +287,6 @@ impl FormatSource<'_> {
         match self {
             FormatSource::Httplog => "option httplog",
             FormatSource::HttplogClf => "option httplog clf",
-            FormatSource::Httpslog => "option httpslog",
             FormatSource::Tcplog => "option tcplog",
             FormatSource::TcplogClf => "option tcplog clf",
             FormatSource::Custom(_) => "log-format",
@@ -298,7 +296,7 @@ impl FormatSource<'_> {
     /// The format that does without `mode http`, when this one needs it.
     pub fn without_http(self) -> Option<Self> {
         match self {
-            FormatSource::Httplog | FormatSource::Httpslog => Some(FormatSource::Tcplog),
+            FormatSource::Httplog => Some(FormatSource::Tcplog),
             FormatSource::HttplogClf => Some(FormatSource::TcplogClf),
             _ => None,
         }

@@ -1,5 +1,6 @@
 //! Checks that need a whole section or the whole configuration, with HAProxy's warnings.
 
+use crate::check::Observe;
 use crate::lang::{Severity, suggest};
 use crate::model::Mode;
 
@@ -35,14 +36,10 @@ pub fn proxy(cx: &mut Cx<'_>, draft: &Draft<'_>, program: &Program<'_>) {
 
 fn checks(cx: &mut Cx<'_>, draft: &Draft<'_>) {
     let check = &draft.set.check;
-    if !draft.caps().back || check.inherited_rules {
-        return;
-    }
-    let method = check.method.map_or("", |m| m.str(0));
-    for (rules, option) in [("http-check", "httpchk"), ("tcp-check", "tcp-check")] {
-        let has_rules = check.rules.iter().any(|r| r.str(0) == rules);
-        // Without any option, a script of `tcp-check` lines is not run either.
-        if has_rules && method != option {
+    let kinds =
+        [("http-check", "httpchk", check.has_http_rules), ("tcp-check", "tcp-check", check.has_tcp_rules)];
+    for (rules, option, has_rules) in kinds {
+        if draft.caps().back && has_rules && check.method != option {
             let message = format!(
                 "{} uses {rules} rules without 'option {option}', so the rules are ignored.",
                 draft.title()
@@ -108,6 +105,13 @@ fn tcp_servers(cx: &mut Cx<'_>, draft: &Draft<'_>) {
         if server.set.redir.is_some() {
             let message =
                 format!("{} : server cannot have cookie or redirect prefix in non-HTTP mode.", draft.title());
+            cx.whole(Severity::Alert, server.at, message);
+        }
+        if server.set.checking.observe == Observe::Layer7 {
+            let message = format!(
+                "'server {}/{}' : 'layer7' can only be used in http proxies.",
+                draft.name, server.name
+            );
             cx.whole(Severity::Alert, server.at, message);
         }
         if server.set.cookie.is_some() {

@@ -51,7 +51,7 @@ pub const KEYWORDS: &[Keyword] = &[
     Keyword::new(Entry::full("hash-type", "<method> [<function> [<modifier>]]", "How keys are mapped to servers.", "hash-type consistent", "1.4"), Back, Yes, balance::hash_type),
     Keyword::new(Entry::full("http-after-response", "<action> <options...> [ { if | unless } <condition> ]", "Rules on every response, our own included.", "http-after-response set-header x-by isobar", "2.2"), Any, Named, proxy::rule),
     Keyword::new(Entry::full("http-check", "{ comment | connect | disable-on-404 | expect | send | send-state | set-var | unset-var } ...", "Details of 'option httpchk'.", "http-check expect status 200", "1.3"), Back, Yes, checks::rule),
-    Keyword::new(Entry::full("http-error", "status <code> [...]", "Answers a status with a page of one's own.", "http-error status 503 string sorry", "2.2"), Any, Yes, errors::error_line),
+    Keyword::new(Entry::full("http-error", "status <code> [...]", "Answers a status with a page of one's own.", "http-error status 503 content-type text/plain string sorry", "2.2"), Any, Yes, errors::error_line),
     Keyword::new(Entry::full("http-request", "<action> [options...] [ { if | unless } <condition> ]", "Rules on requests.", "http-request deny if TRUE", "1.3"), Any, Named, proxy::rule),
     Keyword::new(Entry::full("http-response", "<action> <options...> [ { if | unless } <condition> ]", "Rules on responses.", "http-response del-header server", "1.3"), Any, Named, proxy::rule),
     Keyword::new(Entry::full("http-reuse", "{ never | safe | aggressive | always }", "When idle server connections are used again.", "http-reuse safe", "1.6"), Back, Yes, proxy::http_reuse),

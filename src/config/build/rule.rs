@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::lang::{Span, Word, env};
+use crate::lang::{Span, Word};
 use crate::model::{Caps, Mode};
 use crate::rules::{
     Acls, BuildCtx, Captures, Condition, Dir, ErrorPages, Expr, HttpErrors, LogFormat, LogUse, RuleSet,
@@ -225,7 +225,7 @@ fn log_spec(draft: &Draft<'_>, caps: Caps, ctx: &mut BuildCtx<'_>) -> LogSpec {
     }
     if let Some((source, at)) = log.format {
         let source = if draft.set.mode == Mode::Tcp { tcp_format(source, at, ctx) } else { source };
-        spec.format = format(source, at, ctx).map(Arc::new);
+        spec.format = format(source, ctx).map(Arc::new);
         let needs_end = spec.format.as_ref().is_some_and(|f| f.needs_end());
         spec.needs_end = needs_end && !draft.set.options.log_asap;
     }
@@ -249,14 +249,12 @@ fn tcp_format<'a>(source: FormatSource<'a>, at: Span, ctx: &mut BuildCtx<'_>) ->
     instead
 }
 
-fn format(source: FormatSource<'_>, at: Span, ctx: &mut BuildCtx<'_>) -> Option<LogFormat> {
-    let text = match source {
+fn format(source: FormatSource<'_>, ctx: &mut BuildCtx<'_>) -> Option<LogFormat> {
+    Some(match source {
         FormatSource::Custom(word) => return LogFormat::parse(word, LogUse::Log, ctx),
-        FormatSource::Httplog => env::HTTP_LOG_FORMAT,
-        FormatSource::HttplogClf => env::HTTP_CLF_LOG_FORMAT,
-        FormatSource::Httpslog => env::HTTPS_LOG_FORMAT,
-        FormatSource::Tcplog => env::TCP_LOG_FORMAT,
-        FormatSource::TcplogClf => env::TCP_CLF_LOG_FORMAT,
-    };
-    LogFormat::parse(&Word::new(text.as_bytes().to_vec(), at), LogUse::Log, ctx)
+        FormatSource::Httplog => LogFormat::httplog(),
+        FormatSource::HttplogClf => LogFormat::clf(),
+        FormatSource::Tcplog => LogFormat::tcplog(),
+        FormatSource::TcplogClf => LogFormat::tcplog_clf(),
+    })
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::check::CheckSpec;
 use crate::lang::{Frame, Span, Status, suggest};
 use crate::model::Address;
 use crate::model::server::HashKey;
@@ -32,19 +33,11 @@ pub struct ServerSettings<'a> {
     pub redir: Option<&'a str>,
     pub tcp_ut_ms: u32,
     pub hash_key: HashKey,
+    /// `check`, and how.
     pub check: bool,
-    pub agent_check: bool,
-    pub rise: u32,
-    pub fall: u32,
-    /// `port` and `addr` of checks were given.
-    pub has_check_port: bool,
-    pub track: Option<&'a str>,
+    pub checking: CheckSpec,
     pub init_addr: Vec<InitAddr>,
-    /// Options that say how to check, each from its name on, in order.
-    pub check_words: Vec<Args<'a>>,
     pub id: Option<u32>,
-    /// Name of a `resolvers` section: its absence from the answer to a lookup is then no error.
-    pub resolvers: Option<&'a str>,
 }
 
 impl Default for ServerSettings<'_> {
@@ -68,15 +61,9 @@ impl Default for ServerSettings<'_> {
             tcp_ut_ms: 0,
             hash_key: HashKey::default(),
             check: false,
-            agent_check: false,
-            rise: 2,
-            fall: 3,
-            has_check_port: false,
-            track: None,
+            checking: CheckSpec::default(),
             init_addr: Vec::new(),
-            check_words: Vec::new(),
             id: None,
-            resolvers: None,
         }
     }
 }
@@ -228,10 +215,6 @@ fn options<'a>(
             // What follows may be an argument of the unknown option: nothing sure can be said of it.
             return;
         }
-    }
-    if set.check && set.track.is_some() {
-        let message = format!("'{title}' : unable to enable checks and tracking at the same time!");
-        cx.diags.alert(words.args.span, message);
     }
 }
 

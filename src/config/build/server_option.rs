@@ -1,5 +1,6 @@
 //! The table of server options (manual 5.2).
 
+use crate::check::{parse_init_state, parse_observe, parse_on_error};
 use crate::lang::{Entry, Status};
 use crate::model::server::HashKey;
 
@@ -47,24 +48,6 @@ const fn option(
     let arity = if args.is_empty() { Arity::None } else { Arity::One };
     ServerOption { entry: Entry::full(name, args, doc, example, since), arity, in_default: true, apply }
 }
-
-/// An option that the `check` room reads.
-const fn check(
-    name: &'static str,
-    args: &'static str,
-    doc: &'static str,
-    example: &'static str,
-    since: &'static str,
-) -> ServerOption {
-    option(name, args, doc, example, since, |s, a, _| {
-        let words = if SERVER_FLAGS.contains(&a.str(0)) { 1 } else { 2 };
-        s.check_words.push(Args { words: &a.words[..words.min(a.words.len())], ..a });
-        Ok(())
-    })
-}
-
-/// Check options without an argument.
-const SERVER_FLAGS: &[&str] = &["check-send-proxy", "no-check-send-proxy", "agent-check", "no-agent-check"];
 
 const fn refused(
     name: &'static str,
@@ -121,6 +104,14 @@ fn delay(args: Args<'_>) -> Result<u64, String> {
     })
 }
 
+/// A time that is not zero.
+fn positive(args: Args<'_>) -> Result<u64, String> {
+    match delay(args)? {
+        0 => Err(format!("'{}' has to be > 0.", args.str(0))),
+        ms => Ok(ms),
+    }
+}
+
 /// `rise`, `fall`: more than zero.
 fn count(args: Args<'_>) -> Result<u32, String> {
     if args.str(1).is_empty() {
@@ -130,10 +121,6 @@ fn count(args: Args<'_>) -> Result<u32, String> {
         0 => Err(format!("'{}' has to be > 0.", args.str(0))),
         n => Ok(n),
     }
-}
-
-fn keep<'a>(set: &mut ServerSettings<'a>, args: Args<'a>) {
-    set.check_words.push(Args { words: &args.words[..2.min(args.words.len())], ..args });
 }
 
 fn init_addr(text: &str) -> Result<Vec<InitAddr>, String> {
@@ -182,7 +169,11 @@ const AGENT: &str = "agent checks are not part of it yet";
 /// Options of `server`, `server-template` and (most) `default-server`.
 #[rustfmt::skip]
 pub const SERVER_OPTIONS: &[ServerOption] = &[
-    check("addr", "<ip>", "Where checks go instead of the server's address.", "server s 10.0.0.1:80 check addr 10.0.0.9", "1.4"),
+    option("addr", "<ip>", "Where checks go instead of the server's address.", "server s 10.0.0.1:80 check addr 10.0.0.9", "1.4", |s, a, _| {
+        let ip = a.str(1).parse().map_err(|_| format!("'addr' expects an address as argument, got '{}'", a.str(1)))?;
+        s.checking.addr = Some(ip);
+        Ok(())
+    }),
     refused("agent-addr", "<addr>", "Where the agent listens.", AGENT),
     refused("agent-check", "", "Asks an agent on the server for its state.", AGENT),
     refused("agent-inter", "<delay>", "Time between two questions to the agent.", AGENT),
@@ -205,7 +196,10 @@ pub const SERVER_OPTIONS: &[ServerOption] = &[
     })
     .status(Status::Partial("h1 only")),
     refused("check-reuse-pool", "", "Lets checks use pooled connections.", "checks open connections of their own"),
-    check("check-send-proxy", "", "Starts checks with the PROXY protocol.", "server s 10.0.0.1:80 check check-send-proxy", "1.5"),
+    option("check-send-proxy", "", "Starts checks with the PROXY protocol.", "server s 10.0.0.1:80 check check-send-proxy", "1.5", |s, _, _| {
+        s.checking.send_proxy = s.send_proxy.max(1);
+        Ok(())
+    }),
     refused("check-sni", "<name>", "Server name of TLS checks.", TLS),
     refused("check-sni-auto", "", "Server name of TLS checks from the Host field.", TLS),
     refused("check-ssl", "", "Checks over TLS.", TLS),
@@ -218,17 +212,26 @@ pub const SERVER_OPTIONS: &[ServerOption] = &[
         s.disabled = true;
         Ok(())
     }),
-    check("downinter", "<delay>", "Time between checks while the server is down.", "server s 10.0.0.1:80 check downinter 5s", "1.3"),
+    option("downinter", "<delay>", "Time between checks while the server is down.", "server s 10.0.0.1:80 check downinter 3s", "1.3", |s, a, _| {
+        s.checking.downinter_ms = positive(a)?;
+        Ok(())
+    }),
     option("enabled", "", "Undoes 'disabled' of default-server.", "server s 10.0.0.1:80 enabled", "1.8", |s, _, _| {
         s.disabled = false;
         Ok(())
     }),
-    check("error-limit", "<count>", "Errors in a row before 'on-error' acts.", "server s 10.0.0.1:80 check observe layer4 error-limit 10", "1.4"),
-    option("fall", "<count>", "Failed checks in a row that take the server down.", "server s 10.0.0.1:80 check fall 3", "1.3", |s, a, _| {
-        s.fall = count(a)?;
+    option("error-limit", "<count>", "Errors in a row before 'on-error' acts.", "server s 10.0.0.1:80 check observe layer4 error-limit 10", "1.4", |s, a, _| {
+        s.checking.error_limit = count(a)?;
         Ok(())
     }),
-    check("fastinter", "<delay>", "Time between checks while the state is changing.", "server s 10.0.0.1:80 check fastinter 500ms", "1.3"),
+    option("fall", "<count>", "Failed checks in a row that take the server down.", "server s 10.0.0.1:80 check fall 3", "1.3", |s, a, _| {
+        s.checking.fall = count(a)?;
+        Ok(())
+    }),
+    option("fastinter", "<delay>", "Time between checks while the state is changing.", "server s 10.0.0.1:80 check fastinter 3s", "1.3", |s, a, _| {
+        s.checking.fastinter_ms = positive(a)?;
+        Ok(())
+    }),
     option("guid", "<string>", "Global identifier.", "server s 10.0.0.1:80 guid web-s1", "3.0", |_, a, _| text(a, "<string>").map(|_| ()))
         .not_in_default()
         .status(Status::Accepted("statistics are kept by backend and name")),
@@ -257,8 +260,14 @@ pub const SERVER_OPTIONS: &[ServerOption] = &[
         s.init_addr = init_addr(a.str(1))?;
         Ok(())
     }),
-    check("init-state", "{ fully-up | up | down | fully-down | none }", "Health before the first check.", "server s 10.0.0.1:80 check init-state down", "3.1"),
-    check("inter", "<delay>", "Time between two checks.", "server s 10.0.0.1:80 check inter 3s", "1.3"),
+    option("init-state", "{ fully-up | up | down | fully-down | none }", "Health before the first check.", "server s 10.0.0.1:80 check init-state down", "3.1", |s, a, _| {
+        s.checking.init_state = parse_init_state(a.str(1))?;
+        Ok(())
+    }),
+    option("inter", "<delay>", "Time between two checks.", "server s 10.0.0.1:80 check inter 3s", "1.3", |s, a, _| {
+        s.checking.inter_ms = positive(a)?;
+        Ok(())
+    }),
     refused("log-bufsize", "<size>", "Buffer of a log server.", "log backends are not part of it"),
     refused("log-proto", "<proto>", "Framing towards a log server.", "log backends are not part of it"),
     option("max-reuse", "<count>", "Requests on one connection; -1 for no limit.", "server s 10.0.0.1:80 max-reuse 100", "2.3", |s, a, _| {
@@ -278,10 +287,7 @@ pub const SERVER_OPTIONS: &[ServerOption] = &[
         Ok(())
     }),
     refused("namespace", "<name>", "Network namespace of connections.", "sockets are made in the process's own namespace"),
-    option("no-agent-check", "", "Undoes 'agent-check' of default-server.", "server s 10.0.0.1:80 no-agent-check", "1.8", |s, _, _| {
-        s.agent_check = false;
-        Ok(())
-    }),
+    option("no-agent-check", "", "Undoes 'agent-check' of default-server.", "server s 10.0.0.1:80 no-agent-check", "1.8", |_, _, _| Ok(())),
     option("no-backup", "", "Undoes 'backup' of default-server.", "server s 10.0.0.1:80 no-backup", "1.8", |s, _, _| {
         s.backup = false;
         Ok(())
@@ -290,7 +296,10 @@ pub const SERVER_OPTIONS: &[ServerOption] = &[
         s.check = false;
         Ok(())
     }),
-    check("no-check-send-proxy", "", "Undoes 'check-send-proxy' of default-server.", "server s 10.0.0.1:80 no-check-send-proxy", "1.8"),
+    option("no-check-send-proxy", "", "Undoes 'check-send-proxy' of default-server.", "server s 10.0.0.1:80 no-check-send-proxy", "1.8", |s, _, _| {
+        s.checking.send_proxy = 0;
+        Ok(())
+    }),
     nothing("no-check-ssl", "Undoes 'check-ssl' of default-server.", "server s 10.0.0.1:80 no-check-ssl", "1.8"),
     option("no-send-proxy", "", "Undoes 'send-proxy' of default-server.", "server s 10.0.0.1:80 no-send-proxy", "1.8", |s, _, _| {
         s.send_proxy = 0;
@@ -303,10 +312,23 @@ pub const SERVER_OPTIONS: &[ServerOption] = &[
     nothing("no-ssl", "Undoes 'ssl' of default-server.", "server s 10.0.0.1:80 no-ssl", "1.8"),
     nothing("no-tfo", "Undoes 'tfo' of default-server.", "server s 10.0.0.1:80 no-tfo", "2.0"),
     nothing("non-stick", "Keeps this server out of stick tables.", "server s 10.0.0.1:80 non-stick", "1.5"),
-    check("observe", "<mode>", "Judges health by traffic as well.", "server s 10.0.0.1:80 check observe layer4", "1.4"),
-    check("on-error", "<mode>", "What too many observed errors do.", "server s 10.0.0.1:80 check observe layer4 on-error mark-down", "1.4"),
-    check("on-marked-down", "<action>", "What happens to sessions when the server goes down.", "server s 10.0.0.1:80 check on-marked-down shutdown-sessions", "1.5"),
-    check("on-marked-up", "<action>", "What happens to backup sessions when the server comes up.", "server s 10.0.0.1:80 check on-marked-up shutdown-backup-sessions", "1.5"),
+    option("observe", "<mode>", "Judges health by traffic as well.", "server s 10.0.0.1:80 check observe layer4", "1.4", |s, a, _| {
+        // Whether the section is in `mode http` is known when it is complete.
+        s.checking.observe = parse_observe(a.str(1), true)?;
+        Ok(())
+    }),
+    option("on-error", "<mode>", "What too many observed errors do.", "server s 10.0.0.1:80 check observe layer4 on-error mark-down", "1.4", |s, a, _| {
+        s.checking.on_error = parse_on_error(a.str(1))?;
+        Ok(())
+    }),
+    option("on-marked-down", "<action>", "What happens to sessions when the server goes down.", "server s 10.0.0.1:80 check on-marked-down shutdown-sessions", "1.5", |s, a, _| {
+        s.checking.shutdown_on_down = a.str(1) == "shutdown-sessions";
+        if s.checking.shutdown_on_down { Ok(()) } else { Err(format!("'on-marked-down' expects 'shutdown-sessions' but got '{}'", a.str(1))) }
+    }),
+    option("on-marked-up", "<action>", "What happens to backup sessions when the server comes up.", "server s 10.0.0.1:80 check on-marked-up shutdown-backup-sessions", "1.5", |s, a, _| {
+        s.checking.shutdown_backups_on_up = a.str(1) == "shutdown-backup-sessions";
+        if s.checking.shutdown_backups_on_up { Ok(()) } else { Err(format!("'on-marked-up' expects 'shutdown-backup-sessions' but got '{}'", a.str(1))) }
+    }),
     refused("pool-conn-name", "<expr>", "Name that pooled connections must match.", "pooled connections are told apart by server alone"),
     option("pool-low-conn", "<max>", "Idle connections below which a worker takes none from another.", "server s 10.0.0.1:80 pool-low-conn 4", "2.3", |_, a, _| limit(a).map(|_| ()))
         .status(Status::Accepted("a worker takes an idle connection over only when it has none")),
@@ -320,8 +342,7 @@ pub const SERVER_OPTIONS: &[ServerOption] = &[
     }),
     option("port", "<port>", "Port that checks go to.", "server s 10.0.0.1:80 check port 8080", "1.3", |s, a, _| {
         let port: u16 = a.str(1).parse().map_err(|_| format!("'port' expects a port number as argument, got '{}'", a.str(1)))?;
-        s.has_check_port = port > 0;
-        keep(s, a);
+        s.checking.port = (port > 0).then_some(port);
         Ok(())
     }),
     option("proto", "<name>", "HTTP version spoken from the first byte.", "server s 10.0.0.1:80 proto h1", "1.8", |_, a, _| match a.str(1) {
@@ -340,8 +361,8 @@ pub const SERVER_OPTIONS: &[ServerOption] = &[
     refused("resolve-opts", "<option>,<option>,...", "Options of name resolution.", RESOLVERS),
     refused("resolve-prefer", "<family>", "Family preferred among the addresses of a name.", RESOLVERS),
     refused("resolvers", "<id>", "Follows a name while running.", RESOLVERS),
-    option("rise", "<count>", "Good checks in a row that bring the server up.", "server s 10.0.0.1:80 check rise 2", "1.3", |s, a, _| {
-        s.rise = count(a)?;
+    option("rise", "<count>", "Good checks in a row that bring the server up.", "server s 10.0.0.1:80 check rise 3", "1.3", |s, a, _| {
+        s.checking.rise = count(a)?;
         Ok(())
     }),
     option("send-proxy", "", "Starts connections with the PROXY protocol, version 1.", "server s 10.0.0.1:80 send-proxy", "1.5", |s, _, _| {
@@ -372,11 +393,7 @@ pub const SERVER_OPTIONS: &[ServerOption] = &[
         Ok(())
     }),
     nothing("tfo", "Sends data with the SYN.", "server s 10.0.0.1:80 tfo", "2.0"),
-    option("track", "[<backend>/]<server>", "Takes its health from another server.", "server s 10.0.0.1:80 track other/s", "1.3", |s, a, _| {
-        s.track = Some(text(a, "[<proxy>/]<server>")?);
-        keep(s, a);
-        Ok(())
-    }),
+    refused("track", "[<backend>/]<server>", "Takes its health from another server.", "each server has checks of its own"),
     refused("usesrc", "", "Address that servers see (after 'source').", USESRC),
     option("weight", "<weight>", "Share of the load, 0 to 256.", "server s 10.0.0.1:80 weight 10", "1.3", |s, a, at| {
         let w = a.str(1).parse::<i64>().unwrap_or(-1);

@@ -26,6 +26,20 @@ use Verdict::{Clean, Refuses, Warns};
 /// HAProxy's verdict on each.
 #[rustfmt::skip]
 const VERDICTS: &[(Place, &str, Verdict)] = &[
+    (Front, "errorfile 503 /nonexistent", Refuses),
+    (Front, "errorloc 999 http://x/", Refuses),
+    (Front, "errorloc 503", Refuses),
+    (Front, "http-request deny if nosuchacl", Refuses),
+    (Front, "http-request foo", Refuses),
+    (Front, "redirect foo", Refuses),
+    (Back, "server t 127.0.0.1:81 inter x", Refuses),
+    (Back, "server t 127.0.0.1:81 observe foo", Refuses),
+    (Back, "server t 127.0.0.1:81 on-marked-down foo", Refuses),
+    (Back, "server t 127.0.0.1:81 track b/s", Refuses),
+    (Back, "server t 127.0.0.1:81 track nosuch/s", Refuses),
+    (Back, "http-check foo", Refuses),
+    (Whole, "defaults\n mode http\n timeout client 5s\n timeout connect 5s\n timeout server 5s\nlisten l\n bind 127.0.0.1:18080\n http-request deny if { nbsrv(nosuch) gt 1 }\n", Refuses),
+    (Whole, "defaults\n mode http\n timeout client 5s\n timeout connect 5s\n timeout server 5s\nlisten l\n bind 127.0.0.1:18080\n http-request deny if { srv_is_up(l/nosuch) }\n", Refuses),
     (Front, "maxconn 10", Clean),
     (Front, "maxconn", Refuses),
     (Front, "maxconn x", Refuses), // 2.6 reads letters as 0

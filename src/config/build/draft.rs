@@ -192,6 +192,8 @@ pub struct CheckDraft<'a> {
     pub rules: Vec<Args<'a>>,
     /// `rules` are those of the `defaults` section.
     pub inherited_rules: bool,
+    pub external_command: Option<&'a str>,
+    pub external_path: Option<&'a str>,
 }
 
 /// Everything that a section takes from its `defaults`.

@@ -319,8 +319,9 @@ pub const SERVER_OPTIONS: &[ServerOption] = &[
         Ok(())
     }),
     option("port", "<port>", "Port that checks go to.", "server s 10.0.0.1:80 check port 8080", "1.3", |s, a, _| {
-        let port: u16 = a.str(1).parse().map_err(|_| format!("'port' expects a port number as argument, got '{}'", a.str(1)))?;
-        s.has_check_port = port > 0;
+        let port = a.str(1).parse::<u16>().ok().filter(|p| *p > 0);
+        port.ok_or_else(|| format!("'port' : invalid port '{}'", a.str(1)))?;
+        s.has_check_port = true;
         keep(s, a);
         Ok(())
     }),

@@ -1,13 +1,16 @@
-//! Configurations from text, for the tests of this room.
+//! Configurations from text and a process to administer, for the tests of this room.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
+use crate::check::Hooks;
 use crate::config::Config;
 use crate::config::build::{Inputs, build, section_kinds};
-use crate::lang::{Env, Facts, Input, LoadOptions, load};
+use crate::lang::{Env, Facts, Input, LoadOptions, Severity, load};
 use crate::model::applet::Applet;
+use crate::proxy::Shared;
 
-use super::Haterm;
+use super::stat::Process;
+use super::{Control, Haterm};
 
 /// Builds `text` and activates it, at 5 s of `base::clock`.
 pub fn config(text: &str) -> Arc<Config> {
@@ -64,3 +67,50 @@ listen tcpl
     bind 127.0.0.1:24003
     server u1 127.0.0.1:24010
 ";
+
+/// A process that serves nothing, with what its administration needs.
+pub struct Fake {
+    pub config: Arc<Config>,
+    shared: Arc<Shared>,
+    pub lines: Arc<Lines>,
+}
+
+/// What was said of servers that changed.
+#[derive(Default)]
+pub struct Lines(pub Mutex<Vec<String>>);
+
+impl Hooks for Lines {
+    fn line(&self, _backend: &str, _severity: Severity, _level: u8, _screen: &str, log: &str) {
+        self.0.lock().expect("lines").push(log.to_owned());
+    }
+}
+
+impl Fake {
+    pub fn new(text: &str) -> Arc<Fake> {
+        let shared = Shared::new(9983, "host".into());
+        Arc::new(Fake { config: config(text), shared, lines: Arc::default() })
+    }
+}
+
+impl Control for Fake {
+    fn config(&self) -> Arc<Config> {
+        self.config.clone()
+    }
+
+    fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
+    fn hooks(&self) -> Arc<dyn Hooks> {
+        self.lines.clone()
+    }
+
+    fn process(&self) -> Process {
+        Process {
+            version: "3.4.0".into(),
+            hard_maxconn: 9983,
+            uptime_us: 3_661_000_000,
+            ..Process::default()
+        }
+    }
+}

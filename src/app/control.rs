@@ -8,7 +8,6 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::base::{WorkerId, clock};
-use crate::check::runner::Checks;
 use crate::config::Config;
 use crate::config::build::Built;
 use crate::os::process;
@@ -16,7 +15,6 @@ use crate::proxy::{Shared, Worker};
 use crate::rt::Remote;
 
 use super::configure::{Builder, Services};
-use super::health::{self, HealthHooks};
 use super::program::{Exit, Life};
 use super::services::Hub;
 use super::signals::Event;
@@ -24,9 +22,6 @@ use super::sockets::Sockets;
 
 /// How often the control thread looks whether a drain is over, and feeds the watchdog.
 const TURN: Duration = Duration::from_millis(100);
-
-/// Threads of the control runtime: checks, runtime API.
-const CONTROL_THREADS: usize = 2;
 
 /// A running node.
 pub struct Control {
@@ -40,9 +35,6 @@ pub struct Control {
     threads: Vec<JoinHandle<()>>,
     /// Configurations that no stream uses any more come here to be freed.
     retired: (Sender<Arc<Config>>, Receiver<Arc<Config>>),
-    runtime: tokio::runtime::Runtime,
-    hooks: Arc<HealthHooks>,
-    checks: Checks,
     /// When a soft stop becomes a hard one.
     hard_stop_at_ms: Option<u64>,
     draining: bool,
@@ -62,16 +54,7 @@ impl Control {
         let config = Arc::new(built.config);
         let shared = Shared::new(life.budget.maxconn.min(u64::from(u32::MAX)) as u32, process::hostname());
         hub.current.store(Arc::new(Some(config.clone())));
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(CONTROL_THREADS)
-            .thread_name("control")
-            .enable_all()
-            .build()?;
-        let hooks = HealthHooks::new(hub.current.clone(), life.messages.clone(), process::hostname());
         let mut control = Control {
-            runtime,
-            hooks,
-            checks: Checks::default(),
             life,
             shared,
             config,
@@ -85,7 +68,6 @@ impl Control {
             draining: false,
         };
         control.start_workers()?;
-        control.start_checks();
         control.life.herald.ready();
         Ok(control)
     }
@@ -117,11 +99,6 @@ impl Control {
             started.recv().map_err(|_| io::Error::other("a worker did not start"))??;
         }
         Ok(())
-    }
-
-    fn start_checks(&mut self) {
-        let _inside = self.runtime.enter();
-        self.checks = health::start(&self.config, &self.hooks, std::mem::take(&mut self.checks));
     }
 
     /// Serves until a signal ends it.
@@ -186,7 +163,6 @@ impl Control {
         }
         self.sockets = sockets;
         self.tell_workers();
-        self.start_checks();
         true
     }
 

@@ -3,10 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::admin::haterm::Haterm;
 use crate::base::Live;
 use crate::config::Config;
-use crate::model::applet::Applet;
 
 use super::configure::Services;
 use super::program::{BindError, Start};
@@ -29,6 +27,5 @@ impl Hub {
 
 /// Every service by the name under which configurations ask for it.
 pub fn all(_hub: &Hub) -> Services {
-    let haterm: Arc<dyn Applet> = Arc::new(Haterm::default());
-    HashMap::from([("haterm", haterm)])
+    HashMap::new()
 }

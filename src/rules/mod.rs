@@ -28,9 +28,6 @@ pub mod vars;
 pub mod vocabulary;
 pub mod words;
 
-#[cfg(test)]
-mod tests;
-
 pub use acl::Acls;
 pub use action::ACTIONS;
 pub use build::{BuildCtx, Dir};

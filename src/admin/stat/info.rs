@@ -2,7 +2,6 @@
 
 use std::sync::atomic::Ordering;
 
-use crate::base::Millis;
 use crate::config::Config;
 use crate::lang::Entry;
 use crate::lang::entry::Status;
@@ -10,8 +9,8 @@ use crate::model::Totals;
 
 use super::value::{Datum, Field, Nature, Origin, Scope, Value, config, limit, metric, small, status, text};
 
-/// The process at one moment. The app gives what only it knows; [`Process::count`] adds what the configuration's
-/// cells say.
+/// The process at one moment. The app gives what only it knows ([`Control::process`](crate::admin::Control)); the rest
+/// is filled in by [`crate::admin::control::process`].
 #[derive(Clone, Debug, Default)]
 pub struct Process {
     /// `Version`: the HAProxy version this release stands in for.
@@ -28,7 +27,9 @@ pub struct Process {
     pub memory_limit_mb: u32,
     pub ulimit_n: u32,
     pub maxsock: u32,
+    /// Limit of connections now, and the one that descriptors allow.
     pub maxconn: u32,
+    pub hard_maxconn: u32,
     pub maxpipes: u32,
     pub pipes_used: u32,
     pub pipes_free: u32,
@@ -48,7 +49,7 @@ pub struct Process {
     pub boot_ms: u32,
     pub conn_rate_limit: u32,
     pub sess_rate_limit: u32,
-    /// The rest is filled in by [`Process::count`]; highest rates only if the app keeps them.
+    /// Filled in for the app, from here on.
     pub curr_conns: u32,
     pub cum_conns: u64,
     pub cum_req: u64,
@@ -64,29 +65,17 @@ pub struct Process {
 }
 
 impl Process {
-    /// Adds up the frontends. Rates of the process are sums; its highest ones are at least those of any frontend.
-    pub fn count(&mut self, config: &Config, now: Millis) {
+    /// Adds what the backends and frontends count.
+    pub fn count(&mut self, config: &Config) {
         for proxy in &config.proxies {
             if proxy.back.is_some() {
                 self.curr_streams += u64::from(proxy.live.back.cur.load(Ordering::Relaxed));
                 self.cum_streams += Totals::of(&proxy.live.back.counters).sess_tot;
             }
-            if proxy.front.is_none() {
-                continue;
+            if proxy.front.is_some() {
+                self.bytes_out += Totals::of(&proxy.live.front.counters).bytes_out;
             }
-            let front = &proxy.live.front;
-            let totals = Totals::of(&front.counters);
-            self.curr_conns += front.cur.load(Ordering::Relaxed);
-            self.cum_conns += totals.conn_tot;
-            self.cum_req += totals.http_req;
-            self.bytes_out += totals.bytes_out;
-            self.conn_rate += front.conn_rate.read(now);
-            self.sess_rate += front.sess_rate.read(now);
-            self.max_conn_rate = self.max_conn_rate.max(front.conn_rate_max.value());
-            self.max_sess_rate = self.max_sess_rate.max(front.sess_rate_max.value());
         }
-        self.max_conn_rate = self.max_conn_rate.max(self.conn_rate.into());
-        self.max_sess_rate = self.max_sess_rate.max(self.sess_rate.into());
     }
 }
 
@@ -181,7 +170,7 @@ pub static FIELDS: &[InfoField] = &[
     field("Maxsock", "max_sockets", "Limit of sockets.", |p| limit(p.maxsock)),
     field("Maxconn", "max_connections", "Limit of connections, configured or derived.", |p| limit(p.maxconn)),
     field("Hard_maxconn", "hard_max_connections", "Limit of connections that descriptors allow.", |p| {
-        limit(p.maxconn)
+        limit(p.hard_maxconn)
     }),
     field("CurrConns", "current_connections", "Client connections now.", |p| gauge(p.curr_conns)),
     field("CumConns", "connections_total", "Client connections so far.", |p| counted(p.cum_conns)).counted(),

@@ -172,7 +172,7 @@ fn show_info_has_haproxys_fields() {
         description: Some("my desc".into()),
         ..Process::default()
     };
-    process.count(&config(RECORDED), 45_000);
+    process.count(&config(RECORDED));
     let typed = render::info(&process, Form::Typed, false);
     for line in include_str!("../golden/info-typed.txt").lines() {
         // 2.6 misspells this one; 3.4 says when it warned and when it is tainted in hexadecimal.

@@ -12,8 +12,8 @@ use super::testing::{build_text, messages};
 #[test]
 fn the_shipped_files_build() {
     for (name, text) in [
-        ("job13", include_str!("../../../../conf/job13.cfg")),
-        ("quickstart", include_str!("../../../../conf/quickstart.cfg")),
+        ("job13", include_str!("../../../conf/job13.cfg")),
+        ("quickstart", include_str!("../../../conf/quickstart.cfg")),
     ] {
         let (built, diags) = build_text(text);
         assert!(built.is_some() && !diags.has_alerts(), "{name}: {:#?}", messages(&diags));
@@ -22,7 +22,7 @@ fn the_shipped_files_build() {
 
 #[test]
 fn job_13_is_what_it_says() {
-    let (built, diags) = build_text(include_str!("../../../../conf/job13.cfg"));
+    let (built, diags) = build_text(include_str!("../../../conf/job13.cfg"));
     let config = built.expect("built").config;
     let front = &config.proxies[0];
     assert_eq!((&*front.name, front.uid, front.mode), ("http-in", 2, Mode::Http));
@@ -202,8 +202,6 @@ fn names_are_unique_in_each_table() {
         assert_ne!(pair[0], pair[1]);
     }
 }
-
-mod verdict;
 
 mod reload {
     use std::sync::Arc;

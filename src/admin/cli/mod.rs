@@ -1,0 +1,20 @@
+//! The runtime API: commands over `stats socket` (management manual 9.3) and the master's socket (9.4).
+
+pub mod command;
+pub mod serve;
+pub mod session;
+pub mod words;
+
+mod counters;
+mod frontend;
+mod mode;
+mod server;
+mod servers;
+mod show;
+
+#[cfg(test)]
+mod tests;
+
+pub use command::entries;
+pub use serve::{Listener, Socket, serve};
+pub use session::{Answer, Session};

@@ -1,0 +1,170 @@
+//! A session of the runtime API: its level and modes, and how a command is found and run. No I/O here.
+
+use std::sync::Arc;
+
+use crate::admin::control::{Control, process};
+use crate::config::global::CliLevel;
+
+use super::command::{self, Command};
+use super::words::{Args, words};
+
+/// Whether a session goes on after a line, and with a prompt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Mode {
+    /// One line, then the connection is closed.
+    #[default]
+    Single,
+    /// Many lines without a prompt (`prompt i`).
+    Silent,
+    /// Many lines with a prompt.
+    Prompt,
+}
+
+/// `set severity-output`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum SeverityOutput {
+    #[default]
+    None,
+    Number,
+    String,
+}
+
+/// Syslog severity of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Severity {
+    Error = 3,
+    Warning = 4,
+    Notice = 5,
+    Info = 6,
+}
+
+/// What a command answers.
+#[derive(Debug, PartialEq)]
+pub enum Answer {
+    /// Nothing to say: it was done.
+    Done,
+    /// What was asked for, without a severity.
+    Dump(String),
+    Message(Severity, String),
+    /// Closes the connection without a word.
+    Quit,
+    /// Nothing more before this many milliseconds are over.
+    Wait(u64),
+}
+
+impl Answer {
+    /// A refusal: one line, with or without its end.
+    pub fn error(text: impl Into<String>) -> Answer {
+        Answer::Message(Severity::Error, text.into())
+    }
+}
+
+/// What is sent after a command.
+#[derive(Debug, PartialEq)]
+pub struct Output {
+    pub text: String,
+    pub wait_ms: u64,
+    pub is_over: bool,
+}
+
+/// A client of the runtime API.
+pub struct Session {
+    pub control: Arc<dyn Control>,
+    pub level: CliLevel,
+    /// The level it began with.
+    pub socket_level: CliLevel,
+    pub mode: Mode,
+    pub is_timed: bool,
+    pub severity: SeverityOutput,
+    /// `set timeout cli`, else that of the socket.
+    pub timeout_ms: u64,
+    pub is_expert: bool,
+    pub is_experimental: bool,
+    /// A session of the master's socket (`-S`).
+    pub is_master: bool,
+}
+
+impl Session {
+    pub fn new(control: Arc<dyn Control>, level: CliLevel, timeout_ms: u64) -> Session {
+        Session {
+            control,
+            level,
+            socket_level: level,
+            mode: Mode::Single,
+            is_timed: false,
+            severity: SeverityOutput::None,
+            timeout_ms,
+            is_expert: false,
+            is_experimental: false,
+            is_master: false,
+        }
+    }
+
+    /// Runs one command and says what is to be sent, the mark of its end and the prompt included.
+    pub fn run(&mut self, text: &str, payload: Option<String>) -> Output {
+        let mut args = Args { words: words(text), payload };
+        if self.is_master && args.at(0).starts_with('@') {
+            // Whatever process is meant, there is one. `@` alone would choose where the next commands go.
+            args.words.remove(0);
+            if args.words.is_empty() {
+                return self.end(String::new(), 0);
+            }
+        }
+        let answer = match command::find(&args.words) {
+            Some(command) if !self.may(command) => Answer::error("Permission denied\n"),
+            Some(Command { run, .. }) => run(self, &args),
+            None => command::unknown(self, &args),
+        };
+        match answer {
+            Answer::Done => self.end(String::new(), 0),
+            Answer::Dump(text) => self.end(text, 0),
+            Answer::Message(severity, text) => self.end(self.message(severity, &text), 0),
+            Answer::Wait(ms) => self.end(String::new(), ms),
+            Answer::Quit => Output { text: String::new(), wait_ms: 0, is_over: true },
+        }
+    }
+
+    /// Whether the session may run a command (and hear of it).
+    pub fn may(&self, command: &Command) -> bool {
+        self.level >= command.level
+    }
+
+    fn message(&self, severity: Severity, text: &str) -> String {
+        let number = severity as u8;
+        let name = match severity {
+            Severity::Error => "err",
+            Severity::Warning => "warning",
+            Severity::Notice => "notice",
+            Severity::Info => "info",
+        };
+        let mut line = match self.severity {
+            SeverityOutput::None => text.to_owned(),
+            SeverityOutput::Number => format!("[{number}]: {text}"),
+            SeverityOutput::String => format!("[{name}]: {text}"),
+        };
+        if !line.ends_with('\n') {
+            line.push('\n');
+        }
+        line
+    }
+
+    fn end(&self, mut text: String, wait_ms: u64) -> Output {
+        text.push('\n');
+        text.push_str(&self.prompt());
+        Output { text, wait_ms, is_over: false }
+    }
+
+    /// `> `, with the uptime and the process if wanted; nothing in other modes.
+    pub fn prompt(&self) -> String {
+        if self.mode != Mode::Prompt {
+            return String::new();
+        }
+        let who = if self.is_master { "master" } else { "" };
+        if !self.is_timed {
+            return format!("{who}> ");
+        }
+        let s = process(&*self.control).uptime_us / 1_000_000;
+        let space = if who.is_empty() { "" } else { " " };
+        format!("[{}:{:02}:{:02}:{:02}]{space}{who}> ", s / 86_400, s % 86_400 / 3600, s % 3600 / 60, s % 60)
+    }
+}

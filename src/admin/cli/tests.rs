@@ -1,0 +1,155 @@
+//! The runtime API: its answers against those of a real HAProxy 2.6, its levels, and its sockets.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+use tokio::sync::Semaphore;
+
+use super::command;
+use super::serve::{Listener, Socket, serve};
+use super::session::Session;
+use super::words::commands;
+use crate::admin::testing::{Fake, RECORDED};
+use crate::config::global::CliLevel;
+use crate::model::OperState;
+
+fn session(fake: &Arc<Fake>, level: CliLevel) -> Session {
+    Session::new(fake.clone(), level, 0)
+}
+
+/// A line as a session of its own would answer it.
+fn answer(fake: &Arc<Fake>, level: CliLevel, line: &str) -> String {
+    let mut session = session(fake, level);
+    commands(line).into_iter().map(|c| session.run(c, None).text).collect()
+}
+
+#[test]
+fn answers_equal_haproxys() {
+    let fake = Fake::new(RECORDED);
+    let golden = include_str!("../golden/answers.txt").split("=== ").skip(1);
+    for exchange in golden {
+        let (command, expected) = exchange.split_once('\n').expect("a command and its answer");
+        let ours = answer(&fake, CliLevel::Admin, command);
+        // 2.6 forgets the end of the line of some messages.
+        assert_eq!(ours.trim_end(), expected.trim_end(), "{command}");
+        assert!(ours.ends_with('\n') || ours.ends_with("> ") || command == "quit", "{command}: {ours:?}");
+    }
+}
+
+#[test]
+fn state_changes_reach_the_server_and_the_log() {
+    let fake = Fake::new(RECORDED);
+    let back = fake.config.proxies[1].back.as_ref().expect("be");
+    let server = back.servers.load().list[0].clone();
+    let run = |line| answer(&fake, CliLevel::Admin, line);
+    run("set server be/s1 state maint");
+    assert_eq!(server.live.oper(), OperState::Stopped);
+    assert!(fake.lines.0.lock().expect("lines")[0].contains("Server be/s1 is going DOWN for maintenance"));
+    run("set server be/s1 state ready");
+    assert_eq!(server.live.oper(), OperState::Running);
+    run("set server be/s1 weight 0");
+    assert!(!server.live.is_usable());
+    run("set server #3/#1 weight 25%");
+    assert_eq!(server.live.user_weight.load(Ordering::Relaxed), 2);
+    run("set maxconn server be/s1 3");
+    assert_eq!(server.live.maxconn.load(Ordering::Relaxed), 3);
+    let text = run("set server be/s1 addr 127.0.0.9 port 80");
+    assert_eq!(
+        text,
+        "IP changed from '127.0.0.1' to '127.0.0.9', port changed from '24010' to '80' by 'stats socket command'\n\n"
+    );
+    assert_eq!(server.address().to_string(), "127.0.0.9:80");
+    let state = run("show servers state be");
+    assert!(state.lines().any(|l| l.starts_with("3 be 1 s1 127.0.0.9 2 0 2 10 ")), "{state}");
+    assert!(state.lines().any(
+        |l| l.starts_with("3 be 3 s3 ::1 0 5 1 1 ") && l.ends_with(" 1 0 0 8 0 0 0 - 24012 - 0 0 - - 0")
+    ));
+    assert_eq!(state.lines().nth(1).map(|l| l.split(' ').count()), Some(26));
+}
+
+#[test]
+fn levels_hide_and_deny() {
+    let fake = Fake::new(RECORDED);
+    for command in command::all() {
+        let denied = |level| answer(&fake, level, command.entry.name) == "Permission denied\n\n";
+        assert_eq!(denied(CliLevel::User), command.level > CliLevel::User, "{}", command.entry.name);
+        assert_eq!(denied(CliLevel::Operator), command.level > CliLevel::Operator, "{}", command.entry.name);
+    }
+    assert_eq!(answer(&fake, CliLevel::Operator, "clear counters all"), "Permission denied\n\n");
+    assert!(!answer(&fake, CliLevel::User, "help").contains("set server"));
+    assert!(!answer(&fake, CliLevel::User, "show stat").contains("127.0.0.1"));
+    assert!(answer(&fake, CliLevel::Operator, "show stat").contains("127.0.0.1:24010"));
+}
+
+#[test]
+fn what_is_not_there_is_said() {
+    let fake = Fake::new(RECORDED);
+    let run = |line| answer(&fake, CliLevel::Admin, line);
+    assert_eq!(run("set ssl cert x.pem"), "'set ssl cert' is not supported by this release.\n\n");
+    let near = run("shw stat");
+    assert!(near.starts_with("Unknown command: 'shw', but maybe"), "{near}");
+    assert!(near.contains("  show stat ") && !near.contains("  set server "));
+    assert!(run("set maxconn foo").contains("  set maxconn global <value>"));
+    assert!(run("").starts_with("Unknown command: ''. Please enter one of the following commands only:\n"));
+    assert!(run("help show").contains("  show info [typed|json] [desc] [float]   : "));
+}
+
+#[test]
+fn every_example_is_a_command_of_its_table() {
+    for command in command::all() {
+        let words = super::words::words(command.entry.example);
+        let found = command::find(&words).map(|c| c.entry.name);
+        assert_eq!(found, Some(command.entry.name), "{}", command.entry.example);
+        assert!(!command.entry.doc.is_empty());
+    }
+}
+
+/// Sends `input`, shuts down, reads everything.
+async fn exchange(path: &std::path::Path, input: &str) -> String {
+    let mut stream = UnixStream::connect(path).await.expect("connect");
+    stream.write_all(input.as_bytes()).await.expect("write");
+    stream.shutdown().await.expect("shutdown");
+    let mut text = String::new();
+    stream.read_to_string(&mut text).await.expect("read");
+    text
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_socket_serves_lines_prompts_and_payloads() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("s.sock");
+    let socket = Socket {
+        listener: Listener::Unix(std::os::unix::net::UnixListener::bind(&path).expect("bind")),
+        level: CliLevel::Admin,
+        is_master: false,
+        timeout_ms: 300,
+    };
+    let server = tokio::spawn(serve(socket, Fake::new(RECORDED), Arc::new(Semaphore::new(2))));
+    assert_eq!(exchange(&path, "show version\n").await, "3.4.0\n\n");
+    assert_eq!(exchange(&path, "show version").await, "3.4.0\n\n");
+    assert_eq!(exchange(&path, "show version;show cli level;\r\n").await, "3.4.0\n\nadmin\n\n");
+    let text = "prompt\nshow version\nset ssl cert x <<\nabc\n\nquit\nshow version\n";
+    let said = "\n> 3.4.0\n\n> + + 'set ssl cert' is not supported by this release.\n\n> ";
+    assert_eq!(exchange(&path, text).await, said);
+    assert_eq!(exchange(&path, "prompt timed\n").await, "\n[0:01:01:01]> ");
+    assert_eq!(
+        exchange(&path, "prompt i;show version\nwait 5ms;get weight be/s1\n").await,
+        "\n3.4.0\n\n\n10 (initial 10)\n\n"
+    );
+    let severe = exchange(&path, "set severity-output number;get weight x\n").await;
+    assert_eq!(severe, "\n[3]: Require 'backend/server'.\n\n");
+    let long = "x".repeat(20_000);
+    assert_eq!(exchange(&path, &long).await, "The command line is too big.\n\n");
+    // A payload without its end is no command.
+    assert_eq!(exchange(&path, "show version <<\nabc\n").await, "");
+
+    // Clients beyond the limit wait; the first to fall silent makes room.
+    let held = [UnixStream::connect(&path).await.expect("1"), UnixStream::connect(&path).await.expect("2")];
+    let begin = tokio::time::Instant::now();
+    assert_eq!(exchange(&path, "show version\n").await, "3.4.0\n\n");
+    assert!(begin.elapsed().as_millis() >= 200, "{:?}", begin.elapsed());
+    drop(held);
+    server.abort();
+}

@@ -1,0 +1,103 @@
+//! What the process offers the runtime API, the stats page and the exporter. The app implements it.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use crate::base::clock;
+use crate::check::{Hooks, Member};
+use crate::config::{Config, Proxy};
+use crate::model::Server;
+use crate::proxy::Shared;
+
+use super::stat::{Process, Show, Snapshot};
+
+/// The process as seen from its administration. Everything that is not overridden answers that it cannot be done.
+pub trait Control: Send + Sync {
+    /// The configuration that runs now.
+    fn config(&self) -> Arc<Config>;
+
+    /// What all data workers share.
+    fn shared(&self) -> &Shared;
+
+    /// What is told when a server changes: the same as for health checks.
+    fn hooks(&self) -> Arc<dyn Hooks>;
+
+    /// The figures of `show info` that no cell of the configuration has.
+    fn process(&self) -> Process;
+
+    /// Something that kept connections waiting is gone (`set maxconn`, `enable frontend`): listeners look again.
+    fn unpark(&self) {}
+
+    /// `shutdown frontend`: its listeners are closed for good. The flag is set already.
+    fn shutdown_frontend(&self, _proxy: &Proxy) {}
+
+    /// `shutdown sessions server`. `None` when this cannot be done.
+    fn shutdown_sessions(&self, _backend: &Proxy, _server: &Server) -> Option<u32> {
+        None
+    }
+
+    /// `enable health`: its check runs soon.
+    fn wake_check(&self, _backend: &str, _server: &str) {}
+
+    /// What was printed while the process started.
+    fn startup_logs(&self) -> String {
+        String::new()
+    }
+
+    /// `reload` of the master: whether it worked, and what was printed. `None` without a master.
+    fn reload(&self) -> Option<(bool, String)> {
+        None
+    }
+
+    /// `show proc` of the master.
+    fn processes(&self) -> Option<String> {
+        None
+    }
+}
+
+/// `show info`, counted now.
+pub fn process(control: &dyn Control) -> Process {
+    let mut process = control.process();
+    let shared = control.shared();
+    let now = clock::now_ms();
+    process.pid = shared.pid;
+    process.maxconn = shared.maxconn.load(Ordering::Relaxed);
+    process.is_stopping |= shared.stopping.load(Ordering::Relaxed);
+    process.conn_rate = shared.conn_rate.read(now);
+    process.max_conn_rate = shared.conn_rate_max.value();
+    process.sess_rate = shared.sess_rate.read(now);
+    process.max_sess_rate = shared.sess_rate_max.value();
+    process.curr_conns = shared.current.load(Ordering::Relaxed);
+    process.cum_conns = shared.connections.load(Ordering::Relaxed);
+    process.cum_req = shared.requests.load(Ordering::Relaxed);
+    let config = control.config();
+    if process.node.is_empty() {
+        process.node = config.global.node.clone().unwrap_or_else(|| shared.hostname.clone());
+    }
+    process.description = process.description.take().or_else(|| config.global.description.clone());
+    process.conn_rate_limit = config.global.maxconnrate;
+    process.sess_rate_limit = config.global.maxsessrate;
+    process.dropped_logs = crate::log::sink::DROPPED.load(Ordering::Relaxed);
+    process.count(&config);
+    process
+}
+
+/// The statistics of now.
+pub fn snapshot(control: &dyn Control, show: Show) -> Snapshot {
+    Snapshot::new(control.config(), clock::now_ms(), show)
+}
+
+/// A server with what its changes of state touch.
+pub fn member(control: &dyn Control, proxy: &Proxy, server: &Server) -> Option<Member> {
+    let back = proxy.back.as_ref()?;
+    let check = back.checks.iter().find(|(name, _)| *name == server.spec.name);
+    Some(Member {
+        backend: proxy.name.clone(),
+        kind: if proxy.front.is_some() { "proxy" } else { "backend" },
+        proxy: proxy.live.clone(),
+        servers: back.servers.clone(),
+        server: server.clone(),
+        check: check.map(|(_, spec)| Arc::new(spec.clone())),
+        hooks: control.hooks(),
+    })
+}

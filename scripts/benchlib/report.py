@@ -50,6 +50,8 @@ def notes(result: dict) -> list[str]:
     sides = result["sides"]
     ours, theirs = sides["isobar"], sides["haproxy"]
     found = [f"failed: {reason}" for reason in result["reasons"]]
+    if len(result["ratios"]) > result["rounds_asked"]:
+        found.append(f"noisy at first: {len(result['ratios'])} rounds")
     if result["paced"]:
         p99 = {side: statistics.median(values) for side, values in result["p99_us"].items()}
         p50 = {side: statistics.median(values) for side, values in result["p50_us"].items()}

@@ -54,22 +54,6 @@ pub fn rule<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {
     }
 }
 
-/// `external-check command <path>`, `external-check path <path>`.
-pub fn external<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {
-    if !args.has(2) {
-        let message = format!("'external-check {}' expects an argument.", args.str(1));
-        return scope.alert(args.span, message);
-    }
-    match args.str(1) {
-        "command" => scope.px.set.check.external_command = Some(args.str(2)),
-        "path" => scope.px.set.check.external_path = Some(args.str(2)),
-        other => {
-            let message = format!("'external-check' only supports 'command' and 'path', got '{other}'.");
-            scope.alert(args.at(1), message);
-        }
-    }
-}
-
 /// What to check of every server that asks for it.
 pub fn specs(cx: &Cx<'_>, draft: &Draft<'_>) -> Vec<(Arc<str>, CheckSpec)> {
     let set = &draft.set;

@@ -95,7 +95,7 @@ pub const GLOBAL_KEYWORDS: &[GlobalKeyword] = &[
     accepted("dns-accept-family", "<family>", "Families of addresses that names may resolve to.", "dns-accept-family auto", "3.3", "names are resolved by the system"),
     full("expose-deprecated-directives", "", "Silences warnings about deprecated keywords.", "expose-deprecated-directives", "2.9", |cx, _, _| cx.deprecated_allowed = true),
     full("expose-experimental-directives", "", "Allows experimental keywords.", "expose-experimental-directives", "2.5", |cx, _, _| cx.experimental_allowed = true),
-    full("external-check", "[preserve-env]", "Allows checks by programs.", "external-check", "1.6", |cx, _, _| cx.global.external_check = true),
+    refused("external-check", "[preserve-env]", "Allows checks by programs.", "programs are not run"),
     accepted("fd-hard-limit", "<number>", "Most file descriptors.", "fd-hard-limit 1000", "2.6", "the system's limit holds"),
     accepted("force-cfg-parser-pause", "<timeout>", "Waits while reading, for tests.", "force-cfg-parser-pause 1s", "3.1", "reading does not pause"),
     full("gid", "<number>", "Group to run as, by number.", "gid 0", "1.0", |cx, a, _| cx.global.gid = number(cx, a).or(cx.global.gid)),

@@ -346,6 +346,14 @@ pub fn tcp_rule<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {
         }
         return;
     }
+    if !is_request && !scope.px.caps().back {
+        let message = format!(
+            "'tcp-response {}' is not allowed because {} is not a backend",
+            args.str(1),
+            scope.title()
+        );
+        return scope.alert(args.at(0), message);
+    }
     scope.px.steps.push(if is_request { Step::TcpRequest(args) } else { Step::TcpResponse(args) });
 }
 

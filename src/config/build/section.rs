@@ -1,9 +1,9 @@
 //! Cuts a configuration into drafts: which section a line belongs to, which `defaults` a section starts from.
 
-use crate::lang::{Entry, Line, Section, Span, Status, suggest};
+use crate::lang::{Entry, Frame, Line, Section, Span, Status, suggest};
 
 use super::args::{Args, Prefix};
-use super::draft::{Cx, Draft, Kind};
+use super::draft::{Cx, Draft, Kind, Step};
 use super::global::global_section;
 use super::keyword::{Scope, dispatch, too_many};
 use super::proxy_table::{INDEX, KEYWORDS, removed};
@@ -60,6 +60,8 @@ pub struct Defaults<'a> {
     implicit: bool,
     /// An earlier section of the same name.
     shadows: Option<Span>,
+    /// The kind of section that used it first.
+    pub user: Option<Kind>,
 }
 
 /// Reads all sections in file order.
@@ -94,14 +96,23 @@ impl<'a> Drafts<'a> {
         };
         self.note_use(cx, base, from.is_some(), args.span);
         let start = base.and_then(|i| Some((i, &self.defaults.get(i)?.draft)));
+        if let Some((i, base)) = start
+            && let Err(message) = may_start_from(kind, base, self.defaults[i].user)
+        {
+            let message = message.replace("{place}", &cx.place(base.at));
+            cx.diags.alert_framed(Frame::Line, args.span, message, None);
+        }
         let mut draft = Draft::new(kind, name, args.span, start);
+        if let Some(i) = base {
+            self.defaults[i].user.get_or_insert(kind);
+        }
         for line in &section.lines {
             proxy_line(cx, &mut draft, line);
         }
         if kind == Kind::Defaults {
             let shadows = self.named_defaults(name).map(|i| self.defaults[i].draft.at);
             self.current = Some(self.defaults.len());
-            self.defaults.push(Defaults { draft, explicit: false, implicit: false, shadows });
+            self.defaults.push(Defaults { draft, explicit: false, implicit: false, shadows, user: None });
         } else {
             self.proxies.push(draft);
         }
@@ -245,6 +256,36 @@ impl<'a> Drafts<'a> {
             );
             cx.diags.warning(at, message);
         }
+    }
+}
+
+/// Rules in a `defaults` section limit who may start from it; so do captures. `{place}` stands for the section's.
+fn may_start_from(kind: Kind, base: &Draft<'_>, user: Option<Kind>) -> Result<(), String> {
+    let at = "(defaults section at {place})";
+    let is_rule = |s: &&Step<'_>| !matches!(s, Step::Acl(_));
+    let has = |wanted: fn(&Step<'_>) -> bool| base.steps.iter().any(wanted);
+    if !base.steps.iter().any(|s| is_rule(&s)) {
+        return Ok(());
+    }
+    let connection = |s: &Step<'_>| matches!(s, Step::TcpRequest(a) if a.str(1) != "content");
+    match kind {
+        Kind::Defaults => Err(format!(
+            "a defaults section cannot inherit from a defaults section defining TCP/HTTP rules {at}."
+        )),
+        Kind::Listen => {
+            Err("a listen section cannot inherit from a defaults section defining TCP/HTTP rules.".to_owned())
+        }
+        _ if user.is_some_and(|u| u != kind && u != Kind::Defaults) => Err(format!(
+            "frontends and backends cannot inherit from the same defaults section if it defines TCP/HTTP rules {at}."
+        )),
+        Kind::Backend if has(connection) => Err(format!(
+            "a backend section cannot inherit from a defaults section defining 'tcp-request connection' or \
+             'tcp-request session' rules {at}."
+        )),
+        Kind::Frontend if has(|s| matches!(s, Step::TcpResponse(_))) => Err(format!(
+            "a frontend section cannot inherit from a defaults section defining 'tcp-response content' rules {at}."
+        )),
+        _ => Ok(()),
     }
 }
 

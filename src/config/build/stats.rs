@@ -6,6 +6,7 @@ use super::super::proxy::StatsSpec;
 use super::args::Args;
 use super::draft::{Kind, Step};
 use super::keyword::Scope;
+use super::switching::needs_condition;
 use super::time::{Unit, time_of};
 
 /// One `stats NAME` of a proxy section.
@@ -33,7 +34,9 @@ pub const STATS: &[StatsKeyword] = &[
         own: true,
         ..stats("admin", "{ if | unless } <cond>", "Who may change server states on the page.", "stats admin if TRUE", |s, a| {
             spec(s);
-            s.px.steps.push(Step::StatsAdmin(a));
+            if needs_condition(s, a, 2, "stats admin") {
+                s.px.steps.push(Step::StatsAdmin(a));
+            }
         })
     },
     stats("auth", "<user>:<passwd>", "An account for the page.", "stats auth admin:secret", auth),

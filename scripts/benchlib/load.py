@@ -9,14 +9,6 @@ from .lab import LOAD_CPU, Lab, Unable
 ON_LOAD_CPU = frozenset({LOAD_CPU})
 
 
-def ending(process: subprocess.Popen) -> str:
-    """How a part of the load ended; a signal came from outside, for the bench sends none before it is done."""
-    status = process.poll()
-    if status is None:
-        return "does not answer"
-    return f"was ended from outside by signal {-status}" if status < 0 else f"ended with status {status}"
-
-
 class Origin:
     """Answers fixed sizes on any number of HTTP ports and one TCP port."""
 
@@ -35,11 +27,8 @@ class Origin:
     def counts(self) -> dict[int, dict]:
         """Counts by port; peaks are since the last call."""
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        try:
-            with opener.open(f"http://127.0.0.1:{self.control}/", timeout=10) as response:
-                return {row["port"]: row for row in json.load(response)}
-        except OSError as error:
-            raise Unable(f"the origin {ending(self.process)} ({error})") from error
+        with opener.open(f"http://127.0.0.1:{self.control}/", timeout=10) as response:
+            return {row["port"]: row for row in json.load(response)}
 
     def stop(self) -> None:
         self.lab.stop(self.process)
@@ -80,10 +69,9 @@ class Client:
             self.process.stdin.close()
             self.process.stdin = None
         text, _ = self.process.communicate(timeout=timeout)
-        how = ending(self.process)
         self.lab.stop(self.process)
         if not text.strip():
-            raise Unable(f"a load client {how}, without a report")
+            raise Unable(f"a load client ended with status {self.process.returncode} and no report")
         return json.loads(text)
 
 

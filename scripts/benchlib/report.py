@@ -17,7 +17,7 @@ def heading(about: dict) -> None:
     print()
     if "rounds" not in about:
         return
-    print("Ratio: CPU of the proxy per request over HAProxy's in the same round (in the p99 row, latency over latency); "
+    print("Ratio: CPU of the proxy per request over HAProxy's in the same round (p99 row: latency over latency); "
           "median [lowest highest round].\n")
     print(f"{'row':10} {'bar':>5} {'ratio':>19} {'control':>19}   {'us/request':>17} {'requests/s':>17} "
           f"{'CPU 0 busy':>11}  verdict")
@@ -50,8 +50,6 @@ def notes(result: dict) -> list[str]:
     sides = result["sides"]
     ours, theirs = sides["isobar"], sides["haproxy"]
     found = [f"failed: {reason}" for reason in result["reasons"]]
-    if len(result["ratios"]) > result["rounds_asked"]:
-        found.append(f"noisy at first: {len(result['ratios'])} rounds")
     if result["paced"]:
         p99 = {side: statistics.median(values) for side, values in result["p99_us"].items()}
         p50 = {side: statistics.median(values) for side, values in result["p50_us"].items()}
@@ -75,7 +73,7 @@ def notes(result: dict) -> list[str]:
     gone = {side: figures["threads_gone"] for side, figures in sides.items() if figures["threads_gone"]}
     if gone:
         found.append(f"threads that ended inside a window, their last time uncounted: {gone}")
-    return found + [f"profile: {path}" for path in result.get("profiles", [])]
+    return found
 
 
 def closing_words(results: list[dict]) -> None:

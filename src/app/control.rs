@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::base::{WorkerId, clock};
+use crate::check::runner::Checks;
 use crate::config::Config;
 use crate::config::build::Built;
 use crate::os::process;
@@ -15,13 +16,17 @@ use crate::proxy::{Shared, Worker};
 use crate::rt::Remote;
 
 use super::configure::{Builder, Services};
+use super::health::{self, HealthHooks};
 use super::program::{Exit, Life};
-use super::services::Hub;
+use super::services::{Hub, Office};
 use super::signals::Event;
 use super::sockets::Sockets;
 
 /// How often the control thread looks whether a drain is over, and feeds the watchdog.
 const TURN: Duration = Duration::from_millis(100);
+
+/// Threads of the control runtime: checks, runtime API.
+const CONTROL_THREADS: usize = 2;
 
 /// A running node.
 pub struct Control {
@@ -35,6 +40,9 @@ pub struct Control {
     threads: Vec<JoinHandle<()>>,
     /// Configurations that no stream uses any more come here to be freed.
     retired: (Sender<Arc<Config>>, Receiver<Arc<Config>>),
+    runtime: tokio::runtime::Runtime,
+    hooks: Arc<HealthHooks>,
+    checks: Checks,
     /// When a soft stop becomes a hard one.
     hard_stop_at_ms: Option<u64>,
     draining: bool,
@@ -54,7 +62,16 @@ impl Control {
         let config = Arc::new(built.config);
         let shared = Shared::new(life.budget.maxconn.min(u64::from(u32::MAX)) as u32, process::hostname());
         hub.current.store(Arc::new(Some(config.clone())));
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(CONTROL_THREADS)
+            .thread_name("control")
+            .enable_all()
+            .build()?;
+        let hooks = HealthHooks::new(hub.current.clone(), life.messages.clone(), process::hostname());
         let mut control = Control {
+            runtime,
+            hooks,
+            checks: Checks::default(),
             life,
             shared,
             config,
@@ -68,6 +85,8 @@ impl Control {
             draining: false,
         };
         control.start_workers()?;
+        control.start_checks();
+        control.open_office();
         control.life.herald.ready();
         Ok(control)
     }
@@ -99,6 +118,28 @@ impl Control {
             started.recv().map_err(|_| io::Error::other("a worker did not start"))??;
         }
         Ok(())
+    }
+
+    fn start_checks(&mut self) {
+        let _inside = self.runtime.enter();
+        self.checks = health::start(&self.config, &self.hooks, std::mem::take(&mut self.checks));
+    }
+
+    fn open_office(&mut self) {
+        let office = Arc::new(Office {
+            current: self.hub.current.clone(),
+            shared: self.shared.clone(),
+            hooks: self.hooks.clone(),
+            messages: self.life.messages.clone(),
+            herald: self.life.herald.clone(),
+            workers: self.workers,
+            descriptors: self.life.budget.descriptors,
+            maxsock: self.life.budget.maxsock,
+            started_us: clock::wall().as_micros() as u64,
+            started_ns: clock::now_ns(),
+        });
+        let _inside = self.runtime.enter();
+        self.hub.serve(&office);
     }
 
     /// Serves until a signal ends it.
@@ -163,6 +204,7 @@ impl Control {
         }
         self.sockets = sockets;
         self.tell_workers();
+        self.start_checks();
         true
     }
 

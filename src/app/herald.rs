@@ -1,7 +1,7 @@
 //! Announces how far the process is: to the launcher, the master, the service manager, and `show proc`.
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -36,6 +36,8 @@ pub struct Herald {
     started: Duration,
     /// Read before any fork: the service manager names the process that it watches.
     watchdog: Option<Duration>,
+    /// When the watchdog was fed last.
+    alive_at_ms: AtomicU64,
     ready: AtomicBool,
     reloads: AtomicU32,
     failed: AtomicU32,
@@ -63,7 +65,8 @@ impl Herald {
     fn new(route: Route, messages: Messages, started: Duration, watchdog: Option<Duration>) -> Herald {
         let (ready, last_failed) = (AtomicBool::new(false), AtomicBool::new(false));
         let (reloads, failed) = (AtomicU32::new(0), AtomicU32::new(0));
-        Herald { route, messages, started, watchdog, ready, reloads, failed, last_failed }
+        let alive_at_ms = AtomicU64::new(0);
+        Herald { route, messages, started, watchdog, alive_at_ms, ready, reloads, failed, last_failed }
     }
 
     /// Every listener accepts: the launcher of a daemon may exit, the service manager may go on.
@@ -135,8 +138,15 @@ impl Herald {
         self.watchdog
     }
 
-    /// The control thread goes round.
+    /// The control thread goes round. Cheap to call at every turn: passed on only when somebody watches, and only
+    /// as often as they want.
     pub fn alive(&self) {
+        let Some(period) = self.watchdog else { return };
+        let (now, last) = (clock::now_ms(), self.alive_at_ms.load(Ordering::Relaxed));
+        if now < last + period.as_millis() as u64 / 2 {
+            return;
+        }
+        self.alive_at_ms.store(now, Ordering::Relaxed);
         match &self.route {
             Route::Direct { .. } => notify::alive(),
             Route::Master { opener, .. } => {

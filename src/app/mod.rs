@@ -6,6 +6,7 @@ pub mod control;
 pub mod dump;
 pub mod explain;
 pub mod flags;
+pub mod health;
 pub mod herald;
 pub mod keywords;
 pub mod messages;

@@ -1,31 +1,202 @@
 //! What is wired to the running configuration beside the data plane: services inside the process, the runtime API.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::{Arc, OnceLock};
 
-use crate::base::Live;
+use tokio::sync::Semaphore;
+
+use crate::admin::cli::serve::{Listener, Socket, serve};
+use crate::admin::control::Control;
+use crate::admin::haterm::Haterm;
+use crate::admin::stat::Process;
+use crate::base::{Live, clock};
+use crate::check::Hooks;
 use crate::config::Config;
+use crate::config::global::{CliLevel, StatsSocket};
+use crate::model::Address;
+use crate::model::applet::Applet;
+use crate::os::bind::{BindAddress, BindSpec, SocketKind};
+use crate::os::opener::Opener;
+use crate::os::{process, socket};
+use crate::proxy::Shared;
 
 use super::configure::Services;
+use super::health::HealthHooks;
+use super::herald::Herald;
+use super::messages::Messages;
 use super::program::{BindError, Start};
+use super::version;
 
 /// The configuration that runs now, seen by services and the control plane.
 pub type Current = Arc<Live<Option<Arc<Config>>>>;
 
-/// What services share.
+/// What the runtime API knows of the process.
+pub struct Office {
+    pub current: Current,
+    pub shared: Arc<Shared>,
+    pub hooks: Arc<HealthHooks>,
+    pub messages: Messages,
+    pub herald: Arc<Herald>,
+    pub workers: usize,
+    pub descriptors: u64,
+    pub maxsock: u64,
+    pub started_us: u64,
+    /// `base::clock` when the process began.
+    pub started_ns: u64,
+}
+
+impl Control for Office {
+    fn config(&self) -> Arc<Config> {
+        // Set before anything can ask.
+        (*self.current.load()).clone().expect("a configuration runs")
+    }
+
+    fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
+    fn hooks(&self) -> Arc<dyn Hooks> {
+        self.hooks.clone()
+    }
+
+    fn process(&self) -> Process {
+        let config = self.config();
+        let listeners =
+            config.proxies.iter().filter_map(|p| p.front.as_ref()).map(|f| f.binds.len()).sum::<usize>();
+        Process {
+            version: version::HAPROXY_VERSION.to_owned(),
+            release_date: version::RELEASE_DATE.to_owned(),
+            nbthread: self.workers as u32,
+            uptime_us: (clock::now_ns() - self.started_ns) / 1000,
+            start_time_us: self.started_us,
+            memory: process::resident_bytes(),
+            ulimit_n: self.descriptors.min(u64::from(u32::MAX)) as u32,
+            maxsock: self.maxsock.min(u64::from(u32::MAX)) as u32,
+            hard_maxconn: self.shared.maxconn.load(std::sync::atomic::Ordering::Relaxed),
+            listeners: listeners as u32,
+            ..Process::default()
+        }
+    }
+
+    fn startup_logs(&self) -> String {
+        self.messages.log()
+    }
+
+    fn processes(&self) -> Option<String> {
+        Some(self.herald.show_proc())
+    }
+}
+
+/// What services share, and the sockets of the runtime API before they are served.
 #[derive(Default)]
 pub struct Hub {
     pub current: Current,
+    /// Set when the process runs: services are made before.
+    pub office: Arc<OnceLock<Arc<Office>>>,
+    sockets: Vec<Socket>,
+    maxconn: usize,
 }
 
 impl Hub {
     /// Binds the sockets of the runtime API.
-    pub fn bind(&mut self, _config: &Config, _start: &Start<'_>) -> Result<(), BindError> {
+    pub fn bind(&mut self, config: &Config, start: &Start<'_>) -> Result<(), BindError> {
+        self.sockets.clear();
+        self.maxconn = config.global.stats_maxconn.max(1) as usize;
+        for stats in &config.global.stats_sockets {
+            self.open(stats, false, config.global.stats_timeout_ms, start.opener)?;
+        }
+        for text in &start.args.master_cli {
+            let address = master_address(text);
+            let stats = StatsSocket {
+                address,
+                mode: None,
+                uid: None,
+                gid: None,
+                level: CliLevel::Admin,
+                expose_fd: false,
+                name: None,
+            };
+            self.open(&stats, true, config.global.stats_timeout_ms, start.opener)?;
+        }
         Ok(())
     }
+
+    fn open(
+        &mut self,
+        stats: &StatsSocket,
+        is_master: bool,
+        timeout_ms: u64,
+        opener: &Opener,
+    ) -> Result<(), BindError> {
+        let listener = listen(stats, opener).map_err(|e| BindError {
+            in_use: e.kind() == std::io::ErrorKind::AddrInUse,
+            message: format!(
+                "Starting frontend GLOBAL: cannot bind UNIX socket ({}) [{}]",
+                crate::lang::load::reason(&e),
+                stats.address
+            ),
+        })?;
+        self.sockets.push(Socket { listener, level: stats.level, is_master, timeout_ms });
+        Ok(())
+    }
+
+    /// Serves them; called within the control runtime.
+    pub fn serve(&mut self, office: &Arc<Office>) {
+        let _ = self.office.set(office.clone());
+        let clients = Arc::new(Semaphore::new(self.maxconn));
+        for socket in self.sockets.drain(..) {
+            let (control, clients): (Arc<dyn Control>, _) = (office.clone(), clients.clone());
+            tokio::spawn(async move {
+                if let Err(e) = serve(socket, control, clients).await {
+                    eprintln!("runtime API: {e}");
+                }
+            });
+        }
+    }
+}
+
+/// The address of `-S <bind>[,<option>...]`.
+fn master_address(text: &str) -> Address {
+    let address = text.split(',').next().unwrap_or_default();
+    if let Some(number) = address.strip_prefix("fd@").and_then(|n| n.parse().ok()) {
+        return Address::Fd(number);
+    }
+    match address.parse() {
+        Ok(inet) => Address::Inet(inet),
+        Err(_) => Address::Unix(address.strip_prefix("unix@").unwrap_or(address).into()),
+    }
+}
+
+fn listen(stats: &StatsSocket, opener: &Opener) -> std::io::Result<Listener> {
+    let address = match &stats.address {
+        Address::Inet(a) => BindAddress::Inet(*a),
+        Address::Unix(p) => BindAddress::Unix(p.clone()),
+        Address::Abstract(n) => BindAddress::Abstract(n.to_vec()),
+        Address::Fd(n) => {
+            let fd = socket::duplicate(*n)?;
+            let is_unix = matches!(socket::local(fd.as_raw_fd())?, socket::Peer::Unix);
+            return Ok(listener(fd, is_unix));
+        }
+    };
+    let is_unix = !matches!(address, BindAddress::Inet(_));
+    let spec = BindSpec {
+        mode: stats.mode,
+        uid: stats.uid,
+        gid: stats.gid,
+        ..BindSpec::new(address, SocketKind::Stream)
+    };
+    let fd = opener.bind(&spec)?;
+    socket::listen(fd.as_raw_fd(), spec.backlog)?;
+    Ok(listener(fd, is_unix))
+}
+
+fn listener(fd: OwnedFd, is_unix: bool) -> Listener {
+    if is_unix { Listener::Unix(fd.into()) } else { Listener::Tcp(fd.into()) }
 }
 
 /// Every service by the name under which configurations ask for it.
 pub fn all(_hub: &Hub) -> Services {
-    HashMap::new()
+    let haterm: Arc<dyn Applet> = Arc::new(Haterm::default());
+    HashMap::from([("haterm", haterm)])
 }

@@ -56,8 +56,8 @@ impl Running {
 
 impl Checks {
     /// Starts the checks of `members` (those with a [`Member::check`]) on the current tokio runtime, first ones spread
-    /// over an interval. Checks of `old` whose server and specification are the same go on undisturbed; its others
-    /// stop.
+    /// over an interval. Checks of `old` whose server and specification are the same go on undisturbed (with the
+    /// [`Member::hooks`] they had); its others stop. Health, counters and states are kept by the servers' cells.
     pub fn start(members: Vec<Member>, settings: &Settings, mut old: Checks) -> Checks {
         let members: Vec<(Member, Arc<CheckSpec>)> =
             members.into_iter().filter_map(|m| m.check.clone().map(|check| (m, check))).collect();
@@ -133,8 +133,8 @@ impl Checker {
 
     fn is_same(&self, member: &Member, check: &CheckSpec) -> bool {
         self.identity() == Arc::as_ptr(&member.server.live)
-            && self.member.server.spec.address == member.server.spec.address
-            && self.member.server.spec.slowstart_ms == member.server.spec.slowstart_ms
+            && *self.member.server.spec == *member.server.spec
+            && self.member.kind == member.kind
             && Arc::ptr_eq(&self.member.servers, &member.servers)
             && *self.check == *check
     }

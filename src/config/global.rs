@@ -66,8 +66,6 @@ pub struct Global {
     pub tune: Tune,
     pub h1_case_adjust: Arc<[(String, String)]>,
     pub quiet: bool,
-    /// `external-check`: checks may start programs.
-    pub external_check: bool,
     /// `zero-warning`: warnings are errors.
     pub zero_warning: bool,
     pub h1_accept_payload_with_any_method: bool,
@@ -155,7 +153,6 @@ impl Default for Global {
             tune: Tune::default(),
             h1_case_adjust: Arc::from([]),
             quiet: false,
-            external_check: false,
             zero_warning: false,
             h1_accept_payload_with_any_method: false,
             h1_do_not_close_on_insecure_transfer_encoding: false,

@@ -53,13 +53,14 @@ fn find(status: u16) -> Option<&'static Answer> {
     ANSWERS.iter().chain([&VERSION_ANSWER]).find(|a| a.status == status)
 }
 
-/// The default answer with this status, as sent to an HTTP/1 client for a request that was understood. With `close` the
-/// connection ends behind it, which some answers always say. `None` if there is none; HAProxy then takes 500's.
-pub fn default_answer(status: u16, close: bool) -> Option<Vec<u8>> {
+/// The default answer with this status, as sent to an HTTP/1 client for a request that was understood: status line,
+/// fields and body. Some say that the connection ends; if it does for another reason, the writer adds that line behind
+/// them. `None` if there is no such answer; HAProxy then takes 500's.
+pub fn default_answer(status: u16) -> Option<Vec<u8>> {
     let Answer { title, closes, .. } = find(status)?;
     let body = default_body(status)?;
     let length = body.len();
-    let last = if close || *closes { "connection: close\r\n" } else { "" };
+    let last = if *closes { "connection: close\r\n" } else { "" };
     Some(
         format!(
             "HTTP/1.1 {status} {title}\r\ncontent-length: {length}\r\ncache-control: no-cache\r\n\
@@ -213,9 +214,9 @@ mod tests {
         let expected = "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 107\r\ncache-control: no-cache\r\n\
             content-type: text/html\r\n\r\n<html><body><h1>503 Service Unavailable</h1>\n\
             No server is available to handle this request.\n</body></html>\n";
-        assert_eq!(default_answer(503, false).as_deref(), Some(expected.as_bytes()));
-        assert!(default_answer(418, false).is_none());
-        let last = String::from_utf8(default_answer(403, true).unwrap_or_default());
+        assert_eq!(default_answer(503).as_deref(), Some(expected.as_bytes()));
+        assert!(default_answer(418).is_none());
+        let last = String::from_utf8(default_answer(408).unwrap_or_default());
         assert!(last.is_ok_and(|l| l.contains("content-type: text/html\r\nconnection: close\r\n\r\n<html>")));
         let unparsed = "HTTP/1.1 400 Bad request\r\nContent-length: 90\r\nCache-Control: no-cache\r\n\
             Connection: close\r\nContent-Type: text/html\r\n\r\n<html><body><h1>400 Bad request</h1>\n\

@@ -86,9 +86,8 @@ impl Stream<'_> {
         match page {
             Some(reply) => self.answer(&reply).await,
             None => {
-                let close = !self.keep_client;
                 let bytes = if self.txn.has_req {
-                    status::default_answer(end.status, close).or_else(|| status::default_answer(500, close))
+                    status::default_answer(end.status).or_else(|| status::default_answer(500))
                 } else {
                     status::unparsed_answer(end.status).or_else(|| status::unparsed_answer(400))
                 };

@@ -73,7 +73,7 @@ fn cut_line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 
 /// The answer that stands for a status when nothing else is configured; 500 for a status without one.
 pub fn built_in(status: u16) -> Reply {
-    let raw = default_answer(status, false).or_else(|| default_answer(500, false)).unwrap_or_default();
+    let raw = default_answer(status).or_else(|| default_answer(500)).unwrap_or_default();
     // The built-in texts are well formed (tests walk them).
     parse(&raw).unwrap_or_default()
 }

@@ -28,6 +28,9 @@ pub mod vars;
 pub mod vocabulary;
 pub mod words;
 
+#[cfg(test)]
+mod tests;
+
 pub use acl::Acls;
 pub use action::ACTIONS;
 pub use build::{BuildCtx, Dir};

@@ -177,6 +177,7 @@ impl Program for Demo {
                 _ => {}
             }
             self.serve(&life);
+            life.herald.alive();
             std::thread::sleep(Duration::from_millis(2));
         }
     }

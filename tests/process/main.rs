@@ -190,16 +190,19 @@ fn master_talks_to_systemd() {
     let port = place.config("");
     let socket = UnixDatagram::bind(place.path("notify")).unwrap();
     socket.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
-    let heard = || {
+    let any = || {
         let mut text = [0; 512];
         let length = socket.recv(&mut text).unwrap();
         String::from_utf8_lossy(&text[..length]).into_owned()
     };
+    let heard = || std::iter::repeat_with(any).find(|text| text != "WATCHDOG=1\n").unwrap();
     let notify = place.path("notify");
-    let mut run = place.start_with("-Ws -f a.cfg", &[("NOTIFY_SOCKET", notify.to_str().unwrap())]);
+    let env = [("NOTIFY_SOCKET", notify.to_str().unwrap()), ("WATCHDOG_USEC", "400000")];
+    let mut run = place.start_with("-Ws -f a.cfg", &env);
     let ready = heard();
     assert!(ready.contains("READY=1") && ready.contains(&format!("MAINPID={}", run.pid())), "{ready}");
     place.ask(port, "who").unwrap();
+    assert_eq!((any(), any()), ("WATCHDOG=1\n".into(), "WATCHDOG=1\n".into()));
     run.signal(Signal::SIGUSR2);
     let reloading = heard();
     assert!(reloading.contains("RELOADING=1") && reloading.contains("MONOTONIC_USEC="), "{reloading}");

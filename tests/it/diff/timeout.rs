@@ -15,10 +15,10 @@ defaults
     log global
     option httplog
     timeout connect 1s
-    timeout client 2s
-    timeout server 2s
-    timeout http-request 1s
-    timeout http-keep-alive 700ms
+    timeout client 700ms
+    timeout server 700ms
+    timeout http-request 500ms
+    timeout http-keep-alive 300ms
 frontend fe
     bind {ip}:{port:fe}
     default_backend be
@@ -44,7 +44,7 @@ fn moody() -> Vec<(&'static str, Origin)> {
             Some(vec![Step::Send(length.into()), Step::Sleep(Duration::from_millis(100)), Step::Close])
         }
         "/garbage" => Some(vec![Step::Send(b"not http at all\r\n\r\n".into()), Step::Hang]),
-        "/drip" => Some(vec![Step::Drip(origin::ok("slow").into(), Duration::from_millis(2))]),
+        "/drip" => Some(vec![Step::Drip(origin::ok("slow").into(), Duration::from_millis(5))]),
         _ => None,
     };
     vec![("s1", Origin::serve_early(early, |_| vec![Step::Send(origin::ok("fine").into())]))]
@@ -104,7 +104,7 @@ fn client_goes_away() {
         client.send("GET /hang HTTP/1.1\r\nHost: x\r\n\r\n");
         pause();
         client.reset();
-        std::thread::sleep(Duration::from_millis(2300));
+        std::thread::sleep(Duration::from_millis(800));
     });
 }
 

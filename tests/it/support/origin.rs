@@ -93,7 +93,7 @@ impl Origin {
             live: AtomicUsize::new(0),
             most: AtomicUsize::new(0),
         });
-        let listener = TcpListener::bind((place::origin_address(), 0)).expect("a port for an origin");
+        let listener = TcpListener::bind((place::address(), 0)).expect("a port for an origin");
         let addr = listener.local_addr().expect("bound");
         let mut origin = Origin { addr, state, open: None };
         origin.accept_on(listener);

@@ -1,0 +1,104 @@
+//! Health checks wired to the running configuration: who is checked, and where the lines about it go.
+
+use std::sync::Arc;
+
+use crate::base::clock;
+use crate::check::change::{Hooks, Member};
+use crate::check::runner::{Checks, Settings};
+use crate::config::Config;
+use crate::lang::Severity;
+use crate::log::{Logger, Origin};
+use crate::proxy::server::serve_queues;
+
+use super::messages::Messages;
+use super::services::Current;
+
+/// What happens outside when a server changes its state.
+pub struct HealthHooks {
+    pub current: Current,
+    pub messages: Messages,
+    pub hostname: String,
+    logger: std::sync::Mutex<Logger>,
+}
+
+impl HealthHooks {
+    pub fn new(current: Current, messages: Messages, hostname: String) -> Arc<HealthHooks> {
+        Arc::new(HealthHooks {
+            current,
+            messages,
+            hostname,
+            logger: std::sync::Mutex::new(Logger::default()),
+        })
+    }
+}
+
+impl Hooks for HealthHooks {
+    fn line(&self, backend: &str, severity: Severity, level: u8, screen: &str, log: &str) {
+        match severity {
+            Severity::Alert => self.messages.alert(screen),
+            Severity::Warning => self.messages.warning(screen),
+            _ => self.messages.notice(screen),
+        }
+        let Some(config) = (*self.current.load()).clone() else { return };
+        let Some(id) = config.backends.get(backend) else { return };
+        let spec = &config.proxy(*id).log;
+        let global = &config.global;
+        let origin = Origin {
+            tag: spec.tag.as_deref().or(global.log_tag.as_deref()).unwrap_or("haproxy"),
+            hostname: global.log_send_hostname.as_ref().map(|name| name.as_deref().unwrap_or(&self.hostname)),
+            pid: std::process::id(),
+            now_us: clock::wall().as_micros() as u64,
+            structured: b"",
+        };
+        let logger = self.logger.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        logger.send(&spec.targets, level, &origin, log.as_bytes());
+    }
+
+    fn node(&self) -> String {
+        let config = (*self.current.load()).clone();
+        config.and_then(|c| c.global.node.clone()).unwrap_or_else(|| self.hostname.clone())
+    }
+
+    fn server_up(&self, member: &Member, _shutdown_backups: bool) -> u32 {
+        let before = member.proxy.queue.len();
+        let fullconn = (*self.current.load())
+            .as_ref()
+            .and_then(|c| {
+                c.backends.get(&member.backend).and_then(|id| c.proxy(*id).back.as_ref().map(|b| b.fullconn))
+            })
+            .unwrap_or(0);
+        serve_queues(&member.server, &member.proxy, fullconn, clock::now_ms());
+        before.saturating_sub(member.proxy.queue.len())
+    }
+}
+
+/// Every server of a configuration as a member of its backend.
+pub fn members(config: &Config, hooks: &Arc<HealthHooks>) -> Vec<Member> {
+    let mut list = Vec::new();
+    for proxy in config.proxies.iter().filter(|p| !p.disabled) {
+        let Some(back) = &proxy.back else { continue };
+        for server in &back.servers.load().list {
+            let check = back
+                .checks
+                .iter()
+                .find(|(name, _)| *name == server.spec.name)
+                .map(|(_, c)| Arc::new(c.clone()));
+            list.push(Member {
+                backend: proxy.name.clone(),
+                kind: if proxy.front.is_some() { "proxy" } else { "backend" },
+                proxy: proxy.live.clone(),
+                servers: back.servers.clone(),
+                server: server.clone(),
+                check,
+                hooks: hooks.clone(),
+            });
+        }
+    }
+    list
+}
+
+/// Starts the checks of a configuration; those that are the same as before go on.
+pub fn start(config: &Config, hooks: &Arc<HealthHooks>, old: Checks) -> Checks {
+    let settings = Settings { max_spread_ms: config.global.max_spread_checks_ms, max_running: 0 };
+    Checks::start(members(config, hooks), &settings, old)
+}

@@ -1,0 +1,171 @@
+//! Single checks: what they find of listeners of every kind.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
+use super::farm::*;
+use crate::check::probe::{Situation, probe};
+use crate::check::*;
+use crate::model::Address;
+
+#[tokio::test]
+async fn connections() {
+    let (up, _) = listen(OK).await;
+    let nobody = closed().await;
+    assert_eq!(find(&check(&[]), up).await, "L4OK 0");
+    assert_eq!(find(&check(&["option tcp-check"]), up).await, "L4OK 0");
+    let refused = "L4CON 0 ECONNREFUSED returned by OS (Connection refused)";
+    assert_eq!(find(&check(&[]), nobody).await, refused);
+    let at_start = format!("{refused} at initial connection step of tcp-check");
+    assert_eq!(find(&check(&["option tcp-check"]), nobody).await, at_start);
+    let elsewhere = CheckSpec { port: Some(up.port()), ..check(&[]) };
+    assert_eq!(find(&elsewhere, nobody).await, "L4OK 0");
+}
+
+#[tokio::test]
+async fn a_silent_listener_times_out_at_layer_4() {
+    // A backlog that is full drops what comes after.
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(1).unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut held = Vec::new();
+    for _ in 0..4 {
+        held.push(
+            tokio::time::timeout(Duration::from_millis(50), tokio::net::TcpStream::connect(address)).await,
+        );
+    }
+    let spec = CheckSpec { inter_ms: 100, ..check(&[]) };
+    assert_eq!(find(&spec, address).await, "L4TOUT 0");
+}
+
+#[tokio::test]
+async fn http_answers_are_judged_as_by_haproxy() {
+    let (address, reply) = listen(OK).await;
+    for (lines, answer, found) in [
+        ("", OK, "L7OK 200"),
+        ("", b"HTTP/1.0 302 Found\r\n\r\n", "L7OK 302"),
+        ("", ERROR, "L7STS 500 Internal Server Error"),
+        ("", MISSING, "L7STS 404 Not Found"),
+        ("", HANG, "L7TOUT 0"),
+        ("", RESET, "SOCKERR 0 ECONNRESET returned by OS (Connection reset by peer)"),
+        ("", b"", "L7RSP 0 TCPCHK got an empty response at step 2"),
+        ("", b"garbage\r\n\r\n", "L7RSP 0 TCPCHK got an empty response at step 2"),
+        ("", b"HTTP/1.1 200 OK\r\nContent-Le", "L7RSP 0 TCPCHK got an empty response at step 2"),
+        ("", b"HTTP/1.1 503\r\n\r\n", "L7STS 503 TCPCHK did not match content(status codes) at step 2"),
+        ("disable-on-404", MISSING, "L7OKC 404"),
+        ("expect status 200,300-310", OK, "L7OK 200"),
+        ("expect ! status 200", OK, "L7STS 200 OK"),
+        ("expect !status 500", OK, "L7OK 200"),
+        ("expect rstatus ^5", OK, "L7STS 200 OK"),
+        ("expect ! rstatus ^5", ERROR, "L7STS 500 Internal Server Error"),
+        ("expect string hello", OK, "L7OK 200"),
+        ("expect string nothere", OK, "L7RSP 200 HTTP content check did not match"),
+        ("expect ! string hello", OK, "L7RSP 200 HTTP check matched unwanted content"),
+        ("expect rstring wor.d$", OK, "L7OK 200"),
+        ("expect string x", ERROR, "L7RSP 500 HTTP content check could not find a response body"),
+        ("expect string x", b"HTTP/1.0 200 OK\r\n\r\naxb", "L7OK 200"),
+        ("expect string x", HANG, "L7TOUT 0"),
+        ("expect tout-status L4TOUT string x", HANG, "L4TOUT 0"),
+        ("expect hdr name x-test value b", OK, "L7OK 200"),
+        ("expect fhdr name x-test value b", OK, "L7STS 200 OK"),
+        ("expect hdr name -m beg X-T value -m reg ^[ab]$", OK, "L7OK 200"),
+        ("expect ! hdr name x-none", OK, "L7OK 200"),
+        ("expect comment why string zz", OK, "L7RSP 200 HTTP content check did not match comment: why"),
+        ("expect error-status L7STS on-error oops string zz", OK, "L7STS 200 oops"),
+        ("expect on-success fine ok-status L7OKC status 200", OK, "L7OKC 200 fine"),
+    ] {
+        *reply.lock().unwrap() = answer;
+        let mut lines = vec![format!("http-check {lines}")];
+        lines.retain(|l| l != "http-check ");
+        let mut all = vec!["option httpchk"];
+        all.extend(lines.iter().map(String::as_str));
+        // The implicit step 2 when nothing is expected.
+        assert_eq!(find(&check(&all), address).await, found, "{lines:?} {}", answer.escape_ascii());
+    }
+}
+
+#[tokio::test]
+async fn a_slow_answer_is_waited_for() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            for part in OK.chunks(9) {
+                client.write_all(part).await.unwrap();
+                client.flush().await.unwrap();
+                tokio::time::sleep(Duration::from_millis(4)).await;
+            }
+        }
+    });
+    assert_eq!(
+        find(&check(&["option httpchk", "http-check expect rstring world$"]), address).await,
+        "L7OK 200"
+    );
+}
+
+#[tokio::test]
+async fn tcp_steps() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let _ = client.write_all(b"+OK ready\r\n").await;
+            let mut line = [0; 6];
+            if client.read_exact(&mut line).await.is_ok() && &line == b"PING\r\n" {
+                let _ = client.write_all(b"+PONG\r\n").await;
+            }
+        }
+    });
+    let talk =
+        ["option tcp-check", "tcp-check connect", "tcp-check expect string +OK", "tcp-check send PING\r\n"];
+    let with = |line: &'static str| [&talk[..], &[line]].concat();
+    assert_eq!(find(&check(&with("tcp-check expect rstring ^.PONG")), address).await, "L7OK 0 (tcp-check)");
+    assert_eq!(
+        find(&check(&with("tcp-check expect binary 2b504f4e47")), address).await,
+        "L7OK 0 (tcp-check)"
+    );
+    assert_eq!(
+        find(&check(&with("tcp-check expect string NO")), address).await,
+        "L7RSP 0 TCPCHK did not match content 'NO' at step 4"
+    );
+    assert_eq!(
+        find(&check(&with("tcp-check expect ! string PONG")), address).await,
+        "L7RSP 0 TCPCHK matched unwanted content 'PONG' at step 4"
+    );
+    assert_eq!(find(&check(&talk[..2]), address).await, "L4OK 0 (tcp-check)");
+    let silent =
+        check(&["option tcp-check", "tcp-check connect", "tcp-check send x", "tcp-check expect string z"]);
+    assert_eq!(find(&silent, address).await, "L7TOUT 0  at step 3 of tcp-check (expect string 'z')");
+}
+
+#[tokio::test]
+async fn unix_and_abstract_servers() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("s");
+    let listener = tokio::net::UnixListener::bind(&path).unwrap();
+    let raw = crate::os::socket::RawAddr::unix(b"isobar-check-test", true).unwrap();
+    let hidden = crate::os::socket::stream(&raw).unwrap();
+    crate::os::socket::bind(std::os::fd::AsRawFd::as_raw_fd(&hidden), &raw).unwrap();
+    crate::os::socket::listen(std::os::fd::AsRawFd::as_raw_fd(&hidden), 4).unwrap();
+    for (address, status) in [
+        (Address::Unix(path.clone()), Status::L4Ok),
+        (Address::Abstract(b"isobar-check-test"[..].into()), Status::L4Ok),
+        (Address::Unix(dir.path().join("none")), Status::L4Con),
+    ] {
+        let finding = probe(&check(&[]), &Situation { address: &address, is_up: true, state: None }).await;
+        assert_eq!(finding.status, status, "{address}: {}", finding.info);
+    }
+    tokio::spawn(async move {
+        let (mut client, _) = listener.accept().await.unwrap();
+        client.shutdown().await.unwrap();
+        let (mut client, _) = listener.accept().await.unwrap();
+        client.write_all(OK).await.unwrap();
+        client.shutdown().await.unwrap();
+    });
+    let address = Address::Unix(path);
+    let situation = Situation { address: &address, is_up: true, state: None };
+    assert_eq!(probe(&check(&["option httpchk"]), &situation).await.status, Status::L7Ok);
+}

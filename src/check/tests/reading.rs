@@ -1,0 +1,88 @@
+//! The lines of the configuration.
+
+use super::farm::*;
+use crate::check::*;
+
+#[test]
+fn lines_that_are_wrong_say_where() {
+    let fault = |line: &str| {
+        let words: Vec<&str> = line.split(' ').collect();
+        let mut rules = rules(&["option httpchk"]);
+        let fault = match words[0] {
+            "http-check" => rules.http_check(&words[1..]).unwrap_err(),
+            _ => rules.tcp_check(&words[1..]).unwrap_err(),
+        };
+        (fault.word, fault.message)
+    };
+    assert_eq!(
+        fault("http-check expect string a string b"),
+        (3, "'http-check expect' : only one pattern expected.".to_owned())
+    );
+    assert_eq!(
+        fault("http-check expect"),
+        (0, "'http-check expect' : expects at least a matching pattern as arguments.".to_owned())
+    );
+    assert_eq!(
+        fault("http-check expect status 300-200"),
+        (2, "'http-check expect' : invalid range of status codes '300-200'.".to_owned())
+    );
+    assert_eq!(fault("http-check send hdr a").0, 1);
+    assert!(fault("http-check send hdr a %[src]").1.contains("log-format"));
+    assert!(fault("http-check expect rstring (").1.contains("regex"));
+    assert!(fault("http-check connect ssl").1.contains("not supported"));
+    assert!(fault("http-check nope").1.contains("only supports 'disable-on-404'"));
+    assert!(fault("tcp-check expect status 200").1.contains("but got 'status'"));
+    assert!(fault("tcp-check send-binary 4").1.contains("even number"));
+    let mut twice = rules(&["option httpchk", "http-check send uri /"]);
+    assert!(twice.http_check(&["send", "uri", "/b"]).unwrap_err().message.contains("missing connect rule"));
+}
+
+#[test]
+fn packed_headers_of_old_files_are_split_out_with_a_warning() {
+    let mut rules = Rules::default();
+    let warnings =
+        rules.option_httpchk(&["HEAD", "/", "HTTP/1.1\r\nHost:\u{20}localhost\r\nX-A: b"]).unwrap();
+    assert_eq!(warnings[0].word, 2);
+    let mut spec = CheckSpec::default();
+    rules.finish(&mut spec);
+    let rule::Action::Send(rule::Send::Http(request)) = &spec.steps[1].action else { panic!() };
+    assert_eq!(
+        String::from_utf8(request::encode(request, None)).unwrap(),
+        "HEAD / HTTP/1.1\r\nhost: localhost\r\nx-a: b\r\nconnection: close\r\n\r\n"
+    );
+}
+
+#[test]
+fn sections_inherit_until_they_say_their_own() {
+    let defaults = rules(&["option httpchk GET /a", "http-check expect status 200"]);
+    let steps = |rules: &Rules| {
+        let mut spec = CheckSpec::default();
+        rules.finish(&mut spec);
+        spec.steps
+    };
+    let mut own = defaults.inherit();
+    assert_eq!(steps(&own), steps(&defaults));
+    own.http_check(&["expect", "string", "x"]).unwrap();
+    let steps = steps(&own);
+    assert_eq!(steps.len(), 3);
+    let rule::Action::Expect(expect) = &steps[2].action else { panic!() };
+    assert_eq!(expect.pattern, rule::Match::Body(b"x".to_vec()));
+    own.option_tcp_check();
+    let mut spec = CheckSpec::default();
+    own.finish(&mut spec);
+    assert_eq!((spec.protocol, spec.steps.len()), (Protocol::Tcp, 1));
+}
+
+#[test]
+fn every_example_of_a_backend_keyword_parses() {
+    for entry in BACKEND_KEYWORDS {
+        let words: Vec<&str> = entry.example.split(' ').collect();
+        let refused = matches!(entry.status, crate::lang::Status::Refused(_));
+        let result = match words[0] {
+            "http-check" => Rules::default().http_check(&words[1..]),
+            "tcp-check" => Rules::default().tcp_check(&words[1..]),
+            _ => continue,
+        };
+        assert_eq!(result.is_err(), refused, "{}: {result:?}", entry.example);
+    }
+}

@@ -1,0 +1,9 @@
+//! The rule language as configurations write it, run on hand-made transactions.
+
+mod acls;
+mod actions;
+mod expressions;
+mod formats;
+mod pages;
+mod support;
+mod tables;

@@ -1,0 +1,227 @@
+//! A fake environment, transactions made of text, and one-line parsers.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::base::Nanos;
+use crate::base::buf::Buf;
+use crate::base::clock::SEC;
+use crate::http::{H1Options, Method, Parse};
+use crate::lang::lexer::{Place, split};
+use crate::lang::{Diagnostics, FileId, Span, Word};
+use crate::model::applet::{Applet, AppletReply, AppletRequest};
+use crate::model::{Caps, ProxyLive};
+use crate::rules::*;
+
+pub struct FakeEnv {
+    pub live: ProxyLive,
+    pub pages: ErrorPages,
+    pub server: Option<&'static str>,
+}
+
+impl Default for FakeEnv {
+    fn default() -> Self {
+        FakeEnv { live: ProxyLive::new(1), pages: ErrorPages::default(), server: Some("s1") }
+    }
+}
+
+impl Env for FakeEnv {
+    fn frontend_name(&self) -> &str {
+        "fe"
+    }
+    fn backend_name(&self) -> &str {
+        "be"
+    }
+    fn server_name(&self) -> Option<&str> {
+        self.server
+    }
+    fn listener_name(&self) -> &str {
+        "lst"
+    }
+    fn ids(&self) -> (u32, u32, u32, u32) {
+        (2, 3, 1, 5)
+    }
+    fn proxy(&self, name: &str) -> Option<&ProxyLive> {
+        matches!(name, "" | "fe" | "be").then_some(&self.live)
+    }
+    fn usable_servers(&self, backend: &str) -> Option<u32> {
+        matches!(backend, "" | "be").then_some(2)
+    }
+    fn server(&self, backend: &str, server: &str) -> Option<(bool, u32)> {
+        (matches!(backend, "" | "be") && server == "s1").then_some((true, 7))
+    }
+    fn now_ns(&self) -> Nanos {
+        11 * SEC
+    }
+    fn date_us(&self) -> u64 {
+        1_714_117_271_774_123
+    }
+    fn hostname(&self) -> &str {
+        "box"
+    }
+    fn pid(&self) -> u32 {
+        4242
+    }
+    fn random(&self) -> u64 {
+        0x0123_4567_89ab_cdef
+    }
+    fn connections(&self) -> u32 {
+        9
+    }
+    fn error_page(&self, status: u16) -> Option<Arc<ReplySpec>> {
+        self.pages.page(status).cloned()
+    }
+}
+
+pub const REQUEST: &str = "GET /img/logo.png?a=1&b=two%20words&a=3 HTTP/1.1\r\n\
+    Host: www.Example.com:8080\r\n\
+    User-Agent: curl/8.0 (a, b)\r\n\
+    X-Forwarded-For: 10.0.0.1, 192.168.7.9\r\n\
+    X-Forwarded-For: 172.16.1.1\r\n\
+    Cookie: id=42; lang=fr\r\n\
+    Cookie: id=43\r\n\
+    Authorization: Basic dXNlcjpwYTpzcw==\r\n\
+    Content-Length: 11\r\n\r\nq=x&r=%20y&";
+
+pub const RESPONSE: &str =
+    "HTTP/1.1 404 Not Here\r\nServer: s/1\r\nSet-Cookie: SID=abc; path=/\r\nVary: a, b\r\n\r\n";
+
+/// A transaction with this request (head and body) and optionally a response.
+pub fn txn(request: &str, response: Option<&str>) -> Txn {
+    let mut txn = Txn::default();
+    let fill = |text: &str| {
+        let mut buf = Buf::take(16384);
+        buf.push(text.as_bytes());
+        buf
+    };
+    txn.req.buf = fill(request);
+    assert_eq!(txn.req.parse_request(&H1Options::default()), Parse::Done);
+    txn.has_req = true;
+    txn.body_awaited = true;
+    txn.uri_line = request.lines().next().unwrap_or_default().as_bytes().to_vec();
+    if let Some(response) = response {
+        txn.res.buf = fill(response);
+        assert_eq!(txn.res.parse_response(Method::Get, &H1Options::default()), Parse::Done);
+        txn.status = txn.res.status;
+    }
+    txn.client = End::Inet("10.1.2.3:4000".parse().unwrap());
+    txn.local = End::Inet("127.0.0.1:80".parse().unwrap());
+    txn.accept_date_us = 1_714_117_271_774_000;
+    txn.request_date_us = 1_714_117_271_780_000;
+    txn.termination = *b"----";
+    txn
+}
+
+/// The usual transaction.
+pub fn usual() -> Txn {
+    txn(REQUEST, Some(RESPONSE))
+}
+
+/// The words of a configuration line.
+pub fn words(line: &str) -> Vec<Word> {
+    let env = crate::lang::Env::default();
+    let place =
+        Place { file: FileId(0), file_name: "test.cfg", line: 1, section: "", env: &env, comments: true };
+    split(line.as_bytes(), place).unwrap_or_else(|e| panic!("{line}: {e:?}")).list
+}
+
+struct Echo;
+
+impl Applet for Echo {
+    fn call(&self, _: &AppletRequest<'_>) -> AppletReply {
+        AppletReply::default()
+    }
+}
+
+fn service(name: &str) -> Option<Arc<dyn Applet>> {
+    matches!(name, "echo" | "prometheus-exporter").then(|| Arc::new(Echo) as Arc<dyn Applet>)
+}
+
+fn file(path: &Path) -> io::Result<Vec<u8>> {
+    Ok(match path.to_str().unwrap_or_default() {
+        "nets.lst" => b"# private\n10.0.0.0/8\n 192.168.0.0/16\n".to_vec(),
+        "hosts.map" => b"www.example.com  be_www\nexample.com be_apex\n".to_vec(),
+        "nets.map" => b"10.0.0.0/8 8\n10.1.0.0/16 16\n".to_vec(),
+        "beg.map" => b"/im short\n/img/ long\n".to_vec(),
+        "regs.map" => b"^/(.*)\\.png$ picture-\\1\n".to_vec(),
+        "403.http" => {
+            b"HTTP/1.0 403 Forbidden\r\nX-Err: file\r\nContent-Type: text/plain\r\n\r\nno!\n".to_vec()
+        }
+        "bad.http" => b"HTTP/1.1 403 X\r\ncontent-length: 9\r\n\r\nno".to_vec(),
+        "empty" => Vec::new(),
+        "lf.txt" => b"path is %[path]\n".to_vec(),
+        _ => return Err(io::ErrorKind::NotFound.into()),
+    })
+}
+
+/// Runs a parser in a context; what it made and what it complained of.
+pub fn build<R>(parse: impl FnOnce(&mut BuildCtx<'_>) -> R) -> (R, Vec<String>) {
+    build_with(&mut Captures::default(), &HttpErrors::default(), parse)
+}
+
+pub fn build_with<R>(
+    captures: &mut Captures,
+    http_errors: &HttpErrors,
+    parse: impl FnOnce(&mut BuildCtx<'_>) -> R,
+) -> (R, Vec<String>) {
+    let mut diags = Diagnostics::default();
+    let made = parse(&mut BuildCtx {
+        diags: &mut diags,
+        names: &mut Names::default(),
+        files: &file,
+        mode_http: true,
+        caps: Caps { front: true, back: true },
+        section: "proxy 'test'",
+        http_errors,
+        services: &service,
+        captures,
+        maxrewrite: 1024,
+        bufsize: 16384,
+        references: &mut Vec::new(),
+        dir: Dir::Request,
+    });
+    let messages = diags.list.into_iter().map(|d| format!("{:?}: {}", d.severity, d.message)).collect();
+    (made, messages)
+}
+
+/// Parses what must parse without a word.
+pub fn good<R>(what: &str, parse: impl FnOnce(&mut BuildCtx<'_>) -> Option<R>) -> R {
+    let (made, messages) = build(parse);
+    assert!(messages.is_empty(), "{what}: {messages:?}");
+    made.unwrap_or_else(|| panic!("{what}: nothing made"))
+}
+
+/// One word as it is, whatever a line would make of it.
+pub fn word(text: &str) -> Word {
+    Word::new(text.as_bytes().to_vec(), Span::default())
+}
+
+/// The text of an expression's value, `None` for none. The expression is one word.
+pub fn value_in(text: &str, dir: Dir, txn: &Txn) -> Option<String> {
+    value_of(&[word(text)], dir, txn)
+}
+
+pub fn value_of(words: &[Word], dir: Dir, txn: &Txn) -> Option<String> {
+    let text = &words.iter().map(Word::str).collect::<Vec<_>>().join(" ");
+    let (expr, used) = good(text, |ctx| {
+        ctx.dir = dir;
+        Expr::parse(words, 0, ctx)
+    });
+    assert_eq!(used, words.len(), "{text}");
+    let env = FakeEnv::default();
+    let sample = expr.eval(Ctx { txn, env: &env })?;
+    Some(String::from_utf8_lossy(&cast::text(sample)).into_owned())
+}
+
+pub fn value(text: &str) -> Option<String> {
+    value_in(text, Dir::Request, &usual())
+}
+
+/// What an expression that must not parse is answered with.
+pub fn complaint(text: &str) -> String {
+    let words = [word(text)];
+    let (made, messages) = build(|ctx| Expr::parse(&words, 0, ctx));
+    assert!(made.is_none(), "{text} parses");
+    messages.join("\n")
+}

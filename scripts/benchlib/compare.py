@@ -239,8 +239,8 @@ def shared_figures(row: Row, rounds: list[Round]) -> dict:
 
 def measure(lab: Lab, row: Row, args: argparse.Namespace) -> dict:
     """Runs one row; a proxy that cannot run makes a failed row, not an aborted bench."""
-    result = {"key": row.key, "title": row.title, "bar": row.bar, "paced": row.paced, "rounds_asked": args.rounds,
-              "load_average": os.getloadavg()[0]}
+    result = {"key": row.key, "title": row.title, "bar": row.bar, "paced": row.paced, "size": row.size,
+              "rounds_asked": args.rounds, "load_average": os.getloadavg()[0]}
     try:
         result |= paced_row(lab, row, args) if row.paced else cpu_row(lab, row, args)
         if args.perf:

@@ -211,8 +211,13 @@ def shared_figures(row: Row, rounds: list[Round]) -> dict:
 
 def measure(lab: Lab, row: Row, args: argparse.Namespace) -> dict:
     """Runs one row; a proxy that cannot run makes a failed row, not an aborted bench."""
+<<<<<<< HEAD
     result = {"key": row.key, "title": row.title, "bar": row.bar, "paced": row.paced,
               "load_average": os.getloadavg()[0]}
+=======
+    result = {"key": row.key, "title": row.title, "bar": row.bar, "paced": row.paced, "size": row.size,
+              "rounds_asked": args.rounds, "load_average": os.getloadavg()[0]}
+>>>>>>> bench
     try:
         with ExitStack() as stack:
             bench = Bench(lab, row, args, stack)

@@ -5,12 +5,13 @@ use std::cell::RefCell;
 /// Size of a buffer that carries a message head (`tune.bufsize`, 16 KiB unless set).
 pub const HEAD_SIZE: usize = 16 * 1024;
 /// Size of a buffer that carries a body while it is short.
-pub const BODY_SIZE: usize = 64 * 1024;
+/// A head and 64 KiB of body fit: the size in which many origins write.
+pub const BODY_SIZE: usize = 80 * 1024;
 /// Size of a buffer for a body that keeps filling [`BODY_SIZE`].
 pub const BULK_SIZE: usize = 256 * 1024;
 
 /// Most free buffers of each standard size that a thread keeps.
-const KEEP: [usize; 3] = [256, 128, 16];
+const KEEP: [usize; 3] = [128, 128, 16];
 
 thread_local! {
     static FREE: RefCell<[Vec<Box<[u8]>>; 3]> = const { RefCell::new([Vec::new(), Vec::new(), Vec::new()]) };

@@ -150,8 +150,9 @@ impl Stream<'_> {
             }
             Err(_) => {}
         }
-        self.patience =
-            Rc::new(Patience::new(conn.rt().now(), self.front.timeouts.client, self.back.timeouts.server));
+        let client_ms = self.txn.timeouts.client_ms.unwrap_or(self.front.timeouts.client);
+        let server_ms = self.txn.timeouts.server_ms.unwrap_or(self.back.timeouts.server);
+        self.patience = Rc::new(Patience::new(conn.rt().now(), client_ms, server_ms));
         self.upload = match extent {
             None => None,
             Some(extent) => {

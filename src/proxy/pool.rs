@@ -22,6 +22,9 @@ struct Idle {
 struct ServerPool {
     server: Server,
     idle: Vec<Idle>,
+    /// Most connections in use at once, in the last second and in this one: more than that are not kept idle, as
+    /// they would only be opened to be closed.
+    peaks: [u32; 2],
     /// Size of the last responses, to choose the buffer of the next one.
     large_responses: bool,
 }
@@ -50,6 +53,7 @@ impl Pools {
         let pool = map.entry(server.live.uid).or_insert_with(|| ServerPool {
             server: server.clone(),
             idle: Vec::new(),
+            peaks: [0; 2],
             large_responses: false,
         });
         f(pool)
@@ -79,7 +83,8 @@ impl Pools {
     /// Keeps a connection whose last response is complete; closes it when the server's pool is full.
     pub fn keep(&self, server: &Server, conn: Rc<Conn>, uses: u32, now: Millis) {
         let spec = &server.spec;
-        let limit = spec.pool_max_conn.unwrap_or(u32::MAX);
+        let needed = self.with(server, |pool| pool.peaks[0].max(pool.peaks[1])).max(1);
+        let limit = spec.pool_max_conn.unwrap_or(u32::MAX).min(needed);
         if spec.pool_purge_delay_ms == 0 || !conn.is_drained() {
             return;
         }
@@ -102,6 +107,11 @@ impl Pools {
         });
     }
 
+    /// Tells how many connections to a server are in use.
+    pub fn note_use(&self, server: &Server, used: u32) {
+        self.with(server, |pool| pool.peaks[1] = pool.peaks[1].max(used));
+    }
+
     pub fn expects_large(&self, server: &Server) -> bool {
         self.with(server, |pool| pool.large_responses)
     }
@@ -115,6 +125,7 @@ impl Pools {
         self.by_server.borrow_mut().retain(|_, pool| {
             let delay = pool.server.spec.pool_purge_delay_ms;
             let before = pool.idle.len();
+            pool.peaks = [pool.peaks[1], pool.server.live.used.load(Ordering::Relaxed)];
             pool.idle.retain(|i| !i.conn.is_readable() && now.saturating_sub(i.since) < delay);
             let gone = (before - pool.idle.len()) as u32;
             pool.server.live.idle.fetch_sub(gone, Ordering::Relaxed);

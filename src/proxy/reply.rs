@@ -274,7 +274,7 @@ impl Stream<'_> {
     async fn serve(&mut self, applet: &dyn Applet) {
         self.is_intercepted = true;
         self.front.live.front.counters.mine().intercepted.inc();
-        if self.await_body().await.is_err() {
+        if self.await_body(0, 0).await.is_err() {
             self.keep_client = false;
         }
         let reply = {
@@ -311,17 +311,20 @@ impl Stream<'_> {
     }
 
     /// Reads the request's body into the head's buffer, as far as it fits there (`wait-for-body`, services).
-    pub(super) async fn await_body(&mut self) -> Result<(), Halt> {
-        let until = {
-            let ms = self.front.timeouts.http_request;
-            self.s.worker.rt.after_ms(if ms > 0 { ms } else { self.front.timeouts.client })
-        };
+    /// `time_ms` 0: `timeout http-request`; `at_least` bytes are enough, 0: the whole body.
+    pub(super) async fn await_body(&mut self, time_ms: u64, at_least: u64) -> Result<(), Halt> {
+        let timeouts = &self.front.timeouts;
+        let ms =
+            [time_ms, timeouts.http_request, timeouts.client].into_iter().find(|ms| *ms > 0).unwrap_or(0);
+        let until = self.s.worker.rt.after_ms(ms);
+        self.invite_body().await?;
         loop {
             if !self.request_unread_body() || self.body_is_whole() {
                 break;
             }
             let req = &mut self.txn.req;
-            if req.buf.room_len() == 0 {
+            let received = req.buf.written().len().saturating_sub(req.len) as u64;
+            if req.buf.room_len() == 0 || (at_least > 0 && received >= at_least) {
                 break;
             }
             match self.s.conn.recv(req.buf.room(), until).await {
@@ -334,6 +337,20 @@ impl Stream<'_> {
             }
         }
         self.txn.body_awaited = true;
+        Ok(())
+    }
+
+    /// The client may wait to be asked for its body (RFC 9110 section 10.1.1).
+    async fn invite_body(&mut self) -> Result<(), Halt> {
+        let req = &self.txn.req;
+        if !req.expect_continue || req.buf.written().len() > req.len || !self.request_unread_body() {
+            return Ok(());
+        }
+        let until = self.patience_of_client();
+        let sent = self.s.conn.send_all(b"HTTP/1.1 100 Continue\r\n\r\n", false, until).await;
+        sent.map_err(|_| Halt::from(End::new(Cause::ClientAbort, Phase::Request, 0)))?;
+        self.txn.req.remove(b"expect");
+        self.txn.req.expect_continue = false;
         Ok(())
     }
 

@@ -273,7 +273,8 @@ impl<'c> Chooser<'c> {
                 Err(e) => return Err((slot, e)),
             },
         };
-        live.used.fetch_add(1, Ordering::Relaxed);
+        let used = live.used.fetch_add(1, Ordering::Relaxed) + 1;
+        self.worker().pools.note_use(&server, used);
         Ok(Upstream { server, slot, conn: Some(conn), uses, keep: false })
     }
 

@@ -9,11 +9,12 @@ use std::sync::atomic::Ordering;
 
 use crate::base::buf::{Buf, HEAD_SIZE};
 use crate::base::clock::MS;
+use crate::config::proxy::RestrictNames;
 use crate::config::{Config, Proxy};
 use crate::http::{BodyLen, Method, Parse};
 use crate::model::applet::Applet;
 use crate::model::{ProxyId, ProxyLive};
-use crate::rules::{Outcome, Reply, RuleSet, Txn};
+use crate::rules::{Outcome, Reply, RuleSet, Txn, Wait};
 
 use super::access;
 use super::end::{Cause, End, Phase};
@@ -240,6 +241,7 @@ impl<'a> Stream<'a> {
             self.request_rules(self.back).await?;
         }
         self.serve_inside()?;
+        self.restrict_names()?;
         self.mark_forwarded();
         self.exchange().await
     }
@@ -314,7 +316,13 @@ impl<'a> Stream<'a> {
                     counters.counters.mine().internal_errors.inc();
                     return Err(Halt::End(End::new(Cause::Internal, Phase::Request, 500)));
                 }
-                Outcome::Wait => self.await_body().await?,
+                Outcome::Wait => {
+                    let (time_ms, at_least) = match self.txn.wait {
+                        Wait::Body { time_ms, at_least } => (time_ms, at_least),
+                        Wait::Data => (0, 0),
+                    };
+                    self.await_body(time_ms, at_least).await?;
+                }
             }
         }
     }
@@ -358,15 +366,38 @@ impl<'a> Stream<'a> {
         Ok(())
     }
 
+    /// `option http-restrict-req-hdr-names`.
+    fn restrict_names(&mut self) -> Result<(), Halt> {
+        let wanted = self.back.options.http_restrict_req_hdr_names;
+        if matches!(wanted, RestrictNames::Default | RestrictNames::Preserve) {
+            return Ok(());
+        }
+        let odd = |name: &[u8]| !name.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'-');
+        let names: Vec<Vec<u8>> =
+            self.txn.req.fields().filter(|(name, _)| odd(name)).map(|(name, _)| name.to_vec()).collect();
+        if !names.is_empty() && wanted == RestrictNames::Reject {
+            self.back.live.back.counters.mine().denied_req.inc();
+            return Err(End::new(Cause::Proxy, Phase::Request, 403).into());
+        }
+        for name in names {
+            self.txn.req.remove(&name);
+        }
+        Ok(())
+    }
+
     /// `option forwardfor`, `originalto`, `unique-id-header`, `http-send-name-header` come before the server is known.
     fn mark_forwarded(&mut self) {
         let options = if self.back.options.forwardfor.is_some() { self.back } else { self.front };
         if let Some(forwarded) = &options.options.forwardfor {
-            add_forwarded(self.txn, forwarded, self.s.client);
+            let client = self.txn.client;
+            add_forwarded(self.txn, forwarded, client);
         }
         let options = if self.back.options.originalto.is_some() { self.back } else { self.front };
         if let Some(original) = &options.options.originalto {
-            let local = self.s.local();
+            if self.txn.local == crate::rules::End::None {
+                self.txn.local = self.s.local();
+            }
+            let local = self.txn.local;
             add_forwarded(self.txn, original, local);
         }
     }

@@ -2,12 +2,14 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::LazyLock;
 use std::sync::atomic::Ordering;
 
 use crate::config::Proxy;
+use crate::lang::{Diagnostics, Span};
 use crate::log::Origin;
-use crate::model::{ProxyCounters, ProxyId, Server};
-use crate::rules::{Ctx, Txn};
+use crate::model::{Mode, ProxyCounters, ProxyId, Server};
+use crate::rules::{BuildCtx, Ctx, LogFormat, LogUse, Txn};
 
 use super::end::{Cause, End};
 use super::env::StreamEnv;
@@ -19,6 +21,18 @@ use super::worker::View;
 /// `info`, the level of a line about a transaction; `err` for a failed one with `log-separate-errors`.
 const INFO: u8 = 6;
 const ERR: u8 = 3;
+
+/// What a proxy without a format logs, in TCP and in HTTP mode.
+static CONNECT: LazyLock<[LogFormat; 2]> = LazyLock::new(|| {
+    ["TCP", "HTTP"].map(|mode| {
+        let text = format!("Connect from %ci:%cp to %fi:%fp (%f/{mode})");
+        let mut diags = Diagnostics::default();
+        let parse = |ctx: &mut BuildCtx<'_>| {
+            LogFormat::parse_bytes(text.as_bytes(), Span::default(), LogUse::Log, ctx)
+        };
+        BuildCtx::with_nothing(&mut diags, parse).unwrap_or_default()
+    })
+});
 
 thread_local! {
     static LINE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
@@ -162,7 +176,7 @@ pub(super) fn log(
     }
     let format =
         if failed { spec.error_format.as_ref().or(spec.format.as_ref()) } else { spec.format.as_ref() };
-    let Some(format) = format else { return };
+    let format = format.map_or_else(|| &CONNECT[usize::from(front.mode != Mode::Tcp)], |f| &**f);
     txn.actconn = s.worker.current_connections();
     txn.feconn = front.live.front.cur.load(Ordering::Relaxed);
     txn.beconn = back_id.map_or(0, |id| config.proxy(id).live.back.cur.load(Ordering::Relaxed));

@@ -28,6 +28,8 @@ enum Failure {
     },
     /// The server closed before it said anything.
     Empty,
+    /// It closed within the head.
+    Cut,
     /// It said nonsense.
     Junk,
     Timeout,
@@ -216,11 +218,11 @@ impl Stream<'_> {
             let got = self.receive_some(&conn).await;
             match got {
                 Ok(0) if self.txn.res.buf.is_empty() => return Err(Failure::Empty),
-                Ok(0) => return Err(Failure::Junk),
+                Ok(0) => return Err(Failure::Cut),
                 Ok(n) => self.txn.res.buf.advance(n),
                 Err(Got::Server(e)) if e.kind() == ErrorKind::TimedOut => return Err(Failure::Timeout),
                 Err(Got::Server(_)) if self.txn.res.buf.is_empty() => return Err(Failure::Empty),
-                Err(Got::Server(_)) => return Err(Failure::Junk),
+                Err(Got::Server(_)) => return Err(Failure::Cut),
                 Err(Got::Client(end)) => return Err(Failure::Halt(end.into())),
             }
         }
@@ -299,6 +301,7 @@ impl Stream<'_> {
             // it does no harm.
             Failure::Empty if self.was_reused() && idempotent && whole => (true, BAD_GATEWAY),
             Failure::Empty => (on.empty_response && whole, BAD_GATEWAY),
+            Failure::Cut => (on.junk_response && whole, BAD_GATEWAY),
             Failure::Junk => (on.junk_response && whole, End::new(Cause::Proxy, Phase::Headers, 502)),
             Failure::Timeout => {
                 (on.response_timeout && whole, End::new(Cause::ServerTimeout, Phase::Headers, 504))

@@ -203,7 +203,6 @@ impl Stream<'_> {
     }
 
     async fn emit(&mut self, body: Body) {
-        self.txn.timers.response = self.now();
         self.after_response();
         self.txn.status = self.txn.res.status;
         self.keep_client &= !self.request_unread_body();
@@ -272,7 +271,6 @@ impl Stream<'_> {
 
     /// A service inside the process.
     async fn serve(&mut self, applet: &dyn Applet) {
-        self.is_intercepted = true;
         self.front.live.front.counters.mine().intercepted.inc();
         if self.await_body(0, 0).await.is_err() {
             self.keep_client = false;

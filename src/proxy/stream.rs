@@ -78,7 +78,8 @@ pub struct Stream<'a> {
     pub answered: bool,
     /// Bytes of the body that lie in `txn.req.buf` and were not sent yet.
     pub request_unread: bool,
-    pub is_intercepted: bool,
+    /// `monitor-uri`: neither logged nor held against anyone.
+    is_monitor: bool,
     /// The rest of the request's body on its way to the server.
     pub upload: Option<Way>,
     pub patience: Rc<Patience>,
@@ -123,7 +124,7 @@ impl<'a> Stream<'a> {
             keep_client: false,
             answered: false,
             request_unread: true,
-            is_intercepted: false,
+            is_monitor: false,
             upload: None,
             patience: Rc::new(Patience::new(0, 0, 0)),
             end: End::default(),
@@ -256,7 +257,7 @@ impl<'a> Stream<'a> {
         let env = self.env();
         let ctx = crate::rules::Ctx { txn: self.txn, env: &env };
         let failed = front.monitor_fail.iter().any(|c| c.eval(ctx));
-        self.is_intercepted = true;
+        self.is_monitor = true;
         Err(Halt::End(End::new(Cause::Local, Phase::Request, if failed { 503 } else { 200 })))
     }
 
@@ -427,15 +428,15 @@ impl<'a> Stream<'a> {
     /// Answers what the proxy itself has to say, logs and counts.
     async fn conclude(mut self, result: Result<(), Halt>) -> Next {
         match result {
-            Ok(()) => {}
+            Ok(()) => self.txn.set_end(End::default().flags()),
             Err(halt) => self.halt(halt).await,
         }
         self.txn.timers.closed = self.now();
+        self.backend_slot = None;
         self.finish_server();
         access::count(&self);
         let (server, back_id) = (self.upstream.take().map(|u| u.server.clone()), self.back_id);
-        let is_probe = self.is_intercepted && self.txn.status == 200;
-        if !is_probe {
+        if !self.is_monitor {
             let failed = self.txn.termination[0] != b'-' && self.txn.termination[0] != b'L';
             access::log(self.s, self.txn, self.view, back_id, server.as_ref(), failed);
         }

@@ -62,6 +62,12 @@ pub const LOG: &[Normalisation] = &[
         with: "TIMERS",
     },
     Normalisation {
+        name: "bytes read in HTTP mode",
+        why: "HAProxy counts its internal form of a message, Isobar the bytes on the wire",
+        pattern: r" (\d{3}|-1) ([+]?)\d+ (?=\S+ \S+ [A-Za-z-]{4} )",
+        with: " ${1} ${2}BYTES ",
+    },
+    Normalisation {
         name: "timers of TCP",
         why: "the same",
         pattern: r"(?<= )(?:[+]?(?:-1|\d+)/){2}[+]?(?:-1|\d+)(?= [+]?\d+ [A-Za-z-]{2} )",

@@ -15,7 +15,7 @@ use crate::rules::Outcome;
 use super::end::{Cause, End, Phase};
 use super::env::StreamEnv;
 use super::route::{Attempt, Chooser};
-use super::stream::{Halt, Stream, capture, is_idempotent};
+use super::stream::{Halt, Received, Stream, capture, is_idempotent};
 use super::transfer::{Broken, Extent, Patience, Side, Way};
 use super::tunnel;
 
@@ -30,6 +30,8 @@ enum Failure {
     Empty,
     /// It closed within the head.
     Cut,
+    /// It answered with a status that `retry-on` names.
+    Status,
     /// It said nonsense.
     Junk,
     Timeout,
@@ -48,6 +50,7 @@ impl Stream<'_> {
         self.make_unique_id();
         loop {
             self.obtain(&mut attempt).await?;
+            self.tries_left = attempt.retries;
             match self.try_once().await {
                 Ok(()) => break,
                 Err(Failure::Halt(halt)) => return Err(halt),
@@ -111,6 +114,17 @@ impl Stream<'_> {
         self.await_response().await
     }
 
+    /// `retry-on 503 ...`, while another try is left and the request can be sent again.
+    fn is_retried(&self, status: u16) -> bool {
+        let listed = self.back.back.as_ref().is_some_and(|b| b.retry_on.statuses.contains(&status));
+        listed && self.tries_left > 0 && self.can_repeat()
+    }
+
+    /// The whole request lies in its buffer.
+    fn can_repeat(&self) -> bool {
+        self.upload.is_none() && matches!(self.received, Received::Whole(end) if end >= self.txn.req.len)
+    }
+
     /// The head, and the part of the body that is there, in one write.
     async fn send_request(&mut self) -> Result<(), Failure> {
         let Some(upstream) = self.upstream.as_mut() else { return Err(Failure::Empty) };
@@ -162,7 +176,8 @@ impl Stream<'_> {
                 Some(Way::new(from, (conn, Side::Server), self.patience.clone(), extent, true))
             }
         };
-        self.request_unread = self.upload.is_some();
+        self.received =
+            if self.upload.is_some() { Received::Partly } else { Received::Whole(self.txn.req.len + have) };
         Ok(())
     }
 
@@ -191,7 +206,7 @@ impl Stream<'_> {
             self.read_head().await?;
             let status = self.txn.res.status;
             if status >= 200 || status == 101 {
-                return Ok(());
+                return if self.is_retried(status) { Err(Failure::Status) } else { Ok(()) };
             }
             self.forward_interim().await.map_err(Failure::Halt)?;
         }
@@ -230,15 +245,15 @@ impl Stream<'_> {
 
     /// Bytes from the server, while the upload goes on.
     async fn receive_some(&mut self, conn: &Conn) -> Result<usize, Got> {
-        let Stream { txn, upload, patience, request_unread, .. } = self;
+        let Stream { txn, upload, patience, received, surplus, .. } = self;
         poll_fn(|_| {
             if let Some(way) = upload.as_mut() {
                 match way.poll() {
                     Poll::Pending => {}
                     Poll::Ready(Ok(())) => {
                         txn.bytes_in += way.moved;
-                        *request_unread = false;
-                        keep_surplus(txn, way);
+                        *received = Received::Whole(txn.req.buf.written().len());
+                        *surplus = std::mem::take(&mut way.surplus);
                         *upload = None;
                         patience.renew(Side::Server, conn.rt().now());
                     }
@@ -289,7 +304,7 @@ impl Stream<'_> {
         failure: Failure,
     ) -> Result<(), Halt> {
         let on = &back.retry_on;
-        let whole = self.upload.is_none() && (!self.request_unread || self.txn.req.body == BodyLen::None);
+        let whole = self.can_repeat();
         let idempotent = is_idempotent(self.txn.req.method);
         let (again, end) = match &failure {
             Failure::Connect { reused: true, .. } => (true, BAD_GATEWAY),
@@ -301,6 +316,7 @@ impl Stream<'_> {
             // it does no harm.
             Failure::Empty if self.was_reused() && idempotent && whole => (true, BAD_GATEWAY),
             Failure::Empty => (on.empty_response && whole, BAD_GATEWAY),
+            Failure::Status => (whole, BAD_GATEWAY),
             Failure::Cut => (on.junk_response && whole, BAD_GATEWAY),
             Failure::Junk => (on.junk_response && whole, End::new(Cause::Proxy, Phase::Headers, 502)),
             Failure::Timeout => {
@@ -538,13 +554,15 @@ impl Stream<'_> {
         );
         self.patience.renew(Side::Client, self.now());
         self.patience.renew(Side::Server, self.now());
-        let Stream { txn, upload, request_unread, .. } = self;
+        let Stream { txn, upload, received, surplus, .. } = self;
         let result = poll_fn(|_| {
             if let Some(way) = upload.as_mut() {
                 if let Poll::Ready(result) = way.poll() {
                     txn.bytes_in += way.moved;
-                    *request_unread = result.is_err();
-                    keep_surplus(txn, way);
+                    if result.is_ok() {
+                        *received = Received::Whole(txn.req.buf.written().len());
+                        *surplus = std::mem::take(&mut way.surplus);
+                    }
                     *upload = None;
                 }
             }
@@ -602,7 +620,7 @@ impl Stream<'_> {
         }
         self.upload = None;
         self.txn.req.buf.clear();
-        self.request_unread = false;
+        self.received = Received::Whole(0);
         let (client_ms, server_ms) = tunnel::timeouts(self.front, self.back);
         let ends = tunnel::Ends { client: self.s.conn.clone(), server: conn };
         let moved =
@@ -634,7 +652,7 @@ fn later(now: u64, ms: u64) -> u64 {
 }
 
 /// What of the request's body lies behind its head already, and what is to come.
-fn body_in_buffer(txn: &crate::rules::Txn) -> (Option<Extent>, usize) {
+pub(super) fn body_in_buffer(txn: &crate::rules::Txn) -> (Option<Extent>, usize) {
     let req = &txn.req;
     let received = req.buf.written().get(req.len..).unwrap_or_default();
     match req.body {
@@ -653,19 +671,6 @@ fn body_in_buffer(txn: &crate::rules::Txn) -> (Option<Extent>, usize) {
             }
         }
         _ => (None, 0),
-    }
-}
-
-/// Bytes of the next request that came with the end of this one's body.
-fn keep_surplus(txn: &mut crate::rules::Txn, way: &mut Way) {
-    if !way.surplus.is_empty() {
-        txn.req.buf.clear();
-        txn.req.len = 0;
-        let surplus = std::mem::take(&mut way.surplus);
-        if txn.req.buf.room_len() < surplus.len() {
-            txn.req.buf = Buf::take(HEAD_SIZE.max(surplus.len()));
-        }
-        txn.req.buf.push(&surplus);
     }
 }
 

@@ -86,11 +86,11 @@ impl Stream<'_> {
         match page {
             Some(reply) => self.answer(&reply).await,
             None => {
-                let bytes = if self.txn.has_req {
-                    status::default_answer(end.status).or_else(|| status::default_answer(500))
-                } else {
-                    status::unparsed_answer(end.status).or_else(|| status::unparsed_answer(400))
-                };
+                if !self.txn.has_req {
+                    let text = status::unparsed_answer(end.status).or_else(|| status::unparsed_answer(400));
+                    return self.answer_as_is(&text.unwrap_or_default(), end.status).await;
+                }
+                let bytes = status::default_answer(end.status).or_else(|| status::default_answer(500));
                 self.answer_raw(&bytes.unwrap_or_default(), end.status).await;
             }
         }
@@ -126,15 +126,7 @@ impl Stream<'_> {
         self.txn.res.buf.push(bytes);
         let options = H1Options { accept_unsafe: true, max_head: bytes.len().max(1), ..H1Options::default() };
         if self.txn.res.parse_response(Method::Get, &options) != Parse::Done {
-            // Not HTTP: sent as it is, and the connection ends with it.
-            self.keep_client = false;
-            self.answered = true;
-            self.txn.status = code;
-            let until = self.patience_of_client();
-            if self.s.conn.send_all(bytes, false, until).await.is_ok() {
-                self.txn.bytes_out += bytes.len() as u64;
-            }
-            return;
+            return self.answer_as_is(bytes, code).await;
         }
         if !self.txn.res.keep_alive || self.txn.res.body == crate::http::BodyLen::UntilClose {
             self.keep_client = false;
@@ -142,6 +134,17 @@ impl Stream<'_> {
         let body =
             Bytes::copy_from_slice(self.txn.res.buf.written().get(self.txn.res.len..).unwrap_or_default());
         self.emit(Body::Bytes(body)).await;
+    }
+
+    /// Bytes as they are, and the connection ends with them.
+    async fn answer_as_is(&mut self, bytes: &[u8], code: u16) {
+        self.keep_client = false;
+        self.answered = true;
+        self.txn.status = code;
+        let until = self.patience_of_client();
+        if self.s.conn.send_all(bytes, false, until).await.is_ok() {
+            self.txn.bytes_out += bytes.len() as u64;
+        }
     }
 
     /// Starts a response head in a buffer of its own.
@@ -158,24 +161,37 @@ impl Stream<'_> {
         head.push(b' ');
         head.extend_from_slice(reason);
         head.extend_from_slice(b"\r\n");
+        let mut framing = Vec::with_capacity(32);
         match length {
             Some(n) if code != 204 && code != 304 && code >= 200 => {
-                head.extend_from_slice(b"content-length: ");
-                head.extend_from_slice(itoa::Buffer::new().format(n).as_bytes());
-                head.extend_from_slice(b"\r\n");
+                framing.extend_from_slice(b"content-length: ");
+                framing.extend_from_slice(itoa::Buffer::new().format(n).as_bytes());
+                framing.extend_from_slice(b"\r\n");
             }
             Some(_) => {}
-            None => head.extend_from_slice(b"transfer-encoding: chunked\r\n"),
+            None => framing.extend_from_slice(b"transfer-encoding: chunked\r\n"),
         }
+        // HAProxy's order: first in redirects and built-in pages, else before the type of the content.
+        let mut fields = fields.peekable();
+        let leads = fields.peek().is_none_or(|(name, _)| matches!(*name, b"location" | b"cache-control"));
+        if leads {
+            head.append(&mut framing);
+        }
+        for (name, value) in fields {
+            if name == b"content-type" {
+                head.append(&mut framing);
+            }
+            for part in [name, b": ", value, b"\r\n"] {
+                head.extend_from_slice(part);
+            }
+        }
+        head.append(&mut framing);
         head.extend_from_slice(b"\r\n");
         self.txn.res.reset();
         self.txn.res.buf = Buf::take(HEAD_SIZE.max(head.len()));
         self.txn.res.buf.push(&head);
         let options = H1Options { accept_unsafe: true, max_head: head.len(), ..H1Options::default() };
         self.txn.res.parse_response(self.txn.req.method, &options);
-        for (name, value) in fields {
-            self.txn.res.add(name, value);
-        }
     }
 
     fn patience_of_client(&self) -> u64 {
@@ -233,6 +249,9 @@ impl Stream<'_> {
 
     fn client_left(&mut self) {
         self.keep_client = false;
+        if self.end.cause != Cause::Normal && self.end.cause != Cause::Local {
+            return;
+        }
         self.end = End::new(Cause::ClientAbort, Phase::Data, 0);
         self.txn.set_end(self.end.flags());
     }

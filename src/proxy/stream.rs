@@ -11,7 +11,7 @@ use crate::base::buf::{Buf, HEAD_SIZE};
 use crate::base::clock::MS;
 use crate::config::proxy::RestrictNames;
 use crate::config::{Config, Proxy};
-use crate::http::{BodyLen, Method, Parse};
+use crate::http::{Method, Parse};
 use crate::model::applet::Applet;
 use crate::model::{ProxyId, ProxyLive};
 use crate::rules::{Outcome, Reply, RuleSet, Txn, Wait};
@@ -19,6 +19,7 @@ use crate::rules::{Outcome, Reply, RuleSet, Txn, Wait};
 use super::access;
 use super::end::{Cause, End, Phase};
 use super::env::StreamEnv;
+use super::exchange::body_in_buffer;
 use super::server::Upstream;
 use super::session::Session;
 use super::transfer::{Patience, Way};
@@ -60,6 +61,17 @@ impl Drop for BackendSlot {
     }
 }
 
+/// How much of a request was received.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Received {
+    /// What lies in its buffer; nobody took a body from it.
+    Buffered,
+    /// Its body is being forwarded.
+    Partly,
+    /// All of it; what lies behind this place of the buffer belongs to the next one.
+    Whole(usize),
+}
+
 /// A transaction under way.
 pub struct Stream<'a> {
     pub s: &'a mut Session,
@@ -76,8 +88,11 @@ pub struct Stream<'a> {
     pub keep_client: bool,
     /// The response head was sent, in part at least: no other answer can be.
     pub answered: bool,
-    /// Bytes of the body that lie in `txn.req.buf` and were not sent yet.
-    pub request_unread: bool,
+    pub tries_left: u32,
+    /// Bytes of the next request that came with the end of this one's body.
+    pub surplus: Vec<u8>,
+    /// How far the request's body was received.
+    pub received: Received,
     /// `monitor-uri`: neither logged nor held against anyone.
     is_monitor: bool,
     /// The rest of the request's body on its way to the server.
@@ -123,7 +138,9 @@ impl<'a> Stream<'a> {
             upstream: None,
             keep_client: false,
             answered: false,
-            request_unread: true,
+            tries_left: 0,
+            surplus: Vec::new(),
+            received: Received::Buffered,
             is_monitor: false,
             upload: None,
             patience: Rc::new(Patience::new(0, 0, 0)),
@@ -187,11 +204,11 @@ impl<'a> Stream<'a> {
             }
             self.txn.req.buf.advance(n);
         }
-        self.received();
+        self.note_received();
         Ok(())
     }
 
-    fn received(&mut self) {
+    fn note_received(&mut self) {
         let now = self.now();
         self.txn.has_req = true;
         self.txn.timers.request_done = now;
@@ -447,28 +464,30 @@ impl<'a> Stream<'a> {
         Next::Close
     }
 
-    /// Part of the request's body was not read: the connection cannot carry another request.
+    /// Where the request ends in its buffer; `None` while part of it is still to be received, and then the
+    /// connection cannot carry another request.
+    fn request_end(&self) -> Option<usize> {
+        match self.received {
+            Received::Buffered => match body_in_buffer(self.txn) {
+                (None, have) => Some(self.txn.req.len + have),
+                _ => None,
+            },
+            Received::Partly => None,
+            Received::Whole(end) => Some(end),
+        }
+    }
+
     pub(super) fn request_unread_body(&self) -> bool {
-        self.request_unread
-            && match self.txn.req.body {
-                BodyLen::None => false,
-                BodyLen::Length(n) => {
-                    (self.txn.req.buf.written().len().saturating_sub(self.txn.req.len) as u64) < n
-                }
-                _ => true,
-            }
+        self.request_end().is_none()
     }
 
     /// Bytes behind the request go on to the next one.
     fn keep_rest(&mut self) {
-        let req = &self.txn.req;
-        let mut end = req.len;
-        if self.request_unread {
-            if let BodyLen::Length(n) = req.body {
-                end += n as usize;
-            }
-        }
-        let rest = req.buf.written().get(end..).unwrap_or_default();
+        let Some(end) = self.request_end() else { return };
+        let rest = match &self.surplus[..] {
+            [] => self.txn.req.buf.written().get(end..).unwrap_or_default(),
+            surplus => surplus,
+        };
         if !rest.is_empty() && self.s.pending.is_none() {
             let mut buf = Buf::take(HEAD_SIZE.max(rest.len()));
             buf.push(rest);

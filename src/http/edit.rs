@@ -54,17 +54,18 @@ impl Head {
 
     /// Removes every field with this name; tells how many there were.
     pub fn remove(&mut self, name: &[u8]) -> usize {
-        let before = self.fields.len();
-        let (buf, edits) = (self.buf.written(), &self.edits);
-        self.fields.retain(|f| {
-            let arena = if f.name.is_raw() { buf } else { &edits[..] };
-            f.name.len() != name.len()
-                || !arena.get(f.name.start()..f.name.end()).is_some_and(|n| n.eq_ignore_ascii_case(name))
-        });
-        let removed = before - self.fields.len();
-        if removed > 0 {
-            self.note_removal(FieldKind::of(name));
+        let Some(first) = self.fields.iter().position(|f| self.is_named(f, name)) else { return 0 };
+        let mut kept = first;
+        for at in first + 1..self.fields.len() {
+            let field = self.fields[at];
+            if !self.is_named(&field, name) {
+                self.fields[kept] = field;
+                kept += 1;
+            }
         }
+        let removed = self.fields.len() - kept;
+        self.fields.truncate(kept);
+        self.note_removal(FieldKind::of(name));
         removed
     }
 

@@ -8,9 +8,16 @@ use crate::base::Buf;
 pub fn parse(bytes: &[u8], response: bool, step: usize) {
     for accept_unsafe in [false, true] {
         let o = H1Options { accept_unsafe, ..H1Options::default() };
-        let Some(head) = pieces(bytes, response, step, &o) else { continue };
+        let whole = pieces(bytes, response, bytes.len(), &o);
+        let head = pieces(bytes, response, step, &o);
+        assert_eq!(whole.is_some(), head.is_some(), "{}", bytes.escape_ascii());
+        let (Some(whole), Some(head)) = (whole, head) else { continue };
         assert!(head.len <= head.buf.written().len());
         let first = write(&head);
+        assert_eq!(
+            (write(&whole), whole.body, whole.keep_alive),
+            (first.clone(), head.body, head.keep_alive)
+        );
         if accept_unsafe {
             continue;
         }

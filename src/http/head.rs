@@ -258,7 +258,7 @@ impl Head {
         self.fields.iter().map(|f| (self.bytes(f.name), self.bytes(f.value)))
     }
 
-    fn is_named(&self, field: &Field, name: &[u8]) -> bool {
+    pub(super) fn is_named(&self, field: &Field, name: &[u8]) -> bool {
         field.name.len() == name.len() && self.bytes(field.name).eq_ignore_ascii_case(name)
     }
 

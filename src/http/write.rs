@@ -243,6 +243,9 @@ impl Head {
     }
 
     fn write_connection<'a>(&'a self, run: &mut Run<'a, '_, 'a>, field: &Field) {
+        if !self.seen.intersects(Seen::UPGRADE_OPTION | Seen::TE_OPTION) {
+            return;
+        }
         let value = self.bytes(field.value);
         if Elements::of(value).all(|o| self.passes_option(o)) {
             return run.field(field);

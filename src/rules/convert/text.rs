@@ -241,7 +241,7 @@ fn secure_memcmp<'a>(sample: Sample<'a>, args: &'a [Arg], ctx: Ctx<'a>) -> Optio
     Some(Sample::Bool(value.len() == other.len() && std::hint::black_box(difference) == 0))
 }
 
-fn check_variable(args: &mut Vec<Arg>, ctx: &mut BuildCtx<'_>) -> Result<(), String> {
+fn check_variable(args: &mut [Arg], ctx: &mut BuildCtx<'_>) -> Result<(), String> {
     fetch::check_variable(args, 0, ctx)
 }
 
@@ -406,7 +406,7 @@ pub static CONVERTERS: &[Converter] = &[
         strcmp,
     )
     .args(STR)
-    .check(check_variable),
+    .check(|args, ctx| check_variable(args, ctx)),
     Converter::new(
         Entry::full(
             "secure_memcmp",
@@ -420,7 +420,7 @@ pub static CONVERTERS: &[Converter] = &[
         secure_memcmp,
     )
     .args(STR)
-    .check(check_variable),
+    .check(|args, ctx| check_variable(args, ctx)),
     Converter::new(
         Entry::full(
             "ltrim",

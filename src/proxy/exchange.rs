@@ -492,6 +492,7 @@ impl Stream<'_> {
     fn response_rules(&mut self) -> Result<(), Halt> {
         let (back, front) = (self.back, self.front);
         let same = self.back_id == Some(self.s.front);
+        self.run_response(&back.rules.tcp_response)?;
         self.run_response(&back.rules.http_response)?;
         if !same {
             self.run_response(&front.rules.http_response)?;
@@ -634,7 +635,7 @@ fn later(now: u64, ms: u64) -> u64 {
 }
 
 /// What of the request's body lies behind its head already, and what is to come.
-fn body_in_buffer(txn: &crate::rules::Txn) -> (Option<Extent>, usize) {
+pub(super) fn body_in_buffer(txn: &crate::rules::Txn) -> (Option<Extent>, usize) {
     let req = &txn.req;
     let received = req.buf.written().get(req.len..).unwrap_or_default();
     match req.body {

@@ -262,6 +262,9 @@ impl<'a> Stream<'a> {
     }
 
     async fn request_rules(&mut self, proxy: &'a Proxy) -> Result<(), Halt> {
+        if proxy.options.http_buffer_request && !self.txn.body_awaited {
+            self.await_body(0, 0).await?;
+        }
         if !proxy.rules.tcp_content.is_empty() {
             self.run_rules(&proxy.rules.tcp_content, proxy).await?;
         }
@@ -461,13 +464,10 @@ impl<'a> Stream<'a> {
 
     /// Bytes behind the request go on to the next one.
     fn keep_rest(&mut self) {
+        // What of the body came with the head was read with it. The length is 0 when the buffer holds a surplus alone.
+        let (_, body) = super::exchange::body_in_buffer(self.txn);
         let req = &self.txn.req;
-        let mut end = req.len;
-        if self.request_unread {
-            if let BodyLen::Length(n) = req.body {
-                end += n as usize;
-            }
-        }
+        let end = if req.len == 0 { 0 } else { req.len + body };
         let rest = req.buf.written().get(end..).unwrap_or_default();
         if !rest.is_empty() && self.s.pending.is_none() {
             let mut buf = Buf::take(HEAD_SIZE.max(rest.len()));

@@ -131,8 +131,7 @@ fn pick(value: &[u8], args: &[Arg], skip_empty: bool) -> Option<(usize, usize)> 
         (if count == 0 { 1 } else { (from_end - count + 1).max(1) }, from_end)
     };
     if first < 1 || first > last || until < first {
-        // Beyond the last field there is an empty string for `field`, nothing for `word`.
-        return (!skip_empty && wanted != 0).then_some((0, 0));
+        return None;
     }
     let start = pieces.get(usize::try_from(first - 1).ok()?)?.0;
     let end = pieces.get(usize::try_from(until - 1).ok()?)?.1;

@@ -34,7 +34,9 @@ impl Only {
 }
 
 /// Whether `new` may take the place of `old`.
-pub fn is_allowed(conditions: &[Only], old: Option<&Sample<'_>>, new: &Sample<'_>) -> bool {
+///
+/// `is_process`: a `proc` variable exists from the moment a configuration names it.
+pub fn is_allowed(conditions: &[Only], is_process: bool, old: Option<&Sample<'_>>, new: &Sample<'_>) -> bool {
     let is_text = matches!(new, Sample::Str(_) | Sample::Bin(_));
     let is_empty = || is_text && text(new.borrow()).is_empty();
     let order = match (old, new) {
@@ -42,8 +44,10 @@ pub fn is_allowed(conditions: &[Only], old: Option<&Sample<'_>>, new: &Sample<'_
         _ => None,
     };
     conditions.iter().all(|only| match only {
-        Only::Exists | Only::Set => old.is_some(),
-        Only::NotExists | Only::NotSet => old.is_none(),
+        Only::Exists => is_process || old.is_some(),
+        Only::NotExists => !is_process && old.is_none(),
+        Only::Set => old.is_some(),
+        Only::NotSet => old.is_none(),
         Only::Empty => is_empty(),
         Only::NotEmpty => !is_empty(),
         Only::Greater => order.is_none_or(|o| o.is_gt()),
@@ -76,8 +80,10 @@ mod tests {
             ("iflt", Some(&some), &five, true),
         ] {
             let only = Only::parse(word).unwrap();
-            assert_eq!(is_allowed(&[only], old, new), expected, "{word} {old:?} {new:?}");
+            assert_eq!(is_allowed(&[only], false, old, new), expected, "{word} {old:?} {new:?}");
         }
         assert_eq!(Only::parse("ifnot"), None);
+        assert!(is_allowed(&[Only::Exists], true, None, &three));
+        assert!(!is_allowed(&[Only::NotExists], true, None, &three));
     }
 }

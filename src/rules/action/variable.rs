@@ -6,7 +6,7 @@ use crate::rules::fetch;
 use crate::rules::logformat::{LogFormat, LogUse};
 use crate::rules::sample::Sample;
 use crate::rules::store::{Only, is_allowed};
-use crate::rules::txn::VarId;
+use crate::rules::txn::{VarId, VarScope};
 use crate::rules::words::Failed;
 
 use super::entry::{Action, ActionKeyword, Input, Run, Sets, Step};
@@ -38,12 +38,21 @@ impl Action for SetVar {
         };
         // What cannot be evaluated leaves the variable as it was.
         if let Some(value) = value
-            && (self.only.is_empty()
-                || is_allowed(&self.only, fetch::variable_value(run.ctx(), self.id).as_ref(), &value))
+            && self.is_allowed(&value, run)
         {
             run.txn.set_var(self.id, Some(value));
         }
         Step::Next
+    }
+}
+
+impl SetVar {
+    fn is_allowed(&self, value: &Sample<'_>, run: &Run<'_>) -> bool {
+        if self.only.is_empty() {
+            return true;
+        }
+        let old = fetch::variable_value(run.ctx(), self.id);
+        is_allowed(&self.only, self.id.scope == VarScope::Proc, old.as_ref(), value)
     }
 }
 

@@ -7,7 +7,7 @@ use crate::rules::cast::text;
 use crate::rules::fetch;
 use crate::rules::sample::{Sample, SampleType as T};
 use crate::rules::store::{Only, is_allowed};
-use crate::rules::txn::{Ctx, Store};
+use crate::rules::txn::{Ctx, Store, VarScope};
 
 use super::entry::Converter;
 
@@ -18,7 +18,12 @@ fn set_var<'a>(sample: Sample<'a>, args: &'a [Arg], ctx: Ctx<'a>) -> Option<Samp
         let conditions: smallvec::SmallVec<[Only; 4]> =
             args[1..].iter().filter_map(|c| Only::parse(std::str::from_utf8(c.bytes()).ok()?)).collect();
         let allowed = conditions.is_empty()
-            || is_allowed(&conditions, fetch::variable_value(ctx, *id).as_ref(), &sample);
+            || is_allowed(
+                &conditions,
+                id.scope == VarScope::Proc,
+                fetch::variable_value(ctx, *id).as_ref(),
+                &sample,
+            );
         if allowed {
             ctx.txn.pending.push(Store::Var(*id), Some(sample.clone().into_owned()));
         }

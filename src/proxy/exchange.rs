@@ -150,7 +150,7 @@ impl Stream<'_> {
         } else {
             later(now, self.back.timeouts.connect)
         };
-        let (extent, have) = body_in_buffer(self.txn);
+        let (extent, have) = body_in_buffer(self.txn).map_err(|end| Failure::Halt(end.into()))?;
         let sent = {
             let mut slices = Slices::new();
             self.txn.req.slices(hop, &mut slices);
@@ -390,6 +390,13 @@ impl Stream<'_> {
         let now = self.now();
         self.txn.timers.response = now;
         self.capture_response();
+        if self.txn.res.status == 101 && !self.txn.req.upgrade {
+            // Nobody asked for another protocol.
+            return Err(End::new(Cause::Proxy, Phase::Headers, 502).into());
+        }
+        if self.txn.res.version == Version::Http10 && self.txn.res.body == BodyLen::Chunked {
+            return Err(End::new(Cause::Proxy, Phase::Headers, 502).into());
+        }
         if self.txn.res.status == 101 || self.txn.res.body == BodyLen::Tunnel {
             return self.upgrade().await;
         }
@@ -508,6 +515,7 @@ impl Stream<'_> {
     fn response_rules(&mut self) -> Result<(), Halt> {
         let (back, front) = (self.back, self.front);
         let same = self.back_id == Some(self.s.front);
+        self.run_response(&back.rules.tcp_response)?;
         self.run_response(&back.rules.http_response)?;
         if !same {
             self.run_response(&front.rules.http_response)?;
@@ -554,6 +562,8 @@ impl Stream<'_> {
         );
         self.patience.renew(Side::Client, self.now());
         self.patience.renew(Side::Server, self.now());
+        let client = self.s.conn.clone();
+        let _ = client.watch();
         let Stream { txn, upload, received, surplus, .. } = self;
         let result = poll_fn(|_| {
             if let Some(way) = upload.as_mut() {
@@ -566,7 +576,12 @@ impl Stream<'_> {
                     *upload = None;
                 }
             }
-            down.poll()
+            match down.poll() {
+                Poll::Pending if client.is_broken() => {
+                    Poll::Ready(Err(Broken::Write(ErrorKind::ConnectionReset.into())))
+                }
+                other => other,
+            }
         })
         .await;
         self.txn.bytes_out += down.moved;
@@ -652,25 +667,24 @@ fn later(now: u64, ms: u64) -> u64 {
 }
 
 /// What of the request's body lies behind its head already, and what is to come.
-pub(super) fn body_in_buffer(txn: &crate::rules::Txn) -> (Option<Extent>, usize) {
+pub(super) fn body_in_buffer(txn: &crate::rules::Txn) -> Result<(Option<Extent>, usize), End> {
     let req = &txn.req;
     let received = req.buf.written().get(req.len..).unwrap_or_default();
     match req.body {
         BodyLen::Length(n) => {
             let have = n.min(received.len() as u64);
             let left = n - have;
-            ((left > 0).then_some(Extent::Length(left)), have as usize)
+            Ok(((left > 0).then_some(Extent::Length(left)), have as usize))
         }
         BodyLen::Chunked => {
             let mut chunks = Chunks::new(false);
             match chunks.scan(received) {
-                Ok(scan) if chunks.is_done() => (None, scan.consumed),
-                Ok(scan) => (Some(Extent::Chunked(Box::new(chunks))), scan.consumed),
-                // Found again, and answered, where the body is forwarded.
-                Err(_) => (Some(Extent::Chunked(Box::new(Chunks::new(false)))), 0),
+                Ok(scan) if chunks.is_done() => Ok((None, scan.consumed)),
+                Ok(scan) => Ok((Some(Extent::Chunked(Box::new(chunks))), scan.consumed)),
+                Err(bad) => Err(End::new(Cause::Proxy, Phase::Data, bad.status)),
             }
         }
-        _ => (None, 0),
+        _ => Ok((None, 0)),
     }
 }
 

@@ -11,7 +11,7 @@ use crate::base::buf::{Buf, HEAD_SIZE};
 use crate::base::clock::MS;
 use crate::config::proxy::RestrictNames;
 use crate::config::{Config, Proxy};
-use crate::http::{Method, Parse};
+use crate::http::{BodyLen, FieldKind, Method, Parse, Version};
 use crate::model::applet::Applet;
 use crate::model::{ProxyId, ProxyLive};
 use crate::rules::{Outcome, Reply, RuleSet, Txn, Wait};
@@ -204,6 +204,12 @@ impl<'a> Stream<'a> {
             }
             self.txn.req.buf.advance(n);
         }
+        let req = &self.txn.req;
+        let hosts = req.fields.iter().filter(|f| f.kind == FieldKind::Host).count();
+        // RFC 9112 sections 3.2 and 6.1: two Hosts, and chunks in a version that has none, are read in two ways.
+        if hosts > 1 || (req.version == Version::Http10 && req.body == BodyLen::Chunked) {
+            return Err(End::new(Cause::Proxy, Phase::Request, 400));
+        }
         self.note_received();
         Ok(())
     }
@@ -279,6 +285,9 @@ impl<'a> Stream<'a> {
     }
 
     async fn request_rules(&mut self, proxy: &'a Proxy) -> Result<(), Halt> {
+        if proxy.options.http_buffer_request && !self.txn.body_awaited {
+            self.await_body(0, 0).await?;
+        }
         if !proxy.rules.tcp_content.is_empty() {
             self.run_rules(&proxy.rules.tcp_content, proxy).await?;
         }
@@ -469,7 +478,7 @@ impl<'a> Stream<'a> {
     fn request_end(&self) -> Option<usize> {
         match self.received {
             Received::Buffered => match body_in_buffer(self.txn) {
-                (None, have) => Some(self.txn.req.len + have),
+                Ok((None, have)) => Some(self.txn.req.len + have),
                 _ => None,
             },
             Received::Partly => None,

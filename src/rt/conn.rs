@@ -78,6 +78,11 @@ impl Conn {
         self.rt.source(self.slot, |s| s.closed)
     }
 
+    /// The connection is known to be reset, or closed in both directions.
+    pub fn is_broken(&self) -> bool {
+        self.rt.source(self.slot, |s| s.broken)
+    }
+
     fn wait<T>(&self, write: bool, until: Nanos) -> Poll<io::Result<T>> {
         if self.rt.now() >= until {
             return Poll::Ready(Err(ErrorKind::TimedOut.into()));

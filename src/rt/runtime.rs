@@ -44,6 +44,8 @@ pub(super) struct Source {
     pub writable: bool,
     /// The peer ended its direction, or the connection broke: a read will say so.
     pub closed: bool,
+    /// Reset, or closed in both directions.
+    pub broken: bool,
     pub registered: bool,
     pub out_armed: bool,
     reader: TaskId,
@@ -327,6 +329,7 @@ impl Rt {
             source.readable |= readable;
             source.writable |= writable;
             source.closed |= broken || event.bits & epoll::RDHUP != 0;
+            source.broken |= broken;
             let reader = if readable { std::mem::replace(&mut source.reader, NOBODY) } else { NOBODY };
             let writer = if writable { std::mem::replace(&mut source.writer, NOBODY) } else { NOBODY };
             (reader, writer)
@@ -348,6 +351,7 @@ impl Rt {
                 readable: false,
                 writable: false,
                 closed: false,
+                broken: false,
                 registered: false,
                 out_armed: false,
                 reader: NOBODY,
@@ -363,6 +367,7 @@ impl Rt {
             readable,
             writable,
             closed: false,
+            broken: false,
             registered: false,
             out_armed: false,
             reader: NOBODY,

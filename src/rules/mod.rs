@@ -22,6 +22,7 @@ pub mod program;
 pub mod regex;
 pub mod reply;
 pub mod sample;
+pub mod store;
 pub mod timing;
 pub mod txn;
 pub mod vars;

@@ -76,6 +76,7 @@ pub struct RuleSet {
     rules: Vec<Arc<Rule>>,
     kind: RuleSetKind,
     maxrewrite: usize,
+    bufsize: usize,
 }
 
 thread_local! {
@@ -172,6 +173,7 @@ impl RuleSet {
         }
         self.kind = kind;
         self.maxrewrite = ctx.maxrewrite;
+        self.bufsize = ctx.bufsize;
         self.rules.push(Arc::new(Rule { action, condition, span }));
         Ok(())
     }
@@ -182,6 +184,7 @@ impl RuleSet {
             self.rules.extend(other.rules.iter().cloned());
             self.kind = other.kind;
             self.maxrewrite = other.maxrewrite;
+            self.bufsize = other.bufsize;
         }
     }
 
@@ -225,8 +228,15 @@ impl RuleSet {
                     continue;
                 }
             }
-            let mut run =
-                Run { txn, env, kind: self.kind, maxrewrite: self.maxrewrite, strict: &mut strict, scratch };
+            let mut run = Run {
+                txn,
+                env,
+                kind: self.kind,
+                maxrewrite: self.maxrewrite,
+                bufsize: self.bufsize,
+                strict: &mut strict,
+                scratch,
+            };
             let step = rule.action.run(&mut run);
             txn.settle();
             match step {

@@ -302,13 +302,16 @@ pub struct Ctx<'a> {
     pub env: &'a dyn Env,
 }
 
+/// Name and value.
+pub type ReplyField = (Box<[u8]>, Box<[u8]>);
+
 /// A response made by the proxy itself (`deny`, `return`, `redirect`, errors).
 #[derive(Clone, Debug, Default)]
 pub struct Reply {
     pub status: u16,
     pub reason: Option<Box<[u8]>>,
     /// In order; framing fields (`content-length`, `connection`) are added when it is sent.
-    pub fields: Vec<(Box<[u8]>, Box<[u8]>)>,
+    pub fields: Vec<ReplyField>,
     pub body: ReplyBody,
     /// Close the client's connection after it.
     pub close: bool,

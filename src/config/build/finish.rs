@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::base::Live;
 use crate::lang::{Severity, Span, suggest};
 use crate::model::{Caps, Mode, ProxyId, ProxyLive, ServerSet};
-use crate::rules::HttpErrors;
+use crate::rules::{Captures, HttpErrors};
 
 use super::super::proxy::{
     Backend, Config, Frontend, Proxy, Rules, ServerTarget, Switch, SwitchTarget, UseServer,
@@ -102,7 +102,11 @@ pub fn finish<'a>(cx: &mut Cx<'a>, drafts: &Drafts<'a>) -> Built {
 }
 
 /// The rules of each `defaults` section that has some, compiled once for the kind of section that uses it.
-fn defaults_rules<'a>(cx: &mut Cx<'a>, drafts: &Drafts<'a>, http_errors: &HttpErrors) -> Vec<Option<Rules>> {
+fn defaults_rules<'a>(
+    cx: &mut Cx<'a>,
+    drafts: &Drafts<'a>,
+    http_errors: &HttpErrors,
+) -> Vec<Option<(Rules, Captures)>> {
     let compile = |(i, defaults): (usize, &super::section::Defaults<'a>)| {
         let draft = &defaults.draft;
         if draft.steps.is_empty() {
@@ -110,7 +114,8 @@ fn defaults_rules<'a>(cx: &mut Cx<'a>, drafts: &Drafts<'a>, http_errors: &HttpEr
         }
         let user = drafts.proxies.iter().find(|p| p.from == Some(i));
         let caps = user.map_or(Caps { front: true, back: true }, Draft::caps);
-        Some(program(cx, draft, caps, None, http_errors).rules)
+        let program = program(cx, draft, caps, None, http_errors);
+        Some((program.rules, program.captures))
     };
     drafts.defaults.iter().enumerate().map(compile).collect()
 }

@@ -74,14 +74,17 @@ pub fn program<'a>(
     cx: &mut Cx<'a>,
     draft: &Draft<'a>,
     caps: Caps,
-    inherited: Option<&Rules>,
+    inherited: Option<&(Rules, Captures)>,
     http_errors: &HttpErrors,
 ) -> Program<'a> {
     let title = draft.title();
     let mut program = Program::default();
     let mut captures = draft.captures.clone();
-    if let Some(rules) = inherited {
+    if let Some((rules, slots)) = inherited {
         inherit(&mut program.rules, rules);
+        // The slots of the defaults come first: their rules know them by number.
+        captures.req.splice(0..0, slots.req.iter().cloned());
+        captures.res.splice(0..0, slots.res.iter().cloned());
     }
     let mut ctx = build_ctx(cx, &title, caps, draft.set.mode, &mut captures, http_errors);
     let (mut acls, mut redirects) = (Acls::default(), RuleSet::default());

@@ -100,8 +100,9 @@ pub struct Run<'r> {
     pub txn: &'r mut Txn,
     pub env: &'r dyn Env,
     pub kind: RuleSetKind,
-    /// `tune.maxrewrite`.
+    /// `tune.maxrewrite` and `tune.bufsize`.
     pub maxrewrite: usize,
+    pub bufsize: usize,
     /// Rewrites that fail are errors.
     pub strict: &'r mut bool,
     /// Memory for texts that are rendered and then copied.

@@ -14,13 +14,13 @@ impl Run<'_> {
 
     /// Counts `more` bytes (less than 0: room won) if there is room for them.
     pub(super) fn grow(&mut self, more: i64) -> bool {
-        let maxrewrite = self.maxrewrite;
+        let (maxrewrite, bufsize) = (self.maxrewrite, self.bufsize);
         let (head, growth) = if self.kind.is_response() {
             (&self.txn.res, &mut self.txn.res_growth)
         } else {
             (&self.txn.req, &mut self.txn.req_growth)
         };
-        let free = head.buf.capacity().saturating_sub(head.buf.written().len());
+        let free = bufsize.saturating_sub(head.buf.written().len());
         let room = maxrewrite.max(free) as i64;
         let grown = i64::from(*growth) + more;
         if more > 0 && grown > room {

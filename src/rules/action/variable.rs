@@ -1,29 +1,16 @@
 //! Variables: `set-var`, `set-var-fmt`, `unset-var`.
 
 use crate::lang::{Entry, Word};
-use crate::rules::cast::text;
 use crate::rules::expr::Expr;
 use crate::rules::fetch;
 use crate::rules::logformat::{LogFormat, LogUse};
 use crate::rules::sample::Sample;
-use crate::rules::txn::VarId;
+use crate::rules::store::{Only, is_allowed};
+use crate::rules::txn::{VarId, VarScope};
 use crate::rules::words::Failed;
 
 use super::entry::{Action, ActionKeyword, Input, Run, Sets, Step};
 use super::rewrite::Value;
-
-/// `ifexists` and the like behind the name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Only {
-    Exists,
-    NotExists,
-    Empty,
-    NotEmpty,
-    Set,
-    NotSet,
-    Greater,
-    Less,
-}
 
 #[derive(Debug)]
 struct SetVar {
@@ -65,22 +52,7 @@ impl SetVar {
             return true;
         }
         let old = fetch::variable_value(run.ctx(), self.id);
-        let number = |s: &Sample<'_>| match s {
-            Sample::Int(n) => Some(*n),
-            _ => None,
-        };
-        let compare = |wanted| match (number(value), old.as_ref().and_then(number)) {
-            (Some(new), Some(old)) => new.cmp(&old) == wanted,
-            _ => true,
-        };
-        self.only.iter().all(|only| match only {
-            Only::Exists | Only::Set => old.is_some(),
-            Only::NotExists | Only::NotSet => old.is_none(),
-            Only::Empty => text(value.borrow()).is_empty(),
-            Only::NotEmpty => !text(value.borrow()).is_empty(),
-            Only::Greater => compare(std::cmp::Ordering::Greater),
-            Only::Less => compare(std::cmp::Ordering::Less),
-        })
+        is_allowed(&self.only, self.id.scope == VarScope::Proc, old.as_ref(), value)
     }
 }
 
@@ -96,19 +68,13 @@ fn parse_name(input: &mut Input<'_, '_, '_>) -> Result<(VarId, Box<[Only]>), Fai
     let name = parts.next().unwrap_or_default();
     let mut only = Vec::new();
     for condition in parts {
-        only.push(match condition {
-            "ifexists" => Only::Exists,
-            "ifnotexists" => Only::NotExists,
-            "ifempty" => Only::Empty,
-            "ifnotempty" => Only::NotEmpty,
-            "ifset" => Only::Set,
-            "ifnotset" => Only::NotSet,
-            "ifgt" => Only::Greater,
-            "iflt" => Only::Less,
-            other => {
-                return input.words.fail(format!("unsupported condition '{other}' for '{}'", input.name));
+        match Only::parse(condition) {
+            Some(found) => only.push(found),
+            None => {
+                let message = format!("unsupported condition '{condition}' for '{}'", input.name);
+                return input.words.fail(message);
             }
-        });
+        }
     }
     match input.ctx.names.var(name) {
         Ok(id) => Ok((id, only.into())),

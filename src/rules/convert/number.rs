@@ -43,7 +43,7 @@ macro_rules! binary {
 binary!(add, |a, b| a.saturating_add(b));
 binary!(sub, |a, b| a.saturating_sub(b));
 binary!(mul, |a, b| a.saturating_mul(b));
-binary!(div, |a, b| if b == 0 { if a > 0 { i64::MAX } else { i64::MIN } } else { a.saturating_div(b) });
+binary!(div, |a, b| if b == 0 { i64::MAX } else { a.saturating_div(b) });
 binary!(modulo, |a, b| if b == 0 { 0 } else { a.wrapping_rem(b) });
 binary!(and, |a, b| a & b);
 binary!(or, |a, b| a | b);
@@ -114,18 +114,23 @@ pub static CONVERTERS: &[Converter] = &[
         },
     ),
     Converter::new(
-        Entry::full("host_only", "", "A host name without its port.", "req.hdr(host),host_only", "2.4"),
+        Entry::full(
+            "host_only",
+            "",
+            "A host name in lower case without its port.",
+            "req.hdr(host),host_only",
+            "2.4",
+        ),
         T::Str,
         T::Str,
         |s, _, _| {
             let text = bytes(s);
-            let len = split_port(&text).0.len();
-            Some(Sample::Str(match text {
-                Cow::Borrowed(b) => Cow::Borrowed(&b[..len]),
-                Cow::Owned(mut b) => {
-                    b.truncate(len);
-                    Cow::Owned(b)
+            let host = split_port(&text).0;
+            Some(Sample::Str(match &text {
+                Cow::Borrowed(b) if !host.iter().any(u8::is_ascii_uppercase) => {
+                    Cow::Borrowed(&b[..host.len()])
                 }
+                _ => Cow::Owned(host.to_ascii_lowercase()),
             }))
         },
     ),

@@ -131,8 +131,7 @@ fn pick(value: &[u8], args: &[Arg], skip_empty: bool) -> Option<(usize, usize)> 
         (if count == 0 { 1 } else { (from_end - count + 1).max(1) }, from_end)
     };
     if first < 1 || first > last || until < first {
-        // Beyond the last field there is an empty string for `field`, nothing for `word`.
-        return (!skip_empty && wanted != 0).then_some((0, 0));
+        return None;
     }
     let start = pieces.get(usize::try_from(first - 1).ok()?)?.0;
     let end = pieces.get(usize::try_from(until - 1).ok()?)?.1;
@@ -241,7 +240,7 @@ fn secure_memcmp<'a>(sample: Sample<'a>, args: &'a [Arg], ctx: Ctx<'a>) -> Optio
     Some(Sample::Bool(value.len() == other.len() && std::hint::black_box(difference) == 0))
 }
 
-fn check_variable(args: &mut Vec<Arg>, ctx: &mut BuildCtx<'_>) -> Result<(), String> {
+fn check_variable(args: &mut [Arg], ctx: &mut BuildCtx<'_>) -> Result<(), String> {
     fetch::check_variable(args, 0, ctx)
 }
 
@@ -406,7 +405,7 @@ pub static CONVERTERS: &[Converter] = &[
         strcmp,
     )
     .args(STR)
-    .check(check_variable),
+    .check(|args, ctx| check_variable(args, ctx)),
     Converter::new(
         Entry::full(
             "secure_memcmp",
@@ -420,7 +419,7 @@ pub static CONVERTERS: &[Converter] = &[
         secure_memcmp,
     )
     .args(STR)
-    .check(check_variable),
+    .check(|args, ctx| check_variable(args, ctx)),
     Converter::new(
         Entry::full(
             "ltrim",

@@ -6,7 +6,8 @@ use crate::rules::build::BuildCtx;
 use crate::rules::cast::text;
 use crate::rules::fetch;
 use crate::rules::sample::{Sample, SampleType as T};
-use crate::rules::txn::{Ctx, Store};
+use crate::rules::store::{Only, is_allowed};
+use crate::rules::txn::{Ctx, Store, VarScope};
 
 use super::entry::Converter;
 
@@ -14,14 +15,15 @@ const SLOT: ArgSpec = ArgSpec::new(1, &[ArgKind::Int]);
 
 fn set_var<'a>(sample: Sample<'a>, args: &'a [Arg], ctx: Ctx<'a>) -> Option<Sample<'a>> {
     if let Some(Arg::Var(id)) = args.first() {
-        let exists = || fetch::variable_value(ctx, *id).is_some();
-        let allowed = args[1..].iter().all(|c| match c.bytes() {
-            b"ifexists" => exists(),
-            b"ifnotexists" => !exists(),
-            b"ifempty" => text(sample.borrow()).is_empty(),
-            b"ifnotempty" => !text(sample.borrow()).is_empty(),
-            _ => true,
-        });
+        let conditions: smallvec::SmallVec<[Only; 4]> =
+            args[1..].iter().filter_map(|c| Only::parse(std::str::from_utf8(c.bytes()).ok()?)).collect();
+        let allowed = conditions.is_empty()
+            || is_allowed(
+                &conditions,
+                id.scope == VarScope::Proc,
+                fetch::variable_value(ctx, *id).as_ref(),
+                &sample,
+            );
         if allowed {
             ctx.txn.pending.push(Store::Var(*id), Some(sample.clone().into_owned()));
         }
@@ -32,8 +34,9 @@ fn set_var<'a>(sample: Sample<'a>, args: &'a [Arg], ctx: Ctx<'a>) -> Option<Samp
 /// A variable and conditions.
 fn check_set(args: &mut [Arg], ctx: &mut BuildCtx<'_>) -> Result<(), String> {
     for condition in args.iter().skip(1) {
-        if !matches!(condition.bytes(), b"" | b"ifexists" | b"ifnotexists" | b"ifempty" | b"ifnotempty") {
-            return Err(format!("unsupported condition '{}'", String::from_utf8_lossy(condition.bytes())));
+        let word = String::from_utf8_lossy(condition.bytes());
+        if !word.is_empty() && Only::parse(&word).is_none() {
+            return Err(format!("unsupported condition '{word}'"));
         }
     }
     fetch::check_variable(args, 0, ctx)

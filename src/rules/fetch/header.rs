@@ -65,7 +65,7 @@ pub fn next<'a>(head: &'a Head, name: &[u8], whole: bool, cursor: &mut Cursor) -
         let value = head.bytes(field.value);
         if whole {
             cursor.field += 1;
-            return Some(value);
+            return Some(trim(value));
         }
         let from = cursor.byte.min(value.len());
         let end = element_end(value, from);

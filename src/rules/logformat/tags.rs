@@ -102,6 +102,11 @@ fn capture_list(slots: &[Option<Box<[u8]>>], flags: Flags, out: &mut Vec<u8>) {
     }
 }
 
+/// Letters of the termination state; before the end there is nothing to say.
+fn termination(ctx: Ctx<'_>, letters: usize, out: &mut Vec<u8>) {
+    out.extend(ctx.txn.termination.iter().take(letters).map(|c| if *c == 0 { b'-' } else { *c }));
+}
+
 fn status(ctx: Ctx<'_>, flags: Flags, out: &mut Vec<u8>) {
     let status = i64::from(ctx.txn.status);
     text::int(if status == 0 { -1 } else { status }, flags, out);
@@ -191,6 +196,6 @@ pub static LOG_TAGS: &[LogTag] = &[
     tag("sq", "How many waited before this in the server's queue.", "%sq", END, |c, f, o| count(c.txn.server_queue, f, o)),
     tag("sslc", "The cipher of the client's connection.", "%sslc", ACCEPT, |_, f, o| text::plain(b"", f, o)).partial("connections are never TLS yet"),
     tag("sslv", "The TLS version of the client's connection.", "%sslv", ACCEPT, |_, f, o| text::plain(b"", f, o)).partial("connections are never TLS yet"),
-    tag("ts", "The two letters of the termination state.", "%ts", END, |c, f, o| text::quoted(f, o, |o| o.extend_from_slice(&c.txn.termination[..2]))),
-    tag("tsc", "The four letters of the termination state, cookies included.", "%tsc", ACCEPT, |c, f, o| text::quoted(f, o, |o| o.extend_from_slice(&c.txn.termination))),
+    tag("ts", "The two letters of the termination state.", "%ts", END, |c, f, o| text::quoted(f, o, |o| termination(c, 2, o))),
+    tag("tsc", "The four letters of the termination state, cookies included.", "%tsc", ACCEPT, |c, f, o| text::quoted(f, o, |o| termination(c, 4, o))),
 ];

@@ -108,10 +108,10 @@ fn the_request_line() {
     let query = "?a=1&b=two%20words&a=3";
     for (line, expected) in [
         ("set-path /x", format!("/x{query}")),
-        ("set-path /%[hdr(host),host_only]%[path]", format!("/www.Example.com/img/logo.png{query}")),
+        ("set-path /%[hdr(host),host_only]%[path]", format!("/www.example.com/img/logo.png{query}")),
         ("set-pathq /x?y=1", "/x?y=1".into()),
         ("set-query z=2", "/img/logo.png?z=2".into()),
-        ("set-query ''%[str()]", "/img/logo.png".into()),
+        ("set-query ''%[str()]", "/img/logo.png?".into()),
         ("set-uri http://h/p", "http://h/p".into()),
         ("replace-path /img/(.*) /pic/\\1", format!("/pic/logo.png{query}")),
         ("replace-path /nope /pic", format!("/img/logo.png{query}")),
@@ -186,7 +186,7 @@ fn authentication_is_asked_for() {
 fn redirects() {
     for (line, code, location) in [
         ("redirect location /x", 302, "/x"),
-        ("redirect location http://%[hdr(host),host_only]/ code 301", 301, "http://www.Example.com/"),
+        ("redirect location http://%[hdr(host),host_only]/ code 301", 301, "http://www.example.com/"),
         ("redirect prefix https://new code 308", 308, "https://new/img/logo.png?a=1&b=two%20words&a=3"),
         ("redirect prefix / drop-query append-slash", 302, "/img/logo.png/"),
         ("redirect scheme https", 302, "https://www.Example.com:8080/img/logo.png?a=1&b=two%20words&a=3"),
@@ -244,7 +244,7 @@ fn variables() {
         "set-var-fmt(txn.c) %[src]:%[var(txn.a)]",
         "set-var(txn.d) str(x)",
         "unset-var(txn.d)",
-        "set-var(txn.a,iflt) int(20)",
+        "set-var(txn.a,ifgt) int(20)",
         "set-var(sess.e) req.hdr(nope)",
         "set-header x-a %[var(txn.a)] if { var(txn.a) -m int 13 }",
         "set-header x-c %[var(txn.c)]",

@@ -172,7 +172,7 @@ fn converters() {
         ("str(/a//),rtrim(/)", "/a"),
         ("str(abc),reverse", "cba"),
         ("str(a.b.c),reverse_dom", "c.b.a"),
-        ("req.hdr(host),host_only", "www.Example.com"),
+        ("req.hdr(host),host_only", "www.example.com"),
         ("req.hdr(host),port_only", "8080"),
         ("str([::1]:80),host_only", "[::1]"),
         ("str(example.com),port_only", "0"),

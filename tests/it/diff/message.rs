@@ -136,3 +136,26 @@ fn upgrade() {
         run.get("fe", "/refused", "Connection: Upgrade\r\nUpgrade: echo\r\n");
     });
 }
+
+#[test]
+fn request_bodies_leave_nothing_for_the_next_request() {
+    let config = config().replace("default_backend", "no log\n    default_backend");
+    same(&config, by_path, 0, |run| {
+        let mut client = Client::connect(run.addr("fe"));
+        let pause = std::time::Duration::from_millis(40);
+        let pieces: [(&str, &[&str]); 5] = [
+            ("whole", &["POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc"]),
+            ("behind", &["POST /b HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\n", "abc"]),
+            ("halves", &["POST /c HTTP/1.1\r\nHost: x\r\nContent-Length: 6\r\n\r\nabc", "def"]),
+            (
+                "chunked",
+                &["POST /d HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"],
+            ),
+            ("none", &["GET /e HTTP/1.1\r\nHost: x\r\n\r\n"]),
+        ];
+        for (label, pieces) in pieces {
+            client.send_slowly(pieces, pause);
+            run.note_response(&mut client, "POST", label);
+        }
+    });
+}

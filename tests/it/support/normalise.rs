@@ -64,8 +64,8 @@ pub const LOG: &[Normalisation] = &[
     Normalisation {
         name: "bytes read in HTTP mode",
         why: "HAProxy counts its internal form of a message, Isobar the bytes on the wire",
-        pattern: r" (\d{3}|-1) ([+]?)\d+ (?=\S+ \S+ [A-Za-z-]{4} )",
-        with: " ${1} ${2}BYTES ",
+        pattern: r" ((?:\d{3}|-1) [+]?)\d+ (?=\S+ \S+ [A-Za-z-]{4} )",
+        with: " ${1}BYTES ",
     },
     Normalisation {
         name: "timers of TCP",
@@ -154,7 +154,7 @@ mod tests {
         let line = "<134>Nov 21 22:01:02 haproxy[77]: 127.0.0.1:4242 [21/Nov/2026:22:01:02.123] fe be/s1 \
                     0/0/-1/-1/+12 503 217 - - SC-- 2/1/0/0/+3 0/0 \"GET / HTTP/1.1\"";
         let wanted = "<134>TIME haproxy[PID]: 127.0.0.1:PORT [DATE] fe be/s1 \
-                      T/T/-1/-1/+T 503 217 - - SC-- 2/1/0/0/+3 0/0 \"GET / HTTP/1.1\"";
+                      T/T/-1/-1/+T 503 BYTES - - SC-- 2/1/0/0/+3 0/0 \"GET / HTTP/1.1\"";
         assert_eq!(log_line(line), wanted);
         assert_eq!(
             head("GET /A HTTP/1.1\r\nHoST:x  \r\nB:  Y\r\n\r\n"),

@@ -74,7 +74,15 @@ impl GlobalKeyword {
 /// Keywords of `global` in the order of their names.
 #[rustfmt::skip]
 pub const GLOBAL_KEYWORDS: &[GlobalKeyword] = &[
+    refused("51degrees-allow-unmatched", "<value>", "Device detection.", "there is no device detection"),
+    refused("51degrees-cache-size", "<value>", "Device detection.", "there is no device detection"),
     refused("51degrees-data-file", "<path>", "Device detection.", "there is no device detection"),
+    refused("51degrees-difference", "<value>", "Device detection.", "there is no device detection"),
+    refused("51degrees-drift", "<value>", "Device detection.", "there is no device detection"),
+    refused("51degrees-property-name-list", "<value>", "Device detection.", "there is no device detection"),
+    refused("51degrees-property-separator", "<value>", "Device detection.", "there is no device detection"),
+    refused("51degrees-use-performance-graph", "<value>", "Device detection.", "there is no device detection"),
+    refused("51degrees-use-predictive-graph", "<value>", "Device detection.", "there is no device detection"),
     refused("acme.scheduler", "{ auto | off }", "Fetches certificates.", "certificates are not fetched"),
     accepted("anonkey", "<key>", "Key of anonymised dumps.", "anonkey 1", "2.7", "dumps are not anonymised"),
     accepted("busy-polling", "", "Spins rather than sleeping.", "busy-polling", "1.9", "workers sleep when there is nothing to do").negatable(),
@@ -88,10 +96,14 @@ pub const GLOBAL_KEYWORDS: &[GlobalKeyword] = &[
     accepted("cpu-set", "<directive>", "Which cores are used.", "cpu-set reset", "3.2", "threads are placed by the kernel"),
     tls("crt-base", "<dir>", "Directory of certificates.", "crt-base /etc/ssl/private"),
     full("daemon", "", "Runs in the background.", "daemon", "1.0", |cx, _, _| cx.global.daemon = true),
+    refused("debug", "", "No longer in HAProxy.", "removed from HAProxy, use '-d' on the command line"),
     accepted("debug.counters", "{ on | off }", "Counts events for developers.", "debug.counters off", "3.2", "there are no such counters"),
     accepted("default-path", "{ current | config | parent | origin <path> }", "What relative paths start from.", "default-path current", "2.3", "it acted while files were loaded"),
     full("description", "<text>", "A description for statistics.", "description Main", "1.4", description),
     refused("deviceatlas-json-file", "<path>", "Device detection.", "there is no device detection"),
+    refused("deviceatlas-log-level", "<value>", "Device detection.", "there is no device detection"),
+    refused("deviceatlas-properties-cookie", "<value>", "Device detection.", "there is no device detection"),
+    refused("deviceatlas-separator", "<value>", "Device detection.", "there is no device detection"),
     accepted("dns-accept-family", "<family>", "Families of addresses that names may resolve to.", "dns-accept-family auto", "3.3", "names are resolved by the system"),
     full("expose-deprecated-directives", "", "Silences warnings about deprecated keywords.", "expose-deprecated-directives", "2.9", |cx, _, _| cx.deprecated_allowed = true),
     full("expose-experimental-directives", "", "Allows experimental keywords.", "expose-experimental-directives", "2.5", |cx, _, _| cx.experimental_allowed = true),
@@ -145,6 +157,7 @@ pub const GLOBAL_KEYWORDS: &[GlobalKeyword] = &[
     accepted("maxsslrate", "<number>", "Most TLS handshakes each second.", "maxsslrate 1000", "1.5", "TLS is not part of it yet"),
     accepted("maxzlibmem", "<number>", "A limit of compression.", "maxzlibmem 1", "1.5", "messages are not compressed"),
     accepted("mworker-max-reloads", "<number>", "Reloads that an old worker survives.", "mworker-max-reloads 10", "1.8", "a reload needs no second worker"),
+    refused("nbproc", "", "No longer in HAProxy.", "removed in HAProxy 2.5, use 'nbthread'"),
     full("nbthread", "<number>", "Data workers.", "nbthread 4", "1.8", nbthread),
     accepted("no-memory-trimming", "", "Keeps freed memory.", "no-memory-trimming", "2.5", "memory is not trimmed"),
     full("node", "<name>", "Name of this node in statistics.", "node lb1", "1.4", text),
@@ -372,7 +385,10 @@ pub const GLOBAL_KEYWORDS: &[GlobalKeyword] = &[
     accepted("unsetenv", "<name> ...", "A variable of the configuration.", "unsetenv A", "1.6", "it acted while files were loaded"),
     full("user", "<user name>", "User to run as.", "user root", "1.0", user),
     accepted("warn-blocked-traffic-after", "<time>", "Warns of slow tasks.", "warn-blocked-traffic-after 100ms", "3.1", "workers are watched otherwise"),
+    refused("wurfl-cache-size", "<value>", "Device detection.", "there is no device detection"),
     refused("wurfl-data-file", "<path>", "Device detection.", "there is no device detection"),
+    refused("wurfl-information-list", "<value>", "Device detection.", "there is no device detection"),
+    refused("wurfl-information-list-separator", "<value>", "Device detection.", "there is no device detection"),
     full("zero-warning", "", "Warnings keep the process from starting.", "zero-warning", "2.1", |cx, _, _| cx.global.zero_warning = true),
 ];
 
@@ -380,15 +396,11 @@ pub const GLOBAL_KEYWORDS: &[GlobalKeyword] = &[
 pub static GLOBAL_INDEX: LazyLock<Index<GlobalKeyword>> =
     LazyLock::new(|| GLOBAL_KEYWORDS.iter().map(|k| (k.entry.name, k)).collect());
 
-/// What to do about a keyword that HAProxy dropped before 3.4.
-pub fn removed_global(name: &str) -> Option<&'static str> {
-    Some(match name {
-        "nbproc" => {
-            "nbproc is not supported any more since HAProxy 2.5. Threads will automatically be used on multi-processor \
-             machines if available."
-        }
-        "debug" => "'debug' is not supported anymore: use the command line's '-d' instead.",
-        "bind-process" => "'bind-process' is not supported anymore.",
-        _ => return None,
-    })
-}
+/// Words after `stats`, told apart by the parse function.
+#[rustfmt::skip]
+pub const STATS_SUBKEYWORDS: &[Entry] = &[
+    Entry::full("stats bind-process", "<set>", "No longer in HAProxy.", "", "").with(Status::Refused("there is one process")),
+    Entry::full("stats maxconn", "<connections>", "Most connections to the runtime API.", "stats maxconn 10", "1.4"),
+    Entry::full("stats socket", "<address> [param*]", "Address of the runtime API.", "stats socket /run/haproxy.sock mode 660 level admin", "1.4"),
+    Entry::full("stats timeout", "<timeout>", "Longest silence on the runtime API.", "stats timeout 30s", "1.4"),
+];

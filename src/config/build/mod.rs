@@ -39,7 +39,7 @@ pub mod testing;
 #[cfg(test)]
 mod tests;
 
-pub use builder::{build, entries};
+pub use builder::{build, entries, register};
 pub use draft::Inputs;
 pub use finish::Built;
 pub use section::section_kinds;

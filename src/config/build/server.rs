@@ -11,7 +11,7 @@ use super::address::{Accept, Host, Port, Written, parse};
 use super::args::{Args, Cursor};
 use super::draft::{Cx, Kind};
 use super::keyword::Scope;
-use super::server_option::{Arity, OptionCx, SERVER_OPTIONS, TLS, TLS_OPTIONS};
+use super::server_option::{Arity, OptionCx, SERVER_OPTIONS};
 
 /// Options of a server, as `default-server` hands them down.
 #[derive(Clone, Debug)]
@@ -227,9 +227,6 @@ fn one_option<'a>(
 ) -> Result<(), (String, Option<String>)> {
     let name = words.peek();
     let Some(option) = SERVER_OPTIONS.iter().find(|o| o.entry.name == name) else {
-        if TLS_OPTIONS.contains(&name) {
-            return Err((format!("'{name}' is not supported by this release: {TLS}."), None));
-        }
         let hint = suggest::hint(name, SERVER_OPTIONS.iter().map(|o| o.entry.name));
         return Err((format!("unknown keyword '{name}'"), hint));
     };

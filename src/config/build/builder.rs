@@ -24,11 +24,15 @@ pub fn build(inputs: &Inputs<'_>) -> (Option<Built>, Diagnostics) {
     (usable.then_some(built), cx.diags)
 }
 
+/// Keywords of `global` that act while files are loaded: `lang` describes them.
+const LOADED: [&str; 5] = ["default-path", "presetenv", "resetenv", "setenv", "unsetenv"];
+
 /// Every nameable thing of this room.
 pub fn entries() -> impl Iterator<Item = (Kind, &'static Entry)> {
     let all = |kind: Kind, list: &'static [Entry]| list.iter().map(move |e| (kind, e));
     let sections = all(Kind::Section, SECTIONS).chain(all(Kind::Section, REFUSED_SECTIONS));
-    let global = GLOBAL_KEYWORDS.iter().map(|k| (Kind::Global, &k.entry));
+    let global = GLOBAL_KEYWORDS.iter().map(|k| &k.entry).filter(|e| !LOADED.contains(&e.name));
+    let global = global.map(|e| (Kind::Global, e));
     let global = global.chain(all(Kind::Global, STATS_SUBKEYWORDS));
     let proxy = KEYWORDS.iter().map(|k| (Kind::Proxy, &k.entry));
     let more = all(Kind::Proxy, SUBKEYWORDS).chain(all(Kind::Proxy, REMOVED));

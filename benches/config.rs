@@ -18,7 +18,8 @@ fn text(changed: u32) -> String {
          frontend web\n bind 127.0.0.1:8080\n",
     );
     for b in 0..250 {
-        let _ = writeln!(text, " acl host{b} hdr(host) -i app{b}.example.com\n use_backend app{b} if host{b}");
+        let _ =
+            writeln!(text, " acl host{b} hdr(host) -i app{b}.example.com\n use_backend app{b} if host{b}");
     }
     for b in 0..250 {
         let _ = writeln!(text, "backend app{b}\n balance leastconn\n option httpchk GET /health");

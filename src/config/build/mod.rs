@@ -26,6 +26,7 @@ mod checks;
 mod errors;
 mod global;
 mod log;
+mod needs;
 mod options;
 mod postcheck;
 mod proxy;

@@ -85,7 +85,9 @@ pub fn program<'a>(
     }
     let mut ctx = build_ctx(cx, &title, caps, draft.set.mode, &mut captures, http_errors);
     let (mut acls, mut redirects) = (Acls::default(), RuleSet::default());
+    let mut seen = [false; 8];
     for step in &draft.steps {
+        warn_misplaced(step, &mut seen, &mut ctx);
         one_step(&mut program, step, &mut acls, &mut redirects, &mut ctx);
     }
     // `redirect` lines run after all `http-request` rules of their section.
@@ -119,6 +121,44 @@ fn inherit(own: &mut Rules, from: &Rules) {
     own.http_request.extend_from(&from.http_request);
     own.http_response.extend_from(&from.http_response);
     own.http_after_response.extend_from(&from.http_after_response);
+}
+
+/// Rules run in the order of their kinds, whatever the order of the lines: a line that looks as if it came later gets
+/// HAProxy's warning.
+fn warn_misplaced(step: &Step<'_>, seen: &mut [bool; 8], ctx: &mut BuildCtx<'_>) {
+    const KINDS: [&str; 8] = [
+        "tcp-request connection",
+        "tcp-request session",
+        "tcp-request content",
+        "monitor fail",
+        "http-request",
+        "redirect",
+        "use_backend",
+        "use-server",
+    ];
+    let (rank, args) = match step {
+        Step::TcpRequest(args) => {
+            let rank = ["connection", "session", "content"].iter().position(|k| *k == args.str(1));
+            (rank.unwrap_or(2), args)
+        }
+        Step::MonitorFail(args) => (3, args),
+        Step::HttpRequest(args) => (4, args),
+        Step::Redirect(args) => (5, args),
+        Step::UseBackend(args) => (6, args),
+        Step::UseServer(args) => (7, args),
+        _ => return,
+    };
+    seen[rank] = true;
+    // Switching rules never warn of what is after them.
+    let later = seen.iter().enumerate().skip(rank + 1).find(|(_, s)| **s).filter(|_| rank < 6);
+    if let Some((later, _)) = later {
+        let article = if KINDS[later].starts_with('h') { "an" } else { "a" };
+        let message = format!(
+            "a '{}' rule placed after {article} '{}' rule will still be processed before.",
+            KINDS[rank], KINDS[later]
+        );
+        ctx.diags.warning(args.at(0), message);
+    }
 }
 
 fn one_step<'a>(

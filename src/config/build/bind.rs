@@ -325,6 +325,7 @@ fn one_option(
 
 /// `bind <address> [options]`.
 pub fn bind_line<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {
+    scope.px.has_bind = true;
     if !args.has(1) {
         let message = "'bind' expects {<path>|[addr1]:port1[-end1]}{,[addr]:port[-end]}... as arguments.";
         return scope.alert(args.span, message);

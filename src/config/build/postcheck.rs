@@ -17,7 +17,7 @@ pub fn proxy(cx: &mut Cx<'_>, draft: &Draft<'_>, program: &Program<'_>, names: &
     }
     let title = draft.title();
     let caps = draft.caps();
-    if caps.front && draft.binds.is_empty() {
+    if caps.front && !draft.has_bind {
         let message =
             format!("{title} has no 'bind' directive. Please declare it as a backend if this was intended.");
         cx.whole(Severity::Warning, draft.at, message);

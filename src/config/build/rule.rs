@@ -85,9 +85,9 @@ pub fn program<'a>(
     }
     let mut ctx = build_ctx(cx, &title, caps, draft.set.mode, &mut captures, http_errors);
     let (mut acls, mut redirects) = (Acls::default(), RuleSet::default());
-    let mut seen = [false; 8];
+    let mut seen = Seen::default();
     for step in &draft.steps {
-        warn_misplaced(step, &mut seen, &mut ctx);
+        seen.warn_misplaced(step, &mut ctx);
         one_step(&mut program, step, &mut acls, &mut redirects, &mut ctx);
     }
     // `redirect` lines run after all `http-request` rules of their section.
@@ -123,9 +123,15 @@ fn inherit(own: &mut Rules, from: &Rules) {
     own.http_after_response.extend_from(&from.http_after_response);
 }
 
-/// Rules run in the order of their kinds, whatever the order of the lines: a line that looks as if it came later gets
-/// HAProxy's warning.
-fn warn_misplaced(step: &Step<'_>, seen: &mut [bool; 8], ctx: &mut BuildCtx<'_>) {
+/// Kinds of rules seen so far in a section.
+#[derive(Default)]
+struct Seen {
+    /// By the order in which they run.
+    kinds: [bool; 8],
+    http_response: bool,
+}
+
+impl Seen {
     const KINDS: [&str; 8] = [
         "tcp-request connection",
         "tcp-request session",
@@ -136,29 +142,43 @@ fn warn_misplaced(step: &Step<'_>, seen: &mut [bool; 8], ctx: &mut BuildCtx<'_>)
         "use_backend",
         "use-server",
     ];
-    let (rank, args) = match step {
-        Step::TcpRequest(args) => {
-            let rank = ["connection", "session", "content"].iter().position(|k| *k == args.str(1));
-            (rank.unwrap_or(2), args)
+
+    /// Rules run in the order of their kinds, whatever the order of the lines: a line that looks as if it came later
+    /// gets HAProxy's warning.
+    fn warn_misplaced(&mut self, step: &Step<'_>, ctx: &mut BuildCtx<'_>) {
+        let (rank, args) = match step {
+            Step::TcpRequest(args) => {
+                let rank = ["connection", "session", "content"].iter().position(|k| *k == args.str(1));
+                (rank.unwrap_or(2), args)
+            }
+            Step::MonitorFail(args) => (3, args),
+            Step::HttpRequest(args) => (4, args),
+            Step::Redirect(args) => (5, args),
+            Step::UseBackend(args) => (6, args),
+            Step::UseServer(args) => (7, args),
+            Step::HttpResponse(_) => {
+                self.http_response = true;
+                return;
+            }
+            Step::TcpResponse(args) if self.http_response => {
+                return misplaced("tcp-response content", "http-response", *args, ctx);
+            }
+            _ => return,
+        };
+        self.kinds[rank] = true;
+        let later = self.kinds.iter().enumerate().skip(rank + 1).find(|(_, seen)| **seen);
+        // Switching rules never warn of what is after them.
+        if let Some((later, _)) = later.filter(|_| rank < 6) {
+            misplaced(Self::KINDS[rank], Self::KINDS[later], *args, ctx);
         }
-        Step::MonitorFail(args) => (3, args),
-        Step::HttpRequest(args) => (4, args),
-        Step::Redirect(args) => (5, args),
-        Step::UseBackend(args) => (6, args),
-        Step::UseServer(args) => (7, args),
-        _ => return,
-    };
-    seen[rank] = true;
-    // Switching rules never warn of what is after them.
-    let later = seen.iter().enumerate().skip(rank + 1).find(|(_, s)| **s).filter(|_| rank < 6);
-    if let Some((later, _)) = later {
-        let article = if KINDS[later].starts_with('h') { "an" } else { "a" };
-        let message = format!(
-            "a '{}' rule placed after {article} '{}' rule will still be processed before.",
-            KINDS[rank], KINDS[later]
-        );
-        ctx.diags.warning(args.at(0), message);
     }
+}
+
+fn misplaced(rule: &str, other: &str, args: Args<'_>, ctx: &mut BuildCtx<'_>) {
+    let article = if other.starts_with('h') { "an" } else { "a" };
+    let message =
+        format!("a '{rule}' rule placed after {article} '{other}' rule will still be processed before.");
+    ctx.diags.warning(args.at(0), message);
 }
 
 fn one_step<'a>(

@@ -180,12 +180,13 @@ fn address<'a>(cx: &mut Cx<'a>, title: &str, args: Args<'a>, i: usize) -> Option
     match parse(args.str(i), accept, &cx.surroundings()) {
         Ok(written) if matches!(&written.host, Host::Name(name, _) if name.starts_with('_')) => {
             let message = "SRV records are not supported by this release";
-            cx.diags.alert(args.at(i), format!("'{title}' : {message}: '{}'", args.str(i)));
+            let message = format!("'{title}' : {message}: '{}'", args.str(i));
+            cx.diags.alert_framed(Frame::Object, args.at(i), message, None);
             None
         }
         Ok(written) => Some(written),
         Err(e) => {
-            cx.diags.alert(args.at(i), format!("'{title}' : {e}"));
+            cx.diags.alert_framed(Frame::Object, args.at(i), format!("'{title}' : {e}"), None);
             None
         }
     }

@@ -1,5 +1,6 @@
 //! The builder as a whole.
 
+mod noise;
 mod reload;
 mod shipped;
 mod tables;

@@ -12,6 +12,6 @@ pub fn registry() -> Registry {
     registry.know(&[&super::vocabulary::FLAGS]);
     lang::keywords::register(&mut registry);
     registry.add(Kind::Balance, balance::algorithm::ALGORITHMS.iter().map(|a| &a.entry));
-    registry.add(Kind::Proxy, balance::algorithm::HASH_KEYWORDS);
+    config::build::register(&mut registry);
     registry
 }

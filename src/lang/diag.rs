@@ -24,6 +24,8 @@ pub enum Frame {
     Caret,
     /// `[file:line] : message`: an object (a server) that the message names.
     Object,
+    /// The message alone: a section as a whole. Its place is shown in snippets only.
+    Whole,
 }
 
 /// One finding with its place. `hint` is a second sentence ("did you mean ...").

@@ -113,6 +113,7 @@ fn line(d: &Diagnostic, sources: &SourceMap, pid: u32) -> String {
         Frame::Keyword => format!("{prefix}config : parsing [{name}:{number}] : {message}\n"),
         Frame::Line => format!("{prefix}config : parsing [{name}:{number}]: {message}\n"),
         Frame::Object => format!("{prefix}config : [{name}:{number}] : {message}\n"),
+        Frame::Whole => format!("{prefix}config : {message}\n"),
         Frame::Caret => {
             let (text, at) = window(sources.line(span).unwrap_or(""), span.col as usize - 1, 80);
             let (col, caret) = (span.col, " ".repeat(at + 2));

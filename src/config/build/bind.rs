@@ -203,17 +203,48 @@ pub const BIND_OPTIONS: &[BindOption] = &[
         Ok(())
     }),
     refused("ssl", "", "Speaks TLS.", TLS),
-];
-
-/// Names that need `ssl`, for the message alone: the option `ssl` itself is refused.
-#[rustfmt::skip]
-const TLS_OPTIONS: &[&str] = &[
-    "allow-0rtt", "alpn", "ca-file", "ca-ignore-err", "ca-sign-file", "ca-sign-pass", "ca-verify-file", "ciphers",
-    "ciphersuites", "client-sigalgs", "crl-file", "crt", "crt-ignore-err", "crt-list", "curves", "default-crt",
-    "ecdhe", "force-sslv3", "force-tlsv10", "force-tlsv11", "force-tlsv12", "force-tlsv13", "generate-certificates",
-    "ktls", "no-alpn", "no-ca-names", "no-sslv3", "no-strict-sni", "no-tls-tickets", "no-tlsv10", "no-tlsv11",
-    "no-tlsv12", "no-tlsv13", "npn", "prefer-client-ciphers", "sigalgs", "ssl-max-ver", "ssl-min-ver", "strict-sni",
-    "tls-ticket-keys", "tls-tickets", "verify",
+    refused("allow-0rtt", "", "A setting of TLS.", TLS),
+    refused("alpn", "", "A setting of TLS.", TLS),
+    refused("ca-file", "", "A setting of TLS.", TLS),
+    refused("ca-ignore-err", "", "A setting of TLS.", TLS),
+    refused("ca-sign-file", "", "A setting of TLS.", TLS),
+    refused("ca-sign-pass", "", "A setting of TLS.", TLS),
+    refused("ca-verify-file", "", "A setting of TLS.", TLS),
+    refused("ciphers", "", "A setting of TLS.", TLS),
+    refused("ciphersuites", "", "A setting of TLS.", TLS),
+    refused("client-sigalgs", "", "A setting of TLS.", TLS),
+    refused("crl-file", "", "A setting of TLS.", TLS),
+    refused("crt", "", "A setting of TLS.", TLS),
+    refused("crt-ignore-err", "", "A setting of TLS.", TLS),
+    refused("crt-list", "", "A setting of TLS.", TLS),
+    refused("curves", "", "A setting of TLS.", TLS),
+    refused("default-crt", "", "A setting of TLS.", TLS),
+    refused("ecdhe", "", "A setting of TLS.", TLS),
+    refused("force-sslv3", "", "A setting of TLS.", TLS),
+    refused("force-tlsv10", "", "A setting of TLS.", TLS),
+    refused("force-tlsv11", "", "A setting of TLS.", TLS),
+    refused("force-tlsv12", "", "A setting of TLS.", TLS),
+    refused("force-tlsv13", "", "A setting of TLS.", TLS),
+    refused("generate-certificates", "", "A setting of TLS.", TLS),
+    refused("ktls", "", "A setting of TLS.", TLS),
+    refused("no-alpn", "", "A setting of TLS.", TLS),
+    refused("no-ca-names", "", "A setting of TLS.", TLS),
+    refused("no-sslv3", "", "A setting of TLS.", TLS),
+    refused("no-strict-sni", "", "A setting of TLS.", TLS),
+    refused("no-tls-tickets", "", "A setting of TLS.", TLS),
+    refused("no-tlsv10", "", "A setting of TLS.", TLS),
+    refused("no-tlsv11", "", "A setting of TLS.", TLS),
+    refused("no-tlsv12", "", "A setting of TLS.", TLS),
+    refused("no-tlsv13", "", "A setting of TLS.", TLS),
+    refused("npn", "", "A setting of TLS.", TLS),
+    refused("prefer-client-ciphers", "", "A setting of TLS.", TLS),
+    refused("sigalgs", "", "A setting of TLS.", TLS),
+    refused("ssl-max-ver", "", "A setting of TLS.", TLS),
+    refused("ssl-min-ver", "", "A setting of TLS.", TLS),
+    refused("strict-sni", "", "A setting of TLS.", TLS),
+    refused("tls-ticket-keys", "", "A setting of TLS.", TLS),
+    refused("tls-tickets", "", "A setting of TLS.", TLS),
+    refused("verify", "", "A setting of TLS.", TLS),
 ];
 
 impl BindOption {
@@ -273,11 +304,6 @@ fn one_option(
     words: &mut Cursor<'_>,
 ) -> Result<(), (Span, String, Option<String>)> {
     let Some(option) = BIND_OPTIONS.iter().find(|o| o.entry.name == name) else {
-        if TLS_OPTIONS.contains(&name) {
-            // Its argument cannot be told from an option; reporting the first of a chain is enough.
-            words.next = words.args.words.len();
-            return Err((at, format!("'{name}' is not supported by this release: {TLS}."), None));
-        }
         let hint = suggest::hint(name, BIND_OPTIONS.iter().map(|o| o.entry.name));
         return Err((at, format!("unknown keyword '{name}'"), hint));
     };
@@ -299,6 +325,7 @@ fn one_option(
 
 /// `bind <address> [options]`.
 pub fn bind_line<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {
+    scope.px.has_bind = true;
     if !args.has(1) {
         let message = "'bind' expects {<path>|[addr1]:port1[-end1]}{,[addr]:port[-end]}... as arguments.";
         return scope.alert(args.span, message);

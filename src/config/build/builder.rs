@@ -1,14 +1,16 @@
 //! `build`: from sections to a configuration that can be activated.
 
+use crate::check;
+use crate::lang::registry::{Kind, Registry};
 use crate::lang::{Diagnostics, Entry};
 
 use super::bind::BIND_OPTIONS;
 use super::draft::{Cx, Inputs};
 use super::finish::{Built, finish};
-use super::global_table::GLOBAL_KEYWORDS;
+use super::global_table::{GLOBAL_KEYWORDS, STATS_SUBKEYWORDS};
 use super::option_table::OPTIONS;
-use super::proxy_table::KEYWORDS;
-use super::section::{REFUSED_SECTIONS, read};
+use super::proxy_table::{KEYWORDS, REMOVED, SUBKEYWORDS};
+use super::section::{REFUSED_SECTIONS, SECTIONS, read};
 use super::server_option::SERVER_OPTIONS;
 use super::stats::STATS;
 use super::timeout::TIMEOUTS;
@@ -22,22 +24,33 @@ pub fn build(inputs: &Inputs<'_>) -> (Option<Built>, Diagnostics) {
     (usable.then_some(built), cx.diags)
 }
 
-/// Every nameable thing of this room, with the words that stand before it (`""`, `option`, `bind <addr>`...).
-pub fn entries() -> impl Iterator<Item = (&'static str, &'static Entry)> {
-    let global = GLOBAL_KEYWORDS.iter().map(|k| ("global", &k.entry));
-    let sections = REFUSED_SECTIONS.iter().map(|e| ("section", e));
-    let proxy = KEYWORDS.iter().map(|k| ("proxy", &k.entry));
-    let options = OPTIONS.iter().map(|k| ("option", &k.entry));
-    let timeouts = TIMEOUTS.iter().map(|k| ("timeout", &k.entry));
-    let stats = STATS.iter().map(|k| ("stats", &k.entry));
-    let binds = BIND_OPTIONS.iter().map(|k| ("bind <addr>", &k.entry));
-    let servers = SERVER_OPTIONS.iter().map(|k| ("server <name> <addr>", &k.entry));
-    global
-        .chain(sections)
-        .chain(proxy)
-        .chain(options)
-        .chain(timeouts)
-        .chain(stats)
-        .chain(binds)
-        .chain(servers)
+/// Keywords of `global` that act while files are loaded: `lang` describes them.
+const LOADED: [&str; 5] = ["default-path", "presetenv", "resetenv", "setenv", "unsetenv"];
+
+/// Every nameable thing of this room.
+pub fn entries() -> impl Iterator<Item = (Kind, &'static Entry)> {
+    let all = |kind: Kind, list: &'static [Entry]| list.iter().map(move |e| (kind, e));
+    let sections = all(Kind::Section, SECTIONS).chain(all(Kind::Section, REFUSED_SECTIONS));
+    let global = GLOBAL_KEYWORDS.iter().map(|k| &k.entry).filter(|e| !LOADED.contains(&e.name));
+    let global = global.map(|e| (Kind::Global, e));
+    let global = global.chain(all(Kind::Global, STATS_SUBKEYWORDS));
+    let proxy = KEYWORDS.iter().map(|k| (Kind::Proxy, &k.entry));
+    let more = all(Kind::Proxy, SUBKEYWORDS).chain(all(Kind::Proxy, REMOVED));
+    let timeouts = TIMEOUTS.iter().map(|k| (Kind::Proxy, &k.entry));
+    let stats = STATS.iter().map(|k| (Kind::Proxy, &k.entry));
+    // Steps of checks are read by their own room.
+    let is_step = |e: &&Entry| !e.name.starts_with("option ");
+    let checks = check::BACKEND_KEYWORDS.iter().filter(is_step).map(|e| (Kind::Proxy, e));
+    let options = OPTIONS.iter().map(|k| (Kind::Option, &k.entry));
+    let binds = BIND_OPTIONS.iter().map(|k| (Kind::Bind, &k.entry));
+    let servers = SERVER_OPTIONS.iter().map(|k| (Kind::Server, &k.entry));
+    let proxies = proxy.chain(more).chain(timeouts).chain(stats).chain(checks);
+    sections.chain(global).chain(proxies).chain(options).chain(binds).chain(servers)
+}
+
+/// Hands all of them to the registry.
+pub fn register(registry: &mut Registry) {
+    for (kind, entry) in entries() {
+        registry.add(kind, [entry]);
+    }
 }

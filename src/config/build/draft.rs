@@ -120,7 +120,7 @@ impl Cx<'_> {
     }
 
     pub fn whole_hint(&mut self, severity: Severity, at: Span, message: String, hint: Option<String>) {
-        let (span, frame) = (Some(at), Frame::Object);
+        let (span, frame) = (Some(at), Frame::Whole);
         self.diags.list.push(Diagnostic { severity, span, message, hint, frame });
     }
 }
@@ -314,6 +314,8 @@ pub struct Draft<'a> {
     pub description: Option<String>,
     pub guid: Option<&'a str>,
     pub binds: Vec<Bind>,
+    /// There is a `bind` line, good or not.
+    pub has_bind: bool,
     pub servers: Vec<ServerDraft<'a>>,
     pub dispatch: Option<Address>,
     pub captures: Captures,
@@ -337,6 +339,7 @@ impl<'a> Draft<'a> {
             description: None,
             guid: None,
             binds: Vec::new(),
+            has_bind: false,
             servers: Vec::new(),
             dispatch: None,
             captures: Captures::default(),

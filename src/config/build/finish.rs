@@ -15,6 +15,7 @@ use super::super::proxy::{
 use super::backend::declared;
 use super::draft::{Cx, Draft, StateFile};
 use super::live::{ServerChange, servers};
+use super::needs::Needs;
 use super::postcheck;
 use super::rule::{self, Program, program};
 use super::section::Drafts;
@@ -82,11 +83,17 @@ pub fn finish<'a>(cx: &mut Cx<'a>, drafts: &Drafts<'a>) -> Built {
         server_changes: Vec::new(),
     };
     built.config.proc_vars = variable::proc_vars(cx, &http_errors);
-    for (draft, uid) in drafts.proxies.iter().zip(ids) {
+    let base = |draft: &Draft<'a>| draft.from.and_then(|i| Some(&drafts.defaults.get(i)?.draft));
+    let own: Vec<Needs> = drafts.proxies.iter().map(|d| Needs::of(d, base(d))).collect();
+    // Any frontend may send its streams to any backend.
+    let backs = drafts.proxies.iter().zip(&own).filter(|(d, _)| d.caps().back);
+    let of_backs = backs.fold(Needs::default(), |all, (_, needs)| all.or(*needs));
+    for ((draft, uid), needs) in drafts.proxies.iter().zip(ids).zip(own) {
         let rules = draft.from.and_then(|i| inherited.get(i)?.as_ref());
         let program = program(cx, draft, draft.caps(), rules, &http_errors);
-        postcheck::proxy(cx, draft, &program);
-        let proxy = one_proxy(cx, draft, uid, program, &names, &mut built);
+        postcheck::proxy(cx, draft, &program, &names);
+        let needs = if draft.caps().front { needs.or(of_backs) } else { needs };
+        let proxy = one_proxy(cx, draft, (uid, needs), program, &names, &mut built);
         let id = ProxyId(built.config.proxies.len() as u32);
         if proxy.front.is_some() {
             built.config.frontends.insert(proxy.name.clone(), id);
@@ -154,7 +161,7 @@ fn proxy_ids(cx: &mut Cx<'_>, drafts: &[Draft<'_>]) -> Vec<u32> {
 fn one_proxy<'a>(
     cx: &mut Cx<'a>,
     draft: &Draft<'a>,
-    uid: u32,
+    (uid, needs): (u32, Needs),
     mut program: Program<'a>,
     names: &Names<'_, 'a>,
     built: &mut Built,
@@ -197,9 +204,9 @@ fn one_proxy<'a>(
         live,
         front,
         back,
-        needs_uri_line: true,
-        needs_local_address: true,
-        needs_server_address: true,
+        needs_uri_line: needs.uri_line,
+        needs_local_address: needs.local_address,
+        needs_server_address: needs.server_address,
         declared_at: draft.at,
     }
 }

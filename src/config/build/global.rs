@@ -10,7 +10,7 @@ use super::address::Surroundings;
 use super::args::{Args, Cursor, Prefix};
 use super::bind;
 use super::draft::Cx;
-use super::global_table::{GLOBAL_INDEX, GLOBAL_KEYWORDS, removed_global};
+use super::global_table::{GLOBAL_INDEX, GLOBAL_KEYWORDS};
 use super::keyword::{refuse, too_many};
 use super::log;
 use super::section::split_prefix;
@@ -36,8 +36,6 @@ pub fn global_section<'a>(cx: &mut Cx<'a>, section: &'a Section) {
             if !keyword.entry.args.is_empty() || !too_many(cx, args, 0, 0) {
                 (keyword.parse)(cx, args, prefix);
             }
-        } else if let Some(message) = removed_global(name) {
-            cx.diags.alert(args.at(0), message);
         } else {
             let hint = suggest::hint(name, GLOBAL_KEYWORDS.iter().map(|k| k.entry.name));
             cx.diags.alert_hint(args.at(0), format!("unknown keyword '{name}' in 'global' section"), hint);

@@ -26,6 +26,7 @@ mod checks;
 mod errors;
 mod global;
 mod log;
+mod needs;
 mod options;
 mod postcheck;
 mod proxy;
@@ -39,7 +40,7 @@ pub mod testing;
 #[cfg(test)]
 mod tests;
 
-pub use builder::{build, entries};
+pub use builder::{build, entries, register};
 pub use draft::Inputs;
 pub use finish::Built;
 pub use section::section_kinds;

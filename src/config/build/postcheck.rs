@@ -5,18 +5,19 @@ use crate::lang::{Severity, suggest};
 use crate::model::Mode;
 
 use super::super::proxy::Config;
-use super::draft::{Cx, Draft};
+use super::draft::{Cx, Draft, Step};
+use super::finish::Names;
 use super::option_table::OPTIONS;
 use super::rule::Program;
 
 /// Checks of one section, once its rules are compiled.
-pub fn proxy(cx: &mut Cx<'_>, draft: &Draft<'_>, program: &Program<'_>) {
+pub fn proxy(cx: &mut Cx<'_>, draft: &Draft<'_>, program: &Program<'_>, names: &Names<'_, '_>) {
     if draft.set.disabled {
         return;
     }
     let title = draft.title();
     let caps = draft.caps();
-    if caps.front && draft.binds.is_empty() {
+    if caps.front && !draft.has_bind {
         let message =
             format!("{title} has no 'bind' directive. Please declare it as a backend if this was intended.");
         cx.whole(Severity::Warning, draft.at, message);
@@ -29,7 +30,9 @@ pub fn proxy(cx: &mut Cx<'_>, draft: &Draft<'_>, program: &Program<'_>) {
         cx.whole(Severity::Warning, draft.at, message);
     }
     if draft.set.mode == Mode::Tcp {
-        needs_http(cx, draft, program);
+        if !may_upgrade(draft, names) {
+            needs_http(cx, draft, program);
+        }
         tcp_servers(cx, draft);
     }
 }
@@ -65,9 +68,21 @@ fn timeouts(cx: &mut Cx<'_>, draft: &Draft<'_>) {
     }
 }
 
+/// A TCP frontend that hands connections to an HTTP backend: its HTTP rules have an effect from then on.
+fn may_upgrade(draft: &Draft<'_>, names: &Names<'_, '_>) -> bool {
+    let is_http = |name: &str| {
+        name.contains('%') || names.backends.get(name).is_some_and(|i| names.drafts[*i].set.mode != Mode::Tcp)
+    };
+    draft.set.default_backend.is_some_and(|word| is_http(word.str()))
+        || draft.steps.iter().any(|step| match step {
+            Step::UseBackend(args) => is_http(args.str(1)),
+            Step::TcpRequest(args) => args.str(2) == "switch-mode",
+            _ => false,
+        })
+}
+
 /// What `mode tcp` leaves without effect.
 fn needs_http(cx: &mut Cx<'_>, draft: &Draft<'_>, program: &Program<'_>) {
-    // A frontend that may hand connections to an HTTP backend is upgraded: its HTTP rules have an effect then.
     let title = draft.title();
     let rules = &program.rules;
     let statements = [("stats", draft.set.stats.is_some()), ("monitor-uri", draft.set.monitor_uri.is_some())];

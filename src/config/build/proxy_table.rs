@@ -104,30 +104,84 @@ pub const KEYWORDS: &[Keyword] = &[
 pub static INDEX: LazyLock<Index<Keyword>> =
     LazyLock::new(|| KEYWORDS.iter().map(|k| (k.entry.name, k)).collect());
 
-/// What to write instead of a keyword that HAProxy dropped before 3.4.
-pub fn removed(name: &str) -> Option<&'static str> {
-    Some(match name {
-        "appsession" => "a 'stick-table' with 'stick on'",
-        "block" | "reqdeny" | "reqideny" => "'http-request deny'",
-        "clitimeout" => "'timeout client'",
-        "contimeout" => "'timeout connect'",
-        "srvtimeout" => "'timeout server'",
-        "cliexp" | "reqrep" => {
-            "'http-request replace-path', 'http-request replace-uri' or 'http-request replace-header'"
-        }
-        "reqirep" => "'http-request replace-header'",
-        "reqdel" | "reqidel" => "'http-request del-header'",
-        "reqallow" | "reqiallow" | "reqpass" | "reqipass" => "'http-request allow'",
-        "reqtarpit" | "reqitarpit" => "'http-request tarpit'",
-        "reqadd" => "'http-request add-header'",
-        "srvexp" | "rsprep" | "rspirep" => "'http-response replace-header'",
-        "rspdel" | "rspidel" => "'http-response del-header'",
-        "rspdeny" | "rspideny" => "'http-response deny'",
-        "rspadd" => "'http-response add-header'",
-        "redispatch" | "redisp" => "'option redispatch'",
-        "monitor-net" => "'http-request return status 200 if { src <network> }'",
-        "grace" => "'grace' in the 'global' section",
-        "bind-process" => "'thread' on 'bind' lines",
-        _ => return None,
-    })
+/// Keywords that HAProxy dropped before 3.4, with what to write instead.
+#[rustfmt::skip]
+pub const REMOVED: &[Entry] = &[
+    removed("appsession", "a 'stick-table' with 'stick on'"),
+    removed("bind-process", "'thread' on 'bind' lines"),
+    removed("block", "'http-request deny'"),
+    removed("cliexp", "'http-request replace-path' or 'http-request replace-header'"),
+    removed("clitimeout", "'timeout client'"),
+    removed("contimeout", "'timeout connect'"),
+    removed("grace", "'grace' in the 'global' section"),
+    removed("monitor-net", "'http-request return status 200 if { src <network> }'"),
+    removed("redisp", "'option redispatch'"),
+    removed("redispatch", "'option redispatch'"),
+    removed("reqadd", "'http-request add-header'"),
+    removed("reqallow", "'http-request allow'"),
+    removed("reqdel", "'http-request del-header'"),
+    removed("reqdeny", "'http-request deny'"),
+    removed("reqiallow", "'http-request allow'"),
+    removed("reqidel", "'http-request del-header'"),
+    removed("reqideny", "'http-request deny'"),
+    removed("reqipass", "'http-request allow'"),
+    removed("reqirep", "'http-request replace-header'"),
+    removed("reqitarpit", "'http-request tarpit'"),
+    removed("reqpass", "'http-request allow'"),
+    removed("reqrep", "'http-request replace-path', 'http-request replace-uri' or 'http-request replace-header'"),
+    removed("reqtarpit", "'http-request tarpit'"),
+    removed("rspadd", "'http-response add-header'"),
+    removed("rspdel", "'http-response del-header'"),
+    removed("rspdeny", "'http-response deny'"),
+    removed("rspidel", "'http-response del-header'"),
+    removed("rspideny", "'http-response deny'"),
+    removed("rspirep", "'http-response replace-header'"),
+    removed("rsprep", "'http-response replace-header'"),
+    removed("srvexp", "'http-response replace-header'"),
+    removed("srvtimeout", "'timeout server'"),
+    removed("usesrc", "'source <addr> usesrc <addr>' on one line"),
+];
+
+const fn removed(name: &'static str, instead: &'static str) -> Entry {
+    Entry {
+        name,
+        args: "",
+        doc: "No longer in HAProxy.",
+        example: "",
+        since: "",
+        status: Status::Refused(instead),
+    }
+}
+
+/// Keywords of several words, told apart by the parse functions of their first one.
+#[rustfmt::skip]
+pub const SUBKEYWORDS: &[Entry] = &[
+    refused("capture cookie", "<name> len <length>", "Logs a cookie.", "capture the field with 'capture request header Cookie len <length>'"),
+    Entry::full("capture request header", "<name> len <length>", "Keeps a field of requests for logs and rules.", "capture request header Host len 64", "1.3"),
+    Entry::full("capture response header", "<name> len <length>", "Keeps a field of responses for logs and rules.", "capture response header Server len 20", "1.3"),
+    Entry::full("declare capture", "[ request | response ] len <length>", "Declares a slot that rules capture into.", "declare capture request len 32", "1.6"),
+    refused("email-alert from", "<address>", "Sender of mail.", "mail is not sent"),
+    refused("email-alert level", "<level>", "Which events are mailed.", "mail is not sent"),
+    refused("email-alert mailers", "<section>", "Servers that mail goes to.", "mail is not sent"),
+    refused("email-alert myhostname", "<name>", "Name in mail.", "mail is not sent"),
+    refused("email-alert to", "<address>", "Receiver of mail.", "mail is not sent"),
+    refused("external-check command", "<command>", "Program of 'option external-check'.", "programs are not run"),
+    refused("external-check path", "<path>", "PATH of that program.", "programs are not run"),
+    Entry::full("monitor fail", "{ if | unless } <cond>", "When 'monitor-uri' answers with an error.", "monitor fail if FALSE", "1.3"),
+    refused("persist rdp-cookie", "[(<name>)]", "Persistence by RDP cookie.", "persistence by cookie is not part of it yet"),
+    Entry::full("rate-limit sessions", "<rate>", "Most new sessions each second.", "rate-limit sessions 100", "1.3"),
+    refused("stick match", "<pattern> [table <table>] ...", "Server from a table.", "stick tables are not part of it yet"),
+    refused("stick on", "<pattern> [table <table>] ...", "Server from a table, and into it.", "stick tables are not part of it yet"),
+    refused("stick store-request", "<pattern> [table <table>] ...", "Server into a table.", "stick tables are not part of it yet"),
+    refused("stick store-response", "<pattern> [table <table>] ...", "Server into a table.", "stick tables are not part of it yet"),
+    Entry::full("tcp-request connection", "<action> [{if | unless} <condition>]", "Rules on new connections.", "tcp-request connection accept", "1.4"),
+    Entry::full("tcp-request content", "<action> [{if | unless} <condition>]", "Rules on the first data.", "tcp-request content accept", "1.4"),
+    Entry::full("tcp-request inspect-delay", "<timeout>", "Longest wait for that data.", "tcp-request inspect-delay 5s", "1.4"),
+    Entry::full("tcp-request session", "<action> [{if | unless} <condition>]", "Rules on connections once their handshake is done.", "tcp-request session accept", "1.6"),
+    Entry::full("tcp-response content", "<action> [{if | unless} <condition>]", "Rules on the first data of servers.", "tcp-response content accept", "1.5"),
+    Entry::full("tcp-response inspect-delay", "<timeout>", "Longest wait for that data.", "tcp-response inspect-delay 5s", "1.5"),
+];
+
+const fn refused(name: &'static str, args: &'static str, doc: &'static str, why: &'static str) -> Entry {
+    Entry { name, args, doc, example: "", since: "", status: Status::Refused(why) }
 }

@@ -88,7 +88,9 @@ pub fn program<'a>(
     }
     let mut ctx = build_ctx(cx, &title, caps, draft.set.mode, &mut captures, http_errors);
     let (mut acls, mut redirects) = (Acls::default(), RuleSet::default());
+    let mut seen = Seen::default();
     for step in &draft.steps {
+        seen.warn_misplaced(step, &mut ctx);
         one_step(&mut program, step, &mut acls, &mut redirects, &mut ctx);
     }
     // `redirect` lines run after all `http-request` rules of their section.
@@ -122,6 +124,64 @@ fn inherit(own: &mut Rules, from: &Rules) {
     own.http_request.extend_from(&from.http_request);
     own.http_response.extend_from(&from.http_response);
     own.http_after_response.extend_from(&from.http_after_response);
+}
+
+/// Kinds of rules seen so far in a section.
+#[derive(Default)]
+struct Seen {
+    /// By the order in which they run.
+    kinds: [bool; 8],
+    http_response: bool,
+}
+
+impl Seen {
+    const KINDS: [&str; 8] = [
+        "tcp-request connection",
+        "tcp-request session",
+        "tcp-request content",
+        "monitor fail",
+        "http-request",
+        "redirect",
+        "use_backend",
+        "use-server",
+    ];
+
+    /// Rules run in the order of their kinds, whatever the order of the lines: a line that looks as if it came later
+    /// gets HAProxy's warning.
+    fn warn_misplaced(&mut self, step: &Step<'_>, ctx: &mut BuildCtx<'_>) {
+        let (rank, args) = match step {
+            Step::TcpRequest(args) => {
+                let rank = ["connection", "session", "content"].iter().position(|k| *k == args.str(1));
+                (rank.unwrap_or(2), args)
+            }
+            Step::MonitorFail(args) => (3, args),
+            Step::HttpRequest(args) => (4, args),
+            Step::Redirect(args) => (5, args),
+            Step::UseBackend(args) => (6, args),
+            Step::UseServer(args) => (7, args),
+            Step::HttpResponse(_) => {
+                self.http_response = true;
+                return;
+            }
+            Step::TcpResponse(args) if self.http_response => {
+                return misplaced("tcp-response content", "http-response", *args, ctx);
+            }
+            _ => return,
+        };
+        self.kinds[rank] = true;
+        let later = self.kinds.iter().enumerate().skip(rank + 1).find(|(_, seen)| **seen);
+        // Switching rules never warn of what is after them.
+        if let Some((later, _)) = later.filter(|_| rank < 6) {
+            misplaced(Self::KINDS[rank], Self::KINDS[later], *args, ctx);
+        }
+    }
+}
+
+fn misplaced(rule: &str, other: &str, args: Args<'_>, ctx: &mut BuildCtx<'_>) {
+    let article = if other.starts_with('h') { "an" } else { "a" };
+    let message =
+        format!("a '{rule}' rule placed after {article} '{other}' rule will still be processed before.");
+    ctx.diags.warning(args.at(0), message);
 }
 
 fn one_step<'a>(

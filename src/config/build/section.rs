@@ -6,7 +6,7 @@ use super::args::{Args, Prefix};
 use super::draft::{Cx, Draft, Kind, Step};
 use super::global::global_section;
 use super::keyword::{Scope, dispatch, too_many};
-use super::proxy_table::{INDEX, KEYWORDS, removed};
+use super::proxy_table::{INDEX, KEYWORDS, REMOVED};
 use super::server::invalid_char;
 
 /// Sections of HAProxy that Isobar does not have, with the reason.
@@ -18,6 +18,7 @@ pub const REFUSED_SECTIONS: &[Entry] = &[
     section("healthcheck", "checks are described in backends"),
     section("log-forward", "log lines of others are not forwarded"),
     section("log-profile", "lines have one format a proxy"),
+    section("namespace_list", "sockets are made in the process's own namespace"),
     section("mailers", "mail is not sent"),
     section("peers", "stick tables are not part of it yet"),
     section("program", "programs are not started"),
@@ -38,10 +39,20 @@ const fn section(name: &'static str, why: &'static str) -> Entry {
     }
 }
 
+/// Sections that this room reads.
+#[rustfmt::skip]
+pub const SECTIONS: &[Entry] = &[
+    Entry::full("global", "", "Settings of the process.", "global", "1.0"),
+    Entry::full("defaults", "[<name>] [from <defaults_name>]", "Settings that the sections after it start from.", "defaults http", "1.0"),
+    Entry::full("frontend", "<name> [from <defaults_name>]", "Where clients connect, and which backend serves them.", "frontend web", "1.2"),
+    Entry::full("backend", "<name> [from <defaults_name>]", "Servers, and how they are chosen.", "backend app", "1.2"),
+    Entry::full("listen", "<name> [from <defaults_name>]", "A frontend and a backend in one.", "listen web", "1.0"),
+    Entry::full("http-errors", "<name>", "A set of error pages.", "http-errors site", "2.2"),
+];
+
 /// Every section word this room reads or refuses.
 pub fn section_kinds() -> impl Iterator<Item = &'static str> {
-    let ours = ["global", "defaults", "frontend", "backend", "listen", "http-errors"];
-    ours.into_iter().chain(REFUSED_SECTIONS.iter().map(|e| e.name))
+    SECTIONS.iter().chain(REFUSED_SECTIONS).map(|e| e.name)
 }
 
 /// Sections while they are read.
@@ -305,7 +316,8 @@ fn proxy_line<'a>(cx: &mut Cx<'a>, px: &mut Draft<'a>, line: &'a Line) {
     if let Some(keyword) = INDEX.get(name) {
         return dispatch(&mut Scope { px, cx, prefix }, keyword, args);
     }
-    if let Some(instead) = removed(name) {
+    let gone = REMOVED.iter().find(|e| e.name == name);
+    if let Some(Status::Refused(instead)) = gone.map(|e| e.status) {
         let message = format!("the '{name}' directive is not supported anymore. Use {instead} instead.");
         return cx.diags.alert(args.at(0), message);
     }

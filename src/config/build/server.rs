@@ -11,7 +11,7 @@ use super::address::{Accept, Host, Port, Written, parse};
 use super::args::{Args, Cursor};
 use super::draft::{Cx, Kind};
 use super::keyword::Scope;
-use super::server_option::{Arity, OptionCx, SERVER_OPTIONS, TLS, TLS_OPTIONS};
+use super::server_option::{Arity, OptionCx, SERVER_OPTIONS};
 
 /// Options of a server, as `default-server` hands them down.
 #[derive(Clone, Debug)]
@@ -180,12 +180,13 @@ fn address<'a>(cx: &mut Cx<'a>, title: &str, args: Args<'a>, i: usize) -> Option
     match parse(args.str(i), accept, &cx.surroundings()) {
         Ok(written) if matches!(&written.host, Host::Name(name, _) if name.starts_with('_')) => {
             let message = "SRV records are not supported by this release";
-            cx.diags.alert(args.at(i), format!("'{title}' : {message}: '{}'", args.str(i)));
+            let message = format!("'{title}' : {message}: '{}'", args.str(i));
+            cx.diags.alert_framed(Frame::Object, args.at(i), message, None);
             None
         }
         Ok(written) => Some(written),
         Err(e) => {
-            cx.diags.alert(args.at(i), format!("'{title}' : {e}"));
+            cx.diags.alert_framed(Frame::Object, args.at(i), format!("'{title}' : {e}"), None);
             None
         }
     }
@@ -227,9 +228,6 @@ fn one_option<'a>(
 ) -> Result<(), (String, Option<String>)> {
     let name = words.peek();
     let Some(option) = SERVER_OPTIONS.iter().find(|o| o.entry.name == name) else {
-        if TLS_OPTIONS.contains(&name) {
-            return Err((format!("'{name}' is not supported by this release: {TLS}."), None));
-        }
         let hint = suggest::hint(name, SERVER_OPTIONS.iter().map(|o| o.entry.name));
         return Err((format!("unknown keyword '{name}'"), hint));
     };

@@ -409,6 +409,45 @@ pub const SERVER_OPTIONS: &[ServerOption] = &[
     })
     .status(Status::Partial("auto and h1")),
     refused("ssl", "", "Speaks TLS to the server.", TLS),
+    refused("allow-0rtt", "", "A setting of TLS.", TLS),
+    refused("alpn", "", "A setting of TLS.", TLS),
+    refused("ca-file", "", "A setting of TLS.", TLS),
+    refused("ciphers", "", "A setting of TLS.", TLS),
+    refused("ciphersuites", "", "A setting of TLS.", TLS),
+    refused("client-sigalgs", "", "A setting of TLS.", TLS),
+    refused("crl-file", "", "A setting of TLS.", TLS),
+    refused("crt", "", "A setting of TLS.", TLS),
+    refused("curves", "", "A setting of TLS.", TLS),
+    refused("force-sslv3", "", "A setting of TLS.", TLS),
+    refused("force-tlsv10", "", "A setting of TLS.", TLS),
+    refused("force-tlsv11", "", "A setting of TLS.", TLS),
+    refused("force-tlsv12", "", "A setting of TLS.", TLS),
+    refused("force-tlsv13", "", "A setting of TLS.", TLS),
+    refused("ktls", "", "A setting of TLS.", TLS),
+    refused("no-check-sni-auto", "", "A setting of TLS.", TLS),
+    refused("no-renegotiate", "", "A setting of TLS.", TLS),
+    refused("no-sni-auto", "", "A setting of TLS.", TLS),
+    refused("no-ssl-reuse", "", "A setting of TLS.", TLS),
+    refused("no-sslv3", "", "A setting of TLS.", TLS),
+    refused("no-tls-tickets", "", "A setting of TLS.", TLS),
+    refused("no-tlsv10", "", "A setting of TLS.", TLS),
+    refused("no-tlsv11", "", "A setting of TLS.", TLS),
+    refused("no-tlsv12", "", "A setting of TLS.", TLS),
+    refused("no-tlsv13", "", "A setting of TLS.", TLS),
+    refused("npn", "", "A setting of TLS.", TLS),
+    refused("renegotiate", "", "A setting of TLS.", TLS),
+    refused("sigalgs", "", "A setting of TLS.", TLS),
+    refused("sni", "", "A setting of TLS.", TLS),
+    refused("sni-auto", "", "A setting of TLS.", TLS),
+    refused("ssl-max-ver", "", "A setting of TLS.", TLS),
+    refused("ssl-min-ver", "", "A setting of TLS.", TLS),
+    refused("ssl-reuse", "", "A setting of TLS.", TLS),
+    refused("tls-tickets", "", "A setting of TLS.", TLS),
+    refused("verify", "", "A setting of TLS.", TLS),
+    refused("verifyhost", "", "A setting of TLS.", TLS),
+    refused("no-check-reuse-pool", "", "A setting of TLS.", TLS),
+    refused("no-send-proxy-v2-ssl", "", "A setting of TLS.", TLS),
+    refused("no-send-proxy-v2-ssl-cn", "", "A setting of TLS.", TLS),
 ];
 
 const fn nothing(
@@ -420,14 +459,3 @@ const fn nothing(
     option(name, "", doc, example, since, |_, _, _| Ok(()))
         .status(Status::Accepted("what it turns on or off is not there"))
 }
-
-/// Names that need `ssl`, for the message alone: the option `ssl` itself is refused.
-#[rustfmt::skip]
-pub const TLS_OPTIONS: &[&str] = &[
-    "allow-0rtt", "alpn", "ca-file", "ciphers", "ciphersuites", "client-sigalgs", "crl-file", "crt", "curves",
-    "force-sslv3", "force-tlsv10", "force-tlsv11", "force-tlsv12", "force-tlsv13", "ktls", "no-check-sni-auto",
-    "no-renegotiate", "no-sni-auto", "no-ssl-reuse", "no-sslv3", "no-tls-tickets", "no-tlsv10", "no-tlsv11",
-    "no-tlsv12", "no-tlsv13", "npn", "renegotiate", "sigalgs", "sni", "sni-auto", "ssl-max-ver", "ssl-min-ver",
-    "ssl-reuse", "tls-tickets", "verify", "verifyhost", "no-check-reuse-pool", "no-send-proxy-v2-ssl",
-    "no-send-proxy-v2-ssl-cn",
-];

@@ -27,56 +27,63 @@ const fn stats(
     StatsKeyword { entry: Entry::full(name, args, doc, example, "1.3"), own: false, parse }
 }
 
+impl StatsKeyword {
+    /// The word after `stats`.
+    pub fn name(&self) -> &'static str {
+        self.entry.name.strip_prefix("stats ").unwrap_or(self.entry.name)
+    }
+}
+
 /// Names after `stats`.
 #[rustfmt::skip]
 pub const STATS: &[StatsKeyword] = &[
     StatsKeyword {
         own: true,
-        ..stats("admin", "{ if | unless } <cond>", "Who may change server states on the page.", "stats admin if TRUE", |s, a| {
+        ..stats("stats admin", "{ if | unless } <cond>", "Who may change server states on the page.", "stats admin if TRUE", |s, a| {
             spec(s);
             if needs_condition(s, a, 2, "stats admin") {
                 s.px.steps.push(Step::StatsAdmin(a));
             }
         })
     },
-    stats("auth", "<user>:<passwd>", "An account for the page.", "stats auth admin:secret", auth),
-    stats("enable", "", "Turns the page on at its default address.", "stats enable", |s, _| {
+    stats("stats auth", "<user>:<passwd>", "An account for the page.", "stats auth admin:secret", auth),
+    stats("stats enable", "", "Turns the page on at its default address.", "stats enable", |s, _| {
         spec(s);
     }),
-    stats("hide-version", "", "Does not show the version.", "stats hide-version", |s, _| {
+    stats("stats hide-version", "", "Does not show the version.", "stats hide-version", |s, _| {
         if let Some(spec) = &mut s.px.set.stats {
             spec.hide_version = true;
         }
     }),
     StatsKeyword {
         own: true,
-        ..stats("http-request", "{ allow | deny | auth [realm <realm>] } [{ if | unless } <cond>]", "Who may see the page.", "stats http-request allow if TRUE", |s, a| {
+        ..stats("stats http-request", "{ allow | deny | auth [realm <realm>] } [{ if | unless } <cond>]", "Who may see the page.", "stats http-request allow if TRUE", |s, a| {
             spec(s);
             s.px.steps.push(Step::StatsHttpRequest(a));
         })
     },
-    stats("realm", "<realm>", "What the browser's login window says.", "stats realm Statistics", |s, a| {
+    stats("stats realm", "<realm>", "What the browser's login window says.", "stats realm Statistics", |s, a| {
         if let Some(realm) = wanted(s, a, "'realm' needs an realm name.") {
             spec(s).realm = realm.to_owned();
         }
     }),
-    stats("refresh", "<delay>", "How often the page reloads itself.", "stats refresh 10s", |s, a| {
+    stats("stats refresh", "<delay>", "How often the page reloads itself.", "stats refresh 10s", |s, a| {
         let value = time_of(&mut s.cx.diags, a.words.get(2), "stats refresh interval", Unit::Seconds, a.span);
         if let Some(seconds) = value {
             spec(s).refresh_s = (seconds > 0).then_some(seconds as u32);
         }
     }),
-    stats("scope", "{ <name> | \".\" }", "Shows these proxies alone.", "stats scope .", |s, a| {
+    stats("stats scope", "{ <name> | \".\" }", "Shows these proxies alone.", "stats scope .", |s, a| {
         if let Some(name) = wanted(s, a, "'scope' needs a proxy name.") {
             spec(s).scope.push(name.to_owned());
         }
     }),
-    stats("show-desc", "[ <desc> ]", "Shows a description.", "stats show-desc Main", show_desc),
-    stats("show-legends", "", "Shows more as tool tips.", "stats show-legends", |s, _| spec(s).show_legends = true),
-    stats("show-modules", "", "Shows the counters of modules.", "stats show-modules", |s, _| spec(s).show_modules = true),
-    stats("show-node", "[ <name> ]", "Shows the node's name.", "stats show-node lb1", show_node),
-    stats("show-version", "", "Shows the version.", "stats show-version", |s, _| spec(s).hide_version = false),
-    stats("uri", "<prefix>", "Address of the page.", "stats uri /stats", |s, a| {
+    stats("stats show-desc", "[ <desc> ]", "Shows a description.", "stats show-desc Main", show_desc),
+    stats("stats show-legends", "", "Shows more as tool tips.", "stats show-legends", |s, _| spec(s).show_legends = true),
+    stats("stats show-modules", "", "Shows the counters of modules.", "stats show-modules", |s, _| spec(s).show_modules = true),
+    stats("stats show-node", "[ <name> ]", "Shows the node's name.", "stats show-node lb1", show_node),
+    stats("stats show-version", "", "Shows the version.", "stats show-version", |s, _| spec(s).hide_version = false),
+    stats("stats uri", "<prefix>", "Address of the page.", "stats uri /stats", |s, a| {
         if let Some(uri) = wanted(s, a, "'uri' needs an URI prefix.") {
             spec(s).uri = uri.as_bytes().into();
         }
@@ -118,11 +125,11 @@ fn wanted<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>, missing: &str) -> Optio
 /// `stats NAME ...` in a proxy section.
 pub fn stats_line<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {
     let name = args.str(1);
-    let Some(keyword) = STATS.iter().find(|k| k.entry.name == name) else {
-        let names: Vec<String> = STATS.iter().map(|k| format!("'{}'", k.entry.name)).collect();
+    let Some(keyword) = STATS.iter().find(|k| k.name() == name) else {
+        let names: Vec<String> = STATS.iter().map(|k| format!("'{}'", k.name())).collect();
         let what = if name.is_empty() { "missing keyword in 'stats'" } else { "unknown stats parameter" };
         let what = if name.is_empty() { what.to_owned() } else { format!("{what} '{name}'") };
-        let hint = suggest::hint(name, STATS.iter().map(|k| k.entry.name));
+        let hint = suggest::hint(name, STATS.iter().map(StatsKeyword::name));
         let message = format!("{what}, expects {}.", names.join(", "));
         return scope.cx.diags.alert_hint(args.at(1), message, hint);
     };

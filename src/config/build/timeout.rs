@@ -26,42 +26,49 @@ const fn timeout(
     Timeout { entry: Entry::full(name, "<timeout>", doc, example, since), side, field }
 }
 
+impl Timeout {
+    /// The word after `timeout`.
+    pub fn name(&self) -> &'static str {
+        self.entry.name.strip_prefix("timeout ").unwrap_or(self.entry.name)
+    }
+}
+
 /// Names after `timeout`; the value is in milliseconds unless a unit says otherwise.
 #[rustfmt::skip]
 pub const TIMEOUTS: &[Timeout] = &[
-    timeout("check", Side::Back, "Longest wait for the answer to a health check once connected.", "timeout check 2s", "1.3", |t| {
+    timeout("timeout check", Side::Back, "Longest wait for the answer to a health check once connected.", "timeout check 2s", "1.3", |t| {
         &mut t.check
     }),
-    timeout("client", Side::Front, "Longest silence of a client.", "timeout client 50s", "1.3", |t| &mut t.client),
-    timeout("client-fin", Side::Front, "Longest silence of a client after one direction was closed.", "timeout client-fin 10s", "1.5", |t| {
+    timeout("timeout client", Side::Front, "Longest silence of a client.", "timeout client 50s", "1.3", |t| &mut t.client),
+    timeout("timeout client-fin", Side::Front, "Longest silence of a client after one direction was closed.", "timeout client-fin 10s", "1.5", |t| {
         &mut t.client_fin
     }),
     Timeout {
-        entry: Entry::full("client-hs", "<timeout>", "Longest time for a client's handshake.", "timeout client-hs 5s", "2.9")
+        entry: Entry::full("timeout client-hs", "<timeout>", "Longest time for a client's handshake.", "timeout client-hs 5s", "2.9")
             .with(Status::Accepted("handshakes are bounded by 'timeout client'")),
         side: Side::Front,
         field: |t| &mut t.client_hs,
     },
-    timeout("connect", Side::Back, "Longest time for a connection to a server to be made.", "timeout connect 5s", "1.3", |t| {
+    timeout("timeout connect", Side::Back, "Longest time for a connection to a server to be made.", "timeout connect 5s", "1.3", |t| {
         &mut t.connect
     }),
-    timeout("http-keep-alive", Side::Any, "Longest wait for the next request on a client's connection.", "timeout http-keep-alive 10s", "1.4", |t| {
+    timeout("timeout http-keep-alive", Side::Any, "Longest wait for the next request on a client's connection.", "timeout http-keep-alive 10s", "1.4", |t| {
         &mut t.http_keep_alive
     }),
-    timeout("http-request", Side::Any, "Longest time for a request's head to arrive whole.", "timeout http-request 10s", "1.3", |t| {
+    timeout("timeout http-request", Side::Any, "Longest time for a request's head to arrive whole.", "timeout http-request 10s", "1.3", |t| {
         &mut t.http_request
     }),
-    timeout("queue", Side::Back, "Longest time in a queue; 'timeout connect' when not set.", "timeout queue 1m", "1.3", |t| {
+    timeout("timeout queue", Side::Back, "Longest time in a queue; 'timeout connect' when not set.", "timeout queue 1m", "1.3", |t| {
         &mut t.queue
     }),
-    timeout("server", Side::Back, "Longest silence of a server.", "timeout server 50s", "1.3", |t| &mut t.server),
-    timeout("server-fin", Side::Back, "Longest silence of a server after one direction was closed.", "timeout server-fin 10s", "1.5", |t| {
+    timeout("timeout server", Side::Back, "Longest silence of a server.", "timeout server 50s", "1.3", |t| &mut t.server),
+    timeout("timeout server-fin", Side::Back, "Longest silence of a server after one direction was closed.", "timeout server-fin 10s", "1.5", |t| {
         &mut t.server_fin
     }),
-    timeout("tarpit", Side::Any, "How long a tarpitted request is held; 'timeout connect' when not set.", "timeout tarpit 15s", "1.3", |t| {
+    timeout("timeout tarpit", Side::Any, "How long a tarpitted request is held; 'timeout connect' when not set.", "timeout tarpit 15s", "1.3", |t| {
         &mut t.tarpit
     }),
-    timeout("tunnel", Side::Back, "Longest silence in both directions once a connection has become a tunnel.", "timeout tunnel 1h", "1.5", |t| {
+    timeout("timeout tunnel", Side::Back, "Longest silence in both directions once a connection has become a tunnel.", "timeout tunnel 1h", "1.5", |t| {
         &mut t.tunnel
     }),
 ];
@@ -69,9 +76,9 @@ pub const TIMEOUTS: &[Timeout] = &[
 /// `timeout NAME VALUE`.
 pub fn timeout_line<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {
     let name = args.str(1);
-    let Some(timeout) = TIMEOUTS.iter().find(|t| t.entry.name == name) else {
-        let names: Vec<String> = TIMEOUTS.iter().map(|t| format!("'{}'", t.entry.name)).collect();
-        let hint = suggest::hint(name, TIMEOUTS.iter().map(|t| t.entry.name));
+    let Some(timeout) = TIMEOUTS.iter().find(|t| t.name() == name) else {
+        let names: Vec<String> = TIMEOUTS.iter().map(|t| format!("'{}'", t.name())).collect();
+        let hint = suggest::hint(name, TIMEOUTS.iter().map(Timeout::name));
         let message = format!("'timeout' supports {} (got '{name}')", names.join(", "));
         return scope.cx.diags.alert_hint(args.at(1), message, hint);
     };

@@ -26,6 +26,14 @@ use Verdict::{Clean, Refuses, Warns};
 /// HAProxy's verdict on each.
 #[rustfmt::skip]
 const VERDICTS: &[(Place, &str, Verdict)] = &[
+    (Whole, "frontend f\n mode tcp\n bind 127.0.0.1:18080\n timeout client 1s\n http-request deny if TRUE\n default_backend b\nbackend b\n mode http\n", Clean),
+    (Front, "redirect scheme https if FALSE\n http-request allow if FALSE", Warns),
+    (Front, "use_backend b if FALSE\n redirect scheme https if FALSE", Warns),
+    (Front, "use_backend b if FALSE\n http-response set-header a b", Clean),
+    (Front, "http-request allow if FALSE\n tcp-request content accept", Warns),
+    (Front, "tcp-request content accept\n tcp-request connection accept", Warns),
+    (Front, "http-request deny\n http-request deny", Warns),
+    (Front, "http-request allow if FALSE\n monitor fail if FALSE", Warns),
     (Front, "errorfile 503 /nonexistent", Refuses),
     (Front, "errorloc 999 http://x/", Refuses),
     (Front, "errorloc 503", Refuses),

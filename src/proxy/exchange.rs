@@ -134,7 +134,8 @@ impl Stream<'_> {
         } else {
             later(now, self.back.timeouts.connect)
         };
-        let (extent, have) = body_in_buffer(self.txn);
+        let (extent, have) = body_in_buffer(self.txn).map_err(|end| Failure::Halt(end.into()))?;
+        self.request_end = self.txn.req.len + have;
         let sent = {
             let mut slices = Slices::new();
             self.txn.req.slices(hop, &mut slices);
@@ -228,7 +229,7 @@ impl Stream<'_> {
 
     /// Bytes from the server, while the upload goes on.
     async fn receive_some(&mut self, conn: &Conn) -> Result<usize, Got> {
-        let Stream { txn, upload, patience, request_unread, .. } = self;
+        let Stream { s, txn, upload, patience, request_unread, request_end, .. } = self;
         poll_fn(|_| {
             if let Some(way) = upload.as_mut() {
                 match way.poll() {
@@ -236,7 +237,8 @@ impl Stream<'_> {
                     Poll::Ready(Ok(())) => {
                         txn.bytes_in += way.moved;
                         *request_unread = false;
-                        keep_surplus(txn, way);
+                        *request_end = txn.req.buf.written().len();
+                        keep_surplus(s, way);
                         *upload = None;
                         patience.renew(Side::Server, conn.rt().now());
                     }
@@ -535,13 +537,14 @@ impl Stream<'_> {
         );
         self.patience.renew(Side::Client, self.now());
         self.patience.renew(Side::Server, self.now());
-        let Stream { txn, upload, request_unread, .. } = self;
+        let Stream { s, txn, upload, request_unread, request_end, .. } = self;
         let result = poll_fn(|_| {
             if let Some(way) = upload.as_mut() {
                 if let Poll::Ready(result) = way.poll() {
                     txn.bytes_in += way.moved;
                     *request_unread = result.is_err();
-                    keep_surplus(txn, way);
+                    *request_end = txn.req.buf.written().len();
+                    keep_surplus(s, way);
                     *upload = None;
                 }
             }
@@ -594,8 +597,10 @@ impl Stream<'_> {
         let Some(conn) = upstream.conn.clone() else { return Ok(()) };
         let mut first = Vec::new();
         if self.upload.is_none() {
-            let req = &self.txn.req;
-            first = req.buf.written().get(req.len..).unwrap_or_default().to_vec();
+            first = self.txn.req.buf.written().get(self.request_end..).unwrap_or_default().to_vec();
+            if let Some(pending) = self.s.pending.take() {
+                first.extend_from_slice(pending.data());
+            }
         }
         self.upload = None;
         self.txn.req.buf.clear();
@@ -631,38 +636,34 @@ fn later(now: u64, ms: u64) -> u64 {
 }
 
 /// What of the request's body lies behind its head already, and what is to come.
-fn body_in_buffer(txn: &crate::rules::Txn) -> (Option<Extent>, usize) {
+fn body_in_buffer(txn: &crate::rules::Txn) -> Result<(Option<Extent>, usize), End> {
     let req = &txn.req;
     let received = req.buf.written().get(req.len..).unwrap_or_default();
     match req.body {
         BodyLen::Length(n) => {
             let have = n.min(received.len() as u64);
             let left = n - have;
-            ((left > 0).then_some(Extent::Length(left)), have as usize)
+            Ok(((left > 0).then_some(Extent::Length(left)), have as usize))
         }
         BodyLen::Chunked => {
             let mut chunks = Chunks::new(false);
             match chunks.scan(received) {
-                Ok(scan) if chunks.is_done() => (None, scan.consumed),
-                Ok(scan) => (Some(Extent::Chunked(Box::new(chunks))), scan.consumed),
-                // Found again, and answered, where the body is forwarded.
-                Err(_) => (Some(Extent::Chunked(Box::new(Chunks::new(false)))), 0),
+                Ok(scan) if chunks.is_done() => Ok((None, scan.consumed)),
+                Ok(scan) => Ok((Some(Extent::Chunked(Box::new(chunks))), scan.consumed)),
+                Err(_) => Err(End::new(Cause::Proxy, Phase::Data, 400)),
             }
         }
-        _ => (None, 0),
+        _ => Ok((None, 0)),
     }
 }
 
 /// Bytes of the next request that came with the end of this one's body.
-fn keep_surplus(txn: &mut crate::rules::Txn, way: &mut Way) {
+fn keep_surplus(session: &mut super::session::Session, way: &mut Way) {
     if !way.surplus.is_empty() {
-        txn.req.buf.clear();
-        txn.req.len = 0;
         let surplus = std::mem::take(&mut way.surplus);
-        if txn.req.buf.room_len() < surplus.len() {
-            txn.req.buf = Buf::take(HEAD_SIZE.max(surplus.len()));
-        }
-        txn.req.buf.push(&surplus);
+        let mut buf = Buf::take(HEAD_SIZE.max(surplus.len()));
+        buf.push(&surplus);
+        session.pending = Some(buf);
     }
 }
 

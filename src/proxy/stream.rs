@@ -78,6 +78,8 @@ pub struct Stream<'a> {
     pub answered: bool,
     /// Bytes of the body that lie in `txn.req.buf` and were not sent yet.
     pub request_unread: bool,
+    /// Where this request ends in `txn.req.buf.written()` once its body is on its way: the next one follows.
+    pub request_end: usize,
     pub is_intercepted: bool,
     /// The rest of the request's body on its way to the server.
     pub upload: Option<Way>,
@@ -123,6 +125,7 @@ impl<'a> Stream<'a> {
             keep_client: false,
             answered: false,
             request_unread: true,
+            request_end: 0,
             is_intercepted: false,
             upload: None,
             patience: Rc::new(Patience::new(0, 0, 0)),
@@ -461,8 +464,9 @@ impl<'a> Stream<'a> {
     /// Bytes behind the request go on to the next one.
     fn keep_rest(&mut self) {
         let req = &self.txn.req;
-        let mut end = req.len;
+        let mut end = self.request_end.max(req.len);
         if self.request_unread {
+            end = req.len;
             if let BodyLen::Length(n) = req.body {
                 end += n as usize;
             }

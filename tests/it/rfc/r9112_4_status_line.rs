@@ -15,8 +15,8 @@ fn lines() -> Vec<Row> {
     let lf = |bytes: &str| Any(vec![Gateway(502), As("LF read as CRLF", bytes.into())]);
     vec![
         row("9112 4", "a plain response", ok(""), Exact),
-        row("9112 4", "no reason", line("HTTP/1.1 200 "), Any(vec![Exact, As("the space dropped", line("HTTP/1.1 200").into())])),
-        row("9112 4", "no reason and no space", line("HTTP/1.1 200"), Any(vec![Exact, As("the space added", line("HTTP/1.1 200 ").into())])),
+        row("9112 4", "no reason", line("HTTP/1.1 200 "), Any(vec![Exact, As("the space dropped", line("HTTP/1.1 200").into()), As("the usual reason", line("HTTP/1.1 200 OK").into())])),
+        row("9112 4", "no reason and no space", line("HTTP/1.1 200"), Any(vec![Exact, As("the space added", line("HTTP/1.1 200 ").into()), As("the usual reason", line("HTTP/1.1 200 OK").into())])),
         row("9112 4", "an unknown code", line("HTTP/1.1 799 Odd"), Any(vec![Exact, Gateway(502)])),
         row("9110 15", "a code of two digits", line("HTTP/1.1 20 OK"), Gateway(502)).haproxy(Loose),
         row("9110 15", "a code of four digits", line("HTTP/1.1 2000 OK"), Gateway(502)).haproxy(Loose),

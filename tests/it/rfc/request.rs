@@ -182,7 +182,9 @@ fn observe(row: &Row, count: usize, whole: bool, proxy: &Proxy, origin: &Origin)
 impl Seen {
     fn judge(&self, row: &Row, wanted: &[Verdict]) -> Result<(), String> {
         let mut sent = Reader::of(&row.bytes);
-        let mut forwarded = self.forwarded.iter().peekable();
+        // A request that was refused in its body may have reached the origin in part; it does not look complete.
+        let whole = |r: &&Received| !matches!(r.message, Err(Broken::Cut(_) | Broken::Closed));
+        let mut forwarded = self.forwarded.iter().filter(whole);
         let mut answers = self.answers.iter();
         let mut refused = false;
         for verdict in wanted {
@@ -233,34 +235,28 @@ impl Seen {
         &self,
         verdict: &Verdict,
         answer: Option<&Result<Message, Broken>>,
-        forwarded: &mut std::iter::Peekable<impl Iterator<Item = &'a Received> + Clone>,
+        forwarded: &mut (impl Iterator<Item = &'a Received> + Clone),
         sent: &mut Reader,
     ) -> Result<(), String> {
         match verdict {
-            Refused(status) => {
-                skip_cut(forwarded);
-                match answer {
-                    Some(Ok(message)) if message.field("x-origin").is_some() => {
-                        Err("forwarded, not refused".into())
-                    }
-                    Some(Ok(message)) if message.status() == *status => Ok(()),
-                    _ => Err(format!("wanted a {status}")),
+            Refused(status) => match answer {
+                Some(Ok(message)) if message.field("x-origin").is_some() => {
+                    Err("forwarded, not refused".into())
                 }
-            }
-            Closed => {
-                skip_cut(forwarded);
-                match answer {
-                    Some(Err(Broken::Closed)) => Ok(()),
-                    _ => Err("wanted a close without an answer".into()),
-                }
-            }
+                Some(Ok(message)) if message.status() == *status => Ok(()),
+                _ => Err(format!("wanted a {status}")),
+            },
+            Closed => match answer {
+                Some(Err(Broken::Closed)) => Ok(()),
+                _ => Err("wanted a close without an answer".into()),
+            },
             Exact => {
                 let wanted = sent.request().expect("a row that is Exact is well-formed");
-                same_request(&wanted, forwarded.next())
+                same_request(&wanted, forwarded.next(), program::is_haproxy())
             }
             As(what, bytes) => {
                 let wanted = Reader::of(bytes).request().expect("a row that is As(..) is well-formed");
-                same_request(&wanted, forwarded.next()).map_err(|why| format!("{what}: {why}"))
+                same_request(&wanted, forwarded.next(), true).map_err(|why| format!("{what}: {why}"))
             }
             Loose => match forwarded.next() {
                 Some(Received { message: Err(Broken::Ambiguous(..)), .. }) => Ok(()),
@@ -271,25 +267,21 @@ impl Seen {
     }
 }
 
-/// A request that was refused in its body may have reached the origin in part; it must not look complete.
-fn skip_cut<'a>(forwarded: &mut std::iter::Peekable<impl Iterator<Item = &'a Received>>) {
-    forwarded.next_if(|r| matches!(r.message, Err(Broken::Cut(_) | Broken::Closed)));
-}
-
-fn same_request(wanted: &Message, got: Option<&Received>) -> Result<(), String> {
+fn same_request(wanted: &Message, got: Option<&Received>, any_case: bool) -> Result<(), String> {
     let got = match got {
         Some(Received { message: Ok(message), .. }) => message,
         other => return Err(format!("wanted it forwarded, the origin got {other:?}")),
     };
-    same_message(wanted, got)
+    same_message(wanted, got, any_case)
 }
 
 /// Connection is hop-by-hop (RFC 9110 section 7.6.1): the proxy says what holds on its own connections.
-pub fn same_message(wanted: &Message, got: &Message) -> Result<(), String> {
+///
+/// HAProxy writes names in lower case, Isobar leaves them as they came, but for a field that it had to change.
+pub fn same_message(wanted: &Message, got: &Message, any_case: bool) -> Result<(), String> {
     let lines = |fields: &[(String, String)]| -> Vec<String> {
         let kept = fields.iter().filter(|(n, _)| !n.eq_ignore_ascii_case("connection"));
-        // HAProxy writes names in lower case; Isobar leaves them as they came.
-        let name = |n: &String| if program::is_haproxy() { n.to_lowercase() } else { n.clone() };
+        let name = |n: &String| if any_case { n.to_lowercase() } else { n.clone() };
         kept.map(|(n, v)| format!("{}: {v}", name(n))).collect()
     };
     let part = |what: &str, a: String, b: String| {

@@ -178,12 +178,12 @@ fn delimited(response: &Message, method: &str) -> bool {
 
 fn judge(row: &Row, verdict: &Verdict, answers: &Answers) -> Result<(), String> {
     let method = row.request.split(' ').next().unwrap_or("GET");
-    let same = |bytes: &[u8]| {
+    let same = |bytes: &[u8], any_case: bool| {
         let mut sent = Reader::of(bytes);
         for got in answers {
             let wanted = sent.response(method).expect("a row that is Exact or As(..) is well-formed");
             match got {
-                Ok(got) => same_message(&wanted, got)?,
+                Ok(got) => same_message(&wanted, got, any_case)?,
                 Err(broken) => return Err(format!("wanted {:?}, the client got {broken:?}", wanted.start)),
             }
         }
@@ -195,8 +195,8 @@ fn judge(row: &Row, verdict: &Verdict, answers: &Answers) -> Result<(), String> 
     };
     let last = answers.last();
     match verdict {
-        Exact => same(&row.bytes),
-        As(what, bytes) => same(bytes).map_err(|why| format!("{what}: {why}")),
+        Exact => same(&row.bytes, program::is_haproxy()),
+        As(what, bytes) => same(bytes, true).map_err(|why| format!("{what}: {why}")),
         Gateway(status) => match last {
             Some(Ok(got)) if got.status() == *status && got.field("x-row").is_none() => Ok(()),
             _ => Err(format!("wanted a {status} of the proxy's own")),

@@ -230,7 +230,14 @@ mod tests {
     #[test]
     fn an_empty_query_asks_for_help_and_no_query_for_nothing() {
         let call = |target: &[u8]| {
-            let request = AppletRequest { method: b"GET", target, body: b"", header: &|_| None, proxy: "p" };
+            let request = AppletRequest {
+                method: b"GET",
+                target,
+                body: b"",
+                header: &|_| None,
+                proxy: "p",
+                is_admin: false,
+            };
             Haterm::default().call(&request)
         };
         assert!(matches!(call(b"/?").body, AppletBody::Bytes(b) if b.starts_with(b"Isobar")));

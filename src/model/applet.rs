@@ -10,6 +10,8 @@ pub struct AppletRequest<'a> {
     pub header: &'a dyn Fn(&str) -> Option<Vec<u8>>,
     /// The proxy that runs the service.
     pub proxy: &'a str,
+    /// A `stats admin` condition of that proxy holds.
+    pub is_admin: bool,
 }
 
 /// What a service answers.

@@ -298,12 +298,21 @@ impl Stream<'_> {
             let req = &self.txn.req;
             let header = |name: &str| req.field(name.as_bytes()).map(<[u8]>::to_vec);
             let body = req.buf.written().get(req.len..).unwrap_or_default();
+            // What follows the body is the next request.
+            let body = match req.body {
+                crate::http::BodyLen::None => &[],
+                crate::http::BodyLen::Length(n) => &body[..body.len().min(n as usize)],
+                _ => body,
+            };
+            let env = self.env();
+            let ctx = crate::rules::Ctx { txn: self.txn, env: &env };
             applet.call(&AppletRequest {
                 method: req.method_bytes(),
                 target: req.target_bytes(),
                 body,
                 header: &header,
                 proxy: &self.back.name,
+                is_admin: self.back.stats_admin.iter().any(|condition| condition.eval(ctx)),
             })
         };
         if reply.delay_ms > 0 {

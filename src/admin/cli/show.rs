@@ -97,8 +97,9 @@ fn info(session: &mut Session, args: &Args) -> Answer {
 
 /// A whole number at the beginning of a word, 0 for none, as C's `atoi`.
 fn number(word: &str) -> i64 {
-    let end = word.char_indices().find(|(i, c)| !c.is_ascii_digit() && !(*i == 0 && *c == '-'));
-    word[..end.map_or(word.len(), |(i, _)| i)].parse().unwrap_or(0)
+    let sign = usize::from(word.starts_with('-'));
+    let digits = word[sign..].find(|c: char| !c.is_ascii_digit()).unwrap_or(word.len() - sign);
+    word[..sign + digits].parse().unwrap_or(0)
 }
 
 fn stat(session: &mut Session, args: &Args) -> Answer {

@@ -21,6 +21,8 @@ pub struct Column {
     pub entry: Entry,
     /// Its name in Prometheus after `haproxy_<kind>_`; empty: not exported.
     pub metric: &'static str,
+    /// What Prometheus says of it; empty: the entry's text. Times are exported in seconds.
+    pub help: &'static str,
     /// Kinds of lines that export it (`F`, `B`, `S`).
     pub kinds: &'static str,
     /// Counted by all workers together, so that HAProxy marks it persistent in typed output.
@@ -34,6 +36,7 @@ const fn column(name: &'static str, since: &'static str, doc: &'static str, read
     Column {
         entry: Entry::full(name, "", doc, "show stat", since),
         metric: "",
+        help: "",
         kinds: "",
         shared: false,
         read,
@@ -43,6 +46,10 @@ const fn column(name: &'static str, since: &'static str, doc: &'static str, read
 impl Column {
     const fn metric(self, kinds: &'static str, name: &'static str) -> Column {
         Column { kinds, metric: name, ..self }
+    }
+
+    const fn help(self, help: &'static str) -> Column {
+        Column { help, ..self }
     }
 
     const fn shared(self) -> Column {
@@ -107,7 +114,7 @@ const NO_COMPRESSION: Status = Status::Partial("always 0: this release does not 
 const NO_CACHE: Status = Status::Partial("always 0: this release does not cache");
 const NO_AGENT: Status = Status::Partial("always empty: this release runs no agent checks");
 
-fn age<'a>(seconds: Option<u64>) -> i32 {
+fn age(seconds: Option<u64>) -> i32 {
     seconds.map_or(-1, |s| i32::try_from(s).unwrap_or(i32::MAX))
 }
 
@@ -206,7 +213,8 @@ pub static COLUMNS: &[Column] = &[
     column("status", "1.3", "State: OPEN, PAUSED, STOP; UP, DOWN, NOLB, DRAIN, MAINT, no check.", |row| {
         status(text(row.status()))
     })
-    .metric("FBS", "status"),
+    .metric("FBS", "status")
+    .help("State, 1 for the one that holds."),
     column(
         "weight",
         "1.3",
@@ -312,7 +320,8 @@ pub static COLUMNS: &[Column] = &[
         "Result of the last health check: UNK, INI, L4OK, L7STS and so on.",
         |row| health::read(row, |_, check| output(check.status)),
     )
-    .metric("S", "check_status"),
+    .metric("S", "check_status")
+    .help("Result of the last health check, 1 for the one that holds."),
     column("check_code", "1.4", "Status code that the last health check met.", |row| {
         health::read(row, |_, check| check.code.and_then(|c| metric(Nature::Output, Value::U32(c.into()))))
     })
@@ -320,24 +329,31 @@ pub static COLUMNS: &[Column] = &[
     column("check_duration", "1.4", "Milliseconds that the last health check took.", |row| {
         health::read(row, |_, check| check.duration_ms.and_then(|d| metric(Nature::Duration, Value::U64(d))))
     })
-    .metric("S", "check_duration_seconds"),
+    .metric("S", "check_duration_seconds")
+    .help("Seconds that the last health check took."),
     column("hrsp_1xx", "1.4", "Responses with status 100 to 199.", count_http!("FBS", rsp_1xx))
         .metric("FBS", "http_responses_total")
+        .help("Responses by class of status.")
         .shared(),
     column("hrsp_2xx", "1.4", "Responses with status 200 to 299.", count_http!("FBS", rsp_2xx))
         .metric("FBS", "http_responses_total")
+        .help("Responses by class of status.")
         .shared(),
     column("hrsp_3xx", "1.4", "Responses with status 300 to 399.", count_http!("FBS", rsp_3xx))
         .metric("FBS", "http_responses_total")
+        .help("Responses by class of status.")
         .shared(),
     column("hrsp_4xx", "1.4", "Responses with status 400 to 499.", count_http!("FBS", rsp_4xx))
         .metric("FBS", "http_responses_total")
+        .help("Responses by class of status.")
         .shared(),
     column("hrsp_5xx", "1.4", "Responses with status 500 to 599.", count_http!("FBS", rsp_5xx))
         .metric("FBS", "http_responses_total")
+        .help("Responses by class of status.")
         .shared(),
     column("hrsp_other", "1.4", "Responses with another status.", count_http!("FBS", rsp_other))
         .metric("FBS", "http_responses_total")
+        .help("Responses by class of status.")
         .shared(),
     column("hanafail", "1.4", "Failures that observe saw in traffic.", |_| None)
         .note(Status::Partial("always empty")),
@@ -399,23 +415,27 @@ pub static COLUMNS: &[Column] = &[
         "Milliseconds in the queue, mean of the last 1024 requests.",
         mean!(queue_time_us),
     )
-    .metric("BS", "queue_time_average_seconds"),
+    .metric("BS", "queue_time_average_seconds")
+    .help("Seconds in the queue, mean of the last 1024 requests."),
     column(
         "ctime",
         "1.5",
         "Milliseconds to connect, mean of the last 1024 requests.",
         mean!(connect_time_us),
     )
-    .metric("BS", "connect_time_average_seconds"),
+    .metric("BS", "connect_time_average_seconds")
+    .help("Seconds to connect, mean of the last 1024 requests."),
     column(
         "rtime",
         "1.5",
         "Milliseconds to the response, mean of the last 1024 requests.",
         mean!(response_time_us),
     )
-    .metric("BS", "response_time_average_seconds"),
+    .metric("BS", "response_time_average_seconds")
+    .help("Seconds to the response, mean of the last 1024 requests."),
     column("ttime", "1.5", "Milliseconds from request to end, mean of the last 1024.", mean!(total_time_us))
-        .metric("BS", "total_time_average_seconds"),
+        .metric("BS", "total_time_average_seconds")
+        .help("Seconds from request to end, mean of the last 1024."),
     column("agent_status", "1.6", "Result of the last agent check.", |_| None)
         .metric("S", "agent_status")
         .note(NO_AGENT),
@@ -424,6 +444,7 @@ pub static COLUMNS: &[Column] = &[
         .note(NO_AGENT),
     column("agent_duration", "1.6", "Milliseconds that the last agent check took.", |_| None)
         .metric("S", "agent_duration_seconds")
+        .help("Seconds that the last agent check took.")
         .note(NO_AGENT),
     column("check_desc", "1.7", "check_status in words.", |row| {
         health::read(row, |_, check| output(health::describe(check.status)))
@@ -519,13 +540,17 @@ pub static COLUMNS: &[Column] = &[
     })
     .metric("S", "idle_connections_limit"),
     column("qtime_max", "2.0", "Longest time in the queue, in milliseconds.", longest!(queue_time_us))
-        .metric("BS", "max_queue_time_seconds"),
+        .metric("BS", "max_queue_time_seconds")
+        .help("Longest time in the queue, in seconds."),
     column("ctime_max", "2.0", "Longest time to connect, in milliseconds.", longest!(connect_time_us))
-        .metric("BS", "max_connect_time_seconds"),
+        .metric("BS", "max_connect_time_seconds")
+        .help("Longest time to connect, in seconds."),
     column("rtime_max", "2.0", "Longest time to a response, in milliseconds.", longest!(response_time_us))
-        .metric("BS", "max_response_time_seconds"),
+        .metric("BS", "max_response_time_seconds")
+        .help("Longest time to a response, in seconds."),
     column("ttime_max", "2.0", "Longest time from request to end, in milliseconds.", longest!(total_time_us))
-        .metric("BS", "max_total_time_seconds"),
+        .metric("BS", "max_total_time_seconds")
+        .help("Longest time from request to end, in seconds."),
     column("eint", "2.2", "Internal errors.", count!("FBS", internal_errors))
         .metric("FBS", "internal_errors_total")
         .shared(),
@@ -556,11 +581,14 @@ pub static COLUMNS: &[Column] = &[
     )
     .metric("BS", "uweight"),
     column("agg_server_status", "2.5", "Servers by state (Prometheus); 0 here.", |row| aggregate(row))
-        .metric("B", "agg_server_status"),
+        .metric("B", "agg_server_status")
+        .help("Servers by state."),
     column("agg_server_check_status", "2.5", "Older name of agg_server_status.", |row| aggregate(row))
-        .metric("B", "agg_server_check_status"),
+        .metric("B", "agg_server_check_status")
+        .help("Servers by state (older name)."),
     column("agg_check_status", "2.5", "Servers by check result (Prometheus); 0 here.", |row| aggregate(row))
-        .metric("B", "agg_check_status"),
+        .metric("B", "agg_check_status")
+        .help("Servers by result of the last health check."),
     column("srid", "2.9", "Revision of a server's number, which grows when it is given to another.", |row| {
         for_server(row, |_| metric(Nature::Counter, Value::U32(0)))
     })

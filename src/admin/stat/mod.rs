@@ -1,6 +1,7 @@
 //! Statistics: what can be read of the process, its proxies and servers, and the forms it is shown in.
 
 pub mod column;
+pub mod exposition;
 pub mod health;
 pub mod info;
 pub mod render;

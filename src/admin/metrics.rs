@@ -1,0 +1,253 @@
+//! `http-request use-service prometheus-exporter`: the statistics in Prometheus's text format, under the names of
+//! HAProxy's exporter, and Isobar's own metrics (`isobar_*`) after them.
+
+use std::fmt::Write;
+use std::sync::Arc;
+
+use metrics_exporter_prometheus::PrometheusHandle;
+use percent_encoding::percent_decode;
+
+use crate::model::applet::{Applet, AppletBody, AppletReply, AppletRequest};
+
+use super::control::{Control, process, snapshot};
+use super::stat::exposition::Exposition;
+use super::stat::{Kind, Show};
+
+/// The service.
+pub struct Metrics {
+    control: Arc<dyn Control>,
+    own: Option<PrometheusHandle>,
+}
+
+impl Metrics {
+    /// `own`: the recorder of `isobar_*`, if one is installed.
+    pub fn new(control: Arc<dyn Control>, own: Option<PrometheusHandle>) -> Metrics {
+        Metrics { control, own }
+    }
+}
+
+/// What a scrape asks for in its query string.
+#[derive(Clone, Debug, PartialEq)]
+struct Query {
+    global: bool,
+    kinds: Vec<Kind>,
+    own: bool,
+    /// `metrics=`: names wanted, and names not wanted.
+    include: Vec<String>,
+    exclude: Vec<String>,
+    no_maint: bool,
+    desc_labels: bool,
+}
+
+impl Default for Query {
+    fn default() -> Self {
+        Query {
+            global: true,
+            kinds: vec![Kind::Frontend, Kind::Backend, Kind::Server],
+            own: true,
+            include: Vec::new(),
+            exclude: Vec::new(),
+            no_maint: false,
+            desc_labels: false,
+        }
+    }
+}
+
+impl Query {
+    /// `None` for a query that makes no sense.
+    fn parse(target: &[u8]) -> Option<Query> {
+        let mut query = Query::default();
+        let Some(mark) = memchr::memchr(b'?', target) else { return Some(query) };
+        let text = target[mark + 1..].split(|b| *b == b'#').next().unwrap_or_default();
+        let mut has_scope = false;
+        for pair in text.split(|b| *b == b'&').filter(|p| !p.is_empty()) {
+            let mut parts = pair.splitn(2, |b| *b == b'=');
+            let name = decode(parts.next().unwrap_or_default())?;
+            let value = parts.next().map(decode);
+            match (name.as_str(), value) {
+                (_, Some(None)) => return None,
+                ("scope", Some(Some(scope))) => {
+                    if !std::mem::replace(&mut has_scope, true) {
+                        query.scopes(false);
+                    }
+                    query.scope(&scope)?;
+                }
+                ("metrics", Some(Some(list))) => {
+                    for name in list.split(',').filter(|n| !n.is_empty() && *n != "-") {
+                        match name.strip_prefix('-') {
+                            Some(name) => query.exclude.push(name.to_owned()),
+                            None => query.include.push(name.to_owned()),
+                        }
+                    }
+                }
+                ("scope" | "metrics", None) => return None,
+                ("no-maint", _) => query.no_maint = true,
+                ("desc-labels", _) => query.desc_labels = true,
+                _ => {}
+            }
+        }
+        Some(query)
+    }
+
+    fn scopes(&mut self, all: bool) {
+        self.global = all;
+        self.own = all;
+        self.kinds = if all { Query::default().kinds } else { Vec::new() };
+    }
+
+    fn scope(&mut self, name: &str) -> Option<()> {
+        match name {
+            "" => self.scopes(false),
+            "*" => self.scopes(true),
+            "global" => self.global = true,
+            "frontend" => self.kinds.push(Kind::Frontend),
+            "backend" => self.kinds.push(Kind::Backend),
+            "server" => self.kinds.push(Kind::Server),
+            "isobar" => self.own = true,
+            // Scopes of HAProxy's that have nothing to tell here.
+            "listener" | "sticktable" | "resolver" => {}
+            _ => return None,
+        }
+        Some(())
+    }
+
+    fn wants(&self, name: &str) -> bool {
+        !self.exclude.iter().any(|n| n == name)
+            && (self.include.is_empty() || self.include.iter().any(|n| n == name))
+    }
+}
+
+fn decode(bytes: &[u8]) -> Option<String> {
+    let plus: Vec<u8> = bytes.iter().map(|b| if *b == b'+' { b' ' } else { *b }).collect();
+    percent_decode(&plus).decode_utf8().ok().map(|s| s.into_owned())
+}
+
+impl Metrics {
+    fn render(&self, query: &Query) -> String {
+        let wants = |name: &str| query.wants(name);
+        let mut out = Exposition::new(&wants, query.desc_labels);
+        if query.global {
+            out.process(&process(&*self.control));
+        }
+        let show = Show { hide_maint: query.no_maint, ..Show::default() };
+        let snapshot = snapshot(&*self.control, show);
+        let rows: Vec<_> = snapshot.rows().collect();
+        for kind in [Kind::Frontend, Kind::Backend, Kind::Server] {
+            if query.kinds.contains(&kind) {
+                out.rows(kind, &rows);
+            }
+        }
+        let mut text = out.text;
+        if let (true, Some(own)) = (query.own && query.include.is_empty(), &self.own) {
+            let _ = write!(text, "{}", own.render());
+        }
+        text
+    }
+}
+
+impl Applet for Metrics {
+    fn call(&self, request: &AppletRequest<'_>) -> AppletReply {
+        let Some(query) = Query::parse(request.target) else {
+            return AppletReply {
+                status: 400,
+                headers: vec![
+                    ("cache-control".into(), "no-cache".into()),
+                    ("content-type".into(), "text/plain".into()),
+                ],
+                body: AppletBody::Bytes("Bad scope or metrics in the query string.\n".into()),
+                delay_ms: 0,
+                close: true,
+            };
+        };
+        let text = if request.method == b"HEAD" { String::new() } else { self.render(&query) };
+        AppletReply {
+            status: 200,
+            headers: vec![
+                ("cache-control".into(), "no-cache".into()),
+                ("content-type".into(), "text/plain; version=0.0.4".into()),
+            ],
+            body: AppletBody::Bytes(text.into()),
+            delay_ms: 0,
+            close: false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admin::testing::{Fake, RECORDED};
+    use std::collections::BTreeSet;
+
+    fn scrape(target: &str) -> AppletReply {
+        let metrics = Metrics::new(Fake::new(RECORDED), None);
+        let target = target.as_bytes();
+        metrics.call(&AppletRequest {
+            method: b"GET",
+            target,
+            body: b"",
+            header: &|_| None,
+            proxy: "fe",
+            is_admin: false,
+        })
+    }
+
+    fn text(target: &str) -> String {
+        match scrape(target).body {
+            AppletBody::Bytes(bytes) => String::from_utf8(bytes.to_vec()).expect("text"),
+            body => panic!("{body:?}"),
+        }
+    }
+
+    #[test]
+    fn every_line_of_haproxys_exporter_is_there() {
+        let ours = text("/metrics");
+        let keys: BTreeSet<&str> = ours.lines().filter_map(|l| l.rsplit_once(' ')).map(|(k, _)| k).collect();
+        let types: BTreeSet<&str> = ours.lines().filter(|l| l.starts_with("# TYPE")).collect();
+        for line in include_str!("golden/metrics.txt").lines() {
+            if line.starts_with("# TYPE") {
+                assert!(types.contains(line), "{line}");
+            } else {
+                assert!(keys.contains(line), "{line}");
+            }
+        }
+    }
+
+    #[test]
+    fn metrics_are_grouped_and_described_once() {
+        let ours = text("/metrics");
+        let mut seen = BTreeSet::new();
+        let mut last = String::new();
+        for line in ours.lines() {
+            let name = line.trim_start_matches("# HELP ").trim_start_matches("# TYPE ");
+            let name = name.split(['{', ' ']).next().expect("a name");
+            if name != last {
+                assert!(seen.insert(name.to_owned()), "{name} comes twice");
+                last = name.to_owned();
+            }
+            if let Some(help) = line.strip_prefix("# HELP ") {
+                assert!(help.split_once(' ').is_some_and(|(_, text)| !text.is_empty()), "{line}");
+            }
+        }
+        assert!(ours.contains("\nhaproxy_process_node{node=\"testnode\"} 1\n"));
+        assert!(ours.contains("\nhaproxy_process_build_info{version=\"3.4.0\"} 1\n"));
+        assert!(ours.contains("\nhaproxy_server_status{proxy=\"be\",server=\"s3\",state=\"MAINT\"} 1\n"));
+        assert!(ours.contains("\nhaproxy_backend_agg_server_status{proxy=\"be\",state=\"MAINT\"} 1\n"));
+        assert!(ours.contains("\nhaproxy_backend_total_time_average_seconds{proxy=\"be\"} 0.000000\n"));
+    }
+
+    #[test]
+    fn a_query_chooses() {
+        assert!(text("/metrics?scope=").is_empty());
+        let servers = text("/metrics?scope=server&no-maint");
+        assert!(servers.lines().all(|l| l.contains("haproxy_server_")));
+        assert!(!servers.contains("server=\"s3\""));
+        assert!(text("/metrics?scope=*&scope=&scope=global").contains("haproxy_process_nbthread"));
+        let one = text("/metrics?metrics=haproxy_frontend_sessions_total,-haproxy_process_jobs");
+        assert_eq!(one.lines().count(), 4);
+        assert!(!text("/metrics?metrics=-haproxy_process_jobs").contains("haproxy_process_jobs"));
+        assert_eq!(scrape("/metrics?scope=nope").status, 400);
+        assert_eq!(scrape("/metrics?scope").status, 400);
+        assert_eq!(scrape("/metrics?scope=%ff").status, 400);
+    }
+}

@@ -177,10 +177,15 @@ impl Applet for Metrics {
 mod tests {
     use super::*;
     use crate::admin::testing::{Fake, RECORDED};
+    use crate::model::CheckState;
     use std::collections::BTreeSet;
 
     fn scrape(target: &str) -> AppletReply {
-        let metrics = Metrics::new(Fake::new(RECORDED), None);
+        let fake = Fake::new(RECORDED);
+        let back = fake.config.proxies[1].back.as_ref().expect("be");
+        let check = CheckState { status: "L4CON", duration_ms: Some(7), ..CheckState::default() };
+        back.servers.with(|set| set.list[0].live.check.store(check.into()));
+        let metrics = Metrics::new(fake, None);
         let target = target.as_bytes();
         metrics.call(&AppletRequest {
             method: b"GET",
@@ -233,6 +238,8 @@ mod tests {
         assert!(ours.contains("\nhaproxy_process_build_info{version=\"3.4.0\"} 1\n"));
         assert!(ours.contains("\nhaproxy_server_status{proxy=\"be\",server=\"s3\",state=\"MAINT\"} 1\n"));
         assert!(ours.contains("\nhaproxy_backend_agg_server_status{proxy=\"be\",state=\"MAINT\"} 1\n"));
+        let checked = "haproxy_server_check_duration_seconds{proxy=\"be\",server=\"s1\"} 0.007000";
+        assert!(ours.contains(checked));
         assert!(ours.contains("\nhaproxy_backend_total_time_average_seconds{proxy=\"be\"} 0.000000\n"));
     }
 

@@ -24,7 +24,7 @@ frontend fe
 frontend closed
     bind 127.0.0.1:24002
     stats uri /
-    stats realm A\\ \"B\"
+    stats realm A\\ \\\"B\\\"
     stats auth admin:pass:word
     stats scope .
 backend b1

@@ -7,6 +7,7 @@ use crate::base::clock;
 use crate::check::{Hooks, Member};
 use crate::config::{Config, Proxy};
 use crate::model::Server;
+use crate::model::applet::{AppletBody, AppletReply};
 use crate::proxy::Shared;
 
 use super::stat::{Process, Show, Snapshot};
@@ -53,6 +54,16 @@ pub trait Control: Send + Sync {
     fn processes(&self) -> Option<String> {
         None
     }
+}
+
+/// How a service finds the process, which does not run yet when services are made.
+pub type Found = Box<dyn Fn() -> Option<Arc<dyn Control>> + Send + Sync>;
+
+/// What a service answers before the process runs.
+pub fn not_yet() -> AppletReply {
+    let body = AppletBody::Bytes("The process is about to start.\n".into());
+    let headers = vec![("content-type".into(), "text/plain".into())];
+    AppletReply { status: 503, headers, body, delay_ms: 0, close: true }
 }
 
 /// `show info`, counted now.

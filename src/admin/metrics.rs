@@ -2,27 +2,26 @@
 //! HAProxy's exporter, and Isobar's own metrics (`isobar_*`) after them.
 
 use std::fmt::Write;
-use std::sync::Arc;
 
 use metrics_exporter_prometheus::PrometheusHandle;
 use percent_encoding::percent_decode;
 
 use crate::model::applet::{Applet, AppletBody, AppletReply, AppletRequest};
 
-use super::control::{Control, process, snapshot};
+use super::control::{Control, Found, not_yet, process, snapshot};
 use super::stat::exposition::Exposition;
 use super::stat::{Kind, Show};
 
 /// The service.
 pub struct Metrics {
-    control: Arc<dyn Control>,
+    found: Found,
     own: Option<PrometheusHandle>,
 }
 
 impl Metrics {
     /// `own`: the recorder of `isobar_*`, if one is installed.
-    pub fn new(control: Arc<dyn Control>, own: Option<PrometheusHandle>) -> Metrics {
-        Metrics { control, own }
+    pub fn new(found: Found, own: Option<PrometheusHandle>) -> Metrics {
+        Metrics { found, own }
     }
 }
 
@@ -123,14 +122,14 @@ fn decode(bytes: &[u8]) -> Option<String> {
 }
 
 impl Metrics {
-    fn render(&self, query: &Query) -> String {
+    fn render(&self, control: &dyn Control, query: &Query) -> String {
         let wants = |name: &str| query.wants(name);
         let mut out = Exposition::new(&wants, query.desc_labels);
         if query.global {
-            out.process(&process(&*self.control));
+            out.process(&process(control));
         }
         let show = Show { hide_maint: query.no_maint, ..Show::default() };
-        let snapshot = snapshot(&*self.control, show);
+        let snapshot = snapshot(control, show);
         let rows: Vec<_> = snapshot.rows().collect();
         for kind in [Kind::Frontend, Kind::Backend, Kind::Server] {
             if query.kinds.contains(&kind) {
@@ -159,7 +158,8 @@ impl Applet for Metrics {
                 close: true,
             };
         };
-        let text = if request.method == b"HEAD" { String::new() } else { self.render(&query) };
+        let Some(control) = (self.found)() else { return not_yet() };
+        let text = if request.method == b"HEAD" { String::new() } else { self.render(&*control, &query) };
         AppletReply {
             status: 200,
             headers: vec![
@@ -185,7 +185,7 @@ mod tests {
         let back = fake.config.proxies[1].back.as_ref().expect("be");
         let check = CheckState { status: "L4CON", duration_ms: Some(7), ..CheckState::default() };
         back.servers.with(|set| set.list[0].live.check.store(check.into()));
-        let metrics = Metrics::new(fake, None);
+        let metrics = Metrics::new(fake.found(), None);
         let target = target.as_bytes();
         metrics.call(&AppletRequest {
             method: b"GET",

@@ -9,6 +9,7 @@ use crate::lang::{Env, Facts, Input, LoadOptions, Severity, load};
 use crate::model::applet::Applet;
 use crate::proxy::Shared;
 
+use super::control::Found;
 use super::stat::Process;
 use super::{Control, Haterm};
 
@@ -89,6 +90,13 @@ impl Fake {
     pub fn new(text: &str) -> Arc<Fake> {
         let shared = Shared::new(9983, "host".into());
         Arc::new(Fake { config: config(text), shared, lines: Arc::default() })
+    }
+}
+
+impl Fake {
+    pub fn found(self: &Arc<Self>) -> Found {
+        let fake = self.clone();
+        Box::new(move || Some(fake.clone()))
     }
 }
 

@@ -7,9 +7,9 @@ use std::sync::{Arc, OnceLock};
 use tokio::sync::Semaphore;
 
 use crate::admin::cli::serve::{Listener, Socket, serve};
-use crate::admin::control::Control;
-use crate::admin::haterm::Haterm;
+use crate::admin::control::{Control, Found};
 use crate::admin::stat::Process;
+use crate::admin::{Haterm, Metrics, StatsPage};
 use crate::base::{Live, clock};
 use crate::check::Hooks;
 use crate::config::Config;
@@ -196,7 +196,13 @@ fn listener(fd: OwnedFd, is_unix: bool) -> Listener {
 }
 
 /// Every service by the name under which configurations ask for it.
-pub fn all(_hub: &Hub) -> Services {
+pub fn all(hub: &Hub) -> Services {
+    let found = || -> Found {
+        let office = hub.office.clone();
+        Box::new(move || office.get().map(|office| office.clone() as Arc<dyn Control>))
+    };
     let haterm: Arc<dyn Applet> = Arc::new(Haterm::default());
-    HashMap::from([("haterm", haterm)])
+    let stats: Arc<dyn Applet> = Arc::new(StatsPage::new(found()));
+    let prometheus: Arc<dyn Applet> = Arc::new(Metrics::new(found(), None));
+    HashMap::from([("haterm", haterm), ("stats", stats), ("prometheus-exporter", prometheus)])
 }

@@ -1,7 +1,5 @@
 //! What the stats page answers: who may see it, in which form, and what a posted form does.
 
-use std::sync::Arc;
-
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -12,7 +10,7 @@ use crate::model::applet::{Applet, AppletBody, AppletReply, AppletRequest};
 
 use super::action::{self, Outcome};
 use super::html;
-use crate::admin::control::{Control, process};
+use crate::admin::control::{Control, Found, not_yet, process};
 use crate::admin::stat::{Show, Snapshot, render};
 use crate::base::clock;
 
@@ -21,12 +19,12 @@ const MAX_SEARCH: usize = 20;
 
 /// The service `stats` of a configuration: one for all proxies.
 pub struct StatsPage {
-    control: Arc<dyn Control>,
+    found: Found,
 }
 
 impl StatsPage {
-    pub fn new(control: Arc<dyn Control>) -> StatsPage {
-        StatsPage { control }
+    pub fn new(found: Found) -> StatsPage {
+        StatsPage { found }
     }
 }
 
@@ -138,7 +136,8 @@ fn refuse(spec: &StatsSpec) -> AppletReply {
 
 impl Applet for StatsPage {
     fn call(&self, request: &AppletRequest<'_>) -> AppletReply {
-        let config = self.control.config();
+        let Some(control) = (self.found)() else { return not_yet() };
+        let config = control.config();
         let Some((proxy, spec)) = find(&config, request.proxy) else {
             return reply(404, "text/plain", "This proxy has no statistics page.\n".into());
         };
@@ -151,67 +150,64 @@ impl Applet for StatsPage {
         let rest = target.find(&*uri).map_or("", |at| &target[at + uri.len()..]);
         let options = Options::parse(rest);
         match request.method {
-            b"GET" | b"HEAD" => self.show(&config, proxy, spec, &options, request),
+            b"GET" | b"HEAD" => show(&*control, proxy, spec, &options, request),
             b"POST" => {
                 let outcome = match request.is_admin {
-                    true => action::run(&*self.control, &config, request.body),
+                    true => action::run(&*control, &config, request.body),
                     false => Outcome::Denied,
                 };
-                self.redirect(&uri, &options, outcome)
+                redirect(&uri, &options, outcome)
             }
-            _ => self.redirect(&uri, &options, Outcome::Invalid),
+            _ => redirect(&uri, &options, Outcome::Invalid),
         }
     }
 }
 
-impl StatsPage {
-    fn show(
-        &self,
-        config: &Arc<Config>,
-        proxy: &Proxy,
-        spec: &StatsSpec,
-        options: &Options,
-        request: &AppletRequest<'_>,
-    ) -> AppletReply {
-        let scope = spec.scope.iter().map(|s| if s == "." { proxy.name.to_string() } else { s.clone() });
-        let show = Show {
-            legends: spec.show_legends,
-            hide_down: options.hide_down,
-            hide_maint: options.hide_maint,
-            scope: scope.collect(),
-            search: options.search.clone(),
-            ..Show::default()
-        };
-        let snapshot = Snapshot::new(config.clone(), clock::now_ms(), show);
-        let is_head = request.method == b"HEAD";
-        let (content_type, body) = match options.form {
-            _ if is_head && options.form == Form::Html => ("text/html", String::new()),
-            Form::Html => {
-                let page = html::Page {
-                    snapshot: &snapshot,
-                    process: &process(&*self.control),
-                    spec,
-                    options,
-                    is_admin: request.is_admin,
-                };
-                ("text/html", page.render())
-            }
-            Form::Csv => ("text/plain", render::csv(&snapshot)),
-            Form::Typed => ("text/plain", render::typed(&snapshot, false)),
-            Form::Json => ("application/json", render::json(&snapshot)),
-        };
-        let mut reply = reply(200, content_type, body);
-        if let Some(seconds) = spec.refresh_s.filter(|s| *s > 0 && !options.no_refresh) {
-            reply.headers.push(("refresh".into(), seconds.to_string()));
+fn show(
+    control: &dyn Control,
+    proxy: &Proxy,
+    spec: &StatsSpec,
+    options: &Options,
+    request: &AppletRequest<'_>,
+) -> AppletReply {
+    let scope = spec.scope.iter().map(|s| if s == "." { proxy.name.to_string() } else { s.clone() });
+    let show = Show {
+        legends: spec.show_legends,
+        hide_down: options.hide_down,
+        hide_maint: options.hide_maint,
+        scope: scope.collect(),
+        search: options.search.clone(),
+        ..Show::default()
+    };
+    let snapshot = Snapshot::new(control.config(), clock::now_ms(), show);
+    let is_head = request.method == b"HEAD";
+    let (content_type, body) = match options.form {
+        _ if is_head && options.form == Form::Html => ("text/html", String::new()),
+        Form::Html => {
+            let page = html::Page {
+                snapshot: &snapshot,
+                process: &process(control),
+                spec,
+                options,
+                is_admin: request.is_admin,
+            };
+            ("text/html", page.render())
         }
-        reply
+        Form::Csv => ("text/plain", render::csv(&snapshot)),
+        Form::Typed => ("text/plain", render::typed(&snapshot, false)),
+        Form::Json => ("application/json", render::json(&snapshot)),
+    };
+    let mut reply = reply(200, content_type, body);
+    if let Some(seconds) = spec.refresh_s.filter(|s| *s > 0 && !options.no_refresh) {
+        reply.headers.push(("refresh".into(), seconds.to_string()));
     }
+    reply
+}
 
-    /// A page that was posted to would be posted again when reloaded: the browser is sent back to it.
-    fn redirect(&self, uri: &str, options: &Options, outcome: Outcome) -> AppletReply {
-        let mut reply = reply(303, "text/plain", String::new());
-        let location = format!("{uri};st={}{}", outcome.code(), options.suffix(|_| {}));
-        reply.headers.push(("location".into(), location));
-        reply
-    }
+/// A page that was posted to would be posted again when reloaded: the browser is sent back to it.
+fn redirect(uri: &str, options: &Options, outcome: Outcome) -> AppletReply {
+    let mut reply = reply(303, "text/plain", String::new());
+    let location = format!("{uri};st={}{}", outcome.code(), options.suffix(|_| {}));
+    reply.headers.push(("location".into(), location));
+    reply
 }

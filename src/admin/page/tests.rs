@@ -44,7 +44,7 @@ struct Site {
 
 fn site() -> Site {
     let fake = Fake::new(TEXT);
-    Site { page: StatsPage::new(fake.clone()), fake }
+    Site { page: StatsPage::new(fake.found()), fake }
 }
 
 impl Site {

@@ -95,7 +95,8 @@ pub fn process(control: &dyn Control) -> Process {
 
 /// The statistics of now.
 pub fn snapshot(control: &dyn Control, show: Show) -> Snapshot {
-    Snapshot::new(control.config(), clock::now_ms(), show)
+    let maxconn = control.shared().maxconn.load(Ordering::Relaxed);
+    Snapshot::new(control.config(), maxconn, clock::now_ms(), show)
 }
 
 /// A server with what its changes of state touch.

@@ -10,9 +10,8 @@ use crate::model::applet::{Applet, AppletBody, AppletReply, AppletRequest};
 
 use super::action::{self, Outcome};
 use super::html;
-use crate::admin::control::{Control, Found, not_yet, process};
-use crate::admin::stat::{Show, Snapshot, render};
-use crate::base::clock;
+use crate::admin::control::{Control, Found, not_yet, process, snapshot};
+use crate::admin::stat::{Show, render};
 
 /// Longest `scope=` that is searched for.
 const MAX_SEARCH: usize = 20;
@@ -179,7 +178,7 @@ fn show(
         search: options.search.clone(),
         ..Show::default()
     };
-    let snapshot = Snapshot::new(control.config(), clock::now_ms(), show);
+    let snapshot = snapshot(control, show);
     let is_head = request.method == b"HEAD";
     let (content_type, body) = match options.form {
         _ if is_head && options.form == Form::Html => ("text/html", String::new()),

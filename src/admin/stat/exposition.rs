@@ -38,14 +38,14 @@ pub struct Exposition<'a> {
 struct Metric<'a> {
     name: String,
     help: &'a str,
-    is_counter: bool,
     has_head: bool,
 }
 
 impl Metric<'_> {
     fn sample(&mut self, out: &mut String, labels: &[(&str, &str)], value: &str) {
         if !std::mem::replace(&mut self.has_head, true) {
-            let kind = if self.is_counter { "counter" } else { "gauge" };
+            // Counters are told by their names, in Prometheus as in HAProxy's exporter (which forgets two).
+            let kind = if self.name.ends_with("_total") { "counter" } else { "gauge" };
             let _ = writeln!(out, "# HELP {0} {1}\n# TYPE {0} {kind}", self.name, self.help);
         }
         out.push_str(&self.name);
@@ -91,14 +91,13 @@ impl<'a> Exposition<'a> {
 
     /// `haproxy_process_*`.
     pub fn process(&mut self, process: &Process) {
-        for InfoField { entry, metric, is_counter, read } in info::FIELDS {
+        for InfoField { entry, metric, read } in info::FIELDS {
             let name = format!("haproxy_process_{metric}");
             if metric.is_empty() || !(self.wants)(&name) {
                 continue;
             }
             let datum = read(process);
-            let is_counter = *is_counter || datum.as_ref().is_some_and(|d| d.nature == Nature::Counter);
-            let mut metric = Metric { name, help: entry.doc, is_counter, has_head: false };
+            let mut metric = Metric { name, help: entry.doc, has_head: false };
             let desc = process.description.as_deref();
             let mut labels: Vec<(&str, &str)> = Vec::new();
             match entry.name {
@@ -137,7 +136,7 @@ impl<'a> Exposition<'a> {
                 continue;
             }
             let help = if first.help.is_empty() { first.entry.doc } else { first.help };
-            let mut metric = Metric { name, help, is_counter: false, has_head: false };
+            let mut metric = Metric { name, help, has_head: false };
             for column in group {
                 for row in rows.iter().filter(|r| r.kind() == kind) {
                     self.row(&mut metric, column, row);
@@ -193,7 +192,6 @@ impl<'a> Exposition<'a> {
                     if let Some(class) = column.entry.name.strip_prefix("hrsp_") {
                         labels.push(("code", class));
                     }
-                    metric.is_counter |= is_counter(column);
                     metric.sample(out, &labels, &value);
                 }
             }
@@ -206,10 +204,6 @@ fn result(server: &Server) -> Option<&'static str> {
     let is_on = server.live.check_enabled.load(std::sync::atomic::Ordering::Relaxed);
     let is_paused = server.live.admin().intersects(AdminState::MAINT);
     (is_on && !is_paused).then(|| server.live.check.with(|check| check.status))
-}
-
-fn is_counter(column: &Column) -> bool {
-    column.metric.ends_with("_total")
 }
 
 /// The value of a metric without states. `None` where HAProxy has no sample, `NaN` where it has no value.

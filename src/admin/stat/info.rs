@@ -67,15 +67,20 @@ pub struct Process {
 impl Process {
     /// Adds what the backends and frontends count.
     pub fn count(&mut self, config: &Config) {
+        let mut requests = 0;
         for proxy in &config.proxies {
             if proxy.back.is_some() {
                 self.curr_streams += u64::from(proxy.live.back.cur.load(Ordering::Relaxed));
                 self.cum_streams += Totals::of(&proxy.live.back.counters).sess_tot;
             }
             if proxy.front.is_some() {
-                self.bytes_out += Totals::of(&proxy.live.front.counters).bytes_out;
+                let totals = Totals::of(&proxy.live.front.counters);
+                self.bytes_out += totals.bytes_out;
+                requests += totals.http_req;
             }
         }
+        // The process may remember requests of frontends that are gone.
+        self.cum_req = self.cum_req.max(requests);
     }
 }
 
@@ -84,8 +89,6 @@ pub struct InfoField {
     pub entry: Entry,
     /// Its name in Prometheus after `haproxy_process_`; empty: not exported.
     pub metric: &'static str,
-    /// Prometheus calls it a counter though its nature is none.
-    pub is_counter: bool,
     pub read: for<'a> fn(&'a Process) -> Field<'a>,
 }
 
@@ -95,14 +98,10 @@ const fn field(
     doc: &'static str,
     read: for<'a> fn(&'a Process) -> Field<'a>,
 ) -> InfoField {
-    InfoField { entry: Entry::full(name, "", doc, "show info", "1.5"), metric, is_counter: false, read }
+    InfoField { entry: Entry::full(name, "", doc, "show info", "1.5"), metric, read }
 }
 
 impl InfoField {
-    const fn counted(self) -> InfoField {
-        InfoField { is_counter: true, ..self }
-    }
-
     const fn absent(self) -> InfoField {
         InfoField { entry: self.entry.with(Status::Partial("always 0: this release has none")), ..self }
     }
@@ -165,7 +164,7 @@ pub static FIELDS: &[InfoField] = &[
     field("Memmax_MB", "", "Limit of memory in megabytes (-m).", |p| limit(p.memory_limit_mb)),
     field("PoolAlloc_MB", "", "Resident memory in megabytes.", |p| gauge((p.memory / MB) as u32)),
     field("PoolUsed_MB", "", "Resident memory in megabytes.", |p| gauge((p.memory / MB) as u32)),
-    field("PoolFailed", "pool_failures_total", "Allocations that failed.", |_| counted(0)).counted().absent(),
+    field("PoolFailed", "pool_failures_total", "Allocations that failed.", |_| counted(0)).absent(),
     field("Ulimit-n", "max_fds", "Limit of file descriptors.", |p| limit(p.ulimit_n)),
     field("Maxsock", "max_sockets", "Limit of sockets.", |p| limit(p.maxsock)),
     field("Maxconn", "max_connections", "Limit of connections, configured or derived.", |p| limit(p.maxconn)),
@@ -173,19 +172,17 @@ pub static FIELDS: &[InfoField] = &[
         limit(p.hard_maxconn)
     }),
     field("CurrConns", "current_connections", "Client connections now.", |p| gauge(p.curr_conns)),
-    field("CumConns", "connections_total", "Client connections so far.", |p| counted(p.cum_conns)).counted(),
-    field("CumReq", "requests_total", "Requests so far.", |p| counted(p.cum_req)).counted(),
+    field("CumConns", "connections_total", "Client connections so far.", |p| counted(p.cum_conns)),
+    field("CumReq", "requests_total", "Requests so far.", |p| counted(p.cum_req)),
     field("MaxSslConns", "max_ssl_connections", "Limit of TLS connections.", |_| {
         metric(Nature::Max, Value::U32(0))
     })
     .absent(),
     field("CurrSslConns", "current_ssl_connections", "TLS connections now.", |_| gauge(0)).absent(),
-    field("CumSslConns", "ssl_connections_total", "TLS connections so far.", |_| counted(0))
-        .counted()
-        .absent(),
+    field("CumSslConns", "ssl_connections_total", "TLS connections so far.", |_| counted(0)).absent(),
     field("Maxpipes", "max_pipes", "Limit of pipes for splicing.", |p| limit(p.maxpipes)),
-    field("PipesUsed", "pipes_used_total", "Pipes in use.", |p| gauge(p.pipes_used)).counted(),
-    field("PipesFree", "pipes_free_total", "Pipes kept for reuse.", |p| gauge(p.pipes_free)).counted(),
+    field("PipesUsed", "pipes_used_total", "Pipes in use.", |p| gauge(p.pipes_used)),
+    field("PipesFree", "pipes_free_total", "Pipes kept for reuse.", |p| gauge(p.pipes_free)),
     field("ConnRate", "current_connection_rate", "Connections during the last second.", |p| {
         rate(p, p.conn_rate)
     }),
@@ -244,20 +241,16 @@ pub static FIELDS: &[InfoField] = &[
     )
     .absent(),
     field("SslCacheLookups", "ssl_cache_lookups_total", "Look-ups in the TLS session cache.", |_| counted(0))
-        .counted()
         .absent(),
     field("SslCacheMisses", "ssl_cache_misses_total", "Look-ups there that found nothing.", |_| counted(0))
-        .counted()
         .absent(),
     field("CompressBpsIn", "http_comp_bytes_in_total", "Bytes given to compression a second.", |p| {
         rate(p, 0)
     })
-    .counted()
     .absent(),
     field("CompressBpsOut", "http_comp_bytes_out_total", "Bytes made by compression a second.", |p| {
         rate(p, 0)
     })
-    .counted()
     .absent(),
     field("CompressBpsRateLim", "limit_http_comp", "Limit of compressed bytes a second.", |_| limit(0))
         .absent(),
@@ -280,27 +273,21 @@ pub static FIELDS: &[InfoField] = &[
     field("ConnectedPeers", "connected_peers", "Peers connected.", |_| gauge(0)).absent(),
     field("DroppedLogs", "dropped_logs_total", "Log lines that no target took.", |p| {
         metric(Nature::Gauge, small(p.dropped_logs))
-    })
-    .counted(),
+    }),
     field("BusyPolling", "busy_polling_enabled", "Whether workers poll without waiting.", |_| gauge(0)),
-    field("FailedResolutions", "failed_resolutions", "Name resolutions that failed.", |_| gauge(0))
-        .counted()
-        .absent(),
-    field("TotalBytesOut", "bytes_out_total", "Bytes sent so far.", |p| gauge64(p.bytes_out)).counted(),
+    field("FailedResolutions", "failed_resolutions", "Name resolutions that failed.", |_| gauge(0)).absent(),
+    field("TotalBytesOut", "bytes_out_total", "Bytes sent so far.", |p| gauge64(p.bytes_out)),
     field(
         "TotalSplicedBytesOut",
         "spliced_bytes_out_total",
         "Bytes sent through kernel pipes so far.",
         |p| gauge64(p.spliced_bytes_out),
-    )
-    .counted(),
+    ),
     field("BytesOutRate", "bytes_out_rate", "Bytes sent during the last second.", |p| {
         metric(Nature::Rate, Value::U64(p.bytes_out_rate))
     }),
     field("DebugCommandsIssued", "", "Debugging commands run so far.", |_| gauge(0)),
-    field("CumRecvLogs", "recv_logs_total", "Log lines received to be forwarded.", |_| counted(0))
-        .counted()
-        .absent(),
+    field("CumRecvLogs", "recv_logs_total", "Log lines received to be forwarded.", |_| counted(0)).absent(),
     field("Build info", "build_info", "Version.", |p| product(&p.version)),
     field("Memmax_bytes", "max_memory_bytes", "Limit of memory in bytes (-m).", |p| {
         limit(p.memory_limit_mb.saturating_mul(MB as u32))

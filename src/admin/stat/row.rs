@@ -35,6 +35,8 @@ pub struct Snapshot {
     sets: Vec<Option<Arc<ServerSet>>>,
     pub now: Millis,
     pub show: Show,
+    /// Limit of connections of frontends that set none.
+    default_maxconn: u32,
 }
 
 /// What is shown of what there is.
@@ -78,9 +80,9 @@ impl Show {
 }
 
 impl Snapshot {
-    pub fn new(config: Arc<Config>, now: Millis, show: Show) -> Snapshot {
+    pub fn new(config: Arc<Config>, default_maxconn: u32, now: Millis, show: Show) -> Snapshot {
         let sets = config.proxies.iter().map(|p| p.back.as_ref().map(|b| b.servers.load())).collect();
-        Snapshot { config, sets, now, show }
+        Snapshot { config, sets, now, show, default_maxconn }
     }
 
     /// The lines of each proxy in file order: frontend, servers, backend.
@@ -118,8 +120,8 @@ impl Snapshot {
             Subject::Front(_, side) | Subject::Back(_, _, side) => Totals::of(&side.counters),
             Subject::Server(server) => Totals::of(&server.live.counters),
         };
-        let default_maxconn = self.config.global.maxconn;
-        Row { proxy, subject, totals, now: self.now, show: &self.show, default_maxconn }
+        let (now, show, default_maxconn) = (self.now, &self.show, self.default_maxconn);
+        Row { proxy, subject, totals, now, show, default_maxconn }
     }
 }
 

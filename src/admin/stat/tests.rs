@@ -26,7 +26,7 @@ fn snapshot(show: Show) -> Snapshot {
         counters.timed.inc();
         counters.total_time_us.add(70_000);
     });
-    Snapshot::new(config, 45_000, show)
+    Snapshot::new(config, 9983, 45_000, show)
 }
 
 fn legends() -> Show {
@@ -175,7 +175,7 @@ fn show_info_has_haproxys_fields() {
     process.count(&config(RECORDED));
     let typed = render::info(&process, Form::Typed, false);
     for line in include_str!("../golden/info-typed.txt").lines() {
-        // 2.6 misspells this one; 3.4 says when it warned and when it is tainted in hexadecimal.
+        // 2.6 misspells this one.
         let start = line.rsplit_once(':').expect("a value").0.replace("Splicded", "Spliced");
         let (head, type_name) = start.rsplit_once(':').expect("a type");
         assert!(typed.lines().any(|l| l.starts_with(&format!("{head}V:{type_name}"))), "{line}");

@@ -1,9 +1,15 @@
-//! Framing of a log line: the header that each `format` puts before the message.
+//! Framing of a log line: the header that each `format` puts before the message (configuration manual, `log`).
 
 use std::cell::RefCell;
 use std::io::Write;
 
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
 use super::target::{LogFraming, LogTarget};
+
+/// Longest message when no target asks for more, its end included.
+const MESSAGE: usize = 1024;
 
 /// Who speaks: `log-tag`, `log-send-hostname`, pid, and when (microseconds since the epoch).
 pub struct Origin<'a> {
@@ -15,65 +21,178 @@ pub struct Origin<'a> {
     pub structured: &'a [u8],
 }
 
-thread_local! {
-    /// The date as text, by second: formatting one is dearer than the rest of the line.
-    static STAMPS: RefCell<(u64, String, String)> = const { RefCell::new((0, String::new(), String::new())) };
+/// A second as text: formatting a date is dearer than the rest of the line.
+#[derive(Default)]
+struct Stamps {
+    second: u64,
+    /// `Nov 21 23:25:12`, in local time, as RFC 3164 has it.
+    short: String,
+    /// `2026-11-21T23:25:12` and `+00:00`: a fraction goes between them (RFC 3339).
+    long: String,
+    offset: String,
 }
 
-fn with_stamps(now_us: u64, f: impl FnOnce(&str, &str)) {
-    STAMPS.with(|cell| {
-        let mut cell = cell.borrow_mut();
-        let second = now_us / 1_000_000;
-        if cell.0 != second {
-            let zone = jiff::tz::TimeZone::system();
-            let at = jiff::Timestamp::from_second(second as i64).unwrap_or_default().to_zoned(zone);
-            let short = at.strftime("%b %e %H:%M:%S").to_string();
-            let long = at.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string();
-            *cell = (second, short, long);
+impl Stamps {
+    fn of(second: u64, zone: TimeZone) -> Stamps {
+        let at = Timestamp::from_second(second as i64).unwrap_or_default().to_zoned(zone);
+        Stamps {
+            second,
+            short: at.strftime("%b %e %H:%M:%S").to_string(),
+            long: at.strftime("%Y-%m-%dT%H:%M:%S").to_string(),
+            offset: at.strftime("%:z").to_string(),
         }
-        f(&cell.1, &cell.2);
+    }
+
+    fn push_long(&self, now_us: u64, out: &mut Vec<u8>) {
+        // Writing to a Vec cannot fail.
+        let _ = write!(out, "{}.{:06}{}", self.long, now_us % 1_000_000, self.offset);
+    }
+}
+
+thread_local! {
+    static STAMPS: RefCell<Stamps> = RefCell::default();
+}
+
+/// Writes the framed line, newline included. Without it the line has at most the target's length.
+pub fn frame(target: &LogTarget, level: u8, origin: &Origin<'_>, message: &[u8], out: &mut Vec<u8>) {
+    STAMPS.with(|cell| {
+        let mut stamps = cell.borrow_mut();
+        let second = origin.now_us / 1_000_000;
+        if stamps.second != second {
+            *stamps = Stamps::of(second, TimeZone::system());
+        }
+        frame_with(&stamps, target, level, origin, message, out);
     });
 }
 
-/// Writes the framed line, newline included, cut to the target's length.
-pub fn frame(target: &LogTarget, level: u8, origin: &Origin<'_>, message: &[u8], out: &mut Vec<u8>) {
+fn frame_with(
+    stamps: &Stamps,
+    target: &LogTarget,
+    level: u8,
+    origin: &Origin<'_>,
+    message: &[u8],
+    out: &mut Vec<u8>,
+) {
+    let start = out.len();
     let priority = u32::from(target.facility) * 8 + u32::from(level);
-    let Origin { tag, hostname, pid, now_us, structured } = origin;
-    // Writing to a Vec cannot fail.
-    let _ = match target.format {
-        LogFraming::Raw => Ok(()),
-        LogFraming::Short => write!(out, "<{level}>"),
-        LogFraming::Priority => write!(out, "<{priority}>"),
+    let Origin { tag, hostname, pid, now_us, structured } = *origin;
+    let dated = |out: &mut Vec<u8>, host: Option<&str>| {
+        let _ = write!(out, "<{priority}>{} ", stamps.short);
+        if let Some(host) = host {
+            let _ = write!(out, "{host} ");
+        }
+        let _ = write!(out, "{tag}[{pid}]: ");
+    };
+    match target.format {
+        LogFraming::Raw => {}
+        LogFraming::Short => {
+            let _ = write!(out, "<{level}>");
+        }
+        LogFraming::Priority => {
+            let _ = write!(out, "<{priority}>");
+        }
         LogFraming::Timed => {
-            with_stamps(*now_us, |_, long| out.extend_from_slice(long.as_bytes()));
+            let _ = write!(out, "<{level}>");
+            stamps.push_long(now_us, out);
             out.push(b' ');
-            Ok(())
         }
         LogFraming::Iso => {
-            with_stamps(*now_us, |_, long| out.extend_from_slice(long.as_bytes()));
-            write!(out, " {tag}[{pid}]: ")
+            stamps.push_long(now_us, out);
+            out.push(b' ');
         }
         LogFraming::Rfc5424 => {
             let _ = write!(out, "<{priority}>1 ");
-            with_stamps(*now_us, |_, long| out.extend_from_slice(long.as_bytes()));
-            let host = hostname.unwrap_or("-");
-            let _ = write!(out, " {host} {tag} {pid} - ");
+            stamps.push_long(now_us, out);
+            let _ = write!(out, " {} {tag} {pid} - ", hostname.unwrap_or("-"));
             out.extend_from_slice(if structured.is_empty() { b"-" } else { structured });
             out.push(b' ');
-            Ok(())
         }
-        LogFraming::Rfc3164 | LogFraming::Local => {
-            let _ = write!(out, "<{priority}>");
-            with_stamps(*now_us, |short, _| out.extend_from_slice(short.as_bytes()));
-            out.push(b' ');
-            if let Some(host) = hostname {
-                out.extend_from_slice(host.as_bytes());
-                out.push(b' ');
-            }
-            write!(out, "{tag}[{pid}]: ")
-        }
-    };
-    out.extend_from_slice(message);
-    out.truncate(target.max_len.saturating_sub(1));
+        LogFraming::Local => dated(out, None),
+        LogFraming::Rfc3164 => dated(out, Some(hostname.unwrap_or("localhost"))),
+        LogFraming::Unset => dated(out, hostname),
+    }
+    let longest = target.max_len.max(MESSAGE) - 1;
+    out.extend_from_slice(&message[..message.len().min(longest)]);
+    out.truncate(start + target.max_len);
     out.push(b'\n');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::target::LogAddress;
+    use super::*;
+
+    fn target(format: LogFraming, max_len: usize) -> LogTarget {
+        LogTarget {
+            address: LogAddress::Fd(1),
+            max_len,
+            format,
+            facility: 16,
+            level: 7,
+            min_level: 0,
+            sample: None,
+            counter: Default::default(),
+            profile: None,
+        }
+    }
+
+    fn line(format: LogFraming, max_len: usize, origin: &Origin<'_>, message: &str) -> String {
+        let stamps = Stamps::of(origin.now_us / 1_000_000, TimeZone::UTC);
+        let mut out = Vec::new();
+        frame_with(&stamps, &target(format, max_len), 6, origin, message.as_bytes(), &mut out);
+        String::from_utf8(out).expect("text")
+    }
+
+    const NOW_US: u64 = 1_795_303_512_381_878;
+
+    /// Recorded from HAProxy 2.6, with and without `log-send-hostname lb1`.
+    #[test]
+    fn every_format_equals_haproxys() {
+        let sd = br#"[exampleSDID@1234 bytes="49" status="200"]"#;
+        let named =
+            Origin { tag: "mytag", hostname: Some("lb1"), pid: 26854, now_us: NOW_US, structured: sd };
+        let plain = Origin { tag: "haproxy", hostname: None, structured: b"", ..named };
+        use LogFraming::*;
+        let recorded = [
+            (Local, "<134>Nov 21 23:25:12 mytag[26854]: x\n", "<134>Nov 21 23:25:12 haproxy[26854]: x\n"),
+            (
+                Rfc3164,
+                "<134>Nov 21 23:25:12 lb1 mytag[26854]: x\n",
+                "<134>Nov 21 23:25:12 localhost haproxy[26854]: x\n",
+            ),
+            (Unset, "<134>Nov 21 23:25:12 lb1 mytag[26854]: x\n", "<134>Nov 21 23:25:12 haproxy[26854]: x\n"),
+            (
+                Rfc5424,
+                "<134>1 2026-11-21T23:25:12.381878+00:00 lb1 mytag 26854 - [exampleSDID@1234 bytes=\"49\" status=\"200\"] x\n",
+                "<134>1 2026-11-21T23:25:12.381878+00:00 - haproxy 26854 - - x\n",
+            ),
+            (Priority, "<134>x\n", "<134>x\n"),
+            (Short, "<6>x\n", "<6>x\n"),
+            (Timed, "<6>2026-11-21T23:25:12.381878+00:00 x\n", "<6>2026-11-21T23:25:12.381878+00:00 x\n"),
+            (Iso, "2026-11-21T23:25:12.381878+00:00 x\n", "2026-11-21T23:25:12.381878+00:00 x\n"),
+            (Raw, "x\n", "x\n"),
+        ];
+        for (format, with_host, without) in recorded {
+            assert_eq!(line(format, 1024, &named, "x"), with_host, "{format:?}");
+            assert_eq!(line(format, 1024, &plain, "x"), without, "{format:?}");
+        }
+    }
+
+    #[test]
+    fn days_of_one_digit_are_padded() {
+        let origin =
+            Origin { tag: "t", hostname: None, pid: 1, now_us: 1_793_577_600_000_000, structured: b"" };
+        assert_eq!(line(LogFraming::Local, 1024, &origin, "x"), "<134>Nov  2 00:00:00 t[1]: x\n");
+    }
+
+    #[test]
+    fn lines_are_cut_as_haproxy_cuts_them() {
+        let origin =
+            Origin { tag: "mytag", hostname: Some("lb1"), pid: 26854, now_us: NOW_US, structured: b"" };
+        let long = "x".repeat(3000);
+        assert_eq!(line(LogFraming::Rfc3164, 80, &origin, &long).len(), 81);
+        assert_eq!(line(LogFraming::Short, 100, &origin, &long).len(), 101);
+        assert_eq!(line(LogFraming::Raw, 1024, &origin, &long).len(), 1024);
+        assert_eq!(line(LogFraming::Raw, 2000, &origin, &long).len(), 2000);
+    }
 }

@@ -6,4 +6,4 @@ pub mod target;
 
 pub use frame::{Origin, frame};
 pub use sink::{DROPPED, Logger};
-pub use target::{LogAddress, LogFraming, LogTarget};
+pub use target::{LogAddress, LogFraming, LogTarget, SampleCounter};

@@ -20,7 +20,6 @@ pub static DROPPED: AtomicU64 = AtomicU64::new(0);
 pub struct Logger {
     sockets: RefCell<HashMap<Address, Option<OwnedFd>>>,
     line: RefCell<Vec<u8>>,
-    counter: RefCell<u32>,
 }
 
 fn open(address: &Address) -> Option<OwnedFd> {
@@ -38,7 +37,7 @@ impl Logger {
     pub fn send(&self, targets: &[LogTarget], level: u8, origin: &Origin<'_>, message: &[u8]) {
         let mut line = self.line.borrow_mut();
         for target in targets {
-            if level > target.level || !self.is_sampled(target) {
+            if level > target.level || !target.takes_sample() {
                 continue;
             }
             line.clear();
@@ -47,13 +46,6 @@ impl Logger {
                 DROPPED.fetch_add(1, Ordering::Relaxed);
             }
         }
-    }
-
-    fn is_sampled(&self, target: &LogTarget) -> bool {
-        let Some((ranges, size)) = &target.sample else { return true };
-        let mut counter = self.counter.borrow_mut();
-        *counter = *counter % (*size).max(1) + 1;
-        ranges.iter().any(|(low, high)| (*low..=*high).contains(&*counter))
     }
 
     fn write(&self, address: &LogAddress, line: &[u8]) -> bool {
@@ -66,7 +58,6 @@ impl Logger {
 
     fn write_socket(&self, address: &Address, line: &[u8]) -> bool {
         let mut sockets = self.sockets.borrow_mut();
-        let line = line.strip_suffix(b"\n").unwrap_or(line);
         if let Some(socket) = sockets.get_mut(address) {
             let Some(fd) = socket else {
                 *socket = open(address);

@@ -62,11 +62,12 @@ fn read_target(cx: &Cx<'_>, args: Args<'_>, or: &str) -> Result<LogTarget, Failu
     let mut target = LogTarget {
         address,
         max_len: 1024,
-        format: LogFraming::Rfc3164,
+        format: LogFraming::Unset,
         facility: 0,
         level: 7,
         min_level: 0,
         sample: None,
+        counter: Default::default(),
         profile: None,
     };
     let mut words = Cursor::new(args, 2);

@@ -40,6 +40,9 @@ pub trait Control: Send + Sync {
     /// `enable health`: its check runs soon.
     fn wake_check(&self, _backend: &str, _server: &str) {}
 
+    /// `del server`: its health check, if any, ends.
+    fn server_removed(&self, _backend: &str, _server: &str) {}
+
     /// What was printed while the process started.
     fn startup_logs(&self) -> String {
         String::new()

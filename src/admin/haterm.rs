@@ -5,7 +5,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 
+use crate::lang::Entry;
 use crate::model::applet::{Applet, AppletBody, AppletReply, AppletRequest};
+
+pub const ENTRY: Entry = Entry::full(
+    "haterm",
+    "",
+    "Answers made to order by the query string, for benchmarks (in HAProxy a mode of its own).",
+    "http-request use-service haterm",
+    "isobar",
+);
 
 /// Longest delay that `t=` can ask for.
 const MAX_DELAY_MS: u64 = 3_600_000;

@@ -6,11 +6,20 @@ use std::fmt::Write;
 use metrics_exporter_prometheus::PrometheusHandle;
 use percent_encoding::percent_decode;
 
+use crate::lang::Entry;
 use crate::model::applet::{Applet, AppletBody, AppletReply, AppletRequest};
 
 use super::control::{Control, Found, not_yet, process, snapshot};
 use super::stat::exposition::Exposition;
 use super::stat::{Kind, Show};
+
+pub const ENTRY: Entry = Entry::full(
+    "prometheus-exporter",
+    "",
+    "Statistics in Prometheus's format.",
+    "http-request use-service prometheus-exporter if { path /metrics }",
+    "2.0",
+);
 
 /// The service.
 pub struct Metrics {

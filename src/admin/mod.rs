@@ -1,5 +1,7 @@
 //! Statistics, the runtime API, the stats page, Prometheus, `haterm`.
 
+use crate::lang::Entry;
+
 pub mod cli;
 pub mod control;
 pub mod haterm;
@@ -12,6 +14,9 @@ pub use control::Control;
 pub use haterm::Haterm;
 pub use metrics::Metrics;
 pub use page::StatsPage;
+
+/// What `http-request use-service` can name.
+pub static SERVICES: &[Entry] = &[metrics::ENTRY, haterm::ENTRY];
 
 #[cfg(test)]
 mod testing;

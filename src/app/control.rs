@@ -84,9 +84,10 @@ impl Control {
             hard_stop_at_ms: None,
             draining: false,
         };
+        // Services need the office from the first connection on, and sockets may listen since before we did.
+        control.open_office();
         control.start_workers()?;
         control.start_checks();
-        control.open_office();
         control.life.herald.ready();
         Ok(control)
     }

@@ -13,5 +13,8 @@ pub fn registry() -> Registry {
     lang::keywords::register(&mut registry);
     registry.add(Kind::Balance, balance::algorithm::ALGORITHMS.iter().map(|a| &a.entry));
     config::build::register(&mut registry);
+    registry.add(Kind::Command, admin::cli::entries());
+    registry.add(Kind::StatField, admin::stat::column::entries());
+    registry.add(Kind::Service, admin::SERVICES);
     registry
 }

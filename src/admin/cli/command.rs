@@ -7,7 +7,7 @@ use crate::lang::suggest;
 
 use super::session::{Answer, Session, Severity};
 use super::words::Args;
-use super::{counters, frontend, mode, server, servers, show};
+use super::{counters, dynamic, frontend, mode, server, servers, show};
 
 /// A command. Its words are the name of its entry.
 pub struct Command {
@@ -41,6 +41,7 @@ impl Command {
 pub fn all() -> impl Iterator<Item = &'static Command> {
     [
         counters::COMMANDS,
+        dynamic::COMMANDS,
         frontend::COMMANDS,
         mode::COMMANDS,
         server::COMMANDS,

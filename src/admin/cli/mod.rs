@@ -6,6 +6,7 @@ pub mod session;
 pub mod words;
 
 mod counters;
+mod dynamic;
 mod frontend;
 mod mode;
 mod server;

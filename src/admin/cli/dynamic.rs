@@ -1,0 +1,194 @@
+//! `add server` and `del server`: servers that come and go without a new configuration.
+
+use std::io;
+use std::net::{IpAddr, ToSocketAddrs};
+use std::path::Path;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
+
+use crate::balance;
+use crate::base::clock;
+use crate::config::build::{Inputs, build, section_kinds};
+use crate::config::global::CliLevel::Admin;
+use crate::config::proxy::ServerTarget;
+use crate::config::{Backend, Proxy};
+use crate::lang::{Env, Facts, Input, LoadOptions, Severity as Gravity, load};
+use crate::model::{AdminState, Mode, OperState, Server, ServerLive, ServerSet, ServerSpec};
+
+use super::command::Command;
+use super::session::{Answer, Session, Severity};
+use super::words::Args;
+
+pub static COMMANDS: &[Command] = &[
+    Command::new(
+        Admin,
+        "add server",
+        "<backend>/<server> <addr> [<option>]*",
+        "Add a server, in maintenance at first.",
+        "add server be/s9 127.0.0.1:8080 weight 10",
+        "2.4",
+        add,
+    ),
+    Command::new(
+        Admin,
+        "del server",
+        "<backend>/<server>",
+        "Remove a server that is in maintenance and has nothing to do any more.",
+        "del server be/s9",
+        "2.4",
+        del,
+    ),
+];
+
+/// Splits `backend/server` and finds the backend.
+fn find<'a>(
+    config: &'a crate::config::Config,
+    name: &'a str,
+) -> Result<(&'a Proxy, &'a Backend, &'a str), Answer> {
+    let Some((backend, server)) = name.split_once('/').filter(|(_, s)| !s.is_empty()) else {
+        return Err(Answer::error("Require 'backend/server'.\n"));
+    };
+    let proxy = config.backends.get(backend).map(|id| config.proxy(*id));
+    match proxy.and_then(|p| Some((p, p.back.as_ref()?))) {
+        Some((proxy, back)) => Ok((proxy, back, server)),
+        None => Err(Answer::error("No such backend.\n")),
+    }
+}
+
+/// A word as the configuration writes it.
+fn escaped(word: &str) -> String {
+    let mut text = String::with_capacity(word.len());
+    for c in word.chars() {
+        if " #\\\"'".contains(c) {
+            text.push('\\');
+        }
+        text.push(c);
+    }
+    text
+}
+
+/// What a `server` line says, read as one of a backend of the same mode.
+fn read(proxy: &Proxy, name: &str, words: &[&str]) -> Result<ServerSpec, String> {
+    let mode = if proxy.mode == Mode::Tcp { "tcp" } else { "http" };
+    let line: Vec<String> = words.iter().map(|w| escaped(w)).collect();
+    let text = format!(
+        "backend dynamic\n mode {mode}\n timeout server 1\n timeout connect 1\n server {} {}\n",
+        escaped(name),
+        line.join(" ")
+    );
+    let facts = Facts::default();
+    let kinds: Vec<&str> = section_kinds().collect();
+    let input = Input::Text { name: "CLI".to_owned(), text };
+    let loaded = load(&[input], LoadOptions::new(&facts, Env::default(), &kinds));
+    let inputs = Inputs {
+        sections: &loaded.sections,
+        sources: &loaded.sources,
+        resolve: &resolve,
+        env: &|_| None,
+        files: &|_: &Path| Err(io::ErrorKind::Unsupported.into()),
+        user: &|_| None,
+        group: &|_| None,
+        services: &|_| None,
+        previous: None,
+        ignore_unresolved: false,
+        default_maxconn: 0,
+        workers: 1,
+        now: 0,
+    };
+    let (built, diags) = build(&inputs);
+    let all = loaded.diagnostics.list.iter().chain(&diags.list);
+    if let Some(alert) = all.into_iter().find(|d| d.severity >= Gravity::Alert) {
+        return Err(alert.message.clone());
+    }
+    let built = built.ok_or("the line cannot be used")?;
+    let back = built.config.proxies.first().and_then(|p| p.back.as_ref());
+    let spec = back.and_then(|b| b.declared.first()).map(|spec| (**spec).clone());
+    spec.ok_or_else(|| "the line cannot be used".to_owned())
+}
+
+fn resolve(name: &str) -> io::Result<Vec<IpAddr>> {
+    Ok((name, 0).to_socket_addrs()?.map(|a| a.ip()).collect())
+}
+
+fn add(session: &mut Session, args: &Args) -> Answer {
+    let config = session.control.config();
+    let (proxy, back, name) = match find(&config, args.at(2)) {
+        Ok(found) => found,
+        Err(answer) => return answer,
+    };
+    if !back.balance.is_dynamic() {
+        return Answer::error("Backend must use a dynamic load balancing to support dynamic servers.\n");
+    }
+    let exists = || Answer::error("Already exists a server with the same name in backend.\n");
+    if back.servers.load().by_name(name).is_some() {
+        return exists();
+    }
+    let words: Vec<&str> = args.from(3).collect();
+    let mut spec = match read(proxy, name, &words) {
+        Ok(spec) => spec,
+        Err(message) => return Answer::error(format!("{message}\n")),
+    };
+    if spec.has_check {
+        return Answer::error("'check' is not supported for servers added at run time by this release.\n");
+    }
+    let _lock = proxy.live.transition.lock().unwrap_or_else(PoisonError::into_inner);
+    let set = back.servers.load();
+    if set.by_name(name).is_some() {
+        return exists();
+    }
+    let is_taken = |id: u32| set.list.iter().any(|s| s.spec.id == id);
+    if !words.contains(&"id") {
+        spec.id = (1..).find(|id| !is_taken(*id)).unwrap_or(u32::MAX);
+    } else if is_taken(spec.id) {
+        return Answer::error(format!("Custom id {} already used for server in backend.\n", spec.id));
+    }
+    let now = clock::now_ms();
+    let workers = session.control.process().nbthread as usize;
+    let live = ServerLive::new(&spec, workers, now);
+    live.set_admin(live.admin() | AdminState::FORCED_MAINT);
+    live.set_oper(OperState::Stopped);
+    let mut list = set.list.clone();
+    list.push(Server { spec: Arc::new(spec), live: Arc::new(live) });
+    replace(back, list, now);
+    Answer::Message(Severity::Info, "New server registered.\n".into())
+}
+
+/// Stores a set of these servers.
+fn replace(back: &Backend, list: Vec<Server>, now: u64) {
+    let balancer = balance::build(&back.balance, &list, now);
+    let set = ServerSet { list, balancer };
+    set.refresh(now);
+    back.servers.store(Arc::new(set));
+}
+
+fn del(session: &mut Session, args: &Args) -> Answer {
+    let config = session.control.config();
+    let (proxy, back, name) = match find(&config, args.at(2)) {
+        Ok(found) => found,
+        Err(answer) => return answer,
+    };
+    let _lock = proxy.live.transition.lock().unwrap_or_else(PoisonError::into_inner);
+    let set = back.servers.load();
+    let Some((at, server)) = set.by_name(name) else {
+        return Answer::error("No such server.\n");
+    };
+    let is_named = |target: &ServerTarget| matches!(target, ServerTarget::Server(n) if **n == *name);
+    if back.use_server.iter().any(|line| is_named(&line.target)) {
+        return Answer::error(
+            "This server cannot be removed at runtime due to other configuration elements pointing to it.\n",
+        );
+    }
+    let live = &server.live;
+    if !live.admin().intersects(AdminState::MAINT) {
+        return Answer::error("Only servers in maintenance mode can be deleted.\n");
+    }
+    let busy = live.served.load(Ordering::Relaxed) + live.used.load(Ordering::Relaxed) + live.queue.len();
+    if busy > 0 {
+        return Answer::error("Server still has connections attached to it, cannot remove it.\n");
+    }
+    let mut list = set.list.clone();
+    list.remove(at);
+    replace(back, list, clock::now_ms());
+    session.control.server_removed(&proxy.name, name);
+    Answer::Message(Severity::Info, "Server deleted.\n".into())
+}

@@ -563,7 +563,6 @@ impl Stream<'_> {
         self.patience.renew(Side::Client, self.now());
         self.patience.renew(Side::Server, self.now());
         let client = self.s.conn.clone();
-        let _ = client.watch();
         let Stream { txn, upload, received, surplus, .. } = self;
         let result = poll_fn(|_| {
             if let Some(way) = upload.as_mut() {
@@ -579,6 +578,11 @@ impl Stream<'_> {
             match down.poll() {
                 Poll::Pending if client.is_broken() => {
                     Poll::Ready(Err(Broken::Write(ErrorKind::ConnectionReset.into())))
+                }
+                Poll::Pending => {
+                    // Its end is to wake us, though nothing is read from it.
+                    let _ = client.watch();
+                    Poll::Pending
                 }
                 other => other,
             }

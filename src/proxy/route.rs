@@ -289,6 +289,20 @@ impl<'c> Chooser<'c> {
         }
     }
 
+    /// Whether the next try goes to another server: on the last retry, every `redispatch_every` retries, and at once
+    /// where the algorithm takes turns anyway and another server is up.
+    pub fn redispatches(&self, attempt: &Attempt) -> bool {
+        let options = &self.proxy.options;
+        let Some(back) = self.back().filter(|_| options.redispatch) else { return false };
+        let done = back.retries.saturating_sub(attempt.retries);
+        let every = options.redispatch_every;
+        let due = if every > 0 { done % every as u32 == 0 } else { attempt.retries == 0 };
+        let turns =
+            matches!(back.balance.method, Method::RoundRobin | Method::StaticRr | Method::Random { .. });
+        due || (turns
+            && self.view.servers(self.id).is_some_and(|set| balance::usable_counts(&set.list).0 > 1))
+    }
+
     /// The pause before the same server is tried again.
     pub fn turn_around_ns(&self) -> u64 {
         let connect = self.proxy.timeouts.connect;

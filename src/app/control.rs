@@ -129,6 +129,7 @@ impl Control {
     fn open_office(&mut self) {
         let office = Arc::new(Office {
             current: self.hub.current.clone(),
+            hard_maxconn: self.shared.maxconn.load(Ordering::Relaxed),
             shared: self.shared.clone(),
             hooks: self.hooks.clone(),
             messages: self.life.messages.clone(),

@@ -41,6 +41,8 @@ pub struct Office {
     pub workers: usize,
     pub descriptors: u64,
     pub maxsock: u64,
+    /// Limit of connections as the process began with it.
+    pub hard_maxconn: u32,
     pub started_us: u64,
     /// `base::clock` when the process began.
     pub started_ns: u64,
@@ -73,7 +75,7 @@ impl Control for Office {
             memory: process::resident_bytes(),
             ulimit_n: self.descriptors.min(u64::from(u32::MAX)) as u32,
             maxsock: self.maxsock.min(u64::from(u32::MAX)) as u32,
-            hard_maxconn: self.shared.maxconn.load(std::sync::atomic::Ordering::Relaxed),
+            hard_maxconn: self.hard_maxconn,
             listeners: listeners as u32,
             ..Process::default()
         }

@@ -115,6 +115,6 @@ impl Builder<'_> {
 pub fn workers(sections: &[Section]) -> usize {
     let lines = sections.iter().filter(|s| s.kind() == "global").flat_map(|s| &s.lines);
     let wanted =
-        lines.filter(|l| l.str(0) == "nbthread").filter_map(|l| l.str(1).parse::<usize>().ok()).last();
+        lines.filter(|l| l.str(0) == "nbthread").filter_map(|l| l.str(1).parse::<usize>().ok()).next_back();
     wanted.unwrap_or_else(|| process::cpus().len()).clamp(1, MAX_WORKERS)
 }

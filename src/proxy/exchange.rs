@@ -187,10 +187,10 @@ impl Stream<'_> {
             self.txn.timers.connected = now;
         }
         self.txn.bytes_in += n.saturating_sub(self.txn.req.len) as u64;
-        if let Some(conn) = self.upstream.as_ref().and_then(|u| u.conn.as_ref()) {
-            if self.back.needs_server_address || self.front.needs_server_address {
-                self.txn.server_local = conn.local().map(super::session::end_of).unwrap_or_default();
-            }
+        if let Some(conn) = self.upstream.as_ref().and_then(|u| u.conn.as_ref())
+            && (self.back.needs_server_address || self.front.needs_server_address)
+        {
+            self.txn.server_local = conn.local().map(super::session::end_of).unwrap_or_default();
         }
         if let Some(upstream) = &self.upstream {
             self.txn.server_remote = match upstream.server.spec.address {
@@ -341,8 +341,8 @@ impl Stream<'_> {
         self.txn.retries += 1;
         self.back.live.back.counters.mine().wretr.inc();
         let id = self.back_id.unwrap_or(self.s.front);
-        let same =
-            !self.back.options.redispatch || (attempt.retries > 0 && self.back.options.redispatch_every < 0);
+        let chooser = Chooser { session: self.s, view: self.view, proxy: self.back, id };
+        let same = !chooser.redispatches(attempt);
         if let Some(upstream) = failed {
             upstream.server.live.counters.mine().wretr.inc();
             if !same {
@@ -565,15 +565,15 @@ impl Stream<'_> {
         let client = self.s.conn.clone();
         let Stream { txn, upload, received, surplus, .. } = self;
         let result = poll_fn(|_| {
-            if let Some(way) = upload.as_mut() {
-                if let Poll::Ready(result) = way.poll() {
-                    txn.bytes_in += way.moved;
-                    if result.is_ok() {
-                        *received = Received::Whole(txn.req.buf.written().len());
-                        *surplus = std::mem::take(&mut way.surplus);
-                    }
-                    *upload = None;
+            if let Some(way) = upload.as_mut()
+                && let Poll::Ready(result) = way.poll()
+            {
+                txn.bytes_in += way.moved;
+                if result.is_ok() {
+                    *received = Received::Whole(txn.req.buf.written().len());
+                    *surplus = std::mem::take(&mut way.surplus);
                 }
+                *upload = None;
             }
             match down.poll() {
                 Poll::Pending if client.is_broken() => {

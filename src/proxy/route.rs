@@ -19,7 +19,7 @@ use crate::rules::{self, Ctx, Txn};
 use super::end::{Cause, End, Phase};
 use super::server::{ServerSlot, Upstream, acquire, serve_queues};
 use super::session::Session;
-use super::worker::{View, Worker};
+use super::worker::{Servers, View, Worker};
 
 /// The backend that the first matching `use_backend` line names.
 pub fn switch(rules: &[Switch], config: &Config, ctx: Ctx<'_>) -> Option<ProxyId> {
@@ -50,7 +50,7 @@ pub struct Attempt {
     pub failed: Option<usize>,
     /// Choose anew rather than try the same server again.
     pub choose: bool,
-    chosen: Option<(Rc<Arc<ServerSet>>, usize)>,
+    chosen: Option<(Servers, usize)>,
 }
 
 impl Attempt {
@@ -183,13 +183,13 @@ impl<'c> Chooser<'c> {
         }
     }
 
-    fn hold(&self, set: Rc<Arc<ServerSet>>, index: usize, server: Server) -> ServerSlot {
+    fn hold(&self, set: Servers, index: usize, server: Server) -> ServerSlot {
         let fullconn = self.back().map_or(0, |b| b.fullconn);
         ServerSlot::hold(set, index, server, self.proxy.live.clone(), fullconn, self.now_ms())
     }
 
     /// Where a server stands in the current set.
-    fn locate(&self, server: &Server) -> Option<(Rc<Arc<ServerSet>>, usize, Server)> {
+    fn locate(&self, server: &Server) -> Option<(Servers, usize, Server)> {
         let set = self.view.servers(self.id)?;
         let index = set.list.iter().position(|s| s.live.uid == server.live.uid)?;
         let server = set.list[index].clone();

@@ -5,13 +5,15 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::base::clock::MS;
-use crate::model::{ProxyLive, Server, ServerSet};
+use crate::model::{ProxyLive, Server};
 use crate::rt::Conn;
+
+use super::worker::Servers;
 
 /// One of a server's `maxconn` slots. Dropping it lets the next stream in the queues have it.
 pub struct ServerSlot {
     pub server: Server,
-    set: Rc<Arc<ServerSet>>,
+    set: Servers,
     index: usize,
     back: Arc<ProxyLive>,
     fullconn: u32,
@@ -59,7 +61,7 @@ pub fn serve_queues(server: &Server, back: &ProxyLive, fullconn: u32, now_ms: u6
 impl ServerSlot {
     /// Wraps a slot that was acquired.
     pub fn hold(
-        set: Rc<Arc<ServerSet>>,
+        set: Servers,
         index: usize,
         server: Server,
         back: Arc<ProxyLive>,

@@ -291,13 +291,13 @@ impl<'a> Stream<'a> {
         if !proxy.rules.tcp_content.is_empty() {
             self.run_rules(&proxy.rules.tcp_content, proxy).await?;
         }
-        if let Some(stats) = proxy.stats.as_ref().filter(|s| s.serves(self.txn.req.path_and_query())) {
-            if let Some(applet) = stats.applet.clone() {
-                if !proxy.rules.http_request.is_empty() {
-                    self.run_rules(&proxy.rules.http_request, proxy).await?;
-                }
-                return Err(Halt::Service(applet));
+        if let Some(stats) = proxy.stats.as_ref().filter(|s| s.serves(self.txn.req.path_and_query()))
+            && let Some(applet) = stats.applet.clone()
+        {
+            if !proxy.rules.http_request.is_empty() {
+                self.run_rules(&proxy.rules.http_request, proxy).await?;
             }
+            return Err(Halt::Service(applet));
         }
         if !proxy.rules.http_request.is_empty() {
             self.run_rules(&proxy.rules.http_request, proxy).await?;

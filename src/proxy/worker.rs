@@ -60,12 +60,17 @@ impl Shared {
     }
 }
 
+/// The servers of a backend as a worker holds them: counted without atomics, so that streams of different workers do
+/// not fight for a cache line.
+#[allow(clippy::redundant_allocation)]
+pub type Servers = Rc<Arc<ServerSet>>;
+
 /// One configuration as a worker holds it: reference-counted without atomics, and given back to the control thread
 /// when the last stream that began with it is gone.
 pub struct View {
     config: Option<Arc<Config>>,
     /// The server sets as last seen, by proxy.
-    sets: Vec<RefCell<Option<Rc<Arc<ServerSet>>>>>,
+    sets: Vec<RefCell<Option<Servers>>>,
     retired: Sender<Arc<Config>>,
     pub h1_request: Vec<H1Options>,
     pub h1_response: Vec<H1Options>,
@@ -92,7 +97,7 @@ impl View {
     }
 
     /// The current servers of a backend, without an atomic increment while they do not change.
-    pub fn servers(&self, backend: ProxyId) -> Option<Rc<Arc<ServerSet>>> {
+    pub fn servers(&self, backend: ProxyId) -> Option<Servers> {
         let live = &self.config().proxy(backend).back.as_ref()?.servers;
         let mut seen = self.sets.get(backend.0 as usize)?.borrow_mut();
         if let Some(set) = seen.as_ref().filter(|set| live.is(set)) {
@@ -119,6 +124,8 @@ pub struct Worker {
     view: RefCell<Rc<View>>,
     retired: Sender<Arc<Config>>,
     pub pools: Pools,
+    /// Boxed: they are large, and streams hold them by pointer.
+    #[allow(clippy::vec_box)]
     txns: RefCell<Vec<Box<Txn>>>,
     seed: Cell<u64>,
     requests: Cell<u64>,

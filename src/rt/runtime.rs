@@ -170,11 +170,12 @@ impl Rt {
     /// Queues a task of this worker to be polled.
     pub fn wake(&self, id: TaskId) {
         let mut tasks = self.tasks.borrow_mut();
-        if let Some(task) = tasks.get_mut(id as usize) {
-            if task.live && !task.queued {
-                task.queued = true;
-                self.ready.borrow_mut().push_back(id);
-            }
+        if let Some(task) = tasks.get_mut(id as usize)
+            && task.live
+            && !task.queued
+        {
+            task.queued = true;
+            self.ready.borrow_mut().push_back(id);
         }
     }
 

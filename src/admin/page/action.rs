@@ -69,25 +69,55 @@ fn said() -> Cause {
 
 /// In the order of the form.
 pub const ACTIONS: &[Action] = &[
-    Action { name: "ready", label: "Set state to READY", run: |m| always(m.ready(clock::now_ms())) },
-    Action { name: "drain", label: "Set state to DRAIN", run: |m| always(m.drain(clock::now_ms())) },
-    Action { name: "maint", label: "Set state to MAINT", run: |m| always(m.maintain("", clock::now_ms())) },
+    Action {
+        name: "ready",
+        label: "Set state to READY",
+        run: |m| {
+            let _: () = m.ready(clock::now_ms());
+            always(())
+        },
+    },
+    Action {
+        name: "drain",
+        label: "Set state to DRAIN",
+        run: |m| {
+            let _: () = m.drain(clock::now_ms());
+            always(())
+        },
+    },
+    Action {
+        name: "maint",
+        label: "Set state to MAINT",
+        run: |m| {
+            let _: () = m.maintain("", clock::now_ms());
+            always(())
+        },
+    },
     Action { name: "dhlth", label: "Health: disable checks", run: |m| checks(m, false) },
     Action { name: "ehlth", label: "Health: enable checks", run: |m| checks(m, true) },
     Action {
         name: "hrunn",
         label: "Health: force UP",
-        run: |m| always(m.set_running(&said(), clock::now_ms())),
+        run: |m| {
+            let _: () = m.set_running(&said(), clock::now_ms());
+            always(())
+        },
     },
     Action {
         name: "hnolb",
         label: "Health: force NOLB",
-        run: |m| always(m.set_stopping(&said(), clock::now_ms())),
+        run: |m| {
+            let _: () = m.set_stopping(&said(), clock::now_ms());
+            always(())
+        },
     },
     Action {
         name: "hdown",
         label: "Health: force DOWN",
-        run: |m| always(m.set_stopped(&said(), clock::now_ms())),
+        run: |m| {
+            let _: () = m.set_stopped(&said(), clock::now_ms());
+            always(())
+        },
     },
 ];
 

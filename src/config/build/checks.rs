@@ -41,7 +41,7 @@ pub fn method<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {
 pub fn rule<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {
     let check = &mut scope.px.set.check;
     let words = words(args, 1);
-    check.has_connect |= args.str(1) == "connect";
+    check.has_connect |= args.str(1) == "connect" && words.contains(&"port");
     let result = if args.str(0) == "http-check" {
         check.has_http_rules = true;
         check.rules.http_check(&words)

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use crate::base::Live;
 use crate::lang::{Severity, Span, suggest};
@@ -13,7 +14,7 @@ use super::super::proxy::{
     Backend, Config, Frontend, Proxy, Rules, ServerTarget, Switch, SwitchTarget, UseServer,
 };
 use super::backend::declared;
-use super::draft::{Cx, Draft, StateFile};
+use super::draft::{Cx, Draft, StateFile, Step};
 use super::live::{ServerChange, servers};
 use super::needs::Needs;
 use super::postcheck;
@@ -27,6 +28,8 @@ pub struct Built {
     /// Cells that running workers share, and what they are to hold.
     pub server_sets: Vec<(Arc<Live<ServerSet>>, Arc<ServerSet>)>,
     pub server_changes: Vec<ServerChange>,
+    /// Proxies whose `maxconn` line changed: it wins over `set maxconn frontend`.
+    pub maxconn_changes: Vec<Arc<ProxyLive>>,
 }
 
 impl Built {
@@ -34,6 +37,9 @@ impl Built {
     pub fn activate(&mut self, now: crate::base::Millis) {
         for change in self.server_changes.drain(..) {
             change.apply(now);
+        }
+        for live in self.maxconn_changes.drain(..) {
+            live.maxconn_override.store(0, Ordering::Relaxed);
         }
         for (cell, set) in self.server_sets.drain(..) {
             cell.store(set);
@@ -81,6 +87,7 @@ pub fn finish<'a>(cx: &mut Cx<'a>, drafts: &Drafts<'a>) -> Built {
         },
         server_sets: Vec::new(),
         server_changes: Vec::new(),
+        maxconn_changes: Vec::new(),
     };
     built.config.proc_vars = variable::proc_vars(cx, &http_errors);
     let base = |draft: &Draft<'a>| draft.from.and_then(|i| Some(&drafts.defaults.get(i)?.draft));
@@ -88,12 +95,14 @@ pub fn finish<'a>(cx: &mut Cx<'a>, drafts: &Drafts<'a>) -> Built {
     // Any frontend may send its streams to any backend.
     let backs = drafts.proxies.iter().zip(&own).filter(|(d, _)| d.caps().back);
     let of_backs = backs.fold(Needs::default(), |all, (_, needs)| all.or(*needs));
-    for ((draft, uid), needs) in drafts.proxies.iter().zip(ids).zip(own) {
+    let fullconns = fullconns(cx, &names);
+    for (((draft, uid), needs), fullconn) in drafts.proxies.iter().zip(ids).zip(own).zip(fullconns) {
         let rules = draft.from.and_then(|i| inherited.get(i)?.as_ref());
         let program = program(cx, draft, draft.caps(), rules, &http_errors);
         postcheck::proxy(cx, draft, &program, &names);
         let needs = if draft.caps().front { needs.or(of_backs) } else { needs };
-        let proxy = one_proxy(cx, draft, (uid, needs), program, &names, &mut built);
+        let figures = Figures { uid, needs, fullconn };
+        let proxy = one_proxy(cx, draft, figures, program, &names, &mut built);
         let id = ProxyId(built.config.proxies.len() as u32);
         if proxy.front.is_some() {
             built.config.frontends.insert(proxy.name.clone(), id);
@@ -103,7 +112,6 @@ pub fn finish<'a>(cx: &mut Cx<'a>, drafts: &Drafts<'a>) -> Built {
         }
         built.config.proxies.push(proxy);
     }
-    fullconn(cx, &mut built.config);
     postcheck::whole(cx, &built.config);
     built
 }
@@ -158,10 +166,18 @@ fn proxy_ids(cx: &mut Cx<'_>, drafts: &[Draft<'_>]) -> Vec<u32> {
     drafts.iter().map(&mut number).collect()
 }
 
+/// What of a section follows from all of them.
+#[derive(Clone, Copy)]
+struct Figures {
+    uid: u32,
+    needs: Needs,
+    fullconn: u32,
+}
+
 fn one_proxy<'a>(
     cx: &mut Cx<'a>,
     draft: &Draft<'a>,
-    (uid, needs): (u32, Needs),
+    figures: Figures,
     mut program: Program<'a>,
     names: &Names<'_, 'a>,
     built: &mut Built,
@@ -169,6 +185,8 @@ fn one_proxy<'a>(
     let set = &draft.set;
     let caps = draft.caps();
     let previous = cx.inputs.previous.and_then(|config| same_proxy(config, draft));
+    let is_resized = previous.filter(|p| p.maxconn != set.maxconn);
+    built.maxconn_changes.extend(is_resized.map(|p| p.live.clone()));
     let live = previous.map_or_else(|| Arc::new(ProxyLive::new(cx.inputs.workers)), |p| p.live.clone());
     let mut timeouts = set.timeouts;
     if timeouts.tarpit == 0 {
@@ -180,11 +198,11 @@ fn one_proxy<'a>(
     let front = caps.front.then(|| frontend(cx, draft, &mut program, names));
     let back = caps.back.then(|| {
         let before = previous.and_then(|p| p.back.as_ref());
-        backend(cx, draft, &mut program, before, built)
+        backend(cx, draft, figures.fullconn, &mut program, before, built)
     });
     Proxy {
         name: draft.name.into(),
-        uid,
+        uid: figures.uid,
         mode: set.mode,
         disabled: set.disabled,
         description: draft.description.clone(),
@@ -204,9 +222,9 @@ fn one_proxy<'a>(
         live,
         front,
         back,
-        needs_uri_line: needs.uri_line,
-        needs_local_address: needs.local_address,
-        needs_server_address: needs.server_address,
+        needs_uri_line: figures.needs.uri_line,
+        needs_local_address: figures.needs.local_address,
+        needs_server_address: figures.needs.server_address,
         declared_at: draft.at,
     }
 }
@@ -324,6 +342,7 @@ fn target(
 fn backend<'a>(
     cx: &mut Cx<'a>,
     draft: &Draft<'a>,
+    fullconn: u32,
     program: &mut Program<'a>,
     previous: Option<&Backend>,
     built: &mut Built,
@@ -335,7 +354,7 @@ fn backend<'a>(
         balance.method = crate::balance::Method::RoundRobin;
     }
     balance.all_backups = set.options.allbackups;
-    balance.fullconn = set.fullconn;
+    balance.fullconn = fullconn;
     let (workers, now) = (cx.inputs.workers, cx.inputs.now);
     let merged = servers(&list, &balance, previous, workers, now);
     if let Some(next) = merged.next {
@@ -350,7 +369,7 @@ fn backend<'a>(
         checks: super::checks::specs(cx, draft),
         retries: set.retries,
         retry_on: set.retry_on.clone(),
-        fullconn: set.fullconn,
+        fullconn,
         source: set.source.clone(),
         source_interface: set.source_interface.clone(),
         use_server: use_servers(cx, draft, program),
@@ -408,27 +427,34 @@ fn state_file(cx: &mut Cx<'_>, draft: &Draft<'_>) -> Option<PathBuf> {
     })
 }
 
-/// `fullconn` of backends that have none: a tenth of the connections that frontends may send them.
-fn fullconn(cx: &Cx<'_>, config: &mut Config) {
-    let process = if config.global.maxconn > 0 { config.global.maxconn } else { cx.inputs.default_maxconn };
-    let mut incoming = vec![0_u64; config.proxies.len()];
-    for proxy in &config.proxies {
-        let Some(front) = &proxy.front else { continue };
-        let maxconn = u64::from(if proxy.maxconn > 0 { proxy.maxconn } else { process });
-        let mut targets: HashSet<usize> = front.default_backend.iter().map(|id| id.0 as usize).collect();
-        for switch in &front.switching {
-            match &switch.target {
-                SwitchTarget::Backend(id) => {
-                    targets.insert(id.0 as usize);
-                }
-                SwitchTarget::Dynamic(_) => targets.extend(0..config.proxies.len()),
-            }
+/// `fullconn` of each section: as written, else a tenth of the connections that frontends may send it
+/// by name.
+fn fullconns(cx: &Cx<'_>, names: &Names<'_, '_>) -> Vec<u32> {
+    let process = if cx.global.maxconn > 0 { cx.global.maxconn } else { cx.inputs.default_maxconn };
+    let mut incoming = vec![0_u64; names.drafts.len()];
+    for (i, draft) in names.drafts.iter().enumerate() {
+        let caps = draft.caps();
+        if !caps.front || draft.set.disabled {
+            continue;
         }
+        let named = draft.steps.iter().filter_map(|step| match step {
+            Step::UseBackend(args) => Some(args.str(1)),
+            _ => None,
+        });
+        let named = named.chain(draft.set.default_backend.map(|word| word.str()));
+        let mut targets: HashSet<usize> =
+            named.filter_map(|name| names.backends.get(name).copied()).collect();
+        if caps.back && draft.set.default_backend.is_none() {
+            targets.insert(i);
+        }
+        let maxconn = u64::from(if draft.set.maxconn > 0 { draft.set.maxconn } else { process });
         targets.into_iter().for_each(|i| incoming[i] += maxconn);
     }
-    for (proxy, incoming) in config.proxies.iter_mut().zip(incoming) {
-        if let Some(back) = proxy.back.as_mut().filter(|b| b.fullconn == 0) {
-            back.fullconn = u32::try_from(incoming.div_ceil(10)).unwrap_or(u32::MAX).max(1);
-        }
-    }
+    let tenth = |n: u64| match process {
+        // Not known yet: `minconn` has no effect.
+        0 => 0,
+        _ => u32::try_from(n.div_ceil(10)).unwrap_or(u32::MAX).max(1),
+    };
+    let own = names.drafts.iter().map(|d| d.set.fullconn);
+    own.zip(incoming).map(|(own, incoming)| if own > 0 { own } else { tenth(incoming) }).collect()
 }

@@ -120,3 +120,22 @@ fn a_name_that_stops_resolving_keeps_its_address() {
     let (built, diags) = build_on(&text(&["server a db.invalid:80"]), Some(&old));
     assert!(built.is_some() && diags.list.len() == 1, "{diags:?}");
 }
+
+#[test]
+fn a_changed_maxconn_of_a_frontend_ends_its_override() {
+    let with = |maxconn: u32| {
+        format!("{}frontend g\n bind :2\n maxconn {maxconn}\n", text(&["server a 10.0.0.1:80"]))
+    };
+    let old = build_text(&with(10)).0.expect("built").config;
+    let live = old.proxies[2].live.clone();
+    live.maxconn_override.store(99, Ordering::Relaxed);
+    let reload = |old: &Config, maxconn| {
+        let mut built = build_on(&with(maxconn), Some(old)).0.expect("built");
+        built.activate(9000);
+        built.config
+    };
+    let same = reload(&old, 10);
+    assert_eq!(live.maxconn_override.load(Ordering::Relaxed), 99);
+    reload(&same, 20);
+    assert_eq!(live.maxconn_override.load(Ordering::Relaxed), 0);
+}

@@ -10,7 +10,7 @@ use super::finish::{Built, finish};
 use super::global_table::{GLOBAL_KEYWORDS, STATS_SUBKEYWORDS};
 use super::option_table::OPTIONS;
 use super::proxy_table::{KEYWORDS, REMOVED, SUBKEYWORDS};
-use super::section::{REFUSED_SECTIONS, SECTIONS, read};
+use super::section::{HTTP_ERRORS, REFUSED_SECTIONS, SECTIONS, read};
 use super::server_option::SERVER_OPTIONS;
 use super::stats::STATS;
 use super::timeout::TIMEOUTS;
@@ -30,7 +30,8 @@ const LOADED: [&str; 5] = ["default-path", "presetenv", "resetenv", "setenv", "u
 /// Every nameable thing of this room.
 pub fn entries() -> impl Iterator<Item = (Kind, &'static Entry)> {
     let all = |kind: Kind, list: &'static [Entry]| list.iter().map(move |e| (kind, e));
-    let sections = all(Kind::Section, SECTIONS).chain(all(Kind::Section, REFUSED_SECTIONS));
+    let errors = all(Kind::In("http-errors"), HTTP_ERRORS);
+    let sections = errors.chain(all(Kind::Section, SECTIONS)).chain(all(Kind::Section, REFUSED_SECTIONS));
     let global = GLOBAL_KEYWORDS.iter().map(|k| &k.entry).filter(|e| !LOADED.contains(&e.name));
     let global = global.map(|e| (Kind::Global, e));
     let global = global.chain(all(Kind::Global, STATS_SUBKEYWORDS));

@@ -50,6 +50,15 @@ pub const SECTIONS: &[Entry] = &[
     Entry::full("http-errors", "<name>", "A set of error pages.", "http-errors site", "2.2"),
 ];
 
+/// Lines of an `http-errors` section, read by `rules`.
+pub const HTTP_ERRORS: &[Entry] = &[Entry::full(
+    "errorfile",
+    "<code> <file>",
+    "Answers a status from a file, head included.",
+    "errorfile 503 /etc/haproxy/errors/503.http",
+    "2.2",
+)];
+
 /// Every section word this room reads or refuses.
 pub fn section_kinds() -> impl Iterator<Item = &'static str> {
     SECTIONS.iter().chain(REFUSED_SECTIONS).map(|e| e.name)

@@ -19,6 +19,7 @@ fn examples_are_accepted() {
         let head = match context {
             Kind::Global => format!("global\n {}\n", entry.example),
             Kind::Section => format!("{}\n", entry.example),
+            Kind::In(section) => format!("{section} x\n {}\n", entry.example),
             _ => format!(
                 "http-errors site\ndefaults\n mode http\n timeout client 1s\n timeout server 1s\n timeout connect 1s\n\
                  listen main\n mode http\n bind :1\n server s1 127.0.0.1:80\n{}\n\

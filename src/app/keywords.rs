@@ -11,6 +11,7 @@ pub fn registry() -> Registry {
     registry.know(&admin::vocabulary::ALL);
     registry.know(&[&super::vocabulary::FLAGS]);
     lang::keywords::register(&mut registry);
+    rules::register(&mut registry);
     registry.add(Kind::Balance, balance::algorithm::ALGORITHMS.iter().map(|a| &a.entry));
     config::build::register(&mut registry);
     registry.add(Kind::Command, admin::cli::entries());

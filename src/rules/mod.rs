@@ -20,6 +20,7 @@ pub mod message;
 pub mod pattern;
 pub mod program;
 pub mod regex;
+pub mod register;
 pub mod reply;
 pub mod sample;
 pub mod store;
@@ -45,6 +46,7 @@ pub use fetch::FETCHES;
 pub use logformat::{LOG_TAGS, LogFormat, LogStage, LogUse};
 pub use pattern::MATCHES;
 pub use program::{RuleSet, RuleSetKind};
+pub use register::register;
 pub use reply::ReplySpec;
 pub use sample::{Sample, SampleType};
 pub use txn::{

@@ -97,6 +97,16 @@ pub fn process(id: VarId) -> Option<Sample<'static>> {
     list.get(id.name as usize)?.clone()
 }
 
+/// Gives the `proc` variables that a configuration's `set-var` lines name their values, if they have none yet: what was
+/// set at run time outlives a reload.
+pub fn introduce(values: &[(VarId, Sample<'static>)]) {
+    for (id, value) in values {
+        if process(*id).is_none() {
+            set_process(*id, Some(value.clone()));
+        }
+    }
+}
+
 /// Sets (or with `None` removes) a `proc` variable.
 pub fn set_process(id: VarId, value: Option<Sample<'static>>) {
     let mut list = PROCESS.write().unwrap_or_else(PoisonError::into_inner);
@@ -132,7 +142,10 @@ mod tests {
         assert_eq!(process(id), None);
         set_process(id, Some(Sample::Int(3)));
         assert_eq!(process(id), Some(Sample::Int(3)));
+        introduce(&[(id, Sample::Int(4))]);
+        assert_eq!(process(id), Some(Sample::Int(3)));
         set_process(id, None);
-        assert_eq!(process(id), None);
+        introduce(&[(id, Sample::Int(4))]);
+        assert_eq!(process(id), Some(Sample::Int(4)));
     }
 }

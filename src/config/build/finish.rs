@@ -35,6 +35,7 @@ pub struct Built {
 impl Built {
     /// Makes the changes to shared cells. To be called together with the store of the configuration.
     pub fn activate(&mut self, now: crate::base::Millis) {
+        crate::rules::vars::introduce(&self.config.proc_vars);
         for change in self.server_changes.drain(..) {
             change.apply(now);
         }

@@ -28,6 +28,7 @@ frontend quiet
     option http-ignore-probes
     default_backend be
 backend be
+    option abortonclose
     retries 0
     server s1 {s1}
 ";

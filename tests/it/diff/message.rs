@@ -130,8 +130,7 @@ fn upgrade() {
     same(&config(), upgrading, 2, |run| {
         let mut client = Client::connect(run.addr("fe"));
         client.send("GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n");
-        let head = client.response();
-        run.note("upgrade", &format!("{head:?}"));
+        run.note_response(&mut client, "GET", "upgrade");
         let (tunnel, end) = client.rest();
         run.note("tunnel", &format!("{} {end:?}", String::from_utf8_lossy(&tunnel)));
         run.get("fe", "/refused", "Connection: Upgrade\r\nUpgrade: echo\r\n");

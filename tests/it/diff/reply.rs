@@ -67,7 +67,8 @@ frontend fe
     http-request tarpit deny_status 403 if {{ path /tarpit }}
     http-request allow if {{ path_beg /allowed }}
     http-request deny if {{ path_end /secret }}
-    http-response deny if {{ path /resp }}
+    http-request set-var(txn.why) path
+    http-response deny if {{ var(txn.why) -m str /resp }}
     http-after-response set-header X-After yes if {{ status 403 }}
     timeout tarpit 100ms
     default_backend be
@@ -89,11 +90,11 @@ backend be
     });
 }
 
-/// The status codes that a frontend or the default files answer with.
+/// The status codes that default answers exist for; 3.4 has corrected the wording of 2.6 in 405 and 501.
 #[test]
 #[ignore = "known difference: texts of 3.4 where they differ from those of 2.6"]
 fn every_default_error() {
-    let codes = [400, 401, 403, 404, 405, 407, 408, 410, 413, 421, 422, 425, 429, 500, 501, 502, 503, 504];
+    let codes = [400, 401, 403, 404, 407, 408, 410, 413, 421, 422, 425, 429, 500, 502, 503, 504];
     let rules: String =
         codes.iter().map(|c| format!("    http-request deny deny_status {c} if {{ path /{c} }}\n")).collect();
     let config = format!(
@@ -105,9 +106,8 @@ backend be
     server s1 {{s1}}
 "
     );
-    same(&config, one, 18, |run| {
-        for code in [400, 401, 403, 404, 405, 407, 408, 410, 413, 421, 422, 425, 429, 500, 501, 502, 503, 504]
-        {
+    same(&config, one, 16, |run| {
+        for code in [400, 401, 403, 404, 407, 408, 410, 413, 421, 422, 425, 429, 500, 502, 503, 504] {
             run.get("fe", &format!("/{code}"), "");
         }
     });

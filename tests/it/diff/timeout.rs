@@ -15,10 +15,10 @@ defaults
     log global
     option httplog
     timeout connect 1s
-    timeout client 700ms
-    timeout server 700ms
-    timeout http-request 500ms
-    timeout http-keep-alive 300ms
+    timeout client 2s
+    timeout server 2s
+    timeout http-request 1s
+    timeout http-keep-alive 700ms
 frontend fe
     bind {ip}:{port:fe}
     default_backend be
@@ -38,13 +38,16 @@ fn moody() -> Vec<(&'static str, Origin)> {
         "/hang" => Some(vec![Step::Hang]),
         "/half" => Some(vec![Step::Send(b"HTTP/1.1 200 OK\r\nContent-".into()), Step::Hang]),
         "/body" => Some(vec![Step::Send(length.into()), Step::Hang]),
+        "/flow" => {
+            Some(vec![Step::Send(length.into()), Step::Drip(vec![b'x'; 400], Duration::from_millis(10))])
+        }
         "/die" => Some(vec![Step::Close]),
         "/diehead" => Some(vec![Step::Send(b"HTTP/1.1 200 OK\r\nContent-".into()), Step::Close]),
         "/diebody" => {
             Some(vec![Step::Send(length.into()), Step::Sleep(Duration::from_millis(100)), Step::Close])
         }
         "/garbage" => Some(vec![Step::Send(b"not http at all\r\n\r\n".into()), Step::Hang]),
-        "/drip" => Some(vec![Step::Drip(origin::ok("slow").into(), Duration::from_millis(5))]),
+        "/drip" => Some(vec![Step::Drip(origin::ok("slow").into(), Duration::from_millis(2))]),
         _ => None,
     };
     vec![("s1", Origin::serve_early(early, |_| vec![Step::Send(origin::ok("fine").into())]))]
@@ -84,28 +87,37 @@ fn client_is_slow() {
 #[test]
 #[ignore = "known difference: a client that vanished is noticed before the server timeout"]
 fn client_goes_away() {
-    same(CONFIG, moody, 4, |run| {
+    same(CONFIG, moody, 3, |run| {
         let addr = run.addr("fe");
         let pause = || std::thread::sleep(Duration::from_millis(150));
         let mut client = Client::connect(addr);
         client.send("GET / HTTP/1.1\r\nHos");
         drop(client);
         pause();
-        let mut client = Client::connect(addr);
-        client.send("GET /body HTTP/1.1\r\nHost: x\r\n\r\n");
-        pause();
-        drop(client);
-        pause();
-        let mut client = Client::connect(addr);
-        client.send("GET /body HTTP/1.1\r\nHost: x\r\n\r\n");
-        pause();
-        client.reset();
-        pause();
-        let mut client = Client::connect(addr);
+        for is_reset in [false, true] {
+            let mut client = Client::connect(addr);
+            // With data under way: where there is none, HAProxy notices only at the server's timeout.
+            client.send("GET /flow HTTP/1.1\r\nHost: x\r\n\r\n");
+            pause();
+            if is_reset {
+                client.reset()
+            } else {
+                drop(client)
+            }
+            pause();
+        }
+    });
+}
+
+/// What `option abortonclose` asks for in 2.6, 3.4 does unasked.
+#[test]
+fn client_goes_away_before_the_answer() {
+    let config = CONFIG.replace("    retries 0\n", "    retries 0\n    option abortonclose\n");
+    same(&config, moody, 1, |run| {
+        let mut client = Client::connect(run.addr("fe"));
         client.send("GET /hang HTTP/1.1\r\nHost: x\r\n\r\n");
-        pause();
+        std::thread::sleep(Duration::from_millis(150));
         client.reset();
-        std::thread::sleep(Duration::from_millis(800));
     });
 }
 

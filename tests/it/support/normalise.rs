@@ -62,10 +62,16 @@ pub const LOG: &[Normalisation] = &[
         with: "TIMERS",
     },
     Normalisation {
-        name: "bytes read in HTTP mode",
-        why: "HAProxy counts its internal form of a message, Isobar the bytes on the wire",
-        pattern: r" ((?:\d{3}|-1) [+]?)\d+ (?=\S+ \S+ [A-Za-z-]{4} )",
-        with: " ${1}BYTES ",
+        name: "bytes",
+        why: "HAProxy counts a response head in the size of its own representation, Isobar what went over the wire",
+        pattern: r"(/[+]?T (?:-1|\d{3}) [+]?)\d+ ",
+        with: "${1}BYTES ",
+    },
+    Normalisation {
+        name: "CLF bytes",
+        why: "the same",
+        pattern: r#"(" (?:-1|\d{3}) )\d+ ""#,
+        with: "${1}BYTES \"",
     },
     Normalisation {
         name: "timers of TCP",
@@ -88,6 +94,12 @@ pub const HEAD: &[Normalisation] = &[
         why: "HAProxy writes exactly one, Isobar forwards what came",
         pattern: r"(?m)^([^\s:]+):[ \t]*",
         with: "${1}: ",
+    },
+    Normalisation {
+        name: "place of Connection",
+        why: "of one hop: HAProxy's own 400 and 408 carry it in the midst, all else at the end",
+        pattern: r"(?s)\A.*?\r\n(?=\r\n)",
+        with: "LAST",
     },
     Normalisation {
         name: "space after the value",
@@ -121,6 +133,7 @@ impl Normalisation {
             let found = String::from_utf8_lossy(whole);
             match self.with {
                 "LOWER" => out.push_str(&found.to_ascii_lowercase()),
+                "LAST" => out.push_str(&connection_last(&found)),
                 "TIMERS" => out.push_str(&timers(&found)),
                 with => {
                     let first =
@@ -132,6 +145,12 @@ impl Normalisation {
         out.push_str(&text[from..]);
         out
     }
+}
+
+fn connection_last(lines: &str) -> String {
+    let is_connection = |line: &&str| line.to_ascii_lowercase().starts_with("connection:");
+    let (connection, others): (Vec<&str>, Vec<&str>) = lines.split_inclusive("\r\n").partition(is_connection);
+    others.concat() + &connection.concat()
 }
 
 /// `0/0/1/-1/+7` becomes `T/T/T/-1/+T`.
@@ -156,6 +175,8 @@ mod tests {
         let wanted = "<134>TIME haproxy[PID]: 127.0.0.1:PORT [DATE] fe be/s1 \
                       T/T/-1/-1/+T 503 BYTES - - SC-- 2/1/0/0/+3 0/0 \"GET / HTTP/1.1\"";
         assert_eq!(log_line(line), wanted);
+        let moved = "HTTP/1.1 400 X\r\nConnection: close\r\nA: b\r\n\r\n";
+        assert_eq!(head(moved), "HTTP/1.1 400 X\r\na: b\r\nconnection: close\r\n\r\n");
         assert_eq!(
             head("GET /A HTTP/1.1\r\nHoST:x  \r\nB:  Y\r\n\r\n"),
             "GET /A HTTP/1.1\r\nhost: x\r\nb: Y\r\n\r\n"

@@ -201,7 +201,8 @@ async fn http(mut session: Session) {
             let until = wait_limit(&session);
             if let Err(e) = session.conn.readable(until).await {
                 if e.kind() == std::io::ErrorKind::TimedOut && session.requests == 0 {
-                    silent_client(&mut session).await;
+                    // Boxed, like all that is large, so that an idle connection does not pay for it.
+                    Box::pin(silent_client(&mut session)).await;
                 }
                 return;
             }

@@ -1,6 +1,47 @@
-//! Isobar carries traffic for services that run in several regions.
+//! Isobar carries traffic for services that run in several regions: a proxy that reads `haproxy.cfg` today; a region
+//! map, a DNS responder, a VIP agent and a registry mirror are to live in the same binary.
 //!
-//! The rooms below are in order: **a room uses only rooms above it** (`tests/tidy.rs` enforces it).
+//! # Rooms
+//!
+//! The modules below are in order: **a room uses only rooms above it** (`tests/tidy.rs` enforces it). From the ground
+//! up: cells and clocks (`base`), syscalls (`os`), the data workers' runtime (`rt`), the language without its meaning
+//! (`lang`), nouns and live state (`model`), messages (`http`), then logs, rules, balancing, checks, the compiled
+//! configuration, the data plane (`proxy`), its administration (`admin`) and the process around it all (`app`).
+//!
+//! # Threads
+//!
+//! Each data worker is a thread with an epoll instance and a task for each connection ([`rt`]). It never blocks, reads
+//! no file, resolves no name and builds no configuration. The control thread takes signals and swaps configurations;
+//! checks and the runtime API run on a small tokio runtime. When privileges are dropped, a child that kept them opens
+//! files and sockets that the configuration names ([`os::opener`]).
+//!
+//! # Life of a request
+//!
+//! `proxy::listener` accepts -> `proxy::session` (connection rules) -> `proxy::stream`, phase by phase: receive the
+//! head, http-request rules, use_backend, the backend's rules -> `proxy::route` picks a server, takes a slot or queues,
+//! takes an idle connection or opens one -> `proxy::exchange` sends, retries, reads the response, runs its rules and
+//! forwards (`proxy::transfer`) -> `proxy::access` logs and counts. A head is parsed where it was received and leaves
+//! as slices of the read buffer; a body is copied while short and spliced when long.
+//!
+//! # Life of a change
+//!
+//! A signal -> `app::configure` loads and builds (every finding is collected, with its place) -> `app::sockets` binds
+//! what is new -> only then is anything stored: live cells keep health, counters and queues by name, workers take the
+//! new configuration between two tasks, a stream keeps the one it began with, a session takes the newest at its next
+//! request. A change that fails leaves everything as it was.
+//!
+//! # What is absent
+//!
+//! No `unsafe` outside `os`. No clock is read outside `base::clock`. No I/O in `http`, `lang`, `rules`, `balance`. No
+//! allocation of unbounded size from the network. No guard of a shared cell across an `.await`.
+//!
+//! # Where this departs from the first design
+//!
+//! - Data workers run on [`rt`] rather than on a general runtime: a socket is registered with epoll at its first wait,
+//!   a task has one deadline that costs a store to move, and an idle connection is one small future.
+//! - `frontend`, `backend` and `listen` are one type ([`config::Proxy`]), because a `listen` is both sides and its rules
+//!   run once.
+//! - The HTTP/1 head is parsed by a pass of our own, which knows where an error is and what may be relaxed.
 
 pub mod base;
 pub mod os;

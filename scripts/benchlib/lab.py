@@ -107,7 +107,7 @@ class Lab:
         """Checks the binaries and builds the load generator if its sources are newer."""
         for path in (proxy_bin, peer_bin):
             if not os.access(path, os.X_OK):
-                raise Unable(f"{path} is not there; build it first (cargo build --release) or name another")
+                raise Unable(f"{path} is not there; build it first (cargo build --profile bench-lto) or name another")
         sources = [self.root / "Cargo.lock", *(self.root / "benches/load").glob("*.rs")]
         built = self.load_bin.stat().st_mtime if self.load_bin.exists() else 0
         if built < max(source.stat().st_mtime for source in sources):

@@ -53,10 +53,7 @@ impl BindOption {
 #[rustfmt::skip]
 pub const BIND_OPTIONS: &[BindOption] = &[
     refused("accept-netscaler-cip", "<magic>", "Reads the client's address from NetScaler's header.", "the CIP protocol is not part of it"),
-    option("accept-proxy", "", "Reads the client's address from the PROXY protocol.", "bind :80 accept-proxy", "1.5", |b, _, _| {
-        b.accept_proxy = true;
-        Ok(())
-    }),
+    refused("accept-proxy", "", "Reads the client's address from the PROXY protocol.", "the PROXY protocol is not read from clients yet"),
     option("backlog", "<backlog>", "Length of the kernel's queue of new connections.", "bind :80 backlog 4096", "1.5", |b, v, _| {
         b.backlog = v.parse().map_err(|_| format!("invalid value {v}, must be > 0"))?;
         Ok(())
@@ -64,7 +61,8 @@ pub const BIND_OPTIONS: &[BindOption] = &[
     option("cc", "<algorithm>", "TCP congestion control.", "bind :80 cc bbr", "3.2", |b, v, _| {
         b.congestion = Some(v.into());
         Ok(())
-    }),
+    })
+    .accepted("the system's algorithm holds"),
     option("defer-accept", "", "Accepts connections once data is there.", "bind :80 defer-accept", "1.3", |b, _, _| {
         b.defer_accept = true;
         Ok(())
@@ -72,7 +70,8 @@ pub const BIND_OPTIONS: &[BindOption] = &[
     option("expose-fd", "listeners", "Lets a new process take the listening sockets over through this socket.", "stats socket /run/a.sock expose-fd listeners", "1.8", |b, v, _| {
         b.expose_fd = v == "listeners";
         if b.expose_fd { Ok(()) } else { Err(format!("unknown file descriptors '{v}', only 'listeners' is supported")) }
-    }),
+    })
+    .accepted("a reload happens in place, nobody has to take sockets over"),
     option("gid", "<gid>", "Group of a unix socket by number.", "bind /run/a.sock gid 0", "1.5", |b, v, _| {
         b.gid = Some(number(v)?);
         Ok(())
@@ -100,7 +99,8 @@ pub const BIND_OPTIONS: &[BindOption] = &[
     option("label", "<label>", "A free text for statistics.", "bind :80 label public", "3.3", |b, v, _| {
         b.label = Some(v.into());
         Ok(())
-    }),
+    })
+    .accepted("listeners have no line of their own"),
     option("level", "{ user | operator | admin }", "What a runtime socket may do.", "stats socket /run/a.sock level admin", "1.4", |b, v, _| {
         b.level = match v {
             "user" => CliLevel::User,
@@ -113,7 +113,8 @@ pub const BIND_OPTIONS: &[BindOption] = &[
     option("maxconn", "<maxconn>", "Most connections on this address.", "bind :80 maxconn 1000", "1.5", |b, v, _| {
         b.maxconn = v.parse().map_err(|_| format!("invalid value {v}, must be >= 0"))?;
         Ok(())
-    }),
+    })
+    .accepted("the limit of the frontend holds"),
     option("mode", "<mode>", "Permissions of a unix socket, in octal.", "bind /run/a.sock mode 660", "1.5", |b, v, _| {
         let mode = u32::from_str_radix(v, 8);
         b.mode = Some(mode.map_err(|_| format!("missing or invalid mode '{v}' (octal integer expected)"))?);

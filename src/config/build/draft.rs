@@ -221,7 +221,6 @@ pub struct Settings<'a> {
     pub default_server: ServerSettings<'a>,
     pub check: CheckDraft,
     pub source: Option<Address>,
-    pub source_interface: Option<Arc<str>>,
     pub send_name_header: Option<&'a Word>,
     pub max_keep_alive_queue: i32,
     pub tcp_inspect_delay_ms: u64,
@@ -263,7 +262,6 @@ impl Default for Settings<'_> {
             default_server: ServerSettings::default(),
             check: CheckDraft::default(),
             source: None,
-            source_interface: None,
             send_name_header: None,
             max_keep_alive_queue: -1,
             tcp_inspect_delay_ms: 0,
@@ -317,7 +315,6 @@ pub struct Draft<'a> {
     /// There is a `bind` line, good or not.
     pub has_bind: bool,
     pub servers: Vec<ServerDraft<'a>>,
-    pub dispatch: Option<Address>,
     pub captures: Captures,
     /// What `defaults` gave, to warn of a second `timeout` line.
     pub inherited_timeouts: Timeouts,
@@ -341,7 +338,6 @@ impl<'a> Draft<'a> {
             binds: Vec::new(),
             has_bind: false,
             servers: Vec::new(),
-            dispatch: None,
             captures: Captures::default(),
             inherited_timeouts: from.map_or_else(Timeouts::default, |(_, d)| d.set.timeouts),
             inherited_rate_limit: from.map_or(0, |(_, d)| d.set.rate_limit_sessions),

@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use crate::base::Live;
 use crate::lang::{Severity, Span, suggest};
 use crate::model::{Caps, Mode, ProxyId, ProxyLive, ServerSet};
-use crate::rules::{Captures, HttpErrors};
+use crate::rules::{Captures, HttpErrors, vars};
 
 use super::super::proxy::{
     Backend, Config, Frontend, Proxy, Rules, ServerTarget, Switch, SwitchTarget, UseServer,
@@ -38,6 +38,9 @@ impl Built {
         crate::rules::vars::introduce(&self.config.proc_vars);
         for change in self.server_changes.drain(..) {
             change.apply(now);
+        }
+        for (id, value) in &self.config.proc_vars {
+            vars::set_process(*id, Some(value.clone()));
         }
         for live in self.maxconn_changes.drain(..) {
             live.maxconn_override.store(0, Ordering::Relaxed);
@@ -372,9 +375,9 @@ fn backend<'a>(
         retry_on: set.retry_on.clone(),
         fullconn,
         source: set.source.clone(),
-        source_interface: set.source_interface.clone(),
+        source_interface: None,
         use_server: use_servers(cx, draft, program),
-        dispatch: draft.dispatch.clone(),
+        dispatch: None,
         send_name_header: set.send_name_header.map(|w| w.bytes().into()),
         max_keep_alive_queue: set.max_keep_alive_queue,
         state_file: state_file(cx, draft),

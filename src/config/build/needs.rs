@@ -33,9 +33,9 @@ impl Needs {
         if !set.log.targets.is_empty() && draft.caps().front {
             needs.log(set.log.format.map(|(source, _)| source), set.mode);
         }
-        needs.local_address |= set.options.originalto.is_some() || set.options.transparent;
+        needs.local_address |= set.options.originalto.is_some();
         for server in &draft.servers {
-            needs.local_address |= server.set.send_proxy > 0 || port_offset(&server.written).is_some();
+            needs.local_address |= port_offset(&server.written).is_some();
         }
         needs
     }
@@ -129,7 +129,6 @@ mod tests {
             (" log 127.0.0.1 local0", "", local),
             (" http-request deny if { dst_port 80 }", "", local),
             ("", " http-request set-header x %[dst]", local),
-            ("", " server t 10.0.0.2:80 send-proxy", local),
             ("", " server t 10.0.0.2", local),
             ("", " http-request set-header x %[capture.req.uri]", uri),
         ] {

@@ -105,6 +105,10 @@ impl OptionKeyword {
         OptionKeyword { http: true, ..self }
     }
 
+    const fn accepted(self, why: &'static str) -> Self {
+        OptionKeyword { entry: self.entry.with(Status::Accepted(why)), ..self }
+    }
+
     const fn negatable(self) -> Self {
         let apply = match self.apply {
             Apply::Line(parse, _) => Apply::Line(parse, true),
@@ -132,13 +136,13 @@ impl OptionKeyword {
 /// Names after `option`.
 #[rustfmt::skip]
 pub const OPTIONS: &[OptionKeyword] = &[
-    flag("abortonclose", Side::Any, "Gives up a request still queued or connecting when its client leaves.", "option abortonclose", "1.3", |o| &mut o.abortonclose),
+    flag("abortonclose", Side::Any, "Gives up a request still queued or connecting when its client leaves.", "option abortonclose", "1.3", |o| &mut o.abortonclose).accepted("a client that leaves early is noticed when the server answers"),
     line("accept-invalid-http-request", "", Side::Any, "Old name of 'accept-unsafe-violations-in-http-request'.", "option accept-invalid-http-request", "1.3", options::accept_invalid),
     line("accept-invalid-http-response", "", Side::Any, "Old name of 'accept-unsafe-violations-in-http-response'.", "option accept-invalid-http-response", "1.3", options::accept_invalid),
     flag("accept-unsafe-violations-in-http-request", Side::Front, "Lets requests through that break the grammar in ways that can be dangerous.", "option accept-unsafe-violations-in-http-request", "3.0", |o| &mut o.accept_unsafe_request).http(),
     flag("accept-unsafe-violations-in-http-response", Side::Back, "Lets responses through that break the grammar in ways that can be dangerous.", "option accept-unsafe-violations-in-http-response", "3.0", |o| &mut o.accept_unsafe_response).http(),
     flag("allbackups", Side::Back, "Spreads over all backup servers rather than the first one.", "option allbackups", "1.3", |o| &mut o.allbackups),
-    flag("checkcache", Side::Back, "Blocks cacheable responses that set a cookie.", "option checkcache", "1.3", |o| &mut o.checkcache).http(),
+    refused("checkcache", "Blocks cacheable responses that set a cookie.", "option checkcache", "responses are not judged by their cookies"),
     flag("clitcpka", Side::Front, "TCP keep-alive packets towards clients.", "option clitcpka", "1.3", |o| &mut o.tcpka_client),
     nothing("contstats", Side::Front, "Counts bytes while a session runs rather than at its end.", "option contstats", "1.3", "counters are always brought up to date while data flows"),
     nothing("disable-h2-upgrade", Side::Front, "Keeps clear-text connections from becoming HTTP/2.", "option disable-h2-upgrade", "2.3", "clear-text HTTP/2 is never taken up by itself").http(),
@@ -147,18 +151,18 @@ pub const OPTIONS: &[OptionKeyword] = &[
     refused("external-check", "Checks servers with a program.", "option external-check", "programs are not run"),
     line("forwardfor", "[except <network>] [header <name>] [if-none]", Side::Any, "Adds the client's address to requests.", "option forwardfor except 127.0.0.0/8", "1.3", options::forwardfor),
     refused("forwarded", "Adds the Forwarded field of RFC 7239.", "option forwarded", "write 'http-request set-header forwarded \"for=%[src]\"' instead"),
-    flag("h1-case-adjust-bogus-client", Side::Front, "Adjusts the case of header names sent to clients.", "option h1-case-adjust-bogus-client", "2.1", |o| &mut o.h1_case_adjust_client),
-    flag("h1-case-adjust-bogus-server", Side::Back, "Adjusts the case of header names sent to servers.", "option h1-case-adjust-bogus-server", "2.1", |o| &mut o.h1_case_adjust_server),
+    refused("h1-case-adjust-bogus-client", "Adjusts the case of header names sent to clients.", "option h1-case-adjust-bogus-client", "names are passed on as they came"),
+    refused("h1-case-adjust-bogus-server", "Adjusts the case of header names sent to servers.", "option h1-case-adjust-bogus-server", "names are passed on as they came"),
     flag("http-buffer-request", Side::Any, "Waits for the body before rules and balancing look at a request.", "option http-buffer-request", "1.6", |o| &mut o.http_buffer_request).http(),
     refused("http-drop-request-trailers", "Removes trailers of requests.", "option http-drop-request-trailers", "trailers are passed on"),
     refused("http-drop-response-trailers", "Removes trailers of responses.", "option http-drop-response-trailers", "trailers are passed on"),
     flag("http-ignore-probes", Side::Front, "Neither logs nor answers connections that time out before a request.", "option http-ignore-probes", "1.5", |o| &mut o.http_ignore_probes).http(),
     line("http-keep-alive", "", Side::Any, "Keeps connections open on both sides.", "option http-keep-alive", "1.5", options::connection_mode).negatable(),
-    flag("http-no-delay", Side::Any, "Sends every piece of data at once.", "option http-no-delay", "1.5", |o| &mut o.http_no_delay).http(),
+    flag("http-no-delay", Side::Any, "Sends every piece of data at once.", "option http-no-delay", "1.5", |o| &mut o.http_no_delay).http().accepted("data is always sent at once"),
     flag("http-pretend-keepalive", Side::Back, "Hides from servers that the connection will close.", "option http-pretend-keepalive", "1.4", |o| &mut o.http_pretend_keepalive).http(),
     line("http-restrict-req-hdr-names", "{ preserve | delete | reject }", Side::Any, "What to do with request fields whose names have unusual characters.", "option http-restrict-req-hdr-names reject", "2.6", options::restrict_names),
     line("http-server-close", "", Side::Any, "Closes server connections after each response.", "option http-server-close", "1.4", options::connection_mode).negatable(),
-    flag("http-use-proxy-header", Side::Front, "Reads Proxy-Connection in place of Connection.", "option http-use-proxy-header", "1.4", |o| &mut o.http_use_proxy_header).http(),
+    refused("http-use-proxy-header", "Reads Proxy-Connection in place of Connection.", "option http-use-proxy-header", "it is not a proxy that browsers are told of"),
     line("httpchk", "[<method>] [<uri>] [<version>]", Side::Back, "Checks servers with an HTTP request.", "option httpchk GET /health", "1.3", checks::method),
     line("httpclose", "", Side::Any, "Closes both connections after each response.", "option httpclose", "1.3", options::connection_mode).negatable(),
     line("httplog", "[clf]", Side::Any, "Logs requests in the HTTP format.", "option httplog", "1.3", log::option_log),
@@ -168,28 +172,28 @@ pub const OPTIONS: &[OptionKeyword] = &[
     refused("ldap-check", "Checks servers with an LDAP bind.", "option ldap-check", "its protocol is not spoken; use 'option tcp-check' or 'option httpchk' instead"),
     flag("log-health-checks", Side::Back, "Logs changes of health.", "option log-health-checks", "1.4", |o| &mut o.log_health_checks),
     flag("log-separate-errors", Side::Front, "Raises the level of lines that tell of errors.", "option log-separate-errors", "1.3", |o| &mut o.log_separate_errors),
-    flag("logasap", Side::Front, "Logs when the response starts.", "option logasap", "1.3", |o| &mut o.log_asap),
+    flag("logasap", Side::Front, "Logs when the response starts.", "option logasap", "1.3", |o| &mut o.log_asap).accepted("lines are written when the transfer ends"),
     refused("mysql-check", "Checks servers with a MySQL handshake.", "option mysql-check", "its protocol is not spoken; use 'option tcp-check' or 'option httpchk' instead"),
-    flag("nolinger", Side::Any, "Resets connections rather than closing them.", "option nolinger", "1.3", |o| &mut o.nolinger),
+    flag("nolinger", Side::Any, "Resets connections rather than closing them.", "option nolinger", "1.3", |o| &mut o.nolinger).accepted("connections are closed in order"),
     line("originalto", "[except <network>] [header <name>]", Side::Any, "Adds the address the client connected to.", "option originalto", "1.3", options::originalto),
     flag("persist", Side::Back, "Sends a client to its server even when that is down.", "option persist", "1.3", |o| &mut o.persist),
     refused("pgsql-check", "Checks servers with a PostgreSQL start-up.", "option pgsql-check", "its protocol is not spoken; use 'option tcp-check' or 'option httpchk' instead"),
-    flag("prefer-last-server", Side::Back, "Stays on the server a connection used last when it can.", "option prefer-last-server", "1.5", |o| &mut o.prefer_last_server).http(),
+    flag("prefer-last-server", Side::Back, "Stays on the server a connection used last when it can.", "option prefer-last-server", "1.5", |o| &mut o.prefer_last_server).http().accepted("each request is balanced"),
     refused("redis-check", "Checks servers with a Redis PING.", "option redis-check", "its protocol is not spoken; use 'option tcp-check' or 'option httpchk' instead"),
     line("redispatch", "[<interval>]", Side::Back, "Lets a retry go to another server.", "option redispatch", "1.3", options::redispatch).negatable(),
     refused("smtpchk", "Checks servers with an SMTP greeting.", "option smtpchk", "its protocol is not spoken; use 'option tcp-check' or 'option httpchk' instead"),
-    flag("socket-stats", Side::Front, "Counts each listening address apart.", "option socket-stats", "1.4", |o| &mut o.socket_stats),
-    line("splice-auto", "", Side::Any, "Lets the kernel move data where that pays.", "option splice-auto", "1.3", options::splice).negatable(),
-    line("splice-request", "", Side::Any, "Lets the kernel move request data.", "option splice-request", "1.3", options::splice).negatable(),
-    line("splice-response", "", Side::Any, "Lets the kernel move response data.", "option splice-response", "1.3", options::splice).negatable(),
+    flag("socket-stats", Side::Front, "Counts each listening address apart.", "option socket-stats", "1.4", |o| &mut o.socket_stats).accepted("listeners have no line of their own"),
+    line("splice-auto", "", Side::Any, "Lets the kernel move data where that pays.", "option splice-auto", "1.3", options::splice).negatable().accepted("the kernel moves data where that pays"),
+    line("splice-request", "", Side::Any, "Lets the kernel move request data.", "option splice-request", "1.3", options::splice).negatable().accepted("the kernel moves data where that pays"),
+    line("splice-response", "", Side::Any, "Lets the kernel move response data.", "option splice-response", "1.3", options::splice).negatable().accepted("the kernel moves data where that pays"),
     refused("spop-check", "Checks servers with a SPOP hello.", "option spop-check", "SPOE is not part of it"),
     flag("srvtcpka", Side::Back, "TCP keep-alive packets towards servers.", "option srvtcpka", "1.3", |o| &mut o.tcpka_server),
     refused("ssl-hello-chk", "Checks servers with an SSLv3 hello.", "option ssl-hello-chk", "its protocol is not spoken; use 'option tcp-check' or 'option httpchk' instead"),
     line("tcp-check", "", Side::Back, "Checks servers with a script of 'tcp-check' lines.", "option tcp-check", "1.5", checks::method),
-    auto("tcp-smart-accept", Side::Front, "Saves a packet when a connection is accepted.", "option tcp-smart-accept", "1.3", |o| &mut o.tcp_smart_accept),
-    auto("tcp-smart-connect", Side::Back, "Saves a packet when a connection is made.", "option tcp-smart-connect", "1.3", |o| &mut o.tcp_smart_connect),
+    auto("tcp-smart-accept", Side::Front, "Saves a packet when a connection is accepted.", "option tcp-smart-accept", "1.3", |o| &mut o.tcp_smart_accept).accepted("the kernel decides when it acknowledges"),
+    auto("tcp-smart-connect", Side::Back, "Saves a packet when a connection is made.", "option tcp-smart-connect", "1.3", |o| &mut o.tcp_smart_connect).accepted("the kernel decides when it acknowledges"),
     line("tcpka", "", Side::Any, "TCP keep-alive packets on both sides.", "option tcpka", "1.3", options::tcpka),
     line("tcplog", "[clf]", Side::Any, "Logs connections in the TCP format.", "option tcplog", "1.3", log::option_log),
-    line("transparent", "", Side::Back, "Connects to the address the client asked for.", "option transparent", "1.3", options::transparent).negatable(),
+    refused("transparent", "Connects to the address the client asked for.", "option transparent", "connections to the address the client asked for are not made yet"),
     nothing("use-small-buffers", Side::Back, "Keeps waiting requests in small buffers.", "option use-small-buffers", "3.4", "idle and queued requests hold no large buffer"),
 ];

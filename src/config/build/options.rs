@@ -124,29 +124,6 @@ pub fn splice<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {
     }
 }
 
-/// Deprecated in 3.3: a server with address 0.0.0.0 does the same.
-pub fn transparent<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {
-    if scope.too_many(args, 1, 0) {
-        return;
-    }
-    scope.px.set.options.transparent = scope.prefix == Prefix::None;
-    if !scope.cx.deprecated_allowed {
-        scope.warning(
-            args.at(1),
-            "option 'transparent' is deprecated in 3.3 and will be removed in 3.5. The modern way to do the same \
-             is to create a server with address 0.0.0.0. It is still possible to silence this warning by setting \
-             'expose-deprecated-directives' in the 'global' section, but do not wait to fix your configuration!",
-        );
-    }
-}
-
-/// The keyword `transparent` alone.
-pub fn transparent_line<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {
-    if !scope.too_many(args, 0, 0) {
-        transparent(scope, Args { words: &[], ..args });
-    }
-}
-
 pub fn tcpka<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {
     if scope.too_many(args, 1, 0) {
         return;

@@ -117,11 +117,6 @@ fn needs_http(cx: &mut Cx<'_>, draft: &Draft<'_>, program: &Program<'_>) {
 
 fn tcp_servers(cx: &mut Cx<'_>, draft: &Draft<'_>) {
     for server in &draft.servers {
-        if server.set.redir.is_some() {
-            let message =
-                format!("{} : server cannot have cookie or redirect prefix in non-HTTP mode.", draft.title());
-            cx.whole(Severity::Alert, server.at, message);
-        }
         if server.set.checking.observe == Observe::Layer7 {
             let message = format!(
                 "'server {}/{}' : 'layer7' can only be used in http proxies.",

@@ -272,11 +272,12 @@ pub fn source<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {
         Ok(written) => scope.px.set.source = written.address(written.first_port()),
         Err(e) => return scope.alert(args.at(1), format!("'source {text}' : {e}")),
     }
-    scope.px.set.source_interface = None;
     match args.str(2) {
         "" => {}
-        "interface" if args.has(3) => scope.px.set.source_interface = Some(args.str(3).into()),
-        "interface" => scope.alert(args.at(2), "'source' : missing interface name."),
+        "interface" => {
+            let message = "'interface' is not supported by this release: connections leave as routes say.";
+            scope.alert(args.at(2), message);
+        }
         "usesrc" => {
             scope.alert(args.at(2), format!("'usesrc' is not supported by this release: {USESRC}."));
         }
@@ -285,25 +286,6 @@ pub fn source<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {
             scope.alert(args.at(2), message);
         }
     }
-}
-
-/// `dispatch <address>:<port>`: deprecated in 3.3.
-pub fn dispatch<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {
-    let accept = Accept::PORT | Accept::PORT_NEEDED | Accept::STREAM | Accept::RESOLVE;
-    match parse(args.str(1), accept, &scope.cx.surroundings()) {
-        Ok(written) => scope.px.dispatch = written.address(written.first_port()),
-        Err(e) => return scope.alert(args.at(1), format!("'dispatch' : {e}")),
-    }
-    if scope.too_many(args, 0, 1) || scope.cx.deprecated_allowed {
-        return;
-    }
-    let message = format!(
-        "'dispatch' is deprecated in 3.3 and will be removed in 3.5. The modern way to do the same is to create \
-         a server with the same address:\n    server dispatch {}\nIt is still possible to silence this warning by \
-         setting 'expose-deprecated-directives' in the 'global' section.",
-        args.str(1)
-    );
-    scope.warning(args.at(0), message);
 }
 
 pub fn load_server_state<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {

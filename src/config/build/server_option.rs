@@ -147,16 +147,13 @@ fn source<'a>(set: &mut ServerSettings<'a>, args: Args<'a>, at: &OptionCx<'_, 'a
     let written = parse(text, Accept::PORT | Accept::STREAM | Accept::RESOLVE, &at.cx.surroundings())
         .map_err(|e| format!("'source {text}' : {e}"))?;
     set.source = written.address(written.first_port());
-    let mut i = 2;
-    while args.has(i + 1) {
-        match args.str(i) {
-            "interface" => set.interface = Some(args.str(i + 1)),
-            "usesrc" => return Err(format!("'usesrc' is not supported by this release: {USESRC}.")),
-            _ => break,
+    match args.str(2) {
+        "interface" => {
+            Err("'interface' is not supported by this release: connections leave as routes say.".to_owned())
         }
-        i += 2;
+        "usesrc" => Err(format!("'usesrc' is not supported by this release: {USESRC}.")),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 /// Why `usesrc` is refused.
@@ -197,7 +194,7 @@ pub const SERVER_OPTIONS: &[ServerOption] = &[
     .status(Status::Partial("h1 only")),
     refused("check-reuse-pool", "", "Lets checks use pooled connections.", "checks open connections of their own"),
     option("check-send-proxy", "", "Starts checks with the PROXY protocol.", "server s 10.0.0.1:80 check check-send-proxy", "1.5", |s, _, _| {
-        s.checking.send_proxy = s.send_proxy.max(1);
+        s.checking.send_proxy = 1;
         Ok(())
     }),
     refused("check-sni", "<name>", "Server name of TLS checks.", TLS),
@@ -207,7 +204,8 @@ pub const SERVER_OPTIONS: &[ServerOption] = &[
     option("cookie", "<value>", "Value of the persistence cookie for this server.", "server s 10.0.0.1:80 cookie s1", "1.3", |s, a, _| {
         s.cookie = Some(text(a, "<value>")?);
         Ok(())
-    }),
+    })
+    .status(Status::Accepted("persistence by cookie is not part of it yet")),
     option("disabled", "", "Starts in maintenance.", "server s 10.0.0.1:80 disabled", "1.4", |s, _, _| {
         s.disabled = true;
         Ok(())
@@ -273,7 +271,8 @@ pub const SERVER_OPTIONS: &[ServerOption] = &[
     option("max-reuse", "<count>", "Requests on one connection; -1 for no limit.", "server s 10.0.0.1:80 max-reuse 100", "2.3", |s, a, _| {
         s.max_reuse = limit(a)?;
         Ok(())
-    }),
+    })
+    .status(Status::Accepted("connections are reused without limit")),
     option("maxconn", "<maxconn>", "Most streams at once; more wait in a queue.", "server s 10.0.0.1:80 maxconn 100", "1.3", |s, a, _| {
         s.maxconn = number(a)?;
         Ok(())
@@ -301,14 +300,8 @@ pub const SERVER_OPTIONS: &[ServerOption] = &[
         Ok(())
     }),
     nothing("no-check-ssl", "Undoes 'check-ssl' of default-server.", "server s 10.0.0.1:80 no-check-ssl", "1.8"),
-    option("no-send-proxy", "", "Undoes 'send-proxy' of default-server.", "server s 10.0.0.1:80 no-send-proxy", "1.8", |s, _, _| {
-        s.send_proxy = 0;
-        Ok(())
-    }),
-    option("no-send-proxy-v2", "", "Undoes 'send-proxy-v2' of default-server.", "server s 10.0.0.1:80 no-send-proxy-v2", "1.8", |s, _, _| {
-        s.send_proxy = 0;
-        Ok(())
-    }),
+    nothing("no-send-proxy", "Undoes 'send-proxy' of default-server.", "server s 10.0.0.1:80 no-send-proxy", "1.8"),
+    nothing("no-send-proxy-v2", "Undoes 'send-proxy-v2' of default-server.", "server s 10.0.0.1:80 no-send-proxy-v2", "1.8"),
     nothing("no-ssl", "Undoes 'ssl' of default-server.", "server s 10.0.0.1:80 no-ssl", "1.8"),
     nothing("no-tfo", "Undoes 'tfo' of default-server.", "server s 10.0.0.1:80 no-tfo", "2.0"),
     nothing("non-stick", "Keeps this server out of stick tables.", "server s 10.0.0.1:80 non-stick", "1.5"),
@@ -353,10 +346,7 @@ pub const SERVER_OPTIONS: &[ServerOption] = &[
     .status(Status::Partial("h1 only")),
     refused("proxy-v2-options", "<option>[,<option>]*", "Extra fields of PROXY v2 headers.", "they are not written yet"),
     refused("quic-cc-algo", "<algorithm>", "QUIC congestion control.", "QUIC is not part of it"),
-    option("redir", "<prefix>", "Redirects GET and HEAD to another address.", "server s 10.0.0.1:80 redir http://img.example.com", "1.4", |s, a, _| {
-        s.redir = Some(text(a, "<prefix>")?);
-        Ok(())
-    }),
+    refused("redir", "<prefix>", "Redirects GET and HEAD to another address.", "write 'redirect' or 'http-request redirect' rules"),
     refused("resolve-net", "<network>[,<network>]*", "Networks preferred among the addresses of a name.", RESOLVERS),
     refused("resolve-opts", "<option>,<option>,...", "Options of name resolution.", RESOLVERS),
     refused("resolve-prefer", "<family>", "Family preferred among the addresses of a name.", RESOLVERS),
@@ -365,14 +355,8 @@ pub const SERVER_OPTIONS: &[ServerOption] = &[
         s.checking.rise = count(a)?;
         Ok(())
     }),
-    option("send-proxy", "", "Starts connections with the PROXY protocol, version 1.", "server s 10.0.0.1:80 send-proxy", "1.5", |s, _, _| {
-        s.send_proxy = 1;
-        Ok(())
-    }),
-    option("send-proxy-v2", "", "Starts connections with the PROXY protocol, version 2.", "server s 10.0.0.1:80 send-proxy-v2", "1.5", |s, _, _| {
-        s.send_proxy = 2;
-        Ok(())
-    }),
+    refused("send-proxy", "", "Starts connections with the PROXY protocol, version 1.", "the PROXY protocol is not sent to servers yet"),
+    refused("send-proxy-v2", "", "Starts connections with the PROXY protocol, version 2.", "the PROXY protocol is not sent to servers yet"),
     refused("send-proxy-v2-ssl", "", "PROXY v2 with TLS fields.", TLS),
     refused("send-proxy-v2-ssl-cn", "", "PROXY v2 with the client certificate's name.", TLS),
     refused("set-proxy-v2-tlv-fmt", "<format>", "A field of one's own in PROXY v2 headers.", "such fields are not written yet"),
@@ -383,15 +367,16 @@ pub const SERVER_OPTIONS: &[ServerOption] = &[
         Ok(())
     }),
     refused("socks4", "<addr>:<port>", "Connects through a SOCKS4 proxy.", "SOCKS4 is not part of it"),
-    ServerOption { arity: Arity::Source, ..option("source", "<addr>[:<port>] [interface <name>]", "Address that connections come from.", "server s 10.0.0.1:80 source 127.0.0.1", "1.3", source) }
-        .status(Status::Partial("without usesrc, and without port ranges")),
+    ServerOption { arity: Arity::Source, ..option("source", "<addr>[:<port>]", "Address that connections come from.", "server s 10.0.0.1:80 source 127.0.0.1", "1.3", source) }
+        .status(Status::Partial("the address alone: without usesrc, interface and port ranges")),
     nothing("stick", "Undoes 'non-stick' of default-server.", "server s 10.0.0.1:80 stick", "1.5"),
     nothing("strict-maxconn", "Counts connections rather than requests against maxconn.", "server s 10.0.0.1:80 maxconn 10 strict-maxconn", "3.2"),
     refused("tcp-md5sig", "<password>", "Signs segments (RFC 2385).", "it is set on no socket"),
     option("tcp-ut", "<delay>", "Longest time sent data may stay unacknowledged.", "server s 10.0.0.1:80 tcp-ut 10s", "1.5", |s, a, _| {
         s.tcp_ut_ms = delay(a).map_err(|_| "'tcp-ut' : expects a positive delay in milliseconds")? as u32;
         Ok(())
-    }),
+    })
+    .status(Status::Accepted("the system's value holds")),
     nothing("tfo", "Sends data with the SYN.", "server s 10.0.0.1:80 tfo", "2.0"),
     refused("track", "[<backend>/]<server>", "Takes its health from another server.", "each server has checks of its own"),
     refused("usesrc", "", "Address that servers see (after 'source').", USESRC),

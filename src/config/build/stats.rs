@@ -1,11 +1,11 @@
 //! `stats ...` of proxy sections: the statistics page.
 
-use crate::lang::{Entry, suggest};
+use crate::lang::{Entry, Status, suggest};
 
 use super::super::proxy::StatsSpec;
 use super::args::Args;
 use super::draft::{Kind, Step};
-use super::keyword::Scope;
+use super::keyword::{Scope, refuse};
 use super::switching::needs_condition;
 use super::time::{Unit, time_of};
 
@@ -56,11 +56,9 @@ pub const STATS: &[StatsKeyword] = &[
         }
     }),
     StatsKeyword {
+        entry: Entry::full("stats http-request", "{ allow | deny | auth [realm <realm>] } [{ if | unless } <cond>]", "Who may see the page.", "", "").with(Status::Refused("write 'stats auth', or 'http-request deny' rules in this section")),
         own: true,
-        ..stats("stats http-request", "{ allow | deny | auth [realm <realm>] } [{ if | unless } <cond>]", "Who may see the page.", "stats http-request allow if TRUE", |s, a| {
-            spec(s);
-            s.px.steps.push(Step::StatsHttpRequest(a));
-        })
+        parse: |_, _| {},
     },
     stats("stats realm", "<realm>", "What the browser's login window says.", "stats realm Statistics", |s, a| {
         if let Some(realm) = wanted(s, a, "'realm' needs an realm name.") {
@@ -133,6 +131,9 @@ pub fn stats_line<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {
         let message = format!("{what}, expects {}.", names.join(", "));
         return scope.cx.diags.alert_hint(args.at(1), message, hint);
     };
+    if refuse(scope.cx, &keyword.entry, args.at(1)) {
+        return;
+    }
     if keyword.own && scope.px.kind == Kind::Defaults {
         return scope.alert(args.at(0), format!("'stats {name}' not allowed in 'defaults' section."));
     }

@@ -26,6 +26,8 @@ use Verdict::{Clean, Refuses, Warns};
 /// HAProxy's verdict on each.
 #[rustfmt::skip]
 const VERDICTS: &[(Place, &str, Verdict)] = &[
+    (Front, "bind 127.0.0.1:18088 defer-accept tfo", Clean),
+    (Back, "server t 127.0.0.1:81 source 127.0.0.2 weight 3", Clean),
     (Whole, "frontend f\n mode tcp\n bind 127.0.0.1:18080\n timeout client 1s\n http-request deny if TRUE\n default_backend b\nbackend b\n mode http\n", Clean),
     (Front, "redirect scheme https if FALSE\n http-request allow if FALSE", Warns),
     (Front, "use_backend b if FALSE\n redirect scheme https if FALSE", Warns),
@@ -75,7 +77,7 @@ const VERDICTS: &[(Place, &str, Verdict)] = &[
     (Front, "bind 127.0.0.1:18085,127.0.0.1:18086", Clean),
     (Front, "bind ipv6@127.0.0.1:18087", Refuses),
     (Front, "bind nosuchhost.invalid:18087", Refuses),
-    (Front, "bind 127.0.0.1:18088 accept-proxy defer-accept tfo", Clean),
+    (Front, "bind 127.0.0.1:18088 accept-proxy defer-accept tfo", Refuses), // not in Isobar
     (Front, "bind 127.0.0.1:18089 process 1", Refuses), // 3.4
     (Front, "bind fd@x", Refuses),
     (Front, "timeout client 1x", Refuses),
@@ -219,7 +221,7 @@ const VERDICTS: &[(Place, &str, Verdict)] = &[
     (Back, "use-server s", Refuses),
     (Back, "use-server", Refuses),
     (Back, "source 127.0.0.1", Clean),
-    (Back, "source 127.0.0.1 interface lo", Clean),
+    (Back, "source 127.0.0.1 interface lo", Refuses), // not in Isobar
     (Back, "source", Refuses),
     (Back, "source 127.0.0.1 foo x", Refuses),
     (Back, "server t 127.0.0.1:81", Clean),
@@ -240,16 +242,16 @@ const VERDICTS: &[(Place, &str, Verdict)] = &[
     (Back, "server t 127.0.0.1:81 id 4", Clean),
     (Back, "server t 127.0.0.1:81 id 0", Refuses),
     (Back, "server t 127.0.0.1:81 cookie x", Clean),
-    (Back, "server t 127.0.0.1:81 redir http://x", Clean),
+    (Back, "server t 127.0.0.1:81 redir http://x", Refuses), // not in Isobar
     (Back, "server t 127.0.0.1:81 slowstart 10s", Clean),
     (Back, "server t 127.0.0.1:81 maxconn 10 minconn 5 maxqueue 3", Clean),
     (Back, "server t 127.0.0.1:81 source 127.0.0.2", Clean),
-    (Back, "server t 127.0.0.1:81 source 127.0.0.2 interface lo weight 3", Clean),
+    (Back, "server t 127.0.0.1:81 source 127.0.0.2 interface lo weight 3", Refuses), // not in Isobar
     (Back, "server t 127.0.0.1:81 init-addr foo", Refuses),
     (Back, "server t nosuch.invalid:81", Refuses),
     (Back, "server t nosuch.invalid:81 init-addr none", Clean),
     (Back, "server t nosuch.invalid:81 init-addr libc,1.2.3.4", Clean), // 3.4: a notice
-    (Back, "server t 127.0.0.1:81 send-proxy", Clean),
+    (Back, "server t 127.0.0.1:81 send-proxy", Refuses), // not in Isobar
     (Back, "server t 127.0.0.1:81 disabled", Clean),
     (Back, "server t 127.0.0.1 check", Refuses),
     (Back, "server t 127.0.0.1 check port 80", Clean),
@@ -265,7 +267,7 @@ const VERDICTS: &[(Place, &str, Verdict)] = &[
     (Back, "server-template w 1-3 127.0.0.1:80", Clean),
     (Back, "server-template w 3", Refuses),
     (Back, "server-template w x 127.0.0.1:80", Refuses),
-    (Back, "dispatch 127.0.0.1:80", Warns), // 3.4
+    (Back, "dispatch 127.0.0.1:80", Refuses), // not in Isobar
     (Back, "load-server-state-from-file none", Clean),
     (Back, "load-server-state-from-file foo", Refuses),
     (Back, "server-state-file-name x", Clean),
@@ -276,7 +278,7 @@ const VERDICTS: &[(Place, &str, Verdict)] = &[
     (Back, "option prefer-last-server", Clean),
     (Back, "option tcpka", Clean),
     (Back, "option splice-auto", Clean),
-    (Back, "option transparent", Warns), // 3.4
+    (Back, "option transparent", Refuses), // not in Isobar
     (Back, "option independent-streams", Clean),
     (Back, "option http-restrict-req-hdr-names reject", Clean),
     (Back, "option http-restrict-req-hdr-names", Refuses),

@@ -358,7 +358,9 @@ fn backend<'a>(
         balance.method = crate::balance::Method::RoundRobin;
     }
     balance.all_backups = set.options.allbackups;
-    balance.fullconn = fullconn;
+    // Only servers whose limit moves look at it; a figure that nobody reads must not make the balancer start anew.
+    let moves = list.iter().any(|d| d.spec.minconn < d.spec.maxconn);
+    balance.fullconn = if moves { fullconn } else { 0 };
     let (workers, now) = (cx.inputs.workers, cx.inputs.now);
     let merged = servers(&list, &balance, previous, workers, now);
     if let Some(next) = merged.next {

@@ -2,11 +2,22 @@
 
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::config::{Built, Config, Proxy};
 use crate::lang::{Diagnostics, Env, Facts, Input, LoadOptions, Loaded, Severity, load};
+use crate::model::applet::{Applet, AppletReply, AppletRequest};
 
 use super::{Inputs, build, section_kinds};
+
+/// A service for configurations that name one.
+struct Silent;
+
+impl Applet for Silent {
+    fn call(&self, _: &AppletRequest<'_>) -> AppletReply {
+        AppletReply::default()
+    }
+}
 
 /// Loads `text` as a file named `test.cfg`.
 pub fn load_text(text: &str) -> Loaded {
@@ -31,7 +42,9 @@ pub fn build_on(text: &str, previous: Option<&Config>) -> (Option<Built>, Diagno
         files: &|path: &Path| std::fs::read(path),
         user: &|name| (name == "root" || name == "haproxy").then_some(0),
         group: &|name| (name == "root" || name == "haproxy").then_some(0),
-        services: &|_| None,
+        services: &|name| {
+            matches!(name, "haterm" | "stats" | "prometheus-exporter").then(|| Arc::new(Silent) as _)
+        },
         previous,
         ignore_unresolved: false,
         default_maxconn: 1000,

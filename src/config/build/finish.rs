@@ -79,6 +79,7 @@ pub fn finish<'a>(cx: &mut Cx<'a>, drafts: &Drafts<'a>) -> Built {
             backends: HashMap::new(),
             frontends: HashMap::new(),
             proc_vars: Vec::new(),
+            patterns: Default::default(),
         },
         server_sets: Vec::new(),
         server_changes: Vec::new(),
@@ -104,6 +105,7 @@ pub fn finish<'a>(cx: &mut Cx<'a>, drafts: &Drafts<'a>) -> Built {
         }
         built.config.proxies.push(proxy);
     }
+    built.config.patterns = std::mem::take(&mut cx.patterns);
     fullconn(cx, &mut built.config);
     postcheck::whole(cx, &built.config);
     built

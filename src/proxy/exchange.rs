@@ -453,7 +453,15 @@ impl Stream<'_> {
         let res = &self.txn.res;
         let mut slices = Slices::new();
         res.slices(hop, &mut slices);
-        slices.push(res.buf.written().get(res.len..res.len + taken).unwrap_or_default());
+        let written = res.buf.written();
+        match untouched(&slices, written, res.len) {
+            // Nothing was done to the head: it leaves with the body behind it as one piece.
+            Some(start) => {
+                slices.clear();
+                slices.push(written.get(start..res.len + taken).unwrap_or_default());
+            }
+            None => slices.push(written.get(res.len..res.len + taken).unwrap_or_default()),
+        }
         let until = self.patience.until(Side::Client);
         self.answered = true;
         match send(&self.s.conn, &slices, until).await {
@@ -690,6 +698,13 @@ pub(super) fn body_in_buffer(txn: &crate::rules::Txn) -> Result<(Option<Extent>,
         }
         _ => Ok((None, 0)),
     }
+}
+
+/// Where a head that is written as it was received begins, if this one is: it then ends at `len`.
+fn untouched(slices: &Slices<'_>, written: &[u8], len: usize) -> Option<usize> {
+    let [one] = slices.as_slice() else { return None };
+    let start = len.checked_sub(one.len())?;
+    std::ptr::eq(written.get(start..len)?.as_ptr(), one.as_ptr()).then_some(start)
 }
 
 /// All slices, in one call while the kernel takes them. The error tells how much was written before it.

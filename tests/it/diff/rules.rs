@@ -8,7 +8,6 @@ fn with(config: &str) -> String {
 }
 
 #[test]
-#[ignore = "known difference: replace-value keeps the blanks of a list"]
 fn header_rules() {
     let config = with(
         "
@@ -23,7 +22,6 @@ frontend fe
     http-request set-header X-Method %[method] if { path_beg /m }
     http-request set-header X-Host \"%[req.hdr(host),lower]\"
     http-request replace-header Cookie foo=([^;]*) \"foo=bar;was=\\1\"
-    http-request replace-value X-List ^1[0-9]$ ten
     http-response set-header X-Seen yes
     http-response del-header X-Origin
     http-response add-header X-Status %[status]
@@ -40,6 +38,24 @@ backend be
         run.get("fe", "/c", "Cookie: foo=1; x=2\r\nX-List: 12, 3, 19, 20\r\nX-Set: mine\r\nX-Add: zero\r\n");
         run.get("fe", "/p", "X-Pre-A: 1\r\nX-Prefix: 2\r\nX-Other: 3\r\n");
         run.ask("fe", "POST /m?q=1 HTTP/1.1\r\nHost: UPPER.test\r\nContent-Length: 3\r\n\r\nabc");
+    });
+}
+
+#[test]
+#[ignore = "known difference: replace-value keeps the blank before a part that it replaces"]
+fn replace_value() {
+    let config = with(
+        "
+frontend fe
+    bind {ip}:{port:fe}
+    http-request replace-value X-List ^1[0-9]$ ten
+    default_backend be
+backend be
+    server s1 {s1}
+",
+    );
+    same(&config, one, 1, |run| {
+        run.get("fe", "/", "X-List: 12, 3, 19, 20\r\n");
     });
 }
 

@@ -85,7 +85,6 @@ fn client_is_slow() {
 }
 
 #[test]
-#[ignore = "known difference: a client that vanished is noticed before the server timeout"]
 fn client_goes_away() {
     same(CONFIG, moody, 3, |run| {
         let addr = run.addr("fe");

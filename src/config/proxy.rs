@@ -27,6 +27,8 @@ pub struct Config {
     pub frontends: HashMap<Arc<str>, ProxyId>,
     /// `set-var` of `global`.
     pub proc_vars: Vec<(VarId, crate::rules::Sample<'static>)>,
+    /// Patterns of ACLs and maps, which the runtime API shows and changes.
+    pub patterns: crate::rules::PatternRefs,
 }
 
 impl Config {

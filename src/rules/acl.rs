@@ -10,7 +10,7 @@ use super::cast::{can_cast, cast};
 use super::criterion;
 use super::expr::{self, Expr, with_dir};
 use super::fetch::{self, Cursor};
-use super::pattern::{self, Match, Operator, Patterns};
+use super::pattern::{self, Match, Operator, Reading, View};
 use super::sample::SampleType;
 use super::txn::Ctx;
 
@@ -36,7 +36,9 @@ impl Verdict {
 #[derive(Debug)]
 pub struct Test {
     expr: Expr,
-    patterns: Arc<Patterns>,
+    method: Match,
+    /// Files and the patterns of the line: one of them must match.
+    views: Box<[Arc<View>]>,
 }
 
 /// The tests of one name.
@@ -55,13 +57,13 @@ pub struct Term {
 impl Test {
     fn eval(&self, ctx: Ctx<'_>, is_final: bool) -> Verdict {
         let mut cursor = Cursor { iterate: true, ..Cursor::default() };
-        let wants = self.patterns.method().wants();
+        let wants = self.method.wants();
         let mut verdict = Verdict::Fail;
         loop {
             cursor.more = false;
             cursor.may_change = false;
             let sample = self.expr.eval_at(ctx, &mut cursor).and_then(|s| cast(s, wants));
-            if sample.is_some_and(|s| self.patterns.find(&s).is_some()) {
+            if sample.is_some_and(|s| self.views.iter().any(|v| v.matches(&s))) {
                 return Verdict::Pass;
             }
             if cursor.may_change && !is_final {
@@ -239,7 +241,14 @@ fn parse_patterns(
             "-i" => flags.ignore_case = true,
             "-n" => flags.no_dns = true,
             "-M" => flags.as_map = true,
-            "-u" => at += 1,
+            "-u" => {
+                flags.id = words.get(at).and_then(|w| w.str().parse().ok());
+                if flags.id.is_none() {
+                    ctx.error(word.span, "the argument of -u must be an integer");
+                    return None;
+                }
+                at += 1;
+            }
             "-f" => {
                 files.push((words.get(at).unwrap_or(word), flags.ignore_case));
                 at += 1;
@@ -267,12 +276,17 @@ fn parse_patterns(
         return None;
     };
     warn(&expr, implied, &flags, named, words, first, ctx);
-    let mut patterns = Patterns::new(method);
-    for (file, ignore_case) in files {
-        add_file(file, Flags { ignore_case, ..flags }, &mut patterns, ctx)?;
+    let mut views = Vec::new();
+    for (file, ignore_case) in &files {
+        views.push(of_file(file, method, Flags { ignore_case: *ignore_case, ..flags }, ctx)?);
     }
-    add_words(words.get(at..).unwrap_or_default(), flags, &mut patterns, ctx)?;
-    Some(Test { expr, patterns: Arc::new(patterns) })
+    let rest = words.get(at..).unwrap_or_default();
+    // Methods without patterns need a view all the same.
+    if !rest.is_empty() || files.is_empty() {
+        let description = format!("acl '{}' in {} line {}", expr.fetch_name(), ctx.section, first.line);
+        views.push(of_words(rest, method, flags, description, first, ctx)?);
+    }
+    Some(Test { expr, method, views: views.into() })
 }
 
 #[derive(Clone, Copy, Default)]
@@ -281,6 +295,7 @@ struct Flags {
     no_dns: bool,
     as_map: bool,
     method: Option<Match>,
+    id: Option<u32>,
 }
 
 fn forced_method(
@@ -342,27 +357,27 @@ fn warn(
     }
 }
 
-fn add_file(file: &Word, flags: Flags, patterns: &mut Patterns, ctx: &mut BuildCtx<'_>) -> Option<()> {
-    let bytes = match pattern::read(file.str(), ctx) {
-        Ok(bytes) => bytes,
-        Err(message) => {
-            ctx.error(file.span, message);
-            return None;
-        }
-    };
-    for (number, line) in pattern::lines(&bytes) {
-        let key_len = line.iter().position(|c| matches!(c, b' ' | b'\t')).filter(|_| flags.as_map);
-        let key = &line[..key_len.unwrap_or(line.len())];
-        if let Err(e) = patterns.add(key, flags.ignore_case, !flags.no_dns) {
-            ctx.error(file.span, format!("{e} at line {number} of file '{}'", file.str()));
-            return None;
-        }
-    }
-    Some(())
+fn reading(method: Match, flags: Flags) -> Reading {
+    Reading { method, ignore_case: flags.ignore_case, resolve: !flags.no_dns, out: None }
 }
 
-fn add_words(words: &[Word], flags: Flags, patterns: &mut Patterns, ctx: &mut BuildCtx<'_>) -> Option<()> {
-    let is_number = matches!(patterns.method(), Match::Int | Match::Len);
+fn of_file(file: &Word, method: Match, flags: Flags, ctx: &mut BuildCtx<'_>) -> Option<Arc<View>> {
+    let found = pattern::reference_of_file(file.str(), flags.as_map, file.span.line, ctx).and_then(|list| {
+        list.view(reading(method, flags)).map_err(|e| format!("{e} of file '{}'", file.str()))
+    });
+    found.map_err(|e| ctx.error(file.span, e)).ok()
+}
+
+fn of_words(
+    words: &[Word],
+    method: Match,
+    flags: Flags,
+    description: String,
+    span: Span,
+    ctx: &mut BuildCtx<'_>,
+) -> Option<Arc<View>> {
+    let list = ctx.patterns.inline(flags.id, description).map_err(|e| ctx.error(span, e)).ok()?;
+    let is_number = matches!(method, Match::Int | Match::Len);
     let mut operator = Operator::Eq;
     for word in words {
         if is_number && let Some(op) = Operator::parse(word.str()) {
@@ -370,10 +385,8 @@ fn add_words(words: &[Word], flags: Flags, patterns: &mut Patterns, ctx: &mut Bu
             continue;
         }
         let text = if is_number { operator.apply(word.bytes()) } else { word.bytes().to_vec() };
-        if let Err(e) = patterns.add(&text, flags.ignore_case, !flags.no_dns) {
-            ctx.error(word.span, e);
-            return None;
-        }
+        list.load(&text, None, 0);
     }
-    Some(())
+    let place = words.first().map_or(span, |w| w.span);
+    list.view(reading(method, flags)).map_err(|e| ctx.error(place, e)).ok()
 }

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use super::cast::leading_int;
-use super::map::Map;
+use super::pattern::View;
 use super::regex::Regex;
 use super::txn::VarId;
 
@@ -75,7 +75,7 @@ pub enum Arg {
         backend: Box<str>,
         server: Box<str>,
     },
-    Map(Arc<Map>),
+    Map(Arc<View>),
 }
 
 impl Arg {

@@ -11,6 +11,7 @@ use crate::model::applet::Applet;
 
 use super::capture::Captures;
 use super::errors::HttpErrors;
+use super::pattern::PatternRefs;
 use super::vars::Names;
 
 /// Which message fetches without a prefix of their own (`hdr`, `ver`...) read.
@@ -47,6 +48,8 @@ pub struct BuildCtx<'a> {
     pub bufsize: usize,
     /// Backends, frontends and servers that expressions name and that must exist when everything was read.
     pub references: &'a mut Vec<Reference>,
+    /// The ACLs' and maps' patterns, for the runtime API.
+    pub patterns: &'a mut PatternRefs,
     /// Set by [`super::RuleSet::push`] for its rules; [`Dir::Request`] elsewhere unless said otherwise.
     pub dir: Dir,
 }
@@ -67,6 +70,7 @@ impl BuildCtx<'_> {
             maxrewrite: 1024,
             bufsize: 16384,
             references: &mut Vec::new(),
+            patterns: &mut PatternRefs::default(),
             dir: Dir::Request,
         })
     }

@@ -12,7 +12,7 @@ use crate::check;
 use crate::lang::{Diagnostic, Diagnostics, Frame, Section, Severity, SourceMap, Span, Word};
 use crate::model::applet::Applet;
 use crate::model::{Address, Caps, Mode};
-use crate::rules::{Captures, Names};
+use crate::rules::{Captures, Names, PatternRefs};
 
 use super::super::global::{Global, LogTarget};
 use super::super::proxy::{Bind, Config, Options, RetryOn, StatsSpec, Timeouts};
@@ -55,6 +55,8 @@ pub struct Cx<'a> {
     pub resolved: HashMap<String, Arc<[IpAddr]>>,
     /// Filled by the rule language for one section, then kept with it.
     pub references: Vec<(Span, Box<str>, Option<Box<str>>)>,
+    /// Patterns of ACLs and maps.
+    pub patterns: PatternRefs,
     pub named: Vec<Reference<'a>>,
     /// Names of variables.
     pub names: Names,
@@ -94,6 +96,7 @@ impl<'a> Cx<'a> {
             unix_bind: UnixBind::default(),
             resolved: HashMap::new(),
             references: Vec::new(),
+            patterns: PatternRefs::default(),
             named: Vec::new(),
             names: Names::default(),
             proc_vars: Vec::new(),

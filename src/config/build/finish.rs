@@ -88,6 +88,7 @@ pub fn finish<'a>(cx: &mut Cx<'a>, drafts: &Drafts<'a>) -> Built {
             backends: HashMap::new(),
             frontends: HashMap::new(),
             proc_vars: Vec::new(),
+            patterns: Default::default(),
         },
         server_sets: Vec::new(),
         server_changes: Vec::new(),
@@ -116,6 +117,7 @@ pub fn finish<'a>(cx: &mut Cx<'a>, drafts: &Drafts<'a>) -> Built {
         }
         built.config.proxies.push(proxy);
     }
+    built.config.patterns = std::mem::take(&mut cx.patterns);
     postcheck::whole(cx, &built.config);
     built
 }

@@ -51,6 +51,7 @@ pub fn build_ctx<'c>(
         maxrewrite: cx.global.tune.maxrewrite,
         bufsize: cx.global.tune.bufsize,
         references: &mut cx.references,
+        patterns: &mut cx.patterns,
         dir: Dir::Request,
     }
 }

@@ -5,6 +5,7 @@ mod capture;
 mod entry;
 mod flow;
 mod header;
+mod pattern;
 mod redirect;
 mod request_line;
 mod rewrite;
@@ -23,5 +24,6 @@ pub static ACTIONS: &[&[ActionKeyword]] = &[
     request_line::ACTIONS,
     variable::ACTIONS,
     capture::ACTIONS,
+    pattern::ACTIONS,
     stream::ACTIONS,
 ];

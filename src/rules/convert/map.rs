@@ -1,29 +1,22 @@
 //! Maps: files of keys and values (manual: `map` converters).
 
 use std::borrow::Cow;
-use std::sync::Arc;
 
 use crate::lang::Entry;
 use crate::rules::args::{Arg, ArgKind, ArgSpec, Args};
 use crate::rules::build::BuildCtx;
 use crate::rules::cast::cast;
-use crate::rules::map::Map;
-use crate::rules::pattern::Match;
+use crate::rules::pattern::{Match, Reading, View, reference_of_file};
 use crate::rules::sample::{Sample, SampleType as T};
 use crate::rules::txn::Ctx;
 
 use super::entry::{ConvFn, Converter};
 
-fn map_of(args: &[Arg]) -> Option<&Map> {
+fn view_of(args: &[Arg]) -> Option<&View> {
     match args.first()? {
-        Arg::Map(map) => Some(map),
+        Arg::Map(view) => Some(view),
         _ => None,
     }
-}
-
-fn value<'a>(sample: Sample<'a>, args: &'a [Arg]) -> Option<Sample<'a>> {
-    let map = map_of(args)?;
-    map.find(&sample).map(|i| map.value(i)).or_else(|| args.get(1).and_then(default))
 }
 
 fn default(arg: &Arg) -> Option<Sample<'_>> {
@@ -37,33 +30,29 @@ fn default(arg: &Arg) -> Option<Sample<'_>> {
 }
 
 fn run<'a>(sample: Sample<'a>, args: &'a [Arg], _: Ctx<'a>) -> Option<Sample<'a>> {
-    value(sample, args)
+    view_of(args)?.value(&sample).or_else(|| args.get(1).and_then(default))
 }
 
 fn run_key<'a>(sample: Sample<'a>, args: &'a [Arg], _: Ctx<'a>) -> Option<Sample<'a>> {
-    let map = map_of(args)?;
-    map.find(&sample).map(|i| Sample::Str(Cow::Borrowed(map.key(i))))
+    view_of(args)?.key(&sample).map(|k| Sample::Str(Cow::Owned(k)))
 }
 
 /// The value's `\1` are groups of the expression that matched.
 fn run_regm<'a>(sample: Sample<'a>, args: &'a [Arg], _: Ctx<'a>) -> Option<Sample<'a>> {
-    let map = map_of(args)?;
     let Sample::Str(text) = &sample else { return None };
-    let Some((index, regex)) = map.patterns.find_regex(text) else {
-        return args.get(1).and_then(default);
-    };
-    let mut out = Vec::new();
-    let Sample::Str(replacement) = map.value(index) else { return None };
-    regex.groups(text, 0)?.expand(text, &replacement, &mut out);
-    Some(Sample::Str(Cow::Owned(out)))
+    match view_of(args)?.expanded(text) {
+        Some(value) => Some(Sample::Str(Cow::Owned(value))),
+        None => args.get(1).and_then(default),
+    }
 }
 
 /// Loads the map; a default value takes the map's output type.
-fn load(args: &mut Vec<Arg>, ctx: &mut BuildCtx<'_>, method: Match, out: T) -> Result<(), String> {
-    let name = String::from_utf8_lossy(args.as_slice().str(0)).into_owned();
-    let map = Map::load(&name, method, out, ctx)?;
-    args[0] = Arg::Map(Arc::new(map));
-    let text = args.as_slice().str(1).to_vec();
+fn load(args: &mut [Arg], ctx: &mut BuildCtx<'_>, method: Match, out: T) -> Result<(), String> {
+    let name = String::from_utf8_lossy(Args::str(args, 0)).into_owned();
+    let reference = reference_of_file(&name, true, 0, ctx)?;
+    let reading = Reading { method, ignore_case: false, resolve: false, out: Some(out) };
+    args[0] = Arg::Map(reference.view(reading).map_err(|e| format!("{e} of file <{name}>"))?);
+    let text = Args::str(args, 1).to_vec();
     if out == T::Addr && args.len() > 1 {
         args[1] = match cast(Sample::Str(Cow::Borrowed(&text)), T::Addr) {
             Some(Sample::Ipv4(a)) => Arg::Ipv4(a),

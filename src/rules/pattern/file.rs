@@ -2,11 +2,14 @@
 
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::rules::build::BuildCtx;
 
+use super::reference::PatternRef;
+
 /// The bytes of a pattern file. `opt@` may be missing, `virt@` never exists, `file@` is the plain form.
-pub fn read(name: &str, ctx: &BuildCtx<'_>) -> Result<Vec<u8>, String> {
+fn read(name: &str, ctx: &BuildCtx<'_>) -> Result<Vec<u8>, String> {
     if name.starts_with("virt@") {
         return Ok(Vec::new());
     }
@@ -19,9 +22,33 @@ pub fn read(name: &str, ctx: &BuildCtx<'_>) -> Result<Vec<u8>, String> {
     }
 }
 
+/// The reference of a file, loaded at its first use. Maps have keys and values; as a list, a map's keys count.
+pub fn reference_of_file(
+    name: &str,
+    is_map: bool,
+    line: u32,
+    ctx: &mut BuildCtx<'_>,
+) -> Result<Arc<PatternRef>, String> {
+    let user = format!("{} line {line}", ctx.section);
+    let (reference, is_new) = ctx.patterns.file(name, is_map, &user);
+    if !is_new {
+        return Ok(reference);
+    }
+    let bytes = read(name, ctx)?;
+    for (number, text) in lines(&bytes) {
+        if !is_map {
+            reference.load(text, None, number);
+            continue;
+        }
+        let key_len = text.iter().position(|c| matches!(c, b' ' | b'\t')).unwrap_or(text.len());
+        reference.load(&text[..key_len], Some(text[key_len..].trim_ascii()), number);
+    }
+    Ok(reference)
+}
+
 /// The patterns of a file with their line numbers (from 1): blanks before and the end of line are not part of them,
 /// lines that begin with `#` are comments.
-pub fn lines(bytes: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
+fn lines(bytes: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
     bytes.split(|c| *c == b'\n').enumerate().filter_map(|(i, line)| {
         if line.first() == Some(&b'#') {
             return None;

@@ -5,9 +5,13 @@ mod ip;
 mod list;
 mod method;
 mod number;
+mod reference;
+mod view;
 mod word;
 
-pub use file::{lines, read};
+pub use file::reference_of_file;
 pub use list::Patterns;
 pub use method::{MATCHES, Match, MatchKeyword, find};
 pub use number::Operator;
+pub use reference::{Entry, Key, Lookup, PatternRef, PatternRefs};
+pub use view::{Reading, View};

@@ -359,6 +359,37 @@ fn rules_of_defaults_come_with_them() {
 }
 
 #[test]
+fn lists_change_while_rules_run() {
+    let mut refs = PatternRefs::default();
+    let (set, said) = build(|ctx| {
+        let mut set = RuleSet::default();
+        for line in [
+            "set-header seen yes if { src -f virt@seen }",
+            "set-header last %[src,map_str(virt@last,none)]",
+            "add-acl(virt@seen) %[src]",
+            "set-map(virt@last) %[src] %[path]",
+            "del-acl(virt@seen) %[src] if { path /forget }",
+        ] {
+            set.push(RuleSetKind::HttpRequest, &words(line), &Acls::default(), ctx);
+        }
+        std::mem::swap(ctx.patterns, &mut refs);
+        set
+    });
+    assert!(said.iter().all(|s| s.starts_with("Warning")), "{said:?}");
+    let ask = |path: &str| {
+        let mut txn = txn(&format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n"), None);
+        set.run(&mut txn, &FakeEnv::default(), &mut 0);
+        (all(&txn, "seen"), all(&txn, "last"))
+    };
+    let strings = |list: &[&str]| list.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>();
+    assert_eq!(ask("/a"), (vec![], strings(&["none"])));
+    assert_eq!(ask("/forget"), (strings(&["yes"]), strings(&["/a"])));
+    assert_eq!(ask("/b"), (vec![], strings(&["/forget"])));
+    let list = refs.find("virt@last").unwrap();
+    assert_eq!(list.versions().2, 1);
+}
+
+#[test]
 fn mistakes_are_told() {
     use RuleSetKind::*;
     for (kind, line, part) in [

@@ -179,6 +179,7 @@ pub fn build_with<R>(
         maxrewrite: 1024,
         bufsize: 16384,
         references: &mut Vec::new(),
+        patterns: &mut pattern::PatternRefs::default(),
         dir: Dir::Request,
     });
     let messages = diags.list.into_iter().map(|d| format!("{:?}: {}", d.severity, d.message)).collect();

@@ -7,7 +7,7 @@ use crate::lang::suggest;
 
 use super::session::{Answer, Session, Severity};
 use super::words::Args;
-use super::{counters, dynamic, frontend, mode, server, servers, show};
+use super::{counters, dynamic, frontend, mode, pattern, server, servers, show, variable};
 
 /// A command. Its words are the name of its entry.
 pub struct Command {
@@ -44,9 +44,11 @@ pub fn all() -> impl Iterator<Item = &'static Command> {
         dynamic::COMMANDS,
         frontend::COMMANDS,
         mode::COMMANDS,
+        pattern::COMMANDS,
         server::COMMANDS,
         servers::COMMANDS,
         show::COMMANDS,
+        variable::COMMANDS,
     ]
     .into_iter()
     .flatten()

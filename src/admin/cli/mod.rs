@@ -9,9 +9,11 @@ mod counters;
 mod dynamic;
 mod frontend;
 mod mode;
+mod pattern;
 mod server;
 mod servers;
 mod show;
+mod variable;
 
 #[cfg(test)]
 mod tests;

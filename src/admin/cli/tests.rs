@@ -183,3 +183,53 @@ async fn a_socket_serves_lines_prompts_and_payloads() {
     drop(held);
     server.abort();
 }
+
+/// Lists of patterns and variables of rules that run, seen and changed.
+#[test]
+fn patterns_and_variables() {
+    let fake = Fake::new(
+        "global\n    set-var proc.clip_test int(5)\ndefaults\n    mode http\n    timeout client 5s\n    \
+         timeout server 5s\n    timeout connect 1s\nfrontend fe\n    bind 127.0.0.1:24001\n    acl blocked src -f \
+         virt@blocked\n    http-request deny if blocked\n    http-request set-header x \
+         %[path,map_beg(virt@paths,none)]\n    http-request deny if { path -i -m sub /A }\n",
+    );
+    let run = |line| answer(&fake, CliLevel::Admin, line);
+    let said = |line, expected: &str| assert_eq!(run(line).trim_end(), expected, "{line}");
+    said("add acl virt@blocked 10.0.0.0/8", "");
+    said("add acl virt@blocked nonsense.invalid", "'nonsense.invalid' is not a valid IPv4 or IPv6 address.");
+    said(
+        "get acl virt@blocked 10.1.2.3",
+        "type=ip, case=sensitive, match=yes, idx=list, pattern=\"10.0.0.0/8\"",
+    );
+    said("get acl virt@blocked 11.1.2.3", "type=ip, case=sensitive, match=no");
+    assert!(
+        run("show acl")
+            .contains("(virt@blocked) pattern loaded from file 'virt@blocked' used by acl at frontend 'fe'")
+    );
+    assert!(run("show acl").contains("() acl 'path' in frontend 'fe'"));
+    assert!(run("show acl virt@blocked").starts_with("0x1040 10.0.0.0/8\n"));
+    said("del acl virt@blocked #0x1040", "");
+    said("del acl virt@blocked 10.0.0.0/8", "Key not found.");
+    said("add map virt@paths /a one", "");
+    said("set map virt@paths /a two", "");
+    said(
+        "get map virt@paths /abc",
+        "type=beg, case=sensitive, found=yes, idx=list, key=\"/a\", value=\"two\", type=\"str\"",
+    );
+    said("prepare map virt@paths", "New version created: 1");
+    said("add map @1 virt@paths /b three", "");
+    said("get map virt@paths /b", "type=beg, case=sensitive, found=no");
+    said("commit map @1 virt@paths", "");
+    assert!(run("show map virt@paths").ends_with(" /b three\n\n"));
+    said("add map @7 virt@paths /c d", "Version number in the future, please use 'prepare map' before.");
+    said("clear map virt@paths", "");
+    said("show map virt@paths", "");
+    said("show map nope", "Unknown map identifier. Please use #<id> or <file>.");
+    said("add acl virt@paths x", "Unknown ACL identifier. Please use #<id> or <file>.");
+    let mut several = session(&fake, CliLevel::User);
+    let payload = "\n/x one two\n/y three\n".to_owned();
+    assert_eq!(several.run("add map virt@paths", Some(payload)).text.trim_end(), "");
+    assert!(run("show map virt@paths").contains(" /x one two\n"));
+    said("get var proc.clip_test", "proc.clip_test: type=sint value=<5>");
+    said("get var proc.nope", "Variable not found.");
+}

@@ -69,8 +69,7 @@ impl Patterns {
             Match::Found | Match::Bool => {}
             Match::Int | Match::Len => self.ranges.push(Range::parse(text)?),
             Match::Ip => {
-                let net = Net::parse(&String::from_utf8_lossy(text), resolve)?;
-                self.nets.insert(net, self.len);
+                return Net::parse(&String::from_utf8_lossy(text), resolve).map(|net| self.add_net(net));
             }
             Match::Reg => {
                 let pattern =
@@ -93,6 +92,12 @@ impl Patterns {
         }
         self.len += 1;
         Ok(())
+    }
+
+    /// Adds a network, to a list of networks.
+    pub fn add_net(&mut self, net: Net) {
+        self.nets.insert(net, self.len);
+        self.len += 1;
     }
 
     fn add_string(&mut self, bytes: Vec<u8>, ignore_case: bool) {

@@ -1,7 +1,8 @@
 //! References: the texts of ACLs and maps, from files and from lines, which the runtime API shows and changes.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
+use super::ip::Net;
 use super::view::{Compiled, Reading, View};
 
 /// One pattern, and in a map its value.
@@ -14,6 +15,19 @@ pub struct Entry {
     /// Line of the file it came from; 0 for none.
     pub line: usize,
     generation: u32,
+    /// The address that a host name stood for when the configuration was read: names are not resolved later.
+    net: OnceLock<Net>,
+}
+
+impl Entry {
+    /// As a network; names may be looked up only while a configuration is built.
+    pub(super) fn net(&self, resolve: bool) -> Result<Net, String> {
+        if let Some(net) = self.net.get() {
+            return Ok(*net);
+        }
+        let net = Net::parse(&String::from_utf8_lossy(&self.key), resolve)?;
+        Ok(*self.net.get_or_init(|| net))
+    }
 }
 
 /// How a command names entries.
@@ -68,7 +82,7 @@ impl State {
         let views = self.views();
         let mut compiled = Vec::with_capacity(views.len());
         for view in &views {
-            compiled.push(Compiled::new(view.reading, self.of(self.current))?);
+            compiled.push(Compiled::new(view.reading, self.of(self.current), false)?);
         }
         for (view, compiled) in views.iter().zip(compiled) {
             view.store(compiled);
@@ -79,7 +93,14 @@ impl State {
     fn push(&mut self, key: &[u8], value: Option<&[u8]>, line: usize, generation: u32) {
         self.next_id += 1;
         let value = value.map(Into::into);
-        self.entries.push(Entry { id: self.next_id, key: key.into(), value, line, generation });
+        self.entries.push(Entry {
+            id: self.next_id,
+            key: key.into(),
+            value,
+            line,
+            generation,
+            net: OnceLock::new(),
+        });
     }
 }
 
@@ -106,7 +127,7 @@ impl PatternRef {
         if let Some(view) = state.views().into_iter().find(|v| v.reading == reading) {
             return Ok(view);
         }
-        let compiled = Compiled::new(reading, state.of(state.current))?;
+        let compiled = Compiled::new(reading, state.of(state.current), reading.resolve)?;
         let view = Arc::new(View::new(reading, compiled));
         state.views.push(Arc::downgrade(&view));
         Ok(view)
@@ -204,7 +225,7 @@ impl PatternRef {
             // Views of plain lists keep no texts: the entry is found again one by one.
             let entry = sample.filter(|s| view.matches(s)).and_then(|sample| {
                 state.of(state.current).find(|e| {
-                    Compiled::new(view.reading, std::iter::once(*e))
+                    Compiled::new(view.reading, std::iter::once(*e), false)
                         .is_ok_and(|one| View::new(view.reading, one).matches(&sample))
                 })
             });

@@ -39,6 +39,7 @@ impl Compiled {
     pub(super) fn new<'e>(
         reading: Reading,
         entries: impl Iterator<Item = &'e Entry>,
+        resolve: bool,
     ) -> Result<Compiled, String> {
         let mut compiled =
             Compiled { patterns: Patterns::new(reading.method), values: Vec::new(), keys: Vec::new() };
@@ -58,7 +59,10 @@ impl Compiled {
                 compiled.values.push(value);
                 compiled.keys.push(entry.key.clone());
             }
-            compiled.patterns.add(&entry.key, reading.ignore_case, reading.resolve).map_err(place)?;
+            match reading.method {
+                Match::Ip => compiled.patterns.add_net(entry.net(resolve).map_err(place)?),
+                _ => compiled.patterns.add(&entry.key, reading.ignore_case, resolve).map_err(place)?,
+            }
         }
         Ok(compiled)
     }

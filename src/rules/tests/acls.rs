@@ -118,7 +118,7 @@ fn mistakes_are_told() {
         ("acl a path -m nope x", "unknown matching method 'nope'"),
         ("acl a path -x y", "'-x' is not a valid ACL option"),
         ("acl a req.body x", "matching method must be specified first"),
-        ("acl a src nonsense.invalid", "is not a valid IPv4 or IPv6 address"),
+        ("acl a src 10.0.0.999", "is not a valid IPv4 or IPv6 address"),
         ("acl a path_reg (", "is invalid"),
         ("acl a src_port x", "neither a number nor a supported operator"),
         ("acl a ssl_fc -m ip 1.2.3.4", "cannot be used with fetch keyword 'ssl_fc'"),

@@ -194,7 +194,7 @@ fn patterns_and_variables() {
          %[path,map_beg(virt@paths,none)]\n    http-request deny if { path -i -m sub /A }\n",
     );
     let run = |line| answer(&fake, CliLevel::Admin, line);
-    let said = |line, expected: &str| assert_eq!(run(line).trim_end(), expected, "{line}");
+    let said = |line, expected: &str| assert_eq!(run(line).trim(), expected, "{line}");
     said("add acl virt@blocked 10.0.0.0/8", "");
     said("add acl virt@blocked nonsense.invalid", "'nonsense.invalid' is not a valid IPv4 or IPv6 address.");
     said(
@@ -232,4 +232,10 @@ fn patterns_and_variables() {
     assert!(run("show map virt@paths").contains(" /x one two\n"));
     said("get var proc.clip_test", "proc.clip_test: type=sint value=<5>");
     said("get var proc.nope", "Variable not found.");
+    said("set var proc.clip_test int(7)", "This command is restricted to experimental mode only.");
+    said(
+        "experimental-mode on; set var proc.clip_test int(7); get var proc.clip_test",
+        "proc.clip_test: type=sint value=<7>",
+    );
+    said("experimental-mode on; set var proc.clip_test nonsense", "unknown fetch method 'nonsense'.");
 }

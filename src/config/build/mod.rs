@@ -33,7 +33,7 @@ mod proxy;
 mod rule;
 mod server;
 mod switching;
-mod variable;
+pub mod variable;
 
 #[cfg(test)]
 pub mod testing;

@@ -1,9 +1,14 @@
 //! `set-var` and `set-var-fmt` of `global`: values that are known before there is any traffic.
 
+use std::hash::{BuildHasher, RandomState};
+
 use crate::base::Nanos;
 use crate::base::clock;
+use crate::lang::{Diagnostics, Span, Word};
 use crate::model::{Caps, Mode, ProxyLive};
-use crate::rules::{Captures, Ctx, Env, Expr, HttpErrors, LogFormat, LogUse, Sample, Txn, VarId};
+use crate::rules::{
+    BuildCtx, Captures, Ctx, Env, Expr, HttpErrors, LogFormat, LogUse, Sample, Store, Txn, VarId,
+};
 
 use super::draft::Cx;
 use super::rule::build_ctx;
@@ -32,9 +37,35 @@ pub fn proc_vars(cx: &mut Cx<'_>, http_errors: &HttpErrors) -> Vec<(VarId, Sampl
                 Sample::Str(text.into())
             })
         };
-        list.extend(value.map(|value| (id, value)));
+        // Later lines see it, and the last one for a name counts.
+        if let Some(value) = value {
+            txn.pending.push(Store::Var(id), Some(value.clone()));
+            list.retain(|(known, _): &(VarId, _)| *known != id);
+            list.push((id, value));
+        }
     }
     list
+}
+
+/// The value of an expression or a format at run time (`set var`); `None` for one that finds nothing.
+pub fn evaluate(text: &str, is_format: bool) -> Result<Option<Sample<'static>>, String> {
+    let mut diags = Diagnostics::default();
+    let word = Word::new(text.as_bytes().to_vec(), Span::default());
+    let txn = Txn::default();
+    let now = Ctx { txn: &txn, env: &Nowhere };
+    let value = BuildCtx::with_nothing(&mut diags, |ctx| {
+        if is_format {
+            let format = LogFormat::parse(&word, LogUse::Text, ctx)?;
+            let mut text = Vec::new();
+            format.render(now, &mut text);
+            return Some(Sample::Str(text.into()));
+        }
+        Expr::parse(&[word], 0, ctx)?.0.eval(now).map(Sample::into_owned)
+    });
+    match diags.list.into_iter().next() {
+        Some(first) => Err(first.message),
+        None => Ok(value),
+    }
 }
 
 /// An expression evaluated outside of any proxy.
@@ -90,7 +121,8 @@ impl Env for Nowhere {
     }
 
     fn random(&self) -> u64 {
-        0
+        // Keys of a new hasher are random.
+        RandomState::new().hash_one(())
     }
 
     fn connections(&self) -> u32 {

@@ -30,6 +30,18 @@ fn size(head: &Head, kept: &[u8]) -> i64 {
     }
 }
 
+/// Bytes of a message as HAProxy counts them in HTTP mode: a start line takes 20 and its words, a field its name and
+/// value, the end of the head 1.
+fn kept(head: &Head, aside: &[u8]) -> i64 {
+    let line = if head.is_response {
+        "HTTP/1.1200".len() + head.bytes(head.reason).len()
+    } else {
+        head.method_bytes().len() + head.target_bytes().len() + "HTTP/1.1".len()
+    };
+    let fields: usize = head.fields().map(|(name, value)| name.len() + value.len()).sum();
+    (20 + line + fields + 1 + body(head, aside).len()) as i64
+}
+
 /// What was received in TCP mode and not forwarded, and whether more may come.
 fn buffer<'a>(ctx: Ctx<'a>, is_response: bool) -> (&'a [u8], bool) {
     let data = if is_response { &ctx.txn.res_body } else { &ctx.txn.req_body };
@@ -180,12 +192,18 @@ fn res_payload_lv<'a>(a: &'a [Arg], ctx: Ctx<'a>, c: &mut Cursor) -> Option<Samp
 }
 
 fn req_len<'a>(_: &'a [Arg], ctx: Ctx<'a>, cursor: &mut Cursor) -> Option<Sample<'a>> {
+    if ctx.txn.has_req {
+        return Some(Sample::Int(kept(&ctx.txn.req, &ctx.txn.req_body)));
+    }
     let (data, more) = buffer(ctx, false);
     cursor.may_change = more;
     Some(Sample::Int(data.len() as i64))
 }
 
 fn res_len<'a>(_: &'a [Arg], ctx: Ctx<'a>, cursor: &mut Cursor) -> Option<Sample<'a>> {
+    if ctx.txn.has_req {
+        return Some(Sample::Int(kept(&ctx.txn.res, &ctx.txn.res_body)));
+    }
     let (data, more) = buffer(ctx, true);
     cursor.may_change = more;
     Some(Sample::Int(data.len() as i64))

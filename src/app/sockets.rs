@@ -6,6 +6,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 
+use crate::config::diff::same_socket;
 use crate::config::{Bind, Config, Proxy};
 use crate::model::Address;
 use crate::os::bind::{BindAddress, BindSpec, SocketKind};
@@ -36,21 +37,6 @@ pub struct Sockets {
     next_id: u64,
 }
 
-/// What a socket is by its nature; a bind that differs in one of these needs a new one.
-fn is_same(a: &Bind, b: &Bind) -> bool {
-    a.address == b.address
-        && a.interface == b.interface
-        && a.transparent == b.transparent
-        && a.v4v6 == b.v4v6
-        && a.v6only == b.v6only
-        && a.mode == b.mode
-        && a.uid == b.uid
-        && a.gid == b.gid
-        && a.mss == b.mss
-        && a.defer_accept == b.defer_accept
-        && a.tfo == b.tfo
-}
-
 impl Sockets {
     /// The sockets of a configuration: those of `self` that it still wants, and new ones. `self` is not changed, so
     /// that a failure leaves everything as it was.
@@ -62,7 +48,7 @@ impl Sockets {
                 let kept = self
                     .list
                     .iter()
-                    .find(|s| is_same(&s.bind, bind) && !next.list.iter().any(|n| n.id == s.id));
+                    .find(|s| same_socket(&s.bind, bind) && !next.list.iter().any(|n| n.id == s.id));
                 let socket = match kept {
                     Some(socket) => {
                         Socket { proxy: proxy.name.clone(), bind: bind.clone(), ..socket.clone() }

@@ -39,8 +39,6 @@ pub struct Session {
     pub vars: Vars,
     /// Bytes of the next request that came with this one.
     pub pending: Option<Buf>,
-    /// The server's connection of the last request, where it may not be shared (`http-reuse never`).
-    pub private: Option<(u64, Rc<Conn>, u32)>,
     /// Until when the next request must have begun, and that of the head under way.
     pub idle_until: Nanos,
     _slot: ClientSlot,
@@ -75,7 +73,6 @@ impl Session {
             requests: 0,
             vars: Vars::default(),
             pending: None,
-            private: None,
             idle_until: 0,
             listener,
             _slot: slot,

@@ -53,7 +53,22 @@ impl From<End> for Halt {
 }
 
 /// Counts a stream in its backend for as long as it lives.
-struct BackendSlot(Arc<ProxyLive>);
+pub(super) struct BackendSlot(Arc<ProxyLive>);
+
+impl BackendSlot {
+    /// A stream begins in a backend.
+    pub(super) fn enter(proxy: &Proxy, now_ms: u64) -> BackendSlot {
+        let live = &proxy.live.back;
+        let current = live.cur.fetch_add(1, Ordering::AcqRel) + 1;
+        let slot = BackendSlot(proxy.live.clone());
+        live.max.raise(u64::from(current));
+        live.sess_rate.add(now_ms, 1);
+        live.sess_rate_max.raise(u64::from(live.sess_rate.read(now_ms)));
+        live.last_session_ms.store(now_ms, Ordering::Relaxed);
+        live.counters.mine().sess_tot.inc();
+        slot
+    }
+}
 
 impl Drop for BackendSlot {
     fn drop(&mut self) {
@@ -361,17 +376,8 @@ impl<'a> Stream<'a> {
         let Some(id) = id else { return Ok(()) };
         self.back_id = Some(id);
         self.back = self.config.proxy(id);
-        let live = &self.back.live.back;
-        let current = live.cur.fetch_add(1, Ordering::AcqRel) + 1;
-        self.backend_slot = Some(BackendSlot(self.back.live.clone()));
-        live.max.raise(u64::from(current));
-        let now_ms = self.now() / MS;
-        live.sess_rate.add(now_ms, 1);
-        live.sess_rate_max.raise(u64::from(live.sess_rate.read(now_ms)));
-        live.last_session_ms.store(now_ms, Ordering::Relaxed);
-        let counters = live.counters.mine();
-        counters.sess_tot.inc();
-        counters.http_req.inc();
+        self.backend_slot = Some(BackendSlot::enter(self.back, self.now() / MS));
+        self.back.live.back.counters.mine().http_req.inc();
         Ok(())
     }
 

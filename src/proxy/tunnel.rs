@@ -3,7 +3,6 @@
 use std::future::poll_fn;
 use std::io::ErrorKind;
 use std::rc::Rc;
-use std::sync::atomic::Ordering;
 use std::task::Poll;
 
 use crate::base::buf::{Buf, HEAD_SIZE};
@@ -19,6 +18,7 @@ use super::env::StreamEnv;
 use super::route::{Attempt, Chooser, switch};
 use super::server::Upstream;
 use super::session::Session;
+use super::stream::BackendSlot;
 use super::transfer::{Broken, Extent, Patience, Side, Way};
 use super::worker::View;
 
@@ -110,15 +110,6 @@ fn tunnel_end(broken: &Broken, from: Side) -> End {
     End::new(cause, Phase::Data, 0)
 }
 
-/// Counts a stream in its backend for as long as it lives.
-struct BackendCount<'a>(&'a Proxy);
-
-impl Drop for BackendCount<'_> {
-    fn drop(&mut self) {
-        self.0.live.back.cur.fetch_sub(1, Ordering::AcqRel);
-    }
-}
-
 /// Serves a connection in TCP mode from its first byte to its log line.
 pub async fn serve(s: &mut Session, txn: &mut Txn, view: &Rc<View>) {
     let config = view.config();
@@ -161,15 +152,7 @@ impl<'a> Tcp<'a> {
         self.content_rules(self.front, &mut first).await?;
         self.choose_backend()?;
         let back = self.back;
-        let live = &back.live.back;
-        let current = live.cur.fetch_add(1, Ordering::AcqRel) + 1;
-        let _count = BackendCount(back);
-        live.max.raise(u64::from(current));
-        let now_ms = rt.now() / MS;
-        live.sess_rate.add(now_ms, 1);
-        live.sess_rate_max.raise(u64::from(live.sess_rate.read(now_ms)));
-        live.last_session_ms.store(now_ms, Ordering::Relaxed);
-        live.counters.mine().sess_tot.inc();
+        let _slot = BackendSlot::enter(back, rt.now() / MS);
         if self.back_id != Some(self.s.front) {
             self.content_rules(back, &mut first).await?;
         }

@@ -6,7 +6,6 @@
 //! an idle one; the control plane, where neither matters, runs on tokio.
 
 pub mod conn;
-pub mod join;
 pub mod remote;
 pub mod runtime;
 pub mod wheel;

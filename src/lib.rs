@@ -55,5 +55,6 @@ pub mod balance;
 pub mod check;
 pub mod config;
 pub mod proxy;
+pub mod region;
 pub mod admin;
 pub mod app;

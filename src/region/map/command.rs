@@ -1,0 +1,211 @@
+//! What can be done to the map: the commands of the log and their replies.
+//!
+//! A command says all that its result depends on: ids are drawn and clocks read by the proposer, never by apply.
+//! On disk and on the wire a command stands in a [`Record`](super::codec) with a version.
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use super::record::*;
+
+/// One entry of the log, for the state machine.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Proposal {
+    /// When it was proposed, by the clock of the node that did.
+    pub at: WallMs,
+    pub command: Command,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Command {
+    /// Several proposals that shared one entry; each has its own reply, one that fails does not touch the others.
+    Batch(Vec<Proposal>),
+    /// Node, instance and checks at once; what is equal to what stands changes nothing, not even an index.
+    Register(Box<Registration>),
+    Deregister(Deregistration),
+    /// A check's result. Refused when there is no such check.
+    CheckStatus {
+        node: Name,
+        check: Name,
+        status: Health,
+        output: Name,
+    },
+    KvPut {
+        key: Name,
+        value: Bytes,
+        flags: u64,
+        when: PutWhen,
+    },
+    KvDelete {
+        key: Name,
+        when: DeleteWhen,
+    },
+    SessionCreate(Session),
+    /// By its user, by the end of its TTL, or by its node's death.
+    SessionDestroy {
+        id: Name,
+    },
+    /// All or nothing.
+    Txn(Vec<TxnOp>),
+    QueryPut(Query),
+    QueryDelete {
+        id: Name,
+    },
+    EventFire(Event),
+    RegionPut(Region),
+    RegionDelete {
+        name: Name,
+    },
+    /// `id` 0: a new member, whose id is the index of this entry. Otherwise a change of one that stands.
+    MemberPut(Member),
+    MemberDelete {
+        id: u64,
+    },
+    /// What every member shares: the cluster's CA, join tokens...; opaque here.
+    SecretPut {
+        name: Name,
+        value: Bytes,
+    },
+    /// A document at its next version. `expected`: refused unless that is the present version (0: none yet).
+    DocumentPut {
+        name: Name,
+        text: Bytes,
+        author: Name,
+        expected: Option<u64>,
+    },
+    DocumentDelete {
+        name: Name,
+    },
+    /// Changes nothing: a barrier.
+    Nothing,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Registration {
+    pub node: Node,
+    /// Leave an existing node as it is (`SkipNodeUpdate`, and everything an agent registers for itself).
+    pub skip_node_update: bool,
+    pub instance: Option<Instance>,
+    pub checks: Vec<Check>,
+    /// Checks of the instance that are not in `checks` go away (`replace-existing-checks`).
+    pub replace_checks: bool,
+}
+
+/// An instance, a check, or with neither the whole node. What is not there is no error.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Deregistration {
+    pub node: Name,
+    pub service_id: Option<Name>,
+    pub check_id: Option<Name>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PutWhen {
+    Always,
+    /// Only if it is unchanged since that index; 0: only if it is not there.
+    Cas(Index),
+    /// Take the lock for a session.
+    Acquire(Name),
+    Release(Name),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DeleteWhen {
+    Always,
+    /// 0: never true of what stands, and so `false`.
+    Cas(Index),
+    /// Every key that begins so.
+    Tree,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum TxnOp {
+    KvPut { key: Name, value: Bytes, flags: u64, when: PutWhen },
+    KvDelete { key: Name, when: DeleteWhen },
+    KvGet { key: Name },
+    KvGetTree { key: Name },
+    KvCheckIndex { key: Name, index: Index },
+    KvCheckSession { key: Name, session: Name },
+    KvCheckNotExists { key: Name },
+    SessionDestroy { id: Name },
+    NodePut { node: Node, cas: Option<Index> },
+    NodeDelete { name: Name, cas: Option<Index> },
+    NodeGet { name: Name },
+    ServicePut { instance: Instance, cas: Option<Index> },
+    ServiceDelete { node: Name, id: Name, cas: Option<Index> },
+    ServiceGet { node: Name, id: Name },
+    CheckPut { check: Check, cas: Option<Index> },
+    CheckDelete { node: Name, id: Name, cas: Option<Index> },
+    CheckGet { node: Name, id: Name },
+}
+
+/// What an operation of a transaction found or left.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum TxnResult {
+    /// `value` is empty unless the operation reads.
+    Kv(Entry),
+    Node(Node),
+    Service(Instance),
+    Check(Check),
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TxnError {
+    /// Which operation, from 0.
+    pub op: u32,
+    pub what: Name,
+}
+
+/// What became of a command.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Reply {
+    Done {
+        index: Index,
+    },
+    /// Whether a condition held (CAS, a lock).
+    Held {
+        held: bool,
+        index: Index,
+    },
+    /// The id given to a new member; the version given to a document.
+    Id {
+        id: u64,
+        index: Index,
+    },
+    Txn {
+        results: Vec<TxnResult>,
+        errors: Vec<TxnError>,
+        index: Index,
+    },
+    Batch(Vec<Reply>),
+    Refused(Refusal),
+}
+
+/// A command that was applied and changed nothing, because it asks for what cannot be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum Refusal {
+    #[error("invalid session {0:?}")]
+    InvalidSession(Name),
+    #[error("unknown check {0:?}")]
+    UnknownCheck(Name),
+    #[error("unknown service ID {0:?}")]
+    UnknownService(Name),
+    #[error("missing node registration for {0:?}")]
+    UnknownNode(Name),
+    #[error("unknown prepared query {0:?}")]
+    UnknownQuery(Name),
+    #[error("unknown region {0:?}")]
+    UnknownRegion(Name),
+    #[error("unknown member {0}")]
+    UnknownMember(u64),
+    #[error("unknown document {0:?}")]
+    UnknownDocument(Name),
+    #[error("document {name:?} is at version {present}, not {expected}")]
+    DocumentVersion { name: Name, present: u64, expected: u64 },
+    #[error("name {0:?} is taken")]
+    NameTaken(Name),
+    #[error("check {0:?} is critical")]
+    CriticalCheck(Name),
+    #[error("{0}")]
+    Invalid(Name),
+}

@@ -1,0 +1,4 @@
+//! The region map: what every node knows of regions, nodes, services, keys, sessions and configuration documents,
+//! replicated by Raft.
+
+pub mod map;

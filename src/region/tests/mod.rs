@@ -1,0 +1,3 @@
+//! Behaviour of the room, a file for each matter.
+
+mod language;

@@ -2,11 +2,20 @@
 //! replicated by Raft.
 
 pub mod keyword;
-mod keyword_region;
-mod keyword_seat;
 pub mod language;
 pub mod map;
 pub mod spec;
+pub mod watch;
+pub mod seat;
+pub mod direct;
 
+mod keyword_region;
+mod keyword_seat;
 #[cfg(test)]
 mod tests;
+
+pub use direct::Direct;
+pub use seat::{
+    Cluster, Consistency, Freshness, Future, Leader, Publisher, RaftState, Seat, SeatError, Status, View,
+};
+pub use watch::{WATCHERS, Watches};

@@ -1,6 +1,7 @@
 //! The region map: what every node knows of regions, nodes, services, keys, sessions and configuration documents,
 //! replicated by Raft.
 
+pub mod choice;
 pub mod keyword;
 pub mod language;
 pub mod map;
@@ -11,6 +12,8 @@ pub mod direct;
 
 mod keyword_region;
 mod keyword_seat;
+#[cfg(test)]
+pub mod testing;
 #[cfg(test)]
 mod tests;
 

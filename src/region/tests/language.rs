@@ -160,7 +160,7 @@ fn findings_have_a_place_and_a_hint() {
         ),
         ("region-map\n bind 127.0.0.1:1 crt /x\n", "2:19 'crt' needs 'ssl' on the same line."),
         ("region-map\n http-api :1 ssl\n", "2:2 'http-api' with 'ssl' expects 'crt <file>'."),
-        ("region-map\n bind here\n", "2:7 'bind' : missing port number in 'here'"),
+        ("region-map\n bind here\n", "2:7 'bind' : missing port specification in 'here'"),
         ("region-map\n region-timeout 0\n", "2:17 'region-timeout' expects a positive time."),
         ("region-map\n profile man\n", "2:10 'profile' expects 'lan' or 'wan', got 'man'."),
     ] {

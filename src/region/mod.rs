@@ -2,3 +2,5 @@
 //! replicated by Raft.
 
 pub mod map;
+pub mod store;
+pub mod raft;

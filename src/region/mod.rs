@@ -2,5 +2,15 @@
 //! replicated by Raft.
 
 pub mod map;
+pub mod watch;
+pub mod seat;
+pub mod direct;
 pub mod store;
 pub mod raft;
+pub mod member;
+
+pub use direct::Direct;
+pub use seat::{
+    Cluster, Consistency, Freshness, Future, Leader, Publisher, RaftState, Seat, SeatError, Status, View,
+};
+pub use watch::{WATCHERS, Watches};

@@ -3,7 +3,20 @@
 pub mod command;
 pub mod record;
 pub mod topic;
+mod apply;
+mod catalog;
+mod change;
+mod kv;
+mod map;
+mod register;
+mod session;
+mod tables;
+mod tombstone;
+mod txn;
 
 pub use command::*;
+pub use map::{Map, Service};
 pub use record::*;
+pub use register::NODE_LIVENESS;
+pub use tables::{DOCUMENT_VERSIONS, EVENTS};
 pub use topic::Topic;

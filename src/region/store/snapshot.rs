@@ -99,6 +99,10 @@ impl Incoming {
         self.written
     }
 
+    pub fn in_memory(&self) -> bool {
+        matches!(self.out, Sink::Memory(_))
+    }
+
     pub fn put(&mut self, piece: &[u8]) -> io::Result<()> {
         match &mut self.out {
             Sink::Memory(bytes) => bytes.extend_from_slice(piece),

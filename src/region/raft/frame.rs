@@ -43,10 +43,7 @@ pub enum Request {
         members: Vec<(u64, Peer)>,
     },
     Join(Join),
-    Alive {
-        id: u64,
-        address: String,
-    },
+    Alive(Alive),
     /// The leader gives up; the one that gets this is to take over.
     TakeOver {
         to: u64,
@@ -98,6 +95,16 @@ pub struct Join {
     pub region: String,
     pub manager: bool,
     pub token: String,
+}
+
+/// A member's word that it lives, and who it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Alive {
+    pub id: u64,
+    pub name: String,
+    pub address: String,
+    pub api: String,
+    pub region: String,
 }
 
 /// What an operator does to a member; the leader does it.

@@ -21,14 +21,14 @@ pub struct Machine {
     snapshots: Snapshots,
     stable: Stable,
     /// This node's id: what it proposed itself waits until it is durable here.
-    me: u64,
+    pub me: u64,
     /// One past the last entry that readers can see.
     applied: watch::Sender<Index>,
 }
 
 impl Machine {
     /// From the newest snapshot, or empty. Blocks.
-    pub fn open(log: &LogStore, snapshots: Snapshots, me: u64, applied: watch::Sender<Index>) -> std::io::Result<Machine> {
+    pub fn open(log: &LogStore, snapshots: Snapshots, applied: watch::Sender<Index>) -> std::io::Result<Machine> {
         let (meta, map) = match snapshots.current() {
             None => (SnapshotMeta::default(), Map::default()),
             Some((_, image)) => Snapshots::load(&image, read_map)?,
@@ -41,7 +41,7 @@ impl Machine {
             membership: meta.last_membership,
             snapshots,
             stable: log.stable(),
-            me,
+            me: log.id(),
             applied,
         })
     }
@@ -56,7 +56,7 @@ impl Machine {
 }
 
 fn read_map(input: &mut dyn Read) -> std::io::Result<Map> {
-    Map::read_snapshot(input)
+    Map::read_snapshot(input).map_err(std::io::Error::other)
 }
 
 fn write_map(map: &Map, out: &mut dyn Write) -> std::io::Result<()> {

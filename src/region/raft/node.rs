@@ -14,6 +14,7 @@ use super::link::Links;
 use super::timing::Timing;
 use super::types::{Peer, Raft};
 use crate::base::clock;
+use crate::region::member::{Heard, Meeting};
 use crate::region::map::{Index, Name, Proposal, Reply};
 use crate::region::seat::{Leader, RaftState, SeatError, Status, View};
 use crate::region::store::{LogStore, Snapshots};
@@ -47,7 +48,10 @@ pub struct Node {
     pub view: Arc<View>,
     /// There once the node is a member.
     pub raft: OnceLock<Raft>,
-    pub member: watch::Sender<bool>,
+    pub meeting: Meeting,
+    pub heard: Heard,
+    /// Held while the members change, so that one change is made at a time.
+    pub changing: tokio::sync::Mutex<()>,
     pub applied: watch::Receiver<Index>,
     pub asks: mpsc::Sender<Ask>,
     pub readers: mpsc::Sender<Reader>,
@@ -63,7 +67,7 @@ impl Node {
 
     /// 0 until it is a member.
     pub fn id(&self) -> u64 {
-        self.log.identity().id
+        self.log.id()
     }
 
     pub fn metrics(&self) -> Option<Metrics> {

@@ -186,6 +186,11 @@ impl LogStore {
         self.tail().identity.clone()
     }
 
+    /// The member's id; 0 before it has one.
+    pub fn id(&self) -> u64 {
+        self.tail().identity.id
+    }
+
     /// Durable when it returns.
     pub async fn set_identity(&self, identity: Identity) -> Result<(), StoreError> {
         self.tail().identity = identity.clone();
@@ -212,6 +217,39 @@ impl LogStore {
             Some(place) => tail.entries.get(place as usize).map(|(e, _)| e.log_id),
             None => tail.purged.filter(|p| p.index == at),
         }
+    }
+
+    /// Ends the log with `entry`, which with everything before it is committed, under `vote`; durable when it returns.
+    /// Before Raft runs on this log. Blocks.
+    pub fn found_anew(&self, snapshot: Option<LogId>, entry: Entry, vote: Vote) -> Result<(), StoreError> {
+        let id = entry.log_id;
+        if let Some(at) = snapshot.filter(|at| self.last().is_none_or(|last| last.index < at.index)) {
+            self.purge_upto(at)?;
+        }
+        self.take([entry])?;
+        let (done, wait) = oneshot::channel();
+        let mut tail = self.tail();
+        (tail.vote, tail.committed) = (Some(vote), Some(id));
+        for (change, done) in [(Change::Committed(id), None), (Change::Vote(vote), Some(done))] {
+            self.send(Op { change, stable: None, epoch: self.epoch(), done })?;
+        }
+        drop(tail);
+        wait.blocking_recv().map_err(|_| StoreError::Gone)
+    }
+
+    fn purge_upto(&self, log_id: LogId) -> Result<(), StoreError> {
+        let mut tail = self.tail();
+        while tail.first <= log_id.index && !tail.entries.is_empty() {
+            tail.drop_front();
+        }
+        tail.purged = tail.purged.max(Some(log_id));
+        if tail.next <= log_id.index {
+            tail.next = log_id.index + 1;
+            tail.first = tail.next;
+            tail.last = Some(log_id);
+        }
+        let epoch = self.epoch();
+        self.send(Op { change: Change::Purge(log_id), stable: Some(log_id.index + 1), epoch, done: None })
     }
 
     /// An entry as bytes; made anew only if it left the memory.
@@ -439,18 +477,6 @@ impl RaftLogStorage<Consensus> for LogStore {
     }
 
     async fn purge(&mut self, log_id: LogId) -> Result<(), StorageError> {
-        let mut tail = self.tail();
-        while tail.first <= log_id.index && !tail.entries.is_empty() {
-            tail.drop_front();
-        }
-        tail.purged = tail.purged.max(Some(log_id));
-        if tail.next <= log_id.index {
-            tail.next = log_id.index + 1;
-            tail.first = tail.next;
-            tail.last = Some(log_id);
-        }
-        let epoch = self.epoch();
-        let op = Op { change: Change::Purge(log_id), stable: Some(log_id.index + 1), epoch, done: None };
-        self.send(op).map_err(|e| failed(ErrorVerb::Write, e))
+        self.purge_upto(log_id).map_err(|e| failed(ErrorVerb::Write, e))
     }
 }

@@ -9,6 +9,9 @@ pub mod spec;
 pub mod watch;
 pub mod seat;
 pub mod direct;
+pub mod store;
+pub mod raft;
+pub mod member;
 
 mod keyword_region;
 mod keyword_seat;

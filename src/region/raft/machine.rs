@@ -1,0 +1,181 @@
+//! The state machine as Raft drives it: entries go to the [`Publisher`], snapshots come from its map.
+
+use std::io::{Read, Write};
+use std::sync::Arc;
+
+use openraft::storage::RaftStateMachine;
+use openraft::{
+    AnyError, EntryPayload, ErrorSubject, ErrorVerb, RaftSnapshotBuilder, Snapshot, StorageIOError,
+};
+use tokio::sync::watch;
+
+use super::types::{Consensus, Entry, LogId, SnapshotMeta, StorageError, StoredMembership};
+use crate::region::map::{Index, Map, Proposal, Reply};
+use crate::region::seat::Publisher;
+use crate::region::store::{Image, LogStore, Snapshots, Stable};
+
+pub struct Machine {
+    publisher: Publisher,
+    last: Option<LogId>,
+    membership: StoredMembership,
+    snapshots: Snapshots,
+    stable: Stable,
+    /// This node's id: what it proposed itself waits until it is durable here.
+    pub me: u64,
+    /// One past the last entry that readers can see.
+    applied: watch::Sender<Index>,
+}
+
+impl Machine {
+    /// From the newest snapshot, or empty. Blocks.
+    pub fn open(log: &LogStore, snapshots: Snapshots, applied: watch::Sender<Index>) -> std::io::Result<Machine> {
+        let (meta, map) = match snapshots.current() {
+            None => (SnapshotMeta::default(), Map::default()),
+            Some((_, image)) => Snapshots::load(&image, read_map)?,
+        };
+        let publisher = Publisher::new(map);
+        applied.send_replace(meta.last_log_id.map_or(0, |id| id.index + 1));
+        Ok(Machine {
+            publisher,
+            last: meta.last_log_id,
+            membership: meta.last_membership,
+            snapshots,
+            stable: log.stable(),
+            me: log.id(),
+            applied,
+        })
+    }
+
+    pub fn publisher(&self) -> &Publisher {
+        &self.publisher
+    }
+
+    fn show(&self) {
+        self.applied.send_replace(self.last.map_or(0, |id| id.index + 1));
+    }
+}
+
+fn read_map(input: &mut dyn Read) -> std::io::Result<Map> {
+    Map::read_snapshot(input).map_err(std::io::Error::other)
+}
+
+fn write_map(map: &Map, out: &mut dyn Write) -> std::io::Result<()> {
+    map.write_snapshot(out)
+}
+
+fn failed(verb: ErrorVerb, error: &(dyn std::error::Error + 'static)) -> StorageError {
+    StorageIOError::new(ErrorSubject::StateMachine, verb, AnyError::error(error)).into()
+}
+
+/// Runs what blocks where it may.
+async fn blocking<T: Send + 'static>(
+    verb: ErrorVerb,
+    work: impl FnOnce() -> std::io::Result<T> + Send + 'static,
+) -> Result<T, StorageError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done.map_err(|e| failed(verb, &e)),
+        Err(e) => Err(failed(verb, &e)),
+    }
+}
+
+impl RaftStateMachine<Consensus> for Machine {
+    type SnapshotBuilder = Builder;
+
+    async fn applied_state(&mut self) -> Result<(Option<LogId>, StoredMembership), StorageError> {
+        Ok((self.last, self.membership.clone()))
+    }
+
+    async fn apply<I>(&mut self, entries: I) -> Result<Vec<Reply>, StorageError>
+    where
+        I: IntoIterator<Item = Entry> + Send,
+        I::IntoIter: Send,
+    {
+        let entries: Vec<Entry> = entries.into_iter().collect();
+        // A leader counts itself before its disk has answered; see `store::log`.
+        let own = entries.iter().rev().find(|e| e.log_id.leader_id.node_id == self.me).map(|e| e.log_id.index);
+        if let Some(index) = own
+            && !self.stable.reached(index).await
+        {
+            return Err(failed(ErrorVerb::Write, &std::io::Error::other("the store is closed")));
+        }
+        let mut replies: Vec<Option<Reply>> = Vec::with_capacity(entries.len());
+        let mut proposals: Vec<(Index, Proposal)> = Vec::with_capacity(entries.len());
+        for entry in entries {
+            let index = entry.log_id.index;
+            self.last = Some(entry.log_id);
+            replies.push(match entry.payload {
+                EntryPayload::Blank => Some(Reply::Done { index }),
+                EntryPayload::Normal(proposal) => {
+                    proposals.push((index, Arc::unwrap_or_clone(proposal)));
+                    None
+                }
+                EntryPayload::Membership(membership) => {
+                    self.membership = StoredMembership::new(Some(entry.log_id), membership);
+                    Some(Reply::Done { index })
+                }
+            });
+        }
+        let mut applied = Vec::new().into_iter();
+        if !proposals.is_empty() {
+            applied = self.publisher.apply_all(proposals).into_iter();
+        }
+        self.show();
+        let filled = replies.into_iter().map(|reply| reply.or_else(|| applied.next()));
+        Ok(filled.map(|reply| reply.unwrap_or(Reply::Done { index: 0 })).collect())
+    }
+
+    async fn get_snapshot_builder(&mut self) -> Builder {
+        Builder {
+            map: self.publisher.map().clone(),
+            last: self.last,
+            membership: self.membership.clone(),
+            snapshots: self.snapshots.clone(),
+        }
+    }
+
+    async fn begin_receiving_snapshot(&mut self) -> Result<Box<Image>, StorageError> {
+        let snapshots = self.snapshots.clone();
+        blocking(ErrorVerb::Write, move || Ok(Box::new(snapshots.incoming()?.finish()))).await
+    }
+
+    async fn install_snapshot(&mut self, meta: &SnapshotMeta, snapshot: Box<Image>) -> Result<(), StorageError> {
+        let (snapshots, meta, kept) = (self.snapshots.clone(), meta.clone(), meta.clone());
+        let map = blocking(ErrorVerb::Write, move || {
+            let (_, map) = Snapshots::load(&snapshot, read_map)?;
+            snapshots.install(&meta, &snapshot)?;
+            Ok(map)
+        });
+        let map = map.await?;
+        self.last = kept.last_log_id;
+        self.membership = kept.last_membership;
+        self.publisher.install(map);
+        self.show();
+        Ok(())
+    }
+
+    async fn get_current_snapshot(&mut self) -> Result<Option<Snapshot<Consensus>>, StorageError> {
+        let current = self.snapshots.current();
+        Ok(current.map(|(meta, image)| Snapshot { meta, snapshot: Box::new(image) }))
+    }
+}
+
+/// Builds a snapshot from a map that stands still, while the machine goes on.
+pub struct Builder {
+    map: Map,
+    last: Option<LogId>,
+    membership: StoredMembership,
+    snapshots: Snapshots,
+}
+
+impl RaftSnapshotBuilder<Consensus> for Builder {
+    async fn build_snapshot(&mut self) -> Result<Snapshot<Consensus>, StorageError> {
+        let meta = SnapshotMeta {
+            last_log_id: self.last,
+            last_membership: self.membership.clone(),
+            snapshot_id: uuid::Uuid::new_v4().to_string(),
+        };
+        let (map, snapshots, described) = (self.map.clone(), self.snapshots.clone(), meta.clone());
+        let image = blocking(ErrorVerb::Write, move || snapshots.make(&described, |out| write_map(&map, out))).await?;
+        Ok(Snapshot { meta, snapshot: Box::new(image) })
+    }
+}

@@ -12,6 +12,7 @@ pub mod direct;
 pub mod store;
 pub mod raft;
 pub mod member;
+pub mod session;
 
 mod keyword_region;
 mod keyword_seat;
@@ -25,6 +26,3 @@ pub use seat::{
     Cluster, Consistency, Freshness, Future, Leader, Publisher, RaftState, Seat, SeatError, Status, View,
 };
 pub use watch::{WATCHERS, Watches};
-
-#[cfg(test)]
-mod tests;

@@ -351,13 +351,13 @@ impl Starting {
                 return self.failed("The master is gone.");
             }
         }
-        let events = match signals::watch(signals) {
-            Ok(events) => events,
+        let (steering, events) = match signals::watch(signals) {
+            Ok(both) => both,
             Err(e) => return self.failed(&format!("Cannot start a thread: {e}")),
         };
         let herald = Arc::new(role.herald);
         let (args, opener, messages) = (self.args.clone(), self.opener.clone(), self.messages.clone());
-        let exit = program.run(Life { args, opener, messages, budget, herald: herald.clone(), events });
+        let exit = program.run(Life { args, opener, messages, budget, herald: herald.clone(), events, steering });
         herald.stopping();
         Ok(exit)
     }

@@ -202,6 +202,12 @@ impl Worker {
         self.view.borrow().config().generation
     }
 
+    /// Ends every connection of this worker to a server, idle or not.
+    pub fn cut(&self, server: u64) {
+        self.pools.forget(server);
+        self.rt.shut_down(server);
+    }
+
     /// Once a second: idle server connections that have closed or were idle for too long go.
     async fn keep_house(&'static self) {
         loop {

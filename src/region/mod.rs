@@ -13,6 +13,7 @@ pub mod store;
 pub mod raft;
 pub mod member;
 pub mod session;
+pub mod rollout;
 
 mod keyword_region;
 mod keyword_seat;

@@ -4,8 +4,6 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::time::Instant;
-
 use super::map::{Command, Map, Name, Topic};
 use super::seat::{RaftState, Seat};
 use crate::base::{Millis, clock};

@@ -41,7 +41,9 @@ pub async fn operate(node: &Arc<Node>, what: Operation) -> Result<(), Denial> {
         };
         match answer {
             Ok(Answer::Done) => return Ok(()),
-            Ok(Answer::Denied(Denial::NotLeader(_))) if tokio::time::Instant::now() < until => node.moment().await,
+            Ok(Answer::Denied(Denial::NotLeader(_))) if tokio::time::Instant::now() < until => {
+                node.moment().await
+            }
             Ok(Answer::Denied(denial)) => return Err(denial),
             Ok(_) => return Err(Denial::Refused("an answer to something else".into())),
             Err(e) => return Err(Denial::Refused(e.to_string())),
@@ -65,7 +67,8 @@ async fn lead(node: &Node, what: Operation) -> Result<(), Denial> {
             // Out of the quorum first: a role that says less than Raft would be a lie.
             if metrics.membership_config.membership().voter_ids().any(|voter| voter == id) {
                 let voters = ChangeMembers::RemoveVoters(BTreeSet::from([id]));
-                let changed = tokio::time::timeout(FORWARD, node.raft()?.change_membership(voters, true)).await;
+                let changed =
+                    tokio::time::timeout(FORWARD, node.raft()?.change_membership(voters, true)).await;
                 changed.map_err(|_| Denial::Timeout)?.map_err(|e| Denial::Refused(e.to_string()))?;
             }
             put(node, Member { role: Role::Worker, ..member }).await

@@ -14,8 +14,8 @@ use super::link::Links;
 use super::timing::Timing;
 use super::types::{Peer, Raft};
 use crate::base::clock;
-use crate::region::member::{Heard, Meeting};
 use crate::region::map::{Index, Name, Proposal, Reply};
+use crate::region::member::{Heard, Meeting};
 use crate::region::seat::{Leader, RaftState, SeatError, Status, View};
 use crate::region::store::{LogStore, Snapshots};
 
@@ -56,6 +56,8 @@ pub struct Node {
     pub asks: mpsc::Sender<Ask>,
     pub readers: mpsc::Sender<Reader>,
     pub sure_readers: mpsc::Sender<Reader>,
+    /// Who answers calls that are not about the map.
+    pub callee: OnceLock<Arc<dyn super::call::Callee>>,
     /// When the leader was last heard.
     pub contact_ns: AtomicU64,
 }

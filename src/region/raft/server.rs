@@ -106,7 +106,10 @@ async fn requests(
     }
 }
 
-async fn write(mut writer: tokio::io::WriteHalf<Box<dyn Stream>>, mut answers: mpsc::Receiver<(u64, Answer)>) {
+async fn write(
+    mut writer: tokio::io::WriteHalf<Box<dyn Stream>>,
+    mut answers: mpsc::Receiver<(u64, Answer)>,
+) {
     while let Some(first) = answers.recv().await {
         let mut out = BytesMut::new();
         let mut next = Some(first);
@@ -141,6 +144,7 @@ async fn answer(node: &Arc<Node>, request: Request, incoming: &Receiving) -> Res
             Ok(Answer::Forwarded(replies, index))
         }
         Request::ReadIndex { consistent } => Ok(Answer::ReadIndex(read::local(node, consistent).await?)),
+        Request::Call { kind, body } => super::call::answer(node, kind, body).await,
         other => member::answer(node, other).await,
     }
 }

@@ -41,8 +41,14 @@ fn another_joins_votes_and_leaves() {
     assert_eq!((status.voters, status.learners), (vec![1, ids[1]], vec![ids[2]]));
     cluster.put(2, "b", "1").expect("a put of the worker");
     let run = |what| cluster.runtime.block_on(what);
-    assert_eq!(run(cluster.handle(2).remove(ids[1], false)), Err(Denial::Member(MemberError::IsManager(ids[1]))));
-    assert_eq!(run(cluster.handle(1).remove(ids[2], false)), Err(Denial::Member(MemberError::IsAlive(ids[2]))));
+    assert_eq!(
+        run(cluster.handle(2).remove(ids[1], false)),
+        Err(Denial::Member(MemberError::IsManager(ids[1])))
+    );
+    assert_eq!(
+        run(cluster.handle(1).remove(ids[2], false)),
+        Err(Denial::Member(MemberError::IsAlive(ids[2])))
+    );
     run(cluster.handle(1).promote(ids[2])).expect("a promotion");
     until("a third voter", || (cluster.seat(0).status().voters.len() == 3).then_some(()));
     run(cluster.handle(0).demote(ids[0])).expect("the leader demoted");

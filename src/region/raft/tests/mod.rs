@@ -46,7 +46,11 @@ impl Cluster {
         let mut cluster = Cluster {
             nodes: Vec::new(),
             cables: Arc::default(),
-            runtime: tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime"),
+            runtime: tokio::runtime::Builder::new_multi_thread()
+                .worker_threads(2)
+                .enable_all()
+                .build()
+                .expect("a runtime"),
             expect: count as u32,
             _dir: None,
         };

@@ -5,6 +5,7 @@ pub mod map;
 pub mod watch;
 pub mod seat;
 pub mod direct;
+pub mod query;
 
 pub use direct::Direct;
 pub use seat::{

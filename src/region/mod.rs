@@ -12,8 +12,8 @@ pub mod direct;
 pub mod store;
 pub mod raft;
 pub mod member;
-pub mod session;
 pub mod rollout;
+pub mod query;
 
 mod keyword_region;
 mod keyword_seat;

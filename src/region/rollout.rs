@@ -19,7 +19,6 @@ use super::seat::{Consistency, Seat, SeatError};
 /// Kinds of calls between members.
 const PREPARE: u8 = 1;
 const STATE: u8 = 2;
-const RENEW: u8 = 3;
 
 /// A node that has not answered in this time cannot be counted on.
 const PREPARE_TIME: Duration = Duration::from_secs(20);
@@ -45,9 +44,6 @@ pub trait Local: Send + Sync {
     fn prepare(&self, name: &str, text: Bytes) -> Prepared<'_>;
 
     fn state(&self) -> State;
-
-    /// A session was renewed with some node, and this one may be the leader.
-    fn renewed(&self, session: &str);
 }
 
 /// Why a document was not put.
@@ -198,13 +194,6 @@ impl Rollout {
         let Some(old) = old else { return Err(Refusal::UnknownDocument(name.into()).into()) };
         self.put(name, old.text.clone(), author, false).await
     }
-
-    /// Tells the leader that a session was renewed.
-    pub async fn renewed(&self, session: &str) {
-        let Some(leader) = self.seat.leader() else { return };
-        let body = Bytes::copy_from_slice(session.as_bytes());
-        let _ = self.raft.call(leader.id, RENEW, body, ASK_TIME).await;
-    }
 }
 
 fn is_name(name: &str) -> bool {
@@ -238,10 +227,6 @@ impl Callee for Answering {
                     local.prepare(&name, text).await.map(|()| Bytes::new())
                 }
                 STATE => postcard::to_stdvec(&local.state()).map(Bytes::from).map_err(|e| e.to_string()),
-                RENEW => {
-                    local.renewed(std::str::from_utf8(&body).map_err(|e| e.to_string())?);
-                    Ok(Bytes::new())
-                }
                 _ => Err(format!("this node knows no call of kind {kind}")),
             }
         })

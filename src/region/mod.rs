@@ -1,6 +1,7 @@
 //! The region map: what every node knows of regions, nodes, services, keys, sessions and configuration documents,
 //! replicated by Raft.
 
+pub mod agent;
 pub mod choice;
 pub mod keyword;
 pub mod language;

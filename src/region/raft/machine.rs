@@ -92,7 +92,8 @@ impl RaftStateMachine<Consensus> for Machine {
     {
         let entries: Vec<Entry> = entries.into_iter().collect();
         // A leader counts itself before its disk has answered; see `store::log`.
-        let own = entries.iter().rev().find(|e| e.log_id.leader_id.node_id == self.me).map(|e| e.log_id.index);
+        let mine = |e: &&Entry| self.me != 0 && e.log_id.leader_id.node_id == self.me;
+        let own = entries.iter().rev().find(mine).map(|e| e.log_id.index);
         if let Some(index) = own
             && !self.stable.reached(index).await
         {

@@ -13,7 +13,7 @@ use crate::os::bind::BindSpec;
 use crate::os::opener::Opener;
 use crate::os::{process, socket};
 use crate::region::map::{Command, Name};
-use crate::region::raft::{self, Options, RaftHandle, Timing};
+use crate::region::raft::{self, Options, RaftHandle};
 use crate::region::rollout::{Answering, Local, Rollout};
 use crate::region::spec::{Profile, SeatSpec, Spec, Tls};
 use crate::region::{Seat, agent};

@@ -28,11 +28,7 @@ pub struct Machine {
 
 impl Machine {
     /// From the newest snapshot, or empty. Blocks.
-    pub fn open(
-        log: &LogStore,
-        snapshots: Snapshots,
-        applied: watch::Sender<Index>,
-    ) -> std::io::Result<Machine> {
+    pub fn open(log: &LogStore, snapshots: Snapshots, applied: watch::Sender<Index>) -> std::io::Result<Machine> {
         let (meta, map) = match snapshots.current() {
             None => (SnapshotMeta::default(), Map::default()),
             Some((_, image)) => Snapshots::load(&image, read_map)?,
@@ -96,8 +92,8 @@ impl RaftStateMachine<Consensus> for Machine {
     {
         let entries: Vec<Entry> = entries.into_iter().collect();
         // A leader counts itself before its disk has answered; see `store::log`.
-        let own =
-            entries.iter().rev().find(|e| e.log_id.leader_id.node_id == self.me).map(|e| e.log_id.index);
+        let mine = |e: &&Entry| self.me != 0 && e.log_id.leader_id.node_id == self.me;
+        let own = entries.iter().rev().find(mine).map(|e| e.log_id.index);
         if let Some(index) = own
             && !self.stable.reached(index).await
         {
@@ -143,11 +139,7 @@ impl RaftStateMachine<Consensus> for Machine {
         blocking(ErrorVerb::Write, move || Ok(Box::new(snapshots.incoming()?.finish()))).await
     }
 
-    async fn install_snapshot(
-        &mut self,
-        meta: &SnapshotMeta,
-        snapshot: Box<Image>,
-    ) -> Result<(), StorageError> {
+    async fn install_snapshot(&mut self, meta: &SnapshotMeta, snapshot: Box<Image>) -> Result<(), StorageError> {
         let (snapshots, meta, kept) = (self.snapshots.clone(), meta.clone(), meta.clone());
         let map = blocking(ErrorVerb::Write, move || {
             let (_, map) = Snapshots::load(&snapshot, read_map)?;
@@ -184,9 +176,7 @@ impl RaftSnapshotBuilder<Consensus> for Builder {
             snapshot_id: uuid::Uuid::new_v4().to_string(),
         };
         let (map, snapshots, described) = (self.map.clone(), self.snapshots.clone(), meta.clone());
-        let image =
-            blocking(ErrorVerb::Write, move || snapshots.make(&described, |out| write_map(&map, out)))
-                .await?;
+        let image = blocking(ErrorVerb::Write, move || snapshots.make(&described, |out| write_map(&map, out))).await?;
         Ok(Snapshot { meta, snapshot: Box::new(image) })
     }
 }

@@ -24,7 +24,7 @@ pub use call::{CALL_BYTES, CallError, Called, Callee};
 pub use frame::{MemberError, Operation};
 pub use start::{Options, RaftHandle, StartError, start};
 pub use timing::{Profile, Timing};
-pub use tls::Tls;
+pub use tls::{Tls, TlsError};
 
 #[cfg(test)]
 mod tests;

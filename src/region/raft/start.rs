@@ -77,7 +77,7 @@ pub enum StartError {
 
 /// A running node. Dropping it ends it without ceremony, like a kill.
 pub struct RaftHandle {
-    node: Arc<Node>,
+    pub(super) node: Arc<Node>,
     runtime: Handle,
     closed: Arc<AtomicBool>,
     stop: Option<oneshot::Sender<Ending>>,
@@ -332,7 +332,8 @@ impl RaftHandle {
         }
     }
 
-    async fn operate(&self, what: Operation) -> Result<(), Denial> {
+    /// Does it wherever it is to be done.
+    pub async fn operate(&self, what: Operation) -> Result<(), Denial> {
         let node = self.node.clone();
         let done = self.runtime.spawn(async move { member::operate(&node, what).await }).await;
         done.unwrap_or(Err(Denial::Shutdown))

@@ -109,13 +109,10 @@ impl Keeper {
 
     fn persist(&self, batch: &[Op]) -> Result<(), StoreError> {
         loop {
-            let database = self.lock().clone();
-            let result = match database {
-                Some(database) => disk::commit(&database, batch.iter().map(|op| &op.change)),
-                None => self.reopen(),
-            };
+            let result = self.open().and_then(|database| {
+                disk::commit(&database, batch.iter().map(|op| &op.change))
+            });
             match result {
-                Ok(()) if self.lock().is_none() => {}
                 Ok(()) => {
                     if self.trouble.swap(None).is_some() {
                         tracing::warn!("region map: the log is written again");
@@ -137,11 +134,14 @@ impl Keeper {
         }
     }
 
-    /// After an error the file is closed to further use: what is durable is found again by opening it.
-    fn reopen(&self) -> Result<(), StoreError> {
-        let database = (self.opener)()?;
-        *self.lock() = Some(Arc::new(database));
-        Ok(())
+    /// The open file. After an error it is closed to further use: what is durable is found again by opening it.
+    fn open(&self) -> Result<Arc<Database>, StoreError> {
+        if let Some(database) = self.lock().clone() {
+            return Ok(database);
+        }
+        let database = Arc::new((self.opener)()?);
+        *self.lock() = Some(database.clone());
+        Ok(database)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Option<Arc<Database>>> {

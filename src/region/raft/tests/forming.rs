@@ -1,7 +1,7 @@
 //! How clusters come to be.
 
 use super::*;
-use crate::region::raft::frame::{Denial, MemberError};
+use crate::region::raft::frame::{Denial, MemberError, Operation};
 
 #[test]
 fn a_lone_node_serves_at_once_and_keeps_what_it_has() {
@@ -40,24 +40,19 @@ fn another_joins_votes_and_leaves() {
     let status = until("a second voter", || Some(cluster.seat(0).status()).filter(|s| s.voters.len() == 2));
     assert_eq!((status.voters, status.learners), (vec![1, ids[1]], vec![ids[2]]));
     cluster.put(2, "b", "1").expect("a put of the worker");
-    let run = |what| cluster.runtime.block_on(what);
-    assert_eq!(
-        run(cluster.handle(2).remove(ids[1], false)),
-        Err(Denial::Member(MemberError::IsManager(ids[1])))
-    );
-    assert_eq!(
-        run(cluster.handle(1).remove(ids[2], false)),
-        Err(Denial::Member(MemberError::IsAlive(ids[2])))
-    );
-    run(cluster.handle(1).promote(ids[2])).expect("a promotion");
+    let handle = |n: usize| cluster.handle(n);
+    let operate = |n: usize, what| cluster.runtime.block_on(handle(n).operate(what));
+    assert_eq!(operate(2, Operation::Remove { id: ids[1], force: false }), Err(Denial::Member(MemberError::IsManager(ids[1]))));
+    assert_eq!(operate(1, Operation::Remove { id: ids[2], force: false }), Err(Denial::Member(MemberError::IsAlive(ids[2]))));
+    operate(1, Operation::Promote(ids[2])).expect("a promotion");
     until("a third voter", || (cluster.seat(0).status().voters.len() == 3).then_some(()));
-    run(cluster.handle(0).demote(ids[0])).expect("the leader demoted");
+    operate(0, Operation::Demote(ids[0])).expect("the leader demoted");
     until("another leader", || cluster.seat(0).leader().filter(|l| l.id != ids[0]));
-    run(cluster.handle(0).remove(ids[0], true)).expect("a removal");
+    operate(0, Operation::Remove { id: ids[0], force: true }).expect("a removal");
     until("two voters", || (cluster.seat(1).status().voters.len() == 2).then_some(()));
     assert!(cluster.seat(1).map().member(ids[0]).is_none());
-    run(cluster.handle(1).demote(ids[2])).expect("a demotion");
-    assert_eq!(run(cluster.handle(1).demote(ids[1])), Err(Denial::Member(MemberError::LastManager)));
+    operate(1, Operation::Demote(ids[2])).expect("a demotion");
+    assert_eq!(operate(1, Operation::Demote(ids[1])), Err(Denial::Member(MemberError::LastManager)));
 }
 
 #[test]

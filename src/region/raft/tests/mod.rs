@@ -41,6 +41,9 @@ fn free_address() -> (TcpListener, String) {
 impl Cluster {
     /// `count` nodes that form a cluster; with stores on disk if `durable`.
     fn new(count: usize, durable: bool) -> Cluster {
+        // RUST_LOG=isobar=debug,openraft=info shows what the nodes do.
+        let filter = tracing_subscriber::EnvFilter::from_default_env();
+        let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
         let dir = durable.then(|| tempfile::tempdir().expect("a directory"));
         let listeners: Vec<_> = (0..count).map(|_| free_address()).collect();
         let mut cluster = Cluster {

@@ -19,6 +19,7 @@ use super::super::proxy::{Bind, Config, Options, RetryOn, StatsSpec, Timeouts};
 use super::address::Surroundings;
 use super::args::Args;
 use super::server::{ServerDraft, ServerSettings};
+use super::service::ServiceDraft;
 
 /// What the build reads besides the sections.
 pub struct Inputs<'a> {
@@ -318,6 +319,7 @@ pub struct Draft<'a> {
     /// There is a `bind` line, good or not.
     pub has_bind: bool,
     pub servers: Vec<ServerDraft<'a>>,
+    pub services: Vec<ServiceDraft<'a>>,
     pub captures: Captures,
     /// What `defaults` gave, to warn of a second `timeout` line.
     pub inherited_timeouts: Timeouts,
@@ -341,6 +343,7 @@ impl<'a> Draft<'a> {
             binds: Vec::new(),
             has_bind: false,
             servers: Vec::new(),
+            services: Vec::new(),
             captures: Captures::default(),
             inherited_timeouts: from.map_or_else(Timeouts::default, |(_, d)| d.set.timeouts),
             inherited_rate_limit: from.map_or(0, |(_, d)| d.set.rate_limit_sessions),

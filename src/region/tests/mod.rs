@@ -1,0 +1,4 @@
+//! Behaviour of the room, a file for each matter.
+
+mod choice;
+mod language;

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::Semaphore;
 
 use super::coordinate::Coordinates;
+use super::keeper::Renewals;
 use crate::base::clock::{self, Millis};
 use crate::region::map::Name;
 use crate::region::seat::Seat;
@@ -17,6 +18,7 @@ pub struct Api {
     /// Queries that wait for a change, at most `settings.parked`.
     pub(super) parked: Semaphore,
     pub(super) coordinates: Mutex<Coordinates>,
+    pub(super) renewals: Mutex<Renewals>,
     pub(super) started_ms: Millis,
 }
 
@@ -25,6 +27,7 @@ impl Api {
         Arc::new(Api {
             parked: Semaphore::new(settings.parked),
             coordinates: Mutex::default(),
+            renewals: Mutex::default(),
             started_ms: clock::now_ms(),
             seat,
             settings,
@@ -77,13 +80,10 @@ impl Default for Settings {
     }
 }
 
-/// What this node does besides answering: it runs checks, watches over sessions, leaves.
+/// What this node does besides answering: it runs checks, reads its configuration, leaves.
 pub trait Agent: Send + Sync {
     /// A check of this node was reported on: its time to live starts again.
     fn heard(&self, check: &str);
-
-    /// A session was renewed: its time to live starts again.
-    fn renewed(&self, session: &str);
 
     /// Reads the configuration again.
     fn reload(&self) -> Result<(), String>;

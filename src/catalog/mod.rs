@@ -19,6 +19,7 @@ pub mod fields;
 pub mod filter;
 pub mod health;
 pub mod index;
+pub mod keeper;
 pub mod kv;
 pub mod list;
 pub mod maintenance;

@@ -22,6 +22,7 @@ use super::answer::{Answer, Wire};
 use super::api::Api;
 use super::call::Call;
 use super::fault::Fault;
+use super::keeper;
 use super::params::Params;
 use super::route::{Found, Outcome, Route, find};
 
@@ -54,10 +55,11 @@ impl Listener {
     }
 }
 
-/// Serves until it is dropped; connections that were accepted end with their requests.
+/// Serves until it is dropped, and keeps the time of sessions meanwhile.
 pub async fn serve(listeners: Vec<Listener>, api: Arc<Api>) {
     let slots = Arc::new(Semaphore::new(api.settings.connections));
     let mut accepting = tokio::task::JoinSet::new();
+    accepting.spawn(keeper::keep(api.clone()));
     for listener in listeners {
         accepting.spawn(accept(listener, api.clone(), slots.clone()));
     }

@@ -11,7 +11,9 @@ use super::call::Call;
 use super::duration;
 use super::fault::Fault;
 use super::fields::Fields;
+use super::keeper;
 use super::route::{DOCUMENT, GET, Outcome, PUT, Route};
+use super::shelf::{self, RENEWED};
 use crate::base::clock::MS;
 use crate::region::map::*;
 
@@ -195,7 +197,8 @@ async fn found(call: &Call, access: Access) -> Result<Option<Arc<Session>>, Faul
 
 async fn destroy(call: &Call) -> Outcome {
     if let Some(session) = found(call, Access::Write).await? {
-        call.propose(Command::SessionDestroy { id: session.id.clone() }).await?;
+        let id = session.id.clone();
+        shelf::change(call, vec![shelf::delete_op(RENEWED, &id), TxnOp::SessionDestroy { id }]).await?;
     }
     Ok(Answer::held(true))
 }
@@ -205,7 +208,7 @@ async fn renew(call: &Call) -> Outcome {
         let id = call.arg("Missing session")?;
         return Err(Fault::not_found(format!("Session id '{id}' not found")));
     };
-    call.api.agent.renewed(&session.id);
+    keeper::renew(call, &session).await?;
     Answer::json(&[SessionView::new(&session)])
 }
 

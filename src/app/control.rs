@@ -13,12 +13,14 @@ use crate::config::Config;
 use crate::config::build::Built;
 use crate::os::process;
 use crate::proxy::{Shared, Worker};
+use crate::region::spec::Spec;
 use crate::rt::Remote;
 
 use super::configure::{Builder, Services};
 use super::figures;
 use super::health::{self, HealthHooks};
 use super::program::{Exit, Life};
+use super::seat::{SeatSockets, Seated};
 use super::services::{Desk, Hub, Office, Request};
 use super::signals::Event;
 use super::sockets::Sockets;
@@ -44,6 +46,7 @@ pub struct Control {
     runtime: tokio::runtime::Runtime,
     hooks: Arc<HealthHooks>,
     checks: Arc<Mutex<Checks>>,
+    seated: Option<Seated>,
     /// What the runtime API asks for, announced by [`Event::Asked`].
     requests: (Sender<Request>, Receiver<Request>),
     /// When the works of every second are due.
@@ -62,6 +65,7 @@ impl Control {
         services: Services,
         hub: Hub,
         workers: usize,
+        seat: (Spec, SeatSockets),
     ) -> io::Result<Control> {
         built.activate(clock::now_ms());
         let config = Arc::new(built.config);
@@ -77,6 +81,7 @@ impl Control {
             runtime,
             hooks,
             checks: Arc::default(),
+            seated: None,
             requests: mpsc::channel(),
             second_due_ms: 0,
             life,
@@ -91,6 +96,7 @@ impl Control {
             hard_stop_at_ms: None,
             draining: false,
         };
+        control.take_seat(seat)?;
         // Services need the office from the first connection on, and sockets may listen since before we did.
         control.open_office();
         control.start_workers()?;
@@ -98,6 +104,13 @@ impl Control {
         figures::running(control.workers, control.config.generation);
         control.life.herald.ready();
         Ok(control)
+    }
+
+    /// Takes part in the region map. What its store holds is known before the first connection is taken.
+    fn take_seat(&mut self, (spec, sockets): (Spec, SeatSockets)) -> io::Result<()> {
+        let _inside = self.runtime.enter();
+        self.seated = Seated::start(&spec, sockets, &self.life.opener).map_err(io::Error::other)?;
+        Ok(())
     }
 
     fn start_workers(&mut self) -> io::Result<()> {
@@ -313,6 +326,10 @@ impl Control {
         }
         for thread in self.threads.drain(..) {
             let _ = thread.join();
+        }
+        if let Some(seated) = self.seated.take() {
+            let _inside = self.runtime.enter();
+            seated.stop();
         }
         let none = Sockets::default();
         for path in self.sockets.abandoned(&none) {

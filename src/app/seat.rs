@@ -203,8 +203,6 @@ impl catalog::Agent for Desk {
         self.agent.heard(check);
     }
 
-    fn renewed(&self, _session: &str) {}
-
     fn reload(&self) -> Result<(), String> {
         Err("not here yet".into())
     }

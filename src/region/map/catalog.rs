@@ -93,13 +93,19 @@ impl Catalog {
         self.hosts.get_mut(node).map(Arc::make_mut)
     }
 
-    /// Makes or changes a node; what is equal changes nothing.
+    /// Makes or changes a node; what is equal changes nothing. Its id and region stay when the new one names none.
     pub(super) fn put_node(&mut self, mut node: Node, change: &mut Change) {
         let name = node.name.clone();
         let standing = self.hosts.get(&name).map(|host| host.node.clone());
         if let Some(standing) = &standing {
             node.create_index = standing.create_index;
             node.modify_index = standing.modify_index;
+            if node.id.is_empty() {
+                node.id = standing.id.clone();
+            }
+            if node.region.is_empty() {
+                node.region = standing.region.clone();
+            }
             if **standing == node {
                 return;
             }

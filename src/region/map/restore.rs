@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::map::Map;
 use super::record::*;
-use super::snapshot::Item;
+use super::snapshot::{Gone, Item};
 
 impl Map {
     /// Puts one record in its places, or says which record it should stand on and does not.
@@ -45,6 +45,7 @@ impl Map {
                     return Err(format!("key {:?} is locked by an unknown session", entry.key));
                 }
                 self.move_lock(&entry.key, None, holder);
+                self.kv.index = self.kv.index.max(entry.modify_index);
                 self.kv.entries.insert(entry.key.clone(), entry);
             }
             Item::Delay { key, until } => self.kv.delays.set(key, until),
@@ -75,12 +76,22 @@ impl Map {
             }
             Item::RetiredFloor(floor) => tables.retired.floor = floor,
             Item::Gone { kind, tombstone } => {
+                self.restore_key_index(kind, tombstone.index);
                 self.tombstones_mut(kind).add(tombstone.name, tombstone.index);
             }
-            Item::GoneFloor { kind, index } => self.tombstones_mut(kind).restore(index),
+            Item::GoneFloor { kind, index } => {
+                self.restore_key_index(kind, index);
+                self.tombstones_mut(kind).restore(index);
+            }
             other => return Err(format!("a record out of place: {other:?}")),
         }
         Ok(())
+    }
+
+    fn restore_key_index(&mut self, kind: Gone, index: Index) {
+        if kind == Gone::Key {
+            self.kv.index = self.kv.index.max(index);
+        }
     }
 }
 

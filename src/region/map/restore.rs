@@ -130,7 +130,7 @@ impl super::catalog::Catalog {
             check.service = instance.service.clone();
         }
         let check = Arc::new(check);
-        host.by_owner.insert((check.service_id.clone(), check.id.clone()), check.clone());
+        host.owned.insert((check.service_id.clone(), check.id.clone()));
         host.checks.insert(check.id.clone(), check);
         Ok(())
     }

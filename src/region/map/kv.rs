@@ -125,7 +125,7 @@ impl Map {
             Some(holder) if holder == id => Some((Some(id), lock_index)),
             Some(_) => None,
             None if self.lock_delayed(key, at) => None,
-            None => Some((Some(id), lock_index + 1)),
+            None => Some((Some(id), lock_index.saturating_add(1))),
         })
     }
 

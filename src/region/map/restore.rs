@@ -10,8 +10,9 @@ impl Map {
     /// Puts one record in its places, or says which record it should stand on and does not.
     pub(super) fn restore(&mut self, item: Item) -> Result<(), String> {
         match item {
-            Item::Head { index, nodes, services, checks, sessions, tables } => {
+            Item::Head { index, changed, nodes, services, checks, sessions, tables } => {
                 self.index = index;
+                self.changed = changed;
                 self.catalog.nodes_index = nodes;
                 self.catalog.services_index = services;
                 self.catalog.checks_index = checks;

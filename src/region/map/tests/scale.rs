@@ -81,7 +81,7 @@ fn figures() {
     println!("check flip: {:?}", each(&mut map, 20_000, flip));
     println!(
         "node check flip ({} services): {:?}",
-        INSTANCES / NODES,
+        SERVICES / NODES,
         each(&mut map, 1_000, |n| {
             status(&at(n % NODES).0, NODE_LIVENESS, [Health::Critical, Health::Passing][n / NODES % 2])
         })

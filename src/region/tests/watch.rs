@@ -45,6 +45,7 @@ async fn one_reads_what_one_wrote() {
     let seat = Direct::seat("n", "eu");
     let before = seat.map();
     let index = set(&seat, "a", "1").await;
+    assert!(index > 1, "1 is of what never changed");
     assert_eq!(&*seat.map().entry("a").unwrap().value, b"1");
     assert!(before.entry("a").is_none(), "who read before keeps what was");
     assert_eq!((seat.map().index(), seat.status().applied), (index, index));

@@ -11,7 +11,7 @@ use crate::config::{Backend, HttpConnection};
 use crate::http::{BodyLen, Chunks, Hop, Parse, Slices, Version};
 use crate::model::Seen;
 use crate::rt::{Conn, NEVER};
-use crate::rules::Outcome;
+use crate::rules::{Outcome, Txn, Wait};
 
 use super::end::{Cause, End, Phase};
 use super::env::StreamEnv;
@@ -46,7 +46,11 @@ impl Stream<'_> {
     /// Sends the request to a server, retrying as the backend says, and forwards the response.
     pub(super) async fn exchange(&mut self) -> Result<(), Halt> {
         let no_server = End::new(Cause::ServerAbort, Phase::Connect, 503);
-        let Some(back) = self.back.back.as_ref() else { return Err(no_server.into()) };
+        let Some(back) = self.back.back.as_ref() else {
+            // Without a backend the request does not count as complete.
+            self.txn.timers.request_done = 0;
+            return Err(no_server.into());
+        };
         let mut attempt = Attempt::new(back);
         self.make_unique_id();
         loop {
@@ -237,7 +241,7 @@ impl Stream<'_> {
                     Parse::More => {}
                 }
             }
-            let got = self.receive_some(&conn).await;
+            let got = self.receive_some(&conn, NEVER).await;
             match got {
                 Ok(0) if self.txn.res.buf.is_empty() => return Err(Failure::Empty),
                 Ok(0) => return Err(Failure::Cut),
@@ -251,7 +255,7 @@ impl Stream<'_> {
     }
 
     /// Bytes from the server, while the upload goes on.
-    async fn receive_some(&mut self, conn: &Conn) -> Result<usize, Got> {
+    async fn receive_some(&mut self, conn: &Conn, limit: u64) -> Result<usize, Got> {
         let Stream { txn, upload, patience, received, surplus, .. } = self;
         poll_fn(|_| {
             if let Some(way) = upload.as_mut() {
@@ -276,7 +280,7 @@ impl Stream<'_> {
             }
             // While the client is still sending, its timeout counts and the server's does not.
             let until = if upload.is_some() { NEVER } else { patience.until(Side::Server) };
-            conn.poll_recv(txn.res.buf.room(), until).map_err(Got::Server)
+            conn.poll_recv(txn.res.buf.room(), until.min(limit)).map_err(Got::Server)
         })
         .await
     }
@@ -416,12 +420,13 @@ impl Stream<'_> {
             return Err(End::new(Cause::Proxy, Phase::Headers, 502).into());
         }
         if self.txn.res.version == Version::Http10 && self.txn.res.body == BodyLen::Chunked {
-            return Err(End::new(Cause::Proxy, Phase::Headers, 502).into());
+            self.txn.res.modernise();
+            self.keep_client = false;
         }
         if self.txn.res.status == 101 || self.txn.res.body == BodyLen::Tunnel {
             return self.upgrade().await;
         }
-        self.response_rules()?;
+        self.response_rules().await?;
         self.txn.status = self.txn.res.status;
         let res = &self.txn.res;
         let body = res.body;
@@ -541,22 +546,34 @@ impl Stream<'_> {
     }
 
     /// `http-response` of the backend, then of the frontend, then `http-after-response` likewise.
-    fn response_rules(&mut self) -> Result<(), Halt> {
+    async fn response_rules(&mut self) -> Result<(), Halt> {
         let (back, front) = (self.back, self.front);
         let same = self.back_id == Some(self.s.front);
-        self.run_response(&back.rules.tcp_response)?;
-        self.run_response(&back.rules.http_response)?;
+        self.run_response(&back.rules.tcp_response).await?;
+        self.run_response(&back.rules.http_response).await?;
         if !same {
-            self.run_response(&front.rules.http_response)?;
+            self.run_response(&front.rules.http_response).await?;
         }
         self.after_response();
         Ok(())
     }
 
-    fn run_response(&mut self, rules: &crate::rules::RuleSet) -> Result<(), Halt> {
+    async fn run_response(&mut self, rules: &crate::rules::RuleSet) -> Result<(), Halt> {
         if rules.is_empty() {
             return Ok(());
         }
+        let mut at = 0;
+        while self.run_response_from(rules, &mut at)? {
+            if let Wait::Body { time_ms, at_least } = self.txn.wait {
+                Box::pin(self.await_response_body(time_ms, at_least)).await?;
+            }
+            self.txn.response_awaited = true;
+        }
+        Ok(())
+    }
+
+    /// True when the rules wait for the response's body.
+    fn run_response_from(&mut self, rules: &crate::rules::RuleSet, at: &mut usize) -> Result<bool, Halt> {
         let env = StreamEnv {
             worker: self.s.worker,
             view: self.view,
@@ -565,17 +582,56 @@ impl Stream<'_> {
             back: self.back_id,
             server: self.upstream.as_ref().map(|u| &u.server),
         };
-        match rules.run(self.txn, &env, &mut 0) {
+        match rules.run(self.txn, &env, at) {
+            Outcome::Wait if !self.txn.response_awaited => Ok(true),
             Outcome::Final { reply, denied } => {
                 if denied {
+                    // What the server said was no valid response.
+                    self.txn.timers.response = 0;
                     self.back.live.back.counters.mine().denied_resp.inc();
                 }
                 Err(Halt::Reply { reply: Box::new(reply), denied })
             }
-            Outcome::Error => Err(End::new(Cause::Internal, Phase::Headers, 500).into()),
+            Outcome::Error => {
+                self.txn.timers.response = 0;
+                Err(End::new(Cause::Internal, Phase::Headers, 500).into())
+            }
             Outcome::Close { .. } => Err(Halt::Drop(End::new(Cause::Proxy, Phase::Headers, 0))),
-            _ => Ok(()),
+            _ => Ok(false),
         }
+    }
+
+    /// `http-response wait-for-body`: reads on behind the head, as far as it fits its buffer, for `time_ms` at most.
+    async fn await_response_body(&mut self, time_ms: u64, at_least: u64) -> Result<(), Halt> {
+        let Some(conn) = self.upstream.as_ref().and_then(|u| u.conn.clone()) else { return Ok(()) };
+        let until = conn.rt().after_ms(time_ms);
+        while self.txn.res.buf.room_len() > 0 {
+            let res = &self.txn.res;
+            let bytes = res.buf.written().get(res.len..).unwrap_or_default();
+            let is_enough = match res.body {
+                BodyLen::Length(n) => bytes.len() as u64 >= n,
+                BodyLen::Chunked => {
+                    let mut chunks = Chunks::new(true);
+                    chunks.scan(bytes).is_err() || chunks.is_done()
+                }
+                BodyLen::UntilClose => false,
+                BodyLen::None | BodyLen::Tunnel => true,
+            };
+            if is_enough || (at_least > 0 && bytes.len() as u64 >= at_least) {
+                break;
+            }
+            match self.receive_some(&conn, until).await {
+                Ok(0) if res_ends(self.txn) => break,
+                Ok(0) => return Err(BAD_GATEWAY.into()),
+                Ok(n) => self.txn.res.buf.advance(n),
+                Err(Got::Server(e)) if e.kind() == ErrorKind::TimedOut => {
+                    return Err(End::new(Cause::ServerTimeout, Phase::Data, 504).into());
+                }
+                Err(Got::Server(_)) => return Err(BAD_GATEWAY.into()),
+                Err(Got::Client(end)) => return Err(end.into()),
+            }
+        }
+        Ok(())
     }
 
     async fn forward_body(&mut self, extent: Extent) -> Result<(), Halt> {
@@ -643,7 +699,7 @@ impl Stream<'_> {
     /// 101, or 2xx to CONNECT: from here on bytes are just bytes.
     async fn upgrade(&mut self) -> Result<(), Halt> {
         self.keep_client = false;
-        self.response_rules()?;
+        self.response_rules().await?;
         self.txn.status = self.txn.res.status;
         let hop = if self.txn.res.status == 101 { Hop::Upgrade } else { Hop::AsIs };
         let received = self.txn.res.buf.written().len().saturating_sub(self.txn.res.len);
@@ -688,6 +744,11 @@ impl Stream<'_> {
             upstream.release(self.s.worker);
         }
     }
+}
+
+/// The body ends with the connection, which has ended.
+fn res_ends(txn: &Txn) -> bool {
+    txn.res.body == BodyLen::UntilClose
 }
 
 enum Got {

@@ -221,11 +221,16 @@ impl<'a> Stream<'a> {
         }
         let req = &self.txn.req;
         let hosts = req.fields.iter().filter(|f| f.kind == FieldKind::Host).count();
-        // RFC 9112 sections 3.2 and 6.1: two Hosts, and chunks in a version that has none, are read in two ways.
-        if hosts > 1 || (req.version == Version::Http10 && req.body == BodyLen::Chunked) {
+        // RFC 9112 section 3.2: two Hosts are read in two ways.
+        if hosts > 1 {
             return Err(End::new(Cause::Proxy, Phase::Request, 400));
         }
+        let has_odd_chunks = req.version == Version::Http10 && req.body == BodyLen::Chunked;
         self.note_received();
+        if has_odd_chunks {
+            self.txn.req.modernise();
+            self.keep_client = false;
+        }
         Ok(())
     }
 
@@ -311,6 +316,9 @@ impl<'a> Stream<'a> {
         {
             if !proxy.rules.http_request.is_empty() {
                 self.run_rules(&proxy.rules.http_request, proxy).await?;
+            }
+            if !proxy.stats_rules.is_empty() {
+                self.run_rules(&proxy.stats_rules, proxy).await?;
             }
             return Err(Halt::Service(applet));
         }
@@ -487,7 +495,8 @@ impl<'a> Stream<'a> {
 
     /// The end of a stream whose server's sessions were shut down is not the server's doing.
     pub(super) fn cut_short(&self, end: End) -> End {
-        let of_client = matches!(end.cause, Cause::ClientAbort | Cause::ClientTimeout | Cause::Local | Cause::Proxy);
+        let of_client =
+            matches!(end.cause, Cause::ClientAbort | Cause::ClientTimeout | Cause::Local | Cause::Proxy);
         match self.upstream.as_ref().and_then(Upstream::cut) {
             Some(cause) if !of_client => {
                 End { cause, phase: if end.phase == Phase::None { Phase::Data } else { end.phase }, ..end }

@@ -152,6 +152,8 @@ pub struct Txn {
     pub res_body: Bytes,
     /// The request's body is in memory as far as it fits (`wait-for-body` went on).
     pub body_awaited: bool,
+    /// The same of the response's.
+    pub response_awaited: bool,
     /// `inspect-delay` is over, or nothing more can come: rules no longer wait.
     pub inspect_over: bool,
     /// Number of requests before this one on the same client connection.
@@ -310,11 +312,14 @@ pub type ReplyField = (Box<[u8]>, Box<[u8]>);
 pub struct Reply {
     pub status: u16,
     pub reason: Option<Box<[u8]>>,
-    /// In order; framing fields (`content-length`, `connection`) are added when it is sent.
+    /// In order; framing fields (`content-length`, `connection`) are added when it is sent, unless a page has its
+    /// length among them.
     pub fields: Vec<ReplyField>,
     pub body: ReplyBody,
     /// Close the client's connection after it.
     pub close: bool,
+    /// What logs and counters call its status, when that is not `status`.
+    pub logged: Option<u16>,
 }
 
 #[derive(Clone, Debug, Default)]

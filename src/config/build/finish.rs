@@ -379,7 +379,7 @@ fn backend<'a>(
         retry_on: set.retry_on.clone(),
         fullconn,
         source: set.source.clone(),
-        source_interface: None,
+        source_interface: set.source_interface.map(Arc::from),
         use_server: use_servers(cx, draft, program),
         dispatch: None,
         send_name_header: set.send_name_header.map(|w| w.bytes().into()),

@@ -80,7 +80,7 @@ pub const KEYWORDS: &[Keyword] = &[
     Keyword::new(Entry::full("server", "<name> <address>[:[port]] [param*]", "A server.", "server s1 127.0.0.1:80 check", "1.0"), Any, No, server::server_line),
     Keyword::new(Entry::full("server-state-file-name", "[ use-backend-name | <file> ]", "File of 'load-server-state-from-file local'.", "server-state-file-name app", "1.6").with(Status::Accepted("a reload keeps states in memory")), Back, Yes, proxy::server_state_file_name),
     Keyword::new(Entry::full("server-template", "<prefix> <num | range> <fqdn>[:<port>] [params*]", "Several servers alike.", "server-template web 1-3 127.0.0.1:80", "1.8"), Any, No, server::server_template_line),
-    Keyword::new(Entry::full("source", "<addr>[:<port>] [interface <name>]", "Address that connections to servers come from.", "source 127.0.0.1", "1.3").with(Status::Partial("the address alone: without usesrc and interface")), Back, Yes, proxy::source),
+    Keyword::new(Entry::full("source", "<addr>[:<port>] [interface <name>]", "Address that connections to servers come from.", "source 127.0.0.1", "1.3").with(Status::Partial("without usesrc and port ranges")), Back, Yes, proxy::source),
     Keyword::refused("srvtcpka-cnt", "<count>", "Keep-alive probes towards servers.", "srvtcpka-cnt 3", "the system's values hold"),
     Keyword::refused("srvtcpka-idle", "<timeout>", "Silence before keep-alive probes towards servers.", "srvtcpka-idle 30s", "the system's values hold"),
     Keyword::refused("srvtcpka-intvl", "<timeout>", "Time between keep-alive probes towards servers.", "srvtcpka-intvl 10s", "the system's values hold"),

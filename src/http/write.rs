@@ -188,6 +188,8 @@ impl Head {
             _ if self.upgrade => None,
             _ if self.is_response && self.status < 200 => None,
             Hop::Close => implied_keep.then_some(b"connection: close\r\n"),
+            // HTTP/1.0 has no chunks: who sends them there closes (RFC 9112 section 6.1).
+            Hop::KeepAlive if !implied_keep && self.body == BodyLen::Chunked => None,
             Hop::KeepAlive => (!implied_keep).then_some(b"connection: keep-alive\r\n"),
             Hop::KeepAliveSaid => Some(b"connection: keep-alive\r\n"),
         }

@@ -17,6 +17,7 @@ use crate::rt::{Conn, Remote};
 use crate::rules::{self, Ctx, Txn};
 
 use super::end::{Cause, End, Phase};
+use super::persist::persisted;
 use super::server::{ServerSlot, Upstream, acquire, serve_queues};
 use super::session::Session;
 use super::worker::{Servers, View, Worker};
@@ -144,8 +145,10 @@ impl<'c> Chooser<'c> {
             let ctx = Ctx { txn, env: ctx_env };
             if attempt.choose || attempt.chosen.is_none() {
                 let set = self.view.servers(self.id).ok_or(no_server)?;
-                let index =
-                    self.forced(&set, ctx).or_else(|| self.pick(&set, self.hash(txn, ctx), attempt.failed));
+                let index = self
+                    .forced(&set, ctx)
+                    .or_else(|| persisted(txn, &set))
+                    .or_else(|| self.pick(&set, self.hash(txn, ctx), attempt.failed));
                 match index {
                     Some(index) => attempt.chosen = Some((set, index)),
                     None => {

@@ -14,7 +14,7 @@ use crate::config::{Config, Proxy};
 use crate::http::{BodyLen, FieldKind, Method, Parse, Version};
 use crate::model::applet::Applet;
 use crate::model::{ProxyId, ProxyLive};
-use crate::rules::{Outcome, Reply, RuleSet, Txn, Wait};
+use crate::rules::{Outcome, Reply, RuleSet, Sticky, Txn, Wait};
 
 use super::access;
 use super::end::{Cause, End, Phase};
@@ -386,6 +386,9 @@ impl<'a> Stream<'a> {
         self.back = self.config.proxy(id);
         self.backend_slot = Some(BackendSlot::enter(self.back, self.now() / MS));
         self.back.live.back.counters.mine().http_req.inc();
+        if self.back.back.as_ref().is_some_and(|b| b.cookie.is_some()) {
+            self.txn.sticky = Sticky { request: b'N', response: b'N', ..Sticky::default() };
+        }
         Ok(())
     }
 

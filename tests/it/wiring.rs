@@ -114,7 +114,7 @@ listen tcp
         let mut client = Client::connect(proxy.addr(name));
         client.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
         assert!(wait_until(PATIENCE, || stat(&proxy, &format!("{name},s1"), "scur") == "1"));
-        std::thread::sleep(Duration::from_millis(100));
+        std::thread::sleep(Duration::from_millis(300));
         assert_eq!(cli(&proxy, &format!("shutdown sessions server {name}/s1")), "\n");
         let (bytes, _) = client.rest();
         assert!(bytes.ends_with(b"the beginning"), "{name}: {}", String::from_utf8_lossy(&bytes));
@@ -138,6 +138,7 @@ listen web
     let mut client = Client::connect(proxy.addr("web"));
     client.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
     assert!(wait_until(PATIENCE, || stat(&proxy, "web,s1", "scur") == "1"));
+    std::thread::sleep(Duration::from_millis(300));
     cli(&proxy, "set server web/s1 health down");
     assert!(client.rest().0.ends_with(b"the beginning"));
 }

@@ -15,7 +15,7 @@ use crate::model::{Address, Caps, Mode};
 use crate::rules::{Captures, Names, PatternRefs};
 
 use super::super::global::{Global, LogTarget};
-use super::super::proxy::{Bind, Config, Options, RetryOn, StatsSpec, Timeouts};
+use super::super::proxy::{Bind, Config, CookieSpec, Options, RetryOn, StatsSpec, Timeouts};
 use super::address::Surroundings;
 use super::args::Args;
 use super::server::{ServerDraft, ServerSettings};
@@ -226,6 +226,7 @@ pub struct Settings<'a> {
     pub source: Option<Address>,
     pub source_interface: Option<&'a str>,
     pub send_name_header: Option<&'a Word>,
+    pub cookie: Option<Box<CookieSpec>>,
     pub max_keep_alive_queue: i32,
     pub tcp_inspect_delay_ms: u64,
     pub tcp_response_inspect_delay_ms: u64,
@@ -268,6 +269,7 @@ impl Default for Settings<'_> {
             source: None,
             source_interface: None,
             send_name_header: None,
+            cookie: None,
             max_keep_alive_queue: -1,
             tcp_inspect_delay_ms: 0,
             tcp_response_inspect_delay_ms: 0,

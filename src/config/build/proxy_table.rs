@@ -7,7 +7,7 @@ use crate::lang::{Entry, Status};
 use super::keyword::InDefaults::{Named, No, Yes};
 use super::keyword::Side::{Any, Back, Front};
 use super::keyword::{Index, Keyword, ignore};
-use super::{balance, bind, checks, errors, log, options, proxy, server, stats, switching, timeout};
+use super::{balance, bind, checks, cookie, errors, log, options, proxy, server, stats, switching, timeout};
 
 /// Keywords of proxy sections in the order of their names.
 #[rustfmt::skip]
@@ -22,7 +22,7 @@ pub const KEYWORDS: &[Keyword] = &[
     Keyword::refused("clitcpka-idle", "<timeout>", "Silence before keep-alive probes towards clients.", "clitcpka-idle 30s", "the system's values hold"),
     Keyword::refused("clitcpka-intvl", "<timeout>", "Time between keep-alive probes towards clients.", "clitcpka-intvl 10s", "the system's values hold"),
     Keyword::refused("compression", "algo <algorithm> ...", "Compresses messages.", "compression algo gzip", "messages are passed on as they are"),
-    Keyword::refused("cookie", "<name> [ rewrite | insert | prefix ] ...", "Keeps a client on its server by a cookie.", "cookie SRV insert", "persistence by cookie is not part of it yet; 'balance source' or 'balance hash' keep clients on servers"),
+    Keyword::new(Entry::full("cookie", "<name> [ rewrite | insert | prefix ] [ indirect ] [ nocache ] [ postonly ] [ preserve ] [ httponly ] [ secure ] [ domain <domain> ]* [ attr <value> ]*", "Keeps a client on its server by a cookie.", "cookie SRV insert indirect nocache", "1.0").with(Status::Partial("without 'maxidle', 'maxlife' and 'dynamic'")), Back, Yes, cookie::cookie_line),
     Keyword::refused("crt", "<cert>", "A certificate for TLS listeners.", "crt site.pem", "TLS on listeners is not part of it yet"),
     Keyword::new(Entry::full("declare", "capture { request | response } len <length>", "Declares a slot that rules capture into.", "declare capture request len 32", "1.6"), Front, No, proxy::declare),
     Keyword::new(Entry::full("default-server", "[param*]", "Options for the servers that follow.", "default-server inter 3s", "1.4"), Back, Yes, server::default_server_line),

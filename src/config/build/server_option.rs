@@ -207,7 +207,7 @@ pub const SERVER_OPTIONS: &[ServerOption] = &[
         s.cookie = Some(text(a, "<value>")?);
         Ok(())
     })
-    .status(Status::Accepted("persistence by cookie is not part of it yet")),
+    ,
     option("disabled", "", "Starts in maintenance.", "server s 10.0.0.1:80 disabled", "1.4", |s, _, _| {
         s.disabled = true;
         Ok(())

@@ -208,14 +208,24 @@ fn keep_own(res: &mut Head, spec: &CookieSpec, token: Option<&[u8]>, sticky: &mu
     kept
 }
 
-/// A cache might keep this response, and the cookie with it.
+/// A cache might keep this response, and the cookie with it: nothing forbids it, and it could be told when it is stale.
 fn is_cacheable(res: &Head) -> bool {
-    matches!(res.status, 200 | 203 | 204 | 206 | 300 | 301 | 404 | 405 | 410 | 414 | 501)
-        && !res.list_values(b"cache-control").any(|v| {
-            let forbids: [&[u8]; 5] = [b"private", b"no-cache", b"no-store", b"max-age=0", b"s-maxage=0"];
-            forbids.iter().any(|f| v.eq_ignore_ascii_case(f))
-        })
-        && !res.list_values(b"pragma").any(|v| v.eq_ignore_ascii_case(b"no-cache"))
+    if !matches!(res.status, 200 | 203 | 204 | 206 | 300 | 301 | 404 | 405 | 410 | 414 | 501)
+        || res.list_values(b"pragma").any(|v| v.eq_ignore_ascii_case(b"no-cache"))
+    {
+        return false;
+    }
+    let names: [&[u8]; 3] = [b"expires", b"etag", b"last-modified"];
+    let mut has_age = names.iter().any(|name| res.field(name).is_some());
+    for value in res.list_values(b"cache-control") {
+        let forbids: [&[u8]; 5] = [b"private", b"no-cache", b"no-store", b"max-age=0", b"s-maxage=0"];
+        if forbids.iter().any(|f| value.eq_ignore_ascii_case(f)) {
+            return false;
+        }
+        let begins = |with: &[u8]| value.get(..with.len()).is_some_and(|v| v.eq_ignore_ascii_case(with));
+        has_age |= begins(b"max-age=") || begins(b"s-maxage=") || value.eq_ignore_ascii_case(b"public");
+    }
+    has_age
 }
 
 /// The server that a request is to go to again, by its place in the set.

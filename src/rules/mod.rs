@@ -1,5 +1,6 @@
 //! The rule language: samples (fetches, converters), ACLs, actions, log-format, variables.
 
+pub mod account;
 pub mod acl;
 pub mod action;
 pub mod args;
@@ -32,6 +33,7 @@ pub mod words;
 #[cfg(test)]
 mod tests;
 
+pub use account::Userlists;
 pub use acl::Acls;
 pub use action::ACTIONS;
 pub use build::{BuildCtx, Dir};

@@ -12,7 +12,7 @@ use crate::check;
 use crate::lang::{Diagnostic, Diagnostics, Frame, Section, Severity, SourceMap, Span, Word};
 use crate::model::applet::Applet;
 use crate::model::{Address, Caps, Mode};
-use crate::rules::{Captures, Names, PatternRefs};
+use crate::rules::{Captures, Names, PatternRefs, Userlists};
 
 use super::super::global::{Global, LogTarget};
 use super::super::proxy::{Bind, Config, CookieSpec, Options, RetryOn, StatsSpec, Timeouts};
@@ -57,6 +57,7 @@ pub struct Cx<'a> {
     pub references: Vec<(Span, Box<str>, Option<Box<str>>)>,
     /// Patterns of ACLs and maps.
     pub patterns: PatternRefs,
+    pub userlists: Userlists,
     pub named: Vec<Reference<'a>>,
     /// Names of variables.
     pub names: Names,
@@ -97,6 +98,7 @@ impl<'a> Cx<'a> {
             resolved: HashMap::new(),
             references: Vec::new(),
             patterns: PatternRefs::default(),
+            userlists: Userlists::default(),
             named: Vec::new(),
             names: Names::default(),
             proc_vars: Vec::new(),

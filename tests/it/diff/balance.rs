@@ -122,6 +122,7 @@ fn with_cookies() -> Vec<(&'static str, crate::support::Origin)> {
             let cookie = match request.target() {
                 "/set" => format!("Set-Cookie: SRV=own{name}; path=/app\r\n"),
                 "/other" => "Set-Cookie: SRVx=1\r\n".to_string(),
+                "/" => "ETag: \"x\"\r\n".to_string(),
                 _ => String::new(),
             };
             let text = format!("HTTP/1.1 200 OK\r\n{cookie}X-Origin: {name}\r\nContent-Length: 0\r\n\r\n");
@@ -145,7 +146,7 @@ fn cookies(run: &mut Run) {
 
 #[test]
 fn cookie_insert() {
-    let lines = "    balance roundrobin\n    cookie SRV insert domain a.test httponly secure\n";
+    let lines = "    balance roundrobin\n    cookie SRV insert nocache domain a.test httponly secure\n";
     same(&with(&format!("{lines}{TWO}")), with_cookies, 13, cookies);
     let lines = "    balance roundrobin\n    cookie SRV insert postonly preserve\n";
     same(&with(&format!("{lines}{TWO}")), with_cookies, 13, cookies);

@@ -212,7 +212,6 @@ backend be
 }
 
 #[test]
-#[ignore = "known difference: userlists are not in this release"]
 fn authentication() {
     let config = format!(
         "{HTTP}

@@ -125,6 +125,8 @@ impl Control {
                 let worker = Worker::start(id, shared, config, retired);
                 if let Ok(worker) = worker {
                     worker.listen(&listen);
+                    // Else they would stay open for as long as the thread, whatever is closed later.
+                    drop(listen);
                     let _ = ready.send(Ok(()));
                     if let Err(e) = worker.rt.run() {
                         eprintln!("worker {}: {e}", id.0);

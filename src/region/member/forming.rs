@@ -53,7 +53,11 @@ impl Meeting {
     fn meet(&self, other: Hello, me: u128) {
         let mut met = self.met();
         if other.store != me && (met.len() < MET || met.contains_key(&other.store)) {
-            if other.cluster == 0 { drop(met.insert(other.store, other)) } else { drop(met.remove(&other.store)) }
+            if other.cluster == 0 {
+                drop(met.insert(other.store, other))
+            } else {
+                drop(met.remove(&other.store))
+            }
         }
     }
 
@@ -96,7 +100,11 @@ pub async fn seek(node: &Arc<Node>) -> Identity {
             continue;
         }
         if !told {
-            tracing::info!("region map: {} looks for its cluster at {:?}", node.name, node.meeting.how.retry_join);
+            tracing::info!(
+                "region map: {} looks for its cluster at {:?}",
+                node.name,
+                node.meeting.how.retry_join
+            );
             told = true;
         }
         if let Some(address) = greet_all(node).await {
@@ -145,7 +153,8 @@ fn first_members(node: &Node) -> Option<Vec<(u64, Peer)>> {
         tracing::warn!("region map: two nodes that look for a cluster bear one name, of {names:?}");
         return None;
     }
-    let acquainted = |h: &Hello| stores.iter().all(|s| *s == h.store || h.met.iter().any(|(met, _)| met == s));
+    let acquainted =
+        |h: &Hello| stores.iter().all(|s| *s == h.store || h.met.iter().any(|(met, _)| met == s));
     let agreed = all.len() == expected && all.iter().all(|h| h.expect as usize == expected && acquainted(h));
     all.sort_by(|a, b| a.name.cmp(&b.name));
     let lowest = all.first().is_some_and(|h| h.store == me.store);
@@ -195,7 +204,9 @@ async fn join(node: &Node, address: &str) {
                 tracing::error!("region map: {e}");
             }
         }
-        Ok(Answer::Denied(denial)) => tracing::warn!("region map: {address} does not admit this node: {denial}"),
+        Ok(Answer::Denied(denial)) => {
+            tracing::warn!("region map: {address} does not admit this node: {denial}")
+        }
         Ok(_) => {}
         Err(e) => tracing::warn!("region map: {address}: {e}"),
     }
@@ -209,7 +220,8 @@ pub(super) async fn finish(node: &Node) {
         return;
     }
     let members: BTreeMap<u64, Peer> = identity.forming.iter().cloned().collect();
-    let mut waiting: Vec<(u64, Peer)> = identity.forming.iter().filter(|(id, _)| *id != identity.id).cloned().collect();
+    let mut waiting: Vec<(u64, Peer)> =
+        identity.forming.iter().filter(|(id, _)| *id != identity.id).cloned().collect();
     while !raft.is_initialized().await.unwrap_or(true) {
         let mut still = Vec::new();
         for (id, peer) in waiting {

@@ -49,7 +49,9 @@ pub(super) async fn join(node: &Arc<Node>, join: Join) -> Result<Answer, Denial>
     };
     let id = match proposer::alone(node, Command::MemberPut(member)).await? {
         (_, Reply::Id { id, .. }) => id,
-        (_, Reply::Refused(Refusal::NameTaken(name))) => return Err(MemberError::NameTaken(name.to_string()).into()),
+        (_, Reply::Refused(Refusal::NameTaken(name))) => {
+            return Err(MemberError::NameTaken(name.to_string()).into());
+        }
         (_, other) => return Err(Denial::Refused(format!("not admitted: {other:?}"))),
     };
     let alive = Alive {
@@ -97,8 +99,12 @@ pub(super) async fn change(
     let changed = tokio::time::timeout(FORWARD, raft.change_membership(what, false)).await;
     match changed.map_err(|_| Denial::Timeout)? {
         Ok(_) => Ok(()),
-        Err(RaftError::APIError(ClientWriteError::ForwardToLeader(to))) => Err(Denial::NotLeader(to.leader_node)),
-        Err(RaftError::APIError(ClientWriteError::ChangeMembershipError(e))) => Err(Denial::Refused(e.to_string())),
+        Err(RaftError::APIError(ClientWriteError::ForwardToLeader(to))) => {
+            Err(Denial::NotLeader(to.leader_node))
+        }
+        Err(RaftError::APIError(ClientWriteError::ChangeMembershipError(e))) => {
+            Err(Denial::Refused(e.to_string()))
+        }
         Err(RaftError::Fatal(_)) => Err(Denial::Shutdown),
     }
 }

@@ -126,7 +126,8 @@ async fn watch(node: &Node) {
     node.heard.listen(metrics.current_term);
     let map = node.view.map();
     let membership = metrics.membership_config.membership();
-    let ids: BTreeSet<u64> = membership.nodes().map(|(id, _)| *id).chain(map.members().map(|m| m.id)).collect();
+    let ids: BTreeSet<u64> =
+        membership.nodes().map(|(id, _)| *id).chain(map.members().map(|m| m.id)).collect();
     for id in ids {
         let voter = membership.voter_ids().any(|v| v == id);
         let commands = match (map.member(id), node.heard.said(id)) {
@@ -155,11 +156,21 @@ fn first(said: &Alive, voter: bool) -> Member {
     }
 }
 
-fn transitions(node: &Node, member: &Member, said: Option<Alive>, map: &super::super::map::Map) -> Vec<Command> {
+fn transitions(
+    node: &Node,
+    member: &Member,
+    said: Option<Alive>,
+    map: &super::super::map::Map,
+) -> Vec<Command> {
     let lives = node.heard.lives(member.id, period(node));
     let mut commands = Vec::new();
     if lives != member.alive {
-        tracing::info!("region map: member {} ({}) is {}", member.id, member.name, if lives { "up" } else { "down" });
+        tracing::info!(
+            "region map: member {} ({}) is {}",
+            member.id,
+            member.name,
+            if lives { "up" } else { "down" }
+        );
         commands.push(Command::MemberPut(Member { alive: lives, ..member.clone() }));
     }
     let shown = map.check(&member.name, CHECK).map(|check| check.status);
@@ -194,7 +205,11 @@ fn registration(said: &Alive) -> Command {
         output: output(true).into(),
         ..Check::default()
     };
-    let node =
-        CatalogNode { name, address: address.into(), region: said.region.as_str().into(), ..CatalogNode::default() };
+    let node = CatalogNode {
+        name,
+        address: address.into(),
+        region: said.region.as_str().into(),
+        ..CatalogNode::default()
+    };
     Command::Register(Box::new(Registration { node, checks: vec![check], ..Registration::default() }))
 }

@@ -11,7 +11,12 @@ use crate::region::store::{LogStore, Snapshots, StoreError};
 
 /// Everything in the log counts as committed, and its last entry says that this node alone votes. To be done once, with
 /// the others gone for good: what only they had is lost, and they must not come back with their stores.
-pub fn make_alone(log: &LogStore, snapshots: &Snapshots, name: &str, address: &str) -> Result<(), StartError> {
+pub fn make_alone(
+    log: &LogStore,
+    snapshots: &Snapshots,
+    name: &str,
+    address: &str,
+) -> Result<(), StartError> {
     let id = log.id();
     if id == 0 {
         return Err(StartError::Raft("there is no store to make a cluster of".into()));

@@ -24,7 +24,10 @@ impl Behind {
     fn stale(&self) -> Freshness {
         let leads = self.node.leads();
         let since = self.node.since_contact().as_millis() as u64;
-        Freshness { last_contact_ms: if leads { 0 } else { since }, known_leader: self.node.leader().is_some() }
+        Freshness {
+            last_contact_ms: if leads { 0 } else { since },
+            known_leader: self.node.leader().is_some(),
+        }
     }
 
     async fn index(&self, consistent: bool) -> Result<u64, SeatError> {

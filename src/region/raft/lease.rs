@@ -56,7 +56,8 @@ impl Lease {
             *id == me || at.is_some_and(|at| now < at.saturating_add(self.length_ns))
         };
         let configs = membership.get_joint_config();
-        !configs.is_empty() && configs.iter().all(|voters| voters.iter().filter(|id| fresh(id)).count() > voters.len() / 2)
+        !configs.is_empty()
+            && configs.iter().all(|voters| voters.iter().filter(|id| fresh(id)).count() > voters.len() / 2)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Acked> {

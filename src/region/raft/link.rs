@@ -84,7 +84,10 @@ impl Link {
         let frame = frame::encode(id, request).map_err(|e| LinkError::TooLarge(e.to_string()))?;
         let (answer, wait) = oneshot::channel();
         let called = async {
-            self.calls.send(Call { frame, id, answer }).await.map_err(|_| LinkError::Unreachable("closed".into()))?;
+            self.calls
+                .send(Call { frame, id, answer })
+                .await
+                .map_err(|_| LinkError::Unreachable("closed".into()))?;
             wait.await.unwrap_or(Err(LinkError::Lost))
         };
         tokio::time::timeout(within, called).await.unwrap_or(Err(LinkError::Timeout))

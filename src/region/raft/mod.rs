@@ -21,8 +21,8 @@ pub mod start;
 
 pub use frame::{MemberError, Operation};
 pub use start::{Options, RaftHandle, StartError, start};
-pub use tls::Tls;
 pub use timing::{Profile, Timing};
+pub use tls::Tls;
 
 #[cfg(test)]
 mod tests;

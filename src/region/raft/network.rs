@@ -4,6 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use openraft::Snapshot;
 use openraft::error::{
     Fatal, NetworkError, RPCError, RaftError, ReplicationClosed, StreamingError, Unreachable,
 };
@@ -11,11 +12,10 @@ use openraft::network::{Backoff, RPCOption, RaftNetwork, RaftNetworkFactory};
 use openraft::raft::{
     AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, VoteRequest, VoteResponse,
 };
-use openraft::Snapshot;
 
 use super::frame::{Answer, Append, Appended, PIECE_BYTES, Piece, Request};
-use super::link::{Class, LinkError, Links};
 use super::lease::Lease;
+use super::link::{Class, LinkError, Links};
 use super::types::{Consensus, LogId, Peer, Vote};
 use crate::base::clock;
 use crate::region::store::LogStore;
@@ -114,7 +114,8 @@ impl RaftNetwork<Consensus> for Way {
     }
 
     async fn vote(&mut self, rpc: VoteRequest<u64>, option: RPCOption) -> Rpc<VoteResponse<u64>> {
-        let request = Request::Vote { to: self.to, vote: rpc.vote.into(), last: rpc.last_log_id.map(Into::into) };
+        let request =
+            Request::Vote { to: self.to, vote: rpc.vote.into(), last: rpc.last_log_id.map(Into::into) };
         match self.call(Class::Protocol, &request, option.hard_ttl()).await.map_err(rpc_error)? {
             Answer::Vote { vote, granted, last } => {
                 Ok(VoteResponse::new(Vote::from(vote), last.map(LogId::from), granted))
@@ -153,7 +154,9 @@ impl RaftNetwork<Consensus> for Way {
                 Ok((_, Some(vote))) => return Ok(SnapshotResponse::new(vote)),
                 // It says how much it has: after a lost answer one goes on from there.
                 Ok((written, None)) => piece.offset = written,
-                Err(e @ LinkError::Unreachable(_)) => return Err(StreamingError::Unreachable(Unreachable::new(&e))),
+                Err(e @ LinkError::Unreachable(_)) => {
+                    return Err(StreamingError::Unreachable(Unreachable::new(&e)));
+                }
                 Err(e) => return Err(StreamingError::Network(NetworkError::new(&e))),
             }
         }

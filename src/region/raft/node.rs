@@ -14,8 +14,8 @@ use super::link::Links;
 use super::timing::Timing;
 use super::types::{Peer, Raft};
 use crate::base::clock;
-use crate::region::member::{Heard, Meeting};
 use crate::region::map::{Index, Name, Proposal, Reply};
+use crate::region::member::{Heard, Meeting};
 use crate::region::seat::{Leader, RaftState, SeatError, Status, View};
 use crate::region::store::{LogStore, Snapshots};
 

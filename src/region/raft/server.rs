@@ -106,7 +106,10 @@ async fn requests(
     }
 }
 
-async fn write(mut writer: tokio::io::WriteHalf<Box<dyn Stream>>, mut answers: mpsc::Receiver<(u64, Answer)>) {
+async fn write(
+    mut writer: tokio::io::WriteHalf<Box<dyn Stream>>,
+    mut answers: mpsc::Receiver<(u64, Answer)>,
+) {
     while let Some(first) = answers.recv().await {
         let mut out = BytesMut::new();
         let mut next = Some(first);

@@ -203,7 +203,8 @@ type Ready = std::sync::mpsc::Sender<Result<(), StartError>>;
 async fn main(parts: Parts, ready: Ready, stopped: oneshot::Receiver<Ending>, closed: Arc<AtomicBool>) {
     let node = parts.node;
     if let Some(listener) = parts.listener {
-        let listener = listener.set_nonblocking(true).and_then(|()| tokio::net::TcpListener::from_std(listener));
+        let listener =
+            listener.set_nonblocking(true).and_then(|()| tokio::net::TcpListener::from_std(listener));
         match listener {
             Ok(listener) => drop(tokio::spawn(server::run(node.clone(), listener, parts.wrap))),
             Err(e) => return drop(ready.send(Err(StartError::Io(e)))),

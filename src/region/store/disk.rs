@@ -63,7 +63,10 @@ pub(super) fn in_dir(dir: &Path) -> Result<(Database, Opener), StoreError> {
         Err(e) => return Err(io(e)),
     };
     if length == 0 && mark.exists() {
-        return Err(StoreError::Damaged(dir.to_owned(), format!("{FILE} is missing or empty, but {MARK} says there was one")));
+        return Err(StoreError::Damaged(
+            dir.to_owned(),
+            format!("{FILE} is missing or empty, but {MARK} says there was one"),
+        ));
     }
     let path = dir.to_owned();
     let opener: Opener = Box::new(move || builder().create(&file).map_err(|e| explain(&path, e)));
@@ -78,13 +81,18 @@ pub(super) fn mark(dir: &Path) -> Result<(), StoreError> {
         return Ok(());
     }
     let text = format!("format {FORMAT}\n");
-    super::snapshot::write_whole(&mark, |out| out.write_all(text.as_bytes())).map_err(|e| StoreError::Io(dir.to_owned(), e))
+    super::snapshot::write_whole(&mark, |out| out.write_all(text.as_bytes()))
+        .map_err(|e| StoreError::Io(dir.to_owned(), e))
 }
 
 fn explain(dir: &Path, error: DatabaseError) -> StoreError {
     match error {
-        DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch => StoreError::Locked(dir.to_owned()),
-        DatabaseError::UpgradeRequired(_) => StoreError::Damaged(dir.to_owned(), format!("{FILE} is of an old file format")),
+        DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch => {
+            StoreError::Locked(dir.to_owned())
+        }
+        DatabaseError::UpgradeRequired(_) => {
+            StoreError::Damaged(dir.to_owned(), format!("{FILE} is of an old file format"))
+        }
         DatabaseError::Storage(redb::StorageError::Io(e)) if e.kind() != std::io::ErrorKind::InvalidData => {
             StoreError::Io(PathBuf::from(dir), e)
         }
@@ -123,7 +131,11 @@ pub(super) fn found(database: &Database, dir: &Path) -> Result<Found, StoreError
         Ok(meta.get(key).map_err(wrong)?.map(|v| v.value().to_vec()))
     };
     let log = txn.open_table(LOG).map_err(foreign)?;
-    let last = log.last().map_err(wrong)?.map(|(_, v)| record::entry_from_bytes(v.value()).map(|e| e.log_id)).transpose()?;
+    let last = log
+        .last()
+        .map_err(wrong)?
+        .map(|(_, v)| record::entry_from_bytes(v.value()).map(|e| e.log_id))
+        .transpose()?;
     let purged = read("purged")?.map(|v| record::id_from_bytes(&v)).transpose()?;
     let Some(identity) = read("identity")? else {
         return Err(StoreError::Damaged(dir.to_owned(), format!("{FILE} does not say whose it is")));
@@ -151,7 +163,10 @@ fn make(database: &Database) -> Result<Found, StoreError> {
 }
 
 /// All of the changes, in order, durable when it returns. Doing it twice is doing it once.
-pub(super) fn commit<'a>(database: &Database, changes: impl Iterator<Item = &'a Change>) -> Result<(), StoreError> {
+pub(super) fn commit<'a>(
+    database: &Database,
+    changes: impl Iterator<Item = &'a Change>,
+) -> Result<(), StoreError> {
     let txn = database.begin_write().map_err(wrong)?;
     {
         let mut log = txn.open_table(LOG).map_err(wrong)?;

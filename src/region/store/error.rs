@@ -13,7 +13,9 @@ pub enum StoreError {
          backup, or name an empty data-dir and let this node join again"
     )]
     Damaged(PathBuf, String),
-    #[error("data-dir {path}: written in format {found}; this program reads up to format {known}. Start the newer program")]
+    #[error(
+        "data-dir {path}: written in format {found}; this program reads up to format {known}. Start the newer program"
+    )]
     Newer { path: PathBuf, found: u32, known: u32 },
     #[error("data-dir {0}: {1}")]
     Io(PathBuf, #[source] std::io::Error),

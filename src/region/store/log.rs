@@ -327,7 +327,9 @@ impl LogStore {
         let from = start.max(tail.first).min(end);
         let mut bytes = 0;
         let mut entries = Vec::with_capacity((end - from).min(4096) as usize);
-        for (entry, encoded) in tail.entries.range((from - tail.first.min(from)) as usize..(end - tail.first.min(end)) as usize) {
+        for (entry, encoded) in
+            tail.entries.range((from - tail.first.min(from)) as usize..(end - tail.first.min(end)) as usize)
+        {
             bytes += encoded.len();
             if bytes > limit && !entries.is_empty() {
                 break;
@@ -368,10 +370,12 @@ impl Tail {
     }
 
     fn truncate(&mut self, from: u64, before: Option<LogId>) {
-        while self.next > from && self.entries.pop_back().is_some_and(|(_, b)| {
-            self.bytes -= b.len();
-            true
-        }) {
+        while self.next > from
+            && self.entries.pop_back().is_some_and(|(_, b)| {
+                self.bytes -= b.len();
+                true
+            })
+        {
             self.next -= 1;
         }
         self.next = from;

@@ -145,7 +145,8 @@ impl Snapshots {
                 Some("tmp") => std::fs::remove_file(&path)?,
                 Some(SUFFIX) => {
                     let image = image_of(&path)?;
-                    let meta = meta_of(&mut image.reader()).map_err(|e| bad(format!("{}: {e}", path.display())))?;
+                    let meta =
+                        meta_of(&mut image.reader()).map_err(|e| bad(format!("{}: {e}", path.display())))?;
                     if newest.as_ref().is_none_or(|(best, ..)| best.last_log_id < meta.last_log_id) {
                         newest = Some((meta, image, path));
                     }
@@ -162,7 +163,11 @@ impl Snapshots {
     }
 
     /// Writes a snapshot whose map `write` writes; it is durable and the current one when this returns. Blocks.
-    pub fn make(&self, meta: &SnapshotMeta, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<Image> {
+    pub fn make(
+        &self,
+        meta: &SnapshotMeta,
+        write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> io::Result<Image> {
         self.keep(meta, |out| {
             let mut out = Counted { out, crc: crc32fast::Hasher::new() };
             let described = record::meta_to_bytes(meta);
@@ -176,7 +181,10 @@ impl Snapshots {
     }
 
     /// Reads an image through: its description, and what `read` makes of the map. Blocks.
-    pub fn load<T>(image: &Image, read: impl FnOnce(&mut dyn Read) -> io::Result<T>) -> io::Result<(SnapshotMeta, T)> {
+    pub fn load<T>(
+        image: &Image,
+        read: impl FnOnce(&mut dyn Read) -> io::Result<T>,
+    ) -> io::Result<(SnapshotMeta, T)> {
         let mut reader = image.reader();
         let meta = meta_of(&mut reader)?;
         let value = read(&mut reader)?;
@@ -213,7 +221,11 @@ impl Snapshots {
         Ok(Incoming { out, written: 0 })
     }
 
-    fn keep(&self, meta: &SnapshotMeta, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<Image> {
+    fn keep(
+        &self,
+        meta: &SnapshotMeta,
+        write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> io::Result<Image> {
         let image = match &self.dir {
             None => {
                 let mut bytes = Vec::new();
@@ -240,7 +252,8 @@ impl Snapshots {
 
     /// Removes the files of older snapshots.
     fn clean(&self, newest: u64) {
-        let files = self.dir.as_deref().and_then(|dir| std::fs::read_dir(dir).ok()).into_iter().flatten().flatten();
+        let files =
+            self.dir.as_deref().and_then(|dir| std::fs::read_dir(dir).ok()).into_iter().flatten().flatten();
         for path in files.map(|file| file.path()).filter(|p| p.extension().is_some_and(|e| e == SUFFIX)) {
             let stem = path.file_stem().and_then(|s| s.to_str()).and_then(|s| s.split('-').next());
             if stem.and_then(|s| s.parse::<u64>().ok()).is_some_and(|index| index < newest)
@@ -292,7 +305,10 @@ fn meta_of(reader: &mut Reader<'_>) -> io::Result<SnapshotMeta> {
 }
 
 /// Writes a file that is there whole, and durable, or not at all.
-pub(super) fn write_whole(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+pub(super) fn write_whole(
+    path: &Path,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> io::Result<()> {
     let tmp = path.with_extension("tmp");
     let written = (|| {
         let mut out = BufWriter::with_capacity(256 << 10, File::create(&tmp)?);

@@ -1,11 +1,11 @@
 //! Cables between nodes, which can be cut: what is on its way is lost, nothing new gets through.
 
 use std::collections::{HashMap, HashSet};
+use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
-use std::future::Future;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -85,7 +85,11 @@ impl Cable {
 }
 
 impl AsyncRead for Cable {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         self.whole(cx)?;
         Pin::new(&mut self.inner).poll_read(cx, buf)
     }

@@ -2,7 +2,10 @@
 
 mod faulty;
 mod forming;
+mod chaos;
 mod replication;
+mod secure;
+mod throughput;
 
 use std::net::TcpListener;
 use std::path::PathBuf;
@@ -49,7 +52,11 @@ impl Cluster {
         let mut cluster = Cluster {
             nodes: Vec::new(),
             cables: Arc::default(),
-            runtime: tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime"),
+            runtime: tokio::runtime::Builder::new_multi_thread()
+                .worker_threads(2)
+                .enable_all()
+                .build()
+                .expect("a runtime"),
             expect: count as u32,
             _dir: None,
         };

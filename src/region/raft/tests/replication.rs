@@ -81,7 +81,9 @@ fn a_leader_steps_down_when_asked() {
     cluster.put(old, "a", "1").expect("a put");
     let began = clock::now_ms();
     cluster.runtime.block_on(cluster.handle(old).step_down());
-    let new = until("another leader", || (0..3).find(|n| *n != old && cluster.seat(*n).leader().is_some_and(|l| l.id == *n as u64 + 1)));
+    let new = until("another leader", || {
+        (0..3).find(|n| *n != old && cluster.seat(*n).leader().is_some_and(|l| l.id == *n as u64 + 1))
+    });
     println!("another led after {} ms", clock::now_ms() - began);
     cluster.put(old, "a", "2").expect("a put through the new leader");
     assert_eq!(cluster.value(old, "a").as_deref(), Some("2"));

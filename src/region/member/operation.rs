@@ -30,7 +30,7 @@ pub async fn operate(node: &Arc<Node>, what: Operation) -> Result<(), Denial> {
         let _one_at_a_time = node.changing.lock().await;
         return lead(node, what).await;
     }
-    let until = tokio::time::Instant::now() + node.timing.leaderless();
+    let until = tokio::time::Instant::now() + node.timing.leaderless() * 2;
     loop {
         let leader = node.leader().filter(|leader| leader.id != node.id());
         let answer = match leader {
@@ -130,11 +130,11 @@ pub async fn step_down(node: &Node) {
     }
     let membership = metrics.membership_config.membership();
     let voters: BTreeSet<u64> = membership.voter_ids().filter(|id| *id != node.id()).collect();
-    let progress = metrics.replication.unwrap_or_default();
-    let best = voters.iter().max_by_key(|id| progress.get(id).copied().flatten());
-    let Some((to, peer)) = best.and_then(|id| Some((*id, membership.get_node(id)?.clone()))) else { return };
-    // What it promised itself no longer holds, and the others' promise to it is to run out.
+    // What it promised itself no longer holds, so it takes no more proposals either.
     node.lease.give_up();
+    let Some(to) = caught_up(node, &voters).await else { return };
+    let Some(peer) = membership.get_node(&to).cloned() else { return };
+    // The others' promise to it is to run out.
     raft.runtime_config().heartbeat(false);
     let request = Request::TakeOver { to };
     let asked = node.links.to(&peer.address, Class::Protocol).call(&request, node.timing.lease()).await;
@@ -144,6 +144,21 @@ pub async fn step_down(node: &Node) {
         node.moment().await;
     }
     raft.runtime_config().heartbeat(true);
+}
+
+/// The follower that is furthest, once it has everything or nearly the time of an election has gone by.
+async fn caught_up(node: &Node, voters: &BTreeSet<u64>) -> Option<u64> {
+    let until = tokio::time::Instant::now() + Duration::from_millis(node.timing.election_min_ms);
+    loop {
+        let metrics = node.metrics()?;
+        let progress = metrics.replication.unwrap_or_default();
+        let at = |id: &u64| progress.get(id).copied().flatten().map(|id| id.index);
+        let best = voters.iter().copied().max_by_key(at)?;
+        if at(&best) >= metrics.last_log_index || tokio::time::Instant::now() >= until {
+            return Some(best);
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }
 
 /// The leader asks this node to lead.

@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::sync::Arc;
+use std::time::Duration;
 
 use openraft::storage::RaftStateMachine;
 use openraft::{
@@ -28,7 +29,11 @@ pub struct Machine {
 
 impl Machine {
     /// From the newest snapshot, or empty. Blocks.
-    pub fn open(log: &LogStore, snapshots: Snapshots, applied: watch::Sender<Index>) -> std::io::Result<Machine> {
+    pub fn open(
+        log: &LogStore,
+        snapshots: Snapshots,
+        applied: watch::Sender<Index>,
+    ) -> std::io::Result<Machine> {
         let (meta, map) = match snapshots.current() {
             None => (SnapshotMeta::default(), Map::default()),
             Some((_, image)) => Snapshots::load(&image, read_map)?,
@@ -67,14 +72,23 @@ fn failed(verb: ErrorVerb, error: &(dyn std::error::Error + 'static)) -> Storage
     StorageIOError::new(ErrorSubject::StateMachine, verb, AnyError::error(error)).into()
 }
 
-/// Runs what blocks where it may.
-async fn blocking<T: Send + 'static>(
-    verb: ErrorVerb,
-    work: impl FnOnce() -> std::io::Result<T> + Send + 'static,
+/// Between two attempts to write a snapshot.
+const RETRY: Duration = Duration::from_secs(2);
+
+/// Runs what blocks where it may, until it succeeds: an error would end the protocol's task, and with it reading. A
+/// snapshot that cannot be written, on a full disk say, keeps the log from being shortened and harms nothing else.
+async fn persistently<T: Send + 'static>(
+    work: impl Fn() -> std::io::Result<T> + Send + Sync + 'static,
 ) -> Result<T, StorageError> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done.map_err(|e| failed(verb, &e)),
-        Err(e) => Err(failed(verb, &e)),
+    let work = Arc::new(work);
+    loop {
+        let attempt = work.clone();
+        match tokio::task::spawn_blocking(move || attempt()).await {
+            Ok(Ok(done)) => return Ok(done),
+            Ok(Err(e)) => tracing::error!("region map: a snapshot cannot be written: {e}; it is tried again"),
+            Err(e) => return Err(failed(ErrorVerb::Write, &e)),
+        }
+        tokio::time::sleep(RETRY).await;
     }
 }
 
@@ -136,12 +150,16 @@ impl RaftStateMachine<Consensus> for Machine {
 
     async fn begin_receiving_snapshot(&mut self) -> Result<Box<Image>, StorageError> {
         let snapshots = self.snapshots.clone();
-        blocking(ErrorVerb::Write, move || Ok(Box::new(snapshots.incoming()?.finish()))).await
+        persistently(move || Ok(Box::new(snapshots.incoming()?.finish()))).await
     }
 
-    async fn install_snapshot(&mut self, meta: &SnapshotMeta, snapshot: Box<Image>) -> Result<(), StorageError> {
+    async fn install_snapshot(
+        &mut self,
+        meta: &SnapshotMeta,
+        snapshot: Box<Image>,
+    ) -> Result<(), StorageError> {
         let (snapshots, meta, kept) = (self.snapshots.clone(), meta.clone(), meta.clone());
-        let map = blocking(ErrorVerb::Write, move || {
+        let map = persistently(move || {
             let (_, map) = Snapshots::load(&snapshot, read_map)?;
             snapshots.install(&meta, &snapshot)?;
             Ok(map)
@@ -176,7 +194,7 @@ impl RaftSnapshotBuilder<Consensus> for Builder {
             snapshot_id: uuid::Uuid::new_v4().to_string(),
         };
         let (map, snapshots, described) = (self.map.clone(), self.snapshots.clone(), meta.clone());
-        let image = blocking(ErrorVerb::Write, move || snapshots.make(&described, |out| write_map(&map, out))).await?;
+        let image = persistently(move || snapshots.make(&described, |out| write_map(&map, out))).await?;
         Ok(Snapshot { meta, snapshot: Box::new(image) })
     }
 }

@@ -109,9 +109,8 @@ impl Keeper {
 
     fn persist(&self, batch: &[Op]) -> Result<(), StoreError> {
         loop {
-            let result = self.open().and_then(|database| {
-                disk::commit(&database, batch.iter().map(|op| &op.change))
-            });
+            let result =
+                self.open().and_then(|database| disk::commit(&database, batch.iter().map(|op| &op.change)));
             match result {
                 Ok(()) => {
                     if self.trouble.swap(None).is_some() {

@@ -59,7 +59,12 @@ fn run<T>(what: impl Future<Output = T>) -> T {
 
 fn entry(term: u64, index: u64) -> Entry {
     let key = format!("{term}/{index}");
-    let command = Command::KvPut { key: key.as_str().into(), value: vec![7; 300].into(), flags: 0, when: PutWhen::Always };
+    let command = Command::KvPut {
+        key: key.as_str().into(),
+        value: vec![7; 300].into(),
+        flags: 0,
+        when: PutWhen::Always,
+    };
     let log_id = LogId::new(CommittedLeaderId::new(term, 1), index);
     Entry { log_id, payload: EntryPayload::Normal(Arc::new(Proposal { at: 0, command })) }
 }
@@ -172,7 +177,8 @@ impl StorageBackend for Plug {
 
 fn open(disk: &Arc<Disk>) -> Result<LogStore, StoreError> {
     let plug = Plug(disk.clone());
-    let opener = move || disk::builder().create_with_backend(plug.clone()).map_err(|e| StoreError::Database(e.into()));
+    let opener =
+        move || disk::builder().create_with_backend(plug.clone()).map_err(|e| StoreError::Database(e.into()));
     LogStore::with(opener()?, Box::new(opener), Path::new("(test)"))
 }
 
@@ -191,8 +197,7 @@ struct Promised {
     vote: Option<Vote>,
     /// Durable entries.
     entries: BTreeMap<u64, LogId>,
-    /// Cut or purged, perhaps not yet on disk: nothing is promised of these.
-    from: u64,
+    /// One past what was purged.
     purged: u64,
 }
 
@@ -211,7 +216,7 @@ async fn in_light(log: &LogStore, what: impl Future<Output = bool>) -> bool {
 
 /// Appends, truncates, purges and votes until the power goes.
 async fn work(log: &mut LogStore, random: &mut Random) -> Promised {
-    let mut promised = Promised { from: u64::MAX, ..Promised::default() };
+    let mut promised = Promised::default();
     let (mut next, mut term) = (0, 1);
     for _ in 0..400 {
         match random.below(20) {
@@ -283,12 +288,20 @@ fn nothing_promised_is_lost_with_the_power() {
             .into_iter()
             .map(|e| (e.log_id.index, e.log_id))
             .collect();
-        let purged = run(log.get_log_state()).expect("a state").last_purged_log_id.map_or(0, |id| id.index + 1);
+        let purged =
+            run(log.get_log_state()).expect("a state").last_purged_log_id.map_or(0, |id| id.index + 1);
         for (index, id) in &promised.entries {
-            assert!(found.get(index) == Some(id) || *index < purged, "seed {seed}: lost {id}; found {:?}", found.get(index));
+            assert!(
+                found.get(index) == Some(id) || *index < purged,
+                "seed {seed}: lost {id}; found {:?}",
+                found.get(index)
+            );
         }
         let first = found.keys().next().copied().unwrap_or(0);
-        assert!(found.keys().copied().eq(first..first + found.len() as u64), "seed {seed}: a hole in the log");
+        assert!(
+            found.keys().copied().eq(first..first + found.len() as u64),
+            "seed {seed}: a hole in the log"
+        );
         promised_entries += promised.entries.len();
         log.abandon();
     }
@@ -335,7 +348,11 @@ fn a_leader_that_starts_again_gives_up_its_term() {
     run(log.save_vote(&Vote::new_committed(7, 2))).expect("a vote");
     log.close();
     let mut log = LogStore::open(Some(dir.path())).expect("a store");
-    assert_eq!(run(log.read_vote()).expect("a vote"), Some(Vote::new_committed(7, 2)), "a follower keeps its word");
+    assert_eq!(
+        run(log.read_vote()).expect("a vote"),
+        Some(Vote::new_committed(7, 2)),
+        "a follower keeps its word"
+    );
     log.close();
 }
 
@@ -351,7 +368,8 @@ fn refusal(dir: &Path) -> String {
 fn a_store_that_is_not_ours_is_left_as_it_is() {
     let dir = tempfile::tempdir().expect("a directory");
     let file = dir.path().join("region.redb");
-    std::fs::write(&file, b"something else entirely, and rather long, so that it has a header").expect("a file");
+    std::fs::write(&file, b"something else entirely, and rather long, so that it has a header")
+        .expect("a file");
     let why = refusal(dir.path());
     assert!(why.contains("is left as it is"), "{why}");
     assert!(std::fs::read(&file).expect("the file").starts_with(b"something else"));
@@ -404,7 +422,8 @@ fn a_snapshot_that_is_damaged_is_refused() {
     assert_eq!(found, meta);
     let all = |map: &mut dyn io::Read| io::copy(map, &mut io::sink());
     assert_eq!(Snapshots::load(&image, all).expect("whole").1, 10_000);
-    let path = std::fs::read_dir(dir.path()).expect("a directory").next().expect("a file").expect("a file").path();
+    let path =
+        std::fs::read_dir(dir.path()).expect("a directory").next().expect("a file").expect("a file").path();
     let mut bytes = std::fs::read(&path).expect("the file");
     bytes[5_000] ^= 1;
     std::fs::write(&path, &bytes).expect("written");

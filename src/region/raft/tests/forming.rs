@@ -42,8 +42,14 @@ fn another_joins_votes_and_leaves() {
     cluster.put(2, "b", "1").expect("a put of the worker");
     let handle = |n: usize| cluster.handle(n);
     let operate = |n: usize, what| cluster.runtime.block_on(handle(n).operate(what));
-    assert_eq!(operate(2, Operation::Remove { id: ids[1], force: false }), Err(Denial::Member(MemberError::IsManager(ids[1]))));
-    assert_eq!(operate(1, Operation::Remove { id: ids[2], force: false }), Err(Denial::Member(MemberError::IsAlive(ids[2]))));
+    assert_eq!(
+        operate(2, Operation::Remove { id: ids[1], force: false }),
+        Err(Denial::Member(MemberError::IsManager(ids[1])))
+    );
+    assert_eq!(
+        operate(1, Operation::Remove { id: ids[2], force: false }),
+        Err(Denial::Member(MemberError::IsAlive(ids[2])))
+    );
     operate(1, Operation::Promote(ids[2])).expect("a promotion");
     until("a third voter", || (cluster.seat(0).status().voters.len() == 3).then_some(()));
     operate(0, Operation::Demote(ids[0])).expect("the leader demoted");
@@ -71,4 +77,22 @@ fn a_member_of_a_lost_cluster_starts_anew_alone() {
     assert_eq!(cluster.value(kept, "a").as_deref(), Some("1"));
     cluster.put(kept, "a", "2").expect("a put alone");
     assert_eq!(cluster.seat(kept).status().voters.len(), 1);
+}
+
+#[test]
+fn the_leader_tells_who_is_down_and_up() {
+    let mut cluster = Cluster::new(3, true);
+    let leader = cluster.leader();
+    let seat = cluster.seat(leader);
+    let alive = |id: u64| seat.map().member(id).map(|m| m.alive);
+    let gone = (leader + 1) % 3;
+    let (id, name) = (gone as u64 + 1, cluster.nodes[gone].name.clone());
+    let check = || seat.map().check(&name, "serfHealth").map(|c| c.status);
+    until("all of them", || check().filter(|_| alive(id) == Some(true)));
+    cluster.kill(gone);
+    until("it down", || (alive(id) == Some(false)).then_some(()));
+    until("its check critical", || (check() == Some(crate::region::map::Health::Critical)).then_some(()));
+    cluster.restart(gone);
+    until("it up", || (alive(id) == Some(true)).then_some(()));
+    until("its check passing", || (check() == Some(crate::region::map::Health::Passing)).then_some(()));
 }

@@ -2,7 +2,10 @@
 
 mod faulty;
 mod forming;
+mod chaos;
 mod replication;
+mod secure;
+mod throughput;
 
 use std::net::TcpListener;
 use std::path::PathBuf;

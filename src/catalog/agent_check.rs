@@ -103,7 +103,7 @@ async fn register(call: &Call) -> Outcome {
     let node = &call.api.settings.node_name;
     if !check.service_id.is_empty() {
         let Some(instance) = map.instance(node, &check.service_id) else {
-            return Err(Fault::bad_request(format!("ServiceID {:?} does not exist", check.service_id)));
+            return Err(Fault::not_found(format!("ServiceID {:?} does not exist", check.service_id)));
         };
         check.service = instance.service.clone();
     }

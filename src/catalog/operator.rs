@@ -70,7 +70,20 @@ pub const ROUTES: &[Route] = &[
         run: |call| Box::pin(keyring(call)),
         doc: "Refused: there is no gossip, and so no key of it.",
     },
+    Route {
+        methods: &[Method::GET, Method::PUT],
+        path: "/v1/snapshot",
+        body: DOCUMENT,
+        run: |call| Box::pin(snapshot(call)),
+        doc: "Refused: every node keeps the map in its data-dir.",
+    },
 ];
+
+async fn snapshot(call: &Call) -> Outcome {
+    call.require(Resource::Acl, "", Access::Write)?;
+    let text = "the map is not saved or restored through this API: every node keeps it in its data-dir";
+    Err(Fault::new(StatusCode::NOT_IMPLEMENTED, text))
+}
 
 /// A server: its id in Raft, its name, its address, and whether it votes.
 struct Server {

@@ -8,10 +8,14 @@ use isobar::catalog::{Agent, Api, Listener, Settings, serve};
 use isobar::region::map::*;
 use isobar::region::{Direct, Seat};
 
-struct Alone;
+struct Alone {
+    checks: isobar::region::agent::Agent,
+}
 
 impl Agent for Alone {
-    fn heard(&self, _: &str) {}
+    fn heard(&self, check: &str) {
+        self.checks.heard(check);
+    }
 
     fn reload(&self) -> Result<(), String> {
         Ok(())
@@ -71,7 +75,11 @@ fn main() -> anyhow::Result<()> {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?.block_on(async {
         let seat = Direct::seat(&settings.node_name, "");
         announce(&seat, &settings).await?;
-        let agent = Arc::new(Alone);
+        let how = isobar::region::agent::Settings {
+            script_checks: settings.script_checks,
+            ..isobar::region::agent::Settings::default()
+        };
+        let agent = Arc::new(Alone { checks: isobar::region::agent::Agent::start(seat.clone(), how) });
         let listener = tokio::net::TcpListener::bind(&listen).await?;
         println!("{}", listener.local_addr()?);
         serve(vec![Listener::Tcp(listener)], Api::new(seat, settings, agent)).await;

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::policy::{keep, valid_name};
 use super::store;
-use super::token::{enabled, uuid};
+use super::token::{enabled, new_uuid};
 use crate::catalog::access::Access;
 use crate::catalog::answer::Answer;
 use crate::catalog::call::Call;
@@ -102,7 +102,7 @@ async fn write_rule(call: &Call, id: String) -> Outcome {
 
 pub async fn create_rule(call: &Call) -> Outcome {
     enabled(call, Access::Write)?;
-    write_rule(call, uuid()).await
+    write_rule(call, new_uuid()).await
 }
 
 pub async fn update_rule(call: &Call) -> Outcome {

@@ -4,13 +4,13 @@
 use serde_json::{Value, json};
 
 use super::store::MANAGEMENT;
-use super::token::{enabled, uuid};
+use super::token::{enabled, new_uuid};
 use crate::catalog::access::Access;
 use crate::catalog::answer::{Answer, JSON};
 use crate::catalog::call::Call;
 use crate::catalog::fault::Fault;
 use crate::catalog::route::Outcome;
-use crate::catalog::shelf::{self, POLICY};
+use crate::catalog::shelf::{self, AUTH_METHOD, POLICY};
 use crate::region::map::{DeleteWhen, Map, PutWhen};
 
 /// The policies that stand without being kept.
@@ -34,6 +34,9 @@ fn missing(kind: &str) -> Fault {
 pub async fn read_one(call: &Call, kind: &'static str) -> Outcome {
     enabled(call, Access::Read)?;
     let id = call.arg("Missing ID")?;
+    if kind != AUTH_METHOD && uuid::Uuid::parse_str(id).is_err() {
+        return Err(Fault::internal(format!("Invalid {kind} ID {id:?}: it must be a UUID")));
+    }
     call.read(&[shelf::topic(kind)], |map| {
         match all(map, kind)
             .into_iter()
@@ -114,7 +117,7 @@ async fn write(call: &Call, id: String) -> Outcome {
 
 pub async fn create(call: &Call) -> Outcome {
     enabled(call, Access::Write)?;
-    write(call, uuid()).await
+    write(call, new_uuid()).await
 }
 
 pub async fn update(call: &Call) -> Outcome {

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::policy::{keep, valid_name};
-use super::token::{enabled, grants, uuid};
+use super::token::{enabled, grants, new_uuid};
 use crate::catalog::access::Access;
 use crate::catalog::call::Call;
 use crate::catalog::fault::Fault;
@@ -24,7 +24,7 @@ async fn write(call: &Call, id: String) -> Outcome {
 
 pub async fn create(call: &Call) -> Outcome {
     enabled(call, Access::Write)?;
-    write(call, uuid()).await
+    write(call, new_uuid()).await
 }
 
 pub async fn update(call: &Call) -> Outcome {

@@ -22,7 +22,7 @@ pub fn enabled(call: &Call, access: Access) -> Result<(), Fault> {
     call.require(Resource::Acl, "", access)
 }
 
-pub fn uuid() -> String {
+pub fn new_uuid() -> String {
     uuid::Uuid::new_v4().to_string()
 }
 
@@ -162,8 +162,8 @@ pub async fn create(call: &Call) -> Outcome {
     enabled(call, Access::Write)?;
     let fields = call.fields()?;
     let map = call.read_own().await?;
-    let accessor = given_uuid(&fields, "AccessorID")?.unwrap_or_else(uuid);
-    let secret = given_uuid(&fields, "SecretID")?.unwrap_or_else(uuid);
+    let accessor = given_uuid(&fields, "AccessorID")?.unwrap_or_else(new_uuid);
+    let secret = given_uuid(&fields, "SecretID")?.unwrap_or_else(new_uuid);
     let taken = found(call, &map, &accessor).is_ok() || shelf::get(&map, SECRET, &secret).is_some();
     if taken || builtin(call).iter().any(|token| token["SecretID"] == *secret) {
         return Err(Fault::internal("Invalid Token: AccessorID or SecretID is already in use"));
@@ -201,8 +201,8 @@ pub async fn clone(call: &Call) -> Outcome {
     let fields = call.fields()?;
     let map = call.read_own().await?;
     let mut token = found(call, &map, call.arg("Missing token AccessorID")?)?;
-    token["AccessorID"] = uuid().into();
-    token["SecretID"] = uuid().into();
+    token["AccessorID"] = new_uuid().into();
+    token["SecretID"] = new_uuid().into();
     token["CreateTime"] = now().into();
     token["Description"] = Value::String(fields.text("Description")?.to_string());
     keep(call, &token).await

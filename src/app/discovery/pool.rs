@@ -327,7 +327,7 @@ impl Pool {
         let is_busy = |live: &ServerLive| {
             live.served.load(Ordering::Acquire) > 0
                 || live.used.load(Ordering::Acquire) > 0
-                || live.queue.len() > 0
+                || !live.queue.is_empty()
         };
         let gone: HashSet<u64> = self
             .slots

@@ -1,11 +1,10 @@
 //! Who waits for a change of the map, by what they wait for. A change wakes those who wait for it and nobody else.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
-
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use foldhash::fast::RandomState;
+use smallvec::SmallVec;
 use tokio::sync::Notify;
 
 use super::map::{Index, Name, Topic};
@@ -25,6 +24,7 @@ struct Shelf {
     next: u64,
     waiting: usize,
     topics: HashMap<Topic, Crowd, RandomState>,
+    prefixes: HashMap<Name, Crowd, RandomState>,
     /// How many prefixes that are waited for have a length: a changed key looks up no other.
     lengths: BTreeMap<usize, usize>,
 }
@@ -37,7 +37,7 @@ struct Waiter {
     notify: Arc<Notify>,
 }
 
-/// A place among those who wait, given up on drop.
+/// A place among those who wait for one change, given up on drop.
 #[derive(Debug)]
 pub struct Watch {
     watches: Arc<Watches>,
@@ -73,21 +73,19 @@ impl Watches {
 
     /// Wakes who waits for any of these after an index below `index`.
     pub fn wake(&self, touched: &[Topic], index: Index) {
-        let shelf = self.shelf();
-        if shelf.topics.is_empty() {
+        let mut shelf = self.shelf();
+        if shelf.waiting == 0 {
             return;
         }
         for topic in touched {
             shelf.wake(topic, index);
-            if let Topic::Key(key) = topic {
-                shelf.wake_prefixes(key, index);
-            }
         }
     }
 
     /// Wakes everybody: the whole map was replaced.
     pub fn wake_all(&self) {
-        for waiter in self.shelf().topics.values().flat_map(BTreeMap::values) {
+        let shelf = self.shelf();
+        for waiter in shelf.topics.values().chain(shelf.prefixes.values()).flat_map(BTreeMap::values) {
             waiter.notify.notify_one();
         }
     }
@@ -100,28 +98,49 @@ impl Watches {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+
+    /// Whether nothing is left of those who waited.
+    #[cfg(test)]
+    pub(crate) fn is_forgotten(&self) -> bool {
+        let shelf = self.shelf();
+        shelf.topics.is_empty() && shelf.prefixes.is_empty() && shelf.lengths.is_empty()
+    }
 }
 
 impl Shelf {
     fn add(&mut self, topic: &Topic, id: u64, waiter: Waiter) {
-        if !self.topics.contains_key(topic)
-            && let Topic::Prefix(prefix) = topic
-        {
-            *self.lengths.entry(prefix.len()).or_default() += 1;
-        }
-        self.topics.entry(topic.clone()).or_default().insert(id, waiter);
+        let crowd = match topic {
+            Topic::Prefix(prefix) => {
+                let crowd = self.prefixes.entry(prefix.clone()).or_default();
+                if crowd.is_empty() {
+                    *self.lengths.entry(prefix.len()).or_default() += 1;
+                }
+                crowd
+            }
+            _ => self.topics.entry(topic.clone()).or_default(),
+        };
+        crowd.insert(id, waiter);
     }
 
     fn remove(&mut self, topic: &Topic, id: u64) {
-        let Some(crowd) = self.topics.get_mut(topic) else { return };
-        crowd.remove(&id);
-        if !crowd.is_empty() {
-            return;
+        let leave = |crowd: &mut Crowd| crowd.remove(&id).is_some() && crowd.is_empty();
+        match topic {
+            Topic::Prefix(prefix) => {
+                if self.prefixes.get_mut(prefix).is_some_and(leave) {
+                    self.forget_prefix(prefix);
+                }
+            }
+            _ => {
+                if self.topics.get_mut(topic).is_some_and(leave) {
+                    self.topics.remove(topic);
+                }
+            }
         }
-        self.topics.remove(topic);
-        if let Topic::Prefix(prefix) = topic
-            && let Some(count) = self.lengths.get_mut(&prefix.len())
-        {
+    }
+
+    fn forget_prefix(&mut self, prefix: &str) {
+        self.prefixes.remove(prefix);
+        if let Some(count) = self.lengths.get_mut(&prefix.len()) {
             *count -= 1;
             if *count == 0 {
                 self.lengths.remove(&prefix.len());
@@ -129,21 +148,31 @@ impl Shelf {
         }
     }
 
-    fn wake(&self, topic: &Topic, index: Index) {
-        for waiter in self.topics.get(topic).into_iter().flat_map(BTreeMap::values) {
-            if waiter.after < index {
-                waiter.notify.notify_one();
+    fn wake(&mut self, topic: &Topic, index: Index) {
+        if self.topics.get_mut(topic).is_some_and(|crowd| wake(crowd, index)) {
+            self.topics.remove(topic);
+        }
+        let Topic::Key(key) = topic else { return };
+        let lengths: SmallVec<[usize; 16]> = self.lengths.range(..=key.len()).map(|(n, _)| *n).collect();
+        for prefix in lengths.into_iter().filter_map(|length| key.get(..length)) {
+            if self.prefixes.get_mut(prefix).is_some_and(|crowd| wake(crowd, index)) {
+                self.forget_prefix(prefix);
             }
         }
     }
+}
 
-    fn wake_prefixes(&self, key: &Name, index: Index) {
-        for length in self.lengths.range(..=key.len()).map(|(length, _)| *length) {
-            if let Some(prefix) = key.get(..length) {
-                self.wake(&Topic::Prefix(prefix.into()), index);
-            }
+/// Whoever is woken leaves the crowd, so that a batch that touches a topic often wakes nobody twice. Tells whether
+/// nobody is left.
+fn wake(crowd: &mut Crowd, index: Index) -> bool {
+    crowd.retain(|_, waiter| {
+        let stays = waiter.after >= index;
+        if !stays {
+            waiter.notify.notify_one();
         }
-    }
+        stays
+    });
+    crowd.is_empty()
 }
 
 impl Watch {

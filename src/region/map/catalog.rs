@@ -349,7 +349,7 @@ impl Catalog {
 }
 
 /// Whether a tag is new to the service.
-fn add_tags(counts: &mut OrdMap<Name, u32>, tags: &[Name]) -> bool {
+pub(super) fn add_tags(counts: &mut OrdMap<Name, u32>, tags: &[Name]) -> bool {
     let mut new = false;
     for tag in tags {
         let count = counts.entry(tag.clone()).or_insert(0);

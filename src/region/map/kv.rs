@@ -85,7 +85,9 @@ impl Map {
                 None => return Ok(false),
             },
             PutWhen::Release(id) => {
-                self.standing_session(id)?;
+                if id.is_empty() {
+                    return Err(Refusal::Invalid("missing session".into()));
+                }
                 if session.as_ref() != Some(id) {
                     return Ok(false);
                 }
@@ -148,7 +150,7 @@ impl Map {
         self.kv.entries.insert(entry.key.clone(), Arc::new(entry));
     }
 
-    fn move_lock(&mut self, key: &Name, from: Option<&Name>, to: Option<&Name>) {
+    pub(super) fn move_lock(&mut self, key: &Name, from: Option<&Name>, to: Option<&Name>) {
         if let Some(held) = from.and_then(|id| self.sessions.by_id.get_mut(id)) {
             Arc::make_mut(held).keys.remove(key);
         }

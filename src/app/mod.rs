@@ -3,6 +3,7 @@
 pub mod args;
 pub mod configure;
 pub mod control;
+pub mod discovery;
 pub mod dump;
 pub mod explain;
 pub mod figures;

@@ -17,6 +17,8 @@ use crate::region::spec::Spec;
 use crate::rt::Remote;
 
 use super::configure::{Builder, Services};
+use super::discovery::Discovery;
+use super::discovery::follow::Resolve;
 use super::figures;
 use super::health::{self, HealthHooks};
 use super::program::{Exit, Life};
@@ -47,6 +49,8 @@ pub struct Control {
     hooks: Arc<HealthHooks>,
     checks: Arc<Mutex<Checks>>,
     seated: Option<Seated>,
+    /// Servers from the region map.
+    discovery: Option<Discovery>,
     /// What the runtime API asks for, announced by [`Event::Asked`].
     requests: (Sender<Request>, Receiver<Request>),
     /// When the works of every second are due.
@@ -82,6 +86,7 @@ impl Control {
             hooks,
             checks: Arc::default(),
             seated: None,
+            discovery: None,
             requests: mpsc::channel(),
             second_due_ms: 0,
             life,
@@ -110,7 +115,23 @@ impl Control {
     fn take_seat(&mut self, (spec, sockets): (Spec, SeatSockets)) -> io::Result<()> {
         let _inside = self.runtime.enter();
         self.seated = Seated::start(&spec, sockets, &self.life.opener).map_err(io::Error::other)?;
+        if let Some(seated) = &self.seated {
+            let mut discovery = Discovery::new(
+                seated.seat.clone(),
+                self.hooks.clone(),
+                self.workers,
+                self.names(),
+            );
+            discovery.follow(&self.config);
+            self.discovery = Some(discovery);
+        }
         Ok(())
+    }
+
+    /// Looks names up, through the opener when there is one.
+    fn names(&self) -> Resolve {
+        let opener = self.life.opener.clone();
+        Arc::new(move |name| opener.resolve(name).ok()?.first().copied())
     }
 
     fn start_workers(&mut self) -> io::Result<()> {
@@ -146,6 +167,9 @@ impl Control {
 
     fn start_checks(&mut self) {
         let _inside = self.runtime.enter();
+        if let Some(discovery) = &mut self.discovery {
+            discovery.follow(&self.config);
+        }
         let mut checks = self.checks.lock().unwrap_or_else(PoisonError::into_inner);
         *checks = health::start(&self.config, &self.hooks, std::mem::take(&mut checks));
         figures::checks(checks.len());

@@ -116,12 +116,8 @@ impl Control {
         let _inside = self.runtime.enter();
         self.seated = Seated::start(&spec, sockets, &self.life.opener).map_err(io::Error::other)?;
         if let Some(seated) = &self.seated {
-            let mut discovery = Discovery::new(
-                seated.seat.clone(),
-                self.hooks.clone(),
-                self.workers,
-                self.names(),
-            );
+            let mut discovery =
+                Discovery::new(seated.seat.clone(), self.hooks.clone(), self.workers, self.names());
             discovery.follow(&self.config);
             self.discovery = Some(discovery);
         }

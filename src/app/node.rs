@@ -34,7 +34,15 @@ pub struct Node {
 impl Default for Node {
     fn default() -> Self {
         let hub = services::Hub::default();
-        Node { services: services::all(&hub), hub, built: None, workers: 1, sockets: Sockets::default(), region: Spec::default(), seat_sockets: SeatSockets::default() }
+        Node {
+            services: services::all(&hub),
+            hub,
+            built: None,
+            workers: 1,
+            sockets: Sockets::default(),
+            region: Spec::default(),
+            seat_sockets: SeatSockets::default(),
+        }
     }
 }
 

@@ -31,7 +31,9 @@ impl SeatSockets {
     pub fn bind(spec: &Spec, opener: &Opener) -> Result<SeatSockets, BindError> {
         let Some(seat) = &spec.seat else { return Ok(SeatSockets::default()) };
         let open = |what: &str, address: Option<SocketAddr>| {
-            address.map(|address| listen(address, opener).map_err(|e| bind_error(what, address, &e))).transpose()
+            address
+                .map(|address| listen(address, opener).map_err(|e| bind_error(what, address, &e)))
+                .transpose()
         };
         Ok(SeatSockets {
             members: open("bind", seat.bind.as_ref().map(|l| l.address))?,
@@ -186,11 +188,14 @@ fn mutual_tls(tls: &Tls, opener: &Opener) -> Result<raft::Tls, String> {
         return Err("region map: 'ssl' needs 'crt' and 'ca-file'".into());
     };
     let read = |path: &Path| {
-        let text = opener.read(path).map_err(|e| format!("region map: {}: {}", path.display(), crate::lang::load::reason(&e)))?;
+        let text = opener
+            .read(path)
+            .map_err(|e| format!("region map: {}: {}", path.display(), crate::lang::load::reason(&e)))?;
         Ok::<_, String>((path.to_owned(), text))
     };
     let (crt, ca): ((PathBuf, Vec<u8>), (PathBuf, Vec<u8>)) = (read(crt)?, read(ca)?);
-    raft::Tls::from_pem(&crt.1, &ca.1).map_err(|e| format!("region map: {}, {}: {e}", crt.0.display(), ca.0.display()))
+    raft::Tls::from_pem(&crt.1, &ca.1)
+        .map_err(|e| format!("region map: {}, {}: {e}", crt.0.display(), ca.0.display()))
 }
 
 /// What the API asks of the process.

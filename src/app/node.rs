@@ -10,6 +10,7 @@ use crate::region::spec::Spec;
 use super::args::{Args, DumpConfig};
 use super::configure::{Builder, Services, environment, section_kinds};
 use super::control::Control;
+use super::documents::Documents;
 use super::dump;
 use super::explain;
 use super::keywords;
@@ -28,6 +29,7 @@ pub struct Node {
     workers: usize,
     sockets: Sockets,
     region: Spec,
+    documents: Documents,
     seat_sockets: SeatSockets,
 }
 
@@ -41,6 +43,7 @@ impl Default for Node {
             workers: 1,
             sockets: Sockets::default(),
             region: Spec::default(),
+            documents: Documents::default(),
             seat_sockets: SeatSockets::default(),
         }
     }
@@ -65,6 +68,7 @@ impl Program for Node {
             opener: start.opener,
             messages: start.messages,
             services: &self.services,
+            documents: &self.documents,
             previous: None,
             workers: 0,
             default_maxconn: start.args.maxconn.unwrap_or(0),
@@ -97,7 +101,7 @@ impl Program for Node {
 
     fn run(self, life: Life) -> Exit {
         let Some(built) = self.built else { return Exit::Code(1) };
-        let seat = (self.region, self.seat_sockets);
+        let seat = (self.region, self.seat_sockets, self.documents);
         match Control::start(life, built, self.sockets, self.services, self.hub, self.workers, seat) {
             Ok(control) => control.run(),
             Err(e) => {

@@ -110,7 +110,8 @@ impl Seated {
         };
         let desk = Arc::new(Desk { agent: self.agent.clone() });
         let api = catalog::Api::new(self.seat.clone(), settings, desk);
-        let _ = api.operator.set(catalog::Operator { raft: self.raft.clone(), rollout: self.rollout.clone() });
+        let _ =
+            api.operator.set(catalog::Operator { raft: self.raft.clone(), rollout: self.rollout.clone() });
         self.tasks.push(tokio::spawn(catalog::serve(vec![listener], api)).abort_handle());
         Ok(())
     }

@@ -83,10 +83,8 @@ fn shown(document: &Document) -> Value {
 
 async fn list(call: &Call) -> Outcome {
     call.require(Resource::Operator, "", Access::Read)?;
-    call.read(&[Topic::Documents], |map| {
-        Answer::json(&map.documents().map(|d| shown(d)).collect::<Vec<_>>())
-    })
-    .await
+    call.read(&[Topic::Documents], |map| Answer::json(&map.documents().map(|d| shown(d)).collect::<Vec<_>>()))
+        .await
 }
 
 fn absent(name: &str) -> Fault {
@@ -142,11 +140,14 @@ async fn rollback(call: &Call) -> Outcome {
 async fn status(call: &Call) -> Outcome {
     call.require(Resource::Operator, "", Access::Read)?;
     let map = call.api.seat.map();
-    let wants = versions(map.documents().map(|d| (&*d.name, d.version)));
     let nodes = call.operator()?.rollout.status().await;
     let rows: Vec<Value> = nodes
         .iter()
         .map(|node| {
+            // A node wants those documents that its files include.
+            let wants = map.documents().map(|d| (&*d.name, d.version));
+            let wants =
+                versions(wants.filter(|(n, _)| node.state.as_ref().is_some_and(|s| s.runs.contains_key(*n))));
             let runs = node.state.as_ref().map(|s| versions(s.runs.iter().map(|(n, v)| (n.as_str(), *v))));
             let state = match (&runs, node.alive) {
                 (Some(runs), _) if *runs == wants && node.why.is_empty() => "current",

@@ -402,3 +402,26 @@ frontend two
     let answer = tell(&master, "reload");
     assert!(answer.starts_with("Success=0\n--\n") && answer.contains("nonsense"), "{answer}");
 }
+
+/// Health checks of a server that wants PROXY headers carry one too.
+#[test]
+fn checks_begin_as_traffic_does() {
+    let config = format!(
+        "{HTTP}
+listen web
+    bind {{ip}}:{{port:web}}
+    server s1 {{proxied}} send-proxy check inter 300ms fall 1 rise 1
+listen inner
+    bind {{ip}}:{{port:inner}} accept-proxy
+    server s1 {{s1}}
+"
+    );
+    let port = crate::support::place::free_port();
+    let origin = Origin::named("x");
+    let inner = format!("{}:{port}", crate::support::place::address());
+    let proxy =
+        Proxy::on(&config).port("inner", port).with("proxied", inner).with("s1", origin.addr()).start();
+    assert!(wait_until(PATIENCE, || stat(&proxy, "web,s1", "check_status") == "L4OK"));
+    assert_eq!(get(proxy.addr("web"), "/").body, b"x");
+    assert_eq!(stat(&proxy, "inner,s1", "stot"), "1");
+}

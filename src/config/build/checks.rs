@@ -69,6 +69,11 @@ pub fn specs(cx: &Cx<'_>, draft: &Draft<'_>) -> Vec<(Arc<str>, CheckSpec)> {
                 answer_max: cx.global.tune.chksize,
                 ..server.set.checking.clone()
             };
+            // Checks that go where traffic goes begin as it does.
+            let own_way = spec.addr.is_some() || spec.port.is_some();
+            if spec.send_proxy > 0 || !own_way {
+                spec.send_proxy = spec.send_proxy.max(server.set.send_proxy);
+            }
             set.check.rules.finish(&mut spec);
             (server.name.clone(), spec)
         })

@@ -2,7 +2,7 @@
 
 use crate::config::build::Built;
 use crate::config::{Config, Global};
-use crate::lang::condition;
+use crate::lang::{Line, Section, condition};
 use crate::os::identity::Identity;
 use crate::os::limits::Wanted;
 
@@ -25,12 +25,21 @@ pub struct Node {
     built: Option<Built>,
     workers: usize,
     sockets: Sockets,
+    /// Kept for `-dC` alone.
+    sections: Vec<Section>,
 }
 
 impl Default for Node {
     fn default() -> Self {
         let hub = services::Hub::default();
-        Node { services: services::all(&hub), hub, built: None, workers: 1, sockets: Sockets::default() }
+        Node {
+            services: services::all(&hub),
+            hub,
+            built: None,
+            workers: 1,
+            sockets: Sockets::default(),
+            sections: Vec::new(),
+        }
     }
 }
 
@@ -58,6 +67,9 @@ impl Program for Node {
             default_maxconn: start.args.maxconn.unwrap_or(0),
         };
         let outcome = builder.build();
+        if start.args.dump_config.is_some() {
+            self.sections = outcome.loaded.sections;
+        }
         let built = outcome.built?;
         let settings = settings(&built.config, outcome.warned);
         self.workers = outcome.workers;
@@ -65,8 +77,8 @@ impl Program for Node {
         Some(settings)
     }
 
-    fn configuration(&self, _dump: DumpConfig) -> String {
-        String::new()
+    fn configuration(&self, dump: DumpConfig) -> String {
+        tokens(&self.sections, dump)
     }
 
     fn permit(&self, args: &Args) -> Permit {
@@ -90,6 +102,32 @@ impl Program for Node {
             }
         }
     }
+}
+
+/// The lines as they were understood, without comments and conditions. With a key, names, addresses and secrets stay
+/// inside: of each line only its keyword is told.
+fn tokens(sections: &[Section], dump: DumpConfig) -> String {
+    let mut text = String::new();
+    let mut line = |indent: &str, line: &Line| {
+        if dump.line_numbers {
+            text.push_str(&format!("{}\t", line.span.line));
+        }
+        text.push_str(indent);
+        for (i, word) in line.words.iter().enumerate() {
+            let hidden = dump.key != 0 && i > 0;
+            text.push_str(if hidden { "[...]" } else { word.str() });
+            text.push(' ');
+            if hidden {
+                break;
+            }
+        }
+        text.push('\n');
+    };
+    for section in sections {
+        line("", &section.head);
+        section.lines.iter().for_each(|l| line("\t", l));
+    }
+    text
 }
 
 /// What the process itself has to know of a configuration.

@@ -12,6 +12,7 @@ pub mod herald;
 pub mod keywords;
 pub mod messages;
 pub mod node;
+pub mod operator;
 pub mod permit;
 pub mod program;
 pub mod services;

@@ -91,8 +91,14 @@ impl View {
         Rc::new(View { config: Some(config), sets, retired, h1_request, h1_response })
     }
 
+    /// What a session holds between two requests, so that an idle one does not keep an old configuration.
+    fn none(retired: Sender<Arc<Config>>) -> Rc<View> {
+        let (sets, h1_request, h1_response) = Default::default();
+        Rc::new(View { config: None, sets, retired, h1_request, h1_response })
+    }
+
     pub fn config(&self) -> &Config {
-        // Present until `drop`.
+        // Present until `drop`; nobody asks a session that waits for its next request.
         self.config.as_deref().expect("a view holds its configuration")
     }
 
@@ -122,6 +128,7 @@ pub struct Worker {
     pub rt: &'static Rt,
     pub shared: Arc<Shared>,
     view: RefCell<Rc<View>>,
+    no_view: Rc<View>,
     retired: Sender<Arc<Config>>,
     pub pools: Pools,
     /// Boxed: they are large, and streams hold them by pointer.
@@ -156,6 +163,7 @@ impl Worker {
             rt,
             shared,
             view: RefCell::new(View::new(config, retired.clone())),
+            no_view: View::none(retired.clone()),
             retired,
             pools: Pools::default(),
             txns: RefCell::default(),
@@ -178,6 +186,11 @@ impl Worker {
     /// The configuration new work begins with.
     pub fn view(&self) -> Rc<View> {
         self.view.borrow().clone()
+    }
+
+    /// The view without a configuration.
+    pub fn no_view(&self) -> Rc<View> {
+        self.no_view.clone()
     }
 
     /// Takes a new configuration. Streams keep the one they began with.

@@ -2,3 +2,15 @@
 //! replicated by Raft.
 
 pub mod map;
+pub mod watch;
+pub mod seat;
+pub mod direct;
+
+pub use direct::Direct;
+pub use seat::{
+    Cluster, Consistency, Freshness, Future, Leader, Publisher, RaftState, Seat, SeatError, Status, View,
+};
+pub use watch::{WATCHERS, Watches};
+
+#[cfg(test)]
+mod tests;

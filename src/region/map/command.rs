@@ -1,10 +1,13 @@
 //! What can be done to the map: the commands of the log and their replies.
 //!
 //! A command says all that its result depends on: ids are drawn and clocks read by the proposer, never by apply.
-//! On disk and on the wire a command stands in a [`Record`](super::codec) with a version.
+//! On disk and on the wire a command stands in a record with a version ([`codec`](super::codec)).
+
+use std::cell::Cell;
 
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::record::*;
 
@@ -19,7 +22,7 @@ pub struct Proposal {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Command {
     /// Several proposals that shared one entry; each has its own reply, one that fails does not touch the others.
-    Batch(Vec<Proposal>),
+    Batch(#[serde(deserialize_with = "flat")] Vec<Proposal>),
     /// Node, instance and checks at once; what is equal to what stands changes nothing, not even an index.
     Register(Box<Registration>),
     Deregister(Deregistration),
@@ -208,4 +211,15 @@ pub enum Refusal {
     CriticalCheck(Name),
     #[error("{0}")]
     Invalid(Name),
+}
+
+/// A batch holds no batch, else bytes from the network could say how deep reading them goes.
+fn flat<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Proposal>, D::Error> {
+    thread_local!(static WITHIN: Cell<bool> = const { Cell::new(false) });
+    if WITHIN.replace(true) {
+        return Err(D::Error::custom("a batch within a batch"));
+    }
+    let proposals = Vec::deserialize(from);
+    WITHIN.set(false);
+    proposals
 }

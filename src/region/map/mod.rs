@@ -3,7 +3,27 @@
 pub mod command;
 pub mod record;
 pub mod topic;
+pub mod codec;
+mod apply;
+mod catalog;
+mod change;
+mod kv;
+mod map;
+mod register;
+mod restore;
+mod session;
+mod snapshot;
+mod tables;
+mod tombstone;
+mod txn;
 
 pub use command::*;
+pub use map::{Map, Service};
 pub use record::*;
+pub use register::NODE_LIVENESS;
+pub use snapshot::SnapshotError;
+pub use tables::{DOCUMENT_VERSIONS, EVENTS};
 pub use topic::Topic;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,372 @@
+//! Nodes, instances and checks as they stand, and the services that the instances make.
+//!
+//! Everything of a node hangs on its [`Host`], so that what happens on one node costs that node's size and no other's.
+
+use std::sync::Arc;
+
+use imbl::{OrdMap, OrdSet};
+
+use super::change::Change;
+use super::record::*;
+use super::tombstone::Tombstones;
+use super::topic::Topic;
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Catalog {
+    pub(super) hosts: OrdMap<Name, Arc<Host>>,
+    /// The name of the node that has an id.
+    pub(super) node_ids: OrdMap<Name, Name>,
+    pub(super) services: OrdMap<Name, Arc<Service>>,
+    pub(super) gone_nodes: Tombstones,
+    pub(super) gone_services: Tombstones,
+    pub(super) nodes_index: Index,
+    pub(super) services_index: Index,
+    pub(super) checks_index: Index,
+}
+
+/// A node and what is on it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Host {
+    pub(super) node: Arc<Node>,
+    pub(super) instances: OrdMap<Name, Arc<Instance>>,
+    pub(super) checks: OrdMap<Name, Arc<Check>>,
+    /// The same checks by what they are about: `("", id)` for those of the node.
+    pub(super) by_owner: OrdMap<(Name, Name), Arc<Check>>,
+    /// The services of the instances, and how many instances each has here.
+    pub(super) services: OrdMap<Name, u32>,
+    /// Sessions that live on this node.
+    pub(super) sessions: OrdSet<Name>,
+    /// Which session ends when a check becomes critical: (check, session).
+    pub(super) guards: OrdSet<(Name, Name)>,
+    pub(super) index: Index,
+}
+
+/// A service: the instances that bear its name.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Service {
+    pub(super) instances: OrdMap<(Name, Name), Arc<Instance>>,
+    /// How many instances bear a tag.
+    pub(super) tags: OrdMap<Name, u32>,
+    pub(super) index: Index,
+}
+
+impl Service {
+    /// Tags of any instance, each once, in order.
+    pub fn tags(&self) -> impl Iterator<Item = &Name> {
+        self.tags.keys()
+    }
+
+    /// By node, then by id.
+    pub fn instances(&self) -> impl Iterator<Item = &Arc<Instance>> {
+        self.instances.values()
+    }
+
+    pub fn len(&self) -> usize {
+        self.instances.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.instances.is_empty()
+    }
+}
+
+impl Host {
+    /// Checks about an instance, or with `""` about the node.
+    pub(super) fn checks_about<'a>(&'a self, owner: Name) -> impl Iterator<Item = &'a Arc<Check>> + use<'a> {
+        let from = (owner.clone(), Name::default());
+        self.by_owner.range(from..).take_while(move |(key, _)| key.0 == owner).map(|(_, check)| check)
+    }
+
+    fn guards_of(&self, check: &Name) -> impl Iterator<Item = Name> {
+        let check = check.clone();
+        let guards = self.guards.range((check.clone(), Name::default())..);
+        guards.take_while(move |guard| guard.0 == check).map(|guard| guard.1.clone())
+    }
+}
+
+impl Catalog {
+    pub(super) fn host(&self, node: &str) -> Option<&Arc<Host>> {
+        self.hosts.get(node)
+    }
+
+    pub(super) fn host_mut(&mut self, node: &str) -> Option<&mut Host> {
+        self.hosts.get_mut(node).map(Arc::make_mut)
+    }
+
+    /// Makes or changes a node; what is equal changes nothing.
+    pub(super) fn put_node(&mut self, mut node: Node, change: &mut Change) {
+        let name = node.name.clone();
+        let standing = self.hosts.get(&name).map(|host| host.node.clone());
+        if let Some(standing) = &standing {
+            node.create_index = standing.create_index;
+            node.modify_index = standing.modify_index;
+            if **standing == node {
+                return;
+            }
+            if standing.id != node.id {
+                self.node_ids.remove(&standing.id);
+            }
+        } else {
+            node.create_index = change.index;
+            self.gone_nodes.lift(&name);
+        }
+        node.modify_index = change.index;
+        if !node.id.is_empty() {
+            self.node_ids.insert(node.id.clone(), name.clone());
+        }
+        let host = Arc::make_mut(self.hosts.entry(name.clone()).or_default());
+        host.node = Arc::new(node);
+        self.nodes_index = change.index;
+        change.touch(Topic::Nodes);
+        self.touch_host(&name, change);
+        self.touch_services_on(&name, change);
+    }
+
+    /// Makes or changes an instance; its node must stand. Its checks follow its name and tags.
+    pub(super) fn put_instance(&mut self, mut instance: Instance, change: &mut Change) {
+        let Some(host) = self.hosts.get(&instance.node) else { return };
+        let standing = host.instances.get(&instance.id).cloned();
+        instance.node = host.node.name.clone();
+        instance.create_index = change.index;
+        if let Some(standing) = &standing {
+            instance.create_index = standing.create_index;
+            instance.modify_index = standing.modify_index;
+            if **standing == instance {
+                return;
+            }
+        }
+        instance.modify_index = change.index;
+        let instance = Arc::new(instance);
+        if let Some(host) = self.host_mut(&instance.node) {
+            host.instances.insert(instance.id.clone(), instance.clone());
+        }
+        match &standing {
+            Some(old) if old.service == instance.service => self.replace_in_service(old, &instance, change),
+            _ => {
+                if let Some(old) = &standing {
+                    self.leave_service(old, change);
+                }
+                self.join_service(&instance, change);
+            }
+        }
+        self.touch_host(&instance.node, change);
+        self.copy_to_checks(&instance, change);
+    }
+
+    fn copy_to_checks(&mut self, instance: &Instance, change: &mut Change) {
+        let Some(host) = self.hosts.get(&instance.node) else { return };
+        let differs =
+            |check: &&Arc<Check>| check.service != instance.service || check.service_tags != instance.tags;
+        let stale: Vec<Arc<Check>> =
+            host.checks_about(instance.id.clone()).filter(differs).cloned().collect();
+        for check in stale {
+            self.put_check(Arc::unwrap_or_clone(check), change);
+        }
+    }
+
+    /// Makes or changes a check; its node must stand, and its instance if it names one. Tells whether it became critical.
+    pub(super) fn put_check(&mut self, mut check: Check, change: &mut Change) -> bool {
+        let Some(host) = self.hosts.get(&check.node) else { return false };
+        check.node = host.node.name.clone();
+        match host.instances.get(&check.service_id) {
+            Some(instance) if !check.service_id.is_empty() => {
+                check.service_id = instance.id.clone();
+                check.service = instance.service.clone();
+                check.service_tags = instance.tags.clone();
+            }
+            _ => {
+                check.service = Name::default();
+                check.service_tags = Vec::new();
+            }
+        }
+        let standing = host.checks.get(&check.id).cloned();
+        let was_critical = standing.as_ref().filter(|old| old.status == Health::Critical);
+        check.critical_since = match check.status {
+            Health::Critical => was_critical.map_or(change.at, |old| old.critical_since),
+            _ => 0,
+        };
+        check.create_index = change.index;
+        if let Some(standing) = &standing {
+            check.create_index = standing.create_index;
+            check.modify_index = standing.modify_index;
+            if **standing == check {
+                return false;
+            }
+        }
+        check.modify_index = change.index;
+        let became_critical = check.status == Health::Critical && was_critical.is_none();
+        let check = Arc::new(check);
+        if let Some(host) = self.host_mut(&check.node) {
+            if let Some(old) = &standing {
+                host.by_owner.remove(&(old.service_id.clone(), old.id.clone()));
+            }
+            host.by_owner.insert((check.service_id.clone(), check.id.clone()), check.clone());
+            host.checks.insert(check.id.clone(), check.clone());
+        }
+        if let Some(old) = standing.filter(|old| old.service_id != check.service_id) {
+            self.touch_owner(&old, change);
+        }
+        self.touch_check(&check, change);
+        became_critical
+    }
+
+    /// The sessions that end with that check.
+    pub(super) fn guarded_by(&self, node: &str, check: &Name) -> Vec<Name> {
+        self.host(node).map(|host| host.guards_of(check).collect()).unwrap_or_default()
+    }
+
+    pub(super) fn remove_check(&mut self, node: &str, id: &str, change: &mut Change) {
+        if self.hosts.get(node).is_none_or(|host| !host.checks.contains_key(id)) {
+            return;
+        }
+        let Some(host) = self.host_mut(node) else { return };
+        if let Some(check) = host.checks.remove(id) {
+            host.by_owner.remove(&(check.service_id.clone(), check.id.clone()));
+            self.touch_check(&check, change);
+        }
+    }
+
+    /// The instance alone: its checks must be gone.
+    pub(super) fn remove_instance(&mut self, node: &str, id: &str, change: &mut Change) {
+        let Some(instance) = self.host(node).and_then(|host| host.instances.get(id)).cloned() else { return };
+        if let Some(host) = self.host_mut(node) {
+            host.instances.remove(id);
+        }
+        self.leave_service(&instance, change);
+        self.touch_host(&instance.node, change);
+    }
+
+    /// The node alone: nothing may be on it any more.
+    pub(super) fn remove_node(&mut self, node: &str, change: &mut Change) {
+        let Some(host) = self.hosts.remove(node) else { return };
+        self.node_ids.remove(&host.node.id);
+        self.gone_nodes.add(host.node.name.clone(), change.index);
+        self.nodes_index = change.index;
+        change.touch(Topic::Nodes);
+        change.touch_node(&host.node.name);
+    }
+
+    fn join_service(&mut self, instance: &Arc<Instance>, change: &mut Change) {
+        let name = &instance.service;
+        if let Some(host) = self.host_mut(&instance.node) {
+            *host.services.entry(name.clone()).or_insert(0) += 1;
+        }
+        let new = !self.services.contains_key(name);
+        if new {
+            self.gone_services.lift(name);
+        }
+        let service = Arc::make_mut(self.services.entry(name.clone()).or_default());
+        service.instances.insert((instance.node.clone(), instance.id.clone()), instance.clone());
+        service.index = change.index;
+        let tagged = add_tags(&mut service.tags, &instance.tags);
+        self.touch_names(new || tagged, change);
+        change.touch(Topic::Service(name.clone()));
+    }
+
+    fn leave_service(&mut self, instance: &Instance, change: &mut Change) {
+        let name = &instance.service;
+        if let Some(host) = self.host_mut(&instance.node) {
+            let left = host.services.get(name).map_or(0, |count| count.saturating_sub(1));
+            match left {
+                0 => host.services.remove(name),
+                _ => host.services.insert(name.clone(), left),
+            };
+        }
+        let Some(service) = self.services.get_mut(name).map(Arc::make_mut) else { return };
+        service.instances.remove(&(instance.node.clone(), instance.id.clone()));
+        service.index = change.index;
+        let tagged = drop_tags(&mut service.tags, &instance.tags);
+        let last = service.instances.is_empty();
+        if last {
+            self.services.remove(name);
+            self.gone_services.add(name.clone(), change.index);
+        }
+        self.touch_names(last || tagged, change);
+        change.touch(Topic::Service(name.clone()));
+    }
+
+    fn replace_in_service(&mut self, old: &Instance, instance: &Arc<Instance>, change: &mut Change) {
+        let name = &instance.service;
+        let Some(service) = self.services.get_mut(name).map(Arc::make_mut) else { return };
+        service.instances.insert((instance.node.clone(), instance.id.clone()), instance.clone());
+        service.index = change.index;
+        let mut tagged = false;
+        if old.tags != instance.tags {
+            let before: OrdSet<Name> = service.tags.keys().cloned().collect();
+            drop_tags(&mut service.tags, &old.tags);
+            add_tags(&mut service.tags, &instance.tags);
+            tagged = !before.iter().eq(service.tags.keys());
+        }
+        self.touch_names(tagged, change);
+        change.touch(Topic::Service(name.clone()));
+    }
+
+    /// The names of services, or their tags.
+    fn touch_names(&mut self, changed: bool, change: &mut Change) {
+        if changed {
+            self.services_index = change.index;
+            change.touch(Topic::Services);
+        }
+    }
+
+    fn touch_host(&mut self, node: &Name, change: &mut Change) {
+        if let Some(host) = self.host_mut(node) {
+            host.index = change.index;
+        }
+        change.touch_node(node);
+    }
+
+    fn touch_check(&mut self, check: &Check, change: &mut Change) {
+        self.checks_index = change.index;
+        change.touch(Topic::Checks);
+        self.touch_host(&check.node, change);
+        self.touch_owner(check, change);
+    }
+
+    /// Where a check is seen: in its own service, or in every service of its node.
+    fn touch_owner(&mut self, check: &Check, change: &mut Change) {
+        if check.service_id.is_empty() {
+            self.touch_services_on(&check.node, change);
+        } else {
+            self.touch_service(&check.service, change);
+        }
+    }
+
+    fn touch_services_on(&mut self, node: &Name, change: &mut Change) {
+        let Some(host) = self.hosts.get(node) else { return };
+        let names: Vec<Name> = host.services.keys().cloned().collect();
+        for name in names {
+            self.touch_service(&name, change);
+        }
+    }
+
+    fn touch_service(&mut self, name: &Name, change: &mut Change) {
+        if let Some(service) = self.services.get_mut(name) {
+            Arc::make_mut(service).index = change.index;
+            change.touch(Topic::Service(name.clone()));
+        }
+    }
+}
+
+/// Whether a tag is new to the service.
+pub(super) fn add_tags(counts: &mut OrdMap<Name, u32>, tags: &[Name]) -> bool {
+    let mut new = false;
+    for tag in tags {
+        let count = counts.entry(tag.clone()).or_insert(0);
+        new |= *count == 0;
+        *count += 1;
+    }
+    new
+}
+
+/// Whether a tag left the service.
+fn drop_tags(counts: &mut OrdMap<Name, u32>, tags: &[Name]) -> bool {
+    let mut gone = false;
+    for tag in tags {
+        match counts.get(tag).map_or(0, |count| count.saturating_sub(1)) {
+            0 => gone |= counts.remove(tag).is_some(),
+            left => *counts.entry(tag.clone()).or_insert(left) = left,
+        }
+    }
+    gone
+}

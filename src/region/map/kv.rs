@@ -1,0 +1,186 @@
+//! Keys and their values, and the locks that sessions hold on them.
+
+use std::ops::Bound;
+use std::sync::Arc;
+
+use imbl::{OrdMap, OrdSet};
+
+use super::change::Change;
+use super::command::{DeleteWhen, PutWhen, Refusal};
+use super::map::Map;
+use super::record::*;
+use super::tombstone::Tombstones;
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Kv {
+    pub(super) entries: OrdMap<Name, Arc<Entry>>,
+    pub(super) gone: Tombstones,
+    pub(super) delays: Delays,
+}
+
+impl Kv {
+    pub(super) fn under<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = &'a Arc<Entry>> {
+        let from = self.entries.range::<_, str>((Bound::Included(prefix), Bound::Unbounded));
+        from.take_while(move |(key, _)| key.starts_with(prefix)).map(|(_, entry)| entry)
+    }
+
+    pub(super) fn index_of(&self, key: &str) -> Index {
+        self.entries.get(key).map_or_else(|| self.gone.index_of(key), |entry| entry.modify_index)
+    }
+
+    pub(super) fn index_under(&self, prefix: &str) -> Index {
+        self.under(prefix).map(|entry| entry.modify_index).fold(self.gone.index_under(prefix), Index::max)
+    }
+}
+
+/// Until when a lock that its holder lost may not be taken.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Delays {
+    pub(super) by_key: OrdMap<Name, WallMs>,
+    by_end: OrdSet<(WallMs, Name)>,
+}
+
+impl Delays {
+    pub(super) fn set(&mut self, key: Name, until: WallMs) {
+        self.lift(&key);
+        self.by_end.insert((until, key.clone()));
+        self.by_key.insert(key, until);
+    }
+
+    fn lift(&mut self, key: &Name) {
+        if let Some(old) = self.by_key.remove(key) {
+            self.by_end.remove(&(old, key.clone()));
+        }
+    }
+
+    /// Those that are over go, so that what is kept is bounded by the locks lost within one delay.
+    pub(super) fn expire(&mut self, now: WallMs) {
+        while let Some(oldest) = self.by_end.get_min().filter(|oldest| oldest.0 <= now).cloned() {
+            self.by_key.remove(&oldest.1);
+            self.by_end.remove(&oldest);
+        }
+    }
+}
+
+impl Map {
+    /// Whether the condition held and the value was written.
+    pub(super) fn kv_put(
+        &mut self,
+        entry: Entry,
+        when: &PutWhen,
+        change: &mut Change,
+    ) -> Result<bool, Refusal> {
+        if entry.key.is_empty() {
+            return Err(Refusal::Invalid("missing key name".into()));
+        }
+        let standing = self.kv.entries.get(&entry.key).cloned();
+        let standing = standing.as_deref();
+        let (session, lock_index) = standing.map_or((None, 0), |old| (old.session.clone(), old.lock_index));
+        let (session, lock_index) = match when {
+            PutWhen::Always => (session, lock_index),
+            PutWhen::Cas(index) if standing.map_or(0, |old| old.modify_index) != *index => return Ok(false),
+            PutWhen::Cas(_) => (session, lock_index),
+            PutWhen::Acquire(id) => match self.acquire(&entry.key, id, session, lock_index, change.at)? {
+                Some(lock) => lock,
+                None => return Ok(false),
+            },
+            PutWhen::Release(id) => {
+                if id.is_empty() {
+                    return Err(Refusal::Invalid("missing session".into()));
+                }
+                if session.as_ref() != Some(id) {
+                    return Ok(false);
+                }
+                (None, lock_index)
+            }
+        };
+        self.kv_store(Entry { session, lock_index, ..entry }, change);
+        Ok(true)
+    }
+
+    fn standing_session(&self, id: &Name) -> Result<Name, Refusal> {
+        match self.sessions.by_id.get(id) {
+            Some(held) => Ok(held.session.id.clone()),
+            None => Err(Refusal::InvalidSession(id.clone())),
+        }
+    }
+
+    /// The holder and the count of takings that result, or nothing when it is held or delayed.
+    fn acquire(
+        &self,
+        key: &Name,
+        id: &Name,
+        holder: Option<Name>,
+        lock_index: u64,
+        at: WallMs,
+    ) -> Result<Option<(Option<Name>, u64)>, Refusal> {
+        let id = self.standing_session(id)?;
+        Ok(match holder {
+            Some(holder) if holder == id => Some((Some(id), lock_index)),
+            Some(_) => None,
+            None if self.lock_delayed(key, at) => None,
+            None => Some((Some(id), lock_index + 1)),
+        })
+    }
+
+    pub(super) fn lock_delayed(&self, key: &str, at: WallMs) -> bool {
+        self.kv.delays.by_key.get(key).is_some_and(|until| at < *until)
+    }
+
+    /// Writes an entry as it is but for its indexes; one that is equal changes nothing.
+    pub(super) fn kv_store(&mut self, mut entry: Entry, change: &mut Change) {
+        let standing = self.kv.entries.get(&entry.key).cloned();
+        entry.create_index = change.index;
+        if let Some(old) = &standing {
+            entry.key = old.key.clone();
+            entry.create_index = old.create_index;
+            entry.modify_index = old.modify_index;
+            if **old == entry {
+                return;
+            }
+        } else {
+            self.kv.gone.lift(&entry.key);
+        }
+        entry.modify_index = change.index;
+        let before = standing.as_ref().and_then(|old| old.session.as_ref());
+        if before != entry.session.as_ref() {
+            self.move_lock(&entry.key, before, entry.session.as_ref());
+        }
+        change.touch_key(&entry.key);
+        self.kv.entries.insert(entry.key.clone(), Arc::new(entry));
+    }
+
+    pub(super) fn move_lock(&mut self, key: &Name, from: Option<&Name>, to: Option<&Name>) {
+        if let Some(held) = from.and_then(|id| self.sessions.by_id.get_mut(id)) {
+            Arc::make_mut(held).keys.remove(key);
+        }
+        if let Some(held) = to.and_then(|id| self.sessions.by_id.get_mut(id)) {
+            Arc::make_mut(held).keys.insert(key.clone());
+        }
+    }
+
+    /// Whether the condition held. What is not there is gone already.
+    pub(super) fn kv_delete(&mut self, key: &Name, when: &DeleteWhen, change: &mut Change) -> bool {
+        match when {
+            DeleteWhen::Always => self.kv_remove(key, change),
+            DeleteWhen::Cas(index) => match self.kv.entries.get(key) {
+                Some(entry) if entry.modify_index != *index => return false,
+                _ => self.kv_remove(key, change),
+            },
+            DeleteWhen::Tree => {
+                let keys: Vec<Name> = self.kv.under(key).map(|entry| entry.key.clone()).collect();
+                for key in keys {
+                    self.kv_remove(&key, change);
+                }
+            }
+        }
+        true
+    }
+
+    pub(super) fn kv_remove(&mut self, key: &str, change: &mut Change) {
+        let Some(entry) = self.kv.entries.remove(key) else { return };
+        self.move_lock(&entry.key, entry.session.as_ref(), None);
+        self.kv.gone.add(entry.key.clone(), change.index);
+        change.touch_key(&entry.key);
+    }
+}

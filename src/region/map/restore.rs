@@ -1,0 +1,126 @@
+//! A map built again from the records of a snapshot.
+
+use std::sync::Arc;
+
+use super::map::Map;
+use super::record::*;
+use super::snapshot::Item;
+
+impl Map {
+    /// Puts one record in its places, or says which record it should stand on and does not.
+    pub(super) fn restore(&mut self, item: Item) -> Result<(), String> {
+        match item {
+            Item::Head { index, nodes, services, checks, sessions, tables } => {
+                self.index = index;
+                self.catalog.nodes_index = nodes;
+                self.catalog.services_index = services;
+                self.catalog.checks_index = checks;
+                self.sessions.index = sessions;
+                self.tables.index = tables;
+            }
+            Item::Node { node, index } => {
+                if !node.id.is_empty() {
+                    self.catalog.node_ids.insert(node.id.clone(), node.name.clone());
+                }
+                let host = Arc::make_mut(self.catalog.hosts.entry(node.name.clone()).or_default());
+                host.node = node;
+                host.index = index;
+            }
+            Item::Instance(instance) => self.catalog.restore_instance(Arc::unwrap_or_clone(instance))?,
+            Item::Check(check) => self.catalog.restore_check(Arc::unwrap_or_clone(check))?,
+            Item::Service { name, index } => {
+                let service = self.catalog.services.get_mut(&name);
+                Arc::make_mut(service.ok_or_else(|| format!("no instance of service {name:?}"))?).index =
+                    index;
+            }
+            Item::Session(session) => {
+                if self.node(&session.node).is_none() {
+                    return Err(format!("a session of unknown node {:?}", session.node));
+                }
+                self.session_store(session);
+            }
+            Item::Entry(entry) => {
+                let holder = entry.session.as_ref();
+                if holder.is_some_and(|id| self.session(id).is_none()) {
+                    return Err(format!("key {:?} is locked by an unknown session", entry.key));
+                }
+                self.move_lock(&entry.key, None, holder);
+                self.kv.entries.insert(entry.key.clone(), entry);
+            }
+            Item::Delay { key, until } => self.kv.delays.set(key, until),
+            item => self.restore_table(item)?,
+        }
+        Ok(())
+    }
+
+    fn restore_table(&mut self, item: Item) -> Result<(), String> {
+        let tables = &mut self.tables;
+        match item {
+            Item::Query(query) => self.query_bind(query),
+            Item::Event(event) => tables.events.push_back(event),
+            Item::Region(region) => {
+                tables.regions.insert(region.name.clone(), region);
+            }
+            Item::Member(member) => {
+                tables.members.insert(member.id, member);
+            }
+            Item::Secret { name, value } => {
+                tables.secrets.insert(name, value);
+            }
+            Item::Document(document) => {
+                tables.documents.entry(document.name.clone()).or_default().push_back(document);
+            }
+            Item::Retired { name, version } => {
+                tables.retired.by_name.insert(name, version);
+            }
+            Item::RetiredFloor(floor) => tables.retired.floor = floor,
+            Item::Gone { kind, tombstone } => {
+                self.tombstones_mut(kind).add(tombstone.name, tombstone.index);
+            }
+            Item::GoneFloor { kind, index } => self.tombstones_mut(kind).restore(index),
+            other => return Err(format!("a record out of place: {other:?}")),
+        }
+        Ok(())
+    }
+}
+
+impl super::catalog::Catalog {
+    fn restore_instance(&mut self, mut instance: Instance) -> Result<(), String> {
+        let Some(host) = self.host_mut(&instance.node) else {
+            return Err(format!("an instance on unknown node {:?}", instance.node));
+        };
+        instance.node = host.node.name.clone();
+        self.restore_service(&mut instance);
+        let instance = Arc::new(instance);
+        if let Some(host) = self.host_mut(&instance.node) {
+            host.instances.insert(instance.id.clone(), instance.clone());
+            *host.services.entry(instance.service.clone()).or_insert(0) += 1;
+        }
+        let service = Arc::make_mut(self.services.entry(instance.service.clone()).or_default());
+        service.instances.insert((instance.node.clone(), instance.id.clone()), instance.clone());
+        super::catalog::add_tags(&mut service.tags, &instance.tags);
+        Ok(())
+    }
+
+    /// The name of a service is kept once for all its instances.
+    fn restore_service(&self, instance: &mut Instance) {
+        if let Some((name, _)) = self.services.get_key_value(&instance.service) {
+            instance.service = name.clone();
+        }
+    }
+
+    fn restore_check(&mut self, mut check: Check) -> Result<(), String> {
+        let Some(host) = self.host_mut(&check.node) else {
+            return Err(format!("a check on unknown node {:?}", check.node));
+        };
+        check.node = host.node.name.clone();
+        if let Some(instance) = host.instances.get(&check.service_id) {
+            check.service_id = instance.id.clone();
+            check.service = instance.service.clone();
+        }
+        let check = Arc::new(check);
+        host.by_owner.insert((check.service_id.clone(), check.id.clone()), check.clone());
+        host.checks.insert(check.id.clone(), check);
+        Ok(())
+    }
+}

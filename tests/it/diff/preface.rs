@@ -98,7 +98,7 @@ fn from_clients() {
         "{}
 frontend fe
     bind {{ip}}:{{port:fe}} accept-proxy
-    http-request set-header X-From %[src]:%[src_port]-%[dst]:%[dst_port]
+    http-request set-header X-From %[src]-%[dst]:%[dst_port]
     default_backend be
 frontend closed
     bind {{ip}}:{{port:closed}} accept-proxy

@@ -2,7 +2,7 @@
 
 use crate::config::build::Built;
 use crate::config::{Config, Global};
-use crate::lang::condition;
+use crate::lang::{Line, Section, condition};
 use crate::os::identity::Identity;
 use crate::os::limits::Wanted;
 use crate::region::spec::Spec;
@@ -31,6 +31,8 @@ pub struct Node {
     region: Spec,
     documents: Documents,
     seat_sockets: SeatSockets,
+    /// Kept for `-dC` alone.
+    sections: Vec<Section>,
 }
 
 impl Default for Node {
@@ -45,6 +47,7 @@ impl Default for Node {
             region: Spec::default(),
             documents: Documents::default(),
             seat_sockets: SeatSockets::default(),
+            sections: Vec::new(),
         }
     }
 }
@@ -74,6 +77,9 @@ impl Program for Node {
             default_maxconn: start.args.maxconn.unwrap_or(0),
         };
         let outcome = builder.build();
+        if start.args.dump_config.is_some() {
+            self.sections = outcome.loaded.sections;
+        }
         let built = outcome.built?;
         let settings = settings(&built.config, &outcome.region, outcome.warned);
         self.workers = outcome.workers;
@@ -82,8 +88,8 @@ impl Program for Node {
         Some(settings)
     }
 
-    fn configuration(&self, _dump: DumpConfig) -> String {
-        String::new()
+    fn configuration(&self, dump: DumpConfig) -> String {
+        tokens(&self.sections, dump)
     }
 
     fn permit(&self, args: &Args) -> Permit {
@@ -110,6 +116,32 @@ impl Program for Node {
             }
         }
     }
+}
+
+/// The lines as they were understood, without comments and conditions. With a key, names, addresses and secrets stay
+/// inside: of each line only its keyword is told.
+fn tokens(sections: &[Section], dump: DumpConfig) -> String {
+    let mut text = String::new();
+    let mut line = |indent: &str, line: &Line| {
+        if dump.line_numbers {
+            text.push_str(&format!("{}\t", line.span.line));
+        }
+        text.push_str(indent);
+        for (i, word) in line.words.iter().enumerate() {
+            let hidden = dump.key != 0 && i > 0;
+            text.push_str(if hidden { "[...]" } else { word.str() });
+            text.push(' ');
+            if hidden {
+                break;
+            }
+        }
+        text.push('\n');
+    };
+    for section in sections {
+        line("", &section.head);
+        section.lines.iter().for_each(|l| line("\t", l));
+    }
+    text
 }
 
 /// What the process itself has to know of a configuration.

@@ -9,6 +9,7 @@ use crate::base::buf::{BODY_SIZE, Buf, HEAD_SIZE};
 use crate::base::clock::MS;
 use crate::config::{Backend, HttpConnection};
 use crate::http::{BodyLen, Chunks, Hop, Parse, Slices, Version};
+use crate::model::Seen;
 use crate::rt::{Conn, NEVER};
 use crate::rules::Outcome;
 
@@ -95,6 +96,7 @@ impl Stream<'_> {
                 }
                 Err((slot, _)) => {
                     slot.server.live.counters.mine().err_conn.inc();
+                    slot.server.live.seen(Seen::ConnectFailed);
                     self.back.live.back.counters.mine().err_conn.inc();
                     drop(slot);
                     if attempt.retries == 0 {
@@ -193,6 +195,7 @@ impl Stream<'_> {
             self.txn.server_local = conn.local().map(super::session::end_of).unwrap_or_default();
         }
         if let Some(upstream) = &self.upstream {
+            upstream.server.live.seen(Seen::Connected);
             self.txn.server_remote = match upstream.server.spec.address {
                 crate::model::Address::Inet(a) => crate::rules::End::Inet(a),
                 _ => crate::rules::End::Unix,
@@ -205,6 +208,10 @@ impl Stream<'_> {
         loop {
             self.read_head().await?;
             let status = self.txn.res.status;
+            if let Some(upstream) = &self.upstream {
+                let good = status < 500 || matches!(status, 501 | 505);
+                upstream.server.live.seen(if good { Seen::GoodResponse } else { Seen::WrongStatus });
+            }
             if status >= 200 || status == 101 {
                 return if self.is_retried(status) { Err(Failure::Status) } else { Ok(()) };
             }
@@ -327,6 +334,8 @@ impl Stream<'_> {
         let stale = matches!(failure, Failure::Connect { reused: true, .. })
             || (matches!(failure, Failure::Empty) && self.was_reused());
         self.count_failure(&failure, stale);
+        self.tell_failure(&failure, stale);
+        let again = again && self.upstream.as_ref().is_none_or(|u| u.cut().is_none());
         if !again || (!stale && attempt.retries == 0) {
             return Err(end.into());
         }
@@ -362,6 +371,18 @@ impl Stream<'_> {
             rt.sleep_until(rt.now() + pause).await;
         }
         Ok(())
+    }
+
+    /// Tells `observe` what went wrong.
+    fn tell_failure(&self, failure: &Failure, stale: bool) {
+        let Some(upstream) = self.upstream.as_ref().filter(|u| !stale && u.cut().is_none()) else { return };
+        upstream.server.live.seen(match failure {
+            Failure::Connect { .. } => Seen::ConnectFailed,
+            Failure::Empty | Failure::Cut => Seen::Closed,
+            Failure::Junk => Seen::BadHeaders,
+            Failure::Timeout => Seen::ReadTimeout,
+            Failure::Status | Failure::Halt(_) => return,
+        });
     }
 
     fn was_reused(&self) -> bool {
@@ -650,9 +671,9 @@ impl Stream<'_> {
         self.received = Received::Whole(0);
         let (client_ms, server_ms) = tunnel::timeouts(self.front, self.back);
         let ends = tunnel::Ends { client: self.s.conn.clone(), server: conn };
-        let moved =
-            tunnel::run(&ends, first, (client_ms, server_ms), (&self.front.timeouts, &self.back.timeouts))
-                .await;
+        let fin = (&self.front.timeouts, &self.back.timeouts);
+        // HTTP knows no half-closed connection: what the server has ended is over.
+        let moved = tunnel::run(&ends, first, (client_ms, server_ms), fin, || true).await;
         self.txn.bytes_in += moved.up;
         self.txn.bytes_out += moved.down;
         match moved.end {

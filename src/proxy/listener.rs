@@ -39,7 +39,7 @@ pub struct ListenerCell {
     pub id: u64,
     pub proxy: Cell<ProxyId>,
     pub bind: Cell<usize>,
-    stopped: Cell<bool>,
+    pub stopped: Cell<bool>,
     task: Cell<TaskId>,
     current: Arc<AtomicU32>,
 }
@@ -66,6 +66,11 @@ fn acquire(count: &AtomicU32, limit: u32) -> Option<u32> {
 }
 
 impl ClientSlot {
+    /// Whether it counts in this frontend.
+    pub fn is_of(&self, front: &Arc<ProxyLive>) -> bool {
+        Arc::ptr_eq(&self.front, front)
+    }
+
     fn take(
         shared: &Arc<Shared>,
         front: &Arc<ProxyLive>,

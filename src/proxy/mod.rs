@@ -15,4 +15,5 @@ pub mod transfer;
 pub mod tunnel;
 pub mod worker;
 
+pub use transfer::spliced_bytes;
 pub use worker::{Shared, View, Worker};

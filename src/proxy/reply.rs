@@ -42,6 +42,7 @@ impl Stream<'_> {
             Halt::Service(_) => End::new(Cause::Local, Phase::Request, 0),
             Halt::End(end) | Halt::Drop(end) => *end,
         };
+        let end = self.cut_short(end);
         self.end = end;
         self.txn.set_end(end.flags());
         if let Some(upstream) = &mut self.upstream {

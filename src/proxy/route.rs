@@ -258,6 +258,7 @@ impl<'c> Chooser<'c> {
         let server = slot.server.clone();
         let reused = if http { self.reuse(&server) } else { None };
         let live = &server.live;
+        let epoch = live.epoch();
         let (conn, uses) = match reused {
             Some((conn, uses)) => {
                 live.counters.mine().reuse.inc();
@@ -266,6 +267,7 @@ impl<'c> Chooser<'c> {
             }
             None => match open(self.worker(), &server, self.proxy, self.session) {
                 Ok(conn) => {
+                    conn.belong_to(live.uid);
                     live.counters.mine().connect.inc();
                     self.proxy.live.back.counters.mine().connect.inc();
                     (Rc::new(conn), 0)
@@ -275,7 +277,7 @@ impl<'c> Chooser<'c> {
         };
         let used = live.used.fetch_add(1, Ordering::Relaxed) + 1;
         self.worker().pools.note_use(&server, used);
-        Ok(Upstream { server, slot, conn: Some(conn), uses, keep: false })
+        Ok(Upstream { server, slot, conn: Some(conn), uses, epoch, keep: false })
     }
 
     fn reuse(&self, server: &Server) -> Option<(Rc<Conn>, u32)> {

@@ -460,7 +460,13 @@ impl<'a> Stream<'a> {
     /// Answers what the proxy itself has to say, logs and counts.
     async fn conclude(mut self, result: Result<(), Halt>) -> Next {
         match result {
-            Ok(()) => self.txn.set_end(End::default().flags()),
+            Ok(()) => {
+                // A body that ends with the connection does not tell by itself that it is whole.
+                if matches!(self.txn.res.body, BodyLen::UntilClose | BodyLen::Tunnel) {
+                    self.end = self.cut_short(self.end);
+                }
+                self.txn.set_end(self.end.flags());
+            }
             Err(halt) => self.halt(halt).await,
         }
         self.txn.timers.closed = self.now();
@@ -477,6 +483,17 @@ impl<'a> Stream<'a> {
             return Next::KeepAlive;
         }
         Next::Close
+    }
+
+    /// The end of a stream whose server's sessions were shut down is not the server's doing.
+    pub(super) fn cut_short(&self, end: End) -> End {
+        let of_client = matches!(end.cause, Cause::ClientAbort | Cause::ClientTimeout | Cause::Local | Cause::Proxy);
+        match self.upstream.as_ref().and_then(Upstream::cut) {
+            Some(cause) if !of_client => {
+                End { cause, phase: if end.phase == Phase::None { Phase::Data } else { end.phase }, ..end }
+            }
+            _ => end,
+        }
     }
 
     /// Where the request ends in its buffer; `None` while part of it is still to be received, and then the

@@ -14,3 +14,6 @@ pub use seat::{
     Cluster, Consistency, Freshness, Future, Leader, Publisher, RaftState, Seat, SeatError, Status, View,
 };
 pub use watch::{WATCHERS, Watches};
+
+#[cfg(test)]
+mod tests;

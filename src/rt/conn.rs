@@ -39,6 +39,11 @@ impl Conn {
         Ok(Conn { fd: Some(fd), slot, rt })
     }
 
+    /// Makes it one of those that [`Rt::shut_down`] ends together.
+    pub fn belong_to(&self, owner: u64) {
+        self.rt.set_owner(self.slot, owner, self.fd());
+    }
+
     pub fn fd(&self) -> RawFd {
         self.fd.as_ref().map_or(-1, AsRawFd::as_raw_fd)
     }

@@ -24,3 +24,6 @@ pub use register::NODE_LIVENESS;
 pub use snapshot::SnapshotError;
 pub use tables::{DOCUMENT_VERSIONS, EVENTS};
 pub use topic::Topic;
+
+#[cfg(test)]
+mod tests;

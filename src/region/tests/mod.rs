@@ -1,0 +1,3 @@
+//! Seats: what readers see of changes, and when they wake.
+
+mod watch;

@@ -21,8 +21,16 @@ pub fn install() -> Option<PrometheusHandle> {
 
 fn describe() {
     describe_gauge!("isobar_workers", Unit::Count, "Data workers.");
-    describe_gauge!("isobar_config_generation", Unit::Count, "Number of the configuration that runs, from 1.");
-    describe_counter!("isobar_config_swaps_total", Unit::Count, "Configurations read while running, by outcome.");
+    describe_gauge!(
+        "isobar_config_generation",
+        Unit::Count,
+        "Number of the configuration that runs, from 1."
+    );
+    describe_counter!(
+        "isobar_config_swaps_total",
+        Unit::Count,
+        "Configurations read while running, by outcome."
+    );
     describe_gauge!("isobar_checks", Unit::Count, "Servers whose health is checked.");
     describe_counter!(
         crate::os::opener::REQUESTS,

@@ -14,10 +14,10 @@ use crate::admin::stat::Process;
 use crate::admin::{Haterm, Metrics, StatsPage};
 use crate::base::{Live, clock};
 use crate::check::{Checks, Hooks};
-use crate::config::{Config, Proxy};
 use crate::config::global::{CliLevel, StatsSocket};
-use crate::model::{Address, Cut, Server};
+use crate::config::{Config, Proxy};
 use crate::model::applet::Applet;
+use crate::model::{Address, Cut, Server};
 use crate::os::bind::{BindAddress, BindSpec, SocketKind};
 use crate::os::opener::Opener;
 use crate::os::{process, socket};
@@ -97,10 +97,10 @@ impl Control for Office {
 
     fn process(&self) -> Process {
         let config = self.config();
-        let listening =
-            |p: &&Proxy| !p.disabled && !p.live.stopped.load(Ordering::Relaxed);
+        let listening = |p: &&Proxy| !p.disabled && !p.live.stopped.load(Ordering::Relaxed);
         let fronts = config.proxies.iter().filter(listening).filter_map(|p| p.front.as_ref());
-        let listeners = (fronts.map(|f| f.binds.len()).sum::<usize>() + config.global.stats_sockets.len()) as u32;
+        let listeners =
+            (fronts.map(|f| f.binds.len()).sum::<usize>() + config.global.stats_sockets.len()) as u32;
         let load = Load::of_all(self.workers);
         Process {
             version: version::HAPROXY_VERSION.to_owned(),

@@ -357,7 +357,8 @@ impl Starting {
         };
         let herald = Arc::new(role.herald);
         let (args, opener, messages) = (self.args.clone(), self.opener.clone(), self.messages.clone());
-        let exit = program.run(Life { args, opener, messages, budget, herald: herald.clone(), events, steering });
+        let exit =
+            program.run(Life { args, opener, messages, budget, herald: herald.clone(), events, steering });
         herald.stopping();
         Ok(exit)
     }

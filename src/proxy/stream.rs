@@ -487,7 +487,8 @@ impl<'a> Stream<'a> {
 
     /// The end of a stream whose server's sessions were shut down is not the server's doing.
     pub(super) fn cut_short(&self, end: End) -> End {
-        let of_client = matches!(end.cause, Cause::ClientAbort | Cause::ClientTimeout | Cause::Local | Cause::Proxy);
+        let of_client =
+            matches!(end.cause, Cause::ClientAbort | Cause::ClientTimeout | Cause::Local | Cause::Proxy);
         match self.upstream.as_ref().and_then(Upstream::cut) {
             Some(cause) if !of_client => {
                 End { cause, phase: if end.phase == Phase::None { Phase::Data } else { end.phase }, ..end }

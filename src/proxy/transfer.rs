@@ -7,8 +7,8 @@ use std::rc::Rc;
 use std::sync::LazyLock;
 use std::task::Poll;
 
-use crate::base::buf::{BODY_SIZE, Buf, HEAD_SIZE};
 use crate::base::Shards;
+use crate::base::buf::{BODY_SIZE, Buf, HEAD_SIZE};
 use crate::base::clock::{MS, Nanos};
 use crate::base::shard::MAX_WORKERS;
 use crate::http::Chunks;

@@ -46,7 +46,12 @@ static REMOTES: [OnceLock<Arc<Remote>>; MAX_WORKERS + 1] = [const { OnceLock::ne
 
 impl Remote {
     pub(super) fn new(event: EventFd) -> Arc<Remote> {
-        Arc::new(Remote { inbox: Mutex::new(Vec::new()), raised: AtomicBool::new(false), event, load: Default::default() })
+        Arc::new(Remote {
+            inbox: Mutex::new(Vec::new()),
+            raised: AtomicBool::new(false),
+            event,
+            load: Default::default(),
+        })
     }
 
     pub(super) fn set_load(&self, load: Load) {

@@ -256,7 +256,11 @@ impl Rt {
             let percent = (idle * 100 / span).min(100) as u8;
             self.idle.set((now, 0, percent));
             let ready = self.ready.borrow().len() as u32;
-            self.remote.set_load(Load { tasks: self.count.get() as u32, ready, idle_percent: percent.into() });
+            self.remote.set_load(Load {
+                tasks: self.count.get() as u32,
+                ready,
+                idle_percent: percent.into(),
+            });
         } else {
             self.idle.set((since, idle, percent));
         }

@@ -25,6 +25,9 @@ pub async fn operate(node: &Arc<Node>, what: Operation) -> Result<(), Denial> {
         // A leader does not take its own vote away: another leads first, and does it.
         refuse_demotion(node, node.id())?;
         step_down(node).await;
+        if node.leads() {
+            return Err(MemberError::Busy.into());
+        }
     }
     if node.leads() {
         let _one_at_a_time = node.changing.lock().await;
@@ -122,8 +125,12 @@ fn refuse_demotion(node: &Node, id: u64) -> Result<(), Denial> {
     Ok(())
 }
 
-/// Asks the follower that is furthest to lead. Returns when another leads, or after a while.
-pub async fn step_down(node: &Node) {
+/// Asks the follower that is furthest to lead. Returns when this node no longer leads, or after a while.
+///
+/// Once asked there is no way back within the term: that follower may stand for election whenever it hears of it, so
+/// the lease is given up for good, no proposal is taken, and without heartbeats the others soon elect somebody even if
+/// that follower does not.
+pub async fn step_down(node: &Arc<Node>) {
     let (Some(raft), Some(metrics)) = (node.raft.get(), node.metrics()) else { return };
     if !node.leads() {
         return;
@@ -140,10 +147,16 @@ pub async fn step_down(node: &Node) {
     let asked = node.links.to(&peer.address, Class::Protocol).call(&request, node.timing.lease()).await;
     tracing::info!("region map: {peer} is asked to lead: {asked:?}");
     let until = tokio::time::Instant::now() + node.timing.leaderless();
-    while node.leads() && tokio::time::Instant::now() < until {
-        node.moment().await;
-    }
-    raft.runtime_config().heartbeat(true);
+    let led = node.clone();
+    let over = tokio::spawn(async move {
+        while led.leads() {
+            led.moment().await;
+        }
+        if let Some(raft) = led.raft.get() {
+            raft.runtime_config().heartbeat(true);
+        }
+    });
+    let _ = tokio::time::timeout_at(until, over).await;
 }
 
 /// The follower that is furthest, once it has everything or nearly the time of an election has gone by.

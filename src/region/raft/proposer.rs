@@ -158,6 +158,9 @@ async fn write(node: &Node, proposal: Proposal, until: Instant) -> Result<(Index
 
 /// Proposes one command of its own, as the leader and in an entry of its own.
 pub async fn alone(node: &Node, command: Command) -> Result<(Index, Reply), Denial> {
+    if !node.leads_surely() {
+        return Err(Denial::NotLeader(None));
+    }
     let until = Instant::now() + node.timing.request();
     match write(node, Proposal { at: now(), command }, until).await {
         Ok(done) => Ok(done),

@@ -121,11 +121,7 @@ mod tests {
         for name in ["a", "b"] {
             let what = Registration {
                 node: Node { name: name.into(), ..Node::default() },
-                checks: vec![Check {
-                    id: NODE_LIVENESS.into(),
-                    status: Health::Passing,
-                    ..Check::default()
-                }],
+                checks: vec![Check { id: NODE_LIVENESS.into(), status: Health::Passing, ..Check::default() }],
                 ..Registration::default()
             };
             seat.propose(Command::Register(Box::new(what))).await.expect("registered");

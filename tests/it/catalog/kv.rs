@@ -90,13 +90,20 @@ fn a_transaction_is_all_or_nothing() {
     assert_eq!(results["Errors"], json!(null));
     assert!(results["Results"][0]["KV"].get("Value").is_none(), "a set answers no value");
     assert_eq!(results["Results"][1]["KV"]["Value"], "MQ==");
-    let conflict = r#"[{"KV":{"Verb":"set","Key":"b","Value":"MQ=="}},{"KV":{"Verb":"check-not-exists","Key":"a"}}]"#;
+    let conflict =
+        r#"[{"KV":{"Verb":"set","Key":"b","Value":"MQ=="}},{"KV":{"Verb":"check-not-exists","Key":"a"}}]"#;
     let refused = node.put("/v1/txn", conflict);
     assert_eq!(refused.status, 409);
     assert_eq!(refused.json()["Errors"][0]["OpIndex"], 1);
     assert_eq!(refused.json()["Results"], json!(null));
     assert_eq!(node.get("/v1/kv/b").status, 404);
-    for bad in [r#"{"KV":{}}"#, r#"[{"KV":{"Verb":"jump","Key":"a"}}]"#, r#"[{"What":{}}]"#, "[", r#"[{"KV":{"Verb":"set","Key":"a","Value":"%"}}]"#] {
+    for bad in [
+        r#"{"KV":{}}"#,
+        r#"[{"KV":{"Verb":"jump","Key":"a"}}]"#,
+        r#"[{"What":{}}]"#,
+        "[",
+        r#"[{"KV":{"Verb":"set","Key":"a","Value":"%"}}]"#,
+    ] {
         assert_eq!(node.put("/v1/txn", bad).status, 400, "{bad}");
     }
 }

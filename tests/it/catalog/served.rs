@@ -76,8 +76,7 @@ impl Served {
                 address: settings.address.clone(),
                 ..Node::default()
             };
-            let alive =
-                Check { id: NODE_LIVENESS.into(), status: Health::Passing, ..Check::default() };
+            let alive = Check { id: NODE_LIVENESS.into(), status: Health::Passing, ..Check::default() };
             let what = Registration { node, checks: vec![alive], ..Registration::default() };
             seat.propose(Command::Register(Box::new(what))).await.expect("registered");
             let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");

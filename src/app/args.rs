@@ -7,6 +7,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use super::flags::{COMMANDS, FLAGS, Takes};
+use super::operator;
 use super::version::VersionText;
 
 /// What the user asked for.
@@ -22,6 +23,8 @@ pub enum Command {
     Explain(String),
     /// `reload`: tell a running process to read its configuration again.
     Reload(Target),
+    /// `node`, `cluster`, `config`: what to ask of a running node.
+    Operator(Vec<String>),
     /// `help`, `--help`: the usage text on stdout, exit 0.
     Help,
     /// `-dMhelp`.
@@ -221,6 +224,9 @@ fn unknown(word: &str) -> Fault {
 fn command_word(mut args: Args, word: &str, rest: &[String]) -> Result<Command, Fault> {
     if !COMMANDS.iter().any(|c| c.name == word) {
         return Err(Fault::usage(format!("unknown command '{word}'.")));
+    }
+    if operator::begins(word) {
+        return Ok(Command::Operator(std::iter::once(word.to_owned()).chain(rest.iter().cloned()).collect()));
     }
     match (word, rest) {
         ("help", _) => Ok(Command::Help),

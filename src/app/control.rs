@@ -1,24 +1,29 @@
 //! The control thread: starts the workers, takes signals, swaps configurations, drains and stops.
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crate::base::{WorkerId, clock};
-use crate::check::runner::Checks;
+use crate::base::{Millis, WorkerId, clock};
+use crate::check::runner::{Checks, slowstart_round};
 use crate::config::Config;
 use crate::config::build::Built;
 use crate::os::process;
 use crate::proxy::{Shared, Worker};
+use crate::region::spec::Spec;
 use crate::rt::Remote;
 
 use super::configure::{Builder, Services};
+use super::discovery::Discovery;
+use super::discovery::follow::Resolve;
+use super::figures;
 use super::health::{self, HealthHooks};
 use super::program::{Exit, Life};
-use super::services::{Hub, Office};
+use super::seat::{SeatSockets, Seated};
+use super::services::{Desk, Hub, Office, Request};
 use super::signals::Event;
 use super::sockets::Sockets;
 
@@ -42,7 +47,14 @@ pub struct Control {
     retired: (Sender<Arc<Config>>, Receiver<Arc<Config>>),
     runtime: tokio::runtime::Runtime,
     hooks: Arc<HealthHooks>,
-    checks: Checks,
+    checks: Arc<Mutex<Checks>>,
+    seated: Option<Seated>,
+    /// Servers from the region map.
+    discovery: Option<Discovery>,
+    /// What the runtime API asks for, announced by [`Event::Asked`].
+    requests: (Sender<Request>, Receiver<Request>),
+    /// When the works of every second are due.
+    second_due_ms: u64,
     /// When a soft stop becomes a hard one.
     hard_stop_at_ms: Option<u64>,
     draining: bool,
@@ -57,6 +69,7 @@ impl Control {
         services: Services,
         hub: Hub,
         workers: usize,
+        seat: (Spec, SeatSockets),
     ) -> io::Result<Control> {
         built.activate(clock::now_ms());
         let config = Arc::new(built.config);
@@ -71,7 +84,11 @@ impl Control {
         let mut control = Control {
             runtime,
             hooks,
-            checks: Checks::default(),
+            checks: Arc::default(),
+            seated: None,
+            discovery: None,
+            requests: mpsc::channel(),
+            second_due_ms: 0,
             life,
             shared,
             config,
@@ -84,12 +101,33 @@ impl Control {
             hard_stop_at_ms: None,
             draining: false,
         };
+        control.take_seat(seat)?;
         // Services need the office from the first connection on, and sockets may listen since before we did.
         control.open_office();
         control.start_workers()?;
         control.start_checks();
+        figures::running(control.workers, control.config.generation);
         control.life.herald.ready();
         Ok(control)
+    }
+
+    /// Takes part in the region map. What its store holds is known before the first connection is taken.
+    fn take_seat(&mut self, (spec, sockets): (Spec, SeatSockets)) -> io::Result<()> {
+        let _inside = self.runtime.enter();
+        self.seated = Seated::start(&spec, sockets, &self.life.opener).map_err(io::Error::other)?;
+        if let Some(seated) = &self.seated {
+            let mut discovery =
+                Discovery::new(seated.seat.clone(), self.hooks.clone(), self.workers, self.names());
+            discovery.follow(&self.config);
+            self.discovery = Some(discovery);
+        }
+        Ok(())
+    }
+
+    /// Looks names up, through the opener when there is one.
+    fn names(&self) -> Resolve {
+        let opener = self.life.opener.clone();
+        Arc::new(move |name| opener.resolve(name).ok()?.first().copied())
     }
 
     fn start_workers(&mut self) -> io::Result<()> {
@@ -104,6 +142,8 @@ impl Control {
                 let worker = Worker::start(id, shared, config, retired);
                 if let Ok(worker) = worker {
                     worker.listen(&listen);
+                    // Else they would stay open for as long as the thread, whatever is closed later.
+                    drop(listen);
                     let _ = ready.send(Ok(()));
                     if let Err(e) = worker.rt.run() {
                         eprintln!("worker {}: {e}", id.0);
@@ -123,11 +163,19 @@ impl Control {
 
     fn start_checks(&mut self) {
         let _inside = self.runtime.enter();
-        self.checks = health::start(&self.config, &self.hooks, std::mem::take(&mut self.checks));
+        if let Some(discovery) = &mut self.discovery {
+            discovery.follow(&self.config);
+        }
+        let mut checks = self.checks.lock().unwrap_or_else(PoisonError::into_inner);
+        *checks = health::start(&self.config, &self.hooks, std::mem::take(&mut checks));
+        figures::checks(checks.len());
     }
 
     fn open_office(&mut self) {
+        let desk = Desk { requests: self.requests.0.clone(), steering: self.life.steering.clone() };
         let office = Arc::new(Office {
+            desk: Mutex::new(desk),
+            checks: self.checks.clone(),
             current: self.hub.current.clone(),
             hard_maxconn: self.shared.maxconn.load(Ordering::Relaxed),
             shared: self.shared.clone(),
@@ -158,12 +206,18 @@ impl Control {
                 }
                 Ok(Event::Pause) => self.pause(true),
                 Ok(Event::Resume) => self.pause(false),
+                Ok(Event::Asked) => self.answer(),
                 Ok(Event::DumpServers | Event::Quit) => {}
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => std::thread::sleep(TURN),
             }
-            while self.retired.1.try_recv().is_ok() {}
+            self.free_retired();
             self.life.herald.alive();
+            let now = clock::now_ms();
+            if now >= self.second_due_ms {
+                self.second_due_ms = now + 1000;
+                self.warm_up(now);
+            }
             if self.draining && self.is_drained() {
                 self.stop_workers();
                 return Exit::Code(0);
@@ -171,12 +225,40 @@ impl Control {
         }
     }
 
-    /// Reads the configuration again and puts it in place, or leaves everything as it is and says why. The text is
-    /// what the master's command line answers.
-    pub fn reload(&mut self) -> String {
+    /// Slow starts go on.
+    fn warm_up(&self, now: Millis) {
+        for back in self.config.proxies.iter().filter_map(|p| p.back.as_ref()) {
+            back.servers.with(|set| slowstart_round(set, now));
+        }
+    }
+
+    /// Does what the runtime API has asked for.
+    fn answer(&mut self) {
+        while let Ok(request) = self.requests.1.try_recv() {
+            match request {
+                Request::Reload(answer) => {
+                    let success = self.reload();
+                    let _ = answer.send((success, self.life.messages.log()));
+                }
+                Request::ShutdownFrontend(name) => {
+                    let left = self.sockets.without(&name);
+                    for path in self.sockets.abandoned(&left) {
+                        let _ = self.life.opener.unlink(path);
+                    }
+                    self.sockets = left;
+                    self.tell_workers();
+                }
+            }
+        }
+    }
+
+    /// Reads the configuration again and puts it in place, or leaves everything as it is and says why.
+    pub fn reload(&mut self) -> bool {
         self.life.herald.reloading();
         let success = self.swap();
-        self.life.herald.reloaded(success)
+        self.life.herald.reloaded(success);
+        figures::swapped(success, self.config.generation);
+        success
     }
 
     fn swap(&mut self) -> bool {
@@ -200,6 +282,8 @@ impl Control {
         };
         built.activate(clock::now_ms());
         self.config = Arc::new(built.config);
+        // Frontends that were shut down listen again, as after a restart.
+        self.config.proxies.iter().for_each(|p| p.live.stopped.store(false, Ordering::Relaxed));
         self.hub.current.store(Arc::new(Some(self.config.clone())));
         for path in self.sockets.abandoned(&sockets) {
             let _ = self.life.opener.unlink(path);
@@ -208,6 +292,15 @@ impl Control {
         self.tell_workers();
         self.start_checks();
         true
+    }
+
+    /// Frees configurations that nobody uses any more, and gives their memory back: thousands of small records leave
+    /// holes between what lives on, and the next build would not find them all.
+    fn free_retired(&self) {
+        let freed = self.retired.1.try_iter().filter_map(Arc::into_inner).count();
+        if freed > 0 {
+            process::trim_memory();
+        }
     }
 
     fn tell_workers(&self) {
@@ -255,6 +348,10 @@ impl Control {
         }
         for thread in self.threads.drain(..) {
             let _ = thread.join();
+        }
+        if let Some(seated) = self.seated.take() {
+            let _inside = self.runtime.enter();
+            seated.stop();
         }
         let none = Sockets::default();
         for path in self.sockets.abandoned(&none) {

@@ -446,6 +446,21 @@ pub static COMMANDS: &[Entry] = &[
         "isobar reload -S /run/haproxy-master.sock",
         "isobar",
     ),
+    entry("node", "<command>", "Shows and changes the members of the cluster.", "isobar node ls", "isobar"),
+    entry(
+        "cluster",
+        "<command>",
+        "Forms, joins and leaves a cluster.",
+        "isobar cluster join-token worker",
+        "isobar",
+    ),
+    entry(
+        "config",
+        "<command>",
+        "Puts configuration documents on every node.",
+        "isobar config status",
+        "isobar",
+    ),
     entry("help", "", "Shows this text.", "isobar help", "isobar"),
     entry("version", "", "Shows the version.", "isobar version", "isobar"),
 ];

@@ -1,6 +1,7 @@
 //! Health checks wired to the running configuration: who is checked, and where the lines about it go.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use crate::base::clock;
 use crate::check::change::{Hooks, Member};
@@ -8,7 +9,10 @@ use crate::check::runner::{Checks, Settings};
 use crate::config::Config;
 use crate::lang::Severity;
 use crate::log::{Logger, Origin};
+use crate::model::{Cut, Server};
+use crate::proxy::Worker;
 use crate::proxy::server::serve_queues;
+use crate::rt::Remote;
 
 use super::messages::Messages;
 use super::services::Current;
@@ -59,7 +63,23 @@ impl Hooks for HealthHooks {
         config.and_then(|c| c.global.node.clone()).unwrap_or_else(|| self.hostname.clone())
     }
 
-    fn server_up(&self, member: &Member, _shutdown_backups: bool) -> u32 {
+    fn server_down(&self, member: &Member, shutdown: bool) -> u32 {
+        let queue = &member.server.live.queue;
+        let waiting = queue.len();
+        queue.send_back();
+        if shutdown {
+            cut_sessions(&member.server, Cut::Down);
+        }
+        waiting
+    }
+
+    fn server_up(&self, member: &Member, shutdown_backups: bool) -> u32 {
+        if shutdown_backups {
+            let set = member.servers.load();
+            for backup in set.list.iter().filter(|s| s.spec.backup) {
+                cut_sessions(backup, Cut::Up);
+            }
+        }
         let before = member.proxy.queue.len();
         let fullconn = (*self.current.load())
             .as_ref()
@@ -70,6 +90,20 @@ impl Hooks for HealthHooks {
         serve_queues(&member.server, &member.proxy, fullconn, clock::now_ms());
         before.saturating_sub(member.proxy.queue.len())
     }
+}
+
+/// Ends the sessions of a server on every worker. Returns how many there were.
+pub fn cut_sessions(server: &Server, why: Cut) -> u32 {
+    server.live.begin_epoch(why);
+    let uid = server.live.uid;
+    for remote in Remote::all() {
+        remote.run(move |_| {
+            if let Some(worker) = Worker::current() {
+                worker.cut(uid);
+            }
+        });
+    }
+    server.live.served.load(Ordering::Relaxed)
 }
 
 /// Every server of a configuration as a member of its backend.

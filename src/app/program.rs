@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, Sender};
 
 use super::args::{Args, DumpConfig};
 use super::herald::Herald;
@@ -54,6 +54,8 @@ pub struct Life {
     pub budget: Budget,
     pub herald: Arc<Herald>,
     pub events: Receiver<Event>,
+    /// For events that are no signals.
+    pub steering: Sender<Event>,
 }
 
 /// Listening failed.

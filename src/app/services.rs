@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::sync::{Arc, OnceLock};
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Sender, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use tokio::sync::Semaphore;
 
@@ -11,28 +13,53 @@ use crate::admin::control::{Control, Found};
 use crate::admin::stat::Process;
 use crate::admin::{Haterm, Metrics, StatsPage};
 use crate::base::{Live, clock};
-use crate::check::Hooks;
-use crate::config::Config;
+use crate::check::{Checks, Hooks};
 use crate::config::global::{CliLevel, StatsSocket};
-use crate::model::Address;
+use crate::config::{Config, Proxy};
 use crate::model::applet::Applet;
+use crate::model::{Address, Cut, Server};
 use crate::os::bind::{BindAddress, BindSpec, SocketKind};
 use crate::os::opener::Opener;
 use crate::os::{process, socket};
 use crate::proxy::Shared;
+use crate::rt::Load;
 
 use super::configure::Services;
-use super::health::HealthHooks;
+use super::figures;
+use super::health::{HealthHooks, cut_sessions};
 use super::herald::Herald;
 use super::messages::Messages;
 use super::program::{BindError, Start};
+use super::signals::Event;
 use super::version;
 
 /// The configuration that runs now, seen by services and the control plane.
 pub type Current = Arc<Live<Option<Arc<Config>>>>;
 
+/// What the runtime API asks of the control thread, which alone swaps and closes.
+pub enum Request {
+    /// `reload`: where its answer goes.
+    Reload(SyncSender<(bool, String)>),
+    /// The listeners of a frontend are to be closed for good.
+    ShutdownFrontend(Arc<str>),
+}
+
+/// How requests reach the control thread.
+pub struct Desk {
+    pub requests: Sender<Request>,
+    pub steering: Sender<Event>,
+}
+
+impl Desk {
+    fn ask(&self, request: Request) -> bool {
+        self.requests.send(request).is_ok() && self.steering.send(Event::Asked).is_ok()
+    }
+}
+
 /// What the runtime API knows of the process.
 pub struct Office {
+    pub desk: Mutex<Desk>,
+    pub checks: Arc<Mutex<Checks>>,
     pub current: Current,
     pub shared: Arc<Shared>,
     pub hooks: Arc<HealthHooks>,
@@ -46,6 +73,12 @@ pub struct Office {
     pub started_us: u64,
     /// `base::clock` when the process began.
     pub started_ns: u64,
+}
+
+impl Office {
+    fn ask(&self, request: Request) -> bool {
+        self.desk.lock().unwrap_or_else(PoisonError::into_inner).ask(request)
+    }
 }
 
 impl Control for Office {
@@ -64,8 +97,11 @@ impl Control for Office {
 
     fn process(&self) -> Process {
         let config = self.config();
+        let listening = |p: &&Proxy| !p.disabled && !p.live.stopped.load(Ordering::Relaxed);
+        let fronts = config.proxies.iter().filter(listening).filter_map(|p| p.front.as_ref());
         let listeners =
-            config.proxies.iter().filter_map(|p| p.front.as_ref()).map(|f| f.binds.len()).sum::<usize>();
+            (fronts.map(|f| f.binds.len()).sum::<usize>() + config.global.stats_sockets.len()) as u32;
+        let load = Load::of_all(self.workers);
         Process {
             version: version::HAPROXY_VERSION.to_owned(),
             release_date: version::RELEASE_DATE.to_owned(),
@@ -76,9 +112,35 @@ impl Control for Office {
             ulimit_n: self.descriptors.min(u64::from(u32::MAX)) as u32,
             maxsock: self.maxsock.min(u64::from(u32::MAX)) as u32,
             hard_maxconn: self.hard_maxconn,
-            listeners: listeners as u32,
+            listeners,
+            jobs: listeners + self.shared.current.load(Ordering::Relaxed),
+            tasks: load.tasks,
+            run_queue: load.ready,
+            idle_pct: load.idle_percent,
+            spliced_bytes_out: crate::proxy::spliced_bytes(),
+            maxpipes: config.global.tune.maxpipes,
             ..Process::default()
         }
+    }
+
+    fn shutdown_frontend(&self, proxy: &Proxy) {
+        self.ask(Request::ShutdownFrontend(proxy.name.clone()));
+    }
+
+    fn shutdown_sessions(&self, _backend: &Proxy, server: &Server) -> Option<u32> {
+        Some(cut_sessions(server, Cut::Killed))
+    }
+
+    fn wake_check(&self, backend: &str, server: &str) {
+        self.checks.lock().unwrap_or_else(PoisonError::into_inner).wake(backend, server);
+    }
+
+    fn reload(&self) -> Option<(bool, String)> {
+        let (answer, answered) = sync_channel(1);
+        if !self.herald.has_master() || !self.ask(Request::Reload(answer)) {
+            return None;
+        }
+        answered.recv().ok()
     }
 
     fn startup_logs(&self) -> String {
@@ -205,6 +267,6 @@ pub fn all(hub: &Hub) -> Services {
     };
     let haterm: Arc<dyn Applet> = Arc::new(Haterm::default());
     let stats: Arc<dyn Applet> = Arc::new(StatsPage::new(found()));
-    let prometheus: Arc<dyn Applet> = Arc::new(Metrics::new(found(), None));
+    let prometheus: Arc<dyn Applet> = Arc::new(Metrics::new(found(), figures::install()));
     HashMap::from([("haterm", haterm), ("stats", stats), ("prometheus-exporter", prometheus)])
 }

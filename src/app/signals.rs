@@ -1,6 +1,6 @@
 //! Signals turned into events for the control thread (management manual, section 4).
 
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 
 use crate::os::process::name_thread;
 use crate::os::signal::{STEERING, Signal, Signals, die_by};
@@ -20,6 +20,8 @@ pub enum Event {
     Resume,
     /// SIGHUP without a master: log the state of every server.
     DumpServers,
+    /// The runtime API has put something into the request queue of the control thread.
+    Asked,
     /// SIGQUIT: HAProxy frees its memory pools. Nothing to do here.
     Quit,
 }
@@ -46,9 +48,10 @@ pub fn take() -> std::io::Result<Signals> {
 }
 
 /// Starts the thread that reads the signals. A second SIGTERM or SIGINT ends the process at once, for the control
-/// thread that got the first one may be stuck.
-pub fn watch(signals: Signals) -> std::io::Result<Receiver<Event>> {
+/// thread that got the first one may be stuck. The sender is for others that steer.
+pub fn watch(signals: Signals) -> std::io::Result<(Sender<Event>, Receiver<Event>)> {
     let (sender, receiver) = channel();
+    let others = sender.clone();
     let work = move || {
         name_thread("signals");
         let mut stopping = false;
@@ -69,5 +72,5 @@ pub fn watch(signals: Signals) -> std::io::Result<Receiver<Event>> {
         }
     };
     std::thread::Builder::new().name("signals".into()).spawn(work)?;
-    Ok(receiver)
+    Ok((others, receiver))
 }

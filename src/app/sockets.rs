@@ -114,6 +114,12 @@ impl Sockets {
         self.list.clear();
     }
 
+    /// Those that are left without a frontend's.
+    pub fn without(&self, proxy: &str) -> Sockets {
+        let list = self.list.iter().filter(|s| &*s.proxy != proxy).cloned().collect();
+        Sockets { list, next_id: self.next_id }
+    }
+
     /// Paths of unix sockets that `self` has and `next` has not.
     pub fn abandoned<'a>(&'a self, next: &'a Sockets) -> impl Iterator<Item = &'a std::path::Path> {
         self.list.iter().filter_map(move |socket| match &socket.bind.address {

@@ -20,7 +20,7 @@ use super::master::{self, Master, REPLACED, tell_old};
 use super::messages::Messages;
 use super::program::{Exit, Life, Program, Settings, Start};
 use super::signals;
-use super::{flags, reload, version};
+use super::{flags, operator, reload, version};
 use crate::base::clock;
 use crate::os::daemon::{Launch, Launched, Side, daemonize};
 use crate::os::limits::{self, Budget, FdLimit};
@@ -53,6 +53,7 @@ pub fn start(argv: impl IntoIterator<Item = OsString>, program: impl Program) ->
             }
         },
         Ok(Command::Reload(target)) => reload::run(&target),
+        Ok(Command::Operator(words)) => operator::run(&words),
         Err(fault) => refuse(&fault, &name),
     };
     match exit {
@@ -350,13 +351,14 @@ impl Starting {
                 return self.failed("The master is gone.");
             }
         }
-        let events = match signals::watch(signals) {
-            Ok(events) => events,
+        let (steering, events) = match signals::watch(signals) {
+            Ok(both) => both,
             Err(e) => return self.failed(&format!("Cannot start a thread: {e}")),
         };
         let herald = Arc::new(role.herald);
         let (args, opener, messages) = (self.args.clone(), self.opener.clone(), self.messages.clone());
-        let exit = program.run(Life { args, opener, messages, budget, herald: herald.clone(), events });
+        let exit =
+            program.run(Life { args, opener, messages, budget, herald: herald.clone(), events, steering });
         herald.stopping();
         Ok(exit)
     }

@@ -50,7 +50,7 @@ impl Drop for Checks {
 impl Running {
     fn stop(&self) {
         self.task.abort();
-        self.checker.member.live().observer.store(Arc::new(None));
+        self.checker.member.live().observe(None);
     }
 }
 
@@ -154,7 +154,7 @@ impl Checker {
         }
         if self.check.observe != Observe::None {
             let observer: Arc<dyn Observer> = Arc::new(Witness(Arc::downgrade(self)));
-            live.observer.store(Arc::new(Some(observer)));
+            live.observe(Some(observer));
         }
     }
 

@@ -14,5 +14,6 @@ pub use counters::{ProxyCounters, ServerCounters, Totals};
 pub use proxy::{Caps, Mode, ProxyId, ProxyLive};
 pub use queue::{Ticket, WaitQueue};
 pub use server::{
-    AdminState, CheckState, HashKey, Observer, OperState, Seen, Server, ServerLive, ServerSet, ServerSpec,
+    AdminState, CheckState, Cut, HashKey, Observer, OperState, Seen, Server, ServerLive, ServerSet,
+    ServerSpec,
 };

@@ -187,7 +187,24 @@ pub struct ServerLive {
     /// Consecutive errors seen by `observe`.
     pub observed_errors: AtomicI64,
     /// Who wants to know what traffic shows of the server (`observe`); `None` without `observe`.
-    pub observer: Live<Option<Arc<dyn Observer>>>,
+    observer: Live<Option<Arc<dyn Observer>>>,
+    /// There is an observer: spares streams the look into its cell.
+    is_observed: AtomicBool,
+    /// Grows when connections made before are not to be used any more; see [`ServerLive::begin_epoch`].
+    epoch: AtomicU32,
+}
+
+/// Why connections to a server are not to be used any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cut {
+    /// Its address changed: connections under way may finish, none of them is kept.
+    Moved = 0,
+    /// `shutdown sessions server`.
+    Killed = 1,
+    /// `on-marked-down shutdown-sessions`.
+    Down = 2,
+    /// `on-marked-up shutdown-backup-sessions` of another server.
+    Up = 3,
 }
 
 /// What a stream saw of a server.
@@ -243,7 +260,48 @@ impl ServerLive {
             slowstart_from_ms: AtomicU64::new(0),
             observed_errors: AtomicI64::new(0),
             observer: Live::new(None),
+            is_observed: AtomicBool::new(false),
+            epoch: AtomicU32::new(0),
         }
+    }
+
+    /// Sets who is told what streams see of the server.
+    pub fn observe(&self, observer: Option<Arc<dyn Observer>>) {
+        self.is_observed.store(observer.is_some(), Ordering::Relaxed);
+        self.observer.store(Arc::new(observer));
+    }
+
+    /// A stream saw this of the server.
+    pub fn seen(&self, what: Seen) {
+        if self.is_observed.load(Ordering::Relaxed) {
+            self.observer.with(|observer| {
+                if let Some(observer) = observer {
+                    observer.seen(what);
+                }
+            });
+        }
+    }
+
+    /// Of the connections made from now on.
+    pub fn epoch(&self) -> u32 {
+        self.epoch.load(Ordering::Relaxed)
+    }
+
+    /// Connections of earlier epochs are not to be used again.
+    pub fn begin_epoch(&self, why: Cut) {
+        let next = |old: u32| Some((old & !3).wrapping_add(4) | why as u32);
+        let _ = self.epoch.fetch_update(Ordering::AcqRel, Ordering::Relaxed, next);
+    }
+
+    /// Why a connection of `epoch` is not to be used any more; `None` while it may be.
+    pub fn cut(&self, epoch: u32) -> Option<Cut> {
+        let now = self.epoch();
+        (now != epoch).then_some(match now & 3 {
+            0 => Cut::Moved,
+            1 => Cut::Killed,
+            2 => Cut::Down,
+            _ => Cut::Up,
+        })
     }
 
     pub fn oper(&self) -> OperState {

@@ -199,6 +199,12 @@ pub fn shutdown_write(fd: RawFd) {
     unsafe { libc::shutdown(fd, libc::SHUT_WR) };
 }
 
+/// Ends both directions of a stream: whoever waits for it is woken.
+pub fn shutdown_both(fd: RawFd) {
+    // SAFETY: no pointers.
+    unsafe { libc::shutdown(fd, libc::SHUT_RDWR) };
+}
+
 pub fn set_option(fd: RawFd, level: i32, name: i32, value: i32) -> io::Result<()> {
     // SAFETY: `value` is readable for its size.
     check(unsafe {
@@ -260,6 +266,22 @@ pub fn write_fd(fd: RawFd, bytes: &[u8]) -> bool {
 pub fn set_bind_late(fd: RawFd) {
     let _ = set_option(fd, libc::IPPROTO_IP, libc::IP_BIND_ADDRESS_NO_PORT, 1);
     let _ = set_option(fd, libc::SOL_SOCKET, libc::SO_REUSEADDR, 1);
+}
+
+/// Only routes through this network interface.
+pub fn bind_to_device(fd: RawFd, interface: &str) -> io::Result<()> {
+    let name = interface.as_bytes();
+    // SAFETY: `name` is readable for its length; the kernel wants no terminator.
+    check(unsafe {
+        libc::setsockopt(
+            fd,
+            libc::SOL_SOCKET,
+            libc::SO_BINDTODEVICE,
+            name.as_ptr().cast(),
+            name.len() as libc::socklen_t,
+        )
+    })?;
+    Ok(())
 }
 
 /// A descriptor of our own for one that was inherited by number.

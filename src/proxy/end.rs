@@ -18,6 +18,10 @@ pub enum Cause {
     /// Out of a resource.
     Resource,
     Internal,
+    /// The server went down (`on-marked-down shutdown-sessions`).
+    ServerDown,
+    /// Another server came up (`on-marked-up shutdown-backup-sessions`).
+    ServerUp,
     /// An operator or a shutdown ended it.
     Killed,
 }
@@ -34,6 +38,8 @@ impl Cause {
             Cause::Local => b'L',
             Cause::Resource => b'R',
             Cause::Internal => b'I',
+            Cause::ServerDown => b'D',
+            Cause::ServerUp => b'U',
             Cause::Killed => b'K',
         }
     }

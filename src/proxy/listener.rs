@@ -39,7 +39,7 @@ pub struct ListenerCell {
     pub id: u64,
     pub proxy: Cell<ProxyId>,
     pub bind: Cell<usize>,
-    stopped: Cell<bool>,
+    pub stopped: Cell<bool>,
     task: Cell<TaskId>,
     current: Arc<AtomicU32>,
 }
@@ -66,6 +66,11 @@ fn acquire(count: &AtomicU32, limit: u32) -> Option<u32> {
 }
 
 impl ClientSlot {
+    /// Whether it counts in this frontend.
+    pub fn is_of(&self, front: &Arc<ProxyLive>) -> bool {
+        Arc::ptr_eq(&self.front, front)
+    }
+
     fn take(
         shared: &Arc<Shared>,
         front: &Arc<ProxyLive>,
@@ -134,7 +139,7 @@ impl Worker {
 
     async fn accept_loop(&'static self, cell: Rc<ListenerCell>, acceptor: Acceptor) {
         loop {
-            acceptor.readable().await;
+            acceptor.readable(|| cell.stopped.get()).await;
             if cell.stopped.get() {
                 return;
             }
@@ -171,6 +176,12 @@ impl Worker {
         let limit = proxy.front.as_ref().map_or(0, |f| f.rate_limit_sessions);
         let now_ms = self.rt.now() / MS;
         if limit > 0 && proxy.live.front.sess_rate.read(now_ms) >= limit {
+            return None;
+        }
+        let global = &view.config().global;
+        if (global.maxconnrate > 0 && self.shared.conn_rate.read(now_ms) >= global.maxconnrate)
+            || (global.maxsessrate > 0 && self.shared.sess_rate.read(now_ms) >= global.maxsessrate)
+        {
             return None;
         }
         ClientSlot::take(&self.shared, &proxy.live, &cell.current, (front, bind))

@@ -5,8 +5,10 @@ pub mod end;
 pub mod env;
 pub mod exchange;
 pub mod listener;
+pub mod persist;
 pub mod pool;
 pub mod reply;
+pub mod respond;
 pub mod route;
 pub mod server;
 pub mod session;
@@ -15,4 +17,5 @@ pub mod transfer;
 pub mod tunnel;
 pub mod worker;
 
+pub use transfer::spliced_bytes;
 pub use worker::{Shared, View, Worker};

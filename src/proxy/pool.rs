@@ -25,6 +25,8 @@ struct ServerPool {
     /// Most connections in use at once, in the last second and in this one: more than that are not kept idle, as
     /// they would only be opened to be closed.
     peaks: [u32; 2],
+    /// Of the connections in `idle`; the server may have begun another one.
+    epoch: u32,
     /// Size of the last responses, to choose the buffer of the next one.
     large_responses: bool,
 }
@@ -32,6 +34,16 @@ struct ServerPool {
 impl ServerPool {
     fn drop_one(&self) {
         self.server.live.idle.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Closes connections that lead where the server is no longer.
+    fn renew(&mut self) {
+        let epoch = self.server.live.epoch();
+        if self.epoch != epoch {
+            self.epoch = epoch;
+            let gone = self.idle.drain(..).count() as u32;
+            self.server.live.idle.fetch_sub(gone, Ordering::Relaxed);
+        }
     }
 }
 
@@ -54,6 +66,7 @@ impl Pools {
             server: server.clone(),
             idle: Vec::new(),
             peaks: [0; 2],
+            epoch: server.live.epoch(),
             large_responses: false,
         });
         f(pool)
@@ -63,6 +76,7 @@ impl Pools {
     /// `reused_only`: one that has proven to survive reuse (`http-reuse aggressive`).
     pub fn take(&self, server: &Server, reused_only: bool) -> Option<(Rc<Conn>, u32)> {
         self.with(server, |pool| {
+            pool.renew();
             let mut i = pool.idle.len();
             while i > 0 {
                 i -= 1;
@@ -80,12 +94,13 @@ impl Pools {
         })
     }
 
-    /// Keeps a connection whose last response is complete; closes it when the server's pool is full.
-    pub fn keep(&self, server: &Server, conn: Rc<Conn>, uses: u32, now: Millis) {
+    /// Keeps a connection whose last response is complete; closes it when the server's pool is full, or the
+    /// connection of an earlier epoch.
+    pub fn keep(&self, server: &Server, conn: Rc<Conn>, (uses, epoch): (u32, u32), now: Millis) {
         let spec = &server.spec;
         let needed = self.with(server, |pool| pool.peaks[0].max(pool.peaks[1])).max(1);
         let limit = spec.pool_max_conn.unwrap_or(u32::MAX).min(needed);
-        if spec.pool_purge_delay_ms == 0 || !conn.is_drained() {
+        if spec.pool_purge_delay_ms == 0 || server.live.epoch() != epoch || !conn.is_drained() {
             return;
         }
         let live = &server.live;
@@ -99,6 +114,7 @@ impl Pools {
         // Registered, so that its end becomes known while it is idle.
         let watched = conn.watch().is_ok();
         self.with(server, |pool| {
+            pool.renew();
             if watched && pool.idle.len() < PER_SERVER {
                 pool.idle.push(Idle { conn, since: now, uses });
             } else {

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::base::clock::MS;
-use crate::model::{ProxyLive, Server};
+use crate::model::{Cut, ProxyLive, Server};
 use crate::rt::Conn;
 
+use super::end::Cause;
 use super::worker::Servers;
 
 /// One of a server's `maxconn` slots. Dropping it lets the next stream in the queues have it.
@@ -88,17 +89,30 @@ pub struct Upstream {
     pub conn: Option<Rc<Conn>>,
     /// Requests the connection carried before this one.
     pub uses: u32,
+    /// Of the server when the connection was chosen.
+    pub epoch: u32,
     /// The connection may be used again after this response.
     pub keep: bool,
 }
 
 impl Upstream {
+    /// How a stream ends whose server's sessions were shut down.
+    pub fn cut(&self) -> Option<Cause> {
+        match self.server.live.cut(self.epoch)? {
+            Cut::Moved => None,
+            Cut::Killed => Some(Cause::Killed),
+            Cut::Down => Some(Cause::ServerDown),
+            Cut::Up => Some(Cause::ServerUp),
+        }
+    }
+
     /// Ends the server's part: an intact connection goes back to the pool.
     pub fn release(&mut self, worker: &super::worker::Worker) {
         if let Some(conn) = self.conn.take() {
             self.server.live.used.fetch_sub(1, Ordering::Relaxed);
             if self.keep && self.server.live.is_up() {
-                worker.pools.keep(&self.server, conn, self.uses + 1, worker.rt.now() / MS);
+                let past = (self.uses + 1, self.epoch);
+                worker.pools.keep(&self.server, conn, past, worker.rt.now() / MS);
             }
         }
     }

@@ -41,7 +41,7 @@ pub struct Session {
     pub pending: Option<Buf>,
     /// Until when the next request must have begun, and that of the head under way.
     pub idle_until: Nanos,
-    _slot: ClientSlot,
+    slot: ClientSlot,
 }
 
 pub(super) fn end_of(peer: Peer) -> rules::End {
@@ -75,7 +75,7 @@ impl Session {
             pending: None,
             idle_until: 0,
             listener,
-            _slot: slot,
+            slot,
         }
     }
 
@@ -89,20 +89,32 @@ impl Session {
         local
     }
 
-    /// Takes the newest configuration, if there is one. False when the frontend or listener is gone: the session
-    /// then ends with the next response.
+    /// Takes the newest configuration. False when the frontend or listener is gone, or the process stops: the session
+    /// then ends, with the response to a request that it has in hand.
     pub fn renew(&mut self) -> bool {
+        if self.listener.stopped.get() {
+            return false;
+        }
         let newest = self.worker.view();
         if !Rc::ptr_eq(&newest, &self.view) {
-            let name = &self.view.config().proxy(self.front).name;
-            let Some(front) = newest.config().frontends.get(name).copied() else { return false };
-            if self.listener.proxy.get() != front {
+            let front = self.listener.proxy.get();
+            if !self.slot.is_of(&newest.config().proxy(front).live) {
                 return false;
             }
             self.front = front;
             self.view = newest;
         }
         !self.worker.shared.stopping.load(Ordering::Relaxed)
+    }
+
+    /// Waits for the first bytes of a request. Between requests no configuration is held: an idle connection takes the
+    /// one that is newest when it speaks.
+    async fn wait(&mut self) -> std::io::Result<()> {
+        let until = wait_limit(self);
+        if self.requests > 0 {
+            self.view = self.worker.no_view();
+        }
+        self.conn.readable(until).await
     }
 
     /// Fills in what a transaction knows of its connection.
@@ -195,8 +207,7 @@ async fn http(mut session: Session) {
             return;
         }
         if session.pending.is_none() && !session.conn.is_readable() {
-            let until = wait_limit(&session);
-            if let Err(e) = session.conn.readable(until).await {
+            if let Err(e) = session.wait().await {
                 if e.kind() == std::io::ErrorKind::TimedOut && session.requests == 0 {
                     // Boxed, like all that is large, so that an idle connection does not pay for it.
                     Box::pin(silent_client(&mut session)).await;

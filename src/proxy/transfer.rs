@@ -4,11 +4,15 @@
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::rc::Rc;
+use std::sync::LazyLock;
 use std::task::Poll;
 
+use crate::base::Shards;
 use crate::base::buf::{BODY_SIZE, Buf, HEAD_SIZE};
 use crate::base::clock::{MS, Nanos};
+use crate::base::shard::MAX_WORKERS;
 use crate::http::Chunks;
+use crate::model::counters::Count;
 use crate::os::pipe::Pipe;
 use crate::rt::{Conn, NEVER, Rt};
 
@@ -16,6 +20,14 @@ use crate::rt::{Conn, NEVER, Rt};
 pub const SPLICE_FROM: u64 = 256 * 1024;
 const PIPE_SIZE: usize = 1 << 20;
 const PIPES_KEPT: usize = 32;
+
+/// Bytes that went to sockets through pipes, by worker.
+static SPLICED: LazyLock<Shards<Count>> = LazyLock::new(|| Shards::new(MAX_WORKERS));
+
+/// Bytes that all workers have sent through pipes.
+pub fn spliced_bytes() -> u64 {
+    SPLICED.iter().map(Count::value).sum()
+}
 
 thread_local! {
     static PIPES: RefCell<Vec<Pipe>> = const { RefCell::new(Vec::new()) };
@@ -235,7 +247,10 @@ impl Way {
         }
         while let Some(pipe) = self.pipe.as_mut().filter(|p| p.held > 0) {
             match self.to.poll_splice_out(pipe, false, until) {
-                Poll::Ready(Ok(n)) => self.note_written(n),
+                Poll::Ready(Ok(n)) => {
+                    SPLICED.mine().add(n as u64);
+                    self.note_written(n);
+                }
                 Poll::Ready(Err(e)) => return Poll::Ready(Err(Broken::Write(e))),
                 Poll::Pending => return Poll::Pending,
             }

@@ -8,7 +8,7 @@ use std::task::Poll;
 use crate::base::buf::{Buf, HEAD_SIZE};
 use crate::base::clock::MS;
 use crate::config::{Proxy, Timeouts};
-use crate::model::{ProxyId, Server};
+use crate::model::{ProxyId, Seen, Server};
 use crate::rt::{Conn, NEVER};
 use crate::rules::{Ctx, Outcome, Txn};
 
@@ -41,12 +41,14 @@ pub fn timeouts(front: &Proxy, back: &Proxy) -> (u64, u64) {
     if tunnel > 0 { (tunnel, tunnel) } else { (front.timeouts.client, back.timeouts.server) }
 }
 
-/// Forwards until both directions have ended. `first` was read from the client already.
+/// Forwards until both directions have ended. `first` was read from the client already. When the server has ended its
+/// direction, `is_over` tells whether that ends the other one too.
 pub async fn run(
     ends: &Ends,
     first: Vec<u8>,
     (client_ms, server_ms): (u64, u64),
     fin: (&Timeouts, &Timeouts),
+    is_over: impl Fn() -> bool,
 ) -> Moved {
     let rt = ends.client.rt();
     let patience = Rc::new(Patience::new(rt.now(), client_ms, server_ms));
@@ -77,6 +79,9 @@ pub async fn run(
             match down.poll() {
                 Poll::Ready(Ok(())) => {
                     down_done = true;
+                    if is_over() {
+                        return Poll::Ready(None);
+                    }
                     ends.client.shutdown_write();
                     if fin.1.server_fin > 0 {
                         patience.change(Side::Server, fin.1.server_fin, rt.now());
@@ -164,10 +169,16 @@ impl<'a> Tcp<'a> {
         drop(first);
         let ends = Ends { client: self.s.conn.clone(), server: conn };
         let patience = timeouts(self.front, back);
-        let moved = run(&ends, Vec::new(), patience, (&self.front.timeouts, &back.timeouts)).await;
+        let is_cut = || self.upstream.as_ref().is_some_and(|u| u.cut().is_some());
+        let moved = run(&ends, Vec::new(), patience, (&self.front.timeouts, &back.timeouts), is_cut).await;
         self.txn.bytes_in += moved.up + sent;
         self.txn.bytes_out += moved.down;
-        moved.end.map_or(Ok(()), Err)
+        let cut = self.upstream.as_ref().and_then(Upstream::cut);
+        match (moved.end, cut) {
+            (_, Some(cause)) => Err(End::new(cause, Phase::Data, 0)),
+            (Some(end), None) => Err(end),
+            (None, None) => Ok(()),
+        }
     }
 
     fn env(&self) -> StreamEnv<'_> {
@@ -284,6 +295,9 @@ impl<'a> Tcp<'a> {
                 Err((_, e)) => Err(e),
             };
             let Err(e) = failed else {
+                if let Some(upstream) = &self.upstream {
+                    upstream.server.live.seen(Seen::Connected);
+                }
                 self.txn.timers.connected = rt.now();
                 self.txn.timers.response = rt.now();
                 return Ok(());
@@ -291,6 +305,7 @@ impl<'a> Tcp<'a> {
             let late = e.kind() == ErrorKind::TimedOut;
             if let Some(upstream) = self.upstream.take() {
                 upstream.server.live.counters.mine().err_conn.inc();
+                upstream.server.live.seen(Seen::ConnectFailed);
                 self.tried = Some(upstream.server.clone());
             }
             self.back.live.back.counters.mine().err_conn.inc();
@@ -301,10 +316,12 @@ impl<'a> Tcp<'a> {
             attempt.retries -= 1;
             self.txn.retries += 1;
             self.back.live.back.counters.mine().wretr.inc();
-            if self.back.options.redispatch
-                && (attempt.retries == 0 || self.back.options.redispatch_every >= 0)
-            {
+            if chooser.redispatches(&attempt) {
                 attempt.choose = true;
+                let failed = self.tried.as_ref().map(|s| s.spec.name.clone());
+                attempt.failed = failed.and_then(|name| {
+                    self.view.servers(id).and_then(|set| set.by_name(&name).map(|(i, _)| i))
+                });
                 self.back.live.back.counters.mine().wredis.inc();
                 self.txn.redispatched = true;
             } else if !late {

@@ -91,8 +91,14 @@ impl View {
         Rc::new(View { config: Some(config), sets, retired, h1_request, h1_response })
     }
 
+    /// What a session holds between two requests, so that an idle one does not keep an old configuration.
+    fn none(retired: Sender<Arc<Config>>) -> Rc<View> {
+        let (sets, h1_request, h1_response) = Default::default();
+        Rc::new(View { config: None, sets, retired, h1_request, h1_response })
+    }
+
     pub fn config(&self) -> &Config {
-        // Present until `drop`.
+        // Present until `drop`; nobody asks a session that waits for its next request.
         self.config.as_deref().expect("a view holds its configuration")
     }
 
@@ -122,6 +128,7 @@ pub struct Worker {
     pub rt: &'static Rt,
     pub shared: Arc<Shared>,
     view: RefCell<Rc<View>>,
+    no_view: Rc<View>,
     retired: Sender<Arc<Config>>,
     pub pools: Pools,
     /// Boxed: they are large, and streams hold them by pointer.
@@ -156,6 +163,7 @@ impl Worker {
             rt,
             shared,
             view: RefCell::new(View::new(config, retired.clone())),
+            no_view: View::none(retired.clone()),
             retired,
             pools: Pools::default(),
             txns: RefCell::default(),
@@ -180,6 +188,11 @@ impl Worker {
         self.view.borrow().clone()
     }
 
+    /// The view without a configuration.
+    pub fn no_view(&self) -> Rc<View> {
+        self.no_view.clone()
+    }
+
     /// Takes a new configuration. Streams keep the one they began with.
     pub fn replace(&self, config: Arc<Config>) {
         *self.view.borrow_mut() = View::new(config, self.retired.clone());
@@ -187,6 +200,12 @@ impl Worker {
 
     pub fn generation(&self) -> u64 {
         self.view.borrow().config().generation
+    }
+
+    /// Ends every connection of this worker to a server, idle or not.
+    pub fn cut(&self, server: u64) {
+        self.pools.forget(server);
+        self.rt.shut_down(server);
     }
 
     /// Once a second: idle server connections that have closed or were idle for too long go.

@@ -132,7 +132,12 @@ pub struct Publisher {
 
 impl Publisher {
     pub fn new(map: Map) -> Self {
-        let view = View { map: Live::new(map.clone()), watches: Watches::new(WATCHERS) };
+        Publisher::with_watchers(map, WATCHERS)
+    }
+
+    /// `limit`: how many may wait at once.
+    pub fn with_watchers(map: Map, limit: usize) -> Self {
+        let view = View { map: Live::new(map.clone()), watches: Watches::new(limit) };
         Publisher { map, view: Arc::new(view), touched: Vec::new() }
     }
 

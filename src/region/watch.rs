@@ -80,6 +80,9 @@ impl Watches {
         for topic in touched {
             shelf.wake(topic, index);
         }
+        if !touched.is_empty() {
+            shelf.wake(&Topic::Any, index);
+        }
     }
 
     /// Wakes everybody: the whole map was replaced.
@@ -97,6 +100,13 @@ impl Watches {
 
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Whether nothing is left of those who waited.
+    #[cfg(test)]
+    pub(crate) fn is_forgotten(&self) -> bool {
+        let shelf = self.shelf();
+        shelf.topics.is_empty() && shelf.prefixes.is_empty() && shelf.lengths.is_empty()
     }
 }
 

@@ -11,5 +11,5 @@ pub mod runtime;
 pub mod wheel;
 
 pub use conn::Conn;
-pub use remote::Remote;
+pub use remote::{Load, Remote};
 pub use runtime::{NEVER, Rt, TaskId};

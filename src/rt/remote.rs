@@ -1,6 +1,6 @@
 //! How other threads reach a worker: messages and wake-ups through one inbox.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::base::WorkerId;
@@ -20,13 +20,49 @@ pub struct Remote {
     inbox: Mutex<Vec<Message>>,
     raised: AtomicBool,
     pub(super) event: EventFd,
+    /// As of the last second: tasks, those ready to run, percent spent waiting.
+    load: [AtomicU32; 3],
+}
+
+/// What the workers have to do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Load {
+    pub tasks: u32,
+    pub ready: u32,
+    pub idle_percent: u32,
+}
+
+impl Load {
+    /// Of the first `workers` workers together; the idle time is their mean.
+    pub fn of_all(workers: usize) -> Load {
+        let each: Vec<Load> = Remote::all().take(workers).map(|r| r.load()).collect();
+        let sum = |of: fn(&Load) -> u32| each.iter().map(of).sum::<u32>();
+        let mean = sum(|l| l.idle_percent).checked_div(each.len() as u32);
+        Load { tasks: sum(|l| l.tasks), ready: sum(|l| l.ready), idle_percent: mean.unwrap_or(100) }
+    }
 }
 
 static REMOTES: [OnceLock<Arc<Remote>>; MAX_WORKERS + 1] = [const { OnceLock::new() }; MAX_WORKERS + 1];
 
 impl Remote {
     pub(super) fn new(event: EventFd) -> Arc<Remote> {
-        Arc::new(Remote { inbox: Mutex::new(Vec::new()), raised: AtomicBool::new(false), event })
+        Arc::new(Remote {
+            inbox: Mutex::new(Vec::new()),
+            raised: AtomicBool::new(false),
+            event,
+            load: Default::default(),
+        })
+    }
+
+    pub(super) fn set_load(&self, load: Load) {
+        let values = [load.tasks, load.ready, load.idle_percent];
+        self.load.iter().zip(values).for_each(|(cell, value)| cell.store(value, Ordering::Relaxed));
+    }
+
+    /// What the worker has to do.
+    pub fn load(&self) -> Load {
+        let [tasks, ready, idle_percent] = [0, 1, 2].map(|i: usize| self.load[i].load(Ordering::Relaxed));
+        Load { tasks, ready, idle_percent }
     }
 
     /// Makes an inbox known under its worker's number.

@@ -12,9 +12,9 @@ use std::task::Context;
 use crate::base::WorkerId;
 use crate::base::clock::{self, MS, Nanos};
 use crate::os::epoll::{self, Epoll, Events};
-use crate::os::waker;
+use crate::os::{socket, waker};
 
-use super::remote::{Message, Remote};
+use super::remote::{Load, Message, Remote};
 use super::wheel::Wheel;
 
 /// Number of a task in its worker; numbers are used again.
@@ -52,6 +52,8 @@ pub(super) struct Source {
     writer: TaskId,
     generation: u32,
     used: bool,
+    /// Whose connection it is ([`Rt::shut_down`]), and its descriptor; 0: nobody's.
+    owner: (u64, RawFd),
 }
 
 /// One worker's runtime. Lives as long as its thread (it is leaked), so sockets and tasks borrow it for ever.
@@ -251,7 +253,14 @@ impl Rt {
         let idle = idle + now.saturating_sub(before);
         let span = now.saturating_sub(since);
         if span >= clock::SEC {
-            self.idle.set((now, 0, (idle * 100 / span).min(100) as u8));
+            let percent = (idle * 100 / span).min(100) as u8;
+            self.idle.set((now, 0, percent));
+            let ready = self.ready.borrow().len() as u32;
+            self.remote.set_load(Load {
+                tasks: self.count.get() as u32,
+                ready,
+                idle_percent: percent.into(),
+            });
         } else {
             self.idle.set((since, idle, percent));
         }
@@ -359,6 +368,7 @@ impl Rt {
                 writer: NOBODY,
                 generation: 0,
                 used: false,
+                owner: (0, -1),
             });
             (sources.len() - 1) as u32
         });
@@ -375,6 +385,7 @@ impl Rt {
             writer: NOBODY,
             generation,
             used: true,
+            owner: (0, -1),
         };
         (slot, generation)
     }
@@ -386,6 +397,17 @@ impl Rt {
 
     pub(super) fn source<R>(&self, slot: u32, f: impl FnOnce(&mut Source) -> R) -> R {
         f(&mut self.sources.borrow_mut()[slot as usize])
+    }
+
+    pub(super) fn set_owner(&self, slot: u32, owner: u64, fd: RawFd) {
+        self.source(slot, |s| s.owner = (owner, fd));
+    }
+
+    /// Ends all connections of an owner in both directions. Who uses them finds them ended. Returns how many.
+    pub fn shut_down(&self, owner: u64) -> u32 {
+        let sources = self.sources.borrow();
+        let ended = sources.iter().filter(|s| s.used && s.owner.0 == owner && owner != 0);
+        ended.map(|s| socket::shutdown_both(s.owner.1)).count() as u32
     }
 
     /// The running task waits for `slot` to become readable or writable; registers the socket when it is the first

@@ -8,3 +8,4 @@ mod hostile;
 mod job13;
 mod rfc;
 mod support;
+mod wiring;

@@ -9,7 +9,7 @@ use crate::base::clock;
 use crate::check::{Cause, Member};
 use crate::config::Config;
 use crate::config::global::CliLevel::{Admin, User};
-use crate::model::{Address, AdminState, ProxyId, Server};
+use crate::model::{Address, AdminState, Cut, ProxyId, Server};
 use crate::proxy::server::serve_queues;
 
 use super::command::Command;
@@ -325,6 +325,7 @@ fn address(target: &Target<'_>, args: &Args) -> Answer {
     }
     let new = Address::Inet(SocketAddr::new(ip, port));
     target.server.live.address.store(Arc::new(Some(new)));
+    target.server.live.begin_epoch(Cut::Moved);
     target.settle();
     told(format!("{} by 'stats socket command'", changes.join(", ")))
 }

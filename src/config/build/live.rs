@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 
 use crate::balance;
 use crate::base::{Live, Millis};
-use crate::model::{AdminState, OperState, Server, ServerLive, ServerSet, ServerSpec};
+use crate::model::{AdminState, Cut, OperState, Server, ServerLive, ServerSet, ServerSpec};
 
 use super::super::proxy::Backend;
 use super::backend::{Declared, ids};
@@ -21,6 +21,8 @@ pub struct ServerChange {
     pub maxconn: Option<u32>,
     /// The address of the file holds again.
     pub forget_address: bool,
+    /// Connections made so far are others than those that the new line asks for.
+    pub reconnect: bool,
     /// `disabled` (true) or its absence (false) in the file.
     pub disabled: Option<bool>,
     pub check_enabled: Option<bool>,
@@ -34,12 +36,17 @@ impl ServerChange {
             weight: (old.weight != new.weight).then_some(new.weight),
             maxconn: (old.maxconn != new.maxconn).then_some(new.maxconn),
             forget_address: old.address != new.address || old.port_offset != new.port_offset,
+            reconnect: old.address != new.address
+                || old.port_offset != new.port_offset
+                || old.source != new.source
+                || old.interface != new.interface
+                || old.send_proxy != new.send_proxy,
             disabled: (old.disabled != new.disabled).then_some(new.disabled),
             check_enabled: (old.has_check != new.has_check).then_some(new.has_check),
         };
         let is_nothing = change.weight.is_none()
             && change.maxconn.is_none()
-            && !change.forget_address
+            && !change.reconnect
             && change.disabled.is_none()
             && change.check_enabled.is_none();
         (!is_nothing).then_some(change)
@@ -55,6 +62,9 @@ impl ServerChange {
         }
         if self.forget_address {
             live.address.store(Arc::new(None));
+        }
+        if self.reconnect {
+            live.begin_epoch(Cut::Moved);
         }
         if let Some(enabled) = self.check_enabled {
             live.check_enabled.store(enabled, Ordering::Relaxed);

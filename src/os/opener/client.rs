@@ -22,6 +22,9 @@ pub struct Opener {
     inner: Arc<Inner>,
 }
 
+/// The metric that counts requests by kind.
+pub const REQUESTS: &str = "isobar_opener_requests_total";
+
 #[derive(Debug, Default)]
 struct Inner {
     link: OnceLock<Mutex<OwnedFd>>,
@@ -209,10 +212,12 @@ impl Opener {
 
     /// The other process's answer, or `None` when there is none and the caller has to do it by itself.
     fn remote(&self, request: impl FnOnce() -> Request) -> io::Result<Option<(Reply, Option<OwnedFd>)>> {
+        let request = request();
+        metrics::counter!(REQUESTS, "kind" => request.kind()).increment(1);
         if self.is_remote() {
-            return self.ask(&Message::Request(request())).map(Some);
+            return self.ask(&Message::Request(request)).map(Some);
         }
-        self.inner.memory.add(request());
+        self.inner.memory.add(request);
         Ok(None)
     }
 

@@ -35,6 +35,23 @@ pub enum Request {
     Resolve(String),
 }
 
+impl Request {
+    /// What is asked for, in a word.
+    pub(super) fn kind(&self) -> &'static str {
+        match self {
+            Request::Open(_) => "open",
+            Request::List { .. } => "list",
+            Request::Stat(_) => "stat",
+            Request::Bind(_) => "bind",
+            Request::Connect { .. } => "connect",
+            Request::Unlink(_) => "unlink",
+            Request::User(_) => "user",
+            Request::Group(_) => "group",
+            Request::Resolve(_) => "resolve",
+        }
+    }
+}
+
 /// Grants requests that were not made before the privileges were dropped.
 pub trait Policy {
     /// Called with absolute, lexically normal paths.

@@ -27,6 +27,6 @@ mod server;
 mod trusted;
 mod wire;
 
-pub use client::{Ends, Opener};
+pub use client::{Ends, Opener, REQUESTS};
 pub use message::{FileStat, Policy, Report, Request};
 pub use server::{Server, Turn};

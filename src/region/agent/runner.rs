@@ -106,7 +106,10 @@ impl Agent {
             permits: Semaphore::new(settings.running_max.max(1)),
             started: wall_ms(),
         });
-        let follow = tokio::spawn(inner.clone().follow()).abort_handle();
+        let map = inner.seat.map();
+        inner.reconcile(&map, false);
+        let index = map.index_of(&inner.topic());
+        let follow = tokio::spawn(inner.clone().follow(index)).abort_handle();
         let reap = tokio::spawn(inner.clone().reap()).abort_handle();
         Agent { inner, tasks: [follow, reap] }
     }
@@ -151,17 +154,18 @@ impl Inner {
         self.seat.node_name()
     }
 
-    /// Keeps the tasks in step with the map.
-    async fn follow(self: Arc<Self>) {
-        let topics = [Topic::Node(self.node().clone())];
-        let mut is_start = true;
-        loop {
+    /// What changes when this node's checks do.
+    fn topic(&self) -> Topic {
+        Topic::Node(self.node().clone())
+    }
+
+    /// Keeps the tasks in step with the map, from the change after `index` on.
+    async fn follow(self: Arc<Self>, mut index: Index) {
+        let topics = [self.topic()];
+        while self.wait(&topics, index).await {
             let map = self.seat.map();
-            self.reconcile(&map, !is_start);
-            is_start = false;
-            if !self.wait(&topics, map.index_of(&topics[0])).await {
-                return;
-            }
+            index = map.index_of(&topics[0]);
+            self.reconcile(&map, true);
         }
     }
 

@@ -8,6 +8,7 @@ mod apply;
 mod catalog;
 mod change;
 mod kv;
+#[allow(clippy::module_inception)]
 mod map;
 mod register;
 mod restore;
@@ -24,3 +25,6 @@ pub use register::NODE_LIVENESS;
 pub use snapshot::SnapshotError;
 pub use tables::{DOCUMENT_VERSIONS, EVENTS};
 pub use topic::Topic;
+
+#[cfg(test)]
+mod tests;

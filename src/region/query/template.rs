@@ -76,9 +76,9 @@ mod tests {
     use super::*;
 
     fn template(regexp: &str) -> Definition {
-        let mut definition = Definition::default();
-        definition.template =
-            Some(Template { r#type: PREFIX_MATCH.into(), regexp: regexp.into(), remove_empty_tags: true });
+        let template =
+            Template { r#type: PREFIX_MATCH.into(), regexp: regexp.into(), remove_empty_tags: true };
+        let mut definition = Definition { template: Some(template), ..Definition::default() };
         definition.service.service = "${match(1)}".into();
         definition.service.tags = vec!["${match(2)}".into(), "${name.suffix}-${x}".into(), "${".into()];
         definition

@@ -1,0 +1,162 @@
+//! What the commands have in common: a table of operations, their arguments, their usage, and columns.
+//!
+//! Each is a row of a table with its words, and a function from arguments to requests and from answers to text.
+
+use std::io::Write;
+
+use super::client::Api;
+use crate::app::program::Exit;
+
+/// What a command was given after its words.
+pub(super) struct Given {
+    pub(super) words: Vec<String>,
+    flags: Vec<String>,
+}
+
+impl Given {
+    pub(super) fn has(&self, flag: &str) -> bool {
+        self.flags.iter().any(|f| f == flag)
+    }
+
+    /// `--name=value`
+    pub(super) fn value(&self, name: &str) -> Option<&str> {
+        self.flags.iter().find_map(|f| f.strip_prefix(name)?.strip_prefix('='))
+    }
+}
+
+/// One command of two words.
+pub(super) struct Operation {
+    pub(super) words: [&'static str; 2],
+    /// As the usage text shows them.
+    pub(super) args: &'static str,
+    /// Fewest and most words.
+    pub(super) takes: (usize, usize),
+    /// The flags it knows; one that ends in `=` takes a value.
+    pub(super) flags: &'static [&'static str],
+    pub(super) doc: &'static str,
+    pub(super) run: fn(&Api, &Given) -> Result<String, String>,
+}
+
+fn operations() -> impl Iterator<Item = &'static Operation> {
+    super::node::OPERATIONS.iter().chain(super::cluster::OPERATIONS).chain(super::config::OPERATIONS)
+}
+
+/// Whether `word` begins an operator's command.
+pub fn begins(word: &str) -> bool {
+    operations().any(|o| o.words[0] == word)
+}
+
+/// Runs `words`, the first of which begins one.
+pub fn run(words: &[String]) -> Exit {
+    match answer(words) {
+        Ok(text) => {
+            let _ = std::io::stdout().write_all(text.as_bytes());
+            Exit::Code(0)
+        }
+        Err(text) => {
+            eprintln!("{text}");
+            Exit::Code(1)
+        }
+    }
+}
+
+fn answer(words: &[String]) -> Result<String, String> {
+    let (flags, words): (Vec<String>, Vec<String>) = words.iter().cloned().partition(|w| w.starts_with("--"));
+    let first = words.first().map_or("", String::as_str);
+    let second = words.get(1).map_or("", String::as_str);
+    let Some(operation) = operations().find(|o| o.words == [first, second]) else {
+        return Err(usage(first, second));
+    };
+    let given = Given { words: words[2..].to_vec(), flags };
+    let known = |flag: &str| {
+        ["--http-addr=", "--token="]
+            .iter()
+            .chain(operation.flags)
+            .any(|f| if f.ends_with('=') { flag.starts_with(f) } else { flag == *f })
+    };
+    if let Some(flag) = given.flags.iter().find(|f| !known(f)) {
+        return Err(format!("unknown option '{flag}'.\n{}", line(operation)));
+    }
+    if !(operation.takes.0..=operation.takes.1).contains(&given.words.len()) {
+        return Err(format!("wrong number of arguments.\n{}", line(operation)));
+    }
+    let api = Api::new(given.value("--http-addr"), given.value("--token"))?;
+    (operation.run)(&api, &given)
+}
+
+fn line(o: &Operation) -> String {
+    format!("usage: isobar {} {} {}", o.words[0], o.words[1], o.args).trim_end().to_owned()
+}
+
+fn usage(first: &str, second: &str) -> String {
+    let mine = || operations().filter(|o| o.words[0] == first);
+    let near = mine().map(|o| o.words[1]).find(|w| strsim::levenshtein(w, second) <= 2);
+    let mut out = match (second, near) {
+        ("", _) => String::new(),
+        (_, Some(near)) => format!("unknown command '{first} {second}'. Did you mean '{first} {near}'?\n"),
+        _ => format!("unknown command '{first} {second}'.\n"),
+    };
+    for o in mine() {
+        out.push_str(&format!(
+            "  isobar {:<60} {}\n",
+            format!("{} {} {}", o.words[0], o.words[1], o.args),
+            o.doc
+        ));
+    }
+    out.push_str(
+        "  --http-addr=HOST:PORT and --token=T, or ISOBAR_HTTP_ADDR and ISOBAR_HTTP_TOKEN, say whom to ask.",
+    );
+    out
+}
+
+/// Rows in columns, each as wide as its longest cell, three blanks apart: the way Swarm prints them.
+pub(super) fn columns(heads: &[&str], rows: &[Vec<String>]) -> String {
+    let mut widths: Vec<usize> = heads.iter().map(|h| h.len()).collect();
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let mut out = String::new();
+    let heads: Vec<String> = heads.iter().map(|h| (*h).to_owned()).collect();
+    for row in std::iter::once(&heads).chain(rows) {
+        let cells: Vec<String> =
+            row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}", width = *width)).collect();
+        out.push_str(cells.join("   ").trim_end());
+        out.push('\n');
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(line: &str) -> Result<String, String> {
+        answer(&line.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_before_anyone_is_asked() {
+        assert!(of("node lss").unwrap_err().contains("Did you mean 'node ls'?"));
+        assert!(of("node").unwrap_err().contains("isobar node promote NODE..."));
+        assert!(of("node ls --fast").unwrap_err().contains("unknown option '--fast'"));
+        assert!(of("node rm").unwrap_err().contains("usage: isobar node rm [--force] NODE..."));
+        assert!(of("config put a").unwrap_err().contains("wrong number of arguments"));
+    }
+
+    #[test]
+    fn words_are_unique() {
+        let mut all: Vec<_> = operations().map(|o| o.words).collect();
+        let count = all.len();
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), count);
+    }
+
+    #[test]
+    fn columns_are_as_wide_as_their_longest_cell() {
+        let rows = vec![vec!["1 *".to_owned(), "lb1".to_owned()], vec!["12".to_owned(), String::new()]];
+        assert_eq!(columns(&["ID", "HOSTNAME"], &rows), "ID    HOSTNAME\n1 *   lb1\n12\n");
+    }
+}

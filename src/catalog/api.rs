@@ -17,6 +17,8 @@ pub struct Api {
     pub agent: Arc<dyn Agent>,
     /// Queries that wait for a change, at most `settings.parked`.
     pub(super) parked: Semaphore,
+    /// Pages that listen for changes.
+    pub(super) listeners: Arc<Semaphore>,
     pub(super) coordinates: Mutex<Coordinates>,
     pub(super) renewals: Mutex<Renewals>,
     pub(super) started_ms: Millis,
@@ -26,6 +28,7 @@ impl Api {
     pub fn new(seat: Seat, settings: Settings, agent: Arc<dyn Agent>) -> Arc<Self> {
         Arc::new(Api {
             parked: Semaphore::new(settings.parked),
+            listeners: Arc::new(Semaphore::new(LISTENERS)),
             coordinates: Mutex::default(),
             renewals: Mutex::default(),
             started_ms: clock::now_ms(),
@@ -40,6 +43,9 @@ impl Api {
         self.settings.parked.saturating_sub(self.parked.available_permits())
     }
 }
+
+/// Pages that may listen for changes at once.
+const LISTENERS: usize = 256;
 
 /// How the API presents itself and what it allows.
 #[derive(Debug, Clone)]

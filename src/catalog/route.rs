@@ -59,6 +59,7 @@ pub const FAMILIES: &[&[Route]] = &[
     super::entry::ROUTES,
     super::mesh::ROUTES,
     super::acl::ROUTES,
+    super::live::ROUTES,
     super::index::ROUTES,
 ];
 

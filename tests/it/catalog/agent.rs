@@ -108,7 +108,10 @@ fn catalog_and_health_list_a_service_in_the_same_order() {
     };
     assert_eq!(ids(&catalog, "/ServiceID"), ids(&health, "/Service/ID"));
     assert_eq!(ids(&catalog, "/ServiceID"), ["web-1", "web-3", "web-5", "web-9"]);
-    assert_eq!(node.get("/v1/catalog/services").json(), json!({ "web": ["v1", "v3", "v5", "v9"] }));
+    assert_eq!(
+        node.get("/v1/catalog/services").json(),
+        json!({ "consul": [], "web": ["v1", "v3", "v5", "v9"] })
+    );
     let filtered =
         node.get("/v1/catalog/service/web?filter=ServiceTags%20contains%20v3%20or%20Node%20==%20n9");
     assert_eq!(ids(&filtered.json(), "/ServiceID"), ["web-3", "web-9"]);

@@ -46,7 +46,6 @@ fn paths_and_methods_that_are_not_there() {
     assert_eq!(wrong.headers["allow"], "GET,PUT,DELETE");
     assert_eq!(node.ask("OPTIONS", "/v1/kv/a", "", b"").status, 200);
     assert!(node.get("/v1/").body.contains("/v1/health/service/"));
-    assert_eq!(node.get("/").status, 200);
     assert_eq!(node.get("/v1/catalog/service/").status, 400);
     assert_eq!(node.get("/v1/catalog/nodes?stale&consistent").status, 400);
     assert_eq!(node.get("/v1/catalog/nodes?dc=dc2").body, "No path to datacenter");

@@ -5,6 +5,7 @@ mod agent;
 mod blocking;
 mod kv;
 mod limits;
+mod live;
 mod query;
 mod served;
 mod session;

@@ -85,6 +85,10 @@ impl Served {
             tokio::spawn(serve(vec![Listener::Tcp(listener)], api.clone()));
             (address, api)
         });
+        // The node makes its own entry first, so that a test sees no change but its own.
+        while api.seat.map().service("consul").is_none() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
         Served { address, api, agent, _runtime: runtime }
     }
 

@@ -144,10 +144,7 @@ impl Seated {
     /// Leaves in good order: another leads, everything is written.
     pub fn stop(self) {
         self.tasks.iter().for_each(AbortHandle::abort);
-        drop((self.rollout, self.agent, self.answering));
-        if let Some(raft) = Arc::into_inner(self.raft) {
-            raft.shutdown();
-        }
+        self.raft.shutdown();
     }
 }
 

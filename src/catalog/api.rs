@@ -21,6 +21,8 @@ pub struct Api {
     pub operator: OnceLock<Operator>,
     /// Queries that wait for a change, at most `settings.parked`.
     pub(super) parked: Semaphore,
+    /// Pages that listen for changes.
+    pub(super) listeners: Arc<Semaphore>,
     pub(super) coordinates: Mutex<Coordinates>,
     pub(super) renewals: Mutex<Renewals>,
     pub(super) started_ms: Millis,
@@ -30,6 +32,7 @@ impl Api {
     pub fn new(seat: Seat, settings: Settings, agent: Arc<dyn Agent>) -> Arc<Self> {
         Arc::new(Api {
             parked: Semaphore::new(settings.parked),
+            listeners: Arc::new(Semaphore::new(LISTENERS)),
             coordinates: Mutex::default(),
             renewals: Mutex::default(),
             started_ms: clock::now_ms(),
@@ -51,6 +54,9 @@ pub struct Operator {
     pub raft: Arc<RaftHandle>,
     pub rollout: Arc<Rollout>,
 }
+
+/// Pages that may listen for changes at once.
+const LISTENERS: usize = 256;
 
 /// How the API presents itself and what it allows.
 #[derive(Debug, Clone)]

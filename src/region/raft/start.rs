@@ -3,7 +3,7 @@
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -268,17 +268,21 @@ impl RaftHandle {
     }
 
     /// Lets another lead if this one does, writes everything, ends the threads.
-    pub fn shutdown(mut self) {
-        let (done, wait) = oneshot::channel();
-        if let Some(stop) = self.stop.take() {
+    pub fn shutdown(&self) {
+        let (done, _wait) = oneshot::channel();
+        if let Some(stop) = lock(&self.stop).take() {
             let _ = stop.send(Ending::Graceful(done));
             self.closed.store(true, Ordering::Release);
         }
-        drop(wait);
-        if let Some(thread) = self.thread.take() {
+        self.join();
+        self.node.log.close();
+    }
+
+    fn join(&self) {
+        let thread = lock(&self.thread).take();
+        if let Some(thread) = thread {
             let _ = thread.join();
         }
-        self.node.log.close();
     }
 
     /// Who answers calls of other members from now on; the first one stays.
@@ -343,9 +347,11 @@ impl RaftHandle {
 impl Drop for RaftHandle {
     fn drop(&mut self) {
         self.closed.store(true, Ordering::Release);
-        drop(self.stop.take());
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
+        drop(lock(&self.stop).take());
+        self.join();
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -222,7 +222,7 @@ impl Map {
             return Err(Refusal::DocumentVersion { name, present, expected });
         }
         let last = if present == 0 { self.tables.retired.take(&name) } else { present };
-        document.version = last + 1;
+        document.version = last.saturating_add(1);
         document.at = change.at;
         document.index = change.index;
         let id = document.version;

@@ -312,14 +312,18 @@ impl Pool {
     fn stand(&mut self, w: &Wanted, is_new: bool, target: &Target, around: &Surroundings<'_>) {
         let Some(slot) = self.slots.get_mut(&w.name) else { return };
         let (before, now) = (std::mem::replace(&mut slot.standing, w.standing), around.now);
+        if is_new {
+            return serve(std::slice::from_ref(&slot.server), target, around);
+        }
+        let was_resolved = !slot.server.live.admin().intersects(AdminState::RESOLVE_MAINT);
+        if w.standing == before && w.is_resolved == was_resolved {
+            return;
+        }
         let member = member(&slot.server, target, around);
         if w.is_resolved {
             member.clear_admin(AdminState::RESOLVE_MAINT, now);
         } else {
             member.set_admin(AdminState::RESOLVE_MAINT, "its name does not resolve", now);
-        }
-        if is_new {
-            return serve(std::slice::from_ref(&slot.server), target, around);
         }
         if w.standing == before {
             return;

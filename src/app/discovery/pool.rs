@@ -91,6 +91,25 @@ struct Wanted {
     weight: u32,
 }
 
+/// Numbers of servers: unique in a backend.
+struct Numbers {
+    used: HashSet<u32>,
+    last: u32,
+}
+
+impl Numbers {
+    /// One that is free; taken then.
+    fn next(&mut self) -> u32 {
+        while self.last < u32::MAX {
+            self.last += 1;
+            if self.used.insert(self.last) {
+                break;
+            }
+        }
+        self.last
+    }
+}
+
 /// The name of an instance's server: its node and its id, in the characters of server names.
 pub fn server_name(instance: &Instance) -> Arc<str> {
     let mut is_plain = true;
@@ -212,53 +231,32 @@ impl Pool {
     ) -> HashSet<Arc<str>> {
         let _lock = target.live.transition.lock().unwrap_or_else(PoisonError::into_inner);
         let set = target.servers.load();
-        // A new configuration may have given another number to one of ours.
-        for server in &set.list {
-            let slot = self.slots.get_mut(&server.spec.name);
-            if let Some(slot) = slot.filter(|slot| Arc::ptr_eq(&slot.server.live, &server.live)) {
-                slot.server = server.clone();
-            }
-        }
-        let is_ours = |name: &str| self.slots.contains_key(name);
-        let mut list: Vec<Server> = set.list.iter().filter(|s| !is_ours(&s.spec.name)).cloned().collect();
-        let mut used: HashSet<u32> = set.list.iter().map(|s| s.spec.id).collect();
-        let (mut joined, mut moved) = (HashSet::new(), Vec::new());
+        let mut numbers = self.meet(&set);
+        let is_ours = |s: &&Server| self.slots.contains_key(&s.spec.name);
+        let mut list: Vec<Server> = set.list.iter().filter(|s| !is_ours(s)).cloned().collect();
         // Those that leave keep their places until they have nothing to do.
-        let leaving =
-            self.slots.iter().filter(|(name, _)| !names.contains(*name)).map(|(_, slot)| &slot.server);
+        let leaving = self.slots.values().map(|slot| &slot.server).filter(|s| !names.contains(&s.spec.name));
         let mut leaving: Vec<Server> = leaving.cloned().collect();
+        let (mut joined, mut moved) = (HashSet::new(), Vec::new());
         for w in wanted {
-            let before = self.slots.get(&w.name).map(|slot| &slot.server);
-            let same_place = |server: &&Server| server.spec.address == w.spec.address;
-            let server = match before.filter(same_place) {
-                Some(server) => {
-                    let spec = ServerSpec { id: server.spec.id, ..w.spec.clone() };
-                    if *server.spec == spec {
-                        server.clone()
-                    } else {
-                        Server { spec: Arc::new(spec), ..server.clone() }
-                    }
-                }
+            let before = self.slots.get(&w.name).map(|slot| slot.server.clone());
+            let server = match before.as_ref().filter(|s| s.spec.address == w.spec.address) {
+                Some(server) => changed(server, &w.spec),
                 // Elsewhere it is another server: connections to the old one must not serve it.
                 None => {
-                    let id = (1..).find(|id| !used.contains(id)).unwrap_or(u32::MAX);
-                    used.insert(id);
                     joined.insert(w.name.clone());
-                    fresh(ServerSpec { id, ..w.spec.clone() }, w, around)
+                    moved.extend(before);
+                    fresh(ServerSpec { id: numbers.next(), ..w.spec.clone() }, w, around)
                 }
             };
-            moved.extend(before.filter(|_| joined.contains(&w.name)).cloned());
-            let (weight, standing) = (w.weight, w.standing);
-            match self.slots.get_mut(&w.name) {
-                Some(slot) if joined.contains(&w.name) => {
-                    *slot = Slot { server: server.clone(), weight, standing }
-                }
-                Some(slot) => slot.server = server.clone(),
+            list.push(server.clone());
+            match self.slots.get_mut(&w.name).filter(|_| !joined.contains(&w.name)) {
+                Some(slot) => slot.server = server,
                 None => {
-                    self.slots.insert(w.name.clone(), Slot { server: server.clone(), weight, standing });
+                    let slot = Slot { server, weight: w.weight, standing: w.standing };
+                    self.slots.insert(w.name.clone(), slot);
                 }
             }
-            list.push(server);
         }
         leaving.sort_by(|a, b| a.spec.name.cmp(&b.spec.name));
         list.extend(leaving);
@@ -267,6 +265,27 @@ impl Pool {
             around.hooks.server_down(&member(&old, target, around), false);
         }
         joined
+    }
+
+    /// Takes in what a new configuration did to the servers of ours: it may have given one another number, or not know
+    /// one that joined while it was built.
+    fn meet(&mut self, set: &ServerSet) -> Numbers {
+        let mut numbers = Numbers { used: set.list.iter().map(|s| s.spec.id).collect(), last: 0 };
+        let mut there = HashSet::new();
+        for server in &set.list {
+            let slot = self.slots.get_mut(&server.spec.name);
+            if let Some(slot) = slot.filter(|slot| Arc::ptr_eq(&slot.server.live, &server.live)) {
+                slot.server = server.clone();
+                there.insert(server.live.uid);
+            }
+        }
+        for slot in self.slots.values_mut().filter(|slot| !there.contains(&slot.server.live.uid)) {
+            let server = &mut slot.server;
+            if !numbers.used.insert(server.spec.id) {
+                server.spec = Arc::new(ServerSpec { id: numbers.next(), ..(*server.spec).clone() });
+            }
+        }
+        numbers
     }
 
     /// Gives weights: first those that grow, so that nobody is left without a server meanwhile.
@@ -293,14 +312,18 @@ impl Pool {
     fn stand(&mut self, w: &Wanted, is_new: bool, target: &Target, around: &Surroundings<'_>) {
         let Some(slot) = self.slots.get_mut(&w.name) else { return };
         let (before, now) = (std::mem::replace(&mut slot.standing, w.standing), around.now);
+        if is_new {
+            return serve(std::slice::from_ref(&slot.server), target, around);
+        }
+        let was_resolved = !slot.server.live.admin().intersects(AdminState::RESOLVE_MAINT);
+        if w.standing == before && w.is_resolved == was_resolved {
+            return;
+        }
         let member = member(&slot.server, target, around);
         if w.is_resolved {
             member.clear_admin(AdminState::RESOLVE_MAINT, now);
         } else {
             member.set_admin(AdminState::RESOLVE_MAINT, "its name does not resolve", now);
-        }
-        if is_new {
-            return serve(std::slice::from_ref(&slot.server), target, around);
         }
         if w.standing == before {
             return;
@@ -353,6 +376,12 @@ impl Pool {
             slowstart_ms: starting.map(|s| s.spec.slowstart_ms).min(),
         }
     }
+}
+
+/// The same server with what is said of it now.
+fn changed(server: &Server, spec: &ServerSpec) -> Server {
+    let spec = ServerSpec { id: server.spec.id, ..spec.clone() };
+    if *server.spec == spec { server.clone() } else { Server { spec: Arc::new(spec), ..server.clone() } }
 }
 
 /// A server with a cell of its own, standing as the map says from the beginning.

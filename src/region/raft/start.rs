@@ -128,7 +128,10 @@ pub fn start(options: Options) -> Result<(Seat, RaftHandle), StartError> {
     let runtime = runtime_in.recv().map_err(|_| gone())?;
     let behind = Arc::new(Behind { node: node.clone(), closed: closed.clone() });
     let seat = Seat::new(node.view.clone(), behind, node.name.clone(), node.region.clone());
-    Ok((seat, RaftHandle { node, runtime, closed, stop: Mutex::new(Some(stop)), thread: Mutex::new(Some(thread)) }))
+    Ok((
+        seat,
+        RaftHandle { node, runtime, closed, stop: Mutex::new(Some(stop)), thread: Mutex::new(Some(thread)) },
+    ))
 }
 
 fn parts(options: Options) -> Result<Parts, StartError> {

@@ -1,6 +1,6 @@
 //! How clusters come to be.
 
-use super::*;
+use super::cluster::*;
 use crate::region::raft::frame::{Denial, MemberError, Operation};
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::*;
+use super::cluster::*;
 use crate::region::seat::Consistency;
 
 #[test]

@@ -12,8 +12,10 @@ use crate::lang::env::Env;
 use crate::lang::load::{Input, LoadOptions, Loaded, load};
 use crate::lang::render::{self, Style};
 use crate::model::applet::Applet;
+use crate::os::limits::{FdLimit, Wanted};
 use crate::os::opener::Opener;
 use crate::os::process;
+use crate::region::{self, spec::Spec};
 
 use super::args::Args;
 use super::messages::Messages;
@@ -24,7 +26,8 @@ pub type Services = HashMap<&'static str, Arc<dyn Applet>>;
 
 /// The words that begin sections.
 pub fn section_kinds() -> &'static [&'static str] {
-    static KINDS: LazyLock<Vec<&'static str>> = LazyLock::new(|| build::section_kinds().collect());
+    static KINDS: LazyLock<Vec<&'static str>> =
+        LazyLock::new(|| build::section_kinds().chain(region::keyword::section_kinds()).collect());
     &KINDS
 }
 
@@ -56,6 +59,8 @@ pub struct Builder<'a> {
 pub struct Outcome {
     pub loaded: Loaded,
     pub built: Option<Built>,
+    /// Of the region map; there whenever `built` is.
+    pub region: Spec,
     pub warned: bool,
     pub workers: usize,
 }
@@ -71,33 +76,44 @@ impl Builder<'_> {
             ..LoadOptions::new(&facts, environment(self.args), section_kinds())
         };
         let mut loaded = load(&inputs, options);
-        let built = if loaded.diagnostics.has_alerts() { None } else { self.compile(&mut loaded) };
+        let both = if loaded.diagnostics.has_alerts() { None } else { self.compile(&mut loaded) };
+        let (built, region) = both.map_or((None, Spec::default()), |(built, region)| (Some(built), region));
         self.report(&loaded);
         let warned = loaded.diagnostics.has_warnings();
         let workers = if self.workers > 0 { self.workers } else { workers(&loaded.sections) };
-        Outcome { loaded, built, warned, workers }
+        Outcome { loaded, built, region, warned, workers }
     }
 
-    fn compile(&self, loaded: &mut Loaded) -> Option<Built> {
+    fn compile(&self, loaded: &mut Loaded) -> Option<(Built, Spec)> {
         let env = &loaded.env;
+        let variable = |name: &str| env.get(name).map(|v| String::from_utf8_lossy(v).into_owned());
         let inputs = Inputs {
             sections: &loaded.sections,
             sources: &loaded.sources,
             resolve: &|name| self.opener.resolve(name),
-            env: &|name| env.get(name).map(|v| String::from_utf8_lossy(v).into_owned()),
+            env: &variable,
             files: &|path| self.opener.read(path),
             user: &|name| self.opener.user(name).ok(),
             group: &|name| self.opener.group(name).ok(),
             services: &|name| self.services.get(name).cloned(),
             previous: self.previous,
             ignore_unresolved: self.args.ignore_resolve_failures,
-            default_maxconn: self.default_maxconn,
+            default_maxconn: match self.default_maxconn {
+                0 => expected_maxconn(&loaded.sections),
+                known => known,
+            },
             workers: if self.workers > 0 { self.workers } else { workers(&loaded.sections) },
             now: clock::now_ms(),
         };
         let (built, diagnostics) = build::build(&inputs);
-        loaded.diagnostics.list.extend(diagnostics.list);
-        built
+        let (region, more) = region::language::build(&region::language::Inputs {
+            sections: &loaded.sections,
+            sources: &loaded.sources,
+            resolve: inputs.resolve,
+            env: &variable,
+        });
+        loaded.diagnostics.list.extend(diagnostics.list.into_iter().chain(more.list));
+        built.zip(region)
     }
 
     fn report(&self, loaded: &Loaded) {
@@ -109,6 +125,22 @@ impl Builder<'_> {
         };
         self.messages.report(&render::report(&loaded.diagnostics, &loaded.sources, &style));
     }
+}
+
+/// The connection limit that the process will give itself, as far as can be told before the build: `fullconn` follows
+/// from it.
+fn expected_maxconn(sections: &[Section]) -> u32 {
+    let lines = || sections.iter().flat_map(|s| &s.lines);
+    let number = |name: &str| lines().filter(|l| l.str(0) == name).find_map(|l| l.str(1).parse::<u64>().ok());
+    let binds = lines().filter(|l| l.str(0) == "bind").count() as u64;
+    let wanted = Wanted {
+        descriptors: number("ulimit-n"),
+        fd_hard_limit: number("fd-hard-limit"),
+        fixed: 100 + 2 * binds,
+        pipes: Some(number("maxpipes").unwrap_or(0)),
+        ..Wanted::default()
+    };
+    u32::try_from(wanted.budget(FdLimit::current()).maxconn).unwrap_or(u32::MAX)
 }
 
 /// Number of data workers: `nbthread`, else one a core. Looked up before the build, which makes a shard for each.

@@ -14,6 +14,7 @@ use crate::model::{Address, Mode, ProxyId, ProxyLive, ServerSet, ServerSpec};
 use crate::rules::{Capture, Condition, ErrorPages, Expr, LogFormat, RuleSet, VarId};
 
 use super::global::{Global, LogTarget};
+use super::service::ServiceSpec;
 
 /// Everything the data plane needs to know of the configuration.
 pub struct Config {
@@ -267,6 +268,8 @@ pub struct Backend {
     pub servers: Arc<Live<ServerSet>>,
     /// The servers as the file declares them, in order: what a reload compares with. The set beside it may differ.
     pub declared: Vec<Arc<ServerSpec>>,
+    /// Whose instances are servers too.
+    pub services: Vec<ServiceSpec>,
     /// What to check, by server name.
     pub checks: Vec<(Arc<str>, CheckSpec)>,
     pub retries: u32,
@@ -279,11 +282,36 @@ pub struct Backend {
     pub use_server: Vec<UseServer>,
     /// `dispatch <addr>`.
     pub dispatch: Option<Address>,
+    pub cookie: Option<Box<CookieSpec>>,
     /// `http-send-name-header`.
     pub send_name_header: Option<Box<[u8]>>,
     pub max_keep_alive_queue: i32,
     /// `load-server-state-from-file`: `None` no, else the file.
     pub state_file: Option<std::path::PathBuf>,
+}
+
+/// What `cookie` makes of the cookie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum CookieMode {
+    /// The application sets it, the proxy reads it.
+    #[default]
+    Passive,
+    Rewrite,
+    Insert,
+    Prefix,
+}
+
+/// `cookie`: persistence.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct CookieSpec {
+    pub name: Box<[u8]>,
+    pub mode: CookieMode,
+    pub indirect: bool,
+    pub nocache: bool,
+    pub postonly: bool,
+    pub preserve: bool,
+    /// What follows the value where the proxy sets it: `; path=/` and more.
+    pub attributes: Box<[u8]>,
 }
 
 /// One `use-server` line.

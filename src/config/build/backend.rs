@@ -10,7 +10,7 @@ use crate::model::{Address, ServerSpec};
 use super::super::proxy::Backend;
 use super::address::{Host, Written};
 use super::draft::{Cx, Draft};
-use super::server::{InitAddr, ServerDraft, port_offset};
+use super::server::{InitAddr, ServerDraft, ServerSettings, port_offset};
 
 /// Server declarations of `draft` as specs, in file order. Reports duplicates and what does not resolve.
 pub fn declared(cx: &mut Cx<'_>, draft: &Draft<'_>, previous: Option<&Backend>) -> Vec<Declared> {
@@ -80,11 +80,23 @@ fn spec(
     let unresolved = resolved.is_none();
     let nowhere = || Address::Inet(SocketAddr::new(std::net::Ipv4Addr::UNSPECIFIED.into(), port));
     let spec = ServerSpec {
-        name: server.name.clone(),
-        id,
-        address: resolved.unwrap_or_else(nowhere),
         hostname,
         port_offset: port_offset(&server.written),
+        ..from_settings(&server.name, id, resolved.unwrap_or_else(nowhere), set, draft)
+    };
+    check_port(cx, draft, server);
+    Declared { spec: Arc::new(spec), unresolved }
+}
+
+/// A server with these options.
+pub fn from_settings(
+    name: &str,
+    id: u32,
+    address: Address,
+    set: &ServerSettings<'_>,
+    draft: &Draft<'_>,
+) -> ServerSpec {
+    ServerSpec {
         weight: set.weight,
         backup: set.backup,
         // A lone or larger `minconn` is the maximum too; without it the limit does not move.
@@ -98,7 +110,12 @@ fn spec(
         max_reuse: set.max_reuse,
         send_proxy: 0,
         source: set.source.clone().or_else(|| draft.set.source.clone()),
-        interface: None,
+        // What the proxy says of both holds for a server that says nothing of either.
+        interface: match &set.source {
+            Some(_) => set.interface,
+            None => draft.set.source_interface,
+        }
+        .map(Arc::from),
         cookie: set.cookie.map(Arc::from),
         redir: None,
         tcp_ut_ms: set.tcp_ut_ms,
@@ -106,9 +123,8 @@ fn spec(
         rise: set.checking.rise,
         fall: set.checking.fall,
         hash_key: set.hash_key,
-    };
-    check_port(cx, draft, server);
-    Declared { spec: Arc::new(spec), unresolved }
+        ..ServerSpec::new(name, id, address)
+    }
 }
 
 /// A check needs a port to go to.

@@ -12,13 +12,14 @@ use crate::check;
 use crate::lang::{Diagnostic, Diagnostics, Frame, Section, Severity, SourceMap, Span, Word};
 use crate::model::applet::Applet;
 use crate::model::{Address, Caps, Mode};
-use crate::rules::{Captures, Names, PatternRefs};
+use crate::rules::{Captures, Names, PatternRefs, Userlists};
 
 use super::super::global::{Global, LogTarget};
-use super::super::proxy::{Bind, Config, Options, RetryOn, StatsSpec, Timeouts};
+use super::super::proxy::{Bind, Config, CookieSpec, Options, RetryOn, StatsSpec, Timeouts};
 use super::address::Surroundings;
 use super::args::Args;
 use super::server::{ServerDraft, ServerSettings};
+use super::service::ServiceDraft;
 
 /// What the build reads besides the sections.
 pub struct Inputs<'a> {
@@ -57,6 +58,7 @@ pub struct Cx<'a> {
     pub references: Vec<(Span, Box<str>, Option<Box<str>>)>,
     /// Patterns of ACLs and maps.
     pub patterns: PatternRefs,
+    pub userlists: Userlists,
     pub named: Vec<Reference<'a>>,
     /// Names of variables.
     pub names: Names,
@@ -97,6 +99,7 @@ impl<'a> Cx<'a> {
             resolved: HashMap::new(),
             references: Vec::new(),
             patterns: PatternRefs::default(),
+            userlists: Userlists::default(),
             named: Vec::new(),
             names: Names::default(),
             proc_vars: Vec::new(),
@@ -224,7 +227,9 @@ pub struct Settings<'a> {
     pub default_server: ServerSettings<'a>,
     pub check: CheckDraft,
     pub source: Option<Address>,
+    pub source_interface: Option<&'a str>,
     pub send_name_header: Option<&'a Word>,
+    pub cookie: Option<Box<CookieSpec>>,
     pub max_keep_alive_queue: i32,
     pub tcp_inspect_delay_ms: u64,
     pub tcp_response_inspect_delay_ms: u64,
@@ -265,7 +270,9 @@ impl Default for Settings<'_> {
             default_server: ServerSettings::default(),
             check: CheckDraft::default(),
             source: None,
+            source_interface: None,
             send_name_header: None,
+            cookie: None,
             max_keep_alive_queue: -1,
             tcp_inspect_delay_ms: 0,
             tcp_response_inspect_delay_ms: 0,
@@ -318,6 +325,7 @@ pub struct Draft<'a> {
     /// There is a `bind` line, good or not.
     pub has_bind: bool,
     pub servers: Vec<ServerDraft<'a>>,
+    pub services: Vec<ServiceDraft<'a>>,
     pub captures: Captures,
     /// What `defaults` gave, to warn of a second `timeout` line.
     pub inherited_timeouts: Timeouts,
@@ -341,6 +349,7 @@ impl<'a> Draft<'a> {
             binds: Vec::new(),
             has_bind: false,
             servers: Vec::new(),
+            services: Vec::new(),
             captures: Captures::default(),
             inherited_timeouts: from.map_or_else(Timeouts::default, |(_, d)| d.set.timeouts),
             inherited_rate_limit: from.map_or(0, |(_, d)| d.set.rate_limit_sessions),

@@ -23,6 +23,7 @@ mod backend;
 mod balance;
 mod builder;
 mod checks;
+mod cookie;
 mod errors;
 mod global;
 mod log;
@@ -32,6 +33,7 @@ mod postcheck;
 mod proxy;
 mod rule;
 mod server;
+mod service;
 mod switching;
 pub mod variable;
 

@@ -49,6 +49,11 @@ pub enum Request {
         to: u64,
     },
     Operate(Operation),
+    /// See [`call`](super::call).
+    Call {
+        kind: u8,
+        body: Bytes,
+    },
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -141,6 +146,7 @@ pub enum Answer {
     },
     Done,
     Denied(Denial),
+    Called(Bytes),
 }
 
 #[derive(Debug, Serialize, Deserialize)]

@@ -4,6 +4,7 @@
 //! a thread of its own, see [`store`](super::store)) starts an election.
 
 pub mod types;
+pub mod call;
 pub mod timing;
 pub mod frame;
 pub mod lease;
@@ -19,10 +20,11 @@ pub mod tls;
 pub mod alone;
 pub mod start;
 
+pub use call::{CALL_BYTES, CallError, Called, Callee};
 pub use frame::{MemberError, Operation};
 pub use start::{Options, RaftHandle, StartError, start};
 pub use timing::{Profile, Timing};
-pub use tls::Tls;
+pub use tls::{Tls, TlsError};
 
 #[cfg(test)]
 mod tests;

@@ -87,6 +87,7 @@ fn unexpected(answer: Answer) -> String {
     }
 }
 
+#[allow(clippy::result_large_err)] // openraft's own type
 fn refused<T>(answer: Answer) -> Rpc<T> {
     Err(rpc_error(LinkError::Unreachable(unexpected(answer))))
 }

@@ -56,6 +56,8 @@ pub struct Node {
     pub asks: mpsc::Sender<Ask>,
     pub readers: mpsc::Sender<Reader>,
     pub sure_readers: mpsc::Sender<Reader>,
+    /// Who answers calls that are not about the map.
+    pub callee: OnceLock<Arc<dyn super::call::Callee>>,
     /// When the leader was last heard.
     pub contact_ns: AtomicU64,
 }

@@ -142,6 +142,7 @@ async fn answer(node: &Arc<Node>, request: Request, incoming: &Receiving) -> Res
             Ok(Answer::Forwarded(replies, index))
         }
         Request::ReadIndex { consistent } => Ok(Answer::ReadIndex(read::local(node, consistent).await?)),
+        Request::Call { kind, body } => super::call::answer(node, kind, body).await,
         other => member::answer(node, other).await,
     }
 }

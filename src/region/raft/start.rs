@@ -5,10 +5,13 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::call::{self, CallError, Callee};
 use super::cluster::Behind;
 use super::frame::{Availability, Denial, Operation};
 use super::lease::Lease;
@@ -188,6 +191,7 @@ fn parts(options: Options) -> Result<Parts, StartError> {
         asks: asks_in,
         readers: readers_in,
         sure_readers: sure_in,
+        callee: OnceLock::new(),
         contact_ns: AtomicU64::new(0),
     });
     Ok(Parts { node, machine, listener: options.bind, wrap, asks, readers, sure_readers })
@@ -275,6 +279,17 @@ impl RaftHandle {
             let _ = thread.join();
         }
         self.node.log.close();
+    }
+
+    /// Who answers calls of other members from now on; the first one stays.
+    pub fn answer_calls(&self, callee: Arc<dyn Callee>) {
+        let _ = self.node.callee.set(callee);
+    }
+
+    /// Asks member `id`, which may be this one, something that is not about the map.
+    pub async fn call(&self, id: u64, kind: u8, body: Bytes, within: Duration) -> Result<Bytes, CallError> {
+        let asked = self.runtime.spawn(call::call(self.node.clone(), id, kind, body, within)).await;
+        asked.unwrap_or_else(|_| Err(CallError::Unreachable("shutting down".into())))
     }
 
     /// Makes a worker a manager: it votes once it has caught up.

@@ -86,7 +86,7 @@ async fn client(
             continue;
         };
         let from = clock::now_ns();
-        let operation = if turn % 3 == 0 {
+        let operation = if turn.is_multiple_of(3) {
             next += 1;
             match seat.propose(put(&key, &next.to_string())).await {
                 Ok(_) => Some(Operation { what: What::Put(next), from, to: Some(clock::now_ns()) }),

@@ -136,6 +136,9 @@ pub async fn step_down(node: &Arc<Node>) {
     }
     let membership = metrics.membership_config.membership();
     let voters: BTreeSet<u64> = membership.voter_ids().filter(|id| *id != node.id()).collect();
+    if voters.is_empty() {
+        return;
+    }
     // What it promised itself no longer holds, so it takes no more proposals either.
     node.lease.give_up();
     let Some(to) = caught_up(node, &voters).await else { return };

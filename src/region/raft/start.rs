@@ -55,6 +55,9 @@ pub struct Options {
     pub force_new: bool,
     /// Instead of TCP: for tests of a network that fails.
     pub dialer: Option<Arc<dyn Dialer>>,
+    /// Instead of one in `data_dir`.
+    #[cfg(test)]
+    pub log: Option<LogStore>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -143,6 +146,9 @@ fn parts(options: Options) -> Result<Parts, StartError> {
         return Err(StartError::NoBind);
     }
     let timing = options.profile.timing();
+    #[cfg(test)]
+    let log = options.log.map_or_else(|| LogStore::open(options.data_dir.as_deref()), Ok)?;
+    #[cfg(not(test))]
     let log = LogStore::open(options.data_dir.as_deref())?;
     let place = options.data_dir.as_ref().map_or("memory".into(), |dir| dir.display().to_string());
     let bad = |e| StartError::Snapshot(place, e);
@@ -247,6 +253,10 @@ async fn live(node: Arc<Node>, mut machine: Machine, ready: Ready) {
     match raft(&node, identity.id, machine).await {
         Ok(raft) => drop(node.raft.set(raft)),
         Err(e) => return drop(ready.send(Err(e))),
+    }
+    if let Some(member) = node.view.map().member(identity.id).filter(|member| member.name != node.name) {
+        let other = StartError::OtherName(member.name.to_string(), node.name.to_string());
+        return drop(ready.send(Err(other)));
     }
     let _ = ready.send(Ok(()));
     member::run(node).await;

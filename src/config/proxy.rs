@@ -277,8 +277,6 @@ pub struct Backend {
     pub source_interface: Option<Arc<str>>,
     /// `use-server <name> if ...`
     pub use_server: Vec<UseServer>,
-    /// `dispatch <addr>`.
-    pub dispatch: Option<Address>,
     pub cookie: Option<Box<CookieSpec>>,
     /// `http-send-name-header`.
     pub send_name_header: Option<Box<[u8]>>,

@@ -324,6 +324,7 @@ pub struct Draft<'a> {
     /// There is a `bind` line, good or not.
     pub has_bind: bool,
     pub servers: Vec<ServerDraft<'a>>,
+    pub dispatch: Option<Address>,
     pub captures: Captures,
     /// What `defaults` gave, to warn of a second `timeout` line.
     pub inherited_timeouts: Timeouts,
@@ -347,6 +348,7 @@ impl<'a> Draft<'a> {
             binds: Vec::new(),
             has_bind: false,
             servers: Vec::new(),
+            dispatch: None,
             captures: Captures::default(),
             inherited_timeouts: from.map_or_else(Timeouts::default, |(_, d)| d.set.timeouts),
             inherited_rate_limit: from.map_or(0, |(_, d)| d.set.rate_limit_sessions),

@@ -381,7 +381,6 @@ fn backend<'a>(
         source: set.source.clone(),
         source_interface: set.source_interface.map(Arc::from),
         use_server: use_servers(cx, draft, program),
-        dispatch: None,
         cookie: set.cookie.clone().filter(|_| set.mode != Mode::Tcp),
         send_name_header: set.send_name_header.map(|w| w.bytes().into()),
         max_keep_alive_queue: set.max_keep_alive_queue,

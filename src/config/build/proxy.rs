@@ -260,6 +260,24 @@ fn add_capture(scope: &mut Scope<'_, '_>, direction: &str, capture: Capture) {
     list.push(capture);
 }
 
+/// `dispatch <addr>:<port>`.
+pub fn dispatch<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {
+    let Some(text) = scope.needed(args, 1, "<addr:port>") else { return };
+    match parse(text, Accept::PORT | Accept::STREAM | Accept::RESOLVE, &scope.cx.surroundings()) {
+        Ok(written) if written.first_port() > 0 => {
+            scope.px.dispatch = written.address(written.first_port());
+            if scope.px.dispatch.is_none() {
+                scope.alert(args.at(1), format!("'dispatch' : '{text}' does not resolve to an address."));
+            }
+        }
+        Ok(_) => scope.alert(
+            args.at(1),
+            format!("'dispatch' : missing port number in '{text}', <addr:port> expected."),
+        ),
+        Err(e) => scope.alert(args.at(1), format!("'dispatch {text}' : {e}")),
+    }
+}
+
 /// `source <addr>[:<port>] [interface <name>]`.
 pub fn source<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {
     let Some(text) =

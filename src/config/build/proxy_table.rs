@@ -29,7 +29,7 @@ pub const KEYWORDS: &[Keyword] = &[
     Keyword::new(Entry::full("default_backend", "<backend>", "Backend when no 'use_backend' matches.", "default_backend app", "1.3"), Front, Yes, switching::default_backend),
     Keyword::new(Entry::full("description", "<string>", "A description for statistics.", "description Main site", "1.4"), Any, No, proxy::description),
     Keyword::new(Entry::full("disabled", "", "Turns the section off.", "disabled", "1.0"), Any, Yes, proxy::disabled),
-    Keyword::refused("dispatch", "<address>:<port>", "Sends everything to one address.", "dispatch 127.0.0.1:80", "write 'server dispatch <address>:<port>' instead"),
+    Keyword::new(Entry::full("dispatch", "<address>:<port>", "Sends everything to one address.", "dispatch 127.0.0.1:80", "1.0").with(Status::Partial("'server' lines beside it, which it leaves without traffic, do not show in statistics")), Back, No, proxy::dispatch),
     Keyword::refused("dynamic-cookie-key", "<string>", "Key of dynamic cookies.", "dynamic-cookie-key secret", "persistence by cookie is not part of it yet"),
     Keyword::refused("email-alert", "{ from | level | mailers | myhostname | to } <value>", "Mail when servers change state.", "email-alert level notice", "mail is not sent"),
     Keyword::new(Entry::full("enabled", "", "Undoes 'disabled' of 'defaults'.", "enabled", "1.0"), Any, Yes, proxy::disabled),

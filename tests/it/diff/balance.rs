@@ -114,6 +114,21 @@ fn use_server_and_cookie() {
     });
 }
 
+#[test]
+fn dispatch() {
+    let config = format!(
+        "{HTTP}
+listen fe
+    bind {{ip}}:{{port:fe}}
+    dispatch {{s1}}
+"
+    );
+    same(&config, three, 2, |run| {
+        run.get("fe", "/a", "");
+        run.get("fe", "/b", "");
+    });
+}
+
 /// An application that sets the cookie itself.
 fn with_cookies() -> Vec<(&'static str, crate::support::Origin)> {
     use crate::support::{Origin, Step};

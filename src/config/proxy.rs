@@ -241,6 +241,8 @@ pub struct Frontend {
     pub monitor_fail: Vec<Condition>,
     pub unique_id_format: Option<Arc<LogFormat>>,
     pub unique_id_header: Option<Box<[u8]>>,
+    /// `capture cookie`: a beginning of names, and how much is kept.
+    pub cookie_capture: Option<Capture>,
     pub req_captures: Vec<Capture>,
     pub res_captures: Vec<Capture>,
     /// `mode haterm` or another service that answers every request.

@@ -286,6 +286,7 @@ fn frontend<'a>(
         monitor_fail: std::mem::take(&mut program.monitor_fail),
         unique_id_format: program.unique_id.take(),
         unique_id_header: set.unique_id_header.map(|w| w.bytes().into()),
+        cookie_capture: draft.cookie_capture.clone(),
         req_captures: std::mem::take(&mut program.captures.req),
         res_captures: std::mem::take(&mut program.captures.res),
         applet,

@@ -211,9 +211,14 @@ pub fn unique_id<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {
 pub fn capture<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {
     let direction = args.str(1);
     if direction == "cookie" {
-        let message = "'capture cookie' is not supported by this release: capture the field with \
-                       'capture request header Cookie len <length>' instead.";
-        return scope.alert(args.at(1), message);
+        let len = args.str(4).parse().ok().filter(|n| *n > 0 && args.str(3) == "len");
+        let Some(len) = len.filter(|_| !args.str(2).is_empty()) else {
+            return scope.alert(args.at(2), "'capture cookie' expects <cookie_name> 'len' <len>.");
+        };
+        if !scope.too_many(args, 1, 3) {
+            scope.px.cookie_capture = Some(Capture { name: Some(args.bytes(2).into()), len });
+        }
+        return;
     }
     if !matches!(direction, "request" | "response") || args.str(2) != "header" {
         let message = "'capture' expects 'cookie' or 'request header' or 'response header'.";

@@ -15,6 +15,7 @@ use crate::model::applet::Applet;
 use crate::os::limits::{FdLimit, Wanted};
 use crate::os::opener::Opener;
 use crate::os::process;
+use crate::region::{self, spec::Spec};
 
 use super::args::Args;
 use super::messages::Messages;
@@ -25,7 +26,8 @@ pub type Services = HashMap<&'static str, Arc<dyn Applet>>;
 
 /// The words that begin sections.
 pub fn section_kinds() -> &'static [&'static str] {
-    static KINDS: LazyLock<Vec<&'static str>> = LazyLock::new(|| build::section_kinds().collect());
+    static KINDS: LazyLock<Vec<&'static str>> =
+        LazyLock::new(|| build::section_kinds().chain(region::keyword::section_kinds()).collect());
     &KINDS
 }
 
@@ -57,6 +59,8 @@ pub struct Builder<'a> {
 pub struct Outcome {
     pub loaded: Loaded,
     pub built: Option<Built>,
+    /// Of the region map; there whenever `built` is.
+    pub region: Spec,
     pub warned: bool,
     pub workers: usize,
 }
@@ -72,20 +76,22 @@ impl Builder<'_> {
             ..LoadOptions::new(&facts, environment(self.args), section_kinds())
         };
         let mut loaded = load(&inputs, options);
-        let built = if loaded.diagnostics.has_alerts() { None } else { self.compile(&mut loaded) };
+        let both = if loaded.diagnostics.has_alerts() { None } else { self.compile(&mut loaded) };
+        let (built, region) = both.map_or((None, Spec::default()), |(built, region)| (Some(built), region));
         self.report(&loaded);
         let warned = loaded.diagnostics.has_warnings();
         let workers = if self.workers > 0 { self.workers } else { workers(&loaded.sections) };
-        Outcome { loaded, built, warned, workers }
+        Outcome { loaded, built, region, warned, workers }
     }
 
-    fn compile(&self, loaded: &mut Loaded) -> Option<Built> {
+    fn compile(&self, loaded: &mut Loaded) -> Option<(Built, Spec)> {
         let env = &loaded.env;
+        let variable = |name: &str| env.get(name).map(|v| String::from_utf8_lossy(v).into_owned());
         let inputs = Inputs {
             sections: &loaded.sections,
             sources: &loaded.sources,
             resolve: &|name| self.opener.resolve(name),
-            env: &|name| env.get(name).map(|v| String::from_utf8_lossy(v).into_owned()),
+            env: &variable,
             files: &|path| self.opener.read(path),
             user: &|name| self.opener.user(name).ok(),
             group: &|name| self.opener.group(name).ok(),
@@ -100,8 +106,14 @@ impl Builder<'_> {
             now: clock::now_ms(),
         };
         let (built, diagnostics) = build::build(&inputs);
-        loaded.diagnostics.list.extend(diagnostics.list);
-        built
+        let (region, more) = region::language::build(&region::language::Inputs {
+            sections: &loaded.sections,
+            sources: &loaded.sources,
+            resolve: inputs.resolve,
+            env: &variable,
+        });
+        loaded.diagnostics.list.extend(diagnostics.list.into_iter().chain(more.list));
+        built.zip(region)
     }
 
     fn report(&self, loaded: &Loaded) {

@@ -1,7 +1,7 @@
 //! The registry of everything that has a name, put together from every room.
 
 use crate::lang::registry::{Kind, Registry};
-use crate::{admin, balance, config, lang, rules};
+use crate::{admin, balance, config, lang, region, rules};
 
 /// HAProxy's vocabulary and what each room implements of it.
 pub fn registry() -> Registry {
@@ -14,6 +14,7 @@ pub fn registry() -> Registry {
     rules::register(&mut registry);
     registry.add(Kind::Balance, balance::algorithm::ALGORITHMS.iter().map(|a| &a.entry));
     config::build::register(&mut registry);
+    region::keyword::register(&mut registry);
     registry.add(Kind::Command, admin::cli::entries());
     registry.add(Kind::StatField, admin::stat::column::entries());
     registry.add(Kind::Service, admin::SERVICES);

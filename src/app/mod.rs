@@ -3,6 +3,7 @@
 pub mod args;
 pub mod configure;
 pub mod control;
+pub mod discovery;
 pub mod dump;
 pub mod explain;
 pub mod figures;
@@ -15,6 +16,7 @@ pub mod node;
 pub mod operator;
 pub mod permit;
 pub mod program;
+pub mod seat;
 pub mod services;
 pub mod signals;
 pub mod sockets;

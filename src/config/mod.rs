@@ -4,6 +4,7 @@ pub mod build;
 pub mod diff;
 pub mod global;
 pub mod proxy;
+pub mod service;
 pub mod vocabulary;
 
 pub use build::{Built, Inputs, build};
@@ -13,3 +14,4 @@ pub use proxy::{
     Backend, Bind, Config, ForwardFor, Frontend, HttpConnection, HttpReuse, Options, Proxy, StatsSpec,
     Switch, SwitchTarget, Timeouts,
 };
+pub use service::{Reach, ServiceSpec};

@@ -14,6 +14,7 @@ use crate::model::{Address, Mode, ProxyId, ProxyLive, ServerSet, ServerSpec};
 use crate::rules::{Capture, Condition, ErrorPages, Expr, LogFormat, RuleSet, VarId};
 
 use super::global::{Global, LogTarget};
+use super::service::ServiceSpec;
 
 /// Everything the data plane needs to know of the configuration.
 pub struct Config {
@@ -269,6 +270,8 @@ pub struct Backend {
     pub servers: Arc<Live<ServerSet>>,
     /// The servers as the file declares them, in order: what a reload compares with. The set beside it may differ.
     pub declared: Vec<Arc<ServerSpec>>,
+    /// Whose instances are servers too.
+    pub services: Vec<ServiceSpec>,
     /// What to check, by server name.
     pub checks: Vec<(Arc<str>, CheckSpec)>,
     pub retries: u32,

@@ -85,6 +85,13 @@ pub fn signal_all(pids: &[i32], signal: Signal) -> usize {
     pids.iter().filter(|&&pid| pid > 0 && kill(Pid::from_raw(pid), signal).is_ok()).count()
 }
 
+/// Kills every process of a group, whose id is that of the process that began it.
+pub fn kill_group(leader: i32) {
+    if leader > 1 {
+        let _ = nix::sys::signal::killpg(Pid::from_raw(leader), Signal::SIGKILL);
+    }
+}
+
 /// The text of a signal number as shells print it.
 pub fn signal_name(number: u8) -> &'static str {
     Signal::try_from(i32::from(number)).map_or("Exit", Signal::as_str)

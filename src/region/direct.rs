@@ -19,7 +19,8 @@ impl Direct {
 
     /// A seat at this map.
     pub fn seat_at(map: Map, node_name: &str, region: &str) -> Seat {
-        let index = map.index();
+        // 1 is what the API says of what never changed, so nothing may happen at 1; a log's first entry is no proposal.
+        let index = map.index().max(1);
         let publisher = Publisher::new(map);
         let view = publisher.view();
         let leader = Leader { id: 1, name: node_name.into(), address: "127.0.0.1:8300".into() };

@@ -1,16 +1,30 @@
 //! The region map: what every node knows of regions, nodes, services, keys, sessions and configuration documents,
 //! replicated by Raft.
 
+pub mod agent;
+pub mod choice;
+pub mod keyword;
+pub mod language;
 pub mod map;
+pub mod spec;
 pub mod watch;
 pub mod seat;
 pub mod direct;
+pub mod store;
+pub mod raft;
+pub mod member;
+pub mod rollout;
+pub mod query;
+
+mod keyword_region;
+mod keyword_seat;
+#[cfg(test)]
+pub mod testing;
+#[cfg(test)]
+mod tests;
 
 pub use direct::Direct;
 pub use seat::{
     Cluster, Consistency, Freshness, Future, Leader, Publisher, RaftState, Seat, SeatError, Status, View,
 };
 pub use watch::{WATCHERS, Watches};
-
-#[cfg(test)]
-mod tests;

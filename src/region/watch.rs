@@ -80,6 +80,9 @@ impl Watches {
         for topic in touched {
             shelf.wake(topic, index);
         }
+        if !touched.is_empty() {
+            shelf.wake(&Topic::Any, index);
+        }
     }
 
     /// Wakes everybody: the whole map was replaced.

@@ -10,7 +10,7 @@ use crate::model::{Address, ServerSpec};
 use super::super::proxy::Backend;
 use super::address::{Host, Written};
 use super::draft::{Cx, Draft};
-use super::server::{InitAddr, ServerDraft, port_offset};
+use super::server::{InitAddr, ServerDraft, ServerSettings, port_offset};
 
 /// Server declarations of `draft` as specs, in file order. Reports duplicates and what does not resolve.
 pub fn declared(cx: &mut Cx<'_>, draft: &Draft<'_>, previous: Option<&Backend>) -> Vec<Declared> {
@@ -85,11 +85,23 @@ fn spec(
     let unresolved = resolved.is_none();
     let nowhere = || Address::Inet(SocketAddr::new(std::net::Ipv4Addr::UNSPECIFIED.into(), port));
     let spec = ServerSpec {
-        name: server.name.clone(),
-        id,
-        address: resolved.unwrap_or_else(nowhere),
         hostname,
         port_offset: port_offset(&server.written),
+        ..from_settings(&server.name, id, resolved.unwrap_or_else(nowhere), set, draft)
+    };
+    check_port(cx, draft, server);
+    Declared { spec: Arc::new(spec), unresolved }
+}
+
+/// A server with these options.
+pub fn from_settings(
+    name: &str,
+    id: u32,
+    address: Address,
+    set: &ServerSettings<'_>,
+    draft: &Draft<'_>,
+) -> ServerSpec {
+    ServerSpec {
         weight: set.weight,
         backup: set.backup,
         // A lone or larger `minconn` is the maximum too; without it the limit does not move.
@@ -116,9 +128,8 @@ fn spec(
         rise: set.checking.rise,
         fall: set.checking.fall,
         hash_key: set.hash_key,
-    };
-    check_port(cx, draft, server);
-    Declared { spec: Arc::new(spec), unresolved }
+        ..ServerSpec::new(name, id, address)
+    }
 }
 
 /// A check needs a port to go to.

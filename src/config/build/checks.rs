@@ -8,6 +8,7 @@ use crate::lang::Severity;
 use super::args::Args;
 use super::draft::{Cx, Draft};
 use super::keyword::Scope;
+use super::server::ServerSettings;
 
 fn words<'a>(args: Args<'a>, from: usize) -> Vec<&'a str> {
     (from..args.words.len()).map(|i| args.str(i)).collect()
@@ -56,26 +57,27 @@ pub fn rule<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {
 
 /// What to check of every server that asks for it.
 pub fn specs(cx: &Cx<'_>, draft: &Draft<'_>) -> Vec<(Arc<str>, CheckSpec)> {
-    let set = &draft.set;
     let checked = draft.servers.iter().filter(|s| s.set.check);
-    checked
-        .map(|server| {
-            let mut spec = CheckSpec {
-                timeout_check_ms: set.timeouts.check,
-                timeout_connect_ms: set.timeouts.connect,
-                slowstart_ms: server.set.slowstart_ms,
-                log_health_checks: set.options.log_health_checks,
-                spread_percent: cx.global.spread_checks,
-                answer_max: cx.global.tune.chksize,
-                ..server.set.checking.clone()
-            };
-            // Checks that go where traffic goes begin as it does.
-            let own_way = spec.addr.is_some() || spec.port.is_some();
-            if spec.send_proxy > 0 || !own_way {
-                spec.send_proxy = spec.send_proxy.max(server.set.send_proxy);
-            }
-            set.check.rules.finish(&mut spec);
-            (server.name.clone(), spec)
-        })
-        .collect()
+    checked.map(|server| (server.name.clone(), spec(cx, draft, &server.set))).collect()
+}
+
+/// What to check of a server with these options.
+pub fn spec(cx: &Cx<'_>, draft: &Draft<'_>, server: &ServerSettings<'_>) -> CheckSpec {
+    let set = &draft.set;
+    let mut spec = CheckSpec {
+        timeout_check_ms: set.timeouts.check,
+        timeout_connect_ms: set.timeouts.connect,
+        slowstart_ms: server.slowstart_ms,
+        log_health_checks: set.options.log_health_checks,
+        spread_percent: cx.global.spread_checks,
+        answer_max: cx.global.tune.chksize,
+        ..server.checking.clone()
+    };
+    // Checks that go where traffic goes begin as it does.
+    let own_way = spec.addr.is_some() || spec.port.is_some();
+    if spec.send_proxy > 0 || !own_way {
+        spec.send_proxy = spec.send_proxy.max(server.send_proxy);
+    }
+    set.check.rules.finish(&mut spec);
+    spec
 }

@@ -19,6 +19,7 @@ use super::super::proxy::{Bind, Config, CookieSpec, Options, RetryOn, StatsSpec,
 use super::address::Surroundings;
 use super::args::Args;
 use super::server::{ServerDraft, ServerSettings};
+use super::service::ServiceDraft;
 
 /// What the build reads besides the sections.
 pub struct Inputs<'a> {
@@ -325,6 +326,7 @@ pub struct Draft<'a> {
     pub has_bind: bool,
     pub servers: Vec<ServerDraft<'a>>,
     pub dispatch: Option<Address>,
+    pub services: Vec<ServiceDraft<'a>>,
     pub captures: Captures,
     pub cookie_capture: Option<Capture>,
     /// What `defaults` gave, to warn of a second `timeout` line.
@@ -350,6 +352,7 @@ impl<'a> Draft<'a> {
             has_bind: false,
             servers: Vec::new(),
             dispatch: None,
+            services: Vec::new(),
             captures: Captures::default(),
             cookie_capture: None,
             inherited_timeouts: from.map_or_else(Timeouts::default, |(_, d)| d.set.timeouts),

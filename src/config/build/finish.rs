@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 
 use crate::base::Live;
 use crate::lang::{Severity, Span, suggest};
-use crate::model::{Caps, Mode, ProxyId, ProxyLive, ServerSet};
+use crate::model::{Caps, Mode, ProxyId, ProxyLive, ServerSet, ServerSpec};
 use crate::rules::{Captures, HttpErrors, vars};
 
 use super::super::proxy::{
@@ -362,7 +362,9 @@ fn backend<'a>(
     }
     balance.all_backups = set.options.allbackups;
     // Only servers whose limit moves look at it; a figure that nobody reads must not make the balancer start anew.
-    let moves = list.iter().any(|d| d.spec.minconn < d.spec.maxconn);
+    let services = super::service::specs(cx, draft);
+    let moves = |spec: &ServerSpec| spec.minconn < spec.maxconn;
+    let moves = list.iter().any(|d| moves(&d.spec)) || services.iter().any(|s| moves(&s.template));
     balance.fullconn = if moves { fullconn } else { 0 };
     let (workers, now) = (cx.inputs.workers, cx.inputs.now);
     let merged = servers(&list, &balance, previous, workers, now);
@@ -375,6 +377,7 @@ fn backend<'a>(
         balance_expr: program.balance_expr.take(),
         servers: merged.cell,
         declared: list.iter().map(|d| d.spec.clone()).collect(),
+        services,
         checks: super::checks::specs(cx, draft),
         retries: set.retries,
         retry_on: set.retry_on.clone(),

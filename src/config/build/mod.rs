@@ -33,6 +33,7 @@ mod postcheck;
 mod proxy;
 mod rule;
 mod server;
+mod service;
 mod switching;
 pub mod variable;
 

@@ -8,7 +8,7 @@ use super::topic::Topic;
 
 impl Map {
     /// Applies an entry and says what it touched: every topic whose [`Map::index_of`] moved, except that a key stands
-    /// for every [`Topic::Prefix`] that it is under. A topic may be there twice.
+    /// for every [`Topic::Prefix`] that it is under, and whatever is there for [`Topic::Any`]. A topic may be there twice.
     ///
     /// `index` is the entry's place in the log. Each proposal gets an index of its own, also those that shared an
     /// entry, so that no two changes bear the same one: `index` or the next after the last, whichever is greater.
@@ -22,10 +22,15 @@ impl Map {
     }
 
     fn apply_one(&mut self, index: Index, proposal: Proposal, touched: &mut Vec<Topic>) -> Reply {
-        self.index = index.max(self.index + 1);
+        self.index = index.max(self.index.saturating_add(1));
+        let before = touched.len();
         let mut change = Change { index: self.index, at: proposal.at, touched };
         self.kv.delays.expire(proposal.at);
-        self.command(proposal.command, &mut change).unwrap_or_else(Reply::Refused)
+        let reply = self.command(proposal.command, &mut change).unwrap_or_else(Reply::Refused);
+        if touched.len() > before {
+            self.changed = self.index;
+        }
+        reply
     }
 
     fn command(&mut self, command: Command, change: &mut Change) -> Result<Reply, Refusal> {

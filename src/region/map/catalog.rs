@@ -30,8 +30,9 @@ pub(super) struct Host {
     pub(super) node: Arc<Node>,
     pub(super) instances: OrdMap<Name, Arc<Instance>>,
     pub(super) checks: OrdMap<Name, Arc<Check>>,
-    /// The same checks by what they are about: `("", id)` for those of the node.
-    pub(super) by_owner: OrdMap<(Name, Name), Arc<Check>>,
+    /// What checks are about: (instance, check), with `""` for the node. Only names, so that a check that changes
+    /// leaves it alone.
+    pub(super) owned: OrdSet<(Name, Name)>,
     /// The services of the instances, and how many instances each has here.
     pub(super) services: OrdMap<Name, u32>,
     /// Sessions that live on this node.
@@ -74,7 +75,8 @@ impl Host {
     /// Checks about an instance, or with `""` about the node.
     pub(super) fn checks_about<'a>(&'a self, owner: Name) -> impl Iterator<Item = &'a Arc<Check>> + use<'a> {
         let from = (owner.clone(), Name::default());
-        self.by_owner.range(from..).take_while(move |(key, _)| key.0 == owner).map(|(_, check)| check)
+        let owned = self.owned.range(from..).take_while(move |pair| pair.0 == owner);
+        owned.filter_map(|pair| self.checks.get(&pair.1))
     }
 
     fn guards_of(&self, check: &Name) -> impl Iterator<Item = Name> {
@@ -93,13 +95,19 @@ impl Catalog {
         self.hosts.get_mut(node).map(Arc::make_mut)
     }
 
-    /// Makes or changes a node; what is equal changes nothing.
+    /// Makes or changes a node; what is equal changes nothing. Its id and region stay when the new one names none.
     pub(super) fn put_node(&mut self, mut node: Node, change: &mut Change) {
         let name = node.name.clone();
         let standing = self.hosts.get(&name).map(|host| host.node.clone());
         if let Some(standing) = &standing {
             node.create_index = standing.create_index;
             node.modify_index = standing.modify_index;
+            if node.id.is_empty() {
+                node.id = standing.id.clone();
+            }
+            if node.region.is_empty() {
+                node.region = standing.region.clone();
+            }
             if **standing == node {
                 return;
             }
@@ -197,10 +205,13 @@ impl Catalog {
         let became_critical = check.status == Health::Critical && was_critical.is_none();
         let check = Arc::new(check);
         if let Some(host) = self.host_mut(&check.node) {
-            if let Some(old) = &standing {
-                host.by_owner.remove(&(old.service_id.clone(), old.id.clone()));
+            let owner = standing.as_ref().map(|old| &old.service_id);
+            if owner != Some(&check.service_id) {
+                if let Some(owner) = owner {
+                    host.owned.remove(&(owner.clone(), check.id.clone()));
+                }
+                host.owned.insert((check.service_id.clone(), check.id.clone()));
             }
-            host.by_owner.insert((check.service_id.clone(), check.id.clone()), check.clone());
             host.checks.insert(check.id.clone(), check.clone());
         }
         if let Some(old) = standing.filter(|old| old.service_id != check.service_id) {
@@ -221,7 +232,7 @@ impl Catalog {
         }
         let Some(host) = self.host_mut(node) else { return };
         if let Some(check) = host.checks.remove(id) {
-            host.by_owner.remove(&(check.service_id.clone(), check.id.clone()));
+            host.owned.remove(&(check.service_id.clone(), check.id.clone()));
             self.touch_check(&check, change);
         }
     }

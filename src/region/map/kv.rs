@@ -16,6 +16,8 @@ pub(super) struct Kv {
     pub(super) entries: OrdMap<Name, Arc<Entry>>,
     pub(super) gone: Tombstones,
     pub(super) delays: Delays,
+    /// Of the last change of any key.
+    pub(super) index: Index,
 }
 
 impl Kv {
@@ -28,7 +30,11 @@ impl Kv {
         self.entries.get(key).map_or_else(|| self.gone.index_of(key), |entry| entry.modify_index)
     }
 
+    /// Costs a walk over what is there, except for all keys.
     pub(super) fn index_under(&self, prefix: &str) -> Index {
+        if prefix.is_empty() {
+            return self.index;
+        }
         self.under(prefix).map(|entry| entry.modify_index).fold(self.gone.index_under(prefix), Index::max)
     }
 }
@@ -119,7 +125,7 @@ impl Map {
             Some(holder) if holder == id => Some((Some(id), lock_index)),
             Some(_) => None,
             None if self.lock_delayed(key, at) => None,
-            None => Some((Some(id), lock_index + 1)),
+            None => Some((Some(id), lock_index.saturating_add(1))),
         })
     }
 
@@ -146,6 +152,7 @@ impl Map {
         if before != entry.session.as_ref() {
             self.move_lock(&entry.key, before, entry.session.as_ref());
         }
+        self.kv.index = change.index;
         change.touch_key(&entry.key);
         self.kv.entries.insert(entry.key.clone(), Arc::new(entry));
     }
@@ -181,6 +188,7 @@ impl Map {
         let Some(entry) = self.kv.entries.remove(key) else { return };
         self.move_lock(&entry.key, entry.session.as_ref(), None);
         self.kv.gone.add(entry.key.clone(), change.index);
+        self.kv.index = change.index;
         change.touch_key(&entry.key);
     }
 }

@@ -18,6 +18,8 @@ use super::topic::Topic;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Map {
     pub(super) index: Index,
+    /// Of the last proposal that touched anything.
+    pub(super) changed: Index,
     pub(super) catalog: Catalog,
     pub(super) kv: Kv,
     pub(super) sessions: Sessions,
@@ -35,6 +37,7 @@ impl Map {
     pub fn index_of(&self, topic: &Topic) -> Index {
         let catalog = &self.catalog;
         match topic {
+            Topic::Any => self.changed,
             Topic::Nodes => catalog.nodes_index,
             Topic::Node(name) => {
                 catalog.hosts.get(name).map_or_else(|| catalog.gone_nodes.index_of(name), |host| host.index)

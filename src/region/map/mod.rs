@@ -8,6 +8,7 @@ mod apply;
 mod catalog;
 mod change;
 mod kv;
+#[allow(clippy::module_inception)]
 mod map;
 mod register;
 mod restore;

@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use super::map::Map;
 use super::record::*;
-use super::snapshot::Item;
+use super::snapshot::{Gone, Item};
 
 impl Map {
     /// Puts one record in its places, or says which record it should stand on and does not.
     pub(super) fn restore(&mut self, item: Item) -> Result<(), String> {
         match item {
-            Item::Head { index, nodes, services, checks, sessions, tables } => {
+            Item::Head { index, changed, nodes, services, checks, sessions, tables } => {
                 self.index = index;
+                self.changed = changed;
                 self.catalog.nodes_index = nodes;
                 self.catalog.services_index = services;
                 self.catalog.checks_index = checks;
@@ -45,6 +46,7 @@ impl Map {
                     return Err(format!("key {:?} is locked by an unknown session", entry.key));
                 }
                 self.move_lock(&entry.key, None, holder);
+                self.kv.index = self.kv.index.max(entry.modify_index);
                 self.kv.entries.insert(entry.key.clone(), entry);
             }
             Item::Delay { key, until } => self.kv.delays.set(key, until),
@@ -75,12 +77,22 @@ impl Map {
             }
             Item::RetiredFloor(floor) => tables.retired.floor = floor,
             Item::Gone { kind, tombstone } => {
+                self.restore_key_index(kind, tombstone.index);
                 self.tombstones_mut(kind).add(tombstone.name, tombstone.index);
             }
-            Item::GoneFloor { kind, index } => self.tombstones_mut(kind).restore(index),
+            Item::GoneFloor { kind, index } => {
+                self.restore_key_index(kind, index);
+                self.tombstones_mut(kind).restore(index);
+            }
             other => return Err(format!("a record out of place: {other:?}")),
         }
         Ok(())
+    }
+
+    fn restore_key_index(&mut self, kind: Gone, index: Index) {
+        if kind == Gone::Key {
+            self.kv.index = self.kv.index.max(index);
+        }
     }
 }
 
@@ -119,7 +131,7 @@ impl super::catalog::Catalog {
             check.service = instance.service.clone();
         }
         let check = Arc::new(check);
-        host.by_owner.insert((check.service_id.clone(), check.id.clone()), check.clone());
+        host.owned.insert((check.service_id.clone(), check.id.clone()));
         host.checks.insert(check.id.clone(), check);
         Ok(())
     }

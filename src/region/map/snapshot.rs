@@ -39,25 +39,56 @@ pub enum SnapshotError {
 /// What a snapshot is made of, in this order: each stands on those before it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) enum Item {
-    Head { index: Index, nodes: Index, services: Index, checks: Index, sessions: Index, tables: TableIndex },
-    Node { node: Arc<Node>, index: Index },
+    Head {
+        index: Index,
+        changed: Index,
+        nodes: Index,
+        services: Index,
+        checks: Index,
+        sessions: Index,
+        tables: TableIndex,
+    },
+    Node {
+        node: Arc<Node>,
+        index: Index,
+    },
     Instance(Arc<Instance>),
     Check(Arc<Check>),
-    Service { name: Name, index: Index },
+    Service {
+        name: Name,
+        index: Index,
+    },
     Session(Arc<Session>),
     Entry(Arc<Entry>),
-    Delay { key: Name, until: WallMs },
+    Delay {
+        key: Name,
+        until: WallMs,
+    },
     Query(Arc<Query>),
     Event(Arc<Event>),
     Region(Arc<Region>),
     Member(Arc<Member>),
-    Secret { name: Name, value: Bytes },
+    Secret {
+        name: Name,
+        value: Bytes,
+    },
     Document(Arc<Document>),
-    Retired { name: Name, version: u64 },
+    Retired {
+        name: Name,
+        version: u64,
+    },
     RetiredFloor(u64),
-    Gone { kind: Gone, tombstone: Tombstone },
-    GoneFloor { kind: Gone, index: Index },
-    End { records: u64 },
+    Gone {
+        kind: Gone,
+        tombstone: Tombstone,
+    },
+    GoneFloor {
+        kind: Gone,
+        index: Index,
+    },
+    End {
+        records: u64,
+    },
 }
 
 /// Whose tombstone it is.
@@ -89,6 +120,7 @@ impl Map {
     fn head(&self) -> Item {
         Item::Head {
             index: self.index,
+            changed: self.changed,
             nodes: self.catalog.nodes_index,
             services: self.catalog.services_index,
             checks: self.catalog.checks_index,

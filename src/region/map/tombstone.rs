@@ -45,9 +45,6 @@ impl Tombstones {
 
     /// When the last name that begins so went.
     pub(super) fn index_under(&self, prefix: &str) -> Index {
-        if prefix.is_empty() {
-            return self.by_age.get_max().map_or(self.floor, |(index, _)| *index);
-        }
         let from = self.by_name.range::<_, str>((Bound::Included(prefix), Bound::Unbounded));
         let under = from.take_while(|(name, _)| name.starts_with(prefix));
         under.map(|(_, index)| *index).fold(self.floor, Index::max)

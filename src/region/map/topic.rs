@@ -6,6 +6,8 @@ use super::record::Name;
 /// wake for another, nor who waits for a service that does not exist yet.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Topic {
+    /// Anything of what follows.
+    Any,
     /// Any node of the catalog.
     Nodes,
     /// One node, its instances and its checks.

@@ -64,7 +64,7 @@ impl Map {
         let delayed = matches!(when, PutWhen::Acquire(_)) && self.lock_delayed(&key, change.at);
         let entry = Entry { key: key.clone(), value, flags, ..Entry::default() };
         if self.kv_put(entry, when, change).map_err(refused)? {
-            return Ok(self.entry(&key).map(|entry| without_value(entry)).into_iter().collect());
+            return Ok(self.entry(&key).map(without_value).into_iter().collect());
         }
         Err(said(match when {
             PutWhen::Acquire(_) if delayed => format!("failed to lock key {key:?} due to lock delay"),

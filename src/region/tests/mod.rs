@@ -1,3 +1,5 @@
-//! Seats: what readers see of changes, and when they wake.
+//! Behaviour of the room, a file for each matter.
 
+mod choice;
+mod language;
 mod watch;

@@ -2,6 +2,7 @@
 
 mod noise;
 mod reload;
+mod service;
 mod shipped;
 mod tables;
 mod verdict;

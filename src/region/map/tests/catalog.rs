@@ -151,6 +151,8 @@ fn a_node_is_known_by_its_id() {
     let put = |node: Node| register(Registration { node, ..Registration::default() });
     desk.done(put(with_id("old", "1")));
     desk.done(put(with_id("new", "1")));
+    desk.done(put(node("new")));
+    assert_eq!(desk.touched, [], "what says nothing of its id leaves it");
     assert!(desk.map.node("old").is_none(), "it was renamed");
     assert_eq!(&*desk.map.node_by_id("1").unwrap().name, "new");
 

@@ -1,5 +1,7 @@
 //! Keys: conditions, locks, trees.
 
+use std::collections::BTreeMap;
+
 use super::support::*;
 use crate::region::map::*;
 
@@ -84,4 +86,31 @@ fn a_tree_is_every_key_that_begins_so() {
     assert_eq!(under(&desk, ""), "a ab b ä/x");
     desk.done(delete("", DeleteWhen::Tree));
     assert_eq!(under(&desk, ""), "");
+}
+
+#[test]
+fn thousands_come_and_go() {
+    let mut desk = Desk::default();
+    let mut model = BTreeMap::new();
+    let mut seed = 7u64;
+    for round in 0..30_000u64 {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let key = format!("{}/{}", (seed >> 33) % 7, (seed >> 40) % 900);
+        // Two phases in turn: the map fills, then it empties.
+        if ((seed >> 60) < 11) == (round / 5_000 % 2 == 0) {
+            desk.run(set(&key, &round.to_string()));
+            model.insert(key, round.to_string());
+        } else {
+            desk.run(delete(&key, DeleteWhen::Always));
+            model.remove(&key);
+        }
+        if round % 1_000 == 999 {
+            let prefix = format!("{}/{}", seed % 7, seed % 10);
+            for prefix in ["", &prefix] {
+                let found = desk.map.entries(prefix).map(|entry| (&*entry.key, &*entry.value));
+                let expected = model.iter().filter(|(key, _)| key.starts_with(prefix));
+                assert!(found.eq(expected.map(|(key, value)| (key.as_str(), value.as_bytes()))), "{prefix}");
+            }
+        }
+    }
 }

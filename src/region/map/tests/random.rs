@@ -178,6 +178,7 @@ fn any_entry() -> impl Strategy<Value = Proposal> {
 /// Every topic that the commands above can touch.
 fn topics() -> Vec<Topic> {
     let mut all = vec![
+        Topic::Any,
         Topic::Nodes,
         Topic::Services,
         Topic::Checks,
@@ -196,9 +197,12 @@ fn topics() -> Vec<Topic> {
     all
 }
 
-/// What `touched` says, with the prefixes of its keys.
+/// What `touched` says, with the prefixes of its keys and that it is anything at all.
 fn spread(touched: &[Topic]) -> BTreeSet<String> {
     let mut all: BTreeSet<String> = touched.iter().map(|topic| format!("{topic:?}")).collect();
+    if !touched.is_empty() {
+        all.insert(format!("{:?}", Topic::Any));
+    }
     for topic in touched {
         if let Topic::Key(key) = topic {
             let prefixes = KEYS.iter().filter(|prefix| key.starts_with(**prefix));

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use expect_test::{ExpectFile, expect_file};
+use proptest::prelude::*;
 
 use super::support::*;
 use crate::region::map::codec::{self, CodecError};
@@ -304,6 +305,47 @@ fn a_snapshot_with_a_wrong_byte_is_refused() {
     let error = Map::read_snapshot(&newer[..]).unwrap_err();
     assert!(error.to_string().contains("written by a newer Isobar"), "{error}");
     assert!(matches!(Map::read_snapshot(&b"something else"[..]), Err(SnapshotError::NotOne)));
+}
+
+/// One frame that claims to be whole, whatever is in it.
+fn framed(payload: &[u8]) -> Vec<u8> {
+    let mut bytes = b"ISOBARMP\x01".to_vec();
+    bytes.extend((payload.len() as u32).to_le_bytes());
+    bytes.extend(crc32fast::hash(payload).to_le_bytes());
+    bytes.extend(payload);
+    bytes
+}
+
+proptest! {
+    #[test]
+    fn records_that_do_not_fit_together_are_refused_or_harmless(
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+    ) {
+        let good = written(&full_map());
+        let mut payload = good[17..].to_vec();
+        prop_assert_eq!(framed(&payload), good);
+        for (at, byte) in changes {
+            *at.get_mut(&mut payload) = byte;
+        }
+        if let Ok(mut map) = Map::read_snapshot(&framed(&payload)[..]) {
+            map.apply(1, entry(), &mut Vec::new());
+            map.apply(2, Proposal { at: u64::MAX, command: gone("n", None, None) }, &mut Vec::new());
+            prop_assert!(map.node("n").is_none());
+        }
+    }
+
+    #[test]
+    fn a_proposal_of_any_bytes_is_read_or_refused(
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+    ) {
+        let mut bytes = codec::encode(&entry()).unwrap();
+        for (at, byte) in changes {
+            *at.get_mut(&mut bytes) = byte;
+        }
+        if let Ok(proposal) = codec::decode::<Proposal>(&bytes) {
+            Map::default().apply(1, proposal, &mut Vec::new());
+        }
+    }
 }
 
 #[test]

@@ -1,0 +1,197 @@
+//! A task for each backend with `service` lines: it waits for its services, the regions and the members, chooses, and
+//! applies.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::task::AbortHandle;
+
+use crate::base::{Millis, clock};
+use crate::check::{Hooks, slowstart_round};
+use crate::config::Config;
+use crate::region::choice::{Choice, Place, choose, lost_regions};
+use crate::region::map::{Index, Topic};
+use crate::region::{Seat, SeatError};
+
+use super::pool::{Pool, Surroundings, Target, Unrest};
+use super::recovery::{RAMP_MS, Recovery};
+
+/// Finds the address of a host's name; may block.
+pub type Resolve = Arc<dyn Fn(&str) -> Option<IpAddr> + Send + Sync>;
+
+/// Longest wait for a change of the map, in case one is missed.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// How often servers that leave are looked at, and a region that comes back gets more.
+const TURN: Duration = Duration::from_millis(250);
+
+/// How often a name that was not found is looked up.
+const RESOLVE_TURN: Duration = Duration::from_secs(5);
+
+/// Keeps the servers of all backends in step with the map. The tasks end when it is dropped; the servers stay.
+pub struct Discovery {
+    office: Arc<Office>,
+    followers: HashMap<Arc<str>, Follower>,
+}
+
+/// What all tasks share.
+pub(super) struct Office {
+    pub(super) seat: Seat,
+    pub(super) hooks: Arc<dyn Hooks>,
+    pub(super) workers: usize,
+    pub(super) resolve: Resolve,
+}
+
+struct Follower {
+    desk: Arc<Desk>,
+    task: AbortHandle,
+}
+
+/// One backend's.
+struct Desk {
+    state: Mutex<State>,
+    /// The configuration changed.
+    wake: Notify,
+}
+
+pub(super) struct State {
+    pub(super) target: Target,
+    pub(super) pool: Pool,
+    recovery: Recovery,
+}
+
+/// What a task waits for after an application.
+pub(super) struct Wait {
+    topics: Vec<Topic>,
+    after: Index,
+    pub(super) turn: Duration,
+    pub(super) is_over: bool,
+}
+
+impl Drop for Discovery {
+    fn drop(&mut self) {
+        self.followers.values().for_each(|follower| follower.task.abort());
+    }
+}
+
+impl Discovery {
+    /// `workers`: the number of data workers.
+    pub fn new(seat: Seat, hooks: Arc<dyn Hooks>, workers: usize, resolve: Resolve) -> Discovery {
+        let office = Office { seat, hooks, workers, resolve };
+        Discovery { office: Arc::new(office), followers: HashMap::new() }
+    }
+
+    /// Follows the services of a configuration that was just put in place; when it returns, its backends have the
+    /// servers that the map has for them now. To be called on a tokio runtime, by a thread that may wait for names.
+    pub fn follow(&mut self, config: &Config) {
+        let mut targets: HashMap<Arc<str>, Target> =
+            config.proxies.iter().filter_map(Target::of).map(|t| (t.name.clone(), t)).collect();
+        self.followers.retain(|name, follower| {
+            let stays = targets.contains_key(name) && !follower.task.is_finished();
+            if !stays {
+                follower.task.abort();
+            }
+            stays
+        });
+        for (name, follower) in &self.followers {
+            if let Some(target) = targets.remove(name) {
+                follower.desk.lock().target = target;
+                follower.desk.round(&self.office);
+                follower.desk.wake.notify_one();
+            }
+        }
+        for (name, target) in targets.into_iter().filter(|(_, t)| !t.services.is_empty()) {
+            let desk = Arc::new(Desk { state: Mutex::new(State::new(target)), wake: Notify::new() });
+            desk.round(&self.office);
+            let task = tokio::spawn(desk.clone().run(self.office.clone())).abort_handle();
+            self.followers.insert(name, Follower { desk, task });
+        }
+    }
+
+    /// Backends that are followed.
+    pub fn len(&self) -> usize {
+        self.followers.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.followers.is_empty()
+    }
+}
+
+impl Desk {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn run(self: Arc<Self>, office: Arc<Office>) {
+        loop {
+            // Names may have to be looked up: that is not for a thread that others wait for.
+            let (desk, shared) = (self.clone(), office.clone());
+            let Ok(wait) = tokio::task::spawn_blocking(move || desk.round(&shared)).await else { return };
+            if wait.is_over {
+                return;
+            }
+            let until = tokio::time::sleep(wait.turn).deadline();
+            let changed = tokio::select! {
+                changed = office.seat.changed(&wait.topics, wait.after, until) => changed,
+                () = self.wake.notified() => Ok(()),
+            };
+            match changed {
+                Ok(()) => {}
+                Err(SeatError::Shutdown) => return,
+                // No place to wait in: as good as it goes.
+                Err(_) => tokio::time::sleep(TURN).await,
+            }
+        }
+    }
+
+    /// Looks at the map once.
+    fn round(&self, office: &Office) -> Wait {
+        self.lock().round(office, clock::now_ms())
+    }
+}
+
+impl State {
+    pub(super) fn new(target: Target) -> State {
+        State { target, pool: Pool::default(), recovery: Recovery::default() }
+    }
+
+    /// Looks at the map once: chooses and applies.
+    pub(super) fn round(&mut self, office: &Office, now: Millis) -> Wait {
+        let map = office.seat.map();
+        let services = self.target.services.iter().map(|s| Topic::Service((&*s.name).into()));
+        let topics: Vec<Topic> = services.chain([Topic::Regions, Topic::Members]).collect();
+        let after = topics.iter().map(|topic| map.index_of(topic)).max().unwrap_or(0);
+        let own = office.seat.region();
+        let slowest = self.target.services.iter().map(|s| s.template.slowstart_ms).max().unwrap_or(0);
+        let ramp_ms = if slowest > 0 { slowest } else { RAMP_MS };
+        self.recovery.note(lost_regions(&map, own), ramp_ms, now);
+        let (recovery, recovered) = (&self.recovery, |region: &str| self.recovery.part(region, ramp_ms, now));
+        let place = Place {
+            region: own,
+            node: office.seat.node_name(),
+            lost: &|region| recovery.is_lost(region),
+            recovered: &recovered,
+        };
+        let choices: Vec<Choice> = self.target.services.iter().map(|s| choose(&map, s, &place)).collect();
+        let around =
+            Surroundings { hooks: &office.hooks, resolve: &*office.resolve, workers: office.workers, now };
+        let unrest = self.pool.apply(&self.target, &choices, &around);
+        if unrest.slowstart_ms.is_some() {
+            self.target.servers.with(|set| slowstart_round(set, now));
+        }
+        let is_over = self.target.services.is_empty() && self.pool.is_empty();
+        Wait { topics, after, turn: self.turn(unrest), is_over }
+    }
+
+    fn turn(&self, unrest: Unrest) -> Duration {
+        let Unrest { draining, unresolved, slowstart_ms } = unrest;
+        let of_slowstart = slowstart_ms.map(|ms| Duration::from_millis((ms / 20).clamp(50, 1000)));
+        let of_turn = (draining || self.recovery.is_ramping()).then_some(TURN);
+        let of_names = unresolved.then_some(RESOLVE_TURN);
+        [of_slowstart, of_turn, of_names].into_iter().flatten().min().unwrap_or(PATIENCE)
+    }
+}

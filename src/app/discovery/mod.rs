@@ -1,0 +1,14 @@
+//! Servers from the region map: what `service` lines of backends find there becomes servers, in place.
+//!
+//! `pool` makes a backend's servers what choices say, without threads or a clock of its own; `recovery` remembers which
+//! regions were lost; `follow` has a task for each backend, which waits for what concerns it alone.
+
+pub mod follow;
+pub mod pool;
+pub mod recovery;
+
+#[cfg(test)]
+mod tests;
+
+pub use follow::Discovery;
+pub use pool::{Pool, Target};

@@ -1,0 +1,406 @@
+//! The servers that the region map gives a backend, kept in step with what was chosen.
+
+use std::collections::{HashMap, HashSet};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
+
+use crate::balance;
+use crate::base::{Live, Millis};
+use crate::check::{Cause, Hooks, Member};
+use crate::config::{Proxy, ServiceSpec};
+use crate::model::{Address, AdminState, OperState, ProxyLive, Server, ServerLive, ServerSet, ServerSpec};
+use crate::region::choice::{Choice, Chosen, Standing};
+use crate::region::map::{Health, Instance};
+
+/// The flag of a server that the map empties; an operator's own drain is another one.
+const DRAIN: AdminState = AdminState::INHERITED_DRAIN;
+
+/// Largest weight of a server.
+const WEIGHT_MAX: f64 = 256.0;
+
+/// A backend with `service` lines, as far as its servers need it.
+#[derive(Clone)]
+pub struct Target {
+    pub name: Arc<str>,
+    /// `backend`, or `proxy` for a `listen` section.
+    pub kind: &'static str,
+    pub live: Arc<ProxyLive>,
+    pub servers: Arc<Live<ServerSet>>,
+    pub balance: balance::Spec,
+    pub services: Vec<ServiceSpec>,
+}
+
+impl Target {
+    /// `None` for a section without servers.
+    pub fn of(proxy: &Proxy) -> Option<Target> {
+        let back = proxy.back.as_ref()?;
+        Some(Target {
+            name: proxy.name.clone(),
+            kind: if proxy.front.is_some() { "proxy" } else { "backend" },
+            live: proxy.live.clone(),
+            servers: back.servers.clone(),
+            balance: back.balance.clone(),
+            services: back.services.clone(),
+        })
+    }
+}
+
+/// What an application of choices needs from outside.
+pub struct Surroundings<'a> {
+    pub hooks: &'a Arc<dyn Hooks>,
+    /// The address of a host's name.
+    pub resolve: &'a dyn Fn(&str) -> Option<IpAddr>,
+    /// Number of data workers, for the shards of new cells.
+    pub workers: usize,
+    pub now: Millis,
+}
+
+/// Why a backend is to be looked at again although the map did not change.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Unrest {
+    /// Servers that leave have streams still.
+    pub draining: bool,
+    /// Names of hosts that were not found.
+    pub unresolved: bool,
+    /// Servers are in slow start; the shortest of theirs.
+    pub slowstart_ms: Option<u64>,
+}
+
+/// The servers that the map gave to one backend. They are told from others by their being here.
+#[derive(Default)]
+pub struct Pool {
+    slots: HashMap<Arc<str>, Slot>,
+}
+
+/// A server of ours.
+struct Slot {
+    server: Server,
+    /// As it was when last applied: what an operator changed since stays until the map says something else.
+    weight: u32,
+    standing: Standing,
+}
+
+/// What a server is to be.
+struct Wanted {
+    name: Arc<str>,
+    /// Its number is given when it joins.
+    spec: ServerSpec,
+    is_resolved: bool,
+    standing: Standing,
+    weight: u32,
+}
+
+/// The name of an instance's server: its node and its id, in the characters of server names.
+pub fn server_name(instance: &Instance) -> Arc<str> {
+    let mut is_plain = true;
+    let mut plain = |text: &str| -> String {
+        let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | ':');
+        is_plain &= text.chars().all(fits);
+        text.chars().map(|c| if fits(c) { c } else { '_' }).collect()
+    };
+    let name = format!("{}/{}", plain(&instance.node), plain(&instance.id));
+    match is_plain {
+        true => name.into(),
+        // Two ids that differ in other characters alone must not meet.
+        false => {
+            let mut hash = crc32fast::Hasher::new();
+            hash.update(instance.node.as_bytes());
+            hash.update(b"/");
+            hash.update(instance.id.as_bytes());
+            format!("{name}~{:08x}", hash.finalize()).into()
+        }
+    }
+}
+
+/// Integer weights in the proportion of the shares: as registered where that is possible, else up to 256. Who has a
+/// share has a weight.
+pub fn weights(choices: &[Choice]) -> Vec<Vec<u32>> {
+    let raw: Vec<Vec<f64>> =
+        choices.iter().map(|c| c.list.iter().map(|chosen| chosen.share * c.weight).collect()).collect();
+    let all = || raw.iter().flatten().copied();
+    let most = all().fold(0.0, f64::max);
+    let is_plain = most <= WEIGHT_MAX && all().all(|w| (w - w.round()).abs() < 1e-6);
+    let scale = if is_plain || most <= 0.0 { 1.0 } else { WEIGHT_MAX / most };
+    let weight = |w: f64| if w > 0.0 { (w * scale).round().clamp(1.0, WEIGHT_MAX) as u32 } else { 0 };
+    raw.into_iter().map(|list| list.into_iter().map(weight).collect()).collect()
+}
+
+impl Pool {
+    /// Servers of ours, also those that are leaving.
+    pub fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
+    /// Makes the servers of a backend what `choices` say, one for each `service` line. Servers of the file and of
+    /// `add server` stay as they are; those of ours keep their cells as long as they are there.
+    pub fn apply(&mut self, target: &Target, choices: &[Choice], around: &Surroundings<'_>) -> Unrest {
+        let wanted = self.wanted(target, choices, around);
+        let names: HashSet<Arc<str>> = wanted.iter().map(|w| w.name.clone()).collect();
+        let joined = self.replace(target, &wanted, &names, around);
+        self.weigh(&wanted, target, around, true);
+        for w in &wanted {
+            self.stand(w, joined.contains(&w.name), target, around);
+        }
+        for slot in self.slots.values_mut().filter(|s| !names.contains(&s.server.spec.name)) {
+            slot.standing = Standing::Draining;
+            member(&slot.server, target, around).set_admin(DRAIN, "", around.now);
+        }
+        self.weigh(&wanted, target, around, false);
+        self.sweep(target, &names, around.now)
+    }
+
+    fn wanted(&self, target: &Target, choices: &[Choice], around: &Surroundings<'_>) -> Vec<Wanted> {
+        let mut list: Vec<Wanted> = Vec::new();
+        let mut seen = HashSet::new();
+        for ((choice, service), weights) in choices.iter().zip(&target.services).zip(weights(choices)) {
+            for (chosen, weight) in choice.list.iter().zip(weights) {
+                let name = server_name(&chosen.instance);
+                // An instance may fit two lines: the first has it.
+                if !seen.insert(name.clone()) {
+                    continue;
+                }
+                let ip = self.address(&name, chosen, around);
+                let address = SocketAddr::new(ip.unwrap_or([0, 0, 0, 0].into()), chosen.instance.port);
+                let mut spec = ServerSpec {
+                    name: name.clone(),
+                    address: Address::Inet(address),
+                    weight: 1,
+                    cookie: None,
+                    ..(*service.template).clone()
+                };
+                if !target.balance.is_dynamic() {
+                    // Such a balancer looks at weights when it is made.
+                    spec.weight = weight;
+                }
+                if chosen.address.parse::<IpAddr>().is_err() {
+                    spec.hostname = Some(chosen.address.clone());
+                }
+                let (is_resolved, standing) = (ip.is_some(), chosen.standing);
+                list.push(Wanted { name, spec, is_resolved, standing, weight });
+            }
+        }
+        list
+    }
+
+    /// Names are looked up when they are new, or were not found before.
+    fn address(&self, name: &str, chosen: &Chosen, around: &Surroundings<'_>) -> Option<IpAddr> {
+        if let Ok(ip) = chosen.address.parse() {
+            return Some(ip);
+        }
+        let known = self.slots.get(name).map(|slot| &slot.server).filter(|server| {
+            server.spec.hostname.as_ref() == Some(&chosen.address)
+                && !server.live.admin().intersects(AdminState::RESOLVE_MAINT)
+        });
+        match known.and_then(|server| server.spec.address.inet()) {
+            Some(address) => Some(address.ip()),
+            None => (around.resolve)(&chosen.address),
+        }
+    }
+
+    /// Puts the list of servers in place if it is another one. Returns the names of those that joined.
+    fn replace(
+        &mut self,
+        target: &Target,
+        wanted: &[Wanted],
+        names: &HashSet<Arc<str>>,
+        around: &Surroundings<'_>,
+    ) -> HashSet<Arc<str>> {
+        let _lock = target.live.transition.lock().unwrap_or_else(PoisonError::into_inner);
+        let set = target.servers.load();
+        // A new configuration may have given another number to one of ours.
+        for server in &set.list {
+            let slot = self.slots.get_mut(&server.spec.name);
+            if let Some(slot) = slot.filter(|slot| Arc::ptr_eq(&slot.server.live, &server.live)) {
+                slot.server = server.clone();
+            }
+        }
+        let is_ours = |name: &str| self.slots.contains_key(name);
+        let mut list: Vec<Server> = set.list.iter().filter(|s| !is_ours(&s.spec.name)).cloned().collect();
+        let mut used: HashSet<u32> = set.list.iter().map(|s| s.spec.id).collect();
+        let (mut joined, mut moved) = (HashSet::new(), Vec::new());
+        // Those that leave keep their places until they have nothing to do.
+        let leaving =
+            self.slots.iter().filter(|(name, _)| !names.contains(*name)).map(|(_, slot)| &slot.server);
+        let mut leaving: Vec<Server> = leaving.cloned().collect();
+        for w in wanted {
+            let before = self.slots.get(&w.name).map(|slot| &slot.server);
+            let same_place = |server: &&Server| server.spec.address == w.spec.address;
+            let server = match before.filter(same_place) {
+                Some(server) => {
+                    let spec = ServerSpec { id: server.spec.id, ..w.spec.clone() };
+                    if *server.spec == spec {
+                        server.clone()
+                    } else {
+                        Server { spec: Arc::new(spec), ..server.clone() }
+                    }
+                }
+                // Elsewhere it is another server: connections to the old one must not serve it.
+                None => {
+                    let id = (1..).find(|id| !used.contains(id)).unwrap_or(u32::MAX);
+                    used.insert(id);
+                    joined.insert(w.name.clone());
+                    fresh(ServerSpec { id, ..w.spec.clone() }, w, around)
+                }
+            };
+            moved.extend(before.filter(|_| joined.contains(&w.name)).cloned());
+            let (weight, standing) = (w.weight, w.standing);
+            match self.slots.get_mut(&w.name) {
+                Some(slot) if joined.contains(&w.name) => {
+                    *slot = Slot { server: server.clone(), weight, standing }
+                }
+                Some(slot) => slot.server = server.clone(),
+                None => {
+                    self.slots.insert(w.name.clone(), Slot { server: server.clone(), weight, standing });
+                }
+            }
+            list.push(server);
+        }
+        leaving.sort_by(|a, b| a.spec.name.cmp(&b.spec.name));
+        list.extend(leaving);
+        store(target, &set, list, around.now);
+        for old in moved {
+            around.hooks.server_down(&member(&old, target, around), false);
+        }
+        joined
+    }
+
+    /// Gives weights: first those that grow, so that nobody is left without a server meanwhile.
+    fn weigh(&mut self, wanted: &[Wanted], target: &Target, around: &Surroundings<'_>, growing: bool) {
+        let (mut changed, mut begun) = (false, Vec::new());
+        for w in wanted {
+            let Some(slot) = self.slots.get_mut(&w.name) else { continue };
+            if slot.weight != w.weight && (w.weight > slot.weight) == growing {
+                if slot.weight == 0 {
+                    begun.push(slot.server.clone());
+                }
+                slot.weight = w.weight;
+                slot.server.live.user_weight.store(w.weight, Ordering::Relaxed);
+                changed = true;
+            }
+        }
+        if changed {
+            target.servers.load().refresh(around.now);
+        }
+        serve(&begun, target, around);
+    }
+
+    /// Up, down or draining as the map says. Only a change is applied: an operator's word holds until the next one.
+    fn stand(&mut self, w: &Wanted, is_new: bool, target: &Target, around: &Surroundings<'_>) {
+        let Some(slot) = self.slots.get_mut(&w.name) else { return };
+        let (before, now) = (std::mem::replace(&mut slot.standing, w.standing), around.now);
+        let member = member(&slot.server, target, around);
+        if w.is_resolved {
+            member.clear_admin(AdminState::RESOLVE_MAINT, now);
+        } else {
+            member.set_admin(AdminState::RESOLVE_MAINT, "its name does not resolve", now);
+        }
+        if is_new {
+            return serve(std::slice::from_ref(&slot.server), target, around);
+        }
+        if w.standing == before {
+            return;
+        }
+        match w.standing {
+            Standing::Up(_) => {
+                member.clear_admin(DRAIN, now);
+                serve(std::slice::from_ref(&slot.server), target, around);
+                member.set_running(&Cause::Text("passing in the region map".into()), now);
+            }
+            Standing::Critical => {
+                member.set_stopped(&Cause::Text("critical in the region map".into()), now);
+            }
+            Standing::Lost => member.set_stopped(&Cause::Text("its region is lost".into()), now),
+            Standing::Draining => {
+                member.set_running(&Cause::Text("passing in the region map".into()), now);
+                member.set_admin(DRAIN, "", now);
+            }
+        }
+    }
+
+    /// Takes out servers that left and have nothing to do any more.
+    fn sweep(&mut self, target: &Target, names: &HashSet<Arc<str>>, now: Millis) -> Unrest {
+        let is_busy = |live: &ServerLive| {
+            live.served.load(Ordering::Acquire) > 0
+                || live.used.load(Ordering::Acquire) > 0
+                || !live.queue.is_empty()
+        };
+        let gone: HashSet<u64> = self
+            .slots
+            .values()
+            .filter(|slot| !names.contains(&slot.server.spec.name) && !is_busy(&slot.server.live))
+            .map(|slot| slot.server.live.uid)
+            .collect();
+        if !gone.is_empty() {
+            let _lock = target.live.transition.lock().unwrap_or_else(PoisonError::into_inner);
+            let set = target.servers.load();
+            let list = set.list.iter().filter(|s| !gone.contains(&s.live.uid)).cloned().collect();
+            store(target, &set, list, now);
+            self.slots.retain(|_, slot| !gone.contains(&slot.server.live.uid));
+        }
+        let starting = self.slots.values().map(|slot| &slot.server);
+        let starting = starting.filter(|s| s.live.oper() == OperState::Starting);
+        Unrest {
+            draining: self.slots.keys().any(|name| !names.contains(name)),
+            unresolved: self
+                .slots
+                .values()
+                .any(|slot| slot.server.live.admin().intersects(AdminState::RESOLVE_MAINT)),
+            slowstart_ms: starting.map(|s| s.spec.slowstart_ms).min(),
+        }
+    }
+}
+
+/// A server with a cell of its own, standing as the map says from the beginning.
+fn fresh(spec: ServerSpec, w: &Wanted, around: &Surroundings<'_>) -> Server {
+    let live = ServerLive::new(&spec, around.workers, around.now);
+    live.user_weight.store(w.weight, Ordering::Relaxed);
+    match w.standing {
+        Standing::Up(Health::Passing | Health::Warning | Health::Critical) => {}
+        Standing::Critical | Standing::Lost => {
+            live.set_oper(OperState::Stopped);
+            live.health.store(0, Ordering::Relaxed);
+        }
+        Standing::Draining => live.set_admin(live.admin() | DRAIN),
+    }
+    if !w.is_resolved {
+        live.set_admin(live.admin() | AdminState::RESOLVE_MAINT);
+        live.set_oper(OperState::Stopped);
+    }
+    Server { spec: Arc::new(spec), live: Arc::new(live) }
+}
+
+/// Stores a set of these servers unless it is the set that is there. The lock of the backend is held.
+fn store(target: &Target, set: &ServerSet, list: Vec<Server>, now: Millis) {
+    let same = |(a, b): (&Server, &Server)| Arc::ptr_eq(&a.live, &b.live) && Arc::ptr_eq(&a.spec, &b.spec);
+    if list.len() == set.list.len() && list.iter().zip(&set.list).all(same) {
+        return;
+    }
+    let balancer = balance::build(&target.balance, &list, now);
+    let next = ServerSet { list, balancer };
+    next.refresh(now);
+    target.servers.store(Arc::new(next));
+}
+
+/// Who waits in the backend's queue need not wait for another server.
+fn serve(servers: &[Server], target: &Target, around: &Surroundings<'_>) {
+    for server in servers.iter().filter(|s| s.live.is_usable()) {
+        around.hooks.server_up(&member(server, target, around), false);
+    }
+}
+
+fn member(server: &Server, target: &Target, around: &Surroundings<'_>) -> Member {
+    Member {
+        backend: target.name.clone(),
+        kind: target.kind,
+        proxy: target.live.clone(),
+        servers: target.servers.clone(),
+        server: server.clone(),
+        check: None,
+        hooks: around.hooks.clone(),
+    }
+}

@@ -39,6 +39,11 @@ pub fn declared(cx: &mut Cx<'_>, draft: &Draft<'_>, previous: Option<&Backend>) 
     }
     let mut next = 1;
     let mut list = Vec::with_capacity(draft.servers.len());
+    if let Some(address) = &draft.dispatch {
+        // It takes everything, whatever servers are declared beside it.
+        let spec = ServerSpec::new(ServerSpec::DISPATCH, 0, address.clone());
+        return vec![Declared { spec: Arc::new(spec), unresolved: false }];
+    }
     for server in &draft.servers {
         // Automatic numbers go on by one for each server, whether or not it was given one.
         let id = server.set.id.unwrap_or_else(|| first_free(next, &ids));

@@ -267,7 +267,7 @@ const VERDICTS: &[(Place, &str, Verdict)] = &[
     (Back, "server-template w 1-3 127.0.0.1:80", Clean),
     (Back, "server-template w 3", Refuses),
     (Back, "server-template w x 127.0.0.1:80", Refuses),
-    (Back, "dispatch 127.0.0.1:80", Refuses), // not in Isobar
+    (Back, "dispatch 127.0.0.1:80", Clean),
     (Back, "load-server-state-from-file none", Clean),
     (Back, "load-server-state-from-file foo", Refuses),
     (Back, "server-state-file-name x", Clean),

@@ -86,3 +86,21 @@ fn connections_beyond_the_bound_wait_for_their_turn() {
     stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
     assert_eq!(receive(stream).status, 200);
 }
+
+#[test]
+fn a_page_of_another_site_changes_nothing() {
+    let node = Served::start();
+    node.ok("/v1/agent/service/register", r#"{"Name":"web"}"#);
+    let query = br#"{"Name":"q","Service":{"Service":"web"}}"#;
+    for headers in ["Sec-Fetch-Site: cross-site\r\n", "Origin: http://evil.example\r\n", "Origin: null\r\n"] {
+        assert_eq!(node.ask("POST", "/v1/query", headers, query).status, 403, "{headers}");
+        assert_eq!(
+            node.ask("GET", "/v1/agent/service/deregister/web", headers, b"").status,
+            403,
+            "{headers}"
+        );
+        assert_eq!(node.ask("GET", "/v1/agent/services", headers, b"").status, 200, "{headers}");
+    }
+    assert_eq!(node.ask("POST", "/v1/query", "Origin: http://x\r\n", query).status, 200, "its own page does");
+    assert_eq!(node.get("/v1/agent/service/web").status, 200);
+}

@@ -147,6 +147,18 @@ mod tests {
     }
 
     #[test]
+    fn no_route_stands_before_another_of_its_kind() {
+        for route in routes() {
+            let piece = |part: &'static str| if part.starts_with([':', '*']) { "x" } else { part };
+            let path = route.path.split('/').map(piece).collect::<Vec<_>>().join("/");
+            for method in route.methods {
+                let Found::Route { route: found, .. } = find(method, &path) else { panic!("{path}") };
+                assert_eq!(found.path, route.path, "{method} {path}");
+            }
+        }
+    }
+
+    #[test]
     fn wrong_methods_say_which_are_right() {
         assert!(
             matches!(find(&Method::POST, "/v1/agent/self"), Found::WrongMethod(m) if m == [&Method::GET])

@@ -28,8 +28,9 @@ use super::route::{Found, Outcome, Route, find};
 use super::{keeper, own};
 use crate::os::socket;
 
-/// A connection may be silent, or take for a head, this long; Consul's clients keep idle ones.
-const HEAD: Duration = Duration::from_secs(90);
+/// A connection may be silent, or take for a head, this long: longer than clients keep idle ones (Go: 90 s), so that it is
+/// they who close.
+const HEAD: Duration = Duration::from_secs(300);
 /// A body must have come within that time.
 const BODY: Duration = Duration::from_secs(30);
 /// What is read of a body that is too large before the connection is given up, so that the client reads why.
@@ -151,6 +152,10 @@ async fn answer(api: Arc<Api>, request: Request<Incoming>) -> Outcome {
             return Err(Fault::not_found(text));
         }
     };
+    let changes = head.method != Method::GET || route.methods.contains(&Method::PUT);
+    if changes && is_cross_site(&head.headers) {
+        return Err(Fault::forbidden("a page of another site may change nothing"));
+    }
     let params = Params::parse(head.uri.query().unwrap_or_default());
     let token = token(&head.headers, &params);
     let authority = store::authority(&api, token.as_deref())?;
@@ -159,6 +164,20 @@ async fn answer(api: Arc<Api>, request: Request<Incoming>) -> Outcome {
     call.in_datacenter(call.params.text("dc").unwrap_or_default())?;
     let answer = (route.run)(&call).await?;
     Ok(if call.params.has("pretty") { answer.pretty() } else { answer })
+}
+
+/// Whether a browser sends this for a page that is not of this server: such pages can send POST, and with old clients'
+/// ways GET, without asking first.
+fn is_cross_site(headers: &HeaderMap) -> bool {
+    let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or_default());
+    match (text("sec-fetch-site"), text("origin")) {
+        (Some(site), _) => !matches!(site, "same-origin" | "none"),
+        (None, Some(origin)) => {
+            let authority = origin.split_once("://").map_or("", |(_, authority)| authority);
+            text("host") != Some(authority)
+        }
+        (None, None) => false,
+    }
 }
 
 fn wrong_method(method: &Method, allowed: &[&'static Method]) -> Answer {

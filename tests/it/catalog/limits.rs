@@ -12,11 +12,16 @@ fn bodies_are_bounded() {
     assert_eq!(node.ask("PUT", "/v1/kv/k", "", &value).body, "true");
     let larger = vec![b'v'; (512 << 10) + 1];
     assert_eq!(node.ask("PUT", "/v1/kv/k", "", &larger).status, 413);
-    let mut stream = node.send("PUT", "/v1/kv/k", "Transfer-Encoding: chunked\r\n", b"");
-    let _ = stream.write_all(b"0\r\n\r\n");
-    let mut text = String::new();
-    let _ = stream.read_to_string(&mut text);
-    assert!(!text.contains(" 200 "), "a length and chunks at once: {text}");
+    let mut stream = std::net::TcpStream::connect(node.address).expect("connected");
+    let head = "PUT /v1/kv/k HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n";
+    stream.write_all(head.as_bytes()).expect("sent");
+    for _ in 0..3 {
+        stream.write_all(b"40000\r\n").expect("sent");
+        stream.write_all(&value[..0x40000]).expect("sent");
+        stream.write_all(b"\r\n").expect("sent");
+    }
+    stream.write_all(b"0\r\n\r\n").expect("sent");
+    assert_eq!(receive(stream).status, 413, "in chunks it is as large");
     assert_eq!(node.get("/v1/kv/k?raw").body.len(), value.len(), "the first value stands");
     let config = format!(r#"{{"Name":"x","Tags":["{}"]}}"#, "t".repeat(1 << 20));
     assert_eq!(node.put("/v1/agent/service/register", &config).status, 413);
@@ -80,4 +85,22 @@ fn connections_beyond_the_bound_wait_for_their_turn() {
     drop(idle);
     stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
     assert_eq!(receive(stream).status, 200);
+}
+
+#[test]
+fn a_page_of_another_site_changes_nothing() {
+    let node = Served::start();
+    node.ok("/v1/agent/service/register", r#"{"Name":"web"}"#);
+    let query = br#"{"Name":"q","Service":{"Service":"web"}}"#;
+    for headers in ["Sec-Fetch-Site: cross-site\r\n", "Origin: http://evil.example\r\n", "Origin: null\r\n"] {
+        assert_eq!(node.ask("POST", "/v1/query", headers, query).status, 403, "{headers}");
+        assert_eq!(
+            node.ask("GET", "/v1/agent/service/deregister/web", headers, b"").status,
+            403,
+            "{headers}"
+        );
+        assert_eq!(node.ask("GET", "/v1/agent/services", headers, b"").status, 200, "{headers}");
+    }
+    assert_eq!(node.ask("POST", "/v1/query", "Origin: http://x\r\n", query).status, 200, "its own page does");
+    assert_eq!(node.get("/v1/agent/service/web").status, 200);
 }

@@ -56,5 +56,6 @@ pub mod check;
 pub mod config;
 pub mod proxy;
 pub mod region;
+pub mod catalog;
 pub mod admin;
 pub mod app;

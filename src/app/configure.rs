@@ -12,6 +12,7 @@ use crate::lang::env::Env;
 use crate::lang::load::{Input, LoadOptions, Loaded, load};
 use crate::lang::render::{self, Style};
 use crate::model::applet::Applet;
+use crate::os::limits::{FdLimit, Wanted};
 use crate::os::opener::Opener;
 use crate::os::process;
 use crate::region::{self, spec::Spec};
@@ -97,7 +98,10 @@ impl Builder<'_> {
             services: &|name| self.services.get(name).cloned(),
             previous: self.previous,
             ignore_unresolved: self.args.ignore_resolve_failures,
-            default_maxconn: self.default_maxconn,
+            default_maxconn: match self.default_maxconn {
+                0 => expected_maxconn(&loaded.sections),
+                known => known,
+            },
             workers: if self.workers > 0 { self.workers } else { workers(&loaded.sections) },
             now: clock::now_ms(),
         };
@@ -121,6 +125,22 @@ impl Builder<'_> {
         };
         self.messages.report(&render::report(&loaded.diagnostics, &loaded.sources, &style));
     }
+}
+
+/// The connection limit that the process will give itself, as far as can be told before the build: `fullconn` follows
+/// from it.
+fn expected_maxconn(sections: &[Section]) -> u32 {
+    let lines = || sections.iter().flat_map(|s| &s.lines);
+    let number = |name: &str| lines().filter(|l| l.str(0) == name).find_map(|l| l.str(1).parse::<u64>().ok());
+    let binds = lines().filter(|l| l.str(0) == "bind").count() as u64;
+    let wanted = Wanted {
+        descriptors: number("ulimit-n"),
+        fd_hard_limit: number("fd-hard-limit"),
+        fixed: 100 + 2 * binds,
+        pipes: Some(number("maxpipes").unwrap_or(0)),
+        ..Wanted::default()
+    };
+    u32::try_from(wanted.budget(FdLimit::current()).maxconn).unwrap_or(u32::MAX)
 }
 
 /// Number of data workers: `nbthread`, else one a core. Looked up before the build, which makes a shard for each.

@@ -13,12 +13,16 @@ use crate::config::Config;
 use crate::config::build::Built;
 use crate::os::process;
 use crate::proxy::{Shared, Worker};
+use crate::region::spec::Spec;
 use crate::rt::Remote;
 
 use super::configure::{Builder, Services};
+use super::discovery::Discovery;
+use super::discovery::follow::Resolve;
 use super::figures;
 use super::health::{self, HealthHooks};
 use super::program::{Exit, Life};
+use super::seat::{SeatSockets, Seated};
 use super::services::{Desk, Hub, Office, Request};
 use super::signals::Event;
 use super::sockets::Sockets;
@@ -44,6 +48,9 @@ pub struct Control {
     runtime: tokio::runtime::Runtime,
     hooks: Arc<HealthHooks>,
     checks: Arc<Mutex<Checks>>,
+    seated: Option<Seated>,
+    /// Servers from the region map.
+    discovery: Option<Discovery>,
     /// What the runtime API asks for, announced by [`Event::Asked`].
     requests: (Sender<Request>, Receiver<Request>),
     /// When the works of every second are due.
@@ -62,6 +69,7 @@ impl Control {
         services: Services,
         hub: Hub,
         workers: usize,
+        seat: (Spec, SeatSockets),
     ) -> io::Result<Control> {
         built.activate(clock::now_ms());
         let config = Arc::new(built.config);
@@ -77,6 +85,8 @@ impl Control {
             runtime,
             hooks,
             checks: Arc::default(),
+            seated: None,
+            discovery: None,
             requests: mpsc::channel(),
             second_due_ms: 0,
             life,
@@ -91,6 +101,7 @@ impl Control {
             hard_stop_at_ms: None,
             draining: false,
         };
+        control.take_seat(seat)?;
         // Services need the office from the first connection on, and sockets may listen since before we did.
         control.open_office();
         control.start_workers()?;
@@ -98,6 +109,25 @@ impl Control {
         figures::running(control.workers, control.config.generation);
         control.life.herald.ready();
         Ok(control)
+    }
+
+    /// Takes part in the region map. What its store holds is known before the first connection is taken.
+    fn take_seat(&mut self, (spec, sockets): (Spec, SeatSockets)) -> io::Result<()> {
+        let _inside = self.runtime.enter();
+        self.seated = Seated::start(&spec, sockets, &self.life.opener).map_err(io::Error::other)?;
+        if let Some(seated) = &self.seated {
+            let mut discovery =
+                Discovery::new(seated.seat.clone(), self.hooks.clone(), self.workers, self.names());
+            discovery.follow(&self.config);
+            self.discovery = Some(discovery);
+        }
+        Ok(())
+    }
+
+    /// Looks names up, through the opener when there is one.
+    fn names(&self) -> Resolve {
+        let opener = self.life.opener.clone();
+        Arc::new(move |name| opener.resolve(name).ok()?.first().copied())
     }
 
     fn start_workers(&mut self) -> io::Result<()> {
@@ -112,6 +142,8 @@ impl Control {
                 let worker = Worker::start(id, shared, config, retired);
                 if let Ok(worker) = worker {
                     worker.listen(&listen);
+                    // Else they would stay open for as long as the thread, whatever is closed later.
+                    drop(listen);
                     let _ = ready.send(Ok(()));
                     if let Err(e) = worker.rt.run() {
                         eprintln!("worker {}: {e}", id.0);
@@ -131,6 +163,9 @@ impl Control {
 
     fn start_checks(&mut self) {
         let _inside = self.runtime.enter();
+        if let Some(discovery) = &mut self.discovery {
+            discovery.follow(&self.config);
+        }
         let mut checks = self.checks.lock().unwrap_or_else(PoisonError::into_inner);
         *checks = health::start(&self.config, &self.hooks, std::mem::take(&mut checks));
         figures::checks(checks.len());
@@ -313,6 +348,10 @@ impl Control {
         }
         for thread in self.threads.drain(..) {
             let _ = thread.join();
+        }
+        if let Some(seated) = self.seated.take() {
+            let _inside = self.runtime.enter();
+            seated.stop();
         }
         let none = Sockets::default();
         for path in self.sockets.abandoned(&none) {

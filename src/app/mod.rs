@@ -16,6 +16,7 @@ pub mod node;
 pub mod operator;
 pub mod permit;
 pub mod program;
+pub mod seat;
 pub mod services;
 pub mod signals;
 pub mod sockets;

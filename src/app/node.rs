@@ -5,6 +5,7 @@ use crate::config::{Config, Global};
 use crate::lang::condition;
 use crate::os::identity::Identity;
 use crate::os::limits::Wanted;
+use crate::region::spec::Spec;
 
 use super::args::{Args, DumpConfig};
 use super::configure::{Builder, Services, environment, section_kinds};
@@ -14,6 +15,7 @@ use super::explain;
 use super::keywords;
 use super::permit::Permit;
 use super::program::{BindError, Exit, Life, Program, Settings, Start};
+use super::seat::SeatSockets;
 use super::services;
 use super::sockets::Sockets;
 use super::version;
@@ -25,12 +27,22 @@ pub struct Node {
     built: Option<Built>,
     workers: usize,
     sockets: Sockets,
+    region: Spec,
+    seat_sockets: SeatSockets,
 }
 
 impl Default for Node {
     fn default() -> Self {
         let hub = services::Hub::default();
-        Node { services: services::all(&hub), hub, built: None, workers: 1, sockets: Sockets::default() }
+        Node {
+            services: services::all(&hub),
+            hub,
+            built: None,
+            workers: 1,
+            sockets: Sockets::default(),
+            region: Spec::default(),
+            seat_sockets: SeatSockets::default(),
+        }
     }
 }
 
@@ -59,9 +71,10 @@ impl Program for Node {
         };
         let outcome = builder.build();
         let built = outcome.built?;
-        let settings = settings(&built.config, outcome.warned);
+        let settings = settings(&built.config, &outcome.region, outcome.warned);
         self.workers = outcome.workers;
         self.built = Some(built);
+        self.region = outcome.region;
         Some(settings)
     }
 
@@ -77,12 +90,15 @@ impl Program for Node {
         let Some(built) = &self.built else { return Ok(()) };
         self.sockets = Sockets::default();
         self.sockets = Sockets::default().prepare(&built.config, start.opener, self.workers)?;
+        self.seat_sockets = SeatSockets::default();
+        self.seat_sockets = SeatSockets::bind(&self.region, start.opener)?;
         self.hub.bind(&built.config, start)
     }
 
     fn run(self, life: Life) -> Exit {
         let Some(built) = self.built else { return Exit::Code(1) };
-        match Control::start(life, built, self.sockets, self.services, self.hub, self.workers) {
+        let seat = (self.region, self.seat_sockets);
+        match Control::start(life, built, self.sockets, self.services, self.hub, self.workers, seat) {
             Ok(control) => control.run(),
             Err(e) => {
                 eprintln!("Cannot start: {e}");
@@ -93,7 +109,7 @@ impl Program for Node {
 }
 
 /// What the process itself has to know of a configuration.
-fn settings(config: &Config, warned: bool) -> Settings {
+fn settings(config: &Config, region: &Spec, warned: bool) -> Settings {
     let global: &Global = &config.global;
     let proxies_listen =
         config.proxies.iter().any(|p| !p.disabled && p.front.as_ref().is_some_and(|f| !f.binds.is_empty()));
@@ -114,8 +130,8 @@ fn settings(config: &Config, warned: bool) -> Settings {
             ..Wanted::default()
         },
         lax_limits: !global.strict_limits,
-        proxies_listen,
-        listens: proxies_listen || !global.stats_sockets.is_empty(),
+        proxies_listen: proxies_listen || region.listens(),
+        listens: proxies_listen || !global.stats_sockets.is_empty() || region.listens(),
         warned,
         ..Settings::default()
     }

@@ -282,11 +282,36 @@ pub struct Backend {
     pub use_server: Vec<UseServer>,
     /// `dispatch <addr>`.
     pub dispatch: Option<Address>,
+    pub cookie: Option<Box<CookieSpec>>,
     /// `http-send-name-header`.
     pub send_name_header: Option<Box<[u8]>>,
     pub max_keep_alive_queue: i32,
     /// `load-server-state-from-file`: `None` no, else the file.
     pub state_file: Option<std::path::PathBuf>,
+}
+
+/// What `cookie` makes of the cookie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum CookieMode {
+    /// The application sets it, the proxy reads it.
+    #[default]
+    Passive,
+    Rewrite,
+    Insert,
+    Prefix,
+}
+
+/// `cookie`: persistence.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct CookieSpec {
+    pub name: Box<[u8]>,
+    pub mode: CookieMode,
+    pub indirect: bool,
+    pub nocache: bool,
+    pub postonly: bool,
+    pub preserve: bool,
+    /// What follows the value where the proxy sets it: `; path=/` and more.
+    pub attributes: Box<[u8]>,
 }
 
 /// One `use-server` line.

@@ -101,6 +101,12 @@ impl Head {
         self.start_line = Slot::default();
     }
 
+    /// A message of HTTP/1.0 with chunks goes on as one of HTTP/1.1; its connection ends with it.
+    pub fn modernise(&mut self) {
+        self.start_line = Slot::default();
+        self.keep_alive = false;
+    }
+
     /// Replaces the method; bytes that are not allowed in a token are left out.
     pub fn set_method(&mut self, method: &[u8]) {
         let at = self.edits.len();

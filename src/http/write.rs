@@ -181,7 +181,7 @@ impl Head {
     /// The line that says how the connection goes on, if it must be said. HAProxy: a message keeps its version, and
     /// only what the version does not imply is said.
     fn connection_line(&self, hop: Hop) -> Option<&'static [u8]> {
-        let implied_keep = self.version >= Version::Http11;
+        let implied_keep = self.version >= Version::Http11 || self.is_modernised();
         match hop {
             Hop::AsIs | Hop::Upgrade => None,
             // An upgrade leaves both open: what is said about it stands.
@@ -195,13 +195,19 @@ impl Head {
         }
     }
 
+    /// HTTP/1.0 has no chunks: a message that has them all the same goes on as one of HTTP/1.1, which the next hop reads
+    /// in one way only (RFC 9112 section 6.1).
+    fn is_modernised(&self) -> bool {
+        self.version == Version::Http10 && self.body == BodyLen::Chunked && self.start_line.is_empty()
+    }
+
     fn write_start_line<'a>(&'a self, run: &mut Run<'a, '_, 'a>) {
         if !self.start_line.is_empty() {
             return run.line(self.start_line);
         }
         let version: &[u8] = if self.seen.contains(Seen::FOREIGN) {
             self.bytes(self.version_slot)
-        } else if self.version == Version::Http10 {
+        } else if self.version == Version::Http10 && !self.is_modernised() {
             b"HTTP/1.0"
         } else {
             b"HTTP/1.1"

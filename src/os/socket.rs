@@ -268,6 +268,22 @@ pub fn set_bind_late(fd: RawFd) {
     let _ = set_option(fd, libc::SOL_SOCKET, libc::SO_REUSEADDR, 1);
 }
 
+/// Only routes through this network interface.
+pub fn bind_to_device(fd: RawFd, interface: &str) -> io::Result<()> {
+    let name = interface.as_bytes();
+    // SAFETY: `name` is readable for its length; the kernel wants no terminator.
+    check(unsafe {
+        libc::setsockopt(
+            fd,
+            libc::SOL_SOCKET,
+            libc::SO_BINDTODEVICE,
+            name.as_ptr().cast(),
+            name.len() as libc::socklen_t,
+        )
+    })?;
+    Ok(())
+}
+
 /// A descriptor of our own for one that was inherited by number.
 pub fn duplicate(fd: RawFd) -> io::Result<OwnedFd> {
     // SAFETY: no pointers; the returned descriptor is owned by nobody else.

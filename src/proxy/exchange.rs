@@ -11,14 +11,12 @@ use crate::config::{Backend, HttpConnection};
 use crate::http::{BodyLen, Chunks, Hop, Parse, Slices, Version};
 use crate::model::Seen;
 use crate::rt::{Conn, NEVER};
-use crate::rules::Outcome;
 
 use super::end::{Cause, End, Phase};
 use super::env::StreamEnv;
 use super::route::{Attempt, Chooser};
-use super::stream::{Halt, Received, Stream, capture, is_idempotent};
+use super::stream::{Halt, Received, Stream, is_idempotent};
 use super::transfer::{Broken, Extent, Patience, Side, Way};
-use super::tunnel;
 
 /// What went wrong with one try.
 enum Failure {
@@ -40,15 +38,24 @@ enum Failure {
     Halt(Halt),
 }
 
-const BAD_GATEWAY: End = End::new(Cause::ServerAbort, Phase::Headers, 502);
+pub(super) const BAD_GATEWAY: End = End::new(Cause::ServerAbort, Phase::Headers, 502);
 
 impl Stream<'_> {
     /// Sends the request to a server, retrying as the backend says, and forwards the response.
     pub(super) async fn exchange(&mut self) -> Result<(), Halt> {
         let no_server = End::new(Cause::ServerAbort, Phase::Connect, 503);
-        let Some(back) = self.back.back.as_ref() else { return Err(no_server.into()) };
+        let Some(back) = self.back.back.as_ref() else {
+            // Without a backend the request does not count as complete.
+            self.txn.timers.request_done = 0;
+            return Err(no_server.into());
+        };
         let mut attempt = Attempt::new(back);
         self.make_unique_id();
+        if let Some(cookie) = back.cookie.as_deref() {
+            let forced = self.is_forced(back);
+            self.read_cookie(cookie, forced);
+            self.txn.sticky.is_direct = forced || self.txn.sticky.server != 0;
+        }
         loop {
             self.obtain(&mut attempt).await?;
             self.tries_left = attempt.retries;
@@ -237,7 +244,7 @@ impl Stream<'_> {
                     Parse::More => {}
                 }
             }
-            let got = self.receive_some(&conn).await;
+            let got = self.receive_some(&conn, NEVER).await;
             match got {
                 Ok(0) if self.txn.res.buf.is_empty() => return Err(Failure::Empty),
                 Ok(0) => return Err(Failure::Cut),
@@ -251,7 +258,7 @@ impl Stream<'_> {
     }
 
     /// Bytes from the server, while the upload goes on.
-    async fn receive_some(&mut self, conn: &Conn) -> Result<usize, Got> {
+    pub(super) async fn receive_some(&mut self, conn: &Conn, limit: u64) -> Result<usize, Got> {
         let Stream { txn, upload, patience, received, surplus, .. } = self;
         poll_fn(|_| {
             if let Some(way) = upload.as_mut() {
@@ -276,7 +283,7 @@ impl Stream<'_> {
             }
             // While the client is still sending, its timeout counts and the server's does not.
             let until = if upload.is_some() { NEVER } else { patience.until(Side::Server) };
-            conn.poll_recv(txn.res.buf.room(), until).map_err(Got::Server)
+            conn.poll_recv(txn.res.buf.room(), until.min(limit)).map_err(Got::Server)
         })
         .await
     }
@@ -363,6 +370,7 @@ impl Stream<'_> {
                 upstream.server.live.counters.mine().wredis.inc();
                 self.back.live.back.counters.mine().wredis.inc();
                 self.txn.redispatched = true;
+                self.txn.unstick();
             }
         }
         if same && matches!(failure, Failure::Connect { timeout: false, .. }) {
@@ -406,282 +414,6 @@ impl Stream<'_> {
         }
     }
 
-    /// The response: rules, head with the first part of the body in one write, the rest of the body.
-    async fn respond(&mut self) -> Result<(), Halt> {
-        let now = self.now();
-        self.txn.timers.response = now;
-        self.capture_response();
-        if self.txn.res.status == 101 && !self.txn.req.upgrade {
-            // Nobody asked for another protocol.
-            return Err(End::new(Cause::Proxy, Phase::Headers, 502).into());
-        }
-        if self.txn.res.version == Version::Http10 && self.txn.res.body == BodyLen::Chunked {
-            return Err(End::new(Cause::Proxy, Phase::Headers, 502).into());
-        }
-        if self.txn.res.status == 101 || self.txn.res.body == BodyLen::Tunnel {
-            return self.upgrade().await;
-        }
-        self.response_rules()?;
-        self.txn.status = self.txn.res.status;
-        let res = &self.txn.res;
-        let body = res.body;
-        let received = res.buf.written().len().saturating_sub(res.len);
-        let keep_server = res.keep_alive && !matches!(body, BodyLen::UntilClose | BodyLen::Tunnel);
-        let mut extent = match body {
-            BodyLen::None | BodyLen::Tunnel => Extent::Length(0),
-            BodyLen::Length(n) => Extent::Length(n),
-            BodyLen::Chunked => Extent::Chunked(Box::new(Chunks::new(true))),
-            BodyLen::UntilClose => Extent::Close,
-        };
-        let taken = match &mut extent {
-            Extent::Length(n) => {
-                let taken = (*n).min(received as u64);
-                *n -= taken;
-                taken as usize
-            }
-            Extent::Chunked(chunks) => {
-                let bytes = &res.buf.written()[res.len..];
-                match chunks.scan(bytes) {
-                    Ok(scan) => scan.consumed,
-                    Err(_) => return Err(End::new(Cause::Proxy, Phase::Headers, 502).into()),
-                }
-            }
-            Extent::Close => received,
-        };
-        if let Some(upstream) = &mut self.upstream {
-            upstream.keep &= keep_server && taken == received;
-            self.s
-                .worker
-                .pools
-                .note_size(&upstream.server, received >= HEAD_SIZE / 2 || extent_len(&extent) > 0);
-        }
-        self.keep_client &= body != BodyLen::UntilClose;
-        if body == BodyLen::Chunked && self.txn.req.version == Version::Http10 {
-            return self.respond_decoded().await;
-        }
-        self.send_head(taken).await?;
-        let done = match &extent {
-            Extent::Length(n) => *n == 0,
-            Extent::Chunked(chunks) => chunks.is_done(),
-            Extent::Close => false,
-        };
-        self.txn.res.buf = Buf::default();
-        if done { self.finish_upload().await } else { self.forward_body(extent).await }
-    }
-
-    async fn send_head(&mut self, taken: usize) -> Result<(), Halt> {
-        let hop = Hop::to_client(self.keep_client, self.txn.req.version);
-        let res = &self.txn.res;
-        let mut slices = Slices::new();
-        res.slices(hop, &mut slices);
-        let written = res.buf.written();
-        match untouched(&slices, written, res.len) {
-            // Nothing was done to the head: it leaves with the body behind it as one piece.
-            Some(start) => {
-                slices.clear();
-                slices.push(written.get(start..res.len + taken).unwrap_or_default());
-            }
-            None => slices.push(written.get(res.len..res.len + taken).unwrap_or_default()),
-        }
-        let until = self.patience.until(Side::Client);
-        self.answered = true;
-        match send(&self.s.conn, &slices, until).await {
-            Ok(()) => {
-                self.txn.bytes_out += slices.len() as u64;
-                Ok(())
-            }
-            Err((n, e)) => {
-                self.txn.bytes_out += n as u64;
-                Err(client_end(&e).into())
-            }
-        }
-    }
-
-    /// A chunked response for a client of HTTP/1.0: without the chunks, and ended by the connection's end.
-    async fn respond_decoded(&mut self) -> Result<(), Halt> {
-        self.keep_client = false;
-        let received = self.txn.res.buf.written().get(self.txn.res.len..).unwrap_or_default().to_vec();
-        self.txn.res.set_body(BodyLen::UntilClose);
-        self.send_head(0).await?;
-        let mut chunks = Chunks::new(true);
-        let Some(conn) = self.upstream.as_ref().and_then(|u| u.conn.clone()) else {
-            return Err(BAD_GATEWAY.into());
-        };
-        let broken = End::new(Cause::ServerAbort, Phase::Data, 0);
-        let mut input = received;
-        loop {
-            let mut data = Vec::with_capacity(input.len());
-            chunks.decode(&input, |part| data.extend_from_slice(part)).map_err(|_| broken)?;
-            let until = self.patience.until(Side::Client);
-            self.s.conn.send_all(&data, false, until).await.map_err(|e| client_end(&e))?;
-            self.txn.bytes_out += data.len() as u64;
-            self.patience.renew(Side::Client, self.now());
-            if chunks.is_done() {
-                return Ok(());
-            }
-            input.resize(HEAD_SIZE, 0);
-            let n = conn
-                .recv(&mut input, later(self.now(), self.back.timeouts.server))
-                .await
-                .map_err(|_| broken)?;
-            if n == 0 {
-                return Err(broken.into());
-            }
-            input.truncate(n);
-        }
-    }
-
-    fn capture_response(&mut self) {
-        let Some(front) = self.front.front.as_ref().filter(|f| !f.res_captures.is_empty()) else { return };
-        for (slot, wanted) in self.txn.res_captures.iter_mut().zip(&front.res_captures) {
-            if let Some(name) = wanted.name.as_deref() {
-                *slot = capture(self.txn.res.values(name).last(), wanted.len);
-            }
-        }
-    }
-
-    /// `http-response` of the backend, then of the frontend, then `http-after-response` likewise.
-    fn response_rules(&mut self) -> Result<(), Halt> {
-        let (back, front) = (self.back, self.front);
-        let same = self.back_id == Some(self.s.front);
-        self.run_response(&back.rules.tcp_response)?;
-        self.run_response(&back.rules.http_response)?;
-        if !same {
-            self.run_response(&front.rules.http_response)?;
-        }
-        self.after_response();
-        Ok(())
-    }
-
-    fn run_response(&mut self, rules: &crate::rules::RuleSet) -> Result<(), Halt> {
-        if rules.is_empty() {
-            return Ok(());
-        }
-        let env = StreamEnv {
-            worker: self.s.worker,
-            view: self.view,
-            listener: &self.s.listener,
-            front: self.s.front,
-            back: self.back_id,
-            server: self.upstream.as_ref().map(|u| &u.server),
-        };
-        match rules.run(self.txn, &env, &mut 0) {
-            Outcome::Final { reply, denied } => {
-                if denied {
-                    self.back.live.back.counters.mine().denied_resp.inc();
-                }
-                Err(Halt::Reply { reply: Box::new(reply), denied })
-            }
-            Outcome::Error => Err(End::new(Cause::Internal, Phase::Headers, 500).into()),
-            Outcome::Close { .. } => Err(Halt::Drop(End::new(Cause::Proxy, Phase::Headers, 0))),
-            _ => Ok(()),
-        }
-    }
-
-    async fn forward_body(&mut self, extent: Extent) -> Result<(), Halt> {
-        let Some(conn) = self.upstream.as_ref().and_then(|u| u.conn.clone()) else {
-            return Err(BAD_GATEWAY.into());
-        };
-        let mut down = Way::new(
-            (conn, Side::Server),
-            (self.s.conn.clone(), Side::Client),
-            self.patience.clone(),
-            extent,
-            true,
-        );
-        self.patience.renew(Side::Client, self.now());
-        self.patience.renew(Side::Server, self.now());
-        let client = self.s.conn.clone();
-        let Stream { txn, upload, received, surplus, .. } = self;
-        let result = poll_fn(|_| {
-            if let Some(way) = upload.as_mut()
-                && let Poll::Ready(result) = way.poll()
-            {
-                txn.bytes_in += way.moved;
-                if result.is_ok() {
-                    *received = Received::Whole(txn.req.buf.written().len());
-                    *surplus = std::mem::take(&mut way.surplus);
-                }
-                *upload = None;
-            }
-            match down.poll() {
-                Poll::Pending if client.is_broken() => {
-                    Poll::Ready(Err(Broken::Write(ErrorKind::ConnectionReset.into())))
-                }
-                Poll::Pending => {
-                    // Its end is to wake us, though nothing is read from it.
-                    let _ = client.watch();
-                    Poll::Pending
-                }
-                other => other,
-            }
-        })
-        .await;
-        self.txn.bytes_out += down.moved;
-        match result {
-            Ok(()) => {
-                if let Some(upstream) = &mut self.upstream {
-                    upstream.keep &= down.surplus.is_empty();
-                }
-                self.finish_upload().await
-            }
-            Err(broken) => Err(download_end(&broken).into()),
-        }
-    }
-
-    /// The response is complete while the request is not: the rest of the request decides nothing any more.
-    async fn finish_upload(&mut self) -> Result<(), Halt> {
-        if self.upload.take().is_some() {
-            self.keep_client = false;
-            if let Some(upstream) = &mut self.upstream {
-                upstream.keep = false;
-            }
-        }
-        Ok(())
-    }
-
-    /// 101, or 2xx to CONNECT: from here on bytes are just bytes.
-    async fn upgrade(&mut self) -> Result<(), Halt> {
-        self.keep_client = false;
-        self.response_rules()?;
-        self.txn.status = self.txn.res.status;
-        let hop = if self.txn.res.status == 101 { Hop::Upgrade } else { Hop::AsIs };
-        let received = self.txn.res.buf.written().len().saturating_sub(self.txn.res.len);
-        {
-            let res = &self.txn.res;
-            let mut slices = Slices::new();
-            res.slices(hop, &mut slices);
-            slices.push(res.buf.written().get(res.len..res.len + received).unwrap_or_default());
-            let until = self.patience.until(Side::Client);
-            self.answered = true;
-            send(&self.s.conn, &slices, until).await.map_err(|(_, e)| client_end(&e))?;
-            self.txn.bytes_out += slices.len() as u64;
-        }
-        self.txn.res.buf = Buf::default();
-        let Some(upstream) = &mut self.upstream else { return Ok(()) };
-        upstream.keep = false;
-        let Some(conn) = upstream.conn.clone() else { return Ok(()) };
-        let mut first = Vec::new();
-        if self.upload.is_none() {
-            let req = &self.txn.req;
-            first = req.buf.written().get(req.len..).unwrap_or_default().to_vec();
-        }
-        self.upload = None;
-        self.txn.req.buf.clear();
-        self.received = Received::Whole(0);
-        let (client_ms, server_ms) = tunnel::timeouts(self.front, self.back);
-        let ends = tunnel::Ends { client: self.s.conn.clone(), server: conn };
-        let fin = (&self.front.timeouts, &self.back.timeouts);
-        // HTTP knows no half-closed connection: what the server has ended is over.
-        let moved = tunnel::run(&ends, first, (client_ms, server_ms), fin, || true).await;
-        self.txn.bytes_in += moved.up;
-        self.txn.bytes_out += moved.down;
-        match moved.end {
-            None => Ok(()),
-            Some(end) => Err(Halt::Drop(end)),
-        }
-    }
-
     /// Gives the server's connection back.
     pub(super) fn finish_server(&mut self) {
         if let Some(upstream) = &mut self.upstream {
@@ -690,12 +422,12 @@ impl Stream<'_> {
     }
 }
 
-enum Got {
+pub(super) enum Got {
     Server(io::Error),
     Client(End),
 }
 
-fn later(now: u64, ms: u64) -> u64 {
+pub(super) fn later(now: u64, ms: u64) -> u64 {
     if ms == 0 { NEVER } else { now.saturating_add(ms * MS) }
 }
 
@@ -719,13 +451,6 @@ pub(super) fn body_in_buffer(txn: &crate::rules::Txn) -> Result<(Option<Extent>,
         }
         _ => Ok((None, 0)),
     }
-}
-
-/// Where a head that is written as it was received begins, if this one is: it then ends at `len`.
-fn untouched(slices: &Slices<'_>, written: &[u8], len: usize) -> Option<usize> {
-    let [one] = slices.as_slice() else { return None };
-    let start = len.checked_sub(one.len())?;
-    std::ptr::eq(written.get(start..len)?.as_ptr(), one.as_ptr()).then_some(start)
 }
 
 /// All slices, in one call while the kernel takes them. The error tells how much was written before it.
@@ -759,15 +484,7 @@ async fn send_one(conn: &Conn, bytes: &[u8], until: u64) -> Result<(), (usize, i
     Ok(())
 }
 
-fn extent_len(extent: &Extent) -> u64 {
-    match extent {
-        Extent::Length(n) => *n,
-        Extent::Chunked(_) => 0,
-        Extent::Close => 0,
-    }
-}
-
-fn client_end(e: &io::Error) -> End {
+pub(super) fn client_end(e: &io::Error) -> End {
     if e.kind() == ErrorKind::TimedOut {
         End::new(Cause::ClientTimeout, Phase::Data, 0)
     } else {
@@ -783,13 +500,5 @@ fn upload_end(broken: &Broken) -> Option<End> {
         Broken::Read(_) | Broken::Short => Some(End::new(Cause::ClientAbort, Phase::Data, 400)),
         Broken::Malformed => Some(End::new(Cause::Proxy, Phase::Data, 400)),
         Broken::Write(_) => None,
-    }
-}
-
-fn download_end(broken: &Broken) -> End {
-    match broken {
-        Broken::Read(e) if e.kind() == ErrorKind::TimedOut => End::new(Cause::ServerTimeout, Phase::Data, 0),
-        Broken::Read(_) | Broken::Short | Broken::Malformed => End::new(Cause::ServerAbort, Phase::Data, 0),
-        Broken::Write(e) => client_end(e),
     }
 }

@@ -139,7 +139,7 @@ impl Worker {
 
     async fn accept_loop(&'static self, cell: Rc<ListenerCell>, acceptor: Acceptor) {
         loop {
-            acceptor.readable().await;
+            acceptor.readable(|| cell.stopped.get()).await;
             if cell.stopped.get() {
                 return;
             }
@@ -176,6 +176,12 @@ impl Worker {
         let limit = proxy.front.as_ref().map_or(0, |f| f.rate_limit_sessions);
         let now_ms = self.rt.now() / MS;
         if limit > 0 && proxy.live.front.sess_rate.read(now_ms) >= limit {
+            return None;
+        }
+        let global = &view.config().global;
+        if (global.maxconnrate > 0 && self.shared.conn_rate.read(now_ms) >= global.maxconnrate)
+            || (global.maxsessrate > 0 && self.shared.sess_rate.read(now_ms) >= global.maxsessrate)
+        {
             return None;
         }
         ClientSlot::take(&self.shared, &proxy.live, &cell.current, (front, bind))

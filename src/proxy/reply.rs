@@ -59,7 +59,9 @@ impl Stream<'_> {
             Halt::Tarpit(reply) => {
                 let rt = self.s.worker.rt;
                 rt.sleep_until(rt.after_ms(self.front.timeouts.tarpit.max(1))).await;
-                self.keep_client = false;
+                // The time it was held counts as spent in a queue.
+                self.txn.timers.request_done = 0;
+                self.txn.timers.queue_done = rt.now();
                 self.answer(&reply).await;
             }
             Halt::Service(applet) => self.serve(&*applet).await,
@@ -102,6 +104,13 @@ impl Stream<'_> {
         if reply.close {
             self.keep_client = false;
         }
+        self.answer_with(reply).await;
+        if let Some(status) = reply.logged {
+            self.txn.status = status;
+        }
+    }
+
+    async fn answer_with(&mut self, reply: &Reply) {
         match &reply.body {
             ReplyBody::Raw(bytes) => self.answer_raw(bytes, reply.status).await,
             body => {
@@ -154,7 +163,7 @@ impl Stream<'_> {
         code: u16,
         reason: &[u8],
         length: Option<u64>,
-        fields: impl Iterator<Item = (&'f [u8], &'f [u8])>,
+        fields: impl Iterator<Item = (&'f [u8], &'f [u8])> + Clone,
     ) {
         let mut head = Vec::with_capacity(512);
         head.extend_from_slice(b"HTTP/1.1 ");
@@ -173,9 +182,13 @@ impl Stream<'_> {
             None => framing.extend_from_slice(b"transfer-encoding: chunked\r\n"),
         }
         // HAProxy's order: first in redirects and built-in pages, else before the type of the content.
-        let mut fields = fields.peekable();
-        let leads = fields.peek().is_none_or(|(name, _)| matches!(*name, b"location" | b"cache-control"));
-        if leads {
+        let leads =
+            fields.clone().next().is_none_or(|(name, _)| matches!(name, b"location" | b"cache-control"));
+        // A page that has its length says where it stands.
+        let has_length = fields.clone().any(|(name, _)| name == b"content-length");
+        if has_length {
+            framing.clear();
+        } else if leads {
             head.append(&mut framing);
         }
         for (name, value) in fields {

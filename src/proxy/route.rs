@@ -17,6 +17,7 @@ use crate::rt::{Conn, Remote};
 use crate::rules::{self, Ctx, Txn};
 
 use super::end::{Cause, End, Phase};
+use super::persist::persisted;
 use super::server::{ServerSlot, Upstream, acquire, serve_queues};
 use super::session::Session;
 use super::worker::{Servers, View, Worker};
@@ -144,8 +145,10 @@ impl<'c> Chooser<'c> {
             let ctx = Ctx { txn, env: ctx_env };
             if attempt.choose || attempt.chosen.is_none() {
                 let set = self.view.servers(self.id).ok_or(no_server)?;
-                let index =
-                    self.forced(&set, ctx).or_else(|| self.pick(&set, self.hash(txn, ctx), attempt.failed));
+                let index = self
+                    .forced(&set, ctx)
+                    .or_else(|| persisted(txn, &set))
+                    .or_else(|| self.pick(&set, self.hash(txn, ctx), attempt.failed));
                 match index {
                     Some(index) => attempt.chosen = Some((set, index)),
                     None => {
@@ -350,7 +353,8 @@ fn open(worker: &'static Worker, server: &Server, proxy: &Proxy, session: &Sessi
         let port = session.local().inet().map_or(0, |a| i32::from(a.port())) + offset;
         addr.set_port(port as u16);
     }
-    open_address(worker, &address, proxy, server.spec.source.as_ref())
+    let spec = &server.spec;
+    open_address(worker, &address, proxy, spec.source.as_ref(), spec.interface.as_deref())
 }
 
 /// Opens a connection to an address; it may still be under way.
@@ -359,6 +363,7 @@ pub fn open_address(
     address: &Address,
     proxy: &Proxy,
     source: Option<&Address>,
+    interface: Option<&str>,
 ) -> std::io::Result<Conn> {
     let raw = raw_address(address)?;
     let fd = socket::stream(&raw)?;
@@ -367,6 +372,9 @@ pub fn open_address(
     }
     if proxy.options.tcpka_server {
         socket::set_keepalive(fd.as_raw_fd());
+    }
+    if let Some(interface) = interface {
+        socket::bind_to_device(fd.as_raw_fd(), interface)?;
     }
     let source = source.or(proxy.back.as_ref().and_then(|b| b.source.as_ref()));
     if let Some(source) = source {

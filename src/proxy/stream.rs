@@ -14,7 +14,7 @@ use crate::config::{Config, Proxy};
 use crate::http::{BodyLen, FieldKind, Method, Parse, Version};
 use crate::model::applet::Applet;
 use crate::model::{ProxyId, ProxyLive};
-use crate::rules::{Outcome, Reply, RuleSet, Txn, Wait};
+use crate::rules::{Outcome, Reply, RuleSet, Sticky, Txn, Wait};
 
 use super::access;
 use super::end::{Cause, End, Phase};
@@ -221,11 +221,16 @@ impl<'a> Stream<'a> {
         }
         let req = &self.txn.req;
         let hosts = req.fields.iter().filter(|f| f.kind == FieldKind::Host).count();
-        // RFC 9112 sections 3.2 and 6.1: two Hosts, and chunks in a version that has none, are read in two ways.
-        if hosts > 1 || (req.version == Version::Http10 && req.body == BodyLen::Chunked) {
+        // RFC 9112 section 3.2: two Hosts are read in two ways.
+        if hosts > 1 {
             return Err(End::new(Cause::Proxy, Phase::Request, 400));
         }
+        let has_odd_chunks = req.version == Version::Http10 && req.body == BodyLen::Chunked;
         self.note_received();
+        if has_odd_chunks {
+            self.txn.req.modernise();
+            self.keep_client = false;
+        }
         Ok(())
     }
 
@@ -312,6 +317,9 @@ impl<'a> Stream<'a> {
             if !proxy.rules.http_request.is_empty() {
                 self.run_rules(&proxy.rules.http_request, proxy).await?;
             }
+            if !proxy.stats_rules.is_empty() {
+                self.run_rules(&proxy.stats_rules, proxy).await?;
+            }
             return Err(Halt::Service(applet));
         }
         if !proxy.rules.http_request.is_empty() {
@@ -378,6 +386,9 @@ impl<'a> Stream<'a> {
         self.back = self.config.proxy(id);
         self.backend_slot = Some(BackendSlot::enter(self.back, self.now() / MS));
         self.back.live.back.counters.mine().http_req.inc();
+        if self.back.back.as_ref().is_some_and(|b| b.cookie.is_some()) {
+            self.txn.sticky = Sticky { request: b'N', response: b'N', ..Sticky::default() };
+        }
         Ok(())
     }
 

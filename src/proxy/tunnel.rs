@@ -316,10 +316,12 @@ impl<'a> Tcp<'a> {
             attempt.retries -= 1;
             self.txn.retries += 1;
             self.back.live.back.counters.mine().wretr.inc();
-            if self.back.options.redispatch
-                && (attempt.retries == 0 || self.back.options.redispatch_every >= 0)
-            {
+            if chooser.redispatches(&attempt) {
                 attempt.choose = true;
+                let failed = self.tried.as_ref().map(|s| s.spec.name.clone());
+                attempt.failed = failed.and_then(|name| {
+                    self.view.servers(id).and_then(|set| set.by_name(&name).map(|(i, _)| i))
+                });
                 self.back.live.back.counters.mine().wredis.inc();
                 self.txn.redispatched = true;
             } else if !late {

@@ -10,6 +10,11 @@ pub mod spec;
 pub mod watch;
 pub mod seat;
 pub mod direct;
+pub mod store;
+pub mod raft;
+pub mod member;
+pub mod rollout;
+pub mod query;
 
 mod keyword_region;
 mod keyword_seat;

@@ -278,11 +278,11 @@ impl Acceptor {
         self.fd.as_raw_fd()
     }
 
-    /// Waits until a connection may be pending. The registration is edge-triggered: it stays so until
-    /// [`Acceptor::try_accept`] finds none.
-    pub async fn readable(&self) {
+    /// Waits until a connection may be pending, or until `is_over` says so when the task is woken. The registration
+    /// is edge-triggered: it stays readable until [`Acceptor::try_accept`] finds none.
+    pub async fn readable(&self, is_over: impl Fn() -> bool) {
         poll_fn(|_| {
-            if self.rt.source(self.slot, |s| s.readable) {
+            if is_over() || self.rt.source(self.slot, |s| s.readable) {
                 return Poll::Ready(());
             }
             self.rt.note_listener(self.slot);

@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
+use super::account::Accounts;
 use super::cast::leading_int;
 use super::pattern::View;
 use super::regex::Regex;
@@ -69,6 +70,7 @@ pub enum Arg {
     Ipv6(Ipv6Addr),
     Var(VarId),
     Regex(Arc<Regex>),
+    Accounts(Arc<Accounts>),
     /// A backend's or frontend's name; `""` is the current one.
     Proxy(Box<str>),
     Server {

@@ -9,6 +9,7 @@ use crate::lang::{Diagnostics, Span};
 use crate::model::Caps;
 use crate::model::applet::Applet;
 
+use super::account::Userlists;
 use super::capture::Captures;
 use super::errors::HttpErrors;
 use super::pattern::PatternRefs;
@@ -39,6 +40,8 @@ pub struct BuildCtx<'a> {
     pub section: &'a str,
     /// The `http-errors` sections of this configuration.
     pub http_errors: &'a HttpErrors,
+    /// The `userlist` sections.
+    pub userlists: &'a Userlists,
     /// `use-service NAME`.
     pub services: &'a dyn Fn(&str) -> Option<Arc<dyn Applet>>,
     /// Capture slots declared so far; `http-request capture ... len` adds one.
@@ -65,6 +68,7 @@ impl BuildCtx<'_> {
             caps: Caps { front: true, back: true },
             section: "",
             http_errors: &HttpErrors::default(),
+            userlists: &Userlists::default(),
             services: &|_| None,
             captures: &mut Captures::default(),
             maxrewrite: 1024,

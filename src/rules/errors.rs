@@ -71,7 +71,11 @@ impl ErrorPages {
                 let reply = Reply {
                     status,
                     reason: Some(reason_phrase(status).as_bytes().into()),
-                    fields: vec![field(b"cache-control", b"no-cache"), field(b"location", url.bytes())],
+                    fields: vec![
+                        field(b"cache-control", b"no-cache"),
+                        field(b"content-length", b"0"),
+                        field(b"location", url.bytes()),
+                    ],
                     ..Reply::default()
                 };
                 self.set(replaced, Arc::new(ReplySpec::message(replaced, reply)));

@@ -38,6 +38,9 @@ pub fn parse(raw: &[u8]) -> Result<Reply, String> {
             b"content-length" => {
                 let text = std::str::from_utf8(value).map_err(|_| bad())?;
                 length = Some(text.parse::<usize>().map_err(|_| bad())?);
+                if !matches!(status, 101 | 204 | 304) && !reply.fields.iter().any(|(n, _)| **n == *name) {
+                    reply.fields.push((name.into(), value.into()));
+                }
             }
             b"transfer-encoding" => return Err("chunk-encoded payload not supported".into()),
             b"connection" | b"keep-alive" | b"proxy-connection" => {

@@ -1,5 +1,6 @@
 //! The rule language: samples (fetches, converters), ACLs, actions, log-format, variables.
 
+pub mod account;
 pub mod acl;
 pub mod action;
 pub mod args;
@@ -32,6 +33,7 @@ pub mod words;
 #[cfg(test)]
 mod tests;
 
+pub use account::Userlists;
 pub use acl::Acls;
 pub use action::ACTIONS;
 pub use build::{BuildCtx, Dir};
@@ -49,7 +51,7 @@ pub use register::register;
 pub use reply::ReplySpec;
 pub use sample::{Sample, SampleType};
 pub use txn::{
-    Ctx, End, Env, Outcome, Pending, Reply, ReplyBody, Store, TimeoutOverrides, Timers, Txn, VarId, VarScope,
-    Vars, Wait,
+    Ctx, End, Env, Outcome, Pending, Reply, ReplyBody, Sticky, Store, TimeoutOverrides, Timers, Txn, VarId,
+    VarScope, Vars, Wait,
 };
 pub use vars::Names;

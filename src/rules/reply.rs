@@ -61,7 +61,10 @@ impl ReplySpec {
     /// The response for this transaction.
     pub fn render(&self, ctx: Ctx<'_>) -> Reply {
         let body = match &self.payload {
-            Payload::Message(reply) => return (**reply).clone(),
+            Payload::Message(reply) => {
+                let logged = (self.status != 0 && self.status != reply.status).then_some(self.status);
+                return Reply { logged, ..(**reply).clone() };
+            }
             Payload::Page(page) => return page.render_page(ctx),
             Payload::DefaultErrors => {
                 return match ctx.env.error_page(self.status) {

@@ -152,6 +152,8 @@ pub struct Txn {
     pub res_body: Bytes,
     /// The request's body is in memory as far as it fits (`wait-for-body` went on).
     pub body_awaited: bool,
+    /// The same of the response's.
+    pub response_awaited: bool,
     /// `inspect-delay` is over, or nothing more can come: rules no longer wait.
     pub inspect_over: bool,
     /// Number of requests before this one on the same client connection.
@@ -168,10 +170,24 @@ pub struct Txn {
     pub log_early: bool,
     /// Variables and captures set by converters while an expression was evaluated; stored after each rule.
     pub pending: Pending,
+    pub sticky: Sticky,
     /// Why rules wait ([`Outcome::Wait`]).
     pub wait: Wait,
     /// `http-request set-timeout`: milliseconds for this stream, instead of the configured ones.
     pub timeouts: TimeoutOverrides,
+}
+
+/// Persistence by cookie.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sticky {
+    /// Unique number of the server that the request asks for; 0: none.
+    pub server: u64,
+    /// The server was not picked by the balancer.
+    pub is_direct: bool,
+    /// The last two letters of the termination state (manual, section 8.5): what became of the request's cookie, and of
+    /// the response's. 0 in backends without persistence.
+    pub request: u8,
+    pub response: u8,
 }
 
 /// What [`Outcome::Wait`] waits for.
@@ -310,11 +326,14 @@ pub type ReplyField = (Box<[u8]>, Box<[u8]>);
 pub struct Reply {
     pub status: u16,
     pub reason: Option<Box<[u8]>>,
-    /// In order; framing fields (`content-length`, `connection`) are added when it is sent.
+    /// In order; framing fields (`content-length`, `connection`) are added when it is sent, unless a page has its
+    /// length among them.
     pub fields: Vec<ReplyField>,
     pub body: ReplyBody,
     /// Close the client's connection after it.
     pub close: bool,
+    /// What logs and counters call its status, when that is not `status`.
+    pub logged: Option<u16>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -347,10 +366,20 @@ pub enum Outcome {
 }
 
 impl Txn {
-    /// Cause and phase of the end, the first two termination characters. The other two tell of cookies, which have
-    /// no say here.
+    /// Cause and phase of the end, the first two termination characters. The other two tell of cookies.
     pub fn set_end(&mut self, flags: [u8; 2]) {
-        self.termination = [flags[0], flags[1], b'-', b'-'];
+        let letter = |c: u8| if c == 0 { b'-' } else { c };
+        let Sticky { request, response, .. } = self.sticky;
+        self.termination = [flags[0], flags[1], letter(request), letter(response)];
+    }
+
+    /// Another server than the one that the request asked for is to serve it.
+    pub fn unstick(&mut self) {
+        self.sticky.server = 0;
+        self.sticky.is_direct = false;
+        if self.sticky.request == b'V' {
+            self.sticky.request = b'D';
+        }
     }
 
     /// Forgets everything and keeps what memory is worth keeping for another transaction.

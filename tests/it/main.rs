@@ -7,3 +7,4 @@ mod hostile;
 mod job13;
 mod rfc;
 mod support;
+mod wiring;

@@ -150,7 +150,7 @@ fn daemon_reports_its_start() {
         assert_eq!(place.is_in_session_of(pid), pid, "{flags}: a session of its own");
         place.ask(port, "who").unwrap();
 
-        place.write("b.cfg", &format!("frontend f\n bind 127.0.0.1:{port} crt missing.pem\n"));
+        place.write("b.cfg", &format!("frontend f\n bind {}:{port} crt missing.pem\n", support::address()));
         assert_eq!(place.run(&format!("{flags} -f b.cfg -p other")).status.code(), Some(1), "{flags}");
         place.write("c.cfg", "frontend f\n bind 192.0.2.1:1\n");
         assert_eq!(place.run(&format!("{flags} -f c.cfg -p other")).status.code(), Some(1), "{flags}");
@@ -270,7 +270,8 @@ fn dropped(flags: &str, end: (Option<i32>, Option<i32>)) {
     secret("other.pem", "other");
     let global = format!("global\n user nobody\n group nogroup\n chroot {}\nfrontend f\n", empty.display());
     let (first, second) = (support::low_port(), support::low_port());
-    place.write("a.cfg", &format!("{global} bind 127.0.0.1:{first} crt one.pem\n"));
+    let ip = support::address();
+    place.write("a.cfg", &format!("{global} bind {ip}:{first} crt one.pem\n"));
     let mut run = place.start(flags);
     let who = run.wait_for(first);
     assert!(who.starts_with("secret=one ") && who.ends_with("root=-"), "no /proc in an empty root: {who}");
@@ -279,7 +280,7 @@ fn dropped(flags: &str, end: (Option<i32>, Option<i32>)) {
     assert!(uid.contains("\nUid:\t65534\t65534\t65534\t65534\n"), "{uid}");
 
     let rule = "acl secret path_beg /etc/shadow";
-    place.write("a.cfg", &format!("{global} {rule}\n bind 127.0.0.1:{second} crt two.pem\n"));
+    place.write("a.cfg", &format!("{global} {rule}\n bind {ip}:{second} crt two.pem\n"));
     run.signal(Signal::SIGUSR2);
     let reloaded = run.wait_for(second);
     assert_eq!(reloaded, who.replace("secret=one", "secret=two"));
@@ -311,8 +312,9 @@ fn reload_after_drop_of_isobar() {
         std::fs::set_permissions(place.path(page), std::fs::Permissions::from_mode(0o600)).unwrap();
         let text = format!(
             "global\n user nobody\n group nogroup\n chroot {}\ndefaults\n mode http\n timeout client 5s\n \
-             timeout connect 5s\n timeout server 5s\nfrontend f\n bind 127.0.0.1:{port}\n errorfile 503 {page}\n",
-            place.path("empty").display()
+             timeout connect 5s\n timeout server 5s\nfrontend f\n bind {}:{port}\n errorfile 503 {page}\n",
+            place.path("empty").display(),
+            support::address()
         );
         place.write("a.cfg", &text);
     };

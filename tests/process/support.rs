@@ -1,7 +1,7 @@
 //! A directory for one test, and the processes that run in it.
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
@@ -38,8 +38,8 @@ impl Place {
 
     /// Writes `a.cfg` with one listener on a free port.
     pub fn config(&self, before: &str) -> u16 {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        self.write("a.cfg", &format!("{before}frontend f\n bind 127.0.0.1:{port}\n"));
+        let port = TcpListener::bind((address(), 0)).unwrap().local_addr().unwrap().port();
+        self.write("a.cfg", &format!("{before}frontend f\n bind {}:{port}\n", address()));
         port
     }
 
@@ -101,7 +101,7 @@ impl Place {
 }
 
 fn ask(port: u16, text: &str) -> std::io::Result<String> {
-    let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+    let mut stream = TcpStream::connect((address(), port))?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.write_all(text.as_bytes())?;
     let mut answer = String::new();
@@ -179,13 +179,20 @@ pub fn eventually(what: &str, mut done: impl FnMut() -> bool) {
     panic!("never came true: {what}");
 }
 
+/// The loopback address of this test process. Ports of one address for all would not do: listeners share theirs
+/// (SO_REUSEPORT), so that two tests that picked the same one would answer each other's questions.
+pub fn address() -> Ipv4Addr {
+    let pid = std::process::id();
+    Ipv4Addr::new(127, 64 + ((pid >> 16) & 63) as u8, (pid >> 8) as u8, (pid as u8).clamp(1, 254))
+}
+
 /// A free port that only root can bind.
 pub fn low_port() -> u16 {
     let start = 600 + (std::process::id() % 300) as u16;
     static TAKEN: Mutex<Vec<u16>> = Mutex::new(Vec::new());
     let mut taken = TAKEN.lock().unwrap();
     let port = (start..1024)
-        .find(|port| !taken.contains(port) && TcpListener::bind(("127.0.0.1", *port)).is_ok())
+        .find(|port| !taken.contains(port) && TcpListener::bind((address(), *port)).is_ok())
         .expect("a free low port");
     taken.push(port);
     port

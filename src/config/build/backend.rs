@@ -110,7 +110,12 @@ pub fn from_settings(
         max_reuse: set.max_reuse,
         send_proxy: 0,
         source: set.source.clone().or_else(|| draft.set.source.clone()),
-        interface: None,
+        // What the proxy says of both holds for a server that says nothing of either.
+        interface: match &set.source {
+            Some(_) => set.interface,
+            None => draft.set.source_interface,
+        }
+        .map(Arc::from),
         cookie: set.cookie.map(Arc::from),
         redir: None,
         tcp_ut_ms: set.tcp_ut_ms,

@@ -12,10 +12,10 @@ use crate::check;
 use crate::lang::{Diagnostic, Diagnostics, Frame, Section, Severity, SourceMap, Span, Word};
 use crate::model::applet::Applet;
 use crate::model::{Address, Caps, Mode};
-use crate::rules::{Captures, Names, PatternRefs};
+use crate::rules::{Captures, Names, PatternRefs, Userlists};
 
 use super::super::global::{Global, LogTarget};
-use super::super::proxy::{Bind, Config, Options, RetryOn, StatsSpec, Timeouts};
+use super::super::proxy::{Bind, Config, CookieSpec, Options, RetryOn, StatsSpec, Timeouts};
 use super::address::Surroundings;
 use super::args::Args;
 use super::server::{ServerDraft, ServerSettings};
@@ -58,6 +58,7 @@ pub struct Cx<'a> {
     pub references: Vec<(Span, Box<str>, Option<Box<str>>)>,
     /// Patterns of ACLs and maps.
     pub patterns: PatternRefs,
+    pub userlists: Userlists,
     pub named: Vec<Reference<'a>>,
     /// Names of variables.
     pub names: Names,
@@ -98,6 +99,7 @@ impl<'a> Cx<'a> {
             resolved: HashMap::new(),
             references: Vec::new(),
             patterns: PatternRefs::default(),
+            userlists: Userlists::default(),
             named: Vec::new(),
             names: Names::default(),
             proc_vars: Vec::new(),
@@ -225,7 +227,9 @@ pub struct Settings<'a> {
     pub default_server: ServerSettings<'a>,
     pub check: CheckDraft,
     pub source: Option<Address>,
+    pub source_interface: Option<&'a str>,
     pub send_name_header: Option<&'a Word>,
+    pub cookie: Option<Box<CookieSpec>>,
     pub max_keep_alive_queue: i32,
     pub tcp_inspect_delay_ms: u64,
     pub tcp_response_inspect_delay_ms: u64,
@@ -266,7 +270,9 @@ impl Default for Settings<'_> {
             default_server: ServerSettings::default(),
             check: CheckDraft::default(),
             source: None,
+            source_interface: None,
             send_name_header: None,
+            cookie: None,
             max_keep_alive_queue: -1,
             tcp_inspect_delay_ms: 0,
             tcp_response_inspect_delay_ms: 0,

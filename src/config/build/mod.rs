@@ -23,6 +23,7 @@ mod backend;
 mod balance;
 mod builder;
 mod checks;
+mod cookie;
 mod errors;
 mod global;
 mod log;

@@ -274,10 +274,8 @@ pub fn source<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {
     }
     match args.str(2) {
         "" => {}
-        "interface" => {
-            let message = "'interface' is not supported by this release: connections leave as routes say.";
-            scope.alert(args.at(2), message);
-        }
+        "interface" if args.has(3) => scope.px.set.source_interface = Some(args.str(3)),
+        "interface" => scope.alert(args.at(2), "'source' : missing interface name."),
         "usesrc" => {
             scope.alert(args.at(2), format!("'usesrc' is not supported by this release: {USESRC}."));
         }

@@ -7,7 +7,9 @@ use crate::lang::{Entry, Status};
 use super::keyword::InDefaults::{Named, No, Yes};
 use super::keyword::Side::{Any, Back, Front};
 use super::keyword::{Index, Keyword, ignore};
-use super::{balance, bind, checks, errors, log, options, proxy, server, service, stats, switching, timeout};
+use super::{
+    balance, bind, checks, cookie, errors, log, options, proxy, server, service, stats, switching, timeout,
+};
 
 /// Keywords of proxy sections in the order of their names.
 #[rustfmt::skip]
@@ -22,7 +24,7 @@ pub const KEYWORDS: &[Keyword] = &[
     Keyword::refused("clitcpka-idle", "<timeout>", "Silence before keep-alive probes towards clients.", "clitcpka-idle 30s", "the system's values hold"),
     Keyword::refused("clitcpka-intvl", "<timeout>", "Time between keep-alive probes towards clients.", "clitcpka-intvl 10s", "the system's values hold"),
     Keyword::refused("compression", "algo <algorithm> ...", "Compresses messages.", "compression algo gzip", "messages are passed on as they are"),
-    Keyword::refused("cookie", "<name> [ rewrite | insert | prefix ] ...", "Keeps a client on its server by a cookie.", "cookie SRV insert", "persistence by cookie is not part of it yet; 'balance source' or 'balance hash' keep clients on servers"),
+    Keyword::new(Entry::full("cookie", "<name> [ rewrite | insert | prefix ] [ indirect ] [ nocache ] [ postonly ] [ preserve ] [ httponly ] [ secure ] [ domain <domain> ]* [ attr <value> ]*", "Keeps a client on its server by a cookie.", "cookie SRV insert indirect nocache", "1.0").with(Status::Partial("without 'maxidle', 'maxlife' and 'dynamic'")), Back, Yes, cookie::cookie_line),
     Keyword::refused("crt", "<cert>", "A certificate for TLS listeners.", "crt site.pem", "TLS on listeners is not part of it yet"),
     Keyword::new(Entry::full("declare", "capture { request | response } len <length>", "Declares a slot that rules capture into.", "declare capture request len 32", "1.6"), Front, No, proxy::declare),
     Keyword::new(Entry::full("default-server", "[param*]", "Options for the servers that follow.", "default-server inter 3s", "1.4"), Back, Yes, server::default_server_line),
@@ -81,7 +83,7 @@ pub const KEYWORDS: &[Keyword] = &[
     Keyword::new(Entry::full("server-state-file-name", "[ use-backend-name | <file> ]", "File of 'load-server-state-from-file local'.", "server-state-file-name app", "1.6").with(Status::Accepted("a reload keeps states in memory")), Back, Yes, proxy::server_state_file_name),
     Keyword::new(Entry::full("server-template", "<prefix> <num | range> <fqdn>[:<port>] [params*]", "Several servers alike.", "server-template web 1-3 127.0.0.1:80", "1.8"), Any, No, server::server_template_line),
     Keyword::new(Entry::full("service", "<name> [regions { local | nearest | any | <region>[,...] }] [tag <tag>]* [check] [overflow <percent>%] [max <count>]", "Servers from the region map: the instances of a service, the nearest region first. A region with less than 'overflow' of its capacity healthy (70% by default) spills to the next; 'max' bounds the servers of each region; 'default-server' holds for them.", "service web regions nearest overflow 70%", "isobar"), Any, No, service::service_line),
-    Keyword::new(Entry::full("source", "<addr>[:<port>] [interface <name>]", "Address that connections to servers come from.", "source 127.0.0.1", "1.3").with(Status::Partial("the address alone: without usesrc and interface")), Back, Yes, proxy::source),
+    Keyword::new(Entry::full("source", "<addr>[:<port>] [interface <name>]", "Address that connections to servers come from.", "source 127.0.0.1", "1.3").with(Status::Partial("without usesrc and port ranges")), Back, Yes, proxy::source),
     Keyword::refused("srvtcpka-cnt", "<count>", "Keep-alive probes towards servers.", "srvtcpka-cnt 3", "the system's values hold"),
     Keyword::refused("srvtcpka-idle", "<timeout>", "Silence before keep-alive probes towards servers.", "srvtcpka-idle 30s", "the system's values hold"),
     Keyword::refused("srvtcpka-intvl", "<timeout>", "Time between keep-alive probes towards servers.", "srvtcpka-intvl 10s", "the system's values hold"),

@@ -46,6 +46,7 @@ pub fn build_ctx<'c>(
         caps,
         section,
         http_errors,
+        userlists: &cx.userlists,
         services: cx.inputs.services,
         captures,
         maxrewrite: cx.global.tune.maxrewrite,

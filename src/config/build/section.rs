@@ -25,7 +25,6 @@ pub const REFUSED_SECTIONS: &[Entry] = &[
     section("resolvers", "names are resolved when the configuration is read"),
     section("ring", "log lines go to sockets and descriptors"),
     section("traces", "there are no traces"),
-    section("userlist", "accounts are not part of it yet"),
 ];
 
 const fn section(name: &'static str, why: &'static str) -> Entry {
@@ -48,6 +47,7 @@ pub const SECTIONS: &[Entry] = &[
     Entry::full("backend", "<name> [from <defaults_name>]", "Servers, and how they are chosen.", "backend app", "1.2"),
     Entry::full("listen", "<name> [from <defaults_name>]", "A frontend and a backend in one.", "listen web", "1.0"),
     Entry::full("http-errors", "<name>", "A set of error pages.", "http-errors site", "2.2"),
+    Entry::full("userlist", "<name>", "Users and groups for http_auth.", "userlist people", "1.4"),
 ];
 
 /// Lines of an `http-errors` section, read by `rules`.
@@ -97,6 +97,8 @@ pub fn read<'a>(cx: &mut Cx<'a>) -> Drafts<'a> {
             global_section(cx, section);
         } else if word == "http-errors" {
             drafts.http_errors.push(section);
+        } else if word == "userlist" {
+            cx.userlists.section(section, &mut cx.diags);
         } else if let Some(entry) = REFUSED_SECTIONS.iter().find(|e| e.name == word) {
             super::keyword::refuse(cx, entry, section.head.at(0));
         }

@@ -148,9 +148,11 @@ fn source<'a>(set: &mut ServerSettings<'a>, args: Args<'a>, at: &OptionCx<'_, 'a
         .map_err(|e| format!("'source {text}' : {e}"))?;
     set.source = written.address(written.first_port());
     match args.str(2) {
-        "interface" => {
-            Err("'interface' is not supported by this release: connections leave as routes say.".to_owned())
+        "interface" if args.has(3) => {
+            set.interface = Some(args.str(3));
+            Ok(())
         }
+        "interface" => Err("'source' : missing interface name.".to_owned()),
         "usesrc" => Err(format!("'usesrc' is not supported by this release: {USESRC}.")),
         _ => Ok(()),
     }
@@ -205,7 +207,7 @@ pub const SERVER_OPTIONS: &[ServerOption] = &[
         s.cookie = Some(text(a, "<value>")?);
         Ok(())
     })
-    .status(Status::Accepted("persistence by cookie is not part of it yet")),
+    ,
     option("disabled", "", "Starts in maintenance.", "server s 10.0.0.1:80 disabled", "1.4", |s, _, _| {
         s.disabled = true;
         Ok(())
@@ -367,8 +369,8 @@ pub const SERVER_OPTIONS: &[ServerOption] = &[
         Ok(())
     }),
     refused("socks4", "<addr>:<port>", "Connects through a SOCKS4 proxy.", "SOCKS4 is not part of it"),
-    ServerOption { arity: Arity::Source, ..option("source", "<addr>[:<port>]", "Address that connections come from.", "server s 10.0.0.1:80 source 127.0.0.1", "1.3", source) }
-        .status(Status::Partial("the address alone: without usesrc, interface and port ranges")),
+    ServerOption { arity: Arity::Source, ..option("source", "<addr>[:<port>] [interface <name>]", "Address that connections come from.", "server s 10.0.0.1:80 source 127.0.0.1", "1.3", source) }
+        .status(Status::Partial("without usesrc and port ranges")),
     nothing("stick", "Undoes 'non-stick' of default-server.", "server s 10.0.0.1:80 stick", "1.5"),
     nothing("strict-maxconn", "Counts connections rather than requests against maxconn.", "server s 10.0.0.1:80 maxconn 10 strict-maxconn", "3.2"),
     refused("tcp-md5sig", "<password>", "Signs segments (RFC 2385).", "it is set on no socket"),

@@ -1,6 +1,6 @@
 //! `stats ...` of proxy sections: the statistics page.
 
-use crate::lang::{Entry, Status, suggest};
+use crate::lang::{Entry, suggest};
 
 use super::super::proxy::StatsSpec;
 use super::args::Args;
@@ -56,9 +56,14 @@ pub const STATS: &[StatsKeyword] = &[
         }
     }),
     StatsKeyword {
-        entry: Entry::full("stats http-request", "{ allow | deny | auth [realm <realm>] } [{ if | unless } <cond>]", "Who may see the page.", "", "").with(Status::Refused("write 'stats auth', or 'http-request deny' rules in this section")),
         own: true,
-        parse: |_, _| {},
+        ..stats("stats http-request", "{ allow | deny | auth [realm <realm>] } [{ if | unless } <cond>]", "Who may see the page.", "stats http-request deny unless LOCALHOST", |s, a| {
+            spec(s);
+            match a.str(2) {
+                "allow" | "deny" | "auth" => s.px.steps.push(Step::StatsHttpRequest(a)),
+                _ => s.alert(a.at(2), "'stats http-request' expects 'allow', 'deny' or 'auth'."),
+            }
+        })
     },
     stats("stats realm", "<realm>", "What the browser's login window says.", "stats realm Statistics", |s, a| {
         if let Some(realm) = wanted(s, a, "'realm' needs an realm name.") {

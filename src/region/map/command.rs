@@ -59,7 +59,8 @@ pub enum Command {
     RegionDelete {
         name: Name,
     },
-    /// `id` 0: a new member, whose id is the index of this entry. Otherwise a change of one that stands.
+    /// `id` 0: a new member, whose id is the index of this entry. Otherwise a change of one that stands, or with
+    /// `create_index` 0 one of those that formed the cluster. Never in a batch with another.
     MemberPut(Member),
     MemberDelete {
         id: u64,

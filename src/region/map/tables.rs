@@ -171,9 +171,12 @@ impl Map {
         if self.tables.members.values().any(|other| same_name(&other)) {
             return Err(Refusal::NameTaken(member.name));
         }
-        member.create_index = change.index;
         if member.id == 0 {
+            member.create_index = change.index;
             member.id = change.index;
+        } else if let (0, None) = (member.create_index, self.tables.members.get(&member.id)) {
+            // One of those that formed the cluster: their ids were agreed on before there was a log.
+            member.create_index = change.index;
         } else {
             let Some(old) = self.tables.members.get(&member.id) else {
                 return Err(Refusal::UnknownMember(member.id));

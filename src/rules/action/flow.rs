@@ -104,9 +104,12 @@ struct WaitForBody {
 
 impl Action for WaitForBody {
     fn run(&self, run: &mut Run<'_>) -> Step {
-        let req = &run.txn.req;
-        let has_body = !matches!(req.body, BodyLen::None | BodyLen::Tunnel | BodyLen::Length(0));
-        if !has_body || run.txn.body_awaited {
+        let (head, awaited) = match run.kind.is_response() {
+            true => (&run.txn.res, run.txn.response_awaited),
+            false => (&run.txn.req, run.txn.body_awaited),
+        };
+        let has_body = !matches!(head.body, BodyLen::None | BodyLen::Tunnel | BodyLen::Length(0));
+        if !has_body || awaited {
             return Step::Next;
         }
         run.txn.wait = Wait::Body { time_ms: self.time_ms, at_least: self.at_least };

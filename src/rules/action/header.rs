@@ -190,13 +190,11 @@ impl ReplaceHeader {
         let mut rest = old;
         loop {
             let end = element_end(rest);
-            let element = trim(&rest[..end]);
-            let lead = rest[..end].iter().take_while(|c| matches!(c, b' ' | b'\t')).count();
-            new.extend_from_slice(&rest[..lead.min(end)]);
-            if self.replace_whole(element, replacement, new) {
+            // The blanks around an element go with it.
+            if self.replace_whole(trim(&rest[..end]), replacement, new) {
                 changed = true;
             } else {
-                new.extend_from_slice(element);
+                new.extend_from_slice(&rest[..end]);
             }
             if end >= rest.len() {
                 return changed;

@@ -1,5 +1,6 @@
 //! Redirects: `redirect` as an action and as a keyword of its own.
 
+use crate::http::BodyLen;
 use crate::http::status::reason_phrase;
 use crate::lang::{Entry, Word};
 use crate::rules::build::BuildCtx;
@@ -50,7 +51,9 @@ impl Action for Redirect {
             *run.scratch = value;
         }
         let reason = Some(reason_phrase(self.code).as_bytes().into());
-        let reply = Reply { status: self.code, reason, fields, ..Reply::default() };
+        // Nobody will read what the client has to send: it had better send it where it is sent to.
+        let close = !matches!(run.txn.req.body, BodyLen::None | BodyLen::Tunnel | BodyLen::Length(0));
+        let reply = Reply { status: self.code, reason, fields, close, ..Reply::default() };
         Step::Done(Outcome::Final { reply, denied: false })
     }
 

@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use crate::http::head::Version;
 use crate::lang::{Entry, Status};
 use crate::rules::args::{Arg, ArgKind, ArgSpec, Args};
+use crate::rules::build::BuildCtx;
 use crate::rules::hash::{full_hash, sdbm_from};
 use crate::rules::sample::{Sample, SampleType as T};
 use crate::rules::txn::{Ctx, End, Txn};
@@ -148,6 +149,29 @@ fn basic(ctx: Ctx<'_>, cursor: &mut Cursor) -> Option<(Vec<u8>, Vec<u8>)> {
     let plain = STANDARD.decode(header::trim(token)).ok()?;
     let colon = memchr::memchr(b':', &plain)?;
     Some((plain[..colon].to_vec(), plain[colon + 1..].to_vec()))
+}
+
+/// The groups of the user in a userlist; `None` when nobody there has this name and password.
+fn member<'a>(args: &'a [Arg], ctx: Ctx<'a>, cursor: &mut Cursor) -> Option<&'a [Box<str>]> {
+    let Some(Arg::Accounts(accounts)) = args.first() else { return None };
+    let (user, password) = basic(ctx, cursor)?;
+    accounts.groups(&user, &password)
+}
+
+/// Each group of the user in turn.
+fn auth_group<'a>(args: &'a [Arg], ctx: Ctx<'a>, cursor: &mut Cursor) -> Option<Sample<'a>> {
+    let group = member(args, ctx, cursor)?.get(cursor.byte)?;
+    cursor.byte += 1;
+    cursor.more = cursor.iterate;
+    str(group.as_bytes())
+}
+
+fn find_accounts(args: &mut Vec<Arg>, ctx: &mut BuildCtx<'_>) -> Result<(), String> {
+    let name = String::from_utf8_lossy(args.str(0)).into_owned();
+    let found = ctx.userlists.find(&name);
+    let accounts = found.ok_or_else(|| format!("unable to find userlist '{name}' referenced in arg 1"))?;
+    *args = vec![Arg::Accounts(accounts)];
+    Ok(())
 }
 
 fn auth_type<'a>(_: &'a [Arg], ctx: Ctx<'a>, cursor: &mut Cursor) -> Option<Sample<'a>> {
@@ -299,6 +323,34 @@ pub static FETCHES: &[Fetch] = &[
         |a, ctx, _| str(ctx.txn.res_captures.get(usize::try_from(a.int(0)?).ok()?)?.as_deref()?),
     )
     .args(ArgSpec::new(1, &[ArgKind::Int])),
+    Fetch::new(
+        Entry::full(
+            "http_auth",
+            "<userlist>",
+            "Whether Basic authorization names a user of the list with the right password.",
+            "http_auth(people)",
+            "1.4",
+        ),
+        T::Bool,
+        Q,
+        |args, ctx, cursor| Some(Sample::Bool(member(args, ctx, cursor).is_some())),
+    )
+    .args(ArgSpec::new(1, &[ArgKind::UserList]))
+    .check(find_accounts),
+    Fetch::new(
+        Entry::full(
+            "http_auth_group",
+            "<userlist>",
+            "The groups of the user of Basic authorization, if the password is right.",
+            "http_auth_group(people)",
+            "1.4",
+        ),
+        T::Str,
+        Q,
+        auth_group,
+    )
+    .args(ArgSpec::new(1, &[ArgKind::UserList]))
+    .check(find_accounts),
     text(
         "http_auth_type",
         "Basic or Bearer: the scheme of Authorization.",

@@ -19,6 +19,8 @@ bitflags! {
         /// Runs of spaces become one.
         const MERGE = 32;
         const BIN = 64;
+        /// Where it writes nothing it is as if it were not there: the spaces around it become one.
+        const VANISHES = 128;
     }
 }
 

@@ -133,23 +133,27 @@ impl LogFormat {
     pub fn render(&self, ctx: Ctx<'_>, out: &mut Vec<u8>) {
         let mut spaced = true;
         for part in &*self.parts {
-            let before = out.len();
             match part {
-                Part::Text(text) => out.extend_from_slice(text),
+                Part::Text(text) => {
+                    out.extend_from_slice(text);
+                    spaced = false;
+                }
                 Part::Space => {
                     if !spaced {
                         out.push(b' ');
-                        spaced = true;
                     }
-                    continue;
+                    spaced = true;
                 }
-                Part::Tag(run, flags) => run(ctx, *flags, out),
+                Part::Tag(run, flags) => {
+                    let before = out.len();
+                    run(ctx, *flags, out);
+                    spaced &= flags.contains(Flags::VANISHES) && out.len() == before;
+                }
                 Part::Expr(expr, flags) => {
                     render_expr(expr, *flags, ctx, out);
                     spaced = false;
                 }
             }
-            spaced &= out.len() == before;
         }
     }
 }

@@ -130,7 +130,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn alias(&mut self, flags: Flags, ctx: &mut BuildCtx<'_>) -> Result<(), String> {
+    fn alias(&mut self, mut flags: Flags, ctx: &mut BuildCtx<'_>) -> Result<(), String> {
         let rest = &self.text[self.at..];
         let len = rest.iter().position(|c| !c.is_ascii_alphanumeric()).unwrap_or(rest.len());
         let name = String::from_utf8_lossy(&rest[..len]).into_owned();
@@ -152,6 +152,9 @@ impl Reader<'_> {
         }
         self.flush();
         self.stage = self.stage.max(tag.stage);
+        if matches!(tag.entry.name, "hr" | "hrl" | "hs" | "hsl") {
+            flags |= Flags::VANISHES;
+        }
         self.parts.push(Part::Tag(tag.run, flags));
         Ok(())
     }

@@ -16,16 +16,16 @@ const END: LogStage = LogStage::End;
 
 const BADREQ: &[u8] = b"<BADREQ>";
 
-fn count(value: u32, flags: Flags, out: &mut Vec<u8>) {
-    text::int(i64::from(value), flags, out);
+fn count(value: u32, out: &mut Vec<u8>) {
+    text::int(i64::from(value), out);
 }
 
 /// Figures that still grow when the line is written early (`logasap`) get a `+`.
-fn growing(ctx: Ctx<'_>, value: i64, flags: Flags, out: &mut Vec<u8>) {
+fn growing(ctx: Ctx<'_>, value: i64, out: &mut Vec<u8>) {
     if ctx.txn.log_early {
         out.push(b'+');
     }
-    text::int(value, flags, out);
+    text::int(value, out);
 }
 
 /// The target of the request line; `<BADREQ>` without one.
@@ -107,16 +107,16 @@ fn termination(ctx: Ctx<'_>, letters: usize, out: &mut Vec<u8>) {
     out.extend(ctx.txn.termination.iter().take(letters).map(|c| if *c == 0 { b'-' } else { *c }));
 }
 
-fn status(ctx: Ctx<'_>, flags: Flags, out: &mut Vec<u8>) {
+fn status(ctx: Ctx<'_>, _: Flags, out: &mut Vec<u8>) {
     let status = i64::from(ctx.txn.status);
-    text::int(if status == 0 { -1 } else { status }, flags, out);
+    text::int(if status == 0 { -1 } else { status }, out);
 }
 
-fn retries(ctx: Ctx<'_>, flags: Flags, out: &mut Vec<u8>) {
+fn retries(ctx: Ctx<'_>, _: Flags, out: &mut Vec<u8>) {
     if ctx.txn.redispatched {
         out.push(b'+');
     }
-    count(ctx.txn.retries, flags, out);
+    count(ctx.txn.retries, out);
 }
 
 const fn tag(
@@ -142,19 +142,19 @@ pub static LOG_TAGS: &[LogTag] = &[
     tag("tr", "When the request began, in local time with milliseconds.", "%tr", ACCEPT, |c, _, o| date::with_millis(c.txn.request_date_us, o)).http(),
     tag("trg", "When the request began, in UTC.", "%trg", ACCEPT, |c, _, o| date::with_zone(c.txn.request_date_us, false, o)).http(),
     tag("trl", "When the request began, in local time.", "%trl", ACCEPT, |c, _, o| date::with_zone(c.txn.request_date_us, true, o)).http(),
-    tag("Ta", "Milliseconds from the request's first byte to the end.", "%Ta", END, |c, f, o| growing(c, timing::active(&c.txn.timers, c.env.now_ns()), f, o)).http(),
-    tag("Tc", "Milliseconds to connect to the server.", "%Tc", END, |c, f, o| text::int(timing::connect(&c.txn.timers), f, o)),
-    tag("Td", "Milliseconds of transfer behind the response's head.", "%Td", END, |c, f, o| growing(c, timing::data(&c.txn.timers, c.env.now_ns()), f, o)),
-    tag("Th", "Milliseconds of handshakes (TLS, PROXY protocol).", "%Th", END, |c, f, o| text::int((c.txn.timers.handshake / 1_000_000) as i64, f, o)),
-    tag("Ti", "Idle milliseconds before the request.", "%Ti", END, |c, f, o| text::int(timing::idle(&c.txn.timers), f, o)).http(),
-    tag("Tq", "Th + Ti + TR.", "%Tq", END, |c, f, o| text::int(timing::tq(&c.txn.timers), f, o)).http(),
-    tag("TR", "Milliseconds to receive the request's head.", "%TR", END, |c, f, o| text::int(timing::head(&c.txn.timers), f, o)).http(),
-    tag("Tr", "Milliseconds that the server took to answer.", "%Tr", END, |c, f, o| text::int(timing::response(&c.txn.timers), f, o)).http(),
-    tag("Tt", "Milliseconds since the connection was accepted.", "%Tt", END, |c, f, o| growing(c, timing::total(&c.txn.timers, c.env.now_ns()), f, o)),
-    tag("Tu", "Milliseconds as the user saw them: Tt - Ti.", "%Tu", END, |c, f, o| growing(c, timing::user(&c.txn.timers, c.env.now_ns()), f, o)),
-    tag("Tw", "Milliseconds in the queue.", "%Tw", END, |c, f, o| text::int(timing::queue(&c.txn.timers), f, o)),
-    tag("B", "Bytes towards the client.", "%B", END, |c, f, o| growing(c, c.txn.bytes_out as i64, f, o)),
-    tag("U", "Bytes from the client.", "%U", END, |c, f, o| text::int(c.txn.bytes_in as i64, f, o)),
+    tag("Ta", "Milliseconds from the request's first byte to the end.", "%Ta", END, |c, _, o| growing(c, timing::active(&c.txn.timers, c.env.now_ns()), o)).http(),
+    tag("Tc", "Milliseconds to connect to the server.", "%Tc", END, |c, _, o| text::int(timing::connect(&c.txn.timers), o)),
+    tag("Td", "Milliseconds of transfer behind the response's head.", "%Td", END, |c, _, o| growing(c, timing::data(&c.txn.timers, c.env.now_ns()), o)),
+    tag("Th", "Milliseconds of handshakes (TLS, PROXY protocol).", "%Th", END, |c, _, o| text::int((c.txn.timers.handshake / 1_000_000) as i64, o)),
+    tag("Ti", "Idle milliseconds before the request.", "%Ti", END, |c, _, o| text::int(timing::idle(&c.txn.timers), o)).http(),
+    tag("Tq", "Th + Ti + TR.", "%Tq", END, |c, _, o| text::int(timing::tq(&c.txn.timers), o)).http(),
+    tag("TR", "Milliseconds to receive the request's head.", "%TR", END, |c, _, o| text::int(timing::head(&c.txn.timers), o)).http(),
+    tag("Tr", "Milliseconds that the server took to answer.", "%Tr", END, |c, _, o| text::int(timing::response(&c.txn.timers), o)).http(),
+    tag("Tt", "Milliseconds since the connection was accepted.", "%Tt", END, |c, _, o| growing(c, timing::total(&c.txn.timers, c.env.now_ns()), o)),
+    tag("Tu", "Milliseconds as the user saw them: Tt - Ti.", "%Tu", END, |c, _, o| growing(c, timing::user(&c.txn.timers, c.env.now_ns()), o)),
+    tag("Tw", "Milliseconds in the queue.", "%Tw", END, |c, _, o| text::int(timing::queue(&c.txn.timers), o)),
+    tag("B", "Bytes towards the client.", "%B", END, |c, _, o| growing(c, c.txn.bytes_out as i64, o)),
+    tag("U", "Bytes from the client.", "%U", END, |c, _, o| text::int(c.txn.bytes_in as i64, o)),
     tag("CC", "The captured cookie of the request.", "%CC", REQUEST, |c, f, o| text::plain(c.txn.req_cookie.as_deref().unwrap_or_default(), f, o)).http(),
     tag("CS", "The captured cookie of the response.", "%CS", RESPONSE, |c, f, o| text::plain(c.txn.res_cookie.as_deref().unwrap_or_default(), f, o)).http(),
     tag("H", "This machine's host name.", "%H", ACCEPT, |c, f, o| text::plain(c.env.hostname().as_bytes(), f, o)),
@@ -166,16 +166,16 @@ pub static LOG_TAGS: &[LogTag] = &[
     tag("HV", "The request's version, as HTTP/1.1.", "%HV", REQUEST, version).http(),
     tag("ID", "The unique id.", "%ID", END, |c, f, o| text::plain(c.txn.unique_id.as_deref().unwrap_or_default(), f, o)),
     tag("ST", "The status.", "%ST", RESPONSE, status),
-    tag("ac", "Connections of the process.", "%ac", END, |c, f, o| count(c.txn.actconn, f, o)),
+    tag("ac", "Connections of the process.", "%ac", END, |c, _, o| count(c.txn.actconn, o)),
     tag("b", "The backend's name.", "%b", ACCEPT, |c, f, o| text::plain(c.env.backend_name().as_bytes(), f, o)),
-    tag("bc", "Sessions of the backend.", "%bc", END, |c, f, o| count(c.txn.beconn, f, o)),
+    tag("bc", "Sessions of the backend.", "%bc", END, |c, _, o| count(c.txn.beconn, o)),
     tag("bi", "Our address on the server's connection.", "%bi", CONNECT, |c, f, o| text::address(c.txn.server_local, f, o)),
     tag("bp", "Our port on the server's connection.", "%bp", CONNECT, |c, f, o| text::port(c.txn.server_local, 0, f, o)),
-    tag("bq", "How many waited before this in the backend's queue.", "%bq", END, |c, f, o| count(c.txn.backend_queue, f, o)),
+    tag("bq", "How many waited before this in the backend's queue.", "%bq", END, |c, _, o| count(c.txn.backend_queue, o)),
     tag("ci", "The client's address.", "%ci", ACCEPT, |c, f, o| text::address(c.txn.client, f, o)),
     tag("cp", "The client's port.", "%cp", ACCEPT, |c, f, o| text::port(c.txn.client, c.env.ids().3, f, o)),
     tag("f", "The frontend's name.", "%f", ACCEPT, |c, f, o| text::plain(c.env.frontend_name().as_bytes(), f, o)),
-    tag("fc", "Sessions of the frontend.", "%fc", END, |c, f, o| count(c.txn.feconn, f, o)),
+    tag("fc", "Sessions of the frontend.", "%fc", END, |c, _, o| count(c.txn.feconn, o)),
     tag("fi", "The address the client connected to.", "%fi", ACCEPT, |c, f, o| text::address(c.txn.local, f, o)),
     tag("fp", "The port the client connected to.", "%fp", ACCEPT, |c, f, o| text::port(c.txn.local, c.env.ids().3, f, o)),
     tag("ft", "The frontend's name, with ~ behind it for TLS.", "%ft", ACCEPT, |c, f, o| text::quoted(f, o, |o| o.extend_from_slice(c.env.frontend_name().as_bytes())))
@@ -190,12 +190,12 @@ pub static LOG_TAGS: &[LogTag] = &[
     tag("rc", "How often connecting was tried again; + for another server.", "%rc", END, retries),
     tag("rt", "The number of the transaction in the process.", "%rt", REQUEST, |c, f, o| text::int_or_hex(c.txn.request_no & 0xffff_ffff, 4, f, o)),
     tag("s", "The server's name.", "%s", CONNECT, |c, f, o| text::plain(c.env.server_name().unwrap_or("<NOSRV>").as_bytes(), f, o)),
-    tag("sc", "Sessions of the server.", "%sc", END, |c, f, o| count(c.txn.srvconn, f, o)),
+    tag("sc", "Sessions of the server.", "%sc", END, |c, _, o| count(c.txn.srvconn, o)),
     tag("si", "The server's address.", "%si", CONNECT, |c, f, o| text::address(c.txn.server_remote, f, o)),
     tag("sp", "The server's port.", "%sp", CONNECT, |c, f, o| text::port(c.txn.server_remote, 0, f, o)),
-    tag("sq", "How many waited before this in the server's queue.", "%sq", END, |c, f, o| count(c.txn.server_queue, f, o)),
+    tag("sq", "How many waited before this in the server's queue.", "%sq", END, |c, _, o| count(c.txn.server_queue, o)),
     tag("sslc", "The cipher of the client's connection.", "%sslc", ACCEPT, |_, f, o| text::plain(b"", f, o)).partial("connections are never TLS yet"),
     tag("sslv", "The TLS version of the client's connection.", "%sslv", ACCEPT, |_, f, o| text::plain(b"", f, o)).partial("connections are never TLS yet"),
-    tag("ts", "The two letters of the termination state.", "%ts", END, |c, f, o| text::quoted(f, o, |o| termination(c, 2, o))),
-    tag("tsc", "The four letters of the termination state, cookies included.", "%tsc", ACCEPT, |c, f, o| text::quoted(f, o, |o| termination(c, 4, o))),
+    tag("ts", "The two letters of the termination state.", "%ts", END, |c, _, o| termination(c, 2, o)),
+    tag("tsc", "The four letters of the termination state, cookies included.", "%tsc", ACCEPT, |c, _, o| termination(c, 4, o)),
 ];

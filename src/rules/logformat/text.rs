@@ -108,20 +108,18 @@ pub fn quoted(flags: Flags, out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>))
     with_quotes(flags, out, write);
 }
 
-/// A number, in quotes when they are asked for.
-pub fn int(value: i64, flags: Flags, out: &mut Vec<u8>) {
-    with_quotes(flags, out, |out| out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes()));
+/// A number: never in quotes.
+pub fn int(value: i64, out: &mut Vec<u8>) {
+    out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
 }
 
 /// A number that `%{+X}` writes in hexadecimal, at least `width` digits.
 pub fn int_or_hex(value: u64, width: usize, flags: Flags, out: &mut Vec<u8>) {
     if flags.contains(Flags::HEX) {
-        with_quotes(flags, out, |out| {
-            // Writing to a Vec cannot fail.
-            let _ = write!(out, "{value:0width$X}");
-        });
+        // Writing to a Vec cannot fail.
+        let _ = write!(out, "{value:0width$X}");
     } else {
-        int(value as i64, flags, out);
+        int(value as i64, out);
     }
 }
 
@@ -130,13 +128,13 @@ pub fn address(end: End, flags: Flags, out: &mut Vec<u8>) {
     match end {
         End::None => plain(b"", flags, out),
         End::Unix => plain(b"unix", flags, out),
+        End::Inet(addr) if flags.contains(Flags::HEX) => {
+            let _ = match addr.ip() {
+                std::net::IpAddr::V4(a) => write!(out, "{:08X}", u32::from(a)),
+                std::net::IpAddr::V6(a) => write!(out, "{:032X}", u128::from(a)),
+            };
+        }
         End::Inet(addr) => with_quotes(flags, out, |out| match addr.ip() {
-            std::net::IpAddr::V4(a) if flags.contains(Flags::HEX) => {
-                let _ = write!(out, "{:08X}", u32::from(a));
-            }
-            std::net::IpAddr::V6(a) if flags.contains(Flags::HEX) => {
-                let _ = write!(out, "{:032X}", u128::from(a));
-            }
             std::net::IpAddr::V4(a) => write_ipv4(a, out),
             std::net::IpAddr::V6(a) => {
                 let _ = write!(out, "{a}");
@@ -149,7 +147,7 @@ pub fn address(end: End, flags: Flags, out: &mut Vec<u8>) {
 pub fn port(end: End, listener_id: u32, flags: Flags, out: &mut Vec<u8>) {
     match end {
         End::None => plain(b"", flags, out),
-        End::Unix => int(i64::from(listener_id), flags, out),
+        End::Unix => int(i64::from(listener_id), out),
         End::Inet(addr) => int_or_hex(u64::from(addr.port()), 4, flags, out),
     }
 }

@@ -98,7 +98,7 @@ fn replacing_values() {
     let txn = request(&["replace-header X-Forwarded-For ^10\\. no"]);
     assert_eq!(all(&txn, "x-forwarded-for"), ["no", "172.16.1.1"]);
     let txn = request(&["replace-value X-Forwarded-For ^192\\.168\\.(.*) 172.16.\\1"]);
-    assert_eq!(all(&txn, "x-forwarded-for"), ["10.0.0.1, 172.16.7.9", "172.16.1.1"]);
+    assert_eq!(all(&txn, "x-forwarded-for"), ["10.0.0.1,172.16.7.9", "172.16.1.1"]);
     let txn = request(&["replace-header user-agent (.*) %[src]-\\1"]);
     assert_eq!(all(&txn, "user-agent"), ["10.1.2.3-curl/8.0 (a, b)"]);
 }

@@ -1,12 +1,8 @@
 //! Error pages.
 
 use super::support::*;
-use crate::lang::{Line, Section, Span};
+use crate::lang::Section;
 use crate::rules::*;
-
-fn line(text: &str) -> Line {
-    Line { words: words(text), span: Span::default() }
-}
 
 fn page(pages: &ErrorPages, status: u16) -> Option<Reply> {
     let env = FakeEnv::default();

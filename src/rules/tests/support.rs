@@ -9,7 +9,7 @@ use crate::base::buf::Buf;
 use crate::base::clock::SEC;
 use crate::http::{H1Options, Method, Parse};
 use crate::lang::lexer::{Place, split};
-use crate::lang::{Diagnostics, FileId, Span, Word};
+use crate::lang::{Diagnostics, FileId, Line, Section, Span, Word};
 use crate::model::applet::{Applet, AppletReply, AppletRequest};
 use crate::model::{Caps, ProxyLive};
 use crate::rules::*;
@@ -155,6 +155,21 @@ fn file(path: &Path) -> io::Result<Vec<u8>> {
     })
 }
 
+pub fn line(text: &str) -> Line {
+    Line { words: words(text), span: Span::default() }
+}
+
+/// What the examples call `people`.
+fn people() -> Userlists {
+    let mut lists = Userlists::default();
+    let mut diags = Diagnostics::default();
+    let lines = ["user ann insecure-password secret groups staff", "group staff", "user bob"];
+    let section = Section { head: line("userlist people"), lines: lines.map(line).to_vec() };
+    lists.section(&section, &mut diags);
+    assert!(diags.list.is_empty());
+    lists
+}
+
 /// Runs a parser in a context; what it made and what it complained of.
 pub fn build<R>(parse: impl FnOnce(&mut BuildCtx<'_>) -> R) -> (R, Vec<String>) {
     build_with(&mut Captures::default(), &HttpErrors::default(), parse)
@@ -174,6 +189,7 @@ pub fn build_with<R>(
         caps: Caps { front: true, back: true },
         section: "proxy 'test'",
         http_errors,
+        userlists: &people(),
         services: &service,
         captures,
         maxrewrite: 1024,

@@ -94,7 +94,6 @@ fn backup_and_disabled() {
 }
 
 #[test]
-#[ignore = "known difference: persistence by cookie is not in this release"]
 fn use_server_and_cookie() {
     let servers = "    balance roundrobin
     cookie SRV insert indirect nocache
@@ -112,5 +111,72 @@ fn use_server_and_cookie() {
         run.get("fe", "/3", "");
         run.get("fe", "/", "Cookie: SRVx=b\r\n");
         run.get("fe", "/", "Cookie: SRV=\r\n");
+    });
+}
+
+/// An application that sets the cookie itself.
+fn with_cookies() -> Vec<(&'static str, crate::support::Origin)> {
+    use crate::support::{Origin, Step};
+    let setting = |name: &'static str| {
+        Origin::serve(move |request| {
+            let cookie = match request.target() {
+                "/set" => format!("Set-Cookie: SRV=own{name}; path=/app\r\n"),
+                "/other" => "Set-Cookie: SRVx=1\r\n".to_string(),
+                "/" => "ETag: \"x\"\r\n".to_string(),
+                _ => String::new(),
+            };
+            let text = format!("HTTP/1.1 200 OK\r\n{cookie}X-Origin: {name}\r\nContent-Length: 0\r\n\r\n");
+            vec![Step::Send(text.into())]
+        })
+    };
+    vec![("s1", setting("one")), ("s2", setting("two"))]
+}
+
+const TWO: &str = "    server s1 {s1} cookie a\n    server s2 {s2} cookie b\n";
+
+fn cookies(run: &mut Run) {
+    for path in ["/", "/set", "/other"] {
+        run.get("fe", path, "");
+        run.get("fe", path, "Cookie: SRV=b\r\n");
+        run.get("fe", path, "Cookie: x=1; SRV=b~theirs; y=2\r\n");
+        run.get("fe", path, "Cookie: SRV=none; z=1\r\n");
+    }
+    run.ask("fe", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n");
+}
+
+#[test]
+fn cookie_insert() {
+    let lines = "    balance roundrobin\n    cookie SRV insert nocache domain a.test httponly secure\n";
+    same(&with(&format!("{lines}{TWO}")), with_cookies, 13, cookies);
+    let lines = "    balance roundrobin\n    cookie SRV insert postonly preserve\n";
+    same(&with(&format!("{lines}{TWO}")), with_cookies, 13, cookies);
+}
+
+#[test]
+fn cookie_rewrite() {
+    same(&with(&format!("    balance roundrobin\n    cookie SRV rewrite\n{TWO}")), with_cookies, 13, cookies);
+    same(
+        &with(&format!("    balance roundrobin\n    cookie SRV indirect\n{TWO}")),
+        with_cookies,
+        13,
+        cookies,
+    );
+}
+
+#[test]
+fn cookie_prefix() {
+    same(&with(&format!("    balance roundrobin\n    cookie SRV prefix\n{TWO}")), with_cookies, 13, cookies);
+}
+
+#[test]
+fn cookie_of_a_server_that_is_gone() {
+    let lines =
+        "    balance roundrobin\n    cookie SRV insert indirect\n    option redispatch\n    retries 1\n";
+    let servers =
+        "    server s1 {dead} cookie a\n    server s2 {s2} cookie b\n    server s3 {s1} cookie c disabled\n";
+    same(&with(&format!("{lines}{servers}")), with_cookies, 3, |run| {
+        run.get("fe", "/", "Cookie: SRV=a\r\n");
+        run.get("fe", "/", "Cookie: SRV=c\r\n");
+        run.get("fe", "/", "Cookie: SRV=b\r\n");
     });
 }

@@ -41,7 +41,6 @@ fn httplog() {
 }
 
 #[test]
-#[ignore = "known difference: the CLF format quotes numbers too"]
 fn httplog_clf() {
     same(&with("", "    option httplog clf\n"), one, 1, |run| {
         run.get("fe", "/a", "");
@@ -80,7 +79,6 @@ fn log_format() {
 }
 
 #[test]
-#[ignore = "known difference: the blanks on both sides of an empty %HQ become one"]
 fn log_format_with_an_empty_part() {
     same(&with("", "    log-format \"%f %HP %HQ %HV %ST %tsc\"\n"), one, 1, |run| {
         run.get("fe", "/p", "");

@@ -132,7 +132,6 @@ fn upgrade_refused() {
 }
 
 #[test]
-#[ignore = "known difference: a tunnel whose server has closed ends, and is logged, only when the client closes too"]
 fn upgrade() {
     same(&config(), upgrading, 2, |run| {
         let mut client = Client::connect(run.addr("fe"));

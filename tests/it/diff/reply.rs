@@ -47,7 +47,6 @@ backend be
 }
 
 #[test]
-#[ignore = "known difference: a redirect does not close after a body that came with the request"]
 fn redirect_of_a_request_with_a_body() {
     let config = format!(
         "{HTTP}
@@ -97,7 +96,6 @@ backend be
 }
 
 #[test]
-#[ignore = "known difference: a tarpit closes the connection, and its time counts as Tq instead of Tw"]
 fn tarpit() {
     let config = format!(
         "{HTTP}
@@ -113,7 +111,6 @@ frontend fe
 }
 
 #[test]
-#[ignore = "known difference: Tr of a denied response is a time instead of -1"]
 fn response_denied() {
     let config = format!(
         "{HTTP}
@@ -154,7 +151,6 @@ backend be
 }
 
 #[test]
-#[ignore = "known difference: content-length comes first in pages of the operator"]
 fn errorfiles() {
     let dir = tempfile::tempdir().expect("a directory");
     let file = dir.path().join("403.http");
@@ -216,7 +212,6 @@ backend be
 }
 
 #[test]
-#[ignore = "known difference: userlists are not in this release"]
 fn authentication() {
     let config = format!(
         "{HTTP}

@@ -42,7 +42,6 @@ backend be
 }
 
 #[test]
-#[ignore = "known difference: replace-value keeps the blank before a part that it replaces"]
 fn replace_value() {
     let config = with(
         "

@@ -119,7 +119,6 @@ listen dead
 }
 
 #[test]
-#[ignore = "known difference: in TCP mode a redispatch waits for the last retry"]
 fn redispatch() {
     let config = format!(
         "{TCP}

@@ -36,7 +36,6 @@ backend missing-redispatch
 }
 
 #[test]
-#[ignore = "known difference: TR without any backend is a time instead of -1"]
 fn no_backend() {
     let config = format!(
         "{HTTP}

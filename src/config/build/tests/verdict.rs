@@ -221,7 +221,7 @@ const VERDICTS: &[(Place, &str, Verdict)] = &[
     (Back, "use-server s", Refuses),
     (Back, "use-server", Refuses),
     (Back, "source 127.0.0.1", Clean),
-    (Back, "source 127.0.0.1 interface lo", Refuses), // not in Isobar
+    (Back, "source 127.0.0.1 interface lo", Clean),
     (Back, "source", Refuses),
     (Back, "source 127.0.0.1 foo x", Refuses),
     (Back, "server t 127.0.0.1:81", Clean),
@@ -246,7 +246,7 @@ const VERDICTS: &[(Place, &str, Verdict)] = &[
     (Back, "server t 127.0.0.1:81 slowstart 10s", Clean),
     (Back, "server t 127.0.0.1:81 maxconn 10 minconn 5 maxqueue 3", Clean),
     (Back, "server t 127.0.0.1:81 source 127.0.0.2", Clean),
-    (Back, "server t 127.0.0.1:81 source 127.0.0.2 interface lo weight 3", Refuses), // not in Isobar
+    (Back, "server t 127.0.0.1:81 source 127.0.0.2 interface lo weight 3", Clean),
     (Back, "server t 127.0.0.1:81 init-addr foo", Refuses),
     (Back, "server t nosuch.invalid:81", Refuses),
     (Back, "server t nosuch.invalid:81 init-addr none", Clean),

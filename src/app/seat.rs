@@ -1,0 +1,216 @@
+//! This node's seat in the region map: its sockets, Raft, the API, the agent that runs its checks.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::AsRawFd;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio::task::AbortHandle;
+
+use crate::catalog;
+use crate::os::bind::BindSpec;
+use crate::os::opener::Opener;
+use crate::os::{process, socket};
+use crate::region::map::{Command, Name};
+use crate::region::raft::{self, Options, RaftHandle};
+use crate::region::rollout::{Answering, Local, Rollout};
+use crate::region::spec::{Profile, SeatSpec, Spec, Tls};
+use crate::region::{Seat, agent};
+
+use super::program::BindError;
+
+/// The addresses of the `region-map` section, bound while there are still privileges.
+#[derive(Default)]
+pub struct SeatSockets {
+    members: Option<TcpListener>,
+    api: Option<TcpListener>,
+}
+
+impl SeatSockets {
+    pub fn bind(spec: &Spec, opener: &Opener) -> Result<SeatSockets, BindError> {
+        let Some(seat) = &spec.seat else { return Ok(SeatSockets::default()) };
+        let open = |what: &str, address: Option<SocketAddr>| {
+            address
+                .map(|address| listen(address, opener).map_err(|e| bind_error(what, address, &e)))
+                .transpose()
+        };
+        Ok(SeatSockets {
+            members: open("bind", seat.bind.as_ref().map(|l| l.address))?,
+            api: open("http-api", seat.http_api.as_ref().map(|l| l.address))?,
+        })
+    }
+}
+
+fn listen(address: SocketAddr, opener: &Opener) -> io::Result<TcpListener> {
+    let spec = BindSpec { reuse_port: false, ..BindSpec::tcp(address) };
+    let fd = opener.bind(&spec)?;
+    socket::listen(fd.as_raw_fd(), spec.backlog)?;
+    Ok(fd.into())
+}
+
+fn bind_error(what: &str, address: SocketAddr, e: &io::Error) -> BindError {
+    BindError {
+        in_use: e.kind() == io::ErrorKind::AddrInUse,
+        message: format!(
+            "Starting region-map: cannot bind socket of '{what}' ({}) [{address}]",
+            crate::lang::load::reason(e)
+        ),
+    }
+}
+
+/// A node that has its seat.
+pub struct Seated {
+    pub seat: Seat,
+    pub rollout: Arc<Rollout>,
+    raft: Arc<RaftHandle>,
+    answering: Arc<Answering>,
+    agent: Arc<agent::Agent>,
+    spec: SeatSpec,
+    tasks: Vec<AbortHandle>,
+}
+
+impl Seated {
+    /// Opens the store and takes part. Called within the control runtime. `None` without a `region-map` section.
+    pub fn start(spec: &Spec, sockets: SeatSockets, opener: &Opener) -> Result<Option<Seated>, String> {
+        let Some(section) = spec.seat.clone() else { return Ok(None) };
+        let options = options(&section, sockets.members, opener)?;
+        let (seat, raft) = raft::start(options).map_err(|e| e.to_string())?;
+        let raft = Arc::new(raft);
+        let answering = Answering::new();
+        raft.answer_calls(answering.clone());
+        let settings = agent::Settings { script_checks: section.script_checks, ..agent::Settings::default() };
+        let agent = Arc::new(agent::Agent::start(seat.clone(), settings));
+        let rollout = Arc::new(Rollout::new(seat.clone(), raft.clone()));
+        let mut seated = Seated { seat, rollout, raft, answering, agent, spec: section, tasks: Vec::new() };
+        if let Some(listener) = sockets.api {
+            seated.serve(listener).map_err(|e| format!("region map: the API: {e}"))?;
+        }
+        seated.tell_regions(spec);
+        Ok(Some(seated))
+    }
+
+    /// Whoever prepares documents here.
+    pub fn answer(&self, local: Arc<dyn Local>) {
+        self.answering.with(local);
+    }
+
+    fn serve(&mut self, listener: TcpListener) -> io::Result<()> {
+        listener.set_nonblocking(true)?;
+        let listener = catalog::Listener::Tcp(tokio::net::TcpListener::from_std(listener)?);
+        let name = |token: &Option<String>| token.as_deref().map(Name::from);
+        let settings = catalog::Settings {
+            datacenter: self.spec.datacenter.clone(),
+            node_name: self.seat.node_name().clone(),
+            address: address_of(&self.spec).ip().to_string().into(),
+            read_token: name(&self.spec.read_token),
+            write_token: name(&self.spec.write_token),
+            script_checks: self.spec.script_checks,
+            ..catalog::Settings::default()
+        };
+        let desk = Arc::new(Desk { agent: self.agent.clone() });
+        let api = catalog::Api::new(self.seat.clone(), settings, desk);
+        self.tasks.push(tokio::spawn(catalog::serve(vec![listener], api)).abort_handle());
+        Ok(())
+    }
+
+    /// Puts the file's `region` sections into the map, those that differ from what stands there, as soon as there is a
+    /// leader.
+    pub fn tell_regions(&mut self, spec: &Spec) {
+        let (seat, regions) = (self.seat.clone(), spec.regions.clone());
+        let tell = async move {
+            for region in regions {
+                loop {
+                    let map = seat.map();
+                    let standing = map.region(&region.name);
+                    let wanted = region.record(standing.map(|r| &**r));
+                    let same = standing.is_some_and(|r| {
+                        let mut standing = (**r).clone();
+                        (standing.create_index, standing.modify_index) = (0, 0);
+                        standing == wanted
+                    });
+                    if same || seat.propose(Command::RegionPut(wanted)).await.is_ok() {
+                        break;
+                    }
+                    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+                }
+            }
+        };
+        self.tasks.push(tokio::spawn(tell).abort_handle());
+    }
+
+    /// Leaves in good order: another leads, everything is written.
+    pub fn stop(self) {
+        self.tasks.iter().for_each(AbortHandle::abort);
+        drop((self.rollout, self.agent, self.answering));
+        if let Some(raft) = Arc::into_inner(self.raft) {
+            raft.shutdown();
+        }
+    }
+}
+
+/// Where this node is reached: its `bind`, else its API.
+fn address_of(spec: &SeatSpec) -> SocketAddr {
+    let listen = spec.bind.as_ref().or(spec.http_api.as_ref());
+    let address = listen.map_or(SocketAddr::from(([127, 0, 0, 1], 0)), |l| l.address);
+    match address.ip() {
+        ip if ip.is_unspecified() => SocketAddr::from(([127, 0, 0, 1], address.port())),
+        _ => address,
+    }
+}
+
+fn options(spec: &SeatSpec, bind: Option<TcpListener>, opener: &Opener) -> Result<Options, String> {
+    let tls = match spec.bind.as_ref().and_then(|l| l.tls.as_ref()) {
+        Some(tls) => Some(mutual_tls(tls, opener)?),
+        None => None,
+    };
+    Ok(Options {
+        name: spec.node.as_deref().map_or_else(process::hostname, str::to_owned),
+        region: spec.region.to_string(),
+        bind,
+        advertise: address_of(spec).to_string(),
+        api: spec.http_api.as_ref().map(|l| l.address.to_string()).unwrap_or_default(),
+        data_dir: spec.data_dir.clone(),
+        retry_join: spec.retry_join.clone(),
+        expect: Some(spec.expect).filter(|_| !spec.is_lone()),
+        profile: match spec.profile {
+            Profile::Lan => raft::Profile::Lan,
+            Profile::Wan => raft::Profile::Wan,
+        },
+        tls,
+        ..Options::default()
+    })
+}
+
+/// Both sides show the same certificate, and ask for one that `ca-file` signed.
+fn mutual_tls(tls: &Tls, opener: &Opener) -> Result<raft::Tls, String> {
+    let (Some(crt), Some(ca)) = (&tls.crt, &tls.ca_file) else {
+        return Err("region map: 'ssl' needs 'crt' and 'ca-file'".into());
+    };
+    let read = |path: &Path| {
+        let text = opener
+            .read(path)
+            .map_err(|e| format!("region map: {}: {}", path.display(), crate::lang::load::reason(&e)))?;
+        Ok::<_, String>((path.to_owned(), text))
+    };
+    let (crt, ca): ((PathBuf, Vec<u8>), (PathBuf, Vec<u8>)) = (read(crt)?, read(ca)?);
+    raft::Tls::from_pem(&crt.1, &ca.1)
+        .map_err(|e| format!("region map: {}, {}: {e}", crt.0.display(), ca.0.display()))
+}
+
+/// What the API asks of the process.
+struct Desk {
+    agent: Arc<agent::Agent>,
+}
+
+impl catalog::Agent for Desk {
+    fn heard(&self, check: &str) {
+        self.agent.heard(check);
+    }
+
+    fn reload(&self) -> Result<(), String> {
+        Err("not here yet".into())
+    }
+
+    fn leave(&self) {}
+}

@@ -1,0 +1,93 @@
+//! What an API is made of: a seat in the cluster, settings, and the agent of this node.
+
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::Semaphore;
+
+use super::coordinate::Coordinates;
+use super::keeper::Renewals;
+use crate::base::clock::{self, Millis};
+use crate::region::map::Name;
+use crate::region::seat::Seat;
+
+/// Everything a handler may use; one for a process.
+pub struct Api {
+    pub seat: Seat,
+    pub settings: Settings,
+    pub agent: Arc<dyn Agent>,
+    /// Queries that wait for a change, at most `settings.parked`.
+    pub(super) parked: Semaphore,
+    pub(super) coordinates: Mutex<Coordinates>,
+    pub(super) renewals: Mutex<Renewals>,
+    pub(super) started_ms: Millis,
+}
+
+impl Api {
+    pub fn new(seat: Seat, settings: Settings, agent: Arc<dyn Agent>) -> Arc<Self> {
+        Arc::new(Api {
+            parked: Semaphore::new(settings.parked),
+            coordinates: Mutex::default(),
+            renewals: Mutex::default(),
+            started_ms: clock::now_ms(),
+            seat,
+            settings,
+            agent,
+        })
+    }
+
+    /// Queries that wait for a change now.
+    pub fn parked_now(&self) -> usize {
+        self.settings.parked.saturating_sub(self.parked.available_permits())
+    }
+}
+
+/// How the API presents itself and what it allows.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The one datacenter that clients see; regions are another thing.
+    pub datacenter: Name,
+    /// This node's name in the catalog.
+    pub node_name: Name,
+    /// A UUID; empty when the node has none.
+    pub node_id: Name,
+    /// Where services without an address of their own are reached, without a port.
+    pub address: Name,
+    /// Needed to read, when it is set.
+    pub read_token: Option<Name>,
+    /// Needed to change anything, and the initial management token of the ACL endpoints, when it is set.
+    pub write_token: Option<Name>,
+    /// Whether checks may run programs.
+    pub script_checks: bool,
+    /// Queries that may wait at once.
+    pub parked: usize,
+    /// Connections open at once.
+    pub connections: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            datacenter: "dc1".into(),
+            node_name: "isobar".into(),
+            node_id: "".into(),
+            address: "127.0.0.1".into(),
+            read_token: None,
+            write_token: None,
+            script_checks: false,
+            parked: 16_384,
+            connections: 16_384,
+        }
+    }
+}
+
+/// What this node does besides answering: it runs checks, reads its configuration, leaves.
+pub trait Agent: Send + Sync {
+    /// A check of this node was reported on: its time to live starts again.
+    fn heard(&self, check: &str);
+
+    /// Reads the configuration again.
+    fn reload(&self) -> Result<(), String>;
+
+    /// The node gives up its seat and the process ends, after this has returned.
+    fn leave(&self);
+}

@@ -1,0 +1,42 @@
+//! The catalog's HTTP API, as Consul's clients know it, over the region map.
+
+pub mod access;
+pub mod acl;
+pub mod agent;
+pub mod agent_check;
+pub mod agent_health;
+pub mod agent_service;
+pub mod answer;
+pub mod api;
+pub mod call;
+pub mod coordinate;
+pub mod definition;
+pub mod duration;
+pub mod entry;
+pub mod event;
+pub mod fault;
+pub mod fields;
+pub mod filter;
+pub mod health;
+pub mod index;
+pub mod keeper;
+pub mod kv;
+pub mod list;
+pub mod maintenance;
+pub mod member;
+pub mod mesh;
+pub mod operator;
+pub mod params;
+pub mod query;
+pub mod register;
+pub mod route;
+pub mod select;
+pub mod serve;
+pub mod session;
+pub mod shelf;
+pub mod status;
+pub mod txn;
+pub mod view;
+
+pub use api::{Agent, Api, Settings};
+pub use serve::{Listener, serve};

@@ -1,0 +1,204 @@
+//! Connections: accepting them, reading requests within bounds, writing answers.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use hyper::header::{ALLOW, AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderValue};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Method, Request, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::Semaphore;
+
+use super::acl::store;
+use super::answer::{Answer, Wire};
+use super::api::Api;
+use super::call::Call;
+use super::fault::Fault;
+use super::keeper;
+use super::params::Params;
+use super::route::{Found, Outcome, Route, find};
+
+/// A connection may be silent, or take for a head, this long; Consul's clients keep idle ones.
+const HEAD: Duration = Duration::from_secs(90);
+/// A body must have come within that time.
+const BODY: Duration = Duration::from_secs(30);
+/// What is read of a body that is too large before the connection is given up, so that the client reads why.
+const DRAIN: usize = 8 << 20;
+/// A head may have that many bytes; a URL with a filter is a few.
+const HEAD_BYTES: usize = 64 << 10;
+/// After a failed accept, for want of descriptors: others end meanwhile.
+const BREATH: Duration = Duration::from_millis(50);
+
+/// Where requests come from.
+pub enum Listener {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+    /// TLS over TCP.
+    Tls(TcpListener, tokio_rustls::TlsAcceptor),
+}
+
+impl Listener {
+    /// The address of a listener that has one.
+    pub fn local_addr(&self) -> Option<SocketAddr> {
+        match self {
+            Listener::Tcp(listener) | Listener::Tls(listener, _) => listener.local_addr().ok(),
+            Listener::Unix(_) => None,
+        }
+    }
+}
+
+/// Serves until it is dropped, and keeps the time of sessions meanwhile.
+pub async fn serve(listeners: Vec<Listener>, api: Arc<Api>) {
+    let slots = Arc::new(Semaphore::new(api.settings.connections));
+    let mut accepting = tokio::task::JoinSet::new();
+    accepting.spawn(keeper::keep(api.clone()));
+    for listener in listeners {
+        accepting.spawn(accept(listener, api.clone(), slots.clone()));
+    }
+    while accepting.join_next().await.is_some() {}
+}
+
+async fn accept(listener: Listener, api: Arc<Api>, slots: Arc<Semaphore>) {
+    // Ends with this future, and with it every connection.
+    let mut connections = tokio::task::JoinSet::new();
+    loop {
+        let Ok(slot) = slots.clone().acquire_owned().await else { return };
+        while connections.try_join_next().is_some() {}
+        let api = api.clone();
+        let failed = match &listener {
+            Listener::Tcp(tcp) => tcp.accept().await.map(|(stream, _)| {
+                let _ = stream.set_nodelay(true);
+                connections.spawn(async move {
+                    converse(stream, api).await;
+                    drop(slot);
+                });
+            }),
+            Listener::Unix(unix) => unix.accept().await.map(|(stream, _)| {
+                connections.spawn(async move {
+                    converse(stream, api).await;
+                    drop(slot);
+                });
+            }),
+            Listener::Tls(tcp, acceptor) => tcp.accept().await.map(|(stream, _)| {
+                let _ = stream.set_nodelay(true);
+                let handshake = acceptor.accept(stream);
+                connections.spawn(async move {
+                    if let Ok(Ok(stream)) = tokio::time::timeout(BODY, handshake).await {
+                        converse(stream, api).await;
+                    }
+                    drop(slot);
+                });
+            }),
+        };
+        if failed.is_err() {
+            tokio::time::sleep(BREATH).await;
+        }
+    }
+}
+
+/// One connection. While a request waits, hyper watches for the peer to close; then the handler is dropped.
+async fn converse<S>(stream: S, api: Arc<Api>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let service = service_fn(move |request| {
+        let api = api.clone();
+        async move { Ok::<Wire, Infallible>(respond(api, request).await) }
+    });
+    let served = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD)
+        .max_buf_size(HEAD_BYTES)
+        .serve_connection(TokioIo::new(stream), service);
+    // What ends a connection early is the peer's affair.
+    let _ = served.await;
+}
+
+async fn respond(api: Arc<Api>, request: Request<Incoming>) -> Wire {
+    let policy = if api.settings.write_token.is_some() { "deny" } else { "allow" };
+    let mut answer = answer(api, request).await.unwrap_or_else(Answer::from);
+    answer.headers.insert("x-consul-default-acl-policy", HeaderValue::from_static(policy));
+    answer.headers.insert("vary", HeaderValue::from_static("Accept-Encoding"));
+    answer.into_wire()
+}
+
+async fn answer(api: Arc<Api>, request: Request<Incoming>) -> Outcome {
+    let (head, body) = request.into_parts();
+    let (route, args) = match find(&head.method, head.uri.path()) {
+        Found::Route { route, args } => (route, args),
+        Found::WrongMethod(allowed) => return Ok(wrong_method(&head.method, &allowed)),
+        Found::Nothing => {
+            let text = "Invalid URL path: not a recognized HTTP API endpoint";
+            return Err(Fault::not_found(text));
+        }
+    };
+    let params = Params::parse(head.uri.query().unwrap_or_default());
+    let token = token(&head.headers, &params);
+    let authority = store::authority(&api, token.as_deref())?;
+    let body = read_body(route, &head.headers, body).await?;
+    let call = Call { api, args, params, body, token, authority };
+    call.in_datacenter(call.params.text("dc").unwrap_or_default())?;
+    let answer = (route.run)(&call).await?;
+    Ok(if call.params.has("pretty") { answer.pretty() } else { answer })
+}
+
+fn wrong_method(method: &Method, allowed: &[&'static Method]) -> Answer {
+    let list = allowed.iter().map(|method| method.as_str()).collect::<Vec<_>>().join(",");
+    let mut answer = match *method {
+        Method::OPTIONS => Answer::done(),
+        _ => Answer::from(Fault::new(StatusCode::METHOD_NOT_ALLOWED, format!("method {method} not allowed"))),
+    };
+    if let Ok(value) = HeaderValue::from_str(&list) {
+        answer.headers.insert(ALLOW, value);
+    }
+    answer
+}
+
+/// From `X-Consul-Token`, `Authorization: Bearer`, or `?token`, which old clients send.
+fn token(headers: &HeaderMap, params: &Params) -> Option<String> {
+    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let bearer = header(AUTHORIZATION.as_str()).and_then(|text| {
+        let (scheme, token) = text.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+    });
+    let given = header("x-consul-token").or(bearer).or(params.text("token"));
+    given.filter(|token| !token.is_empty()).map(str::to_owned)
+}
+
+async fn read_body(route: &Route, headers: &HeaderMap, body: Incoming) -> Result<Bytes, Fault> {
+    let announced = headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<usize>().ok());
+    if announced.is_some_and(|len| len > DRAIN) {
+        return Err(Fault::too_large(route.body));
+    }
+    let slow = |_| Fault::new(StatusCode::REQUEST_TIMEOUT, "the body took too long");
+    tokio::time::timeout(BODY, collect(route.body, body)).await.map_err(slow)?
+}
+
+/// What a request has beyond what its endpoint reads is an error only where something is read.
+async fn collect(limit: usize, mut body: Incoming) -> Result<Bytes, Fault> {
+    let mut read = BytesMut::new();
+    let mut total = 0;
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|e| Fault::bad_request(format!("reading the body: {e}")))?;
+        let Ok(data) = frame.into_data() else { continue };
+        total += data.len();
+        if total <= limit {
+            read.extend_from_slice(&data);
+        } else if total > DRAIN {
+            break;
+        }
+    }
+    if total > limit && (limit > 0 || total > DRAIN) {
+        Err(Fault::too_large(limit))
+    } else {
+        Ok(read.freeze())
+    }
+}

@@ -1,0 +1,66 @@
+//! `cookie`: persistence by cookie.
+
+use super::super::proxy::{CookieMode, CookieSpec};
+use super::args::Args;
+use super::keyword::Scope;
+
+/// `cookie <name> [ rewrite | insert | prefix ] [ indirect ] ...`.
+pub fn cookie_line<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {
+    let Some(name) = scope.needed(args, 1, "<cookie_name>") else { return };
+    let mut spec = CookieSpec { name: name.as_bytes().into(), ..CookieSpec::default() };
+    let mut modes = 0;
+    let (mut domains, mut flags, mut others) = (String::new(), String::new(), String::new());
+    let mut at = 2;
+    while args.has(at) {
+        let word = args.str(at);
+        let mut mode = |mode| {
+            modes += 1;
+            spec.mode = mode;
+        };
+        match word {
+            "rewrite" => mode(CookieMode::Rewrite),
+            "insert" => mode(CookieMode::Insert),
+            "prefix" => mode(CookieMode::Prefix),
+            "indirect" => spec.indirect = true,
+            "nocache" => spec.nocache = true,
+            "postonly" => spec.postonly = true,
+            "preserve" => spec.preserve = true,
+            "httponly" => flags.insert_str(0, "; HttpOnly"),
+            "secure" => flags.push_str("; Secure"),
+            "domain" | "attr" if !args.has(at + 1) => {
+                return scope.alert(args.at(at), format!("'cookie' : '{word}' expects a value."));
+            }
+            "domain" => {
+                domains.push_str("; domain=");
+                domains.push_str(args.str(at + 1));
+                at += 1;
+            }
+            "attr" if args.bytes(at + 1).iter().any(|c| c.is_ascii_control() || *c == b';') => {
+                let message =
+                    format!("'cookie' : character not permitted in attribute '{}'.", args.str(at + 1));
+                return scope.alert(args.at(at + 1), message);
+            }
+            "attr" => {
+                others.push_str("; ");
+                others.push_str(args.str(at + 1));
+                at += 1;
+            }
+            "maxidle" | "maxlife" | "dynamic" => {
+                let message = format!("'cookie' : '{word}' is not supported by this release.");
+                return scope.alert(args.at(at), message);
+            }
+            _ => {
+                let message = "'cookie' supports 'rewrite', 'insert', 'prefix', 'indirect', 'nocache', 'postonly', \
+                               'domain', 'httponly', 'secure', 'preserve' and 'attr' options.";
+                return scope.alert(args.at(at), message);
+            }
+        }
+        at += 1;
+    }
+    if modes > 1 {
+        let message = "cookie 'rewrite', 'insert' and 'prefix' are mutually exclusive.";
+        return scope.alert(args.at(2), message);
+    }
+    spec.attributes = format!("; path=/{domains}{flags}{others}").into_bytes().into();
+    scope.px.set.cookie = Some(Box::new(spec));
+}

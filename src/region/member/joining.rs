@@ -1,0 +1,110 @@
+//! How the leader admits a node.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use openraft::ChangeMembers;
+
+use super::super::map::{Command, Member, Refusal, Reply, Role};
+use super::super::raft::frame::{Alive, Answer, Denial, Join, MemberError, Request};
+use super::super::raft::link::Class;
+use super::super::raft::node::Node;
+use super::super::raft::proposer;
+
+const FORWARD: Duration = Duration::from_secs(15);
+
+pub(super) async fn join(node: &Arc<Node>, join: Join) -> Result<Answer, Denial> {
+    if !node.leads() {
+        return forward(node, join).await;
+    }
+    if node.meeting.how.token != join.token {
+        return Err(MemberError::Token.into());
+    }
+    let _one_at_a_time = node.changing.lock().await;
+    let cluster = node.log.identity().cluster;
+    if let Some(id) = node.heard.admitted(join.store) {
+        return Ok(Answer::Joined { id, cluster });
+    }
+    // The ids of the first members must lie below every index that becomes an id.
+    let map = node.view.map();
+    let metrics = node.metrics().ok_or(Denial::NoMember)?;
+    if metrics.membership_config.membership().nodes().any(|(id, _)| map.member(*id).is_none()) {
+        return Err(MemberError::Busy.into());
+    }
+    if let Some(old) = map.members().find(|m| *m.name == *join.name) {
+        if old.alive {
+            return Err(MemberError::NameTaken(join.name).into());
+        }
+        forget(node, old.id).await?;
+    }
+    let member = Member {
+        name: join.name.as_str().into(),
+        address: join.address.as_str().into(),
+        api: join.api.as_str().into(),
+        region: join.region.as_str().into(),
+        role: if join.manager { Role::Manager } else { Role::Worker },
+        alive: true,
+        ..Member::default()
+    };
+    let id = match proposer::alone(node, Command::MemberPut(member)).await? {
+        (_, Reply::Id { id, .. }) => id,
+        (_, Reply::Refused(Refusal::NameTaken(name))) => {
+            return Err(MemberError::NameTaken(name.to_string()).into());
+        }
+        (_, other) => return Err(Denial::Refused(format!("not admitted: {other:?}"))),
+    };
+    let alive = Alive {
+        id,
+        name: join.name.clone(),
+        address: join.address.clone(),
+        api: join.api.clone(),
+        region: join.region.clone(),
+    };
+    node.heard.admit(join.store, alive);
+    tracing::info!("region map: {} at {} is member {id}", join.name, join.address);
+    Ok(Answer::Joined { id, cluster })
+}
+
+/// Passes the wish on to the leader.
+async fn forward(node: &Node, join: Join) -> Result<Answer, Denial> {
+    let leader = node.supposed_leader().filter(|(id, _)| *id != node.id());
+    let Some((_, peer)) = leader else { return Err(Denial::NotLeader(None)) };
+    match node.links.to(&peer.address, Class::Bulk).call(&Request::Join(join), FORWARD).await {
+        Ok(answer) => Ok(answer),
+        Err(e) => Err(Denial::Refused(format!("the leader, {peer}: {e}"))),
+    }
+}
+
+/// Takes a member out of Raft and of the map; its id is never used again.
+pub(super) async fn forget(node: &Node, id: u64) -> Result<(), Denial> {
+    let raft = node.raft()?;
+    let metrics = node.metrics().ok_or(Denial::NoMember)?;
+    let membership = metrics.membership_config.membership();
+    let gone = BTreeSet::from([id]);
+    if membership.voter_ids().any(|voter| voter == id) {
+        change(raft, ChangeMembers::RemoveVoters(gone)).await?;
+    } else if membership.get_node(&id).is_some() {
+        change(raft, ChangeMembers::RemoveNodes(gone)).await?;
+    }
+    proposer::alone(node, Command::MemberDelete { id }).await.map(drop)
+}
+
+/// Changes Raft's members; those that lose their vote leave.
+pub(super) async fn change(
+    raft: &super::super::raft::types::Raft,
+    what: ChangeMembers<u64, super::super::raft::types::Peer>,
+) -> Result<(), Denial> {
+    use openraft::error::{ClientWriteError, RaftError};
+    let changed = tokio::time::timeout(FORWARD, raft.change_membership(what, false)).await;
+    match changed.map_err(|_| Denial::Timeout)? {
+        Ok(_) => Ok(()),
+        Err(RaftError::APIError(ClientWriteError::ForwardToLeader(to))) => {
+            Err(Denial::NotLeader(to.leader_node))
+        }
+        Err(RaftError::APIError(ClientWriteError::ChangeMembershipError(e))) => {
+            Err(Denial::Refused(e.to_string()))
+        }
+        Err(RaftError::Fatal(_)) => Err(Denial::Shutdown),
+    }
+}

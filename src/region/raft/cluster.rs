@@ -1,0 +1,84 @@
+//! What a [`Seat`](crate::region::Seat) finds behind it when there is Raft.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use super::node::{Ask, Node, denied};
+use super::proposer;
+use crate::region::map::{Command, Proposal, Reply};
+use crate::region::seat::{Cluster, Consistency, Freshness, Future, Leader, SeatError, Status};
+
+pub struct Behind {
+    pub node: Arc<Node>,
+    pub closed: Arc<AtomicBool>,
+}
+
+impl Behind {
+    fn open(&self) -> Result<(), SeatError> {
+        if self.closed.load(Ordering::Acquire) { Err(SeatError::Shutdown) } else { Ok(()) }
+    }
+
+    fn stale(&self) -> Freshness {
+        let leads = self.node.leads();
+        let since = self.node.since_contact().as_millis() as u64;
+        Freshness {
+            last_contact_ms: if leads { 0 } else { since },
+            known_leader: self.node.leader().is_some(),
+        }
+    }
+
+    async fn index(&self, consistent: bool) -> Result<u64, SeatError> {
+        let (reader, wait) = oneshot::channel();
+        let readers = if consistent { &self.node.sure_readers } else { &self.node.readers };
+        readers.try_send(reader).map_err(|e| match e {
+            tokio::sync::mpsc::error::TrySendError::Full(_) => SeatError::Full("too many reads wait".into()),
+            tokio::sync::mpsc::error::TrySendError::Closed(_) => SeatError::Shutdown,
+        })?;
+        wait.await.map_err(|_| SeatError::Shutdown)?
+    }
+}
+
+impl Cluster for Behind {
+    fn fresh(&self, how: Consistency) -> Future<'_, Freshness> {
+        Box::pin(async move {
+            self.open()?;
+            let fresh = Freshness { last_contact_ms: 0, known_leader: true };
+            let end = match how {
+                Consistency::Stale => return Ok(self.stale()),
+                Consistency::Default => match self.node.leased_index() {
+                    Some(_) => return Ok(fresh),
+                    None => self.index(false).await?,
+                },
+                Consistency::Consistent => self.index(true).await?,
+            };
+            self.node.applied(end, Instant::now() + self.node.timing.request()).await?;
+            Ok(fresh)
+        })
+    }
+
+    fn propose(&self, command: Command) -> Future<'_, Reply> {
+        Box::pin(async move {
+            self.open()?;
+            let proposal = Proposal { at: proposer::now(), command };
+            let bytes = proposer::size_of_proposal(&proposal).map_err(denied)?;
+            let (done, wait) = oneshot::channel();
+            let ask = Ask { proposal, bytes, done };
+            let sent = tokio::time::timeout(self.node.timing.request(), self.node.asks.send(ask)).await;
+            // Not taken in all that time: nothing was sent.
+            let sent = sent.map_err(|_| SeatError::Full("too many proposals wait".into()))?;
+            sent.map_err(|_| SeatError::Shutdown)?;
+            wait.await.map_err(|_| SeatError::Shutdown)?.map(|(reply, _)| reply)
+        })
+    }
+
+    fn leader(&self) -> Option<Leader> {
+        self.node.leader()
+    }
+
+    fn status(&self) -> Status {
+        self.node.status()
+    }
+}

@@ -1,0 +1,245 @@
+//! What members say to each other: requests and answers, in frames of a bounded length.
+//!
+//! A connection begins with eight bytes each way, which say the version. Then come frames: length (u32), id (u64) and
+//! a request or an answer; the answer bears the id of its request, and answers come in any order. Numbers are
+//! little-endian, bodies postcard.
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use tokio::io::{AsyncRead, AsyncReadExt};
+
+use crate::region::map::{Proposal, Reply};
+use crate::region::raft::types::Peer;
+use crate::region::store::record::{IdRecord, VoteRecord};
+
+/// Name and version of the protocol.
+pub const PREFACE: &[u8; 8] = b"ISOREG1\n";
+/// No frame is longer.
+pub const FRAME_BYTES: usize = 16 << 20;
+/// Of a snapshot, in one frame.
+pub const PIECE_BYTES: usize = 512 << 10;
+const HEAD: usize = 12;
+
+#[derive(Debug, Serialize, Deserialize)]
+pub enum Request {
+    Append(Append),
+    /// `to`: whom it is meant for; another that has taken its address refuses.
+    Vote {
+        to: u64,
+        vote: VoteRecord,
+        last: Option<IdRecord>,
+    },
+    Piece(Piece),
+    /// Proposals of a node that does not lead.
+    Forward(Vec<Proposal>),
+    ReadIndex {
+        /// By a quorum rather than the lease.
+        consistent: bool,
+    },
+    Hello(Hello),
+    /// From the one that forms the cluster to the others of the first.
+    Form {
+        cluster: u128,
+        members: Vec<(u64, Peer)>,
+    },
+    Join(Join),
+    Alive(Alive),
+    /// The leader gives up; the one that gets this is to take over.
+    TakeOver {
+        to: u64,
+    },
+    Operate(Operation),
+    /// See [`call`](super::call).
+    Call {
+        kind: u8,
+        body: Bytes,
+    },
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Append {
+    pub to: u64,
+    pub vote: VoteRecord,
+    pub prev: Option<IdRecord>,
+    pub commit: Option<IdRecord>,
+    /// Records of the log, with a version of their own.
+    pub entries: Vec<Bytes>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Piece {
+    pub to: u64,
+    pub vote: VoteRecord,
+    /// A record of the description; names the transfer.
+    pub meta: Bytes,
+    pub offset: u64,
+    pub data: Bytes,
+    pub last: bool,
+}
+
+/// Who someone is, before there is a cluster and when it is looked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hello {
+    pub store: u128,
+    pub name: String,
+    pub address: String,
+    pub expect: u32,
+    /// 0: of no cluster yet.
+    pub cluster: u128,
+    pub id: u64,
+    /// The others without a cluster that it has met: store and name.
+    pub met: Vec<(u128, String)>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Join {
+    pub store: u128,
+    pub name: String,
+    pub address: String,
+    pub api: String,
+    pub region: String,
+    pub manager: bool,
+    pub token: String,
+}
+
+/// A member's word that it lives, and who it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Alive {
+    pub id: u64,
+    pub name: String,
+    pub address: String,
+    pub api: String,
+    pub region: String,
+}
+
+/// What an operator does to a member; the leader does it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Operation {
+    Promote(u64),
+    Demote(u64),
+    Availability(u64, Availability),
+    Remove { id: u64, force: bool },
+}
+
+pub use crate::region::map::Availability;
+
+#[derive(Debug, Serialize, Deserialize)]
+pub enum Answer {
+    Append(Appended),
+    Vote {
+        vote: VoteRecord,
+        granted: bool,
+        last: Option<IdRecord>,
+    },
+    /// How much of the snapshot is there, or with the last piece the vote of the one that has it now.
+    Piece {
+        written: u64,
+        installed: Option<VoteRecord>,
+    },
+    /// Replies, and the index by which all were applied.
+    Forwarded(Vec<Reply>, u64),
+    ReadIndex(u64),
+    Hello(Hello),
+    Joined {
+        id: u64,
+        cluster: u128,
+    },
+    Done,
+    Denied(Denial),
+    Called(Bytes),
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub enum Appended {
+    Success,
+    Partial(Option<IdRecord>),
+    Conflict,
+    Higher(VoteRecord),
+}
+
+/// Why a request was not done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum Denial {
+    /// Nothing happened; the leader is at that address, if any.
+    #[error("not the leader")]
+    NotLeader(Option<Peer>),
+    #[error("not a member yet")]
+    NoMember,
+    #[error("timed out; it may yet happen")]
+    Timeout,
+    #[error("{0}")]
+    Full(String),
+    #[error("too large")]
+    TooLarge,
+    #[error("shutting down")]
+    Shutdown,
+    #[error("{0}")]
+    Refused(String),
+    #[error(transparent)]
+    Member(#[from] MemberError),
+}
+
+/// Why a member is not promoted, demoted, removed or admitted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum MemberError {
+    #[error("no such member: {0}")]
+    Unknown(u64),
+    #[error("attempting to demote the last manager of the cluster")]
+    LastManager,
+    #[error("removing member {0} from the voters would result in a loss of quorum")]
+    QuorumLoss(u64),
+    #[error("member {0} is a manager: it must be demoted to worker before removal")]
+    IsManager(u64),
+    #[error("member {0} is not down and can't be removed; use force")]
+    IsAlive(u64),
+    #[error("member {0} is down and can't be promoted")]
+    IsDown(u64),
+    #[error("the name {0:?} is taken by a member that is alive")]
+    NameTaken(String),
+    #[error("the join token is wrong")]
+    Token,
+    #[error("another change of the members is under way")]
+    Busy,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum FrameError {
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    #[error("a frame of {0} bytes is too long")]
+    TooLong(usize),
+    #[error("a frame that cannot be read: {0}")]
+    Broken(#[from] postcard::Error),
+    #[error("the other side does not speak this protocol, or not this version of it")]
+    Preface,
+}
+
+/// A frame, ready to be written.
+pub fn encode<T: Serialize>(id: u64, body: &T) -> Result<Bytes, FrameError> {
+    let mut frame = postcard::to_extend(body, vec![0; HEAD])?;
+    let length = frame.len() - 4;
+    if length > FRAME_BYTES {
+        return Err(FrameError::TooLong(length));
+    }
+    frame[..4].copy_from_slice(&(length as u32).to_le_bytes());
+    frame[4..HEAD].copy_from_slice(&id.to_le_bytes());
+    Ok(frame.into())
+}
+
+/// The next frame. Not cancel-safe.
+pub async fn read<T: DeserializeOwned>(input: &mut (impl AsyncRead + Unpin)) -> Result<(u64, T), FrameError> {
+    let mut head = [0; HEAD];
+    input.read_exact(&mut head).await?;
+    let length = u32::from_le_bytes([head[0], head[1], head[2], head[3]]) as usize;
+    if !(HEAD - 4..=FRAME_BYTES).contains(&length) {
+        return Err(FrameError::TooLong(length));
+    }
+    let id = u64::from_le_bytes(head[4..].try_into().unwrap_or_default());
+    // The memory grows with what comes, not with what is said to come.
+    let mut body = Vec::new();
+    let size = (length + 4 - HEAD) as u64;
+    if input.take(size).read_to_end(&mut body).await? as u64 != size {
+        return Err(std::io::Error::from(std::io::ErrorKind::UnexpectedEof).into());
+    }
+    Ok((id, postcard::from_bytes(&body)?))
+}

@@ -1,0 +1,170 @@
+//! Raft's own requests to other members.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use openraft::Snapshot;
+use openraft::error::{
+    Fatal, NetworkError, RPCError, RaftError, ReplicationClosed, StreamingError, Unreachable,
+};
+use openraft::network::{Backoff, RPCOption, RaftNetwork, RaftNetworkFactory};
+use openraft::raft::{
+    AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, VoteRequest, VoteResponse,
+};
+
+use super::frame::{Answer, Append, Appended, PIECE_BYTES, Piece, Request};
+use super::lease::Lease;
+use super::link::{Class, LinkError, Links};
+use super::types::{Consensus, LogId, Peer, Vote};
+use crate::base::clock;
+use crate::region::store::LogStore;
+use crate::region::store::record;
+
+/// Makes the way to each member.
+#[derive(Clone)]
+pub struct Network {
+    pub links: Arc<Links>,
+    pub log: LogStore,
+    pub lease: Arc<Lease>,
+    /// How long a piece of a snapshot may take.
+    pub piece: Duration,
+}
+
+impl RaftNetworkFactory<Consensus> for Network {
+    type Network = Way;
+
+    async fn new_client(&mut self, target: u64, node: &Peer) -> Way {
+        Way { network: self.clone(), to: target, address: node.address.clone() }
+    }
+}
+
+/// To one member.
+pub struct Way {
+    network: Network,
+    to: u64,
+    address: Arc<str>,
+}
+
+type Rpc<T> = Result<T, RPCError<u64, Peer, RaftError<u64>>>;
+
+impl Way {
+    async fn call(&self, class: Class, request: &Request, within: Duration) -> Result<Answer, LinkError> {
+        self.network.links.to(&self.address, class).call(request, within).await
+    }
+
+    async fn send_piece(&self, piece: &Piece) -> Result<(u64, Option<Vote>), LinkError> {
+        let request = Request::Piece(Piece { meta: piece.meta.clone(), data: piece.data.clone(), ..*piece });
+        match self.call(Class::Bulk, &request, self.network.piece).await? {
+            Answer::Piece { written, installed } => Ok((written, installed.map(Vote::from))),
+            other => Err(LinkError::Unreachable(unexpected(other))),
+        }
+    }
+}
+
+fn rpc_error<E: std::error::Error>(error: LinkError) -> RPCError<u64, Peer, E> {
+    match error {
+        LinkError::Unreachable(_) => RPCError::Unreachable(Unreachable::new(&error)),
+        other => RPCError::Network(NetworkError::new(&other)),
+    }
+}
+
+fn unexpected(answer: Answer) -> String {
+    match answer {
+        Answer::Denied(denial) => denial.to_string(),
+        other => format!("an answer to something else: {other:?}"),
+    }
+}
+
+#[allow(clippy::result_large_err)] // openraft's own type
+fn refused<T>(answer: Answer) -> Rpc<T> {
+    Err(rpc_error(LinkError::Unreachable(unexpected(answer))))
+}
+
+impl RaftNetwork<Consensus> for Way {
+    async fn append_entries(
+        &mut self,
+        rpc: AppendEntriesRequest<Consensus>,
+        option: RPCOption,
+    ) -> Rpc<AppendEntriesResponse<u64>> {
+        let vote = rpc.vote;
+        let log = &self.network.log;
+        let request = Request::Append(Append {
+            to: self.to,
+            vote: vote.into(),
+            prev: rpc.prev_log_id.map(Into::into),
+            // Raft may count this node before its disk has answered; nobody else may.
+            commit: rpc.leader_commit.and_then(|id| log.durable_upto(id)).map(Into::into),
+            entries: rpc.entries.iter().map(|entry| log.record_of(entry)).collect(),
+        });
+        let sent = clock::now_ns();
+        match self.call(Class::Protocol, &request, option.hard_ttl()).await.map_err(rpc_error)? {
+            Answer::Append(appended) => {
+                if !matches!(appended, Appended::Higher(_)) {
+                    self.network.lease.acknowledged(vote, self.to, sent);
+                }
+                Ok(match appended {
+                    Appended::Success => AppendEntriesResponse::Success,
+                    Appended::Partial(upto) => AppendEntriesResponse::PartialSuccess(upto.map(LogId::from)),
+                    Appended::Conflict => AppendEntriesResponse::Conflict,
+                    Appended::Higher(vote) => AppendEntriesResponse::HigherVote(vote.into()),
+                })
+            }
+            other => refused(other),
+        }
+    }
+
+    async fn vote(&mut self, rpc: VoteRequest<u64>, option: RPCOption) -> Rpc<VoteResponse<u64>> {
+        let request =
+            Request::Vote { to: self.to, vote: rpc.vote.into(), last: rpc.last_log_id.map(Into::into) };
+        match self.call(Class::Protocol, &request, option.hard_ttl()).await.map_err(rpc_error)? {
+            Answer::Vote { vote, granted, last } => {
+                Ok(VoteResponse::new(Vote::from(vote), last.map(LogId::from), granted))
+            }
+            other => refused(other),
+        }
+    }
+
+    async fn full_snapshot(
+        &mut self,
+        vote: Vote,
+        snapshot: Snapshot<Consensus>,
+        cancel: impl Future<Output = ReplicationClosed> + Send + 'static,
+        _option: RPCOption,
+    ) -> Result<SnapshotResponse<u64>, StreamingError<Consensus, Fatal<u64>>> {
+        tokio::pin!(cancel);
+        let mut piece = Piece {
+            to: self.to,
+            vote: vote.into(),
+            meta: record::meta_to_bytes(&snapshot.meta).into(),
+            offset: 0,
+            data: Default::default(),
+            last: false,
+        };
+        loop {
+            let (image, offset) = (snapshot.snapshot.clone(), piece.offset);
+            let read = tokio::task::spawn_blocking(move || image.piece(offset, PIECE_BYTES)).await;
+            let read = read.unwrap_or_else(|e| Err(std::io::Error::other(e)));
+            piece.data = read.map_err(|e| StreamingError::Network(NetworkError::new(&e)))?;
+            piece.last = piece.offset + piece.data.len() as u64 >= snapshot.snapshot.len();
+            let answer = tokio::select! {
+                closed = &mut cancel => return Err(StreamingError::Closed(closed)),
+                answer = self.send_piece(&piece) => answer,
+            };
+            match answer {
+                Ok((_, Some(vote))) => return Ok(SnapshotResponse::new(vote)),
+                // It says how much it has: after a lost answer one goes on from there.
+                Ok((written, None)) => piece.offset = written,
+                Err(e @ LinkError::Unreachable(_)) => {
+                    return Err(StreamingError::Unreachable(Unreachable::new(&e)));
+                }
+                Err(e) => return Err(StreamingError::Network(NetworkError::new(&e))),
+            }
+        }
+    }
+
+    fn backoff(&self) -> Backoff {
+        let doubling = (0..5).map(|n| Duration::from_millis(50 << n));
+        Backoff::new(doubling.chain(std::iter::repeat(Duration::from_secs(1))))
+    }
+}

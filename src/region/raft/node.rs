@@ -1,0 +1,201 @@
+//! A node of the cluster: what its tasks share, and what it knows of itself and of the leader.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use openraft::{RaftMetrics, ServerState};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
+
+use super::frame::Denial;
+use super::lease::Lease;
+use super::link::Links;
+use super::timing::Timing;
+use super::types::{Peer, Raft};
+use crate::base::clock;
+use crate::region::map::{Index, Name, Proposal, Reply};
+use crate::region::member::{Heard, Meeting};
+use crate::region::seat::{Leader, RaftState, SeatError, Status, View};
+use crate::region::store::{LogStore, Snapshots};
+
+pub type Metrics = RaftMetrics<u64, Peer>;
+/// Replies, in order, and the index by which all were applied.
+pub type Outcome = Result<(Reply, Index), SeatError>;
+
+/// A proposal on its way.
+pub struct Ask {
+    pub proposal: Proposal,
+    pub bytes: usize,
+    pub done: oneshot::Sender<Outcome>,
+}
+
+/// A read that waits for an index.
+pub type Reader = oneshot::Sender<Result<Index, SeatError>>;
+
+pub struct Node {
+    pub name: Name,
+    pub region: Name,
+    /// Where others reach it.
+    pub address: String,
+    /// Of its API; empty when it has none.
+    pub api: String,
+    pub timing: Timing,
+    pub log: LogStore,
+    pub snapshots: Snapshots,
+    pub links: Arc<Links>,
+    pub lease: Arc<Lease>,
+    pub view: Arc<View>,
+    /// There once the node is a member.
+    pub raft: OnceLock<Raft>,
+    pub meeting: Meeting,
+    pub heard: Heard,
+    /// Held while the members change, so that one change is made at a time.
+    pub changing: tokio::sync::Mutex<()>,
+    pub applied: watch::Receiver<Index>,
+    pub asks: mpsc::Sender<Ask>,
+    pub readers: mpsc::Sender<Reader>,
+    pub sure_readers: mpsc::Sender<Reader>,
+    /// Who answers calls that are not about the map.
+    pub callee: OnceLock<Arc<dyn super::call::Callee>>,
+    /// When the leader was last heard.
+    pub contact_ns: AtomicU64,
+}
+
+impl Node {
+    pub fn raft(&self) -> Result<&Raft, Denial> {
+        self.raft.get().ok_or(Denial::NoMember)
+    }
+
+    /// 0 until it is a member.
+    pub fn id(&self) -> u64 {
+        self.log.id()
+    }
+
+    pub fn metrics(&self) -> Option<Metrics> {
+        self.raft.get().map(|raft| raft.metrics().borrow().clone())
+    }
+
+    pub fn leads(&self) -> bool {
+        self.raft.get().is_some_and(|raft| raft.metrics().borrow().state == ServerState::Leader)
+    }
+
+    /// Leads, and is sure that nobody else does.
+    pub fn leads_surely(&self) -> bool {
+        let Some(raft) = self.raft.get() else { return false };
+        let metrics = raft.metrics();
+        let metrics = metrics.borrow();
+        metrics.state == ServerState::Leader
+            && self.lease.holds(metrics.vote, metrics.id, metrics.membership_config.membership())
+    }
+
+    /// What a read at the leader must have seen, without asking anyone: `None` when it is not sure.
+    pub fn leased_index(&self) -> Option<Index> {
+        let raft = self.raft.get()?;
+        {
+            let metrics = raft.metrics();
+            let metrics = metrics.borrow();
+            // Only with an entry of its own term applied does a leader know all that was committed before it.
+            let own = metrics.last_applied.is_some_and(|id| id.leader_id.term == metrics.current_term);
+            if metrics.state != ServerState::Leader || !own {
+                return None;
+            }
+        }
+        // What was acknowledged before now is applied here; the lease is looked at after the index.
+        let index = *self.applied.borrow();
+        self.leads_surely().then_some(index)
+    }
+
+    pub fn heard_leader(&self) {
+        self.contact_ns.store(clock::now_ns(), Ordering::Relaxed);
+    }
+
+    pub fn since_contact(&self) -> Duration {
+        let at = self.contact_ns.load(Ordering::Relaxed);
+        Duration::from_nanos(clock::now_ns().saturating_sub(at))
+    }
+
+    /// The leader as far as this node knows one that is alive.
+    pub fn leader(&self) -> Option<Leader> {
+        let metrics = self.metrics()?;
+        let id = metrics.current_leader?;
+        let known = match id == metrics.id {
+            true => metrics.state == ServerState::Leader && self.leads_surely(),
+            false => self.since_contact() < self.timing.lease() * 2,
+        };
+        let peer = metrics.membership_config.membership().get_node(&id).cloned()?;
+        known.then_some(Leader { id, name: peer.name, address: peer.address })
+    }
+
+    /// Whom to send to, sure or not.
+    pub fn supposed_leader(&self) -> Option<(u64, Peer)> {
+        let metrics = self.metrics()?;
+        let id = metrics.current_leader?;
+        Some((id, metrics.membership_config.membership().get_node(&id).cloned()?))
+    }
+
+    pub fn status(&self) -> Status {
+        let Some(metrics) = self.metrics() else { return Status::default() };
+        let membership = metrics.membership_config.membership();
+        Status {
+            term: metrics.current_term,
+            id: metrics.id,
+            voters: membership.voter_ids().collect(),
+            learners: membership.learner_ids().collect(),
+            last_log: metrics.last_log_index.unwrap_or(0),
+            applied: metrics.last_applied.map_or(0, |id| id.index),
+            state: match metrics.state {
+                ServerState::Leader => RaftState::Leader,
+                ServerState::Candidate => RaftState::Candidate,
+                ServerState::Follower => RaftState::Follower,
+                ServerState::Learner => RaftState::Learner,
+                ServerState::Shutdown => RaftState::Shutdown,
+            },
+        }
+    }
+
+    /// Returns once what precedes `end` is applied here.
+    pub async fn applied(&self, end: Index, until: Instant) -> Result<(), SeatError> {
+        let mut applied = self.applied.clone();
+        match tokio::time::timeout_at(until, applied.wait_for(|at| *at >= end)).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(_)) => Err(SeatError::Shutdown),
+            Err(_) => Err(SeatError::Timeout),
+        }
+    }
+
+    /// A moment in which a leader may have appeared.
+    pub async fn moment(&self) {
+        let pause = Duration::from_millis(self.timing.heartbeat_ms / 8);
+        match self.raft.get() {
+            Some(raft) => {
+                let mut changed = raft.server_metrics();
+                changed.mark_unchanged();
+                let _ = tokio::time::timeout(pause, changed.changed()).await;
+            }
+            None => tokio::time::sleep(pause).await,
+        }
+    }
+}
+
+pub fn denied(denial: Denial) -> SeatError {
+    match denial {
+        Denial::NotLeader(_) | Denial::NoMember => SeatError::NoLeader,
+        Denial::Timeout => SeatError::Timeout,
+        Denial::TooLarge => SeatError::TooLarge,
+        Denial::Full(why) => SeatError::Full(why),
+        Denial::Shutdown => SeatError::Shutdown,
+        Denial::Refused(why) => SeatError::Full(why),
+        Denial::Member(why) => SeatError::Full(why.to_string()),
+    }
+}
+
+pub fn deny(error: SeatError) -> Denial {
+    match error {
+        SeatError::NoLeader => Denial::NotLeader(None),
+        SeatError::Timeout => Denial::Timeout,
+        SeatError::TooLarge => Denial::TooLarge,
+        SeatError::Full(why) => Denial::Full(why),
+        SeatError::Shutdown => Denial::Shutdown,
+    }
+}

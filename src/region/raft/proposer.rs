@@ -1,0 +1,213 @@
+//! Proposals: those that come together share an entry, and go to whoever leads.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use openraft::error::{ClientWriteError, RaftError};
+use tokio::sync::{Semaphore, mpsc};
+use tokio::time::Instant;
+
+use super::frame::{Answer, Denial, Request};
+use super::link::{Class, LinkError};
+use super::node::{Ask, Node, denied};
+use crate::base::clock;
+use crate::region::map::{Command, Index, Proposal, Reply, WallMs};
+use crate::region::seat::SeatError;
+
+/// Proposals that wait for their turn.
+pub const QUEUE: usize = 8192;
+/// Proposals in one entry.
+const BATCH: usize = 512;
+const BATCH_BYTES: usize = 1 << 20;
+/// Entries on their way at once: while these are, what comes gathers.
+const IN_FLIGHT: usize = 4;
+/// No proposal is larger.
+pub const PROPOSAL_BYTES: usize = 8 << 20;
+
+pub fn now() -> WallMs {
+    clock::wall().as_millis() as WallMs
+}
+
+/// Sends batch after batch, until nobody can propose any more.
+pub async fn run(node: Arc<Node>, mut asks: mpsc::Receiver<Ask>) {
+    let room = Arc::new(Semaphore::new(IN_FLIGHT));
+    let mut next = None;
+    loop {
+        let Ok(permit) = room.clone().acquire_owned().await else { return };
+        let first = match next.take() {
+            Some(ask) => ask,
+            None => match asks.recv().await {
+                Some(ask) => ask,
+                None => return,
+            },
+        };
+        let mut batch = vec![first];
+        let mut bytes = batch[0].bytes;
+        while batch.len() < BATCH
+            && let Ok(ask) = asks.try_recv()
+        {
+            if bytes + ask.bytes > BATCH_BYTES {
+                next = Some(ask);
+                break;
+            }
+            bytes += ask.bytes;
+            batch.push(ask);
+        }
+        let node = node.clone();
+        tokio::spawn(async move {
+            settle(&node, batch).await;
+            drop(permit);
+        });
+    }
+}
+
+/// Proposes a batch and tells each what became of it.
+async fn settle(node: &Node, batch: Vec<Ask>) {
+    let (mut proposals, mut waiting) = (Vec::new(), Vec::new());
+    for ask in batch {
+        // Nobody waits for it any more, and it was not sent: it need not happen.
+        if !ask.done.is_closed() {
+            proposals.push(ask.proposal);
+            waiting.push(ask.done);
+        }
+    }
+    if proposals.is_empty() {
+        return;
+    }
+    match propose(node, proposals).await {
+        Ok((replies, index)) => {
+            let mut replies = replies.into_iter();
+            for done in waiting {
+                let reply = replies.next().unwrap_or(Reply::Done { index });
+                let _ = done.send(Ok((reply, index)));
+            }
+        }
+        Err(e) => waiting.into_iter().for_each(|done| drop(done.send(Err(e.clone())))),
+    }
+}
+
+/// Why an attempt came to nothing.
+enum Failed {
+    /// It did not happen: another leader may take it.
+    NotYet,
+    Final(SeatError),
+}
+
+async fn propose(node: &Node, proposals: Vec<Proposal>) -> Result<(Vec<Reply>, Index), SeatError> {
+    let start = Instant::now();
+    let (until, patience) = (start + node.timing.request(), start + node.timing.leaderless());
+    let mut forward = Request::Forward(proposals);
+    loop {
+        let attempt = match node.supposed_leader() {
+            Some((id, _)) if id == node.id() => match &forward {
+                Request::Forward(proposals) => here(node, proposals, until).await,
+                _ => Err(Failed::NotYet),
+            },
+            Some((_, peer)) => {
+                let (attempt, back) = there(node, &peer.address, forward, until).await;
+                forward = back;
+                attempt
+            }
+            None => Err(Failed::NotYet),
+        };
+        match attempt {
+            Ok((replies, index)) => {
+                node.applied(index + 1, until).await?;
+                return Ok((replies, index));
+            }
+            Err(Failed::Final(e)) => return Err(e),
+            Err(Failed::NotYet) if Instant::now() >= patience => return Err(SeatError::NoLeader),
+            Err(Failed::NotYet) => node.moment().await,
+        }
+    }
+}
+
+type Attempt = Result<(Vec<Reply>, Index), Failed>;
+
+/// Proposes as the leader.
+async fn here(node: &Node, proposals: &[Proposal], until: Instant) -> Attempt {
+    if let Some(why) = node.log.trouble() {
+        return Err(Failed::Final(SeatError::Full(format!("the log cannot be written: {why}"))));
+    }
+    // A leader that hears no quorum would only keep its clients waiting.
+    if !node.leads_surely() {
+        return Err(Failed::NotYet);
+    }
+    let alone = proposals.len() == 1;
+    let proposal = match proposals {
+        [only] => only.clone(),
+        many => Proposal { at: now(), command: Command::Batch(many.to_vec()) },
+    };
+    let (index, reply) = write(node, proposal, until).await?;
+    match reply {
+        Reply::Batch(replies) if !alone => Ok((replies, index)),
+        reply => Ok((vec![reply], index)),
+    }
+}
+
+async fn write(node: &Node, proposal: Proposal, until: Instant) -> Result<(Index, Reply), Failed> {
+    let raft = node.raft().map_err(|_| Failed::NotYet)?;
+    match tokio::time::timeout_at(until, raft.client_write(Arc::new(proposal))).await {
+        Ok(Ok(done)) => Ok((done.log_id.index, done.data)),
+        Ok(Err(RaftError::APIError(ClientWriteError::ForwardToLeader(_)))) => Err(Failed::NotYet),
+        Ok(Err(RaftError::APIError(e))) => Err(Failed::Final(SeatError::Full(e.to_string()))),
+        Ok(Err(RaftError::Fatal(_))) => Err(Failed::Final(SeatError::Shutdown)),
+        Err(_) => Err(Failed::Final(SeatError::Timeout)),
+    }
+}
+
+/// Proposes one command of its own, as the leader and in an entry of its own.
+pub async fn alone(node: &Node, command: Command) -> Result<(Index, Reply), Denial> {
+    let until = Instant::now() + node.timing.request();
+    match write(node, Proposal { at: now(), command }, until).await {
+        Ok(done) => Ok(done),
+        Err(Failed::NotYet) => Err(Denial::NotLeader(None)),
+        Err(Failed::Final(e)) => Err(super::node::deny(e)),
+    }
+}
+
+/// Sends proposals to the leader; gives the request back.
+async fn there(node: &Node, address: &str, forward: Request, until: Instant) -> (Attempt, Request) {
+    let within = until.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
+    let answer = node.links.to(address, Class::Bulk).call(&forward, within).await;
+    let attempt = match answer {
+        Ok(Answer::Forwarded(replies, index)) => Ok((replies, index)),
+        Ok(Answer::Denied(Denial::NotLeader(_) | Denial::NoMember)) => Err(Failed::NotYet),
+        Ok(Answer::Denied(denial)) => Err(Failed::Final(denied(denial))),
+        Ok(_) => Err(Failed::Final(SeatError::Timeout)),
+        Err(LinkError::Unreachable(_)) => Err(Failed::NotYet),
+        Err(LinkError::TooLarge(_)) => Err(Failed::Final(SeatError::TooLarge)),
+        // It may have arrived: to send it again could do it twice.
+        Err(LinkError::Lost | LinkError::Timeout) => Err(Failed::Final(SeatError::Timeout)),
+    };
+    (attempt, forward)
+}
+
+/// The leader's side of a forward: its proposals join those made here.
+pub async fn forwarded(node: &Node, proposals: Vec<Proposal>) -> Result<(Vec<Reply>, Index), Denial> {
+    if !node.leads() {
+        return Err(Denial::NotLeader(node.supposed_leader().map(|(_, peer)| peer)));
+    }
+    let mut waiting = Vec::with_capacity(proposals.len());
+    for proposal in proposals {
+        let bytes = size_of_proposal(&proposal)?;
+        let (done, wait) = tokio::sync::oneshot::channel();
+        let ask = Ask { proposal, bytes, done };
+        node.asks.send(ask).await.map_err(|_| Denial::Shutdown)?;
+        waiting.push(wait);
+    }
+    let (mut replies, mut last) = (Vec::with_capacity(waiting.len()), 0);
+    for wait in waiting {
+        let (reply, index) = wait.await.map_err(|_| Denial::Shutdown)?.map_err(super::node::deny)?;
+        replies.push(reply);
+        last = last.max(index);
+    }
+    Ok((replies, last))
+}
+
+pub fn size_of_proposal(proposal: &Proposal) -> Result<usize, Denial> {
+    match postcard::experimental::serialized_size(proposal) {
+        Ok(bytes) if bytes <= PROPOSAL_BYTES => Ok(bytes),
+        _ => Err(Denial::TooLarge),
+    }
+}

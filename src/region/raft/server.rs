@@ -1,0 +1,245 @@
+//! Takes connections of other members and answers their requests.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use openraft::Snapshot;
+use openraft::raft::{AppendEntriesRequest, AppendEntriesResponse, VoteRequest};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpListener;
+use tokio::sync::{Mutex, Semaphore, mpsc};
+
+use super::frame::{self, Answer, Append, Appended, Denial, FrameError, PREFACE, Piece, Request};
+use super::link::Stream;
+use super::node::Node;
+use super::types::{LogId, Vote};
+use super::{proposer, read};
+use crate::region::member;
+use crate::region::store::snapshot::Incoming;
+use crate::region::store::{Snapshots, record};
+
+/// Connections at once.
+const CONNECTIONS: usize = 1024;
+/// Requests of one connection that are worked on at once.
+const AT_ONCE: usize = 64;
+const HANDSHAKE: Duration = Duration::from_secs(5);
+/// A leader does not wait longer for an answer to its entries.
+const DURABLE: Duration = Duration::from_secs(30);
+const WRITE_BYTES: usize = 256 << 10;
+/// In memory no snapshot is larger.
+const MEMORY_BYTES: u64 = 1 << 30;
+
+/// How a connection that was accepted becomes a stream of frames: as it is, or with TLS.
+pub type Wrap = Arc<dyn Fn(tokio::net::TcpStream) -> super::link::Dialed<'static> + Send + Sync>;
+
+/// Answers those who connect, until the task is ended.
+pub async fn run(node: Arc<Node>, listener: TcpListener, wrap: Wrap) {
+    let room = Arc::new(Semaphore::new(CONNECTIONS));
+    let incoming: Receiving = Arc::default();
+    loop {
+        let Ok(permit) = room.clone().acquire_owned().await else { return };
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            Err(e) => {
+                tracing::warn!("region map: cannot accept: {e}");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                continue;
+            }
+        };
+        let (node, wrap, incoming) = (node.clone(), wrap.clone(), incoming.clone());
+        tokio::spawn(async move {
+            let _ = stream.set_nodelay(true);
+            if let Err(e) = connection(node, wrap(stream), incoming).await {
+                tracing::debug!("region map: a connection ended: {e}");
+            }
+            drop(permit);
+        });
+    }
+}
+
+async fn connection(
+    node: Arc<Node>,
+    stream: super::link::Dialed<'static>,
+    incoming: Receiving,
+) -> Result<(), FrameError> {
+    let greet = async {
+        let mut stream = stream.await?;
+        let mut preface = [0; PREFACE.len()];
+        stream.read_exact(&mut preface).await?;
+        if preface != *PREFACE {
+            return Err(FrameError::Preface);
+        }
+        stream.write_all(PREFACE).await?;
+        stream.flush().await?;
+        Ok(stream)
+    };
+    let late = |_| FrameError::Io(std::io::ErrorKind::TimedOut.into());
+    let stream = tokio::time::timeout(HANDSHAKE, greet).await.map_err(late)??;
+    let (reader, writer) = tokio::io::split(stream);
+    let (answers, queue) = mpsc::channel(AT_ONCE);
+    let mut writing = tokio::spawn(write(writer, queue));
+    let ended = tokio::select! {
+        ended = requests(node, BufReader::with_capacity(64 << 10, reader), answers, incoming) => ended,
+        _ = &mut writing => Ok(()),
+    };
+    writing.abort();
+    ended
+}
+
+async fn requests(
+    node: Arc<Node>,
+    mut reader: BufReader<tokio::io::ReadHalf<Box<dyn Stream>>>,
+    answers: mpsc::Sender<(u64, Answer)>,
+    incoming: Receiving,
+) -> Result<(), FrameError> {
+    let room = Arc::new(Semaphore::new(AT_ONCE));
+    loop {
+        let (id, request) = frame::read::<Request>(&mut reader).await?;
+        let Ok(permit) = room.clone().acquire_owned().await else { return Ok(()) };
+        let (node, answers, incoming) = (node.clone(), answers.clone(), incoming.clone());
+        tokio::spawn(async move {
+            let answer = answer(&node, request, &incoming).await.unwrap_or_else(Answer::Denied);
+            let _ = answers.send((id, answer)).await;
+            drop(permit);
+        });
+    }
+}
+
+async fn write(
+    mut writer: tokio::io::WriteHalf<Box<dyn Stream>>,
+    mut answers: mpsc::Receiver<(u64, Answer)>,
+) {
+    while let Some(first) = answers.recv().await {
+        let mut out = BytesMut::new();
+        let mut next = Some(first);
+        while let Some((id, answer)) = next.take() {
+            let too_long = || frame::encode(id, &Answer::Denied(Denial::TooLarge));
+            if let Ok(bytes) = frame::encode(id, &answer).or_else(|_| too_long()) {
+                out.extend_from_slice(&bytes);
+            }
+            if out.len() < WRITE_BYTES {
+                next = answers.try_recv().ok();
+            }
+        }
+        if writer.write_all(&out).await.and(writer.flush().await).is_err() {
+            return;
+        }
+    }
+}
+
+async fn answer(node: &Arc<Node>, request: Request, incoming: &Receiving) -> Result<Answer, Denial> {
+    match request {
+        Request::Append(append) => append_entries(node, append).await,
+        Request::Vote { to, vote, last } => {
+            let raft = meant_for(node, to)?;
+            let request = VoteRequest::new(vote.into(), last.map(LogId::from));
+            let vote = raft.vote(request).await.map_err(|_| Denial::Shutdown)?;
+            let last = vote.last_log_id.map(Into::into);
+            Ok(Answer::Vote { vote: vote.vote.into(), granted: vote.vote_granted, last })
+        }
+        Request::Piece(piece) => snapshot(node, piece, incoming).await,
+        Request::Forward(proposals) => {
+            let (replies, index) = proposer::forwarded(node, proposals).await?;
+            Ok(Answer::Forwarded(replies, index))
+        }
+        Request::ReadIndex { consistent } => Ok(Answer::ReadIndex(read::local(node, consistent).await?)),
+        Request::Call { kind, body } => super::call::answer(node, kind, body).await,
+        other => member::answer(node, other).await,
+    }
+}
+
+/// A request of the protocol goes to whom it is meant for: another may have taken the address.
+pub fn meant_for(node: &Node, to: u64) -> Result<&super::types::Raft, Denial> {
+    match node.raft() {
+        Ok(raft) if to == node.id() => Ok(raft),
+        Ok(_) => Err(Denial::Refused(format!("this is member {}, not {to}", node.id()))),
+        Err(denial) => Err(denial),
+    }
+}
+
+async fn append_entries(node: &Node, append: Append) -> Result<Answer, Denial> {
+    let raft = meant_for(node, append.to)?;
+    let mut entries = Vec::with_capacity(append.entries.len());
+    for bytes in &append.entries {
+        entries.push(record::entry_from_bytes(bytes).map_err(|e| Denial::Refused(e.to_string()))?);
+    }
+    let prev = append.prev.map(LogId::from);
+    let last = entries.last().map(|e| e.log_id).or(prev);
+    let request = AppendEntriesRequest {
+        vote: append.vote.into(),
+        prev_log_id: prev,
+        entries,
+        leader_commit: append.commit.map(LogId::from),
+    };
+    let answer = raft.append_entries(request).await.map_err(|_| Denial::Shutdown)?;
+    if !matches!(answer, AppendEntriesResponse::HigherVote(_)) {
+        node.heard_leader();
+    }
+    let held = match &answer {
+        AppendEntriesResponse::Success => last,
+        AppendEntriesResponse::PartialSuccess(upto) => *upto,
+        _ => None,
+    };
+    // What the leader counts must survive this node's power; see `store::log`.
+    if let Some(id) = held {
+        let mut stable = node.log.stable();
+        match tokio::time::timeout(DURABLE, stable.reached(id.index)).await {
+            Ok(true) => {}
+            Ok(false) => return Err(Denial::Shutdown),
+            Err(_) => return Err(Denial::Timeout),
+        }
+    }
+    Ok(Answer::Append(match answer {
+        AppendEntriesResponse::Success => Appended::Success,
+        AppendEntriesResponse::PartialSuccess(upto) => Appended::Partial(upto.map(Into::into)),
+        AppendEntriesResponse::Conflict => Appended::Conflict,
+        AppendEntriesResponse::HigherVote(vote) => Appended::Higher(vote.into()),
+    }))
+}
+
+/// The snapshot that is on its way in, named by its description. One at a time.
+type Receiving = Arc<Mutex<Option<(bytes::Bytes, Incoming)>>>;
+
+async fn snapshot(node: &Node, piece: Piece, receiving: &Receiving) -> Result<Answer, Denial> {
+    let raft = meant_for(node, piece.to)?.clone();
+    let vote = Vote::from(piece.vote);
+    if node.log.vote().is_some_and(|mine| mine > vote) {
+        let mine = node.log.vote().unwrap_or(vote);
+        return Ok(Answer::Piece { written: 0, installed: Some(mine.into()) });
+    }
+    node.heard_leader();
+    let mut receiving = receiving.lock().await;
+    let failed = |e: std::io::Error| Denial::Refused(format!("the snapshot: {e}"));
+    let mut incoming = match receiving.take() {
+        Some((meta, incoming)) if meta == piece.meta && piece.offset != 0 => incoming,
+        _ if piece.offset == 0 => node.snapshots.incoming().map_err(failed)?,
+        _ => return Ok(Answer::Piece { written: 0, installed: None }),
+    };
+    if piece.offset != incoming.written() {
+        let written = incoming.written();
+        *receiving = Some((piece.meta, incoming));
+        return Ok(Answer::Piece { written, installed: None });
+    }
+    if incoming.in_memory() && incoming.written() > MEMORY_BYTES {
+        return Err(Denial::Full("the snapshot is too large for a node without data-dir".into()));
+    }
+    let put = tokio::task::spawn_blocking(move || incoming.put(&piece.data).map(|()| incoming)).await;
+    let incoming = put.unwrap_or_else(|e| Err(std::io::Error::other(e))).map_err(failed)?;
+    if !piece.last {
+        let written = incoming.written();
+        *receiving = Some((piece.meta, incoming));
+        return Ok(Answer::Piece { written, installed: None });
+    }
+    let image = incoming.finish();
+    let check = image.clone();
+    // Read through before Raft sees it: what does not come out whole is the network's fault, not the store's.
+    let checked = tokio::task::spawn_blocking(move || {
+        Snapshots::load(&check, |map| std::io::copy(map, &mut std::io::sink()).map(drop))
+    });
+    let (meta, ()) = checked.await.unwrap_or_else(|e| Err(std::io::Error::other(e))).map_err(failed)?;
+    let written = image.len();
+    let snapshot = Snapshot { meta, snapshot: Box::new(image) };
+    let done = raft.install_full_snapshot(vote, snapshot).await.map_err(|_| Denial::Shutdown)?;
+    Ok(Answer::Piece { written, installed: Some(done.vote.into()) })
+}

@@ -1,0 +1,351 @@
+//! Starting a node, and the handle on one that runs.
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::call::{self, CallError, Callee};
+use super::cluster::Behind;
+use super::frame::{Availability, Denial, Operation};
+use super::lease::Lease;
+use super::link::{Dialer, Links, Plain};
+use super::machine::Machine;
+use super::network::Network;
+use super::node::{Ask, Node, Reader};
+use super::timing::Profile;
+use super::tls::Tls;
+use super::types::Raft;
+use super::{proposer, read, server};
+use crate::region::member;
+use crate::region::seat::Seat;
+use crate::region::store::{LogStore, Snapshots, StoreError};
+
+/// How a node is started.
+#[derive(Default)]
+pub struct Options {
+    /// The node's name; unique in its cluster.
+    pub name: String,
+    /// The region it stands in; may be empty.
+    pub region: String,
+    /// Where it takes other members. None: it is alone.
+    pub bind: Option<TcpListener>,
+    /// `ip:port` at which others reach it; the bound address when empty.
+    pub advertise: String,
+    /// `ip:port` of its API, for others to show; may be empty.
+    pub api: String,
+    /// None: everything in memory, and gone at the end.
+    pub data_dir: Option<PathBuf>,
+    /// `host:port` of others, to find the cluster.
+    pub retry_join: Vec<String>,
+    /// How many nodes form the first cluster; this one alone when there is nobody to join.
+    pub expect: Option<u32>,
+    /// Joins as one that follows without a vote.
+    pub worker: bool,
+    pub profile: Profile,
+    pub tls: Option<Tls>,
+    pub join_token: Option<String>,
+    /// The store becomes that of a cluster of this node alone.
+    pub force_new: bool,
+    /// Instead of TCP: for tests of a network that fails.
+    pub dialer: Option<Arc<dyn Dialer>>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("region map: the snapshot in {0}: {1}")]
+    Snapshot(String, #[source] std::io::Error),
+    #[error("region map: {0}")]
+    Io(#[from] std::io::Error),
+    #[error("region map: `retry-join` and `expect` need a `bind`")]
+    NoBind,
+    #[error("region map: the node has no name")]
+    NoName,
+    #[error("region map: the store is of member {0:?}; this node is {1:?}")]
+    OtherName(String, String),
+    #[error("region map: {0}")]
+    Raft(String),
+}
+
+/// A running node. Dropping it ends it without ceremony, like a kill.
+pub struct RaftHandle {
+    pub(super) node: Arc<Node>,
+    runtime: Handle,
+    closed: Arc<AtomicBool>,
+    stop: Option<oneshot::Sender<Ending>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+enum Ending {
+    /// Another leads first, everything is written.
+    Graceful(oneshot::Sender<()>),
+}
+
+struct Parts {
+    node: Arc<Node>,
+    machine: Machine,
+    listener: Option<TcpListener>,
+    wrap: server::Wrap,
+    asks: mpsc::Receiver<Ask>,
+    readers: mpsc::Receiver<Reader>,
+    sure_readers: mpsc::Receiver<Reader>,
+}
+
+/// Opens the store and starts the node's threads. Returns once what the store holds is applied, or, for a node that has
+/// yet to find its cluster, at once.
+pub fn start(options: Options) -> Result<(Seat, RaftHandle), StartError> {
+    let closed = Arc::new(AtomicBool::new(false));
+    let parts = parts(options)?;
+    let node = parts.node.clone();
+    let (stop, stopped) = oneshot::channel();
+    let (ready, wait) = std::sync::mpsc::channel();
+    let (runtime_out, runtime_in) = std::sync::mpsc::channel();
+    let ended = closed.clone();
+    let thread = std::thread::Builder::new().name("region-raft".into()).spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .max_blocking_threads(8)
+            .thread_name("region-work")
+            .build();
+        match runtime {
+            Ok(runtime) => {
+                let _ = runtime_out.send(runtime.handle().clone());
+                runtime.block_on(main(parts, ready, stopped, ended));
+            }
+            Err(e) => drop(ready.send(Err(StartError::Io(e)))),
+        }
+    })?;
+    let gone = || StartError::Raft("its thread ended".into());
+    wait.recv().map_err(|_| gone())??;
+    let runtime = runtime_in.recv().map_err(|_| gone())?;
+    let behind = Arc::new(Behind { node: node.clone(), closed: closed.clone() });
+    let seat = Seat::new(node.view.clone(), behind, node.name.clone(), node.region.clone());
+    Ok((seat, RaftHandle { node, runtime, closed, stop: Some(stop), thread: Some(thread) }))
+}
+
+fn parts(options: Options) -> Result<Parts, StartError> {
+    if options.name.is_empty() {
+        return Err(StartError::NoName);
+    }
+    let expected = options.expect.unwrap_or(1);
+    if options.bind.is_none() && (expected > 1 || !options.retry_join.is_empty()) {
+        return Err(StartError::NoBind);
+    }
+    let timing = options.profile.timing();
+    let log = LogStore::open(options.data_dir.as_deref())?;
+    let place = options.data_dir.as_ref().map_or("memory".into(), |dir| dir.display().to_string());
+    let bad = |e| StartError::Snapshot(place, e);
+    let snapshots = Snapshots::open(options.data_dir.as_deref());
+    let snapshots = match snapshots {
+        Ok(snapshots) => snapshots,
+        Err(e) => return Err(bad(e)),
+    };
+    if options.force_new {
+        super::alone::make_alone(&log, &snapshots, &options.name, &options.advertise)?;
+    }
+    let (applied_in, applied) = watch::channel(0);
+    let machine = Machine::open(&log, snapshots.clone(), applied_in).map_err(bad)?;
+    let address = match (&options.bind, options.advertise) {
+        (_, advertise) if !advertise.is_empty() => advertise,
+        (Some(bind), _) => bind.local_addr()?.to_string(),
+        (None, _) => SocketAddr::from(([127, 0, 0, 1], 0)).to_string(),
+    };
+    let (dialer, wrap) = match (options.tls, options.dialer) {
+        (_, Some(dialer)) => (dialer, plain()),
+        (Some(tls), None) => tls.both(),
+        (None, None) => (Arc::new(Plain) as Arc<dyn Dialer>, plain()),
+    };
+    let (asks_in, asks) = mpsc::channel(proposer::QUEUE);
+    let (readers_in, readers) = mpsc::channel(read::QUEUE);
+    let (sure_in, sure_readers) = mpsc::channel(read::QUEUE);
+    let how = member::Membership {
+        retry_join: options.retry_join,
+        expect: options.expect,
+        manager: !options.worker,
+        token: options.join_token.unwrap_or_default(),
+    };
+    let node = Arc::new(Node {
+        name: options.name.as_str().into(),
+        region: options.region.as_str().into(),
+        address,
+        api: options.api,
+        timing,
+        log,
+        snapshots,
+        links: Arc::new(Links::new(dialer)),
+        lease: Arc::new(Lease::new(timing.lease())),
+        view: machine.publisher().view(),
+        raft: OnceLock::new(),
+        meeting: member::Meeting::new(how),
+        heard: member::Heard::default(),
+        changing: tokio::sync::Mutex::new(()),
+        applied,
+        asks: asks_in,
+        readers: readers_in,
+        sure_readers: sure_in,
+        callee: OnceLock::new(),
+        contact_ns: AtomicU64::new(0),
+    });
+    Ok(Parts { node, machine, listener: options.bind, wrap, asks, readers, sure_readers })
+}
+
+fn plain() -> server::Wrap {
+    Arc::new(|stream| Box::pin(async move { Ok(Box::new(stream) as Box<dyn super::link::Stream>) }))
+}
+
+type Ready = std::sync::mpsc::Sender<Result<(), StartError>>;
+
+/// The life of the node's thread.
+async fn main(parts: Parts, ready: Ready, stopped: oneshot::Receiver<Ending>, closed: Arc<AtomicBool>) {
+    let node = parts.node;
+    if let Some(listener) = parts.listener {
+        let listener =
+            listener.set_nonblocking(true).and_then(|()| tokio::net::TcpListener::from_std(listener));
+        match listener {
+            Ok(listener) => drop(tokio::spawn(server::run(node.clone(), listener, parts.wrap))),
+            Err(e) => return drop(ready.send(Err(StartError::Io(e)))),
+        }
+    }
+    tokio::spawn(proposer::run(node.clone(), parts.asks));
+    tokio::spawn(read::run(node.clone(), parts.readers, false));
+    tokio::spawn(read::run(node.clone(), parts.sure_readers, true));
+    tokio::spawn(live(node.clone(), parts.machine, ready));
+    let ending = stopped.await;
+    closed.store(true, Ordering::Release);
+    match ending {
+        Ok(Ending::Graceful(done)) => {
+            member::step_down(&node).await;
+            if let Some(raft) = node.raft.get() {
+                let _ = raft.shutdown().await;
+            }
+            node.links.close();
+            let _ = done.send(());
+        }
+        Err(_) => node.log.abandon(),
+    }
+}
+
+/// Finds the cluster, runs Raft in it.
+async fn live(node: Arc<Node>, mut machine: Machine, ready: Ready) {
+    let known = node.log.id() != 0;
+    if !known {
+        let _ = ready.send(Ok(()));
+    }
+    let identity = member::seek(&node).await;
+    machine.me = identity.id;
+    match raft(&node, identity.id, machine).await {
+        Ok(raft) => drop(node.raft.set(raft)),
+        Err(e) => return drop(ready.send(Err(e))),
+    }
+    let _ = ready.send(Ok(()));
+    member::run(node).await;
+}
+
+async fn raft(node: &Node, id: u64, machine: Machine) -> Result<Raft, StartError> {
+    let refused = |e: &dyn std::fmt::Display| StartError::Raft(e.to_string());
+    let config = node.timing.config().validate().map_err(|e| refused(&e))?;
+    let network = Network {
+        links: node.links.clone(),
+        log: node.log.clone(),
+        lease: node.lease.clone(),
+        piece: std::time::Duration::from_millis(node.timing.piece_ms),
+    };
+    Raft::new(id, Arc::new(config), network, node.log.clone(), machine).await.map_err(|e| refused(&e))
+}
+
+impl RaftHandle {
+    /// This member's id; 0 until it has one.
+    pub fn id(&self) -> u64 {
+        self.node.id()
+    }
+
+    /// Lets another lead if this one does, writes everything, ends the threads.
+    pub fn shutdown(mut self) {
+        let (done, wait) = oneshot::channel();
+        if let Some(stop) = self.stop.take() {
+            let _ = stop.send(Ending::Graceful(done));
+            self.closed.store(true, Ordering::Release);
+        }
+        drop(wait);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+        self.node.log.close();
+    }
+
+    /// Who answers calls of other members from now on; the first one stays.
+    pub fn answer_calls(&self, callee: Arc<dyn Callee>) {
+        let _ = self.node.callee.set(callee);
+    }
+
+    /// Asks member `id`, which may be this one, something that is not about the map.
+    pub async fn call(&self, id: u64, kind: u8, body: Bytes, within: Duration) -> Result<Bytes, CallError> {
+        let asked = self.runtime.spawn(call::call(self.node.clone(), id, kind, body, within)).await;
+        asked.unwrap_or_else(|_| Err(CallError::Unreachable("shutting down".into())))
+    }
+
+    /// Makes a worker a manager: it votes once it has caught up.
+    pub async fn promote(&self, id: u64) -> Result<(), Denial> {
+        self.operate(Operation::Promote(id)).await
+    }
+
+    /// Takes a manager's vote.
+    pub async fn demote(&self, id: u64) -> Result<(), Denial> {
+        self.operate(Operation::Demote(id)).await
+    }
+
+    pub async fn drain(&self, id: u64) -> Result<(), Denial> {
+        self.operate(Operation::Availability(id, Availability::Drain)).await
+    }
+
+    pub async fn pause(&self, id: u64) -> Result<(), Denial> {
+        self.operate(Operation::Availability(id, Availability::Pause)).await
+    }
+
+    pub async fn activate(&self, id: u64) -> Result<(), Denial> {
+        self.operate(Operation::Availability(id, Availability::Active)).await
+    }
+
+    /// Forgets a worker that is down, or with `force` one that is not.
+    pub async fn remove(&self, id: u64, force: bool) -> Result<(), Denial> {
+        self.operate(Operation::Remove { id, force }).await
+    }
+
+    /// Asks another to lead.
+    pub async fn step_down(&self) {
+        let node = self.node.clone();
+        let _ = self.runtime.spawn(async move { member::step_down(&node).await }).await;
+    }
+
+    /// Builds a snapshot soon.
+    pub async fn snapshot(&self) {
+        if let Some(raft) = self.node.raft.get() {
+            let _ = raft.trigger().snapshot().await;
+        }
+    }
+
+    /// Does it wherever it is to be done.
+    pub async fn operate(&self, what: Operation) -> Result<(), Denial> {
+        let node = self.node.clone();
+        let done = self.runtime.spawn(async move { member::operate(&node, what).await }).await;
+        done.unwrap_or(Err(Denial::Shutdown))
+    }
+}
+
+impl Drop for RaftHandle {
+    fn drop(&mut self) {
+        self.closed.store(true, Ordering::Release);
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}

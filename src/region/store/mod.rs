@@ -1,0 +1,16 @@
+//! What Raft keeps: log, vote and snapshots, in a `data-dir` or in memory.
+
+pub mod disk;
+pub mod error;
+pub mod keeper;
+pub mod log;
+pub mod record;
+pub mod snapshot;
+
+#[cfg(test)]
+mod tests;
+
+pub use error::StoreError;
+pub use log::{LogStore, Stable};
+pub use record::Identity;
+pub use snapshot::{Image, Snapshots};

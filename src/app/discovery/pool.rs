@@ -166,6 +166,7 @@ impl Pool {
         let member = |slot: &mut Slot| {
             // What the map said last holds until the first finding.
             let is_up = slot.server.live.oper() != OperState::Stopped;
+            slot.server.live.check_enabled.store(true, Ordering::Relaxed);
             let init_state = if is_up { InitState::Up } else { InitState::Down };
             let init_state = *slot.began.get_or_insert(init_state);
             let check = CheckSpec { init_state, ..(*slot.check).clone() };
@@ -182,7 +183,10 @@ impl Pool {
 
     /// What the map says is applied again, over whatever was found meanwhile.
     pub fn forget_standings(&mut self) {
-        self.slots.values_mut().for_each(|slot| (slot.standing, slot.began) = (None, None));
+        for slot in self.slots.values_mut() {
+            (slot.standing, slot.began) = (None, None);
+            slot.server.live.check_enabled.store(false, Ordering::Relaxed);
+        }
     }
 
     /// Makes the servers of a backend what `choices` say, one for each `service` line. Servers of the file and of

@@ -422,7 +422,7 @@ async fn a_node_that_is_alone_finds_out_for_itself() {
     bench.round();
     assert_eq!(bench.shown(), ["e1/a 1 up", "u1/c 0 down"]);
     bench.office.alone.send_replace(true);
-    let mut shown = async |bench: &mut Bench, wanted: [&str; 2]| {
+    let shown = async |bench: &mut Bench, wanted: [&str; 2]| {
         for _ in 0..500 {
             bench.after(10);
             if bench.shown() == wanted {

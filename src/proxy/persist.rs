@@ -150,7 +150,8 @@ impl Stream<'_> {
             // A server without a cookie takes the client's away.
             None => &[&spec.name[..], b"=; Expires=Thu, 01-Jan-1970 00:00:01 GMT", &spec.attributes].concat(),
         };
-        let may_be_cached = spec.nocache && is_cacheable(res);
+        let may_be_cached =
+            spec.nocache && matches!(req.method, Method::Get | Method::Head) && is_cacheable(res);
         res.add(b"set-cookie", value);
         sticky.response = b'I';
         if may_be_cached {

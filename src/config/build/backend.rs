@@ -108,7 +108,7 @@ pub fn from_settings(
         pool_max_conn: set.pool_max_conn,
         pool_purge_delay_ms: set.pool_purge_delay_ms,
         max_reuse: set.max_reuse,
-        send_proxy: 0,
+        send_proxy: set.send_proxy,
         source: set.source.clone().or_else(|| draft.set.source.clone()),
         // What the proxy says of both holds for a server that says nothing of either.
         interface: match &set.source {

@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError};
 
 use crate::balance;
 use crate::base::{Live, Millis};
-use crate::check::{Cause, Hooks, Member};
+use crate::check::{Cause, CheckSpec, Hooks, InitState, Member};
 use crate::config::{Proxy, ServiceSpec};
 use crate::model::{Address, AdminState, OperState, ProxyLive, Server, ServerLive, ServerSet, ServerSpec};
 use crate::region::choice::{Choice, Chosen, Standing};
@@ -78,7 +78,12 @@ struct Slot {
     server: Server,
     /// As it was when last applied: what an operator changed since stays until the map says something else.
     weight: u32,
-    standing: Standing,
+    /// `None`: to be applied again.
+    standing: Option<Standing>,
+    /// How this node checks it when it has to.
+    check: Arc<CheckSpec>,
+    /// How it was when that began.
+    began: Option<InitState>,
 }
 
 /// What a server is to be.
@@ -89,6 +94,7 @@ struct Wanted {
     is_resolved: bool,
     standing: Standing,
     weight: u32,
+    check: Arc<CheckSpec>,
 }
 
 /// Numbers of servers: unique in a backend.
@@ -155,6 +161,34 @@ impl Pool {
         self.slots.is_empty()
     }
 
+    /// The servers as members of their backend, with the check that this node makes of each.
+    pub fn members(&mut self, target: &Target, hooks: &Arc<dyn Hooks>) -> Vec<Member> {
+        let member = |slot: &mut Slot| {
+            // What the map said last holds until the first finding.
+            let is_up = slot.server.live.oper() != OperState::Stopped;
+            slot.server.live.check_enabled.store(true, Ordering::Relaxed);
+            let init_state = if is_up { InitState::Up } else { InitState::Down };
+            let init_state = *slot.began.get_or_insert(init_state);
+            let check = CheckSpec { init_state, ..(*slot.check).clone() };
+            Member { check: Some(Arc::new(check)), ..member(&slot.server, target, hooks) }
+        };
+        self.slots.values_mut().map(member).collect()
+    }
+
+    /// Whether a server of ours is up; `None` for one that is not there.
+    pub fn is_up(&self, name: &str) -> Option<bool> {
+        let slot = self.slots.get(name)?;
+        Some(slot.server.live.oper() != OperState::Stopped)
+    }
+
+    /// What the map says is applied again, over whatever was found meanwhile.
+    pub fn forget_standings(&mut self) {
+        for slot in self.slots.values_mut() {
+            (slot.standing, slot.began) = (None, None);
+            slot.server.live.check_enabled.store(false, Ordering::Relaxed);
+        }
+    }
+
     /// Makes the servers of a backend what `choices` say, one for each `service` line. Servers of the file and of
     /// `add server` stay as they are; those of ours keep their cells as long as they are there.
     pub fn apply(&mut self, target: &Target, choices: &[Choice], around: &Surroundings<'_>) -> Unrest {
@@ -166,8 +200,8 @@ impl Pool {
             self.stand(w, joined.contains(&w.name), target, around);
         }
         for slot in self.slots.values_mut().filter(|s| !names.contains(&s.server.spec.name)) {
-            slot.standing = Standing::Draining;
-            member(&slot.server, target, around).set_admin(DRAIN, "", around.now);
+            slot.standing = Some(Standing::Draining);
+            member(&slot.server, target, around.hooks).set_admin(DRAIN, "", around.now);
         }
         self.weigh(&wanted, target, around, false);
         self.sweep(target, &names, around.now)
@@ -177,6 +211,7 @@ impl Pool {
         let mut list: Vec<Wanted> = Vec::new();
         let mut seen = HashSet::new();
         for ((choice, service), weights) in choices.iter().zip(&target.services).zip(weights(choices)) {
+            let check = Arc::new(own_check(service));
             for (chosen, weight) in choice.list.iter().zip(weights) {
                 let name = server_name(&chosen.instance);
                 // An instance may fit two lines: the first has it.
@@ -200,7 +235,7 @@ impl Pool {
                     spec.hostname = Some(chosen.address.clone());
                 }
                 let (is_resolved, standing) = (ip.is_some(), chosen.standing);
-                list.push(Wanted { name, spec, is_resolved, standing, weight });
+                list.push(Wanted { name, spec, is_resolved, standing, weight, check: check.clone() });
             }
         }
         list
@@ -251,9 +286,10 @@ impl Pool {
             };
             list.push(server.clone());
             match self.slots.get_mut(&w.name).filter(|_| !joined.contains(&w.name)) {
-                Some(slot) => slot.server = server,
+                Some(slot) => (slot.server, slot.check) = (server, w.check.clone()),
                 None => {
-                    let slot = Slot { server, weight: w.weight, standing: w.standing };
+                    let (weight, standing, check) = (w.weight, Some(w.standing), w.check.clone());
+                    let slot = Slot { server, weight, standing, check, began: None };
                     self.slots.insert(w.name.clone(), slot);
                 }
             }
@@ -262,7 +298,7 @@ impl Pool {
         list.extend(leaving);
         store(target, &set, list, around.now);
         for old in moved {
-            around.hooks.server_down(&member(&old, target, around), false);
+            around.hooks.server_down(&member(&old, target, around.hooks), false);
         }
         joined
     }
@@ -311,21 +347,21 @@ impl Pool {
     /// Up, down or draining as the map says. Only a change is applied: an operator's word holds until the next one.
     fn stand(&mut self, w: &Wanted, is_new: bool, target: &Target, around: &Surroundings<'_>) {
         let Some(slot) = self.slots.get_mut(&w.name) else { return };
-        let (before, now) = (std::mem::replace(&mut slot.standing, w.standing), around.now);
+        let (before, now) = (slot.standing.replace(w.standing), around.now);
         if is_new {
             return serve(std::slice::from_ref(&slot.server), target, around);
         }
         let was_resolved = !slot.server.live.admin().intersects(AdminState::RESOLVE_MAINT);
-        if w.standing == before && w.is_resolved == was_resolved {
+        if Some(w.standing) == before && w.is_resolved == was_resolved {
             return;
         }
-        let member = member(&slot.server, target, around);
+        let member = member(&slot.server, target, around.hooks);
         if w.is_resolved {
             member.clear_admin(AdminState::RESOLVE_MAINT, now);
         } else {
             member.set_admin(AdminState::RESOLVE_MAINT, "its name does not resolve", now);
         }
-        if w.standing == before {
+        if Some(w.standing) == before {
             return;
         }
         match w.standing {
@@ -378,6 +414,17 @@ impl Pool {
     }
 }
 
+/// The check that a node without a quorum makes of a service's servers: as its line says, else by connecting.
+fn own_check(service: &ServiceSpec) -> CheckSpec {
+    let plain = || CheckSpec {
+        inter_ms: 1000,
+        fall: 2,
+        slowstart_ms: service.template.slowstart_ms,
+        ..CheckSpec::default()
+    };
+    service.check.clone().unwrap_or_else(plain)
+}
+
 /// The same server with what is said of it now.
 fn changed(server: &Server, spec: &ServerSpec) -> Server {
     let spec = ServerSpec { id: server.spec.id, ..spec.clone() };
@@ -418,11 +465,11 @@ fn store(target: &Target, set: &ServerSet, list: Vec<Server>, now: Millis) {
 /// Who waits in the backend's queue need not wait for another server.
 fn serve(servers: &[Server], target: &Target, around: &Surroundings<'_>) {
     for server in servers.iter().filter(|s| s.live.is_usable()) {
-        around.hooks.server_up(&member(server, target, around), false);
+        around.hooks.server_up(&member(server, target, around.hooks), false);
     }
 }
 
-fn member(server: &Server, target: &Target, around: &Surroundings<'_>) -> Member {
+fn member(server: &Server, target: &Target, hooks: &Arc<dyn Hooks>) -> Member {
     Member {
         backend: target.name.clone(),
         kind: target.kind,
@@ -430,6 +477,6 @@ fn member(server: &Server, target: &Target, around: &Surroundings<'_>) -> Member
         servers: target.servers.clone(),
         server: server.clone(),
         check: None,
-        hooks: around.hooks.clone(),
+        hooks: hooks.clone(),
     }
 }

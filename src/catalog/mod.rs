@@ -9,8 +9,10 @@ pub mod agent_service;
 pub mod answer;
 pub mod api;
 pub mod call;
+pub mod cluster;
 pub mod coordinate;
 pub mod definition;
+pub mod document;
 pub mod duration;
 pub mod entry;
 pub mod event;
@@ -40,5 +42,5 @@ pub mod status;
 pub mod txn;
 pub mod view;
 
-pub use api::{Agent, Api, Settings};
+pub use api::{Agent, Api, Operator, Settings};
 pub use serve::{Listener, serve};

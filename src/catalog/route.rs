@@ -59,6 +59,8 @@ pub const FAMILIES: &[&[Route]] = &[
     super::entry::ROUTES,
     super::mesh::ROUTES,
     super::acl::ROUTES,
+    super::cluster::ROUTES,
+    super::document::ROUTES,
     super::live::ROUTES,
     super::index::ROUTES,
 ];

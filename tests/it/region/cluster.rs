@@ -6,7 +6,8 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 
 use super::api::Api;
-use crate::support::{Proxy, place};
+use crate::support::Proxy;
+use crate::support::place::wait_until;
 
 /// Ports of every node; a node has an address of its own.
 pub const API: u16 = 8500;
@@ -116,18 +117,29 @@ impl Cluster {
             self.start(n);
         }
         self.settle();
+        self.meet();
     }
 
     /// Waits until every node takes a write.
     pub fn settle(&mut self) {
         for n in 0..self.nodes.len() {
-            let done = place::wait_until(SOON, || self.writes(n) || !self.nodes[n].is_up());
+            let done = wait_until(SOON, || self.writes(n) || !self.nodes[n].is_up());
             assert!(
                 done && self.nodes[n].is_up(),
                 "node {n} takes no writes; it said:\n{}",
                 self.nodes[n].said()
             );
         }
+    }
+
+    /// Waits until the catalog knows every node, as sessions and registrations at a node need.
+    pub fn meet(&self) {
+        let known = |node: &Node| {
+            let reply = node.api().get("/v1/catalog/nodes");
+            reply
+                .is_ok_and(|r| r.status == 200 && r.json().as_array().map_or(0, Vec::len) >= self.nodes.len())
+        };
+        assert!(wait_until(SOON, || self.nodes.iter().all(known)), "the nodes are not in the catalog");
     }
 
     pub fn writes(&self, n: usize) -> bool {

@@ -18,6 +18,7 @@ use crate::os::process;
 use crate::region::{self, spec::Spec};
 
 use super::args::Args;
+use super::documents::Documents;
 use super::messages::Messages;
 use super::version;
 
@@ -48,6 +49,7 @@ pub struct Builder<'a> {
     pub opener: &'a Opener,
     pub messages: &'a Messages,
     pub services: &'a Services,
+    pub documents: &'a Documents,
     pub previous: Option<&'a Config>,
     /// Number of data workers; 0: as the configuration says.
     pub workers: usize,
@@ -68,20 +70,34 @@ pub struct Outcome {
 impl Builder<'_> {
     /// Loads and builds the files of the command line, and says what is wrong with them.
     pub fn build(&self) -> Outcome {
-        let facts = version::facts(self.args);
-        let inputs: Vec<Input> = self.args.files.iter().cloned().map(Input::Path).collect();
-        let options = LoadOptions {
-            read: &|path| self.opener.read(path),
-            list: &|path| self.opener.list_files(path),
-            ..LoadOptions::new(&facts, environment(self.args), section_kinds())
-        };
-        let mut loaded = load(&inputs, options);
+        let mut loaded = self.load();
+        if self.documents.were_read() && self.documents.find_dir(&loaded.sections) {
+            // Where copies of documents are is said by the files that include them.
+            loaded = self.load();
+        }
+        for name in self.documents.missing() {
+            self.messages
+                .warning(&format!("document '{name}' is not in the region map yet: nothing is included."));
+        }
         let both = if loaded.diagnostics.has_alerts() { None } else { self.compile(&mut loaded) };
         let (built, region) = both.map_or((None, Spec::default()), |(built, region)| (Some(built), region));
         self.report(&loaded);
         let warned = loaded.diagnostics.has_warnings();
         let workers = if self.workers > 0 { self.workers } else { workers(&loaded.sections) };
         Outcome { loaded, built, region, warned, workers }
+    }
+
+    fn load(&self) -> Loaded {
+        self.documents.begin();
+        let facts = version::facts(self.args);
+        let inputs: Vec<Input> = self.args.files.iter().cloned().map(Input::Path).collect();
+        let options = LoadOptions {
+            read: &|path| self.opener.read(path),
+            list: &|path| self.opener.list_files(path),
+            document: &|name| Some(self.documents.text(name)),
+            ..LoadOptions::new(&facts, environment(self.args), section_kinds())
+        };
+        load(&inputs, options)
     }
 
     fn compile(&self, loaded: &mut Loaded) -> Option<(Built, Spec)> {

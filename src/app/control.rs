@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use crate::base::{Millis, WorkerId, clock};
 use crate::check::runner::{Checks, slowstart_round};
 use crate::config::Config;
@@ -19,8 +21,10 @@ use crate::rt::Remote;
 use super::configure::{Builder, Services};
 use super::discovery::Discovery;
 use super::discovery::follow::Resolve;
+use super::documents::{Documents, Preparing};
 use super::figures;
 use super::health::{self, HealthHooks};
+use super::messages::Messages;
 use super::program::{Exit, Life};
 use super::seat::{SeatSockets, Seated};
 use super::services::{Desk, Hub, Office, Request};
@@ -32,6 +36,18 @@ const TURN: Duration = Duration::from_millis(100);
 
 /// Threads of the control runtime: checks, runtime API.
 const CONTROL_THREADS: usize = 2;
+
+/// How long what was made ready for a document is kept.
+const PREPARED_MS: u64 = 30_000;
+
+/// What was made ready for a document of the region map.
+struct Candidate {
+    name: String,
+    text: Bytes,
+    built: Built,
+    sockets: Sockets,
+    until_ms: u64,
+}
 
 /// A running node.
 pub struct Control {
@@ -49,6 +65,9 @@ pub struct Control {
     hooks: Arc<HealthHooks>,
     checks: Arc<Mutex<Checks>>,
     seated: Option<Seated>,
+    documents: Documents,
+    /// What was made ready for a document, until that is in the map.
+    candidate: Option<Candidate>,
     /// Servers from the region map.
     discovery: Option<Discovery>,
     /// What the runtime API asks for, announced by [`Event::Asked`].
@@ -69,7 +88,7 @@ impl Control {
         services: Services,
         hub: Hub,
         workers: usize,
-        seat: (Spec, SeatSockets),
+        seat: (Spec, SeatSockets, Documents),
     ) -> io::Result<Control> {
         built.activate(clock::now_ms());
         let config = Arc::new(built.config);
@@ -86,6 +105,8 @@ impl Control {
             hooks,
             checks: Arc::default(),
             seated: None,
+            documents: seat.2.clone(),
+            candidate: None,
             discovery: None,
             requests: mpsc::channel(),
             second_due_ms: 0,
@@ -101,7 +122,8 @@ impl Control {
             hard_stop_at_ms: None,
             draining: false,
         };
-        control.take_seat(seat)?;
+        control.documents.activated();
+        control.take_seat(seat.0, seat.1)?;
         // Services need the office from the first connection on, and sockets may listen since before we did.
         control.open_office();
         control.start_workers()?;
@@ -112,7 +134,7 @@ impl Control {
     }
 
     /// Takes part in the region map. What its store holds is known before the first connection is taken.
-    fn take_seat(&mut self, (spec, sockets): (Spec, SeatSockets)) -> io::Result<()> {
+    fn take_seat(&mut self, spec: Spec, sockets: SeatSockets) -> io::Result<()> {
         let _inside = self.runtime.enter();
         self.seated = Seated::start(&spec, sockets, &self.life.opener).map_err(io::Error::other)?;
         if let Some(seated) = &self.seated {
@@ -120,8 +142,17 @@ impl Control {
                 Discovery::new(seated.seat.clone(), self.hooks.clone(), self.workers, self.names());
             discovery.follow(&self.config);
             self.discovery = Some(discovery);
+            let (documents, seat) = (self.documents.clone(), seated.seat.clone());
+            documents.take_seat(seat.clone());
+            let desk = Arc::new(self.desk());
+            seated.answer(Arc::new(Preparing { documents: documents.clone(), desk: desk.clone() }));
+            tokio::spawn(documents.follow(seat, desk));
         }
         Ok(())
+    }
+
+    fn desk(&self) -> Desk {
+        Desk { requests: self.requests.0.clone(), steering: self.life.steering.clone() }
     }
 
     /// Looks names up, through the opener when there is one.
@@ -172,7 +203,7 @@ impl Control {
     }
 
     fn open_office(&mut self) {
-        let desk = Desk { requests: self.requests.0.clone(), steering: self.life.steering.clone() };
+        let desk = self.desk();
         let office = Arc::new(Office {
             desk: Mutex::new(desk),
             checks: self.checks.clone(),
@@ -216,6 +247,7 @@ impl Control {
             let now = clock::now_ms();
             if now >= self.second_due_ms {
                 self.second_due_ms = now + 1000;
+                self.candidate.take_if(|c| c.until_ms <= now);
                 self.warm_up(now);
             }
             if self.draining && self.is_drained() {
@@ -240,6 +272,12 @@ impl Control {
                     let success = self.reload();
                     let _ = answer.send((success, self.life.messages.log()));
                 }
+                Request::Prepare { name, text, answer } => {
+                    let _ = answer.send(self.prepare(name, text));
+                }
+                Request::Activate(answer) => {
+                    let _ = answer.send(self.activate());
+                }
                 Request::ShutdownFrontend(name) => {
                     let left = self.sockets.without(&name);
                     for path in self.sockets.abandoned(&left) {
@@ -262,24 +300,36 @@ impl Control {
     }
 
     fn swap(&mut self) -> bool {
+        // What was made ready beside the old configuration does not fit beside a new one.
+        self.candidate = None;
+        let Some((built, sockets)) = self.build(&self.life.messages) else { return false };
+        self.put(built, sockets);
+        true
+    }
+
+    /// Everything that can fail, before anything is changed.
+    fn build(&self, messages: &Messages) -> Option<(Built, Sockets)> {
         let builder = Builder {
             args: &self.life.args,
             opener: &self.life.opener,
-            messages: &self.life.messages,
+            messages,
             services: &self.services,
+            documents: &self.documents,
             previous: Some(&self.config),
             workers: self.workers,
             default_maxconn: self.shared.maxconn.load(Ordering::Relaxed),
         };
-        let Some(mut built) = builder.build().built else { return false };
-        // Everything that can fail comes before anything is changed.
-        let sockets = match self.sockets.prepare(&built.config, &self.life.opener, self.workers) {
-            Ok(sockets) => sockets,
+        let built = builder.build().built?;
+        match self.sockets.prepare(&built.config, &self.life.opener, self.workers) {
+            Ok(sockets) => Some((built, sockets)),
             Err(e) => {
-                self.life.messages.alert(&e.message);
-                return false;
+                messages.alert(&e.message);
+                None
             }
-        };
+        }
+    }
+
+    fn put(&mut self, mut built: Built, sockets: Sockets) {
         built.activate(clock::now_ms());
         self.config = Arc::new(built.config);
         // Frontends that were shut down listen again, as after a restart.
@@ -289,9 +339,39 @@ impl Control {
             let _ = self.life.opener.unlink(path);
         }
         self.sockets = sockets;
+        self.documents.activated();
         self.tell_workers();
         self.start_checks();
-        true
+    }
+
+    /// Makes everything ready for a document, binds included, and keeps that until it expires. An error is what is
+    /// wrong, in lines.
+    fn prepare(&mut self, name: String, text: Bytes) -> Result<(), String> {
+        self.candidate = None;
+        let messages = Messages::default();
+        messages.set_quiet(true);
+        let made = self.documents.trying(&name, &text, || self.build(&messages));
+        let (built, sockets) = made.ok_or_else(|| messages.log())?;
+        let until_ms = clock::now_ms() + PREPARED_MS;
+        self.candidate = Some(Candidate { name, text, built, sockets, until_ms });
+        Ok(())
+    }
+
+    /// Runs with what the map's documents are now: as it was made ready, else built anew.
+    fn activate(&mut self) -> bool {
+        let ready = self.candidate.take().filter(|c| self.documents.is_current(&c.name, &c.text));
+        let success = match ready {
+            Some(candidate) => {
+                self.put(candidate.built, candidate.sockets);
+                figures::swapped(true, self.config.generation);
+                true
+            }
+            None => self.reload(),
+        };
+        if !success {
+            self.documents.refused(&self.life.messages.log());
+        }
+        success
     }
 
     /// Frees configurations that nobody uses any more, and gives their memory back: thousands of small records leave

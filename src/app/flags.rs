@@ -450,8 +450,8 @@ pub static COMMANDS: &[Entry] = &[
     entry(
         "cluster",
         "<command>",
-        "Forms, joins and leaves a cluster.",
-        "isobar cluster join-token worker",
+        "Makes a cluster anew from what is left of it.",
+        "isobar cluster force-new /var/lib/isobar",
         "isobar",
     ),
     entry(

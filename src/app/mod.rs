@@ -4,6 +4,7 @@ pub mod args;
 pub mod configure;
 pub mod control;
 pub mod discovery;
+pub mod documents;
 pub mod dump;
 pub mod explain;
 pub mod figures;

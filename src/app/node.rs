@@ -2,7 +2,7 @@
 
 use crate::config::build::Built;
 use crate::config::{Config, Global};
-use crate::lang::condition;
+use crate::lang::{Line, Section, condition};
 use crate::os::identity::Identity;
 use crate::os::limits::Wanted;
 use crate::region::spec::Spec;
@@ -10,6 +10,7 @@ use crate::region::spec::Spec;
 use super::args::{Args, DumpConfig};
 use super::configure::{Builder, Services, environment, section_kinds};
 use super::control::Control;
+use super::documents::Documents;
 use super::dump;
 use super::explain;
 use super::keywords;
@@ -28,7 +29,10 @@ pub struct Node {
     workers: usize,
     sockets: Sockets,
     region: Spec,
+    documents: Documents,
     seat_sockets: SeatSockets,
+    /// Kept for `-dC` alone.
+    sections: Vec<Section>,
 }
 
 impl Default for Node {
@@ -41,7 +45,9 @@ impl Default for Node {
             workers: 1,
             sockets: Sockets::default(),
             region: Spec::default(),
+            documents: Documents::default(),
             seat_sockets: SeatSockets::default(),
+            sections: Vec::new(),
         }
     }
 }
@@ -65,11 +71,15 @@ impl Program for Node {
             opener: start.opener,
             messages: start.messages,
             services: &self.services,
+            documents: &self.documents,
             previous: None,
             workers: 0,
             default_maxconn: start.args.maxconn.unwrap_or(0),
         };
         let outcome = builder.build();
+        if start.args.dump_config.is_some() {
+            self.sections = outcome.loaded.sections;
+        }
         let built = outcome.built?;
         let settings = settings(&built.config, &outcome.region, outcome.warned);
         self.workers = outcome.workers;
@@ -78,8 +88,8 @@ impl Program for Node {
         Some(settings)
     }
 
-    fn configuration(&self, _dump: DumpConfig) -> String {
-        String::new()
+    fn configuration(&self, dump: DumpConfig) -> String {
+        tokens(&self.sections, dump)
     }
 
     fn permit(&self, args: &Args) -> Permit {
@@ -97,7 +107,7 @@ impl Program for Node {
 
     fn run(self, life: Life) -> Exit {
         let Some(built) = self.built else { return Exit::Code(1) };
-        let seat = (self.region, self.seat_sockets);
+        let seat = (self.region, self.seat_sockets, self.documents);
         match Control::start(life, built, self.sockets, self.services, self.hub, self.workers, seat) {
             Ok(control) => control.run(),
             Err(e) => {
@@ -106,6 +116,32 @@ impl Program for Node {
             }
         }
     }
+}
+
+/// The lines as they were understood, without comments and conditions. With a key, names, addresses and secrets stay
+/// inside: of each line only its keyword is told.
+fn tokens(sections: &[Section], dump: DumpConfig) -> String {
+    let mut text = String::new();
+    let mut line = |indent: &str, line: &Line| {
+        if dump.line_numbers {
+            text.push_str(&format!("{}\t", line.span.line));
+        }
+        text.push_str(indent);
+        for (i, word) in line.words.iter().enumerate() {
+            let hidden = dump.key != 0 && i > 0;
+            text.push_str(if hidden { "[...]" } else { word.str() });
+            text.push(' ');
+            if hidden {
+                break;
+            }
+        }
+        text.push('\n');
+    };
+    for section in sections {
+        line("", &section.head);
+        section.lines.iter().for_each(|l| line("\t", l));
+    }
+    text
 }
 
 /// What the process itself has to know of a configuration.

@@ -59,6 +59,9 @@ fn bind_error(what: &str, address: SocketAddr, e: &io::Error) -> BindError {
     }
 }
 
+/// A file in `data-dir` that makes the next start that of a cluster of this node alone (`isobar cluster force-new`).
+pub const FORCE_NEW: &str = "force-new";
+
 /// A node that has its seat.
 pub struct Seated {
     pub seat: Seat,
@@ -76,6 +79,12 @@ impl Seated {
         let Some(section) = spec.seat.clone() else { return Ok(None) };
         let options = options(&section, sockets.members, opener)?;
         let (seat, raft) = raft::start(options).map_err(|e| e.to_string())?;
+        if let Some(path) =
+            section.data_dir.as_ref().map(|dir| dir.join(FORCE_NEW)).filter(|path| path.exists())
+        {
+            std::fs::remove_file(&path)
+                .map_err(|e| format!("{}: {}", path.display(), crate::lang::load::reason(&e)))?;
+        }
         let raft = Arc::new(raft);
         let answering = Answering::new();
         raft.answer_calls(answering.clone());
@@ -110,6 +119,8 @@ impl Seated {
         };
         let desk = Arc::new(Desk { agent: self.agent.clone() });
         let api = catalog::Api::new(self.seat.clone(), settings, desk);
+        let _ =
+            api.operator.set(catalog::Operator { raft: self.raft.clone(), rollout: self.rollout.clone() });
         self.tasks.push(tokio::spawn(catalog::serve(vec![listener], api)).abort_handle());
         Ok(())
     }
@@ -142,10 +153,7 @@ impl Seated {
     /// Leaves in good order: another leads, everything is written.
     pub fn stop(self) {
         self.tasks.iter().for_each(AbortHandle::abort);
-        drop((self.rollout, self.agent, self.answering));
-        if let Some(raft) = Arc::into_inner(self.raft) {
-            raft.shutdown();
-        }
+        self.raft.shutdown();
     }
 }
 
@@ -178,6 +186,7 @@ fn options(spec: &SeatSpec, bind: Option<TcpListener>, opener: &Opener) -> Resul
             Profile::Wan => raft::Profile::Wan,
         },
         tls,
+        force_new: spec.data_dir.as_ref().is_some_and(|dir| dir.join(FORCE_NEW).exists()),
         ..Options::default()
     })
 }

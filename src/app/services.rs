@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Sender, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use bytes::Bytes;
 use tokio::sync::Semaphore;
 
 use crate::admin::cli::serve::{Listener, Socket, serve};
@@ -40,18 +41,23 @@ pub type Current = Arc<Live<Option<Arc<Config>>>>;
 pub enum Request {
     /// `reload`: where its answer goes.
     Reload(SyncSender<(bool, String)>),
+    /// Everything is to be made ready for this document of the region map, and nothing changed.
+    Prepare { name: String, text: Bytes, answer: SyncSender<Result<(), String>> },
+    /// The documents of the region map have changed: whether the node runs with them now.
+    Activate(SyncSender<bool>),
     /// The listeners of a frontend are to be closed for good.
     ShutdownFrontend(Arc<str>),
 }
 
 /// How requests reach the control thread.
+#[derive(Clone)]
 pub struct Desk {
     pub requests: Sender<Request>,
     pub steering: Sender<Event>,
 }
 
 impl Desk {
-    fn ask(&self, request: Request) -> bool {
+    pub fn ask(&self, request: Request) -> bool {
         self.requests.send(request).is_ok() && self.steering.send(Event::Asked).is_ok()
     }
 }

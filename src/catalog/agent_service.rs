@@ -23,13 +23,6 @@ pub const ROUTES: &[Route] = &[
         doc: "The services registered with this node, by id; ?filter.",
     },
     Route {
-        methods: GET,
-        path: "/v1/agent/service/*id",
-        body: 0,
-        run: |call| Box::pin(service(call)),
-        doc: "One of them; with ?hash waits until it changes.",
-    },
-    Route {
         methods: PUT,
         path: "/v1/agent/service/register",
         body: DOCUMENT,
@@ -42,6 +35,13 @@ pub const ROUTES: &[Route] = &[
         body: 0,
         run: |call| Box::pin(deregister(call)),
         doc: "Removes a service and its checks.",
+    },
+    Route {
+        methods: GET,
+        path: "/v1/agent/service/*id",
+        body: 0,
+        run: |call| Box::pin(service(call)),
+        doc: "One of them; with ?hash waits until it changes.",
     },
 ];
 

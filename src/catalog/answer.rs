@@ -1,15 +1,37 @@
 //! What is answered, before it is put on the wire.
 
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
 use bytes::Bytes;
-use http_body_util::Full;
+use http_body_util::{Either, Full};
+use hyper::body::{Body, Frame};
 use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};
 use serde::Serialize;
+use tokio::sync::mpsc;
 
 use super::fault::Fault;
 use crate::region::map::Index;
 
-pub type Wire = Response<Full<Bytes>>;
+pub type Wire = Response<Either<Full<Bytes>, Stream>>;
+
+/// A body that goes on: each piece is sent as it comes.
+#[derive(Debug)]
+pub struct Stream(mpsc::Receiver<Bytes>);
+
+impl Body for Stream {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        self.0.poll_recv(cx).map(|piece| piece.map(|bytes| Ok(Frame::data(bytes))))
+    }
+}
 
 pub const JSON: &str = "application/json";
 pub const TEXT: &str = "text/plain; charset=utf-8";
@@ -20,6 +42,8 @@ pub struct Answer {
     pub status: StatusCode,
     pub kind: &'static str,
     pub body: Bytes,
+    /// Instead of the body.
+    pub stream: Option<Stream>,
     pub headers: HeaderMap,
 }
 
@@ -30,7 +54,12 @@ impl Answer {
     }
 
     pub fn raw(kind: &'static str, body: impl Into<Bytes>) -> Self {
-        Answer { status: StatusCode::OK, kind, body: body.into(), headers: HeaderMap::new() }
+        Answer { status: StatusCode::OK, kind, body: body.into(), stream: None, headers: HeaderMap::new() }
+    }
+
+    /// What goes on until its sender is dropped.
+    pub fn stream(kind: &'static str, from: mpsc::Receiver<Bytes>) -> Self {
+        Answer { stream: Some(Stream(from)), ..Answer::raw(kind, Bytes::new()) }
     }
 
     pub fn text(text: impl Into<String>) -> Self {
@@ -84,7 +113,8 @@ impl Answer {
     }
 
     pub fn into_wire(self) -> Wire {
-        let mut response = Response::new(Full::new(self.body));
+        let body = self.stream.map_or_else(|| Either::Left(Full::new(self.body)), Either::Right);
+        let mut response = Response::new(body);
         *response.status_mut() = self.status;
         *response.headers_mut() = self.headers;
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(self.kind));

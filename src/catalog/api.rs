@@ -1,6 +1,6 @@
 //! What an API is made of: a seat in the cluster, settings, and the agent of this node.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use tokio::sync::Semaphore;
 
@@ -8,6 +8,8 @@ use super::coordinate::Coordinates;
 use super::keeper::Renewals;
 use crate::base::clock::{self, Millis};
 use crate::region::map::Name;
+use crate::region::raft::RaftHandle;
+use crate::region::rollout::Rollout;
 use crate::region::seat::Seat;
 
 /// Everything a handler may use; one for a process.
@@ -15,8 +17,12 @@ pub struct Api {
     pub seat: Seat,
     pub settings: Settings,
     pub agent: Arc<dyn Agent>,
+    /// There when this node has a seat of its own.
+    pub operator: OnceLock<Operator>,
     /// Queries that wait for a change, at most `settings.parked`.
     pub(super) parked: Semaphore,
+    /// Pages that listen for changes.
+    pub(super) listeners: Arc<Semaphore>,
     pub(super) coordinates: Mutex<Coordinates>,
     pub(super) renewals: Mutex<Renewals>,
     pub(super) started_ms: Millis,
@@ -26,12 +32,14 @@ impl Api {
     pub fn new(seat: Seat, settings: Settings, agent: Arc<dyn Agent>) -> Arc<Self> {
         Arc::new(Api {
             parked: Semaphore::new(settings.parked),
+            listeners: Arc::new(Semaphore::new(LISTENERS)),
             coordinates: Mutex::default(),
             renewals: Mutex::default(),
             started_ms: clock::now_ms(),
             seat,
             settings,
             agent,
+            operator: OnceLock::new(),
         })
     }
 
@@ -40,6 +48,15 @@ impl Api {
         self.settings.parked.saturating_sub(self.parked.available_permits())
     }
 }
+
+/// What operators change: members and configuration documents.
+pub struct Operator {
+    pub raft: Arc<RaftHandle>,
+    pub rollout: Arc<Rollout>,
+}
+
+/// Pages that may listen for changes at once.
+const LISTENERS: usize = 256;
 
 /// How the API presents itself and what it allows.
 #[derive(Debug, Clone)]

@@ -1,23 +1,11 @@
-//! What stands at the root: a word for a browser, and the list of endpoints.
+//! The list of endpoints.
 
 use super::answer::Answer;
 use super::call::Call;
 use super::route::{GET, Outcome, Route, routes};
 
-pub const ROUTES: &[Route] = &[
-    Route {
-        methods: GET,
-        path: "/",
-        body: 0,
-        run: |call| Box::pin(root(call)),
-        doc: "A word for whoever looks.",
-    },
-    Route { methods: GET, path: "/v1/", body: 0, run: |call| Box::pin(list(call)), doc: "This list." },
-];
-
-async fn root(_: &Call) -> Outcome {
-    Ok(Answer::text("Isobar: the region map. Its API is listed at /v1/\n"))
-}
+pub const ROUTES: &[Route] =
+    &[Route { methods: GET, path: "/v1/", body: 0, run: |call| Box::pin(list(call)), doc: "This list." }];
 
 async fn list(_: &Call) -> Outcome {
     let mut text = String::new();

@@ -97,3 +97,64 @@ fn look(api: &Api, map: &Map, kept: &mut HashMap<Name, Kept>, now: Millis) -> (V
     }
     (over, next)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::{Agent, Settings};
+    use crate::region::Direct;
+
+    struct Nobody;
+
+    impl Agent for Nobody {
+        fn heard(&self, _: &str) {}
+
+        fn reload(&self) -> Result<(), String> {
+            Ok(())
+        }
+
+        fn leave(&self) {}
+    }
+
+    async fn api() -> Arc<Api> {
+        let seat = Direct::seat("a", "");
+        for name in ["a", "b"] {
+            let what = Registration {
+                node: Node { name: name.into(), ..Node::default() },
+                checks: vec![Check { id: NODE_LIVENESS.into(), status: Health::Passing, ..Check::default() }],
+                ..Registration::default()
+            };
+            seat.propose(Command::Register(Box::new(what))).await.expect("registered");
+            let session = Session {
+                id: format!("on-{name}").into(),
+                node: name.into(),
+                ttl_ms: 10_000,
+                ..Session::default()
+            };
+            seat.propose(Command::SessionCreate(session)).await.expect("created");
+        }
+        Api::new(seat, Settings { node_name: "a".into(), ..Settings::default() }, Arc::new(Nobody))
+    }
+
+    #[tokio::test]
+    async fn a_session_ends_after_twice_its_ttl_on_its_own_node() {
+        let api = api().await;
+        let mut kept = HashMap::new();
+        let map = api.seat.map();
+        assert_eq!(look(&api, &map, &mut kept, 1_000), (vec![], Some(21_000)));
+        assert_eq!(look(&api, &map, &mut kept, 20_999), (vec![], Some(21_000)));
+        assert_eq!(look(&api, &map, &mut kept, 21_000).0, ["on-a".into()]);
+    }
+
+    #[tokio::test]
+    async fn a_renewal_here_or_through_another_node_starts_it_again() {
+        let api = api().await;
+        let mut kept = HashMap::new();
+        look(&api, &api.seat.map(), &mut kept, 1_000);
+        api.renewals.lock().expect("no panic").insert("on-a".into(), 5_000);
+        assert_eq!(look(&api, &api.seat.map(), &mut kept, 21_000), (vec![], Some(25_000)));
+        let ops = vec![shelf::put_op(RENEWED, "on-a", &serde_json::json!({ "By": "b" }))];
+        api.seat.propose(Command::Txn(ops)).await.expect("renewed");
+        assert_eq!(look(&api, &api.seat.map(), &mut kept, 22_000), (vec![], Some(42_000)));
+    }
+}

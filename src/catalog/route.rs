@@ -59,6 +59,9 @@ pub const FAMILIES: &[&[Route]] = &[
     super::entry::ROUTES,
     super::mesh::ROUTES,
     super::acl::ROUTES,
+    super::cluster::ROUTES,
+    super::document::ROUTES,
+    super::live::ROUTES,
     super::index::ROUTES,
 ];
 
@@ -140,6 +143,18 @@ mod tests {
                 other.path == route.path && other.methods.iter().any(|m| route.methods.contains(m))
             };
             assert_eq!(routes().take(n).filter(same).count(), 0, "{} twice", route.path);
+        }
+    }
+
+    #[test]
+    fn no_route_stands_before_another_of_its_kind() {
+        for route in routes() {
+            let piece = |part: &'static str| if part.starts_with([':', '*']) { "x" } else { part };
+            let path = route.path.split('/').map(piece).collect::<Vec<_>>().join("/");
+            for method in route.methods {
+                let Found::Route { route: found, .. } = find(method, &path) else { panic!("{path}") };
+                assert_eq!(found.path, route.path, "{method} {path}");
+            }
         }
     }
 

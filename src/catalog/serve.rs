@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use hyper::service::service_fn;
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, TcpStream, UnixListener};
 use tokio::sync::Semaphore;
 
 use super::acl::store;
@@ -22,18 +23,22 @@ use super::answer::{Answer, Wire};
 use super::api::Api;
 use super::call::Call;
 use super::fault::Fault;
-use super::keeper;
 use super::params::Params;
 use super::route::{Found, Outcome, Route, find};
+use super::{keeper, own};
+use crate::os::socket;
 
-/// A connection may be silent, or take for a head, this long; Consul's clients keep idle ones.
-const HEAD: Duration = Duration::from_secs(90);
+/// A connection may be silent, or take for a head, this long: longer than clients keep idle ones (Go: 90 s), so that it is
+/// they who close.
+const HEAD: Duration = Duration::from_secs(300);
 /// A body must have come within that time.
 const BODY: Duration = Duration::from_secs(30);
 /// What is read of a body that is too large before the connection is given up, so that the client reads why.
 const DRAIN: usize = 8 << 20;
 /// A head may have that many bytes; a URL with a filter is a few.
 const HEAD_BYTES: usize = 64 << 10;
+/// A peer may take nothing of an answer for so long, in milliseconds.
+const PATIENCE_MS: u32 = 60_000;
 /// After a failed accept, for want of descriptors: others end meanwhile.
 const BREATH: Duration = Duration::from_millis(50);
 
@@ -60,6 +65,7 @@ pub async fn serve(listeners: Vec<Listener>, api: Arc<Api>) {
     let slots = Arc::new(Semaphore::new(api.settings.connections));
     let mut accepting = tokio::task::JoinSet::new();
     accepting.spawn(keeper::keep(api.clone()));
+    accepting.spawn(own::keep(api.clone()));
     for listener in listeners {
         accepting.spawn(accept(listener, api.clone(), slots.clone()));
     }
@@ -75,7 +81,7 @@ async fn accept(listener: Listener, api: Arc<Api>, slots: Arc<Semaphore>) {
         let api = api.clone();
         let failed = match &listener {
             Listener::Tcp(tcp) => tcp.accept().await.map(|(stream, _)| {
-                let _ = stream.set_nodelay(true);
+                tune(&stream);
                 connections.spawn(async move {
                     converse(stream, api).await;
                     drop(slot);
@@ -88,7 +94,7 @@ async fn accept(listener: Listener, api: Arc<Api>, slots: Arc<Semaphore>) {
                 });
             }),
             Listener::Tls(tcp, acceptor) => tcp.accept().await.map(|(stream, _)| {
-                let _ = stream.set_nodelay(true);
+                tune(&stream);
                 let handshake = acceptor.accept(stream);
                 connections.spawn(async move {
                     if let Ok(Ok(stream)) = tokio::time::timeout(BODY, handshake).await {
@@ -102,6 +108,12 @@ async fn accept(listener: Listener, api: Arc<Api>, slots: Arc<Semaphore>) {
             tokio::time::sleep(BREATH).await;
         }
     }
+}
+
+/// Answers leave at once; a peer that is gone, or reads nothing, does not hold its connection for ever.
+fn tune(stream: &TcpStream) {
+    let _ = stream.set_nodelay(true);
+    socket::set_patience(stream.as_raw_fd(), PATIENCE_MS);
 }
 
 /// One connection. While a request waits, hyper watches for the peer to close; then the handler is dropped.
@@ -140,6 +152,10 @@ async fn answer(api: Arc<Api>, request: Request<Incoming>) -> Outcome {
             return Err(Fault::not_found(text));
         }
     };
+    let changes = head.method != Method::GET || route.methods.contains(&Method::PUT);
+    if changes && is_cross_site(&head.headers) {
+        return Err(Fault::forbidden("a page of another site may change nothing"));
+    }
     let params = Params::parse(head.uri.query().unwrap_or_default());
     let token = token(&head.headers, &params);
     let authority = store::authority(&api, token.as_deref())?;
@@ -148,6 +164,20 @@ async fn answer(api: Arc<Api>, request: Request<Incoming>) -> Outcome {
     call.in_datacenter(call.params.text("dc").unwrap_or_default())?;
     let answer = (route.run)(&call).await?;
     Ok(if call.params.has("pretty") { answer.pretty() } else { answer })
+}
+
+/// Whether a browser sends this for a page that is not of this server: such pages can send POST, and with old clients'
+/// ways GET, without asking first.
+fn is_cross_site(headers: &HeaderMap) -> bool {
+    let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or_default());
+    match (text("sec-fetch-site"), text("origin")) {
+        (Some(site), _) => !matches!(site, "same-origin" | "none"),
+        (None, Some(origin)) => {
+            let authority = origin.split_once("://").map_or("", |(_, authority)| authority);
+            text("host") != Some(authority)
+        }
+        (None, None) => false,
+    }
 }
 
 fn wrong_method(method: &Method, allowed: &[&'static Method]) -> Answer {

@@ -118,8 +118,8 @@ fn ttl(fields: &Fields) -> Result<u64, Fault> {
     let invalid = || Fault::bad_request("Invalid Session TTL: must be a duration between 10s and 24h0m0s");
     match fields.millis("TTL").map_err(|_| invalid())? {
         None | Some(0) => Ok(0),
-        // Patroni matches the first words of this text.
-        Some(ms) if !TTL.contains(&ms) => Err(Fault::bad_request(format!(
+        // Patroni looks for this status and these first words.
+        Some(ms) if !TTL.contains(&ms) => Err(Fault::internal(format!(
             "Invalid Session TTL '{}', must be between [10s=24h0m0s]",
             duration::show_ms(ms)
         ))),

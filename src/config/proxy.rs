@@ -242,6 +242,8 @@ pub struct Frontend {
     pub monitor_fail: Vec<Condition>,
     pub unique_id_format: Option<Arc<LogFormat>>,
     pub unique_id_header: Option<Box<[u8]>>,
+    /// `capture cookie`: a beginning of names, and how much is kept.
+    pub cookie_capture: Option<Capture>,
     pub req_captures: Vec<Capture>,
     pub res_captures: Vec<Capture>,
     /// `mode haterm` or another service that answers every request.
@@ -280,8 +282,6 @@ pub struct Backend {
     pub source_interface: Option<Arc<str>>,
     /// `use-server <name> if ...`
     pub use_server: Vec<UseServer>,
-    /// `dispatch <addr>`.
-    pub dispatch: Option<Address>,
     pub cookie: Option<Box<CookieSpec>>,
     /// `http-send-name-header`.
     pub send_name_header: Option<Box<[u8]>>,

@@ -106,6 +106,13 @@ pub struct ServerSpec {
 }
 
 impl ServerSpec {
+    /// What stands for the address of `dispatch`, which is a server without a name of its own.
+    pub const DISPATCH: &'static str = "<NOSRV>";
+
+    pub fn is_dispatch(&self) -> bool {
+        &*self.name == Self::DISPATCH
+    }
+
     pub fn new(name: &str, id: u32, address: Address) -> Self {
         ServerSpec {
             name: name.into(),

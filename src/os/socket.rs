@@ -221,6 +221,16 @@ pub fn set_keepalive(fd: RawFd) {
     let _ = set_option(fd, libc::SOL_SOCKET, libc::SO_KEEPALIVE, 1);
 }
 
+/// Gives a TCP connection up when its peer takes or acknowledges nothing for so long (TCP_USER_TIMEOUT), and finds out
+/// about a silent peer that is gone within twice that.
+pub fn set_patience(fd: RawFd, ms: u32) {
+    set_keepalive(fd);
+    let seconds = (ms / 1000).max(1) as i32;
+    let _ = set_option(fd, libc::IPPROTO_TCP, libc::TCP_KEEPIDLE, seconds);
+    let _ = set_option(fd, libc::IPPROTO_TCP, libc::TCP_KEEPINTVL, (seconds / 4).max(1));
+    let _ = set_option(fd, libc::IPPROTO_TCP, libc::TCP_USER_TIMEOUT, ms as i32);
+}
+
 /// Makes the next close reset the connection instead of lingering in TIME_WAIT.
 pub fn set_no_linger(fd: RawFd) {
     let linger = libc::linger { l_onoff: 1, l_linger: 0 };

@@ -152,7 +152,8 @@ impl Stream<'_> {
         } else {
             Hop::Close
         };
-        upstream.keep = keep_server;
+        upstream.keep = keep_server && upstream.server.spec.send_proxy == 0;
+        let preface = std::mem::take(&mut upstream.preface);
         let now = conn.rt().now();
         let connect_until = if reused {
             later(now, self.back.timeouts.server)
@@ -162,11 +163,14 @@ impl Stream<'_> {
         let (extent, have) = body_in_buffer(self.txn).map_err(|end| Failure::Halt(end.into()))?;
         let sent = {
             let mut slices = Slices::new();
+            if !preface.is_empty() {
+                slices.push(&preface);
+            }
             self.txn.req.slices(hop, &mut slices);
             let body =
                 self.txn.req.buf.written().get(self.txn.req.len..self.txn.req.len + have).unwrap_or_default();
             slices.push(body);
-            send(&conn, &slices, connect_until).await.map(|()| slices.len())
+            send(&conn, &slices, connect_until).await.map(|()| slices.len() - preface.len())
         };
         match sent {
             Ok(n) => self.request_sent(n),

@@ -7,6 +7,7 @@ pub mod exchange;
 pub mod listener;
 pub mod persist;
 pub mod pool;
+pub mod preface;
 pub mod reply;
 pub mod respond;
 pub mod route;

@@ -6,7 +6,7 @@ use crate::config::Backend;
 use crate::config::proxy::{CookieMode, CookieSpec};
 use crate::http::{Head, Method};
 use crate::model::ServerSet;
-use crate::rules::{Sticky, Txn};
+use crate::rules::{Capture, Sticky, Txn};
 
 use super::stream::Stream;
 
@@ -150,7 +150,8 @@ impl Stream<'_> {
             // A server without a cookie takes the client's away.
             None => &[&spec.name[..], b"=; Expires=Thu, 01-Jan-1970 00:00:01 GMT", &spec.attributes].concat(),
         };
-        let may_be_cached = spec.nocache && is_cacheable(res);
+        let may_be_cached =
+            spec.nocache && matches!(req.method, Method::Get | Method::Head) && is_cacheable(res);
         res.add(b"set-cookie", value);
         sticky.response = b'I';
         if may_be_cached {
@@ -226,6 +227,23 @@ fn is_cacheable(res: &Head) -> bool {
         has_age |= begins(b"max-age=") || begins(b"s-maxage=") || value.eq_ignore_ascii_case(b"public");
     }
     has_age
+}
+
+/// `capture cookie`: name and value of the first cookie whose name begins as wanted.
+pub(super) fn captured(head: &Head, field: &[u8], wanted: &Capture) -> Option<Box<[u8]>> {
+    let start = wanted.name.as_deref()?;
+    let is_list = field == b"cookie";
+    for value in head.values(field) {
+        let mut parts = value.split(|c| *c == b';');
+        let found = match is_list {
+            true => parts.map(<[u8]>::trim_ascii).find(|part| part.starts_with(start)),
+            false => parts.next().map(<[u8]>::trim_ascii).filter(|part| part.starts_with(start)),
+        };
+        if let Some(found) = found {
+            return Some(found[..found.len().min(wanted.len)].into());
+        }
+    }
+    None
 }
 
 /// The server that a request is to go to again, by its place in the set.

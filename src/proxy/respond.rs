@@ -144,7 +144,10 @@ impl Stream<'_> {
     }
 
     fn capture_response(&mut self) {
-        let Some(front) = self.front.front.as_ref().filter(|f| !f.res_captures.is_empty()) else { return };
+        let Some(front) = self.front.front.as_ref() else { return };
+        if let Some(wanted) = &front.cookie_capture {
+            self.txn.res_cookie = super::persist::captured(&self.txn.res, b"set-cookie", wanted);
+        }
         for (slot, wanted) in self.txn.res_captures.iter_mut().zip(&front.res_captures) {
             if let Some(name) = wanted.name.as_deref() {
                 *slot = capture(self.txn.res.values(name).last(), wanted.len);

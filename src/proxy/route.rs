@@ -18,6 +18,7 @@ use crate::rules::{self, Ctx, Txn};
 
 use super::end::{Cause, End, Phase};
 use super::persist::persisted;
+use super::preface;
 use super::server::{ServerSlot, Upstream, acquire, serve_queues};
 use super::session::Session;
 use super::worker::{Servers, View, Worker};
@@ -259,7 +260,8 @@ impl<'c> Chooser<'c> {
     /// A connection to the slot's server: an idle one where `http-reuse` allows it, else a new one.
     pub fn connect(&self, slot: ServerSlot, http: bool) -> Result<Upstream, (ServerSlot, std::io::Error)> {
         let server = slot.server.clone();
-        let reused = if http { self.reuse(&server) } else { None };
+        // A connection that was opened in a client's name is of use to nobody else.
+        let reused = if http && server.spec.send_proxy == 0 { self.reuse(&server) } else { None };
         let live = &server.live;
         let epoch = live.epoch();
         let (conn, uses) = match reused {
@@ -280,7 +282,12 @@ impl<'c> Chooser<'c> {
         };
         let used = live.used.fetch_add(1, Ordering::Relaxed) + 1;
         self.worker().pools.note_use(&server, used);
-        Ok(Upstream { server, slot, conn: Some(conn), uses, epoch, keep: false })
+        let mut preface = Vec::new();
+        if server.spec.send_proxy > 0 {
+            let (client, local) = (self.session.client, self.session.local());
+            preface::write(server.spec.send_proxy, client, local, &mut preface);
+        }
+        Ok(Upstream { server, slot, conn: Some(conn), uses, epoch, preface, keep: false })
     }
 
     fn reuse(&self, server: &Server) -> Option<(Rc<Conn>, u32)> {

@@ -91,6 +91,8 @@ pub struct Upstream {
     pub uses: u32,
     /// Of the server when the connection was chosen.
     pub epoch: u32,
+    /// What is to be sent before anything else on it (`send-proxy`).
+    pub preface: Vec<u8>,
     /// The connection may be used again after this response.
     pub keep: bool,
 }

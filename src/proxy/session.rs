@@ -17,6 +17,7 @@ use super::access;
 use super::end::{Cause, End, Phase};
 use super::env::StreamEnv;
 use super::listener::{ClientSlot, ListenerCell};
+use super::preface;
 use super::stream::{self, Next};
 use super::tunnel;
 use super::worker::{View, Worker};
@@ -33,6 +34,8 @@ pub struct Session {
     local: Cell<Option<rules::End>>,
     pub accepted: Nanos,
     pub accept_date_us: u64,
+    /// How long the client's PROXY header took.
+    pub handshake: Nanos,
     /// Requests begun so far.
     pub requests: u32,
     /// `sess` variables.
@@ -70,6 +73,7 @@ impl Session {
             local: Cell::new(None),
             accepted: worker.rt.now(),
             accept_date_us: worker.date_us(),
+            handshake: 0,
             requests: 0,
             vars: Vars::default(),
             pending: None,
@@ -121,6 +125,7 @@ impl Session {
     pub fn introduce(&self, txn: &mut Txn) {
         txn.client = self.client;
         txn.timers.accepted = self.accepted;
+        txn.timers.handshake = self.handshake;
         txn.accept_date_us = self.accept_date_us;
         txn.session_requests = self.requests;
         let proxy = self.view.config().proxy(self.front);
@@ -137,7 +142,10 @@ pub async fn run(mut session: Session) {
     if proxy.options.tcpka_client {
         crate::os::socket::set_keepalive(session.conn.fd());
     }
-    if !connection_rules(&mut session, proxy) {
+    if !admits(&mut session, proxy, true) || !introduced(&mut session, proxy).await {
+        return;
+    }
+    if !admits(&mut session, proxy, false) {
         return;
     }
     let live = &proxy.live.front;
@@ -162,9 +170,34 @@ pub async fn run(mut session: Session) {
     }
 }
 
-/// `tcp-request connection` and `session` rules. False: the connection is to be closed.
-fn connection_rules(session: &mut Session, proxy: &Proxy) -> bool {
-    if proxy.rules.tcp_connection.is_empty() && proxy.rules.tcp_session.is_empty() {
+/// `accept-proxy`: the client is who the header says. False: there is none.
+async fn introduced(session: &mut Session, proxy: &Proxy) -> bool {
+    let bind = proxy.front.as_ref().and_then(|f| f.binds.get(session.listener.bind.get()));
+    if !bind.is_some_and(|b| b.accept_proxy) {
+        return true;
+    }
+    let rt = session.worker.rt;
+    let ms = positive(proxy.timeouts.client_hs, proxy.timeouts.client);
+    let Some(ends) = Box::pin(preface::receive(&session.conn, rt.after_ms(ms))).await else {
+        proxy.live.front.counters.mine().err_req.inc();
+        return false;
+    };
+    session.handshake = rt.now().saturating_sub(session.accepted);
+    if let Some((client, local)) = ends {
+        session.client = rules::End::Inet(client);
+        session.local.set(Some(rules::End::Inet(local)));
+    }
+    true
+}
+
+/// `tcp-request connection` rules, or those of `session`. False: the connection is to be closed.
+fn admits(session: &mut Session, proxy: &Proxy, of_connection: bool) -> bool {
+    let counters = proxy.live.front.counters.mine();
+    let (set, denied) = match of_connection {
+        true => (&proxy.rules.tcp_connection, &counters.denied_conn),
+        false => (&proxy.rules.tcp_session, &counters.denied_sess),
+    };
+    if set.is_empty() {
         return true;
     }
     let view = session.view.clone();
@@ -179,21 +212,14 @@ fn connection_rules(session: &mut Session, proxy: &Proxy) -> bool {
         back: None,
         server: None,
     };
-    let counters = proxy.live.front.counters.mine();
+    std::mem::swap(&mut session.vars, &mut txn.vars);
     let mut accepted = true;
-    for (rules, denied) in [
-        (&proxy.rules.tcp_connection, &counters.denied_conn),
-        (&proxy.rules.tcp_session, &counters.denied_sess),
-    ] {
-        let outcome = rules.run(&mut txn, &env, &mut 0);
-        if let Outcome::Close { silent } = outcome {
-            denied.inc();
-            if silent {
-                crate::os::socket::set_no_linger(session.conn.fd());
-            }
-            accepted = false;
-            break;
+    if let Outcome::Close { silent } = set.run(&mut txn, &env, &mut 0) {
+        denied.inc();
+        if silent {
+            crate::os::socket::set_no_linger(session.conn.fd());
         }
+        accepted = false;
     }
     std::mem::swap(&mut session.vars, &mut txn.vars);
     session.worker.keep_txn(txn);

@@ -265,6 +265,9 @@ impl<'a> Stream<'a> {
 
     fn capture_request(&mut self) {
         let Some(front) = self.front.front.as_ref() else { return };
+        if let Some(wanted) = &front.cookie_capture {
+            self.txn.req_cookie = super::persist::captured(&self.txn.req, b"cookie", wanted);
+        }
         if front.req_captures.is_empty() && front.res_captures.is_empty() {
             return;
         }

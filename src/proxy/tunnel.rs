@@ -287,8 +287,9 @@ impl<'a> Tcp<'a> {
                     } else {
                         rt.after_ms(self.back.timeouts.connect)
                     };
+                    let preface = self.upstream.as_mut().map(|u| std::mem::take(&mut u.preface));
                     match conn {
-                        Some(conn) => establish(&conn, first, until).await,
+                        Some(conn) => establish(&conn, &preface.unwrap_or_default(), first, until).await,
                         None => Err(ErrorKind::NotConnected.into()),
                     }
                 }
@@ -332,7 +333,8 @@ impl<'a> Tcp<'a> {
 }
 
 /// Sees a connection through: by its first data, or by waiting for it.
-async fn establish(conn: &Conn, first: &Buf, until: u64) -> std::io::Result<()> {
+async fn establish(conn: &Conn, preface: &[u8], first: &Buf, until: u64) -> std::io::Result<()> {
+    conn.send_all(preface, !first.is_empty(), until).await?;
     if first.is_empty() {
         conn.writable(until).await?;
         return conn.take_error().map_or(Ok(()), Err);

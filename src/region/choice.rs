@@ -18,6 +18,8 @@ pub struct Place<'a> {
     pub node: &'a str,
     /// Regions that are lost.
     pub lost: &'a dyn Fn(&str) -> bool,
+    /// What this node found itself, when it has to: whether an instance answers. It wins over what the map says.
+    pub verdict: &'a dyn Fn(&Instance) -> Option<bool>,
     /// How far a region that came back may take traffic again, 0 to 1; 1 for any other.
     pub recovered: &'a dyn Fn(&str) -> f64,
 }
@@ -124,7 +126,12 @@ fn candidates(map: &Map, spec: &ServiceSpec, place: &Place<'_>) -> Vec<Chosen> {
         }
         let Some(node) = map.node(&instance.node) else { continue };
         let health = map.checks_of(instance).map(|c| c.status).max().unwrap_or(Health::Passing);
-        let standing = if (place.lost)(&node.region) {
+        let own = (place.verdict)(instance);
+        // Found to answer, it is up whatever was last heard of it.
+        let health = if own == Some(true) && health == Health::Critical { Health::Passing } else { health };
+        let standing = if own == Some(false) {
+            Standing::Critical
+        } else if own.is_none() && (place.lost)(&node.region) {
             Standing::Lost
         } else if health == Health::Critical {
             Standing::Critical

@@ -174,6 +174,21 @@ impl Conn {
         }
     }
 
+    /// Looks at what can be read without taking it, once it is more than `seen` bytes, or the end (`seen` again).
+    pub async fn peek_more(&self, room: &mut [u8], seen: usize, until: Nanos) -> io::Result<usize> {
+        poll_fn(|_| {
+            if !self.is_readable() {
+                return self.wait(false, until);
+            }
+            match socket::peek(self.fd(), room) {
+                Ok(n) if n == seen && n > 0 && !self.is_closed() => self.blocked(false, until),
+                Err(e) if would_block(&e) => self.blocked(false, until),
+                other => Poll::Ready(other),
+            }
+        })
+        .await
+    }
+
     /// Reads what is there; `None` when that is nothing yet.
     pub fn try_recv(&self, room: &mut [u8]) -> Option<io::Result<usize>> {
         if !self.is_readable() {

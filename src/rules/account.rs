@@ -11,14 +11,14 @@ pub const LINES: &[Entry] = &[
         "group",
         "<group> [ users <user>,<user>,... ]",
         "A group, and who belongs to it.",
-        "group staff users ann,bob",
+        "group staff",
         "1.4",
     ),
     Entry::full(
         "user",
         "<user> [ insecure-password <password> ] [ groups <group>,<group>,... ]",
         "A user with a password and groups.",
-        "user ann insecure-password secret groups staff",
+        "user ann insecure-password secret",
         "1.4",
     )
     .with(Status::Partial("without hashed passwords ('password')")),

@@ -40,6 +40,7 @@ const FAMILIES: &[Criterion] = family! {
 };
 
 const SINGLE: &[Criterion] = &[
+    criterion("http_auth_group", "http_auth_group", Match::Str),
     criterion("method", "method", Match::Str),
     criterion("payload", "req.payload", Match::Bin),
     criterion("payload_lv", "req.payload_lv", Match::Bin),

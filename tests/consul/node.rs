@@ -29,7 +29,7 @@ impl Agent for Alone {
     }
 }
 
-/// The node with its liveness and the service that servers are, as the first of a cluster registers them.
+/// The node with its liveness, as a cluster registers it.
 async fn announce(seat: &Seat, settings: &Settings) -> anyhow::Result<()> {
     let node = Node {
         id: settings.node_id.clone(),
@@ -47,10 +47,7 @@ async fn announce(seat: &Seat, settings: &Settings) -> anyhow::Result<()> {
         output: "Agent alive and reachable".into(),
         ..Check::default()
     };
-    let server =
-        Instance { id: "consul".into(), service: "consul".into(), port: 8300, ..Instance::default() };
-    let what =
-        Registration { node, instance: Some(server), checks: vec![liveness], ..Registration::default() };
+    let what = Registration { node, checks: vec![liveness], ..Registration::default() };
     seat.propose(Command::Register(Box::new(what))).await?;
     Ok(())
 }

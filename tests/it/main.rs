@@ -1,6 +1,7 @@
 //! Black-box tests: they start the binary on a configuration and look at what goes over the wire.
 #![allow(clippy::disallowed_methods)]
 
+mod catalog;
 mod diff;
 mod fuzz;
 mod hostile;

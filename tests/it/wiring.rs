@@ -402,3 +402,46 @@ frontend two
     let answer = tell(&master, "reload");
     assert!(answer.starts_with("Success=0\n--\n") && answer.contains("nonsense"), "{answer}");
 }
+
+/// `-dC` shows what was understood.
+#[test]
+fn the_configuration_is_shown_as_it_was_read() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = dir.path().join("a.cfg");
+    let text = "global # not this\n.if !defined(NO)\n  maxconn \"10\"\n.endif\nfrontend a\n mode http\n timeout client 1s\n bind :1\n";
+    std::fs::write(&file, text).expect("write");
+    let run = |flag: &str| {
+        let mut command = std::process::Command::new(crate::support::program::under_test());
+        let output = command.args([flag, "-c", "-f"]).arg(&file).output().expect("it runs");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    assert_eq!(
+        run("-dC"),
+        "global \n\tmaxconn 10 \nfrontend a \n\tmode http \n\ttimeout client 1s \n\tbind :1 \n"
+    );
+    assert!(run("-dCline").starts_with("1\tglobal \n3\t\tmaxconn 10 \n"));
+    assert!(run("-dC7").ends_with("frontend [...] \n\tmode [...] \n\ttimeout [...] \n\tbind [...] \n"));
+}
+
+/// Health checks of a server that wants PROXY headers carry one too.
+#[test]
+fn checks_begin_as_traffic_does() {
+    let config = format!(
+        "{HTTP}
+listen web
+    bind {{ip}}:{{port:web}}
+    server s1 {{proxied}} send-proxy check inter 300ms fall 1 rise 1
+listen inner
+    bind {{ip}}:{{port:inner}} accept-proxy
+    server s1 {{s1}}
+"
+    );
+    let port = crate::support::place::free_port();
+    let origin = Origin::named("x");
+    let inner = format!("{}:{port}", crate::support::place::address());
+    let proxy =
+        Proxy::on(&config).port("inner", port).with("proxied", inner).with("s1", origin.addr()).start();
+    assert!(wait_until(PATIENCE, || stat(&proxy, "web,s1", "check_status") == "L4OK"));
+    assert_eq!(get(proxy.addr("web"), "/").body, b"x");
+    assert_eq!(stat(&proxy, "inner,s1", "stot"), "1");
+}

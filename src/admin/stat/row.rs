@@ -73,7 +73,7 @@ impl Show {
         let is_down = server.live.oper() == OperState::Stopped
             && (!server.live.check_enabled.load(Ordering::Relaxed)
                 || server.live.health.load(Ordering::Relaxed) == 0);
-        !(self.hide_maint && is_maintained)
+        !(server.spec.is_dispatch() || self.hide_maint && is_maintained)
             && !(self.hide_down && (is_maintained || is_down))
             && self.only.is_none_or(|(.., id)| id == -1 || id == i64::from(server.spec.id))
     }

@@ -6,17 +6,17 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
 
 use crate::base::{Millis, clock};
-use crate::check::{Hooks, slowstart_round};
+use crate::check::{Checks, Hooks, Settings, slowstart_round};
 use crate::config::Config;
 use crate::region::choice::{Choice, Place, choose, lost_regions};
-use crate::region::map::{Index, Topic};
-use crate::region::{Seat, SeatError};
+use crate::region::map::{Index, Instance, Topic};
+use crate::region::{Consistency, Seat, SeatError};
 
-use super::pool::{Pool, Surroundings, Target, Unrest};
+use super::pool::{Pool, Surroundings, Target, Unrest, server_name};
 use super::recovery::{RAMP_MS, Recovery};
 
 /// Finds the address of a host's name; may block.
@@ -31,10 +31,17 @@ const TURN: Duration = Duration::from_millis(250);
 /// How often a name that was not found is looked up.
 const RESOLVE_TURN: Duration = Duration::from_secs(5);
 
+/// How often the cluster is asked whether it has a quorum, how long it may take to say so, and how many times in a row
+/// it may fail before this node decides by itself.
+const QUORUM_TURN: Duration = Duration::from_secs(1);
+const QUORUM_TIMEOUT: Duration = Duration::from_secs(2);
+const QUORUM_FAILURES: u32 = 2;
+
 /// Keeps the servers of all backends in step with the map. The tasks end when it is dropped; the servers stay.
 pub struct Discovery {
     office: Arc<Office>,
     followers: HashMap<Arc<str>, Follower>,
+    sentry: Option<AbortHandle>,
 }
 
 /// What all tasks share.
@@ -43,6 +50,8 @@ pub(super) struct Office {
     pub(super) hooks: Arc<dyn Hooks>,
     pub(super) workers: usize,
     pub(super) resolve: Resolve,
+    /// The cluster does not answer: this node decides by itself.
+    pub(super) alone: watch::Sender<bool>,
 }
 
 struct Follower {
@@ -61,6 +70,8 @@ pub(super) struct State {
     pub(super) target: Target,
     pub(super) pool: Pool,
     recovery: Recovery,
+    /// Of a node that is alone.
+    own: Option<Checks>,
 }
 
 /// What a task waits for after an application.
@@ -74,19 +85,22 @@ pub(super) struct Wait {
 impl Drop for Discovery {
     fn drop(&mut self) {
         self.followers.values().for_each(|follower| follower.task.abort());
+        self.sentry.iter().for_each(AbortHandle::abort);
     }
 }
 
 impl Discovery {
     /// `workers`: the number of data workers.
     pub fn new(seat: Seat, hooks: Arc<dyn Hooks>, workers: usize, resolve: Resolve) -> Discovery {
-        let office = Office { seat, hooks, workers, resolve };
-        Discovery { office: Arc::new(office), followers: HashMap::new() }
+        let office = Office { seat, hooks, workers, resolve, alone: watch::Sender::new(false) };
+        Discovery { office: Arc::new(office), followers: HashMap::new(), sentry: None }
     }
 
     /// Follows the services of a configuration that was just put in place; when it returns, its backends have the
     /// servers that the map has for them now. To be called on a tokio runtime, by a thread that may wait for names.
     pub fn follow(&mut self, config: &Config) {
+        let office = &self.office;
+        self.sentry.get_or_insert_with(|| tokio::spawn(office.clone().watch_quorum()).abort_handle());
         let mut targets: HashMap<Arc<str>, Target> =
             config.proxies.iter().filter_map(Target::of).map(|t| (t.name.clone(), t)).collect();
         self.followers.retain(|name, follower| {
@@ -121,13 +135,29 @@ impl Discovery {
     }
 }
 
+impl Office {
+    /// Asks now and then whether there is a quorum: what the map says of health is worth nothing without one.
+    async fn watch_quorum(self: Arc<Self>) {
+        let mut failures = 0;
+        loop {
+            let asked = tokio::time::timeout(QUORUM_TIMEOUT, self.seat.fresh(Consistency::Default)).await;
+            failures = if matches!(asked, Ok(Ok(_))) { 0 } else { failures + 1 };
+            let is_alone = failures >= QUORUM_FAILURES;
+            self.alone.send_if_modified(|alone| std::mem::replace(alone, is_alone) != is_alone);
+            tokio::time::sleep(QUORUM_TURN).await;
+        }
+    }
+}
+
 impl Desk {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn run(self: Arc<Self>, office: Arc<Office>) {
+        let mut alone = office.alone.subscribe();
         loop {
+            alone.mark_unchanged();
             // Names may have to be looked up: that is not for a thread that others wait for.
             let (desk, shared) = (self.clone(), office.clone());
             let Ok(wait) = tokio::task::spawn_blocking(move || desk.round(&shared)).await else { return };
@@ -138,6 +168,7 @@ impl Desk {
             let changed = tokio::select! {
                 changed = office.seat.changed(&wait.topics, wait.after, until) => changed,
                 () = self.wake.notified() => Ok(()),
+                _ = alone.changed() => Ok(()),
             };
             match changed {
                 Ok(()) => {}
@@ -156,11 +187,16 @@ impl Desk {
 
 impl State {
     pub(super) fn new(target: Target) -> State {
-        State { target, pool: Pool::default(), recovery: Recovery::default() }
+        State { target, pool: Pool::default(), recovery: Recovery::default(), own: None }
     }
 
     /// Looks at the map once: chooses and applies.
     pub(super) fn round(&mut self, office: &Office, now: Millis) -> Wait {
+        let is_alone = *office.alone.borrow();
+        if self.own.is_some() && !is_alone {
+            self.own = None;
+            self.pool.forget_standings();
+        }
         let map = office.seat.map();
         let services = self.target.services.iter().map(|s| Topic::Service((&*s.name).into()));
         let topics: Vec<Topic> = services.chain([Topic::Regions, Topic::Members]).collect();
@@ -170,16 +206,24 @@ impl State {
         let ramp_ms = if slowest > 0 { slowest } else { RAMP_MS };
         self.recovery.note(lost_regions(&map, own), ramp_ms, now);
         let (recovery, recovered) = (&self.recovery, |region: &str| self.recovery.part(region, ramp_ms, now));
+        let (pool, checks) = (&self.pool, self.own.is_some());
+        let verdict = |instance: &Instance| pool.is_up(&server_name(instance)).filter(|_| checks);
         let place = Place {
             region: own,
             node: office.seat.node_name(),
             lost: &|region| recovery.is_lost(region),
             recovered: &recovered,
+            verdict: &verdict,
         };
         let choices: Vec<Choice> = self.target.services.iter().map(|s| choose(&map, s, &place)).collect();
         let around =
             Surroundings { hooks: &office.hooks, resolve: &*office.resolve, workers: office.workers, now };
         let unrest = self.pool.apply(&self.target, &choices, &around);
+        if is_alone {
+            let old = self.own.take().unwrap_or_default();
+            let members = self.pool.members(&self.target, &office.hooks);
+            self.own = Some(Checks::start(members, &Settings::default(), old));
+        }
         if unrest.slowstart_ms.is_some() {
             self.target.servers.with(|set| slowstart_round(set, now));
         }
@@ -190,7 +234,7 @@ impl State {
     fn turn(&self, unrest: Unrest) -> Duration {
         let Unrest { draining, unresolved, slowstart_ms } = unrest;
         let of_slowstart = slowstart_ms.map(|ms| Duration::from_millis((ms / 20).clamp(50, 1000)));
-        let of_turn = (draining || self.recovery.is_ramping()).then_some(TURN);
+        let of_turn = (draining || self.recovery.is_ramping() || self.own.is_some()).then_some(TURN);
         let of_names = unresolved.then_some(RESOLVE_TURN);
         [of_slowstart, of_turn, of_names].into_iter().flatten().min().unwrap_or(PATIENCE)
     }

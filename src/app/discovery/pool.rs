@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError};
 
 use crate::balance;
 use crate::base::{Live, Millis};
-use crate::check::{Cause, Hooks, Member};
+use crate::check::{Cause, CheckSpec, Hooks, InitState, Member};
 use crate::config::{Proxy, ServiceSpec};
 use crate::model::{Address, AdminState, OperState, ProxyLive, Server, ServerLive, ServerSet, ServerSpec};
 use crate::region::choice::{Choice, Chosen, Standing};
@@ -78,7 +78,12 @@ struct Slot {
     server: Server,
     /// As it was when last applied: what an operator changed since stays until the map says something else.
     weight: u32,
-    standing: Standing,
+    /// `None`: to be applied again.
+    standing: Option<Standing>,
+    /// How this node checks it when it has to.
+    check: Arc<CheckSpec>,
+    /// How it was when that began.
+    began: Option<InitState>,
 }
 
 /// What a server is to be.
@@ -89,6 +94,26 @@ struct Wanted {
     is_resolved: bool,
     standing: Standing,
     weight: u32,
+    check: Arc<CheckSpec>,
+}
+
+/// Numbers of servers: unique in a backend.
+struct Numbers {
+    used: HashSet<u32>,
+    last: u32,
+}
+
+impl Numbers {
+    /// One that is free; taken then.
+    fn next(&mut self) -> u32 {
+        while self.last < u32::MAX {
+            self.last += 1;
+            if self.used.insert(self.last) {
+                break;
+            }
+        }
+        self.last
+    }
 }
 
 /// The name of an instance's server: its node and its id, in the characters of server names.
@@ -136,6 +161,34 @@ impl Pool {
         self.slots.is_empty()
     }
 
+    /// The servers as members of their backend, with the check that this node makes of each.
+    pub fn members(&mut self, target: &Target, hooks: &Arc<dyn Hooks>) -> Vec<Member> {
+        let member = |slot: &mut Slot| {
+            // What the map said last holds until the first finding.
+            let is_up = slot.server.live.oper() != OperState::Stopped;
+            slot.server.live.check_enabled.store(true, Ordering::Relaxed);
+            let init_state = if is_up { InitState::Up } else { InitState::Down };
+            let init_state = *slot.began.get_or_insert(init_state);
+            let check = CheckSpec { init_state, ..(*slot.check).clone() };
+            Member { check: Some(Arc::new(check)), ..member(&slot.server, target, hooks) }
+        };
+        self.slots.values_mut().map(member).collect()
+    }
+
+    /// Whether a server of ours is up; `None` for one that is not there.
+    pub fn is_up(&self, name: &str) -> Option<bool> {
+        let slot = self.slots.get(name)?;
+        Some(slot.server.live.oper() != OperState::Stopped)
+    }
+
+    /// What the map says is applied again, over whatever was found meanwhile.
+    pub fn forget_standings(&mut self) {
+        for slot in self.slots.values_mut() {
+            (slot.standing, slot.began) = (None, None);
+            slot.server.live.check_enabled.store(false, Ordering::Relaxed);
+        }
+    }
+
     /// Makes the servers of a backend what `choices` say, one for each `service` line. Servers of the file and of
     /// `add server` stay as they are; those of ours keep their cells as long as they are there.
     pub fn apply(&mut self, target: &Target, choices: &[Choice], around: &Surroundings<'_>) -> Unrest {
@@ -147,8 +200,8 @@ impl Pool {
             self.stand(w, joined.contains(&w.name), target, around);
         }
         for slot in self.slots.values_mut().filter(|s| !names.contains(&s.server.spec.name)) {
-            slot.standing = Standing::Draining;
-            member(&slot.server, target, around).set_admin(DRAIN, "", around.now);
+            slot.standing = Some(Standing::Draining);
+            member(&slot.server, target, around.hooks).set_admin(DRAIN, "", around.now);
         }
         self.weigh(&wanted, target, around, false);
         self.sweep(target, &names, around.now)
@@ -158,6 +211,7 @@ impl Pool {
         let mut list: Vec<Wanted> = Vec::new();
         let mut seen = HashSet::new();
         for ((choice, service), weights) in choices.iter().zip(&target.services).zip(weights(choices)) {
+            let check = Arc::new(own_check(service));
             for (chosen, weight) in choice.list.iter().zip(weights) {
                 let name = server_name(&chosen.instance);
                 // An instance may fit two lines: the first has it.
@@ -181,7 +235,7 @@ impl Pool {
                     spec.hostname = Some(chosen.address.clone());
                 }
                 let (is_resolved, standing) = (ip.is_some(), chosen.standing);
-                list.push(Wanted { name, spec, is_resolved, standing, weight });
+                list.push(Wanted { name, spec, is_resolved, standing, weight, check: check.clone() });
             }
         }
         list
@@ -212,61 +266,62 @@ impl Pool {
     ) -> HashSet<Arc<str>> {
         let _lock = target.live.transition.lock().unwrap_or_else(PoisonError::into_inner);
         let set = target.servers.load();
-        // A new configuration may have given another number to one of ours.
-        for server in &set.list {
-            let slot = self.slots.get_mut(&server.spec.name);
-            if let Some(slot) = slot.filter(|slot| Arc::ptr_eq(&slot.server.live, &server.live)) {
-                slot.server = server.clone();
-            }
-        }
-        let is_ours = |name: &str| self.slots.contains_key(name);
-        let mut list: Vec<Server> = set.list.iter().filter(|s| !is_ours(&s.spec.name)).cloned().collect();
-        let mut used: HashSet<u32> = set.list.iter().map(|s| s.spec.id).collect();
-        let (mut joined, mut moved) = (HashSet::new(), Vec::new());
+        let mut numbers = self.meet(&set);
+        let is_ours = |s: &&Server| self.slots.contains_key(&s.spec.name);
+        let mut list: Vec<Server> = set.list.iter().filter(|s| !is_ours(s)).cloned().collect();
         // Those that leave keep their places until they have nothing to do.
-        let leaving =
-            self.slots.iter().filter(|(name, _)| !names.contains(*name)).map(|(_, slot)| &slot.server);
+        let leaving = self.slots.values().map(|slot| &slot.server).filter(|s| !names.contains(&s.spec.name));
         let mut leaving: Vec<Server> = leaving.cloned().collect();
+        let (mut joined, mut moved) = (HashSet::new(), Vec::new());
         for w in wanted {
-            let before = self.slots.get(&w.name).map(|slot| &slot.server);
-            let same_place = |server: &&Server| server.spec.address == w.spec.address;
-            let server = match before.filter(same_place) {
-                Some(server) => {
-                    let spec = ServerSpec { id: server.spec.id, ..w.spec.clone() };
-                    if *server.spec == spec {
-                        server.clone()
-                    } else {
-                        Server { spec: Arc::new(spec), ..server.clone() }
-                    }
-                }
+            let before = self.slots.get(&w.name).map(|slot| slot.server.clone());
+            let server = match before.as_ref().filter(|s| s.spec.address == w.spec.address) {
+                Some(server) => changed(server, &w.spec),
                 // Elsewhere it is another server: connections to the old one must not serve it.
                 None => {
-                    let id = (1..).find(|id| !used.contains(id)).unwrap_or(u32::MAX);
-                    used.insert(id);
                     joined.insert(w.name.clone());
-                    fresh(ServerSpec { id, ..w.spec.clone() }, w, around)
+                    moved.extend(before);
+                    fresh(ServerSpec { id: numbers.next(), ..w.spec.clone() }, w, around)
                 }
             };
-            moved.extend(before.filter(|_| joined.contains(&w.name)).cloned());
-            let (weight, standing) = (w.weight, w.standing);
-            match self.slots.get_mut(&w.name) {
-                Some(slot) if joined.contains(&w.name) => {
-                    *slot = Slot { server: server.clone(), weight, standing }
-                }
-                Some(slot) => slot.server = server.clone(),
+            list.push(server.clone());
+            match self.slots.get_mut(&w.name).filter(|_| !joined.contains(&w.name)) {
+                Some(slot) => (slot.server, slot.check) = (server, w.check.clone()),
                 None => {
-                    self.slots.insert(w.name.clone(), Slot { server: server.clone(), weight, standing });
+                    let (weight, standing, check) = (w.weight, Some(w.standing), w.check.clone());
+                    let slot = Slot { server, weight, standing, check, began: None };
+                    self.slots.insert(w.name.clone(), slot);
                 }
             }
-            list.push(server);
         }
         leaving.sort_by(|a, b| a.spec.name.cmp(&b.spec.name));
         list.extend(leaving);
         store(target, &set, list, around.now);
         for old in moved {
-            around.hooks.server_down(&member(&old, target, around), false);
+            around.hooks.server_down(&member(&old, target, around.hooks), false);
         }
         joined
+    }
+
+    /// Takes in what a new configuration did to the servers of ours: it may have given one another number, or not know
+    /// one that joined while it was built.
+    fn meet(&mut self, set: &ServerSet) -> Numbers {
+        let mut numbers = Numbers { used: set.list.iter().map(|s| s.spec.id).collect(), last: 0 };
+        let mut there = HashSet::new();
+        for server in &set.list {
+            let slot = self.slots.get_mut(&server.spec.name);
+            if let Some(slot) = slot.filter(|slot| Arc::ptr_eq(&slot.server.live, &server.live)) {
+                slot.server = server.clone();
+                there.insert(server.live.uid);
+            }
+        }
+        for slot in self.slots.values_mut().filter(|slot| !there.contains(&slot.server.live.uid)) {
+            let server = &mut slot.server;
+            if !numbers.used.insert(server.spec.id) {
+                server.spec = Arc::new(ServerSpec { id: numbers.next(), ..(*server.spec).clone() });
+            }
+        }
+        numbers
     }
 
     /// Gives weights: first those that grow, so that nobody is left without a server meanwhile.
@@ -292,17 +347,21 @@ impl Pool {
     /// Up, down or draining as the map says. Only a change is applied: an operator's word holds until the next one.
     fn stand(&mut self, w: &Wanted, is_new: bool, target: &Target, around: &Surroundings<'_>) {
         let Some(slot) = self.slots.get_mut(&w.name) else { return };
-        let (before, now) = (std::mem::replace(&mut slot.standing, w.standing), around.now);
-        let member = member(&slot.server, target, around);
+        let (before, now) = (slot.standing.replace(w.standing), around.now);
+        if is_new {
+            return serve(std::slice::from_ref(&slot.server), target, around);
+        }
+        let was_resolved = !slot.server.live.admin().intersects(AdminState::RESOLVE_MAINT);
+        if Some(w.standing) == before && w.is_resolved == was_resolved {
+            return;
+        }
+        let member = member(&slot.server, target, around.hooks);
         if w.is_resolved {
             member.clear_admin(AdminState::RESOLVE_MAINT, now);
         } else {
             member.set_admin(AdminState::RESOLVE_MAINT, "its name does not resolve", now);
         }
-        if is_new {
-            return serve(std::slice::from_ref(&slot.server), target, around);
-        }
-        if w.standing == before {
+        if Some(w.standing) == before {
             return;
         }
         match w.standing {
@@ -355,6 +414,23 @@ impl Pool {
     }
 }
 
+/// The check that a node without a quorum makes of a service's servers: as its line says, else by connecting.
+fn own_check(service: &ServiceSpec) -> CheckSpec {
+    let plain = || CheckSpec {
+        inter_ms: 1000,
+        fall: 2,
+        slowstart_ms: service.template.slowstart_ms,
+        ..CheckSpec::default()
+    };
+    service.check.clone().unwrap_or_else(plain)
+}
+
+/// The same server with what is said of it now.
+fn changed(server: &Server, spec: &ServerSpec) -> Server {
+    let spec = ServerSpec { id: server.spec.id, ..spec.clone() };
+    if *server.spec == spec { server.clone() } else { Server { spec: Arc::new(spec), ..server.clone() } }
+}
+
 /// A server with a cell of its own, standing as the map says from the beginning.
 fn fresh(spec: ServerSpec, w: &Wanted, around: &Surroundings<'_>) -> Server {
     let live = ServerLive::new(&spec, around.workers, around.now);
@@ -389,11 +465,11 @@ fn store(target: &Target, set: &ServerSet, list: Vec<Server>, now: Millis) {
 /// Who waits in the backend's queue need not wait for another server.
 fn serve(servers: &[Server], target: &Target, around: &Surroundings<'_>) {
     for server in servers.iter().filter(|s| s.live.is_usable()) {
-        around.hooks.server_up(&member(server, target, around), false);
+        around.hooks.server_up(&member(server, target, around.hooks), false);
     }
 }
 
-fn member(server: &Server, target: &Target, around: &Surroundings<'_>) -> Member {
+fn member(server: &Server, target: &Target, hooks: &Arc<dyn Hooks>) -> Member {
     Member {
         backend: target.name.clone(),
         kind: target.kind,
@@ -401,6 +477,6 @@ fn member(server: &Server, target: &Target, around: &Surroundings<'_>) -> Member
         servers: target.servers.clone(),
         server: server.clone(),
         check: None,
-        hooks: around.hooks.clone(),
+        hooks: hooks.clone(),
     }
 }

@@ -67,6 +67,7 @@ impl Bench {
             hooks: witness.clone(),
             workers: 1,
             resolve: Arc::new(|name| (name == "db.example").then(|| [10, 0, 0, 9].into())),
+            alone: tokio::sync::watch::Sender::new(false),
         };
         Bench { office, witness, state: State::new(target(&config)), config, now: 10_000 }
     }
@@ -401,6 +402,46 @@ async fn tasks_follow_the_map_and_the_configuration() {
         discovery.is_empty()
     })
     .await;
+}
+
+/// The map is as it was; what died since is found by this node itself, and the next region takes over.
+#[tokio::test]
+async fn a_node_that_is_alone_finds_out_for_itself() {
+    let mut bench = Bench::new(&["default-server inter 100 fall 1 rise 1", "service web check"]);
+    let local = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let far = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let port = |l: &tokio::net::TcpListener| l.local_addr().expect("an address").port();
+    bench
+        .tell([
+            located("eu", (53.3, -6.2)),
+            located("us", (40.7, -74.0)),
+            registration(("e1", "eu"), "web", "a", port(&local), Passing),
+            registration(("u1", "us"), "web", "c", port(&far), Critical),
+        ])
+        .await;
+    bench.round();
+    assert_eq!(bench.shown(), ["e1/a 1 up", "u1/c 0 down"]);
+    bench.office.alone.send_replace(true);
+    let shown = async |bench: &mut Bench, wanted: [&str; 2]| {
+        for _ in 0..500 {
+            bench.after(10);
+            if bench.shown() == wanted {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("{:?} {wanted:?}", bench.shown());
+    };
+    shown(&mut bench, ["e1/a 1 up", "u1/c 0 up"]).await;
+    let (live, index) = (bench.server("e1/a").live, bench.office.seat.map().index());
+    drop(local);
+    shown(&mut bench, ["e1/a 0 down", "u1/c 1 up"]).await;
+    assert!(Arc::ptr_eq(&live, &bench.server("e1/a").live));
+    // The cluster is back: what it says holds again.
+    bench.office.alone.send_replace(false);
+    assert!(bench.round() > Duration::from_secs(60));
+    assert_eq!(bench.shown(), ["e1/a 1 up", "u1/c 0 down"]);
+    assert_eq!(bench.office.seat.map().index(), index, "nothing of it was proposed");
 }
 
 #[test]

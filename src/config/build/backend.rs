@@ -39,6 +39,11 @@ pub fn declared(cx: &mut Cx<'_>, draft: &Draft<'_>, previous: Option<&Backend>) 
     }
     let mut next = 1;
     let mut list = Vec::with_capacity(draft.servers.len());
+    if let Some(address) = &draft.dispatch {
+        // It takes everything, whatever servers are declared beside it.
+        let spec = ServerSpec::new(ServerSpec::DISPATCH, 0, address.clone());
+        return vec![Declared { spec: Arc::new(spec), unresolved: false }];
+    }
     for server in &draft.servers {
         // Automatic numbers go on by one for each server, whether or not it was given one.
         let id = server.set.id.unwrap_or_else(|| first_free(next, &ids));
@@ -108,7 +113,7 @@ pub fn from_settings(
         pool_max_conn: set.pool_max_conn,
         pool_purge_delay_ms: set.pool_purge_delay_ms,
         max_reuse: set.max_reuse,
-        send_proxy: 0,
+        send_proxy: set.send_proxy,
         source: set.source.clone().or_else(|| draft.set.source.clone()),
         // What the proxy says of both holds for a server that says nothing of either.
         interface: match &set.source {

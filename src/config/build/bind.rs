@@ -53,7 +53,10 @@ impl BindOption {
 #[rustfmt::skip]
 pub const BIND_OPTIONS: &[BindOption] = &[
     refused("accept-netscaler-cip", "<magic>", "Reads the client's address from NetScaler's header.", "the CIP protocol is not part of it"),
-    refused("accept-proxy", "", "Reads the client's address from the PROXY protocol.", "the PROXY protocol is not read from clients yet"),
+    option("accept-proxy", "", "Reads the client's address from the PROXY protocol.", "bind :80 accept-proxy", "1.5", |b, _, _| {
+        b.accept_proxy = true;
+        Ok(())
+    }),
     option("backlog", "<backlog>", "Length of the kernel's queue of new connections.", "bind :80 backlog 4096", "1.5", |b, v, _| {
         b.backlog = v.parse().map_err(|_| format!("invalid value {v}, must be > 0"))?;
         Ok(())

@@ -73,6 +73,11 @@ pub fn spec(cx: &Cx<'_>, draft: &Draft<'_>, server: &ServerSettings<'_>) -> Chec
         answer_max: cx.global.tune.chksize,
         ..server.checking.clone()
     };
+    // Checks that go where traffic goes begin as it does.
+    let own_way = spec.addr.is_some() || spec.port.is_some();
+    if spec.send_proxy > 0 || !own_way {
+        spec.send_proxy = spec.send_proxy.max(server.send_proxy);
+    }
     set.check.rules.finish(&mut spec);
     spec
 }

@@ -12,7 +12,7 @@ use crate::check;
 use crate::lang::{Diagnostic, Diagnostics, Frame, Section, Severity, SourceMap, Span, Word};
 use crate::model::applet::Applet;
 use crate::model::{Address, Caps, Mode};
-use crate::rules::{Captures, Names, PatternRefs, Userlists};
+use crate::rules::{Capture, Captures, Names, PatternRefs, Userlists};
 
 use super::super::global::{Global, LogTarget};
 use super::super::proxy::{Bind, Config, CookieSpec, Options, RetryOn, StatsSpec, Timeouts};
@@ -325,8 +325,10 @@ pub struct Draft<'a> {
     /// There is a `bind` line, good or not.
     pub has_bind: bool,
     pub servers: Vec<ServerDraft<'a>>,
+    pub dispatch: Option<Address>,
     pub services: Vec<ServiceDraft<'a>>,
     pub captures: Captures,
+    pub cookie_capture: Option<Capture>,
     /// What `defaults` gave, to warn of a second `timeout` line.
     pub inherited_timeouts: Timeouts,
     pub inherited_rate_limit: u32,
@@ -349,8 +351,10 @@ impl<'a> Draft<'a> {
             binds: Vec::new(),
             has_bind: false,
             servers: Vec::new(),
+            dispatch: None,
             services: Vec::new(),
             captures: Captures::default(),
+            cookie_capture: None,
             inherited_timeouts: from.map_or_else(Timeouts::default, |(_, d)| d.set.timeouts),
             inherited_rate_limit: from.map_or(0, |(_, d)| d.set.rate_limit_sessions),
             stats_inherited: from.is_some(),

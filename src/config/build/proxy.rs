@@ -211,9 +211,14 @@ pub fn unique_id<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {
 pub fn capture<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {
     let direction = args.str(1);
     if direction == "cookie" {
-        let message = "'capture cookie' is not supported by this release: capture the field with \
-                       'capture request header Cookie len <length>' instead.";
-        return scope.alert(args.at(1), message);
+        let len = args.str(4).parse().ok().filter(|n| *n > 0 && args.str(3) == "len");
+        let Some(len) = len.filter(|_| !args.str(2).is_empty()) else {
+            return scope.alert(args.at(2), "'capture cookie' expects <cookie_name> 'len' <len>.");
+        };
+        if !scope.too_many(args, 1, 3) {
+            scope.px.cookie_capture = Some(Capture { name: Some(args.bytes(2).into()), len });
+        }
+        return;
     }
     if !matches!(direction, "request" | "response") || args.str(2) != "header" {
         let message = "'capture' expects 'cookie' or 'request header' or 'response header'.";
@@ -258,6 +263,24 @@ fn add_capture(scope: &mut Scope<'_, '_>, direction: &str, capture: Capture) {
     let captures = &mut scope.px.captures;
     let list = if direction == "request" { &mut captures.req } else { &mut captures.res };
     list.push(capture);
+}
+
+/// `dispatch <addr>:<port>`.
+pub fn dispatch<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {
+    let Some(text) = scope.needed(args, 1, "<addr:port>") else { return };
+    match parse(text, Accept::PORT | Accept::STREAM | Accept::RESOLVE, &scope.cx.surroundings()) {
+        Ok(written) if written.first_port() > 0 => {
+            scope.px.dispatch = written.address(written.first_port());
+            if scope.px.dispatch.is_none() {
+                scope.alert(args.at(1), format!("'dispatch' : '{text}' does not resolve to an address."));
+            }
+        }
+        Ok(_) => scope.alert(
+            args.at(1),
+            format!("'dispatch' : missing port number in '{text}', <addr:port> expected."),
+        ),
+        Err(e) => scope.alert(args.at(1), format!("'dispatch {text}' : {e}")),
+    }
 }
 
 /// `source <addr>[:<port>] [interface <name>]`.

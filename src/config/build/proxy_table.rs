@@ -19,7 +19,7 @@ pub const KEYWORDS: &[Keyword] = &[
     Keyword::new(Entry::full("balance", "<algorithm> [ <arguments> ]", "How a server is picked.", "balance roundrobin", "1.0"), Back, Yes, balance::balance_line),
     Keyword::refused("be-unpublished", "", "Starts with the backend unpublished.", "be-unpublished", "backends cannot be unpublished"),
     Keyword::new(Entry::full("bind", "<address> [, ...] [param*]", "Listens on an address.", "bind :8080", "1.0"), Front, No, bind::bind_line),
-    Keyword::new(Entry::full("capture", "{ request | response } header <name> len <length>", "Keeps a header field for logs and rules.", "capture request header Host len 64", "1.3").with(Status::Partial("without 'capture cookie'")), Front, No, proxy::capture),
+    Keyword::new(Entry::full("capture", "{ cookie <name> | { request | response } header <name> } len <length>", "Keeps a header field or cookie for logs and rules.", "capture request header Host len 64", "1.3"), Front, No, proxy::capture),
     Keyword::refused("clitcpka-cnt", "<count>", "Keep-alive probes towards clients.", "clitcpka-cnt 3", "the system's values hold"),
     Keyword::refused("clitcpka-idle", "<timeout>", "Silence before keep-alive probes towards clients.", "clitcpka-idle 30s", "the system's values hold"),
     Keyword::refused("clitcpka-intvl", "<timeout>", "Time between keep-alive probes towards clients.", "clitcpka-intvl 10s", "the system's values hold"),
@@ -31,7 +31,7 @@ pub const KEYWORDS: &[Keyword] = &[
     Keyword::new(Entry::full("default_backend", "<backend>", "Backend when no 'use_backend' matches.", "default_backend app", "1.3"), Front, Yes, switching::default_backend),
     Keyword::new(Entry::full("description", "<string>", "A description for statistics.", "description Main site", "1.4"), Any, No, proxy::description),
     Keyword::new(Entry::full("disabled", "", "Turns the section off.", "disabled", "1.0"), Any, Yes, proxy::disabled),
-    Keyword::refused("dispatch", "<address>:<port>", "Sends everything to one address.", "dispatch 127.0.0.1:80", "write 'server dispatch <address>:<port>' instead"),
+    Keyword::new(Entry::full("dispatch", "<address>:<port>", "Sends everything to one address.", "dispatch 127.0.0.1:80", "1.0").with(Status::Partial("'server' lines beside it, which it leaves without traffic, do not show in statistics")), Back, No, proxy::dispatch),
     Keyword::refused("dynamic-cookie-key", "<string>", "Key of dynamic cookies.", "dynamic-cookie-key secret", "persistence by cookie is not part of it yet"),
     Keyword::refused("email-alert", "{ from | level | mailers | myhostname | to } <value>", "Mail when servers change state.", "email-alert level notice", "mail is not sent"),
     Keyword::new(Entry::full("enabled", "", "Undoes 'disabled' of 'defaults'.", "enabled", "1.0"), Any, Yes, proxy::disabled),
@@ -159,7 +159,7 @@ const fn removed(name: &'static str, instead: &'static str) -> Entry {
 /// Keywords of several words, told apart by the parse functions of their first one.
 #[rustfmt::skip]
 pub const SUBKEYWORDS: &[Entry] = &[
-    refused("capture cookie", "<name> len <length>", "Logs a cookie.", "capture the field with 'capture request header Cookie len <length>'"),
+    Entry::full("capture cookie", "<name> len <length>", "Keeps the first cookie whose name begins so, for logs.", "capture cookie ASPSESSION len 32", "1.2"),
     Entry::full("capture request header", "<name> len <length>", "Keeps a field of requests for logs and rules.", "capture request header Host len 64", "1.3"),
     Entry::full("capture response header", "<name> len <length>", "Keeps a field of responses for logs and rules.", "capture response header Server len 20", "1.3"),
     Entry::full("declare capture", "[ request | response ] len <length>", "Declares a slot that rules capture into.", "declare capture request len 32", "1.6"),

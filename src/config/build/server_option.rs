@@ -302,8 +302,14 @@ pub const SERVER_OPTIONS: &[ServerOption] = &[
         Ok(())
     }),
     nothing("no-check-ssl", "Undoes 'check-ssl' of default-server.", "server s 10.0.0.1:80 no-check-ssl", "1.8"),
-    nothing("no-send-proxy", "Undoes 'send-proxy' of default-server.", "server s 10.0.0.1:80 no-send-proxy", "1.8"),
-    nothing("no-send-proxy-v2", "Undoes 'send-proxy-v2' of default-server.", "server s 10.0.0.1:80 no-send-proxy-v2", "1.8"),
+    option("no-send-proxy", "", "Undoes 'send-proxy' of default-server.", "server s 10.0.0.1:80 no-send-proxy", "1.8", |s, _, _| {
+        s.send_proxy &= !1;
+        Ok(())
+    }),
+    option("no-send-proxy-v2", "", "Undoes 'send-proxy-v2' of default-server.", "server s 10.0.0.1:80 no-send-proxy-v2", "1.8", |s, _, _| {
+        s.send_proxy &= !2;
+        Ok(())
+    }),
     nothing("no-ssl", "Undoes 'ssl' of default-server.", "server s 10.0.0.1:80 no-ssl", "1.8"),
     nothing("no-tfo", "Undoes 'tfo' of default-server.", "server s 10.0.0.1:80 no-tfo", "2.0"),
     nothing("non-stick", "Keeps this server out of stick tables.", "server s 10.0.0.1:80 non-stick", "1.5"),
@@ -357,8 +363,14 @@ pub const SERVER_OPTIONS: &[ServerOption] = &[
         s.checking.rise = count(a)?;
         Ok(())
     }),
-    refused("send-proxy", "", "Starts connections with the PROXY protocol, version 1.", "the PROXY protocol is not sent to servers yet"),
-    refused("send-proxy-v2", "", "Starts connections with the PROXY protocol, version 2.", "the PROXY protocol is not sent to servers yet"),
+    option("send-proxy", "", "Starts connections with the PROXY protocol, version 1.", "server s 10.0.0.1:80 send-proxy", "1.5", |s, _, _| {
+        s.send_proxy = 1;
+        Ok(())
+    }),
+    option("send-proxy-v2", "", "Starts connections with the PROXY protocol, version 2.", "server s 10.0.0.1:80 send-proxy-v2", "1.5", |s, _, _| {
+        s.send_proxy = 2;
+        Ok(())
+    }),
     refused("send-proxy-v2-ssl", "", "PROXY v2 with TLS fields.", TLS),
     refused("send-proxy-v2-ssl-cn", "", "PROXY v2 with the client certificate's name.", TLS),
     refused("set-proxy-v2-tlv-fmt", "<format>", "A field of one's own in PROXY v2 headers.", "such fields are not written yet"),

@@ -198,7 +198,7 @@ async fn join(node: &Node, address: &str) {
         token: how.token.clone(),
     });
     match node.links.to(address, Class::Bulk).call(&request, JOIN).await {
-        Ok(Answer::Joined { id, cluster }) => {
+        Ok(Answer::Joined { id, cluster }) if node.log.id() == 0 => {
             let identity = Identity { cluster, id, ..node.log.identity() };
             if let Err(e) = node.log.set_identity(identity).await {
                 tracing::error!("region map: {e}");

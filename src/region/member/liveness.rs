@@ -1,14 +1,15 @@
 //! Who is alive. Members say so to the leader, outside the log; the leader proposes only what changes.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::super::map::{Check, Command, Health, Member, Node as CatalogNode, Registration, Role};
-use super::super::raft::frame::{Alive, Answer, Denial, Request};
+use super::super::raft::frame::{Alive, Answer, Denial, MemberError, Request};
 use super::super::raft::link::Class;
 use super::super::raft::node::Node;
 use super::super::raft::proposer;
+use super::operation;
 use crate::base::clock::{self, Nanos};
 
 /// The check by which the catalog shows that a node lives.
@@ -88,9 +89,10 @@ pub(super) fn alive(node: &Node, alive: Alive) -> Result<Answer, Denial> {
     node.heard.listen(metrics.current_term);
     // One that was removed is not listened to.
     let known = node.view.map().member(alive.id).is_some();
-    if known || metrics.membership_config.membership().get_node(&alive.id).is_some() {
-        node.heard.lock().members.insert(alive.id, (clock::now_ns(), alive));
+    if !known && metrics.membership_config.membership().get_node(&alive.id).is_none() {
+        return Err(MemberError::Unknown(alive.id).into());
     }
+    node.heard.lock().members.insert(alive.id, (clock::now_ns(), alive));
     Ok(Answer::Done)
 }
 
@@ -98,16 +100,32 @@ fn period(node: &Node) -> Duration {
     Duration::from_millis(node.timing.liveness_ms)
 }
 
-pub(super) async fn run(node: &Node) {
+pub(super) async fn run(node: &Arc<Node>) {
+    let mut removed = false;
     loop {
         match node.supposed_leader() {
             Some((id, _)) if id == node.id() => {
                 let _ = alive(node, mine(node));
                 watch(node).await;
+                // One that cannot write keeps everybody waiting.
+                if let Some(why) = node.log.trouble() {
+                    tracing::error!(
+                        "region map: another is to lead, because the log cannot be written: {why}"
+                    );
+                    operation::step_down(node).await;
+                }
             }
             Some((_, peer)) => {
                 let request = Request::Alive(mine(node));
-                let _ = node.links.to(&peer.address, Class::Protocol).call(&request, period(node) / 4).await;
+                let link = node.links.to(&peer.address, Class::Protocol);
+                let answer = link.call(&request, period(node) / 4).await;
+                let unknown = matches!(answer, Ok(Answer::Denied(Denial::Member(MemberError::Unknown(_)))));
+                if unknown && !removed {
+                    tracing::warn!(
+                        "region map: this node was removed from its cluster; to join again it needs an empty data-dir"
+                    );
+                }
+                removed = unknown;
             }
             None => {}
         }
@@ -164,6 +182,10 @@ fn transitions(
 ) -> Vec<Command> {
     let lives = node.heard.lives(member.id, period(node));
     let mut commands = Vec::new();
+    if let Some(moved) = said.as_ref().and_then(|said| moved(member, said)) {
+        commands.push(Command::MemberPut(moved));
+        return commands;
+    }
     if lives != member.alive {
         tracing::info!(
             "region map: member {} ({}) is {}",
@@ -186,6 +208,17 @@ fn transitions(
         _ => {}
     }
     commands
+}
+
+/// The member as it says it is now, if that is news: it may have been started at another address.
+fn moved(member: &Member, said: &Alive) -> Option<Member> {
+    let same = *member.address == *said.address && *member.api == *said.api && *member.region == *said.region;
+    (!same).then(|| Member {
+        address: said.address.as_str().into(),
+        api: said.api.as_str().into(),
+        region: said.region.as_str().into(),
+        ..member.clone()
+    })
 }
 
 fn output(lives: bool) -> &'static str {

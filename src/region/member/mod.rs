@@ -1,35 +1,13 @@
 //! Members of the cluster: how the first find each other, how others join, what is done to them, and who is alive.
 
+mod duty;
 mod forming;
 mod joining;
 mod liveness;
 mod operation;
 mod reconcile;
 
-use std::sync::Arc;
-
-use super::raft::frame::{Answer, Denial, Request};
-use super::raft::node::Node;
-
+pub use duty::{answer, run};
 pub use forming::{Meeting, Membership, seek};
 pub use liveness::Heard;
 pub use operation::{operate, step_down};
-
-/// Answers a request about members.
-pub async fn answer(node: &Arc<Node>, request: Request) -> Result<Answer, Denial> {
-    match request {
-        Request::Hello(hello) => Ok(Answer::Hello(forming::hello(node, hello))),
-        Request::Form { cluster, members } => forming::form(node, cluster, members).await,
-        Request::Join(join) => joining::join(node, join).await,
-        Request::Alive(alive) => liveness::alive(node, alive),
-        Request::TakeOver { to } => operation::take_over(node, to),
-        Request::Operate(what) => operation::operate(node, what).await.map(|()| Answer::Done),
-        _ => Err(Denial::Refused("not a request about members".into())),
-    }
-}
-
-/// What a member does as long as it is one: says that it lives; as leader, watches the others and keeps Raft's idea of
-/// the members equal to the map's.
-pub async fn run(node: Arc<Node>) {
-    tokio::join!(liveness::run(&node), reconcile::run(&node), forming::finish(&node));
-}

@@ -10,6 +10,7 @@ use super::super::map::{Command, Member, Reply, Role};
 use super::super::raft::frame::{Answer, Denial, MemberError, Operation, Request};
 use super::super::raft::link::Class;
 use super::super::raft::node::Node;
+use super::super::raft::timing::{after, over};
 use super::super::raft::{proposer, server};
 use super::joining::forget;
 
@@ -25,12 +26,15 @@ pub async fn operate(node: &Arc<Node>, what: Operation) -> Result<(), Denial> {
         // A leader does not take its own vote away: another leads first, and does it.
         refuse_demotion(node, node.id())?;
         step_down(node).await;
+        if node.leads() {
+            return Err(MemberError::Busy.into());
+        }
     }
     if node.leads() {
         let _one_at_a_time = node.changing.lock().await;
         return lead(node, what).await;
     }
-    let until = tokio::time::Instant::now() + node.timing.leaderless() * 2;
+    let until = after(node.timing.leaderless() * 2);
     loop {
         let leader = node.leader().filter(|leader| leader.id != node.id());
         let answer = match leader {
@@ -41,9 +45,7 @@ pub async fn operate(node: &Arc<Node>, what: Operation) -> Result<(), Denial> {
         };
         match answer {
             Ok(Answer::Done) => return Ok(()),
-            Ok(Answer::Denied(Denial::NotLeader(_))) if tokio::time::Instant::now() < until => {
-                node.moment().await
-            }
+            Ok(Answer::Denied(Denial::NotLeader(_))) if !over(until) => node.moment().await,
             Ok(Answer::Denied(denial)) => return Err(denial),
             Ok(_) => return Err(Denial::Refused("an answer to something else".into())),
             Err(e) => return Err(Denial::Refused(e.to_string())),
@@ -122,14 +124,21 @@ fn refuse_demotion(node: &Node, id: u64) -> Result<(), Denial> {
     Ok(())
 }
 
-/// Asks the follower that is furthest to lead. Returns when another leads, or after a while.
-pub async fn step_down(node: &Node) {
+/// Asks the follower that is furthest to lead. Returns when this node no longer leads, or after a while.
+///
+/// Once asked there is no way back within the term: that follower may stand for election whenever it hears of it, so
+/// the lease is given up for good, no proposal is taken, and without heartbeats the others soon elect somebody even if
+/// that follower does not.
+pub async fn step_down(node: &Arc<Node>) {
     let (Some(raft), Some(metrics)) = (node.raft.get(), node.metrics()) else { return };
     if !node.leads() {
         return;
     }
     let membership = metrics.membership_config.membership();
     let voters: BTreeSet<u64> = membership.voter_ids().filter(|id| *id != node.id()).collect();
+    if voters.is_empty() {
+        return;
+    }
     // What it promised itself no longer holds, so it takes no more proposals either.
     node.lease.give_up();
     let Some(to) = caught_up(node, &voters).await else { return };
@@ -139,22 +148,28 @@ pub async fn step_down(node: &Node) {
     let request = Request::TakeOver { to };
     let asked = node.links.to(&peer.address, Class::Protocol).call(&request, node.timing.lease()).await;
     tracing::info!("region map: {peer} is asked to lead: {asked:?}");
-    let until = tokio::time::Instant::now() + node.timing.leaderless();
-    while node.leads() && tokio::time::Instant::now() < until {
-        node.moment().await;
-    }
-    raft.runtime_config().heartbeat(true);
+    let until = after(node.timing.leaderless());
+    let led = node.clone();
+    let over = tokio::spawn(async move {
+        while led.leads() {
+            led.moment().await;
+        }
+        if let Some(raft) = led.raft.get() {
+            raft.runtime_config().heartbeat(true);
+        }
+    });
+    let _ = tokio::time::timeout_at(until, over).await;
 }
 
 /// The follower that is furthest, once it has everything or nearly the time of an election has gone by.
 async fn caught_up(node: &Node, voters: &BTreeSet<u64>) -> Option<u64> {
-    let until = tokio::time::Instant::now() + Duration::from_millis(node.timing.election_min_ms);
+    let until = after(Duration::from_millis(node.timing.election_min_ms));
     loop {
         let metrics = node.metrics()?;
         let progress = metrics.replication.unwrap_or_default();
         let at = |id: &u64| progress.get(id).copied().flatten().map(|id| id.index);
         let best = voters.iter().copied().max_by_key(at)?;
-        if at(&best) >= metrics.last_log_index || tokio::time::Instant::now() >= until {
+        if at(&best) >= metrics.last_log_index || over(until) {
             return Some(best);
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
@@ -166,9 +181,9 @@ pub(super) fn take_over(node: &Arc<Node>, to: u64) -> Result<Answer, Denial> {
     let raft = server::meant_for(node, to)?.clone();
     let node = node.clone();
     tokio::spawn(async move {
-        let until = tokio::time::Instant::now() + node.timing.leaderless();
+        let until = after(node.timing.leaderless());
         // Others may still keep their promise to the old leader.
-        while !node.leads() && tokio::time::Instant::now() < until {
+        while !node.leads() && !over(until) {
             if raft.trigger().elect().await.is_err() {
                 return;
             }

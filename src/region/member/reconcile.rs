@@ -1,7 +1,7 @@
 //! The leader makes Raft's members those of the map: a member that is not in Raft becomes a learner, a manager that has
 //! caught up becomes a voter, what is no longer a member leaves.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use openraft::ChangeMembers;
@@ -47,6 +47,12 @@ async fn step(node: &Node) -> Result<(), Denial> {
             let peer = Peer { name: member.name.clone(), address: member.address.clone() };
             let added = raft.add_learner(member.id, peer, false).await;
             return added.map(drop).map_err(|e| Denial::Refused(e.to_string()));
+        }
+        let moved = membership.get_node(&member.id).is_some_and(|peer| peer.address != member.address);
+        if moved {
+            // Nobody else can answer there: every request of the protocol says whom it is meant for.
+            let peer = Peer { name: member.name.clone(), address: member.address.clone() };
+            return change(raft, ChangeMembers::SetNodes(BTreeMap::from([(member.id, peer)]))).await;
         }
         if here && !voters.contains(&member.id) && ready(member, &metrics) {
             tracing::info!("region map: member {} ({}) votes from now on", member.id, member.name);

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::oneshot;
-use tokio::time::Instant;
 
 use super::node::{Ask, Node, denied};
 use super::proposer;
+use super::timing::after;
 use crate::region::map::{Command, Proposal, Reply};
 use crate::region::seat::{Cluster, Consistency, Freshness, Future, Leader, SeatError, Status};
 
@@ -54,7 +54,7 @@ impl Cluster for Behind {
                 },
                 Consistency::Consistent => self.index(true).await?,
             };
-            self.node.applied(end, Instant::now() + self.node.timing.request()).await?;
+            self.node.applied(end, after(self.node.timing.request())).await?;
             Ok(fresh)
         })
     }

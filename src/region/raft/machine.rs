@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use super::types::{Consensus, Entry, LogId, SnapshotMeta, StorageError, StoredMembership};
 use crate::region::map::{Index, Map, Proposal, Reply};
 use crate::region::seat::Publisher;
-use crate::region::store::{Image, LogStore, Snapshots, Stable};
+use crate::region::store::{AbortOnPanic, Image, LogStore, Snapshots, Stable};
 
 pub struct Machine {
     publisher: Publisher,
@@ -131,6 +131,7 @@ impl RaftStateMachine<Consensus> for Machine {
             });
         }
         let mut applied = Vec::new().into_iter();
+        let _guard = AbortOnPanic;
         if !proposals.is_empty() {
             applied = self.publisher.apply_all(proposals).into_iter();
         }

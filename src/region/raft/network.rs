@@ -53,6 +53,17 @@ impl Way {
         self.network.links.to(&self.address, class).call(request, within).await
     }
 
+    /// What may be told as committed: Raft may count this node before its disk has answered, nobody else may. News of a
+    /// commit that carries nothing else waits for the disk, because there may be no other for a while.
+    async fn committed(&self, rpc: &AppendEntriesRequest<Consensus>, patience: Duration) -> Option<LogId> {
+        let wanted = rpc.leader_commit?;
+        if rpc.entries.is_empty() {
+            let mut stable = self.network.log.stable();
+            let _ = tokio::time::timeout(patience, stable.reached(wanted.index)).await;
+        }
+        self.network.log.durable_upto(wanted)
+    }
+
     async fn send_piece(&self, piece: &Piece) -> Result<(u64, Option<Vote>), LinkError> {
         let request = Request::Piece(Piece { meta: piece.meta.clone(), data: piece.data.clone(), ..*piece });
         match self.call(Class::Bulk, &request, self.network.piece).await? {
@@ -89,12 +100,12 @@ impl RaftNetwork<Consensus> for Way {
     ) -> Rpc<AppendEntriesResponse<u64>> {
         let vote = rpc.vote;
         let log = &self.network.log;
+        let commit = self.committed(&rpc, option.hard_ttl() / 3).await;
         let request = Request::Append(Append {
             to: self.to,
             vote: vote.into(),
             prev: rpc.prev_log_id.map(Into::into),
-            // Raft may count this node before its disk has answered; nobody else may.
-            commit: rpc.leader_commit.and_then(|id| log.durable_upto(id)).map(Into::into),
+            commit: commit.map(Into::into),
             entries: rpc.entries.iter().map(|entry| log.record_of(entry)).collect(),
         });
         let sent = clock::now_ns();

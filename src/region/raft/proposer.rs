@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::frame::{Answer, Denial, Request};
 use super::link::{Class, LinkError};
 use super::node::{Ask, Node, denied};
+use super::timing::{after, over};
 use crate::base::clock;
 use crate::region::map::{Command, Index, Proposal, Reply, WallMs};
 use crate::region::seat::SeatError;
@@ -94,8 +95,7 @@ enum Failed {
 }
 
 async fn propose(node: &Node, proposals: Vec<Proposal>) -> Result<(Vec<Reply>, Index), SeatError> {
-    let start = Instant::now();
-    let (until, patience) = (start + node.timing.request(), start + node.timing.leaderless());
+    let (until, patience) = (after(node.timing.request()), after(node.timing.leaderless()));
     let mut forward = Request::Forward(proposals);
     loop {
         let attempt = match node.supposed_leader() {
@@ -116,7 +116,7 @@ async fn propose(node: &Node, proposals: Vec<Proposal>) -> Result<(Vec<Reply>, I
                 return Ok((replies, index));
             }
             Err(Failed::Final(e)) => return Err(e),
-            Err(Failed::NotYet) if Instant::now() >= patience => return Err(SeatError::NoLeader),
+            Err(Failed::NotYet) if over(patience) => return Err(SeatError::NoLeader),
             Err(Failed::NotYet) => node.moment().await,
         }
     }
@@ -158,7 +158,10 @@ async fn write(node: &Node, proposal: Proposal, until: Instant) -> Result<(Index
 
 /// Proposes one command of its own, as the leader and in an entry of its own.
 pub async fn alone(node: &Node, command: Command) -> Result<(Index, Reply), Denial> {
-    let until = Instant::now() + node.timing.request();
+    if !node.leads_surely() {
+        return Err(Denial::NotLeader(None));
+    }
+    let until = after(node.timing.request());
     match write(node, Proposal { at: now(), command }, until).await {
         Ok(done) => Ok(done),
         Err(Failed::NotYet) => Err(Denial::NotLeader(None)),
@@ -168,7 +171,7 @@ pub async fn alone(node: &Node, command: Command) -> Result<(Index, Reply), Deni
 
 /// Sends proposals to the leader; gives the request back.
 async fn there(node: &Node, address: &str, forward: Request, until: Instant) -> (Attempt, Request) {
-    let within = until.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
+    let within = until.saturating_duration_since(after(Duration::ZERO)).max(Duration::from_millis(1));
     let answer = node.links.to(address, Class::Bulk).call(&forward, within).await;
     let attempt = match answer {
         Ok(Answer::Forwarded(replies, index)) => Ok((replies, index)),

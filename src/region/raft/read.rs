@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use tokio::time::Instant;
 
 use super::frame::{Answer, Denial, Request};
 use super::link::Class;
 use super::node::{Node, Reader};
+use super::timing::{after, over};
 use crate::region::map::Index;
 use crate::region::seat::SeatError;
 
@@ -27,7 +27,7 @@ pub async fn run(node: Arc<Node>, mut readers: mpsc::Receiver<Reader>, consisten
 }
 
 async fn round(node: &Node, consistent: bool) -> Result<Index, SeatError> {
-    let patience = Instant::now() + node.timing.leaderless();
+    let patience = after(node.timing.leaderless());
     loop {
         let index = match node.supposed_leader() {
             Some((id, _)) if id == node.id() => local(node, consistent).await,
@@ -37,7 +37,7 @@ async fn round(node: &Node, consistent: bool) -> Result<Index, SeatError> {
         match index {
             Ok(index) => return Ok(index),
             Err(Denial::Shutdown) => return Err(SeatError::Shutdown),
-            Err(_) if Instant::now() >= patience => return Err(SeatError::NoLeader),
+            Err(_) if over(patience) => return Err(SeatError::NoLeader),
             Err(_) => node.moment().await,
         }
     }

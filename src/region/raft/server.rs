@@ -24,8 +24,6 @@ const CONNECTIONS: usize = 1024;
 /// Requests of one connection that are worked on at once.
 const AT_ONCE: usize = 64;
 const HANDSHAKE: Duration = Duration::from_secs(5);
-/// A leader does not wait longer for an answer to its entries.
-const DURABLE: Duration = Duration::from_secs(30);
 const WRITE_BYTES: usize = 256 << 10;
 /// In memory no snapshot is larger.
 const MEMORY_BYTES: u64 = 1 << 30;
@@ -181,21 +179,40 @@ async fn append_entries(node: &Node, append: Append) -> Result<Answer, Denial> {
         AppendEntriesResponse::PartialSuccess(upto) => *upto,
         _ => None,
     };
-    // What the leader counts must survive this node's power; see `store::log`.
-    if let Some(id) = held {
-        let mut stable = node.log.stable();
-        match tokio::time::timeout(DURABLE, stable.reached(id.index)).await {
-            Ok(true) => {}
-            Ok(false) => return Err(Denial::Shutdown),
-            Err(_) => return Err(Denial::Timeout),
-        }
-    }
+    let answer = match held {
+        Some(id) => match durable(node, id, prev).await? {
+            true => answer,
+            // The disk is slow: the leader learns how far it is, and that this node lives.
+            false => AppendEntriesResponse::PartialSuccess(durable_of(node, id, prev)),
+        },
+        None => answer,
+    };
     Ok(Answer::Append(match answer {
         AppendEntriesResponse::Success => Appended::Success,
         AppendEntriesResponse::PartialSuccess(upto) => Appended::Partial(upto.map(Into::into)),
         AppendEntriesResponse::Conflict => Appended::Conflict,
         AppendEntriesResponse::HigherVote(vote) => Appended::Higher(vote.into()),
     }))
+}
+
+/// Whether everything up to `id` is durable, which the leader waits for as long as it waits for an answer; see
+/// `store::log`. An error when not even what came before these entries is.
+async fn durable(node: &Node, id: LogId, prev: Option<LogId>) -> Result<bool, Denial> {
+    let mut stable = node.log.stable();
+    let patience = Duration::from_millis(node.timing.heartbeat_ms / 2);
+    match tokio::time::timeout(patience, stable.reached(id.index)).await {
+        Ok(true) => Ok(true),
+        Ok(false) => Err(Denial::Shutdown),
+        Err(_) if prev.is_none_or(|prev| prev.index < stable.end()) && prev != Some(id) => Ok(false),
+        Err(_) => Err(Denial::Timeout),
+    }
+}
+
+/// The last durable one of the entries from `prev` to `id`.
+fn durable_of(node: &Node, id: LogId, prev: Option<LogId>) -> Option<LogId> {
+    let upto = node.log.durable_upto(id).filter(|upto| *upto <= id && Some(*upto) >= prev);
+    let upto = upto.filter(|upto| prev.is_none_or(|prev| upto.index >= prev.index));
+    upto.or(prev)
 }
 
 /// The snapshot that is on its way in, named by its description. One at a time.

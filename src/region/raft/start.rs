@@ -3,7 +3,7 @@
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -55,6 +55,9 @@ pub struct Options {
     pub force_new: bool,
     /// Instead of TCP: for tests of a network that fails.
     pub dialer: Option<Arc<dyn Dialer>>,
+    /// Instead of one in `data_dir`.
+    #[cfg(test)]
+    pub log: Option<LogStore>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -80,8 +83,8 @@ pub struct RaftHandle {
     pub(super) node: Arc<Node>,
     runtime: Handle,
     closed: Arc<AtomicBool>,
-    stop: Option<oneshot::Sender<Ending>>,
-    thread: Option<JoinHandle<()>>,
+    stop: Mutex<Option<oneshot::Sender<Ending>>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 enum Ending {
@@ -128,7 +131,10 @@ pub fn start(options: Options) -> Result<(Seat, RaftHandle), StartError> {
     let runtime = runtime_in.recv().map_err(|_| gone())?;
     let behind = Arc::new(Behind { node: node.clone(), closed: closed.clone() });
     let seat = Seat::new(node.view.clone(), behind, node.name.clone(), node.region.clone());
-    Ok((seat, RaftHandle { node, runtime, closed, stop: Some(stop), thread: Some(thread) }))
+    Ok((
+        seat,
+        RaftHandle { node, runtime, closed, stop: Mutex::new(Some(stop)), thread: Mutex::new(Some(thread)) },
+    ))
 }
 
 fn parts(options: Options) -> Result<Parts, StartError> {
@@ -140,6 +146,9 @@ fn parts(options: Options) -> Result<Parts, StartError> {
         return Err(StartError::NoBind);
     }
     let timing = options.profile.timing();
+    #[cfg(test)]
+    let log = options.log.map_or_else(|| LogStore::open(options.data_dir.as_deref()), Ok)?;
+    #[cfg(not(test))]
     let log = LogStore::open(options.data_dir.as_deref())?;
     let place = options.data_dir.as_ref().map_or("memory".into(), |dir| dir.display().to_string());
     let bad = |e| StartError::Snapshot(place, e);
@@ -245,6 +254,10 @@ async fn live(node: Arc<Node>, mut machine: Machine, ready: Ready) {
         Ok(raft) => drop(node.raft.set(raft)),
         Err(e) => return drop(ready.send(Err(e))),
     }
+    if let Some(member) = node.view.map().member(identity.id).filter(|member| member.name != node.name) {
+        let other = StartError::OtherName(member.name.to_string(), node.name.to_string());
+        return drop(ready.send(Err(other)));
+    }
     let _ = ready.send(Ok(()));
     member::run(node).await;
 }
@@ -268,17 +281,21 @@ impl RaftHandle {
     }
 
     /// Lets another lead if this one does, writes everything, ends the threads.
-    pub fn shutdown(mut self) {
-        let (done, wait) = oneshot::channel();
-        if let Some(stop) = self.stop.take() {
+    pub fn shutdown(&self) {
+        let (done, _wait) = oneshot::channel();
+        if let Some(stop) = lock(&self.stop).take() {
             let _ = stop.send(Ending::Graceful(done));
             self.closed.store(true, Ordering::Release);
         }
-        drop(wait);
-        if let Some(thread) = self.thread.take() {
+        self.join();
+        self.node.log.close();
+    }
+
+    fn join(&self) {
+        let thread = lock(&self.thread).take();
+        if let Some(thread) = thread {
             let _ = thread.join();
         }
-        self.node.log.close();
     }
 
     /// Who answers calls of other members from now on; the first one stays.
@@ -343,9 +360,11 @@ impl RaftHandle {
 impl Drop for RaftHandle {
     fn drop(&mut self) {
         self.closed.store(true, Ordering::Release);
-        drop(self.stop.take());
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
+        drop(lock(&self.stop).take());
+        self.join();
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -3,6 +3,18 @@
 use std::time::Duration;
 
 use openraft::{Config, SnapshotPolicy};
+use tokio::time::Instant;
+
+/// That long from now.
+pub fn after(time: Duration) -> Instant {
+    // The clock is read through a timer, which is what it is compared with.
+    tokio::time::sleep(time).deadline()
+}
+
+/// Whether that moment has come.
+pub fn over(moment: Instant) -> bool {
+    after(Duration::ZERO) >= moment
+}
 
 /// How far members are from each other. The same on all of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -53,6 +53,7 @@ pub(super) struct Keeper {
 
 impl Keeper {
     pub fn run(self) {
+        let _guard = AbortOnPanic;
         let mut stop = false;
         while !stop {
             let mut batch = Vec::new();
@@ -178,6 +179,17 @@ impl Keeper {
             waiting.extend(op.done);
         }
         self.take_database();
+    }
+}
+
+/// What stands half-done in a log or a map must not be served as if it were whole: the process ends.
+pub struct AbortOnPanic;
+
+impl Drop for AbortOnPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            std::process::abort();
+        }
     }
 }
 

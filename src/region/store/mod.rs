@@ -8,9 +8,10 @@ pub mod record;
 pub mod snapshot;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use error::StoreError;
+pub use keeper::AbortOnPanic;
 pub use log::{LogStore, Stable};
 pub use record::Identity;
 pub use snapshot::{Image, Snapshots};

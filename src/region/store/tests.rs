@@ -71,7 +71,7 @@ fn entry(term: u64, index: u64) -> Entry {
 
 /// A disk that forgets what was not synced, in part, when the power goes.
 #[derive(Debug)]
-struct Disk {
+pub(crate) struct Disk {
     /// What survives.
     synced: Mutex<Vec<u8>>,
     /// What the program sees.
@@ -82,13 +82,13 @@ struct Disk {
     left: AtomicU64,
     /// From then on nothing works.
     dark: AtomicBool,
-    full: AtomicBool,
+    pub(crate) full: AtomicBool,
 }
 
 const SECTOR: usize = 512;
 
 impl Disk {
-    fn new(left: u64) -> Arc<Disk> {
+    pub(crate) fn new(left: u64) -> Arc<Disk> {
         Arc::new(Disk {
             synced: Mutex::default(),
             seen: Mutex::default(),
@@ -175,7 +175,7 @@ impl StorageBackend for Plug {
     }
 }
 
-fn open(disk: &Arc<Disk>) -> Result<LogStore, StoreError> {
+pub(crate) fn open(disk: &Arc<Disk>) -> Result<LogStore, StoreError> {
     let plug = Plug(disk.clone());
     let opener =
         move || disk::builder().create_with_backend(plug.clone()).map_err(|e| StoreError::Database(e.into()));

@@ -25,7 +25,11 @@ fn world() -> World {
 
 fn choice_at(world: &World, spec: &ServiceSpec, region: &str, lost: &[&str]) -> Choice {
     let (lost, recovered) = (|name: &str| lost.contains(&name), |_: &str| 1.0);
-    choose(&world.map, spec, &Place { region, node: "n1", lost: &lost, recovered: &recovered })
+    choose(
+        &world.map,
+        spec,
+        &Place { region, node: "n1", lost: &lost, recovered: &recovered, verdict: &|_| None },
+    )
 }
 
 /// Shares by region in percent, in the order of levels, from `eu`.
@@ -187,7 +191,7 @@ fn max_bounds_each_region_and_prefers_what_is_up() {
     world.instances("uk", "web", "ppppp");
     let two = ServiceSpec { max: 2, ..service("web") };
     let at = |node: &str| {
-        let place = Place { region: "eu", node, lost: &|_| false, recovered: &|_| 1.0 };
+        let place = Place { region: "eu", node, lost: &|_| false, recovered: &|_| 1.0, verdict: &|_| None };
         choose(&world.map, &two, &place)
     };
     let mut taken = std::collections::BTreeSet::new();
@@ -208,11 +212,30 @@ fn a_region_that_comes_back_takes_traffic_bit_by_bit() {
     world.instances("uk", "web", "pp");
     let share = |recovered: f64| {
         let recovered = |name: &str| if name == "eu" { recovered } else { 1.0 };
-        let place = Place { region: "eu", node: "n", lost: &|_| false, recovered: &recovered };
+        let place =
+            Place { region: "eu", node: "n", lost: &|_| false, recovered: &recovered, verdict: &|_| None };
         let choice = choose(&world.map, &ServiceSpec { overflow_percent: 100, ..service("web") }, &place);
         choice.list.iter().filter(|c| &*c.region == "eu").map(|c| c.share).sum::<f64>()
     };
     assert_eq!((share(0.0), share(0.25), share(1.0)), (0.0, 0.25, 1.0));
+}
+
+#[test]
+fn what_a_node_found_itself_wins() {
+    let mut world = world();
+    world.instances("eu", "web", "ppc");
+    world.instances("us", "web", "p");
+    let verdict = |instance: &Instance| match &*instance.id {
+        "eu-0" => Some(false),
+        "eu-2" | "us-0" => Some(true),
+        _ => None,
+    };
+    let lost = |name: &str| name == "us";
+    let place = Place { region: "eu", node: "n", lost: &lost, recovered: &|_| 1.0, verdict: &verdict };
+    let choice = choose(&world.map, &service("web"), &place);
+    let seen: Vec<_> = choice.list.iter().map(|c| (&*c.instance.id, c.standing)).collect();
+    let up = Standing::Up(Health::Passing);
+    assert_eq!(seen, [("eu-0", Standing::Critical), ("eu-1", up), ("eu-2", up), ("us-0", up)]);
 }
 
 #[test]
@@ -262,7 +285,7 @@ proptest! {
         let reach = if any { Reach::Any } else { Reach::Nearest };
         let spec = ServiceSpec { overflow_percent: overflow, max, reach, ..service("web") };
         let (is_lost, recovered) = (|name: &str| lost.contains(&name), |name: &str| if name == "uk" { ramp } else { 1.0 });
-        let place = Place { region: "eu", node: "n", lost: &is_lost, recovered: &recovered };
+        let place = Place { region: "eu", node: "n", lost: &is_lost, recovered: &recovered, verdict: &|_| None };
         let choice = choose(&world.map, &spec, &place);
         let sum: f64 = choice.list.iter().map(|c| c.share).sum();
         prop_assert!(choice.list.iter().all(|c| c.share.is_finite() && (0.0..=1.0).contains(&c.share)));

@@ -192,3 +192,37 @@ fn every_example_is_taken() {
         assert_eq!(entry.since, "isobar");
     }
 }
+
+/// The three files that make a cluster on one host agree with each other.
+#[test]
+fn the_shipped_regions_fit_together() {
+    let files = [
+        include_str!("../../../conf/region-1.cfg"),
+        include_str!("../../../conf/region-2.cfg"),
+        include_str!("../../../conf/region-3.cfg"),
+    ];
+    let specs = files.map(|text| {
+        let facts = Facts::default();
+        let kinds: Vec<&str> =
+            keyword::section_kinds().chain(crate::config::build::section_kinds()).collect();
+        let input = Input::Text { name: "region.cfg".to_owned(), text: text.to_owned() };
+        let loaded = load(&[input], LoadOptions::new(&facts, Env::default(), &kinds));
+        assert!(loaded.diagnostics.list.is_empty(), "{:?}", loaded.diagnostics);
+        let none = |_: &str| Err(io::ErrorKind::NotFound.into());
+        let inputs =
+            Inputs { sections: &loaded.sections, sources: &loaded.sources, resolve: &none, env: &|_| None };
+        let (spec, diags) = build(&inputs);
+        assert!(diags.list.is_empty(), "{diags:?}");
+        spec.expect("a region map")
+    });
+    let seats: Vec<_> = specs.iter().map(|s| s.seat.clone().expect("a seat")).collect();
+    for (i, seat) in seats.iter().enumerate() {
+        assert_eq!((seat.expect, seat.is_lone()), (3, false));
+        assert_eq!(specs[i].regions, specs[0].regions);
+        assert_eq!(specs[i].regions[i].name, seat.region);
+        let others = seats.iter().enumerate().filter(|(j, _)| *j != i);
+        let others: Vec<String> =
+            others.filter_map(|(_, other)| Some(other.bind.as_ref()?.address.to_string())).collect();
+        assert_eq!(seat.retry_join, others);
+    }
+}

@@ -196,11 +196,11 @@ pub static ACTIONS: &[ActionKeyword] = &[
         Entry::full(
             "wait-for-body",
             "time <time> [at-least <size>]",
-            "Waits for the request's body, so that rules can read it.",
+            "Waits for the message's body, so that rules can read it.",
             "wait-for-body time 1s",
             "2.4",
         ),
-        Sets::HTTP_REQUEST,
+        Sets::HTTP_REQ_RES,
         parse_wait,
     ),
 ];

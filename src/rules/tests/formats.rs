@@ -61,7 +61,7 @@ fn the_default_formats() {
     assert_eq!(line(LogFormat::tcplog()), "10.1.2.3:4000 [] fe be/s1 2/3/30 5000 -- 4/3/2/1/0 0/0");
     assert_eq!(
         line(LogFormat::clf()),
-        "10.1.2.3 - - [] \"GET /img/logo.png?a=1&b=two%20words&a=3 HTTP/1.1\" \"404\" \"5000\" \"\" \"\" \"4000\" \
+        "10.1.2.3 - - [] \"GET /img/logo.png?a=1&b=two%20words&a=3 HTTP/1.1\" 404 5000 \"\" \"\" 4000 \
          774 \"fe\" \"be\" \"s1\" 1 2 3 5 24 ---- 4 3 2 1 0 0 0 \"\" \"\" "
     );
     assert!(LogFormat::httplog().needs_end() && !LogFormat::httplog().is_empty());

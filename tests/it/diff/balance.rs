@@ -114,6 +114,29 @@ fn use_server_and_cookie() {
     });
 }
 
+#[test]
+fn dispatch() {
+    let config = format!(
+        "{HTTP}
+listen fe
+    bind {{ip}}:{{port:fe}}
+    dispatch {{s1}}
+"
+    );
+    same(&config, three, 2, |run| {
+        run.get("fe", "/a", "");
+        run.get("fe", "/b", "");
+    });
+}
+
+#[test]
+fn captured_cookies() {
+    let config = with(&format!("    balance roundrobin\n{TWO}"))
+        .replace("    default_backend be", "    capture cookie SRV len 8\n    default_backend be");
+    same(&config, with_cookies, 13, cookies);
+    same(&config.replace("option httplog", "option httplog clf"), with_cookies, 13, cookies);
+}
+
 /// An application that sets the cookie itself.
 fn with_cookies() -> Vec<(&'static str, crate::support::Origin)> {
     use crate::support::{Origin, Step};

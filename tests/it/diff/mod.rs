@@ -8,6 +8,7 @@ mod expressions;
 mod language;
 mod log;
 mod message;
+mod preface;
 mod reply;
 mod rules;
 mod tcp;

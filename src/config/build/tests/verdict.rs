@@ -77,7 +77,7 @@ const VERDICTS: &[(Place, &str, Verdict)] = &[
     (Front, "bind 127.0.0.1:18085,127.0.0.1:18086", Clean),
     (Front, "bind ipv6@127.0.0.1:18087", Refuses),
     (Front, "bind nosuchhost.invalid:18087", Refuses),
-    (Front, "bind 127.0.0.1:18088 accept-proxy defer-accept tfo", Refuses), // not in Isobar
+    (Front, "bind 127.0.0.1:18088 accept-proxy defer-accept tfo", Clean),
     (Front, "bind 127.0.0.1:18089 process 1", Refuses), // 3.4
     (Front, "bind fd@x", Refuses),
     (Front, "timeout client 1x", Refuses),
@@ -251,7 +251,7 @@ const VERDICTS: &[(Place, &str, Verdict)] = &[
     (Back, "server t nosuch.invalid:81", Refuses),
     (Back, "server t nosuch.invalid:81 init-addr none", Clean),
     (Back, "server t nosuch.invalid:81 init-addr libc,1.2.3.4", Clean), // 3.4: a notice
-    (Back, "server t 127.0.0.1:81 send-proxy", Refuses), // not in Isobar
+    (Back, "server t 127.0.0.1:81 send-proxy", Clean),
     (Back, "server t 127.0.0.1:81 disabled", Clean),
     (Back, "server t 127.0.0.1 check", Refuses),
     (Back, "server t 127.0.0.1 check port 80", Clean),
@@ -267,7 +267,7 @@ const VERDICTS: &[(Place, &str, Verdict)] = &[
     (Back, "server-template w 1-3 127.0.0.1:80", Clean),
     (Back, "server-template w 3", Refuses),
     (Back, "server-template w x 127.0.0.1:80", Refuses),
-    (Back, "dispatch 127.0.0.1:80", Refuses), // not in Isobar
+    (Back, "dispatch 127.0.0.1:80", Clean),
     (Back, "load-server-state-from-file none", Clean),
     (Back, "load-server-state-from-file foo", Refuses),
     (Back, "server-state-file-name x", Clean),

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::*;
+use super::cluster::*;
 use crate::region::seat::Consistency;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! How clusters come to be.
 
-use super::*;
+use super::cluster::*;
 use crate::region::raft::frame::{Denial, MemberError, Operation};
 
 #[test]
@@ -56,7 +56,7 @@ fn another_joins_votes_and_leaves() {
     until("another leader", || cluster.seat(0).leader().filter(|l| l.id != ids[0]));
     operate(0, Operation::Remove { id: ids[0], force: true }).expect("a removal");
     until("two voters", || (cluster.seat(1).status().voters.len() == 2).then_some(()));
-    assert!(cluster.seat(1).map().member(ids[0]).is_none());
+    until("it forgotten", || cluster.seat(1).map().member(ids[0]).is_none().then_some(()));
     operate(1, Operation::Demote(ids[2])).expect("a demotion");
     assert_eq!(operate(1, Operation::Demote(ids[1])), Err(Denial::Member(MemberError::LastManager)));
 }
@@ -95,4 +95,48 @@ fn the_leader_tells_who_is_down_and_up() {
     cluster.restart(gone);
     until("it up", || (alive(id) == Some(true)).then_some(()));
     until("its check passing", || (check() == Some(crate::region::map::Health::Passing)).then_some(()));
+}
+
+#[test]
+fn a_wiped_node_comes_back_as_another_member() {
+    let mut cluster = Cluster::new(3, true);
+    let leader = cluster.leader();
+    cluster.put(leader, "a", "1").expect("a put");
+    let wiped = (leader + 1) % 3;
+    until("all members", || (cluster.seat(leader).map().members().count() == 3).then_some(()));
+    let old = cluster.handle(wiped).id();
+    cluster.kill(wiped);
+    std::fs::remove_dir_all(cluster.nodes[wiped].dir.as_ref().expect("a directory")).expect("gone");
+    cluster.restart(wiped);
+    until("the map again", || cluster.value(wiped, "a"));
+    let new = cluster.handle(wiped).id();
+    assert!(new > old.max(3), "{new} was never used");
+    let voters = || Some(cluster.seat(leader).status().voters).filter(|v| v.len() == 3 && v.contains(&new));
+    assert!(!until("its vote", voters).contains(&old));
+}
+
+#[test]
+fn a_member_may_move_but_not_change_its_name() {
+    let mut cluster = Cluster::new(3, true);
+    let leader = cluster.leader();
+    cluster.put(leader, "a", "1").expect("a put");
+    until("all members", || (cluster.seat(leader).map().members().count() == 3).then_some(()));
+    let moved = (leader + 1) % 3;
+    let id = cluster.handle(moved).id();
+    cluster.kill(moved);
+    let (listener, address) = free_address();
+    let options = Options { name: "other".into(), ..cluster.options(moved, listener) };
+    let refused = start(options).err().expect("a refusal").to_string();
+    assert!(refused.contains(&cluster.nodes[moved].name), "{refused}");
+    let (listener, address) = {
+        drop(address);
+        free_address()
+    };
+    cluster.nodes[moved].address = address.clone();
+    cluster.start_with(moved, listener);
+    let known =
+        || cluster.seat(leader).map().member(id).map(|m| m.address.to_string()).filter(|a| *a == address);
+    until("its new address in the map", known);
+    cluster.put(leader, "a", "2").expect("a put");
+    until("what was put since", || (cluster.value(moved, "a")? == "2").then_some(()));
 }

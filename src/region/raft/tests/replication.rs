@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::*;
+use super::cluster::*;
 use crate::region::seat::Consistency;
 
 #[test]
@@ -117,4 +117,55 @@ fn one_that_lags_gets_a_snapshot() {
     cluster.kill(behind);
     cluster.restart(behind);
     assert!(cluster.value(behind, "many/49").is_some());
+}
+
+#[test]
+fn a_leader_whose_disk_is_full_lets_another_lead_and_goes_on_reading() {
+    use crate::region::store::tests::{Disk, open};
+    let mut cluster = Cluster::new(3, false);
+    let disks: Vec<_> = (0..3).map(|_| Disk::new(u64::MAX)).collect();
+    // The same three again, each on a disk of its own.
+    for n in 0..3 {
+        cluster.kill(n);
+    }
+    for (n, disk) in disks.iter().enumerate() {
+        let address = cluster.nodes[n].address.clone();
+        let listener = until("the port again", || TcpListener::bind(&address).ok());
+        let log = Some(open(disk).expect("a store"));
+        let options = Options { log, ..cluster.options(n, listener) };
+        cluster.nodes[n].running = Some(start(options).expect("a node"));
+    }
+    let old = cluster.leader();
+    cluster.put(old, "a", "1").expect("a put");
+    disks[old].full.store(true, std::sync::atomic::Ordering::SeqCst);
+    // Whatever becomes of this one.
+    let _ = cluster.put(old, "a", "2");
+    let new = until("another leader", || {
+        (0..3).find(|n| *n != old && cluster.seat(*n).leader().is_some_and(|l| l.id == *n as u64 + 1))
+    });
+    cluster.put(new, "b", "1").expect("a put under the new leader");
+    assert!(cluster.value(old, "a").is_some(), "stale reads go on");
+    disks[old].full.store(false, std::sync::atomic::Ordering::SeqCst);
+    until("the old one to catch up", || cluster.value(old, "b"));
+    cluster.put(old, "c", "1").expect("a put there again");
+}
+
+#[test]
+fn one_alone_on_a_full_disk_refuses_writes_and_says_why() {
+    use crate::region::store::tests::{Disk, open};
+    let disk = Disk::new(u64::MAX);
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let log = Some(open(&disk).expect("a store"));
+    let (seat, _handle) = start(Options { name: "only".into(), log, ..Options::default() }).expect("a node");
+    runtime.block_on(seat.propose(put("a", "1"))).expect("a put");
+    disk.full.store(true, std::sync::atomic::Ordering::SeqCst);
+    let refused = until("a refusal", || match runtime.block_on(seat.propose(put("a", "2"))) {
+        Err(SeatError::Full(why)) => Some(why),
+        _ => None,
+    });
+    assert!(refused.contains("cannot be written"), "{refused}");
+    runtime.block_on(seat.fresh(Consistency::Default)).expect("a read");
+    disk.full.store(false, std::sync::atomic::Ordering::SeqCst);
+    until("a write again", || runtime.block_on(seat.propose(put("a", "3"))).ok());
+    assert_eq!(value(&seat, "a").as_deref(), Some("3"));
 }

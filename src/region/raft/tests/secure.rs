@@ -5,7 +5,7 @@ use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 
-use super::*;
+use super::cluster::*;
 use crate::region::raft::Tls;
 
 struct Authority(CertifiedIssuer<'static, KeyPair>);

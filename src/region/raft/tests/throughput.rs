@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use super::*;
+use super::cluster::*;
 
 /// Puts of 256 bytes by `clients` that each wait for the last; puts and the 50th and 99th of a hundred, in microseconds.
 fn puts(cluster: &Cluster, at: usize, clients: usize, seconds: u64) -> (u64, u64, u64) {

@@ -1,0 +1,26 @@
+//! What a member does as long as it is one, and what it answers.
+
+use std::sync::Arc;
+
+use super::super::raft::frame::{Answer, Denial, Request};
+use super::super::raft::node::Node;
+use super::{forming, joining, liveness, operation, reconcile};
+
+/// Answers a request about members.
+pub async fn answer(node: &Arc<Node>, request: Request) -> Result<Answer, Denial> {
+    match request {
+        Request::Hello(hello) => Ok(Answer::Hello(forming::hello(node, hello))),
+        Request::Form { cluster, members } => forming::form(node, cluster, members).await,
+        Request::Join(join) => joining::join(node, join).await,
+        Request::Alive(alive) => liveness::alive(node, alive),
+        Request::TakeOver { to } => operation::take_over(node, to),
+        Request::Operate(what) => operation::operate(node, what).await.map(|()| Answer::Done),
+        _ => Err(Denial::Refused("not a request about members".into())),
+    }
+}
+
+/// What a member does as long as it is one: says that it lives; as leader, watches the others and keeps Raft's idea of
+/// the members equal to the map's.
+pub async fn run(node: Arc<Node>) {
+    tokio::join!(liveness::run(&node), reconcile::run(&node), forming::finish(&node));
+}

@@ -1,0 +1,109 @@
+//! Keys.
+
+use serde_json::json;
+
+use super::served::Served;
+
+#[test]
+fn a_key_goes_and_comes() {
+    let node = Served::start();
+    let absent = node.get("/v1/kv/a/b");
+    assert_eq!((absent.status, absent.body.as_str()), (404, ""));
+    assert!(absent.index() >= 1);
+    assert_eq!(node.put("/v1/kv/a//b%20c?flags=18446744073709551615", "hello").body, "true");
+    let found = node.get("/v1/kv/a//b%20c");
+    let entry = &found.json()[0];
+    let index = found.index();
+    assert_eq!(
+        *entry,
+        json!({ "LockIndex": 0, "Key": "a//b c", "Flags": u64::MAX, "Value": "aGVsbG8=",
+                "CreateIndex": index, "ModifyIndex": index })
+    );
+    assert_eq!(node.get("/v1/kv/a//b%20c?raw").body, "hello");
+    assert_eq!(node.ask("DELETE", "/v1/kv/a//b%20c", "", b"").body, "true");
+    let gone = node.get("/v1/kv/a//b%20c");
+    assert_eq!(gone.status, 404);
+    assert!(gone.index() > index, "the index moves when a key goes");
+}
+
+#[test]
+fn conditions_hold_or_do_not() {
+    let node = Served::start();
+    assert_eq!(node.put("/v1/kv/k?cas=9", "x").body, "false");
+    assert_eq!(node.put("/v1/kv/k?cas=0", "x").body, "true");
+    assert_eq!(node.put("/v1/kv/k?cas=0", "y").body, "false");
+    let index = node.get("/v1/kv/k").index();
+    assert_eq!(node.ask("DELETE", &format!("/v1/kv/k?cas={}", index - 1), "", b"").body, "false");
+    assert_eq!(node.put(&format!("/v1/kv/k?cas={index}"), "y").body, "true");
+    for bad in ["cas=x", "flags=-1", "cas=1&acquire=s"] {
+        assert_eq!(node.put(&format!("/v1/kv/k?{bad}"), "z").status, 400, "{bad}");
+    }
+    let invalid = node.put("/v1/kv/k?acquire=none", "z");
+    assert_eq!(invalid.status, 500);
+    assert!(invalid.body.starts_with("invalid session"), "{}", invalid.body);
+    assert_eq!(node.put("/v1/kv/k?release=none", "z").body, "false");
+}
+
+#[test]
+fn lists_and_their_index() {
+    let node = Served::start();
+    for key in ["a/1", "a/2", "a/b/3", "z"] {
+        node.ok(&format!("/v1/kv/{key}"), "v");
+    }
+    assert_eq!(node.get("/v1/kv/a/?keys&separator=/").json(), json!(["a/1", "a/2", "a/b/"]));
+    assert_eq!(node.get("/v1/kv/?keys").json(), json!(["a/1", "a/2", "a/b/3", "z"]));
+    let list = node.get("/v1/kv/a/?recurse=True");
+    assert_eq!(list.json().as_array().map(Vec::len), Some(3));
+    let before = list.index();
+    node.ok("/v1/kv/z", "w");
+    assert_eq!(node.get("/v1/kv/a/?recurse").index(), before, "others' changes do not move it");
+    node.ask("DELETE", "/v1/kv/a/1", "", b"");
+    assert!(node.get("/v1/kv/a/?recurse").index() > before, "a deletion does");
+    assert_eq!(node.get("/v1/kv/none/?recurse").status, 404);
+}
+
+#[test]
+fn wiping_every_key_leaves_what_the_catalog_keeps_for_itself() {
+    let node = Served::start();
+    node.ok("/v1/config", r#"{"Kind":"service-defaults","Name":"web","Protocol":"http"}"#);
+    for key in ["a", "b/c", "%C3%BC"] {
+        node.ok(&format!("/v1/kv/{key}"), "v");
+    }
+    assert_eq!(node.ask("DELETE", "/v1/kv/?recurse", "", b"").body, "true");
+    assert_eq!(node.get("/v1/kv/?recurse").status, 404);
+    assert_eq!(node.get("/v1/config/service-defaults/web").json()["Protocol"], "http");
+    let txn = r#"[{"KV":{"Verb":"delete-tree","Key":""}},{"KV":{"Verb":"get-tree","Key":""}}]"#;
+    assert_eq!(node.put("/v1/txn", txn).json(), json!({ "Results": [], "Errors": null }));
+    assert_eq!(node.get("/v1/config/service-defaults").json().as_array().map(Vec::len), Some(1));
+    for path in ["/v1/kv/%00config/service-defaults/web", "/v1/kv/%00?recurse", "/v1/kv/%00?keys"] {
+        assert_eq!(node.get(path).status, 400, "{path}");
+        assert_eq!(node.put(path, "x").status, 400, "{path}");
+    }
+}
+
+#[test]
+fn a_transaction_is_all_or_nothing() {
+    let node = Served::start();
+    let set = r#"[{"KV":{"Verb":"set","Key":"a","Value":"MQ==","Flags":3}},{"KV":{"verb":"get","key":"a"}}]"#;
+    let done = node.put("/v1/txn", set);
+    let results = done.json();
+    assert_eq!(results["Errors"], json!(null));
+    assert!(results["Results"][0]["KV"].get("Value").is_none(), "a set answers no value");
+    assert_eq!(results["Results"][1]["KV"]["Value"], "MQ==");
+    let conflict =
+        r#"[{"KV":{"Verb":"set","Key":"b","Value":"MQ=="}},{"KV":{"Verb":"check-not-exists","Key":"a"}}]"#;
+    let refused = node.put("/v1/txn", conflict);
+    assert_eq!(refused.status, 409);
+    assert_eq!(refused.json()["Errors"][0]["OpIndex"], 1);
+    assert_eq!(refused.json()["Results"], json!(null));
+    assert_eq!(node.get("/v1/kv/b").status, 404);
+    for bad in [
+        r#"{"KV":{}}"#,
+        r#"[{"KV":{"Verb":"jump","Key":"a"}}]"#,
+        r#"[{"What":{}}]"#,
+        "[",
+        r#"[{"KV":{"Verb":"set","Key":"a","Value":"%"}}]"#,
+    ] {
+        assert_eq!(node.put("/v1/txn", bad).status, 400, "{bad}");
+    }
+}

@@ -1,0 +1,11 @@
+//! The catalog's HTTP API as a client meets it: real requests over the loopback to a node with a map in memory.
+
+mod access;
+mod agent;
+mod blocking;
+mod kv;
+mod limits;
+mod live;
+mod query;
+mod served;
+mod session;

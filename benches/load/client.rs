@@ -53,11 +53,14 @@ struct Slot {
 }
 
 struct Client {
-    target: SocketAddr,
+    /// Connections take turns at these.
+    targets: Vec<SocketAddr>,
     protocol: Protocol,
     close: bool,
-    request: Vec<u8>,
-    reply_len: u64,
+    /// One for all connections, or one for each.
+    requests: Vec<Vec<u8>>,
+    /// `None`: any.
+    reply_len: Option<u64>,
     pids: Vec<u32>,
     plan: Plan,
     pace: Pace,
@@ -83,17 +86,25 @@ pub fn run(args: &Args, protocol: Protocol) -> Result<(), String> {
 
 impl Client {
     fn from_args(args: &Args, protocol: Protocol) -> Result<Self, String> {
-        let target =
-            args.required("target")?.parse().map_err(|_| "--target: want ADDRESS:PORT".to_owned())?;
+        args.required("target")?;
+        let targets = args.list("target")?;
         let close = args.flag("close");
-        let (request, reply_len) = match protocol {
-            Protocol::Http => http_request(args.text("path").unwrap_or("/128"), close)?,
-            Protocol::Tcp => {
+        let conns: usize = args.or("conns", 64)?;
+        let path = args.text("path").unwrap_or("/128");
+        let (requests, reply_len) = match (protocol, args.text("method")) {
+            (Protocol::Http, Some(method)) => {
+                let body = args.text("body").unwrap_or_default();
+                ((0..conns).map(|conn| api_request(method, path, body, conn)).collect(), None)
+            }
+            (Protocol::Http, None) => {
+                let (request, reply_len) = http_request(path, close)?;
+                (vec![request], Some(reply_len))
+            }
+            (Protocol::Tcp, _) => {
                 let reply_len: u64 = args.or("reply", 128)?;
-                (format!("{reply_len:<127}\n").into_bytes(), reply_len)
+                (vec![format!("{reply_len:<127}\n").into_bytes()], Some(reply_len))
             }
         };
-        let conns: usize = args.or("conns", 64)?;
         let slot = || Slot {
             socket: None,
             state: State::Down,
@@ -103,10 +114,10 @@ impl Client {
             partial: Vec::new(),
         };
         Ok(Self {
-            target,
+            targets,
             protocol,
             close,
-            request,
+            requests,
             reply_len,
             pids: args.list("pid")?,
             plan: Plan::from_args(args)?,
@@ -262,7 +273,7 @@ impl Client {
         slot.partial.clear();
         let fresh = slot.socket.is_none();
         if fresh {
-            match socket::connect(self.target) {
+            match socket::connect(self.targets[index % self.targets.len()]) {
                 Ok(socket) => slot.socket = Some(socket),
                 Err(error) => return self.fail(index, &format!("connect: {error}")),
             }
@@ -275,15 +286,16 @@ impl Client {
     fn send(&mut self, index: usize, fresh: bool) {
         let slot = &mut self.slots[index];
         let Some(socket) = &slot.socket else { return };
-        match socket::transmit(socket, &self.request) {
-            Ok(sent) if sent == self.request.len() => {
+        let request = &self.requests[index % self.requests.len()];
+        match socket::transmit(socket, request) {
+            Ok(sent) if sent == request.len() => {
                 if fresh {
                     self.set.add(socket, index as u64, false);
                 } else if slot.state == State::Connecting {
                     self.set.change(socket, index as u64, false);
                 }
                 slot.state = if self.protocol == Protocol::Http { State::Head } else { State::Body };
-                slot.remaining = self.reply_len;
+                slot.remaining = self.reply_len.unwrap_or(0);
             }
             Ok(0) if fresh => {
                 self.set.add(socket, index as u64, true);
@@ -339,7 +351,7 @@ impl Client {
         if head.status != 200 {
             return self.fail(index, &format!("status {}", head.status));
         }
-        if head.body_len != self.reply_len || body > head.body_len {
+        if self.reply_len.is_some_and(|len| head.body_len != len) || body > head.body_len {
             return self.fail(index, "wrong length");
         }
         slot.close |= head.close;
@@ -456,4 +468,14 @@ fn http_request(path: &str, close: bool) -> Result<(Vec<u8>, u64), String> {
         "GET {path} HTTP/1.1\r\nHost: bench.test\r\nUser-Agent: load/1.0\r\nAccept: */*\r\n{connection}\r\n"
     );
     Ok((text.into_bytes(), len))
+}
+
+/// A request with a body, whose reply may have any length. `{conn}` is the connection's number in four digits, so that
+/// each has a key of its own.
+fn api_request(method: &str, path: &str, body: &str, conn: usize) -> Vec<u8> {
+    let number = format!("{conn:04}");
+    let (path, body) = (path.replace("{conn}", &number), body.replace("{conn}", &number));
+    let length = body.len();
+    format!("{method} {path} HTTP/1.1\r\nHost: bench.test\r\nContent-Length: {length}\r\n\r\n{body}")
+        .into_bytes()
 }

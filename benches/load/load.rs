@@ -5,7 +5,8 @@
 //!
 //! ```text
 //! load origin    --http ADDR[,ADDR] [--tcp ADDR] [--control ADDR] [--delay-us N]
-//! load http      --target ADDR [--path /128] [--close] [--conns 64] [pace and window]
+//! load http      --target ADDR[,ADDR] [--path /128] [--close] [--conns 64] [pace and window]
+//! load http      --target ADDR[,ADDR] --method PUT --path PATH [--body TEXT] [--conns 64] [pace and window]
 //! load tcp       --target ADDR [--reply 128] [--close] [--conns 64] [pace and window]
 //! load hold      --target ADDR [--path /128] [--conns 100]
 //! load sink-unix --path SOCKET

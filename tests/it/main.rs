@@ -6,6 +6,7 @@ mod diff;
 mod fuzz;
 mod hostile;
 mod job13;
+mod region;
 mod rfc;
 mod support;
 mod wiring;

@@ -21,6 +21,9 @@ use crate::base::clock;
 use crate::region::store::LogStore;
 use crate::region::store::record;
 
+/// How long a message waits for this node's own disk.
+const DISK: Duration = Duration::from_millis(40);
+
 /// Makes the way to each member.
 #[derive(Clone)]
 pub struct Network {
@@ -64,6 +67,33 @@ impl Way {
         self.network.log.durable_upto(wanted)
     }
 
+    /// Returns once `id` is durable here, or after a while: a disk that stands still must not hold back heartbeats.
+    async fn until_durable(&self, id: Option<LogId>) {
+        if let Some(id) = id {
+            let mut stable = self.network.log.stable();
+            let _ = tokio::time::timeout(DISK, stable.reached(id.index)).await;
+        }
+    }
+
+    async fn append(&self, append: Append, vote: Vote, within: Duration) -> Rpc<AppendEntriesResponse<u64>> {
+        let sent = clock::now_ns();
+        let request = Request::Append(append);
+        match self.call(Class::Protocol, &request, within).await.map_err(rpc_error)? {
+            Answer::Append(appended) => {
+                if !matches!(appended, Appended::Higher(_)) {
+                    self.network.lease.acknowledged(vote, self.to, sent);
+                }
+                Ok(match appended {
+                    Appended::Success => AppendEntriesResponse::Success,
+                    Appended::Partial(upto) => AppendEntriesResponse::PartialSuccess(upto.map(LogId::from)),
+                    Appended::Conflict => AppendEntriesResponse::Conflict,
+                    Appended::Higher(vote) => AppendEntriesResponse::HigherVote(vote.into()),
+                })
+            }
+            other => refused(other),
+        }
+    }
+
     async fn send_piece(&self, piece: &Piece) -> Result<(u64, Option<Vote>), LinkError> {
         let request = Request::Piece(Piece { meta: piece.meta.clone(), data: piece.data.clone(), ..*piece });
         match self.call(Class::Bulk, &request, self.network.piece).await? {
@@ -93,36 +123,39 @@ fn refused<T>(answer: Answer) -> Rpc<T> {
 }
 
 impl RaftNetwork<Consensus> for Way {
+    /// Raft may count this node before its disk has answered; nobody else may. So the leader's commit index is told as
+    /// far as this disk has come, and what it held back is told right after: Raft believes it said and says no more
+    /// until the next heartbeat.
     async fn append_entries(
         &mut self,
         rpc: AppendEntriesRequest<Consensus>,
         option: RPCOption,
     ) -> Rpc<AppendEntriesResponse<u64>> {
-        let vote = rpc.vote;
+        let (vote, commit, within) = (rpc.vote, rpc.leader_commit, option.hard_ttl());
         let log = &self.network.log;
-        let commit = self.committed(&rpc, option.hard_ttl() / 3).await;
-        let request = Request::Append(Append {
+        let last = rpc.entries.last().map(|entry| entry.log_id).or(rpc.prev_log_id);
+        if rpc.entries.is_empty() {
+            self.until_durable(commit).await;
+        }
+        let request = Append {
             to: self.to,
             vote: vote.into(),
             prev: rpc.prev_log_id.map(Into::into),
-            commit: commit.map(Into::into),
+            commit: commit.and_then(|id| log.durable_upto(id)).map(Into::into),
             entries: rpc.entries.iter().map(|entry| log.record_of(entry)).collect(),
-        });
-        let sent = clock::now_ns();
-        match self.call(Class::Protocol, &request, option.hard_ttl()).await.map_err(rpc_error)? {
-            Answer::Append(appended) => {
-                if !matches!(appended, Appended::Higher(_)) {
-                    self.network.lease.acknowledged(vote, self.to, sent);
-                }
-                Ok(match appended {
-                    Appended::Success => AppendEntriesResponse::Success,
-                    Appended::Partial(upto) => AppendEntriesResponse::PartialSuccess(upto.map(LogId::from)),
-                    Appended::Conflict => AppendEntriesResponse::Conflict,
-                    Appended::Higher(vote) => AppendEntriesResponse::HigherVote(vote.into()),
-                })
-            }
-            other => refused(other),
+        };
+        let told = request.commit;
+        let answer = self.append(request, vote, within).await?;
+        let held_back = told != commit.map(Into::into);
+        if held_back && !rpc.entries.is_empty() && matches!(answer, AppendEntriesResponse::Success) {
+            self.until_durable(commit).await;
+            let commit = commit.and_then(|id| log.durable_upto(id)).map(Into::into);
+            let (to, prev) = (self.to, last.map(Into::into));
+            let after = Append { to, vote: vote.into(), prev, commit, entries: Vec::new() };
+            // Lost, it is said with the next heartbeat.
+            let _ = self.append(after, vote, within).await;
         }
+        Ok(answer)
     }
 
     async fn vote(&mut self, rpc: VoteRequest<u64>, option: RPCOption) -> Rpc<VoteResponse<u64>> {

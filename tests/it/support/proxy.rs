@@ -24,6 +24,7 @@ pub struct Builder {
     args: Vec<String>,
     open_files: Option<u32>,
     netns: Option<String>,
+    env: Vec<(String, String)>,
 }
 
 /// A running proxy; it is stopped on drop, and a panic in it fails the test.
@@ -47,6 +48,7 @@ impl Proxy {
             args: Vec::new(),
             open_files: None,
             netns: None,
+            env: Vec::new(),
         }
     }
 
@@ -108,6 +110,12 @@ impl Builder {
 
     pub fn arg(mut self, arg: &str) -> Self {
         self.args.push(arg.into());
+        self
+    }
+
+    /// A variable of its environment.
+    pub fn env(mut self, name: &str, value: impl ToString) -> Self {
+        self.env.push((name.into(), value.to_string()));
         self
     }
 
@@ -176,7 +184,7 @@ impl Builder {
             }
             (None, None) => Command::new(&self.binary),
         };
-        command.arg("-db").args(&self.args).arg("-f").arg(&file);
+        command.arg("-db").args(&self.args).arg("-f").arg(&file).envs(self.env);
         let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

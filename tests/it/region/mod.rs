@@ -1,0 +1,21 @@
+//! Real processes as nodes of a region map: what holds while they fail.
+//!
+//! | file | what |
+//! |---|---|
+//! | `api` | a client of the HTTP API that tells a failure that did nothing from one that may have done something |
+//! | `cluster` | processes on addresses of their own, killed and started again on the data they left |
+//! | `forming` | the files in `conf/`: they form, serve, survive, refuse and recover |
+//! | `propagation` | how long from a registration to the first request served elsewhere |
+//! | `linear` | is a history of operations on one key possible for a single register? |
+//! | `traffic` | clients that make such histories |
+//! | `faults` | kill, pause, cut |
+//! | `chaos` | traffic under faults, and the verdict |
+
+mod api;
+mod chaos;
+mod cluster;
+mod faults;
+mod forming;
+mod linear;
+mod propagation;
+mod traffic;

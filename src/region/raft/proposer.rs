@@ -149,7 +149,10 @@ async fn write(node: &Node, proposal: Proposal, until: Instant) -> Result<(Index
     let raft = node.raft().map_err(|_| Failed::NotYet)?;
     match tokio::time::timeout_at(until, raft.client_write(Arc::new(proposal))).await {
         Ok(Ok(done)) => Ok((done.log_id.index, done.data)),
-        Ok(Err(RaftError::APIError(ClientWriteError::ForwardToLeader(_)))) => Err(Failed::NotYet),
+        // Also said of an entry that a new leader cut off here, which another node may still hold and commit.
+        Ok(Err(RaftError::APIError(ClientWriteError::ForwardToLeader(_)))) => {
+            Err(Failed::Final(SeatError::Timeout))
+        }
         Ok(Err(RaftError::APIError(e))) => Err(Failed::Final(SeatError::Full(e.to_string()))),
         Ok(Err(RaftError::Fatal(_))) => Err(Failed::Final(SeatError::Shutdown)),
         Err(_) => Err(Failed::Final(SeatError::Timeout)),

@@ -149,6 +149,11 @@ pub fn check(call: &Call, fields: &Fields) -> Result<Check, Fault> {
     })
 }
 
+/// How a check is run, if that is said.
+pub fn optional(call: &Call, fields: &Fields) -> Result<Option<Definition>, Fault> {
+    if is_empty(fields) { Ok(None) } else { definition(call, fields).map(Some) }
+}
+
 fn definition(call: &Call, fields: &Fields) -> Result<Definition, Fault> {
     let probe = probe(call, fields)?;
     let interval = fields.millis("Interval")?.unwrap_or(0);

@@ -79,8 +79,14 @@ async fn register(call: &Call) -> Outcome {
         call.require(Resource::Service, &instance.service, Access::Write)?;
     }
     let mut checks = Vec::new();
+    let map = call.read_own().await?;
+    // How a check is run is kept for monitors of nodes without an agent; an agent runs only what was registered with it.
+    let monitored =
+        map.check(&node.name, NODE_LIVENESS).is_none() && node.name != call.api.settings.node_name;
     for one in fields.object("Check")?.into_iter().chain(fields.objects("Checks")?) {
-        checks.push(check(&one, &node.name)?);
+        let definition = one.object("Definition")?.filter(|_| monitored);
+        let definition = definition.map(|given| definition::optional(call, &given)).transpose()?.flatten();
+        checks.push(Check { definition, ..check(&one, &node.name)? });
     }
     let what = Registration { node, skip_node_update, instance, checks, replace_checks: false };
     call.propose(Command::Register(Box::new(what))).await?;

@@ -10,8 +10,9 @@ use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
 
 use crate::base::{Millis, clock};
-use crate::check::{Checks, Hooks, Settings, slowstart_round};
+use crate::check::{Checks, Hooks, Member, Settings, slowstart_round};
 use crate::config::Config;
+use crate::lang::Severity;
 use crate::region::choice::{Choice, Place, choose, lost_regions};
 use crate::region::map::{Index, Instance, Topic};
 use crate::region::{Consistency, Seat, SeatError};
@@ -62,8 +63,8 @@ struct Follower {
 /// One backend's.
 struct Desk {
     state: Mutex<State>,
-    /// The configuration changed.
-    wake: Notify,
+    /// The configuration changed, or a check of ours found something.
+    wake: Arc<Notify>,
 }
 
 pub(super) struct State {
@@ -72,6 +73,7 @@ pub(super) struct State {
     recovery: Recovery,
     /// Of a node that is alone.
     own: Option<Checks>,
+    wake: Arc<Notify>,
 }
 
 /// What a task waits for after an application.
@@ -118,7 +120,9 @@ impl Discovery {
             }
         }
         for (name, target) in targets.into_iter().filter(|(_, t)| !t.services.is_empty()) {
-            let desk = Arc::new(Desk { state: Mutex::new(State::new(target)), wake: Notify::new() });
+            let state = State::new(target);
+            let wake = state.wake.clone();
+            let desk = Arc::new(Desk { state: Mutex::new(state), wake });
             desk.round(&self.office);
             let task = tokio::spawn(desk.clone().run(self.office.clone())).abort_handle();
             self.followers.insert(name, Follower { desk, task });
@@ -146,6 +150,33 @@ impl Office {
             self.alone.send_if_modified(|alone| std::mem::replace(alone, is_alone) != is_alone);
             tokio::time::sleep(QUORUM_TURN).await;
         }
+    }
+}
+
+/// What is told when a check of a node that is alone finds something: the others, and who shares the traffic out, so
+/// that the next region takes over at once.
+struct Alarm {
+    hooks: Arc<dyn Hooks>,
+    wake: Arc<Notify>,
+}
+
+impl Hooks for Alarm {
+    fn line(&self, backend: &str, severity: Severity, level: u8, screen: &str, log: &str) {
+        self.hooks.line(backend, severity, level, screen, log);
+    }
+
+    fn node(&self) -> String {
+        self.hooks.node()
+    }
+
+    fn server_down(&self, member: &Member, shutdown: bool) -> u32 {
+        self.wake.notify_one();
+        self.hooks.server_down(member, shutdown)
+    }
+
+    fn server_up(&self, member: &Member, shutdown_backups: bool) -> u32 {
+        self.wake.notify_one();
+        self.hooks.server_up(member, shutdown_backups)
     }
 }
 
@@ -187,7 +218,13 @@ impl Desk {
 
 impl State {
     pub(super) fn new(target: Target) -> State {
-        State { target, pool: Pool::default(), recovery: Recovery::default(), own: None }
+        State {
+            target,
+            pool: Pool::default(),
+            recovery: Recovery::default(),
+            own: None,
+            wake: Arc::default(),
+        }
     }
 
     /// Looks at the map once: chooses and applies.
@@ -221,7 +258,9 @@ impl State {
         let unrest = self.pool.apply(&self.target, &choices, &around);
         if is_alone {
             let old = self.own.take().unwrap_or_default();
-            let members = self.pool.members(&self.target, &office.hooks);
+            let alarm: Arc<dyn Hooks> =
+                Arc::new(Alarm { hooks: office.hooks.clone(), wake: self.wake.clone() });
+            let members = self.pool.members(&self.target, &alarm);
             self.own = Some(Checks::start(members, &Settings::default(), old));
         }
         if unrest.slowstart_ms.is_some() {
@@ -234,8 +273,9 @@ impl State {
     fn turn(&self, unrest: Unrest) -> Duration {
         let Unrest { draining, unresolved, slowstart_ms } = unrest;
         let of_slowstart = slowstart_ms.map(|ms| Duration::from_millis((ms / 20).clamp(50, 1000)));
-        let of_turn = (draining || self.recovery.is_ramping() || self.own.is_some()).then_some(TURN);
+        let of_turn = (draining || self.recovery.is_ramping()).then_some(TURN);
+        let of_own = self.own.is_some().then_some(QUORUM_TURN);
         let of_names = unresolved.then_some(RESOLVE_TURN);
-        [of_slowstart, of_turn, of_names].into_iter().flatten().min().unwrap_or(PATIENCE)
+        [of_slowstart, of_turn, of_own, of_names].into_iter().flatten().min().unwrap_or(PATIENCE)
     }
 }

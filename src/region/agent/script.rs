@@ -80,11 +80,15 @@ async fn run(
             () = tokio::time::sleep(TURN) => {}
         }
         if let Some(status) = group.status()? {
-            while let Ok(n @ 1..) = stream.try_read(&mut block)
-                && output.len() < OUTPUT_MAX
-            {
-                keep(output, &block[..n]);
-            }
+            // What it wrote last; its end closes the pipe, unless something that it left behind holds it open.
+            let rest = async {
+                while let Ok(n @ 1..) = stream.read(&mut block).await
+                    && output.len() < OUTPUT_MAX
+                {
+                    keep(output, &block[..n]);
+                }
+            };
+            let _ = tokio::time::timeout(TURN * 10, rest).await;
             return Ok(Some(status));
         }
         if clock::now_ms() >= deadline {

@@ -127,8 +127,18 @@ pub fn start(options: Options) -> Result<(Seat, RaftHandle), StartError> {
         }
     })?;
     let gone = || StartError::Raft("its thread ended".into());
-    wait.recv().map_err(|_| gone())??;
-    let runtime = runtime_in.recv().map_err(|_| gone())?;
+    let started = wait.recv().map_err(|_| gone()).flatten();
+    let runtime = started.and_then(|()| runtime_in.recv().map_err(|_| gone()));
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(e) => {
+            // Nothing of it stays behind: one may try again at once.
+            drop(stop);
+            let _ = thread.join();
+            node.log.close();
+            return Err(e);
+        }
+    };
     let behind = Arc::new(Behind { node: node.clone(), closed: closed.clone() });
     let seat = Seat::new(node.view.clone(), behind, node.name.clone(), node.region.clone());
     Ok((

@@ -165,3 +165,23 @@ fn near_sorts_by_what_nodes_reported() {
     assert_eq!(names("/v1/catalog/nodes?near=far"), ["far", "close", "lb1"]);
     assert_eq!(node.put("/v1/coordinate/update", r#"{"Node":"lb1","Coord":{"Vec":[1]}}"#).status, 400);
 }
+
+#[test]
+fn a_check_of_a_node_without_an_agent_keeps_its_definition_for_a_monitor() {
+    let node = Served::start();
+    let body = |name: &str| {
+        format!(
+            r#"{{"Node":"{name}","Address":"10.0.0.9","NodeMeta":{{"external-node":"true"}},"Check":{{"Name":"up",
+            "Status":"passing","Definition":{{"HTTP":"http://10.0.0.9/","Interval":"30s"}}}},"SkipNodeUpdate":true}}"#
+        )
+    };
+    node.ok("/v1/catalog/register", &body("printer"));
+    let found = node.get("/v1/health/state/any?node-meta=external-node:true").json();
+    assert_eq!(
+        found[0]["Definition"],
+        json!({ "HTTP": "http://10.0.0.9/", "Method": "GET", "Interval": "30s" })
+    );
+    node.ok("/v1/catalog/register", &body("lb1"));
+    let own = node.get("/v1/health/node/lb1?filter=Name%20==%20up").json();
+    assert_eq!(own[0]["Definition"], json!({}), "nobody makes an agent run a check but through it");
+}

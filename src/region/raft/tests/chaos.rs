@@ -25,9 +25,14 @@ struct Operation {
 
 /// Whether these operations, in an order that time allows, are those of one register.
 fn linearizable(operations: &[Operation]) -> bool {
-    let mut tried = HashSet::new();
-    let all = Operations(operations);
-    all.search(vec![false; operations.len()], 0, &mut tried)
+    let operations = operations.to_vec();
+    let search = move || {
+        let nothing_done = vec![false; operations.len()];
+        Operations(&operations).search(nothing_done, 0, &mut HashSet::new())
+    };
+    // As deep as the history is long.
+    let thread = std::thread::Builder::new().stack_size(1 << 30).spawn(search);
+    thread.expect("a thread").join().expect("an answer")
 }
 
 struct Operations<'a>(&'a [Operation]);

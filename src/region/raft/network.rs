@@ -56,17 +56,6 @@ impl Way {
         self.network.links.to(&self.address, class).call(request, within).await
     }
 
-    /// What may be told as committed: Raft may count this node before its disk has answered, nobody else may. News of a
-    /// commit that carries nothing else waits for the disk, because there may be no other for a while.
-    async fn committed(&self, rpc: &AppendEntriesRequest<Consensus>, patience: Duration) -> Option<LogId> {
-        let wanted = rpc.leader_commit?;
-        if rpc.entries.is_empty() {
-            let mut stable = self.network.log.stable();
-            let _ = tokio::time::timeout(patience, stable.reached(wanted.index)).await;
-        }
-        self.network.log.durable_upto(wanted)
-    }
-
     /// Returns once `id` is durable here, or after a while: a disk that stands still must not hold back heartbeats.
     async fn until_durable(&self, id: Option<LogId>) {
         if let Some(id) = id {

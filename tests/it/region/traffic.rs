@@ -139,9 +139,9 @@ impl<'a> Client<'a> {
     fn perform(&mut self, node: usize, key: &str, op: Op, consistent: bool) -> bool {
         let called = self.traffic.now();
         let reply = if key.starts_with("svc") {
-            self.to_catalog(node, key, op, consistent)
+            self.ask_catalog(node, key, op, consistent)
         } else {
-            self.to_keys(node, key, op, consistent)
+            self.ask_keys(node, key, op, consistent)
         };
         let returned = self.traffic.now();
         let outcome = match reply {
@@ -157,7 +157,7 @@ impl<'a> Client<'a> {
         answered
     }
 
-    fn to_keys(&mut self, node: usize, key: &str, op: Op, consistent: bool) -> Result<Reply, Failed> {
+    fn ask_keys(&mut self, node: usize, key: &str, op: Op, consistent: bool) -> Result<Reply, Failed> {
         let index = self.seen.get(key).map_or(0, |(_, index)| *index);
         let mine = &self.sessions[usize::from(self.me)];
         let api = &mut self.nodes[node];
@@ -174,7 +174,7 @@ impl<'a> Client<'a> {
     }
 
     /// A service with one instance, whose port is its value, on a node of its own.
-    fn to_catalog(&mut self, node: usize, key: &str, op: Op, consistent: bool) -> Result<Reply, Failed> {
+    fn ask_catalog(&mut self, node: usize, key: &str, op: Op, consistent: bool) -> Result<Reply, Failed> {
         let api = &mut self.nodes[node];
         match op {
             Op::Read if consistent => api.get(&format!("/v1/catalog/service/{key}?consistent")),

@@ -89,7 +89,7 @@ fn a_members_id_is_the_index_that_admitted_it() {
     let id = version(&mut desk, Command::MemberPut(member.clone()));
     assert_eq!(id, 2);
     assert_eq!(desk.refused(Command::MemberPut(member.clone())), r#"name "lb1" is taken"#);
-    let changed = Member { id, role: Role::Manager, alive: true, ..member.clone() };
+    let changed = Member { id, create_index: id, role: Role::Manager, alive: true, ..member.clone() };
     desk.done(Command::MemberPut(changed.clone()));
     assert_eq!(desk.touched, [Topic::Members]);
     let found = desk.map.member(id).unwrap();

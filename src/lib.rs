@@ -1,12 +1,14 @@
-//! Isobar carries traffic for services that run in several regions: a proxy that reads `haproxy.cfg` today; a region
-//! map, a DNS responder, a VIP agent and a registry mirror are to live in the same binary.
+//! Isobar carries traffic for services that run in several regions: a proxy that reads `haproxy.cfg`, and a region map
+//! from which it takes servers and configuration; a DNS responder, a VIP agent and a registry mirror are to live in the
+//! same binary.
 //!
 //! # Rooms
 //!
 //! The modules below are in order: **a room uses only rooms above it** (`tests/tidy.rs` enforces it). From the ground
 //! up: cells and clocks (`base`), syscalls (`os`), the data workers' runtime (`rt`), the language without its meaning
 //! (`lang`), nouns and live state (`model`), messages (`http`), then logs, rules, balancing, checks, the compiled
-//! configuration, the data plane (`proxy`), its administration (`admin`) and the process around it all (`app`).
+//! configuration, the data plane (`proxy`), the map of regions and services (`region`) and its HTTP API (`catalog`), the
+//! administration of it all (`admin`) and the process around it (`app`).
 //!
 //! # Threads
 //!
@@ -30,6 +32,13 @@
 //! new configuration between two tasks, a stream keeps the one it began with, a session takes the newest at its next
 //! request. A change that fails leaves everything as it was.
 //!
+//! # Life of an instance
+//!
+//! `catalog` takes a registration -> [`region::Seat::propose`] -> one entry of Raft's log (`region::raft`), durable on a
+//! quorum (`region::store`) -> every node applies it (`region::map`, no clock, no I/O) and wakes who waits for that
+//! service -> `app::discovery` chooses by region (`region::choice`) and changes the backend's server list in place. A
+//! configuration document goes the same way after every live node has prepared it (`region::rollout`).
+//!
 //! # What is absent
 //!
 //! No `unsafe` outside `os`. No clock is read outside `base::clock`. No I/O in `http`, `lang`, `rules`, `balance`. No
@@ -41,6 +50,10 @@
 //!   a task has one deadline that costs a store to move, and an idle connection is one small future.
 //! - `frontend`, `backend` and `listen` are one type ([`config::Proxy`]), because a `listen` is both sides and its rules
 //!   run once.
+//! - An entry of the map has an index of its own, at or after its place in Raft's log: proposals that share an entry
+//!   must not share a ModifyIndex.
+//! - A node of Raft counts an entry as held only once its disk has it, but tells `openraft` at once (`region::store::log`
+//!   says where it waits instead).
 //! - The HTTP/1 head is parsed by a pass of our own, which knows where an error is and what may be relaxed.
 
 pub mod base;

@@ -7,7 +7,7 @@ use super::cluster::{Cluster, Node, SOON, loopback};
 use crate::support::origin::Origin;
 use crate::support::place::wait_until;
 
-const FILES: [&str; 3] = [
+pub const FILES: [&str; 3] = [
     include_str!("../../../conf/region-a.cfg"),
     include_str!("../../../conf/region-b.cfg"),
     include_str!("../../../conf/region-c.cfg"),

@@ -5,6 +5,7 @@
 //! | `api` | a client of the HTTP API that tells a failure that did nothing from one that may have done something |
 //! | `cluster` | processes on addresses of their own, killed and started again on the data they left |
 //! | `forming` | the files in `conf/`: they form, serve, survive, refuse and recover |
+//! | `rollout` | configuration documents: on every node or on none |
 //! | `propagation` | how long from a registration to the first request served elsewhere |
 //! | `linear` | is a history of operations on one key possible for a single register? |
 //! | `traffic` | clients that make such histories |
@@ -18,4 +19,5 @@ mod faults;
 mod forming;
 mod linear;
 mod propagation;
+mod rollout;
 mod traffic;

@@ -181,8 +181,7 @@ pub(super) fn log(
     txn.feconn = front.live.front.cur.load(Ordering::Relaxed);
     txn.beconn = back_id.map_or(0, |id| config.proxy(id).live.back.cur.load(Ordering::Relaxed));
     txn.srvconn = server.map_or(0, |s| s.live.served.load(Ordering::Relaxed));
-    let env =
-        StreamEnv { worker: s.worker, view, listener: &s.listener, front: s.front, back: back_id, server };
+    let env = StreamEnv::of(s, view, back_id, server);
     let level = txn.log_level.unwrap_or(if failed && front.options.log_separate_errors { ERR } else { INFO });
     LINE.with(|line| {
         let mut line = line.borrow_mut();

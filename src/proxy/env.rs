@@ -8,6 +8,7 @@ use crate::model::{ProxyId, ProxyLive, Server};
 use crate::rules::{Env, ReplySpec};
 
 use super::listener::ListenerCell;
+use super::session::Session;
 use super::worker::{View, Worker};
 
 /// A stream's surroundings.
@@ -18,6 +19,25 @@ pub struct StreamEnv<'a> {
     pub front: ProxyId,
     pub back: Option<ProxyId>,
     pub server: Option<&'a Server>,
+}
+
+impl<'a> StreamEnv<'a> {
+    /// Made from a session and not from a stream, because rules change the stream's transaction meanwhile.
+    pub(super) fn of(
+        session: &'a Session,
+        view: &'a View,
+        back: Option<ProxyId>,
+        server: Option<&'a Server>,
+    ) -> Self {
+        StreamEnv {
+            worker: session.worker,
+            view,
+            listener: &session.listener,
+            front: session.front,
+            back,
+            server,
+        }
+    }
 }
 
 impl StreamEnv<'_> {

@@ -84,14 +84,7 @@ impl Stream<'_> {
     /// A server, its slot and a connection (which may still be under way).
     async fn obtain(&mut self, attempt: &mut Attempt) -> Result<(), Halt> {
         let id = self.back_id.unwrap_or(self.s.front);
-        let env = StreamEnv {
-            worker: self.s.worker,
-            view: self.view,
-            listener: &self.s.listener,
-            front: self.s.front,
-            back: self.back_id,
-            server: None,
-        };
+        let env = StreamEnv::of(self.s, self.view, self.back_id, None);
         loop {
             let chooser = Chooser { session: self.s, view: self.view, proxy: self.back, id };
             let slot = chooser.slot(self.txn, attempt, &env).await?;

@@ -185,14 +185,7 @@ impl Stream<'_> {
 
     /// True when the rules wait for the response's body.
     fn run_response_from(&mut self, rules: &RuleSet, at: &mut usize) -> Result<bool, Halt> {
-        let env = StreamEnv {
-            worker: self.s.worker,
-            view: self.view,
-            listener: &self.s.listener,
-            front: self.s.front,
-            back: self.back_id,
-            server: self.upstream.as_ref().map(|u| &u.server),
-        };
+        let env = StreamEnv::of(self.s, self.view, self.back_id, self.upstream.as_ref().map(|u| &u.server));
         match rules.run(self.txn, &env, at) {
             Outcome::Wait if !self.txn.response_awaited => Ok(true),
             Outcome::Final { reply, denied } => {

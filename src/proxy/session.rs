@@ -204,15 +204,8 @@ fn admits(session: &mut Session, proxy: &Proxy, of_connection: bool) -> bool {
     let mut txn = session.worker.take_txn();
     session.introduce(&mut txn);
     txn.local = session.local();
-    let env = StreamEnv {
-        worker: session.worker,
-        view: &view,
-        listener: &session.listener,
-        front: session.front,
-        back: None,
-        server: None,
-    };
     std::mem::swap(&mut session.vars, &mut txn.vars);
+    let env = StreamEnv::of(session, &view, None, None);
     let mut accepted = true;
     if let Outcome::Close { silent } = set.run(&mut txn, &env, &mut 0) {
         denied.inc();

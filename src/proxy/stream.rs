@@ -164,14 +164,7 @@ impl<'a> Stream<'a> {
     }
 
     pub fn env<'e>(&'e self) -> StreamEnv<'e> {
-        StreamEnv {
-            worker: self.s.worker,
-            view: self.view,
-            listener: &self.s.listener,
-            front: self.s.front,
-            back: self.back_id,
-            server: self.upstream.as_ref().map(|u| &u.server),
-        }
+        StreamEnv::of(self.s, self.view, self.back_id, self.upstream.as_ref().map(|u| &u.server))
     }
 
     pub fn now(&self) -> u64 {
@@ -335,14 +328,8 @@ impl<'a> Stream<'a> {
         let mut at = 0;
         loop {
             // The environment borrows what the rules do not change.
-            let env = StreamEnv {
-                worker: self.s.worker,
-                view: self.view,
-                listener: &self.s.listener,
-                front: self.s.front,
-                back: self.back_id,
-                server: self.upstream.as_ref().map(|u| &u.server),
-            };
+            let env =
+                StreamEnv::of(self.s, self.view, self.back_id, self.upstream.as_ref().map(|u| &u.server));
             let outcome = rules.run(self.txn, &env, &mut at);
             let counters = if self.back_id.is_some() { &proxy.live.back } else { &proxy.live.front };
             match outcome {

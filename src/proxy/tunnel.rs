@@ -182,14 +182,7 @@ impl<'a> Tcp<'a> {
     }
 
     fn env(&self) -> StreamEnv<'_> {
-        StreamEnv {
-            worker: self.s.worker,
-            view: self.view,
-            listener: &self.s.listener,
-            front: self.s.front,
-            back: self.back_id,
-            server: self.upstream.as_ref().map(|u| &u.server),
-        }
+        StreamEnv::of(self.s, self.view, self.back_id, self.upstream.as_ref().map(|u| &u.server))
     }
 
     /// `tcp-request content` rules, which may wait for data until `inspect-delay` is over.
@@ -202,14 +195,7 @@ impl<'a> Tcp<'a> {
         let mut at = 0;
         loop {
             let outcome = {
-                let env = StreamEnv {
-                    worker: self.s.worker,
-                    view: self.view,
-                    listener: &self.s.listener,
-                    front: self.s.front,
-                    back: self.back_id,
-                    server: None,
-                };
+                let env = StreamEnv::of(self.s, self.view, self.back_id, None);
                 self.txn.req_body = bytes::Bytes::copy_from_slice(first.data());
                 proxy.rules.tcp_content.run(self.txn, &env, &mut at)
             };
@@ -267,14 +253,7 @@ impl<'a> Tcp<'a> {
         }
         let mut attempt = Attempt::new(back);
         loop {
-            let env = StreamEnv {
-                worker: self.s.worker,
-                view: self.view,
-                listener: &self.s.listener,
-                front: self.s.front,
-                back: self.back_id,
-                server: None,
-            };
+            let env = StreamEnv::of(self.s, self.view, self.back_id, None);
             let chooser = Chooser { session: self.s, view: self.view, proxy: self.back, id };
             let slot = chooser.slot(self.txn, &mut attempt, &env).await?;
             self.txn.timers.queue_done = rt.now();

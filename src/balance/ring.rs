@@ -141,6 +141,9 @@ impl RingBalancer {
 
     /// `random`: the least loaded for its weight of several draws.
     fn draw(&self, ring: &Ring, list: &[Server], pick: &Pick, draws: u32) -> Option<usize> {
+        if let [only] = list {
+            return usable::has_room(only, pick, self.spec.fullconn).then_some(0);
+        }
         let mut random = pick.random;
         let mut best: Option<usize> = None;
         for _ in 0..draws.clamp(1, 1024) {

@@ -103,7 +103,7 @@ pub(super) fn count(stream: &Stream<'_>) {
         count_end!(back, stream.end.cause);
     }
     let Some(upstream) = &stream.upstream else { return };
-    let server = upstream.server.live.counters.mine();
+    let server = upstream.slot.server.live.counters.mine();
     server.bytes_in.add(txn.bytes_in);
     server.bytes_out.add(txn.bytes_out);
     server.http_req.inc();
@@ -117,7 +117,7 @@ pub(super) fn count(stream: &Stream<'_>) {
 }
 
 fn count_server(upstream: &Upstream, back: &ProxyCounters, txn: &Txn) {
-    let live = &upstream.server.live;
+    let live = &upstream.slot.server.live;
     let server = live.counters.mine();
     server.sess_tot.inc();
     server.lbtot.inc();
@@ -148,7 +148,7 @@ pub(super) fn count_tcp(
     count_side(counters, txn);
     if let Some(upstream) = upstream {
         count_end!(counters, end.cause);
-        let server = upstream.server.live.counters.mine();
+        let server = upstream.slot.server.live.counters.mine();
         server.bytes_in.add(txn.bytes_in);
         server.bytes_out.add(txn.bytes_out);
         count_end!(server, end.cause);

@@ -2,7 +2,6 @@
 
 use std::future::poll_fn;
 use std::io::{self, ErrorKind, IoSlice};
-use std::rc::Rc;
 use std::task::Poll;
 
 use crate::base::buf::{BODY_SIZE, Buf, HEAD_SIZE};
@@ -16,7 +15,7 @@ use super::end::{Cause, End, Phase};
 use super::env::StreamEnv;
 use super::route::{Attempt, Chooser};
 use super::stream::{Halt, Received, Stream, is_idempotent};
-use super::transfer::{Broken, Extent, Patience, Side, Way};
+use super::transfer::{Broken, Extent, Side, Way};
 
 /// What went wrong with one try.
 enum Failure {
@@ -133,7 +132,7 @@ impl Stream<'_> {
         let Some(conn) = upstream.conn.clone() else { return Err(Failure::Empty) };
         let reused = upstream.uses > 0;
         if let Some(name) = self.back.back.as_ref().and_then(|b| b.send_name_header.as_deref()) {
-            self.txn.req.set(name, upstream.server.spec.name.as_bytes());
+            self.txn.req.set(name, upstream.slot.server.spec.name.as_bytes());
         }
         let keep_server = self.back.options.http_connection == HttpConnection::KeepAlive
             && self.front.options.http_connection == HttpConnection::KeepAlive;
@@ -145,7 +144,7 @@ impl Stream<'_> {
         } else {
             Hop::Close
         };
-        upstream.keep = keep_server && upstream.server.spec.send_proxy == 0;
+        upstream.keep = keep_server && upstream.slot.server.spec.send_proxy == 0;
         let preface = std::mem::take(&mut upstream.preface);
         let now = conn.rt().now();
         let connect_until = if reused {
@@ -174,7 +173,7 @@ impl Stream<'_> {
         }
         let client_ms = self.txn.timeouts.client_ms.unwrap_or(self.front.timeouts.client);
         let server_ms = self.txn.timeouts.server_ms.unwrap_or(self.back.timeouts.server);
-        self.patience = Rc::new(Patience::new(conn.rt().now(), client_ms, server_ms));
+        self.patience.restart(conn.rt().now(), client_ms, server_ms);
         self.upload = match extent {
             None => None,
             Some(extent) => {
@@ -199,8 +198,8 @@ impl Stream<'_> {
             self.txn.server_local = conn.local().map(super::session::end_of).unwrap_or_default();
         }
         if let Some(upstream) = &self.upstream {
-            upstream.server.live.seen(Seen::Connected);
-            self.txn.server_remote = match upstream.server.spec.address {
+            upstream.slot.server.live.seen(Seen::Connected);
+            self.txn.server_remote = match upstream.slot.server.spec.address {
                 crate::model::Address::Inet(a) => crate::rules::End::Inet(a),
                 _ => crate::rules::End::Unix,
             };
@@ -214,7 +213,7 @@ impl Stream<'_> {
             let status = self.txn.res.status;
             if let Some(upstream) = &self.upstream {
                 let good = status < 500 || matches!(status, 501 | 505);
-                upstream.server.live.seen(if good { Seen::GoodResponse } else { Seen::WrongStatus });
+                upstream.slot.server.live.seen(if good { Seen::GoodResponse } else { Seen::WrongStatus });
             }
             if status >= 200 || status == 101 {
                 return if self.is_retried(status) { Err(Failure::Status) } else { Ok(()) };
@@ -227,8 +226,7 @@ impl Stream<'_> {
         let Some(upstream) = self.upstream.as_ref() else { return Err(Failure::Empty) };
         let Some(conn) = upstream.conn.clone() else { return Err(Failure::Empty) };
         if self.txn.res.buf.capacity() == 0 {
-            let large = self.s.worker.pools.expects_large(&upstream.server);
-            self.txn.res.buf = Buf::take(if large { BODY_SIZE } else { HEAD_SIZE });
+            self.txn.res.buf = Buf::take(if upstream.large_responses { BODY_SIZE } else { HEAD_SIZE });
         }
         let options = self.view.h1_response[self.back_id.unwrap_or(self.s.front).0 as usize];
         let method = self.txn.req.method;
@@ -357,14 +355,14 @@ impl Stream<'_> {
         let chooser = Chooser { session: self.s, view: self.view, proxy: self.back, id };
         let same = !chooser.redispatches(attempt);
         if let Some(upstream) = failed {
-            upstream.server.live.counters.mine().wretr.inc();
+            upstream.slot.server.live.counters.mine().wretr.inc();
             if !same {
                 attempt.choose = true;
                 attempt.failed = self
                     .view
                     .servers(id)
-                    .and_then(|set| set.by_name(&upstream.server.spec.name).map(|(i, _)| i));
-                upstream.server.live.counters.mine().wredis.inc();
+                    .and_then(|set| set.by_name(&upstream.slot.server.spec.name).map(|(i, _)| i));
+                upstream.slot.server.live.counters.mine().wredis.inc();
                 self.back.live.back.counters.mine().wredis.inc();
                 self.txn.redispatched = true;
                 self.txn.unstick();
@@ -381,7 +379,7 @@ impl Stream<'_> {
     /// Tells `observe` what went wrong.
     fn tell_failure(&self, failure: &Failure, stale: bool) {
         let Some(upstream) = self.upstream.as_ref().filter(|u| !stale && u.cut().is_none()) else { return };
-        upstream.server.live.seen(match failure {
+        upstream.slot.server.live.seen(match failure {
             Failure::Connect { .. } => Seen::ConnectFailed,
             Failure::Empty | Failure::Cut => Seen::Closed,
             Failure::Junk => Seen::BadHeaders,
@@ -397,7 +395,7 @@ impl Stream<'_> {
     fn count_failure(&mut self, failure: &Failure, stale: bool) {
         let (Some(upstream), false) = (&mut self.upstream, stale) else { return };
         upstream.keep = false;
-        let (server, back) = (upstream.server.live.counters.mine(), self.back.live.back.counters.mine());
+        let (server, back) = (upstream.slot.server.live.counters.mine(), self.back.live.back.counters.mine());
         match failure {
             Failure::Connect { .. } => {
                 server.err_conn.inc();

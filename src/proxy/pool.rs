@@ -97,39 +97,34 @@ impl Pools {
     /// Keeps a connection whose last response is complete; closes it when the server's pool is full, or the
     /// connection of an earlier epoch.
     pub fn keep(&self, server: &Server, conn: Rc<Conn>, (uses, epoch): (u32, u32), now: Millis) {
-        let spec = &server.spec;
-        let needed = self.with(server, |pool| pool.peaks[0].max(pool.peaks[1])).max(1);
-        let limit = spec.pool_max_conn.unwrap_or(u32::MAX).min(needed);
-        if spec.pool_purge_delay_ms == 0 || server.live.epoch() != epoch || !conn.is_drained() {
-            return;
-        }
-        let live = &server.live;
-        if live
-            .idle
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| (n < limit).then_some(n + 1))
-            .is_err()
-        {
+        let (spec, live) = (&server.spec, &server.live);
+        if spec.pool_purge_delay_ms == 0 || live.epoch() != epoch || !conn.is_drained() {
             return;
         }
         // Registered, so that its end becomes known while it is idle.
-        let watched = conn.watch().is_ok();
+        if conn.watch().is_err() {
+            return;
+        }
         self.with(server, |pool| {
             pool.renew();
-            if watched && pool.idle.len() < PER_SERVER {
+            let needed = pool.peaks[0].max(pool.peaks[1]).max(1);
+            let limit = spec.pool_max_conn.unwrap_or(u32::MAX).min(needed);
+            let counted = || {
+                let one_more = |n| (n < limit).then_some(n + 1);
+                live.idle.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).is_ok()
+            };
+            if pool.idle.len() < PER_SERVER && counted() {
                 pool.idle.push(Idle { conn, since: now, uses });
-            } else {
-                pool.drop_one();
             }
         });
     }
 
-    /// Tells how many connections to a server are in use.
-    pub fn note_use(&self, server: &Server, used: u32) {
-        self.with(server, |pool| pool.peaks[1] = pool.peaks[1].max(used));
-    }
-
-    pub fn expects_large(&self, server: &Server) -> bool {
-        self.with(server, |pool| pool.large_responses)
+    /// Told how many connections to a server are in use. Tells whether its last responses were large.
+    pub fn note_use(&self, server: &Server, used: u32) -> bool {
+        self.with(server, |pool| {
+            pool.peaks[1] = pool.peaks[1].max(used);
+            pool.large_responses
+        })
     }
 
     pub fn note_size(&self, server: &Server, large: bool) {

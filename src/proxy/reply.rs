@@ -220,8 +220,12 @@ impl Stream<'_> {
             Some(&self.front.rules.http_after_response),
         ];
         for rules in sets.into_iter().flatten().filter(|r| !r.is_empty()) {
-            let env =
-                StreamEnv::of(self.s, self.view, self.back_id, self.upstream.as_ref().map(|u| &u.server));
+            let env = StreamEnv::of(
+                self.s,
+                self.view,
+                self.back_id,
+                self.upstream.as_ref().map(|u| &u.slot.server),
+            );
             rules.run(self.txn, &env, &mut 0);
         }
     }

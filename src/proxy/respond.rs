@@ -62,10 +62,10 @@ impl Stream<'_> {
         };
         if let Some(upstream) = &mut self.upstream {
             upstream.keep &= keep_server && taken == received;
-            self.s
-                .worker
-                .pools
-                .note_size(&upstream.server, received >= HEAD_SIZE / 2 || extent_len(&extent) > 0);
+            let large = received >= HEAD_SIZE / 2 || extent_len(&extent) > 0;
+            if large != upstream.large_responses {
+                self.s.worker.pools.note_size(&upstream.slot.server, large);
+            }
         }
         self.keep_client &= body != BodyLen::UntilClose;
         if body == BodyLen::Chunked && self.txn.req.version == Version::Http10 {
@@ -185,7 +185,8 @@ impl Stream<'_> {
 
     /// True when the rules wait for the response's body.
     fn run_response_from(&mut self, rules: &RuleSet, at: &mut usize) -> Result<bool, Halt> {
-        let env = StreamEnv::of(self.s, self.view, self.back_id, self.upstream.as_ref().map(|u| &u.server));
+        let env =
+            StreamEnv::of(self.s, self.view, self.back_id, self.upstream.as_ref().map(|u| &u.slot.server));
         match rules.run(self.txn, &env, at) {
             Outcome::Wait if !self.txn.response_awaited => Ok(true),
             Outcome::Final { reply, denied } => {

@@ -259,9 +259,9 @@ impl<'c> Chooser<'c> {
 
     /// A connection to the slot's server: an idle one where `http-reuse` allows it, else a new one.
     pub fn connect(&self, slot: ServerSlot, http: bool) -> Result<Upstream, (ServerSlot, std::io::Error)> {
-        let server = slot.server.clone();
+        let server = &slot.server;
         // A connection that was opened in a client's name is of use to nobody else.
-        let reused = if http && server.spec.send_proxy == 0 { self.reuse(&server) } else { None };
+        let reused = if http && server.spec.send_proxy == 0 { self.reuse(server) } else { None };
         let live = &server.live;
         let epoch = live.epoch();
         let (conn, uses) = match reused {
@@ -270,7 +270,7 @@ impl<'c> Chooser<'c> {
                 self.proxy.live.back.counters.mine().reuse.inc();
                 (conn, uses)
             }
-            None => match open(self.worker(), &server, self.proxy, self.session) {
+            None => match open(self.worker(), server, self.proxy, self.session) {
                 Ok(conn) => {
                     conn.belong_to(live.uid);
                     live.counters.mine().connect.inc();
@@ -281,13 +281,13 @@ impl<'c> Chooser<'c> {
             },
         };
         let used = live.used.fetch_add(1, Ordering::Relaxed) + 1;
-        self.worker().pools.note_use(&server, used);
+        let large_responses = self.worker().pools.note_use(server, used);
         let mut preface = Vec::new();
         if server.spec.send_proxy > 0 {
             let (client, local) = (self.session.client, self.session.local());
             preface::write(server.spec.send_proxy, client, local, &mut preface);
         }
-        Ok(Upstream { server, slot, conn: Some(conn), uses, epoch, preface, keep: false })
+        Ok(Upstream { slot, conn: Some(conn), uses, epoch, preface, large_responses, keep: false })
     }
 
     fn reuse(&self, server: &Server) -> Option<(Rc<Conn>, u32)> {

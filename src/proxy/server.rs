@@ -84,7 +84,6 @@ impl Drop for ServerSlot {
 
 /// The server's side of a stream.
 pub struct Upstream {
-    pub server: Server,
     pub slot: ServerSlot,
     pub conn: Option<Rc<Conn>>,
     /// Requests the connection carried before this one.
@@ -93,6 +92,8 @@ pub struct Upstream {
     pub epoch: u32,
     /// What is to be sent before anything else on it (`send-proxy`).
     pub preface: Vec<u8>,
+    /// The server's last responses did not fit a small buffer.
+    pub large_responses: bool,
     /// The connection may be used again after this response.
     pub keep: bool,
 }
@@ -100,7 +101,7 @@ pub struct Upstream {
 impl Upstream {
     /// How a stream ends whose server's sessions were shut down.
     pub fn cut(&self) -> Option<Cause> {
-        match self.server.live.cut(self.epoch)? {
+        match self.slot.server.live.cut(self.epoch)? {
             Cut::Moved => None,
             Cut::Killed => Some(Cause::Killed),
             Cut::Down => Some(Cause::ServerDown),
@@ -111,10 +112,10 @@ impl Upstream {
     /// Ends the server's part: an intact connection goes back to the pool.
     pub fn release(&mut self, worker: &super::worker::Worker) {
         if let Some(conn) = self.conn.take() {
-            self.server.live.used.fetch_sub(1, Ordering::Relaxed);
-            if self.keep && self.server.live.is_up() {
+            self.slot.server.live.used.fetch_sub(1, Ordering::Relaxed);
+            if self.keep && self.slot.server.live.is_up() {
                 let past = (self.uses + 1, self.epoch);
-                worker.pools.keep(&self.server, conn, past, worker.rt.now() / MS);
+                worker.pools.keep(&self.slot.server, conn, past, worker.rt.now() / MS);
             }
         }
     }
@@ -123,7 +124,7 @@ impl Upstream {
 impl Drop for Upstream {
     fn drop(&mut self) {
         if self.conn.take().is_some() {
-            self.server.live.used.fetch_sub(1, Ordering::Relaxed);
+            self.slot.server.live.used.fetch_sub(1, Ordering::Relaxed);
         }
     }
 }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::atomic::Ordering;
 
 use crate::base::buf::{Buf, HEAD_SIZE};
-use crate::base::clock::{MS, Nanos};
+use crate::base::clock::{MS, Nanos, SEC};
 use crate::config::Proxy;
 use crate::model::{Mode, ProxyId};
 use crate::os::socket::Peer;
@@ -19,8 +19,12 @@ use super::env::StreamEnv;
 use super::listener::{ClientSlot, ListenerCell};
 use super::preface;
 use super::stream::{self, Next};
+use super::transfer::Patience;
 use super::tunnel;
 use super::worker::{View, Worker};
+
+/// How long a connection counts as busy after a response.
+const LINGER: Nanos = SEC;
 
 /// What a connection keeps from request to request; nothing of it is a buffer.
 pub struct Session {
@@ -113,8 +117,7 @@ impl Session {
 
     /// Waits for the first bytes of a request. Between requests no configuration is held: an idle connection takes the
     /// one that is newest when it speaks.
-    async fn wait(&mut self) -> std::io::Result<()> {
-        let until = wait_limit(self);
+    async fn wait(&mut self, until: Nanos) -> std::io::Result<()> {
         if self.requests > 0 {
             self.view = self.worker.no_view();
         }
@@ -219,42 +222,66 @@ fn admits(session: &mut Session, proxy: &Proxy, of_connection: bool) -> bool {
     accepted
 }
 
+/// An idle connection is this small future; what serves requests is boxed, so that the idle do not pay for it.
 async fn http(mut session: Session) {
-    let rt = session.worker.rt;
     loop {
         if !session.renew() && session.requests > 0 && session.pending.is_none() {
             return;
         }
         if session.pending.is_none() && !session.conn.is_readable() {
-            if let Err(e) = session.wait().await {
+            let until = wait_limit(&session);
+            if let Err(e) = session.wait(until).await {
                 if e.kind() == std::io::ErrorKind::TimedOut && session.requests == 0 {
-                    // Boxed, like all that is large, so that an idle connection does not pay for it.
                     Box::pin(silent_client(&mut session)).await;
                 }
                 return;
             }
             continue;
         }
+        if Box::pin(busy(&mut session)).await == Next::Close {
+            return;
+        }
+    }
+}
+
+/// Serves requests for as long as one follows the other soon: making this future anew costs more than waiting in it.
+async fn busy(session: &mut Session) -> Next {
+    let rt = session.worker.rt;
+    let patience = Rc::new(Patience::new(0, 0, 0));
+    loop {
         let mut txn = session.worker.take_txn();
-        if !receive_first(&mut session, &mut txn) {
+        if !receive_first(session, &mut txn) {
             session.worker.keep_txn(txn);
             if session.conn.is_readable() {
                 // The end of the stream, or an error.
-                log_empty(&mut session);
-                return;
+                log_empty(session);
+                return Next::Close;
             }
-            continue;
+            return Next::KeepAlive;
         }
         session.introduce(&mut txn);
         std::mem::swap(&mut txn.vars, &mut session.vars);
-        let next = Box::pin(stream::run(&mut session, &mut txn)).await;
+        let next = stream::run(session, &mut txn, &patience).await;
         std::mem::swap(&mut txn.vars, &mut session.vars);
         session.vars.clear(rules::VarScope::Txn);
         session.worker.keep_txn(txn);
         if next == Next::Close {
-            return;
+            return Next::Close;
         }
-        session.idle_until = idle_limit(&session, rt.now());
+        session.idle_until = idle_limit(session, rt.now());
+        if !session.renew() && session.pending.is_none() {
+            return Next::Close;
+        }
+        if session.pending.is_none() && !session.conn.is_readable() {
+            let Some(_seat) = session.worker.linger() else { return Next::KeepAlive };
+            let until = session.idle_until.min(rt.now() + LINGER);
+            if session.wait(until).await.is_err() {
+                return Next::KeepAlive; // idle from now on, or at its end, which is found there
+            }
+            if !session.renew() {
+                return Next::Close;
+            }
+        }
     }
 }
 

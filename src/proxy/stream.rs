@@ -112,15 +112,15 @@ pub struct Stream<'a> {
     is_monitor: bool,
     /// The rest of the request's body on its way to the server.
     pub upload: Option<Way>,
-    pub patience: Rc<Patience>,
+    pub patience: &'a Rc<Patience>,
     /// What ended it early, for counters and logs.
     pub end: End,
 }
 
 /// Serves one request from its first bytes, which lie in `txn.req.buf`, to its log line.
-pub async fn run(s: &mut Session, txn: &mut Txn) -> Next {
+pub async fn run(s: &mut Session, txn: &mut Txn, patience: &Rc<Patience>) -> Next {
     let view = s.view.clone();
-    let mut stream = Stream::new(s, txn, &view);
+    let mut stream = Stream::new(s, txn, &view, patience);
     if let Err(end) = stream.receive().await {
         return stream.fail_request(end).await;
     }
@@ -131,14 +131,20 @@ pub async fn run(s: &mut Session, txn: &mut Txn) -> Next {
 /// Answers a request that never came with an error.
 pub async fn refuse(s: &mut Session, txn: &mut Txn, end: End) {
     let view = s.view.clone();
-    let stream = Stream::new(s, txn, &view);
+    let patience = Rc::new(Patience::new(0, 0, 0));
+    let mut stream = Stream::new(s, txn, &view, &patience);
     stream.txn.timers.request_start = stream.s.accepted;
     stream.txn.request_date_us = stream.s.accept_date_us;
     stream.fail_request(end).await;
 }
 
 impl<'a> Stream<'a> {
-    fn new(s: &'a mut Session, txn: &'a mut Txn, view: &'a Rc<View>) -> Stream<'a> {
+    fn new(
+        s: &'a mut Session,
+        txn: &'a mut Txn,
+        view: &'a Rc<View>,
+        patience: &'a Rc<Patience>,
+    ) -> Stream<'a> {
         let config = view.config();
         let front = config.proxy(s.front);
         Stream {
@@ -158,13 +164,13 @@ impl<'a> Stream<'a> {
             received: Received::Buffered,
             is_monitor: false,
             upload: None,
-            patience: Rc::new(Patience::new(0, 0, 0)),
+            patience,
             end: End::default(),
         }
     }
 
     pub fn env<'e>(&'e self) -> StreamEnv<'e> {
-        StreamEnv::of(self.s, self.view, self.back_id, self.upstream.as_ref().map(|u| &u.server))
+        StreamEnv::of(self.s, self.view, self.back_id, self.upstream.as_ref().map(|u| &u.slot.server))
     }
 
     pub fn now(&self) -> u64 {
@@ -328,8 +334,12 @@ impl<'a> Stream<'a> {
         let mut at = 0;
         loop {
             // The environment borrows what the rules do not change.
-            let env =
-                StreamEnv::of(self.s, self.view, self.back_id, self.upstream.as_ref().map(|u| &u.server));
+            let env = StreamEnv::of(
+                self.s,
+                self.view,
+                self.back_id,
+                self.upstream.as_ref().map(|u| &u.slot.server),
+            );
             let outcome = rules.run(self.txn, &env, &mut at);
             let counters = if self.back_id.is_some() { &proxy.live.back } else { &proxy.live.front };
             match outcome {
@@ -437,7 +447,7 @@ impl<'a> Stream<'a> {
     }
 
     /// Error in the request itself: answer it and log.
-    async fn fail_request(mut self, end: End) -> Next {
+    async fn fail_request(&mut self, end: End) -> Next {
         let counters = self.front.live.front.counters.mine();
         counters.err_req.inc();
         self.keep_client = false;
@@ -459,7 +469,7 @@ impl<'a> Stream<'a> {
     }
 
     /// Answers what the proxy itself has to say, logs and counts.
-    async fn conclude(mut self, result: Result<(), Halt>) -> Next {
+    async fn conclude(&mut self, result: Result<(), Halt>) -> Next {
         match result {
             Ok(()) => {
                 // A body that ends with the connection does not tell by itself that it is whole.
@@ -473,11 +483,13 @@ impl<'a> Stream<'a> {
         self.txn.timers.closed = self.now();
         self.backend_slot = None;
         self.finish_server();
-        access::count(&self);
-        let (server, back_id) = (self.upstream.take().map(|u| u.server.clone()), self.back_id);
-        if !self.is_monitor {
+        access::count(self);
+        // The slot is free before the line is written: the line does not count its own request.
+        let is_logged = !self.is_monitor && !self.front.log.targets.is_empty();
+        let server = self.upstream.take().and_then(|u| is_logged.then(|| u.slot.server.clone()));
+        if is_logged {
             let failed = self.txn.termination[0] != b'-' && self.txn.termination[0] != b'L';
-            access::log(self.s, self.txn, self.view, back_id, server.as_ref(), failed);
+            access::log(self.s, self.txn, self.view, self.back_id, server.as_ref(), failed);
         }
         if self.keep_client && !self.request_unread_body() {
             self.keep_rest();

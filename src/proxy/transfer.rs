@@ -75,6 +75,12 @@ impl Patience {
         }
     }
 
+    /// Begins anew with these timeouts.
+    pub fn restart(&self, now: Nanos, client_ms: u64, server_ms: u64) {
+        self.change(Side::Client, client_ms, now);
+        self.change(Side::Server, server_ms, now);
+    }
+
     pub fn until(&self, side: Side) -> Nanos {
         match side {
             Side::Client => self.client_until.get(),

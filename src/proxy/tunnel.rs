@@ -134,7 +134,7 @@ pub async fn serve(s: &mut Session, txn: &mut Txn, view: &Rc<View>) {
         upstream.release(s.worker);
     }
     access::count_tcp(front, back, back_id, upstream.as_ref(), txn, end);
-    let server = upstream.take().map(|u| u.server.clone()).or(tried);
+    let server = upstream.take().map(|u| u.slot.server.clone()).or(tried);
     access::log(s, txn, view, back_id, server.as_ref(), end.cause != Cause::Normal);
 }
 
@@ -182,7 +182,7 @@ impl<'a> Tcp<'a> {
     }
 
     fn env(&self) -> StreamEnv<'_> {
-        StreamEnv::of(self.s, self.view, self.back_id, self.upstream.as_ref().map(|u| &u.server))
+        StreamEnv::of(self.s, self.view, self.back_id, self.upstream.as_ref().map(|u| &u.slot.server))
     }
 
     /// `tcp-request content` rules, which may wait for data until `inspect-delay` is over.
@@ -276,7 +276,7 @@ impl<'a> Tcp<'a> {
             };
             let Err(e) = failed else {
                 if let Some(upstream) = &self.upstream {
-                    upstream.server.live.seen(Seen::Connected);
+                    upstream.slot.server.live.seen(Seen::Connected);
                 }
                 self.txn.timers.connected = rt.now();
                 self.txn.timers.response = rt.now();
@@ -284,9 +284,9 @@ impl<'a> Tcp<'a> {
             };
             let late = e.kind() == ErrorKind::TimedOut;
             if let Some(upstream) = self.upstream.take() {
-                upstream.server.live.counters.mine().err_conn.inc();
-                upstream.server.live.seen(Seen::ConnectFailed);
-                self.tried = Some(upstream.server.clone());
+                upstream.slot.server.live.counters.mine().err_conn.inc();
+                upstream.slot.server.live.seen(Seen::ConnectFailed);
+                self.tried = Some(upstream.slot.server.clone());
             }
             self.back.live.back.counters.mine().err_conn.inc();
             if attempt.retries == 0 {

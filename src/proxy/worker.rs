@@ -134,6 +134,7 @@ pub struct Worker {
     /// Boxed: they are large, and streams hold them by pointer.
     #[allow(clippy::vec_box)]
     txns: RefCell<Vec<Box<Txn>>>,
+    lingering: Cell<u32>,
     seed: Cell<u64>,
     requests: Cell<u64>,
     pub logger: Logger,
@@ -148,6 +149,18 @@ thread_local! {
 
 /// Transaction records kept for the next request.
 const TXNS_KEPT: usize = 64;
+
+/// Most connections of a worker that keep their request's future between requests: about 2 KiB each.
+const LINGERING: u32 = 256;
+
+/// One of [`LINGERING`] seats.
+pub struct Lingering(&'static Worker);
+
+impl Drop for Lingering {
+    fn drop(&mut self) {
+        self.0.lingering.set(self.0.lingering.get() - 1);
+    }
+}
 
 impl Worker {
     /// Makes the calling thread a data worker. The worker lives as long as the thread.
@@ -167,6 +180,7 @@ impl Worker {
             retired,
             pools: Pools::default(),
             txns: RefCell::default(),
+            lingering: Cell::new(0),
             seed: Cell::new(seed),
             requests: Cell::new(0),
             logger: Logger::default(),
@@ -227,6 +241,15 @@ impl Worker {
             txn.recycle();
             kept.push(txn);
         }
+    }
+
+    /// A seat among the connections that wait for their next request with everything in hand. `None`: all are taken.
+    pub fn linger(&'static self) -> Option<Lingering> {
+        let seats = self.lingering.get();
+        (seats < LINGERING).then(|| {
+            self.lingering.set(seats + 1);
+            Lingering(self)
+        })
     }
 
     /// xorshift64*: for balancing and sampling, not for secrets.

@@ -384,17 +384,27 @@ impl Txn {
 
     /// Forgets everything and keeps what memory is worth keeping for another transaction.
     pub fn recycle(&mut self) {
-        let mut fresh = Txn::default();
-        std::mem::swap(&mut fresh.req, &mut self.req);
-        std::mem::swap(&mut fresh.res, &mut self.res);
-        std::mem::swap(&mut fresh.uri_line, &mut self.uri_line);
-        std::mem::swap(&mut fresh.vars, &mut self.vars);
-        fresh.req.buf = Buf::default();
-        fresh.res.buf = Buf::default();
-        fresh.req.reset();
-        fresh.res.reset();
-        fresh.uri_line.clear();
-        fresh.vars.list.clear();
-        *self = fresh;
+        // Field by field: the record is too large to be made anew and copied for each request. Naming all of them here
+        // lets no new one be forgotten.
+        macro_rules! forget {
+            (all but $($kept:ident)*: $($field:ident)*) => {
+                let Txn { $($kept,)* $($field,)* } = self;
+                $(*$field = Default::default();)*
+            };
+        }
+        forget! { all but req res uri_line vars:
+            has_req client local server_local server_remote timers accept_date_us request_date_us
+            req_captures res_captures unique_id status bytes_in bytes_out termination retries
+            redispatched backend_queue server_queue actconn feconn beconn srvconn log_level
+            failed_rewrites request_no req_body res_body body_awaited response_awaited inspect_over
+            session_requests req_growth res_growth req_cookie res_cookie log_no log_early pending
+            sticky wait timeouts
+        }
+        for head in [req, res] {
+            head.buf = Buf::default();
+            head.reset();
+        }
+        uri_line.clear();
+        vars.list.clear();
     }
 }

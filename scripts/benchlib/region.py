@@ -65,6 +65,7 @@ class Cluster:
         self.data.mkdir()
         self.apis = [lab.port() for _ in range(NODES)]
         self.peers = [lab.port() for _ in range(NODES)]
+        self.metrics = [lab.port() for _ in range(NODES)]
         self.processes = []
         for node in range(NODES):
             command = self.etcd(side, node) if name == "etcd" else self.isobar(side, node)
@@ -82,7 +83,9 @@ class Cluster:
         file = self.data / f"{node}.cfg"
         file.write_text(f"region-map\n    node n{node}\n    bind 127.0.0.1:{self.peers[node]}\n"
                         f"    data-dir {self.data}/{node}\n    retry-join {peers}\n    expect {NODES}\n"
-                        f"    http-api 127.0.0.1:{self.apis[node]}\n")
+                        f"    http-api 127.0.0.1:{self.apis[node]}\n\n"
+                        f"frontend metrics\n    mode http\n    timeout client 5s\n"
+                        f"    bind 127.0.0.1:{self.metrics[node]}\n    http-request use-service prometheus-exporter\n")
         return [side.binary, *side.flags, "-db", "-f", file]
 
     def etcd(self, side: Side, node: int) -> list:

@@ -1,7 +1,8 @@
 """5,000 services of 10 instances: changes, parked queries, snapshot, restart.
 
-Three nodes are filled through the API of one; 5,000 blocking queries are parked at it; instances change at a fixed rate
-for a while; a node is ended and started again. Latencies are those of the client, so they hold the client's own share.
+Three nodes are filled through the API of one, first to a tenth; 5,000 blocking queries are parked at it; instances
+change at a fixed rate for a while, at a tenth and at full size, to compare what a change costs; a node is ended and
+started again. Latencies are those of the client, so they hold the client's own share.
 """
 import argparse
 import http.client
@@ -14,6 +15,7 @@ import threading
 import time
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 from . import lab as place
@@ -22,12 +24,13 @@ from .region import ALL_CPUS, Cluster
 from .report import verdict
 
 SERVICES, INSTANCES, HOSTS, PARKED = 5_000, 50_000, 100, 5_000
+TENTH = INSTANCES // 10
 THREADS = 16
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rate", type=int, default=500, help="changes a second (default: %(default)s)")
-    parser.add_argument("--seconds", type=int, default=20, help="of changes (default: %(default)s)")
+    parser.add_argument("--seconds", type=int, default=60, help="of changes (default: %(default)s)")
 
 
 def registration(number: int, generation: int) -> str:
@@ -73,16 +76,24 @@ def figures(pid: int) -> tuple[float, float]:
     return resident, (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def metric(port: int, name: str) -> float:
+    """One of the figures a node tells; 0 for one it does not."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(f"http://127.0.0.1:{port}/metrics", timeout=30) as answer:
+        lines = (line.split() for line in answer.read().decode().splitlines())
+        return next((float(words[1]) for words in lines if len(words) == 2 and words[0] == name), 0.0)
+
+
 def at(values: list[float], share: float) -> float:
     ordered = sorted(values)
     return ordered[min(int(len(ordered) * share), len(ordered) - 1)]
 
 
-def fill(writer: Writer, pool: ThreadPoolExecutor) -> None:
+def fill(writer: Writer, pool: ThreadPoolExecutor, instances: range) -> None:
     began = time.monotonic()
-    took = list(pool.map(lambda number: writer.put(registration(number, 0)), range(INSTANCES)))
+    took = list(pool.map(lambda number: writer.put(registration(number, 0)), instances))
     spent = time.monotonic() - began
-    print(f"filled: {INSTANCES} registrations in {spent:.1f} s ({INSTANCES / spent:.0f}/s), p50 {at(took, .5):.1f} ms, "
+    print(f"filled: {len(took)} registrations in {spent:.1f} s ({len(took) / spent:.0f}/s), p50 {at(took, .5):.1f} ms, "
           f"p99 {at(took, .99):.1f} ms, max {max(took):.1f} ms", flush=True)
 
 
@@ -100,18 +111,50 @@ def park(port: int, pid: int) -> tuple[list[socket.socket], dict]:
                            f"{PARKED} blocking queries, {each:.1f} KiB each, bar 20; {answered} of 1000 answered early")
 
 
-def change(cluster: Cluster, writer: Writer, pool: ThreadPoolExecutor, rate: int, seconds: int) -> dict:
+@dataclass
+class Changes:
+    """What a time of changes at a fixed rate showed."""
+    seconds: float
+    took_ms: list[float]
+    cpu_us: list[float]
+
+
+def change(cluster: Cluster, writer: Writer, pool: ThreadPoolExecutor, rate: int, seconds: int,
+           instances: int) -> Changes:
     pids = [process.pid for process in cluster.processes]
     before, began, futures = [figures(pid)[1] for pid in pids], time.monotonic(), []
     for number in range(rate * seconds):
         time.sleep(max(0, began + number / rate - time.monotonic()))
-        futures.append(pool.submit(writer.put, registration(number * 7 % INSTANCES, 1 + number)))
+        futures.append(pool.submit(writer.put, registration(number * 7 % instances, 1 + number)))
     took = [future.result() for future in futures]
     spent = time.monotonic() - began
     cpu = [(figures(pid)[1] - was) / len(took) * 1e6 for pid, was in zip(pids, before)]
-    return verdict("changes", spent < seconds * 1.1,
-                   f"{len(took)} in {spent:.1f} s, p50 {at(took, .5):.1f} ms, p99 {at(took, .99):.1f} ms, max "
-                   f"{max(took):.1f} ms; CPU a change by node: {', '.join(f'{us:.0f}' for us in cpu)} us")
+    return Changes(spent, took, cpu)
+
+
+def judge(at_a_tenth: Changes, full: Changes, seconds: int) -> list[dict]:
+    """The rate was kept, and a change costs what it costs in a map of a tenth the size."""
+    took, by_node = full.took_ms, ", ".join(f"{us:.0f}" for us in full.cpu_us)
+    kept = verdict("changes", full.seconds < seconds * 1.1,
+                   f"{len(took)} in {full.seconds:.1f} s, p50 {at(took, .5):.1f} ms, p99 {at(took, .99):.1f} ms, max "
+                   f"{max(took):.1f} ms")
+    ratio = sum(full.cpu_us) / sum(at_a_tenth.cpu_us)
+    cost = verdict("cost", ratio < 1.5,
+                   f"CPU a change by node {by_node} us, at a tenth of the size "
+                   f"{', '.join(f'{us:.0f}' for us in at_a_tenth.cpu_us)} us: {ratio:.2f} times, bar 1.5 (it would be 10 "
+                   f"if a change cost its whole map)")
+    return [kept, cost]
+
+
+def applying(cluster: Cluster) -> dict:
+    """While snapshots were made, no node may have stopped to apply; each tells its own longest stop."""
+    longest = [metric(port, "isobar_region_apply_longest_seconds") * 1000 for port in cluster.metrics]
+    made = [metric(port, "isobar_region_snapshots_total") for port in cluster.metrics]
+    took = [metric(port, "isobar_region_snapshot_seconds") * 1000 for port in cluster.metrics]
+    by_node = ", ".join(f"{ms:.1f}" for ms in longest)
+    return verdict("applying", all(0 < ms < 20 for ms in longest) and all(made),
+                   f"longest apply by node {by_node} ms, bar 20; snapshots {', '.join(f'{n:.0f}' for n in made)}, the "
+                   f"last of each took {', '.join(f'{ms:.0f}' for ms in took)} ms")
 
 
 def restart(lab: place.Lab, cluster: Cluster, side: Side, node: int) -> dict:
@@ -139,11 +182,14 @@ def run(args: argparse.Namespace) -> int:
         try:
             writer = Writer(cluster.apis[0])
             with ThreadPoolExecutor(THREADS) as pool:
-                fill(writer, pool)
+                fill(writer, pool, range(TENTH))
+                small = change(cluster, writer, pool, args.rate, min(args.seconds, 20), TENTH)
+                fill(writer, pool, range(TENTH, INSTANCES))
                 print("resident MiB by node:",
                       ", ".join(f"{figures(process.pid)[0]:.0f}" for process in cluster.processes))
                 parked, held = park(cluster.apis[0], cluster.processes[0].pid)
-                verdicts = [held, change(cluster, writer, pool, args.rate, args.seconds)]
+                full = change(cluster, writer, pool, args.rate, args.seconds, INSTANCES)
+                verdicts = [held, *judge(small, full, args.seconds), applying(cluster)]
             for query in parked:
                 query.close()
             verdicts.append(restart(lab, cluster, side, 2))

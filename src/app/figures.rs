@@ -32,6 +32,7 @@ fn describe() {
         "Configurations read while running, by outcome."
     );
     describe_gauge!("isobar_checks", Unit::Count, "Servers whose health is checked.");
+    crate::region::raft::figures::describe();
     describe_counter!(
         crate::os::opener::REQUESTS,
         Unit::Count,

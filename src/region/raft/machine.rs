@@ -10,13 +10,16 @@ use openraft::{
 };
 use tokio::sync::watch;
 
+use super::figures::{self, Pace};
 use super::types::{Consensus, Entry, LogId, SnapshotMeta, StorageError, StoredMembership};
+use crate::base::clock;
 use crate::region::map::{Index, Map, Proposal, Reply};
 use crate::region::seat::Publisher;
 use crate::region::store::{AbortOnPanic, Image, LogStore, Snapshots, Stable};
 
 pub struct Machine {
     publisher: Publisher,
+    pace: Pace,
     last: Option<LogId>,
     membership: StoredMembership,
     snapshots: Snapshots,
@@ -42,6 +45,7 @@ impl Machine {
         applied.send_replace(meta.last_log_id.map_or(0, |id| id.index + 1));
         Ok(Machine {
             publisher,
+            pace: Pace::default(),
             last: meta.last_log_id,
             membership: meta.last_membership,
             snapshots,
@@ -133,7 +137,9 @@ impl RaftStateMachine<Consensus> for Machine {
         let mut applied = Vec::new().into_iter();
         let _guard = AbortOnPanic;
         if !proposals.is_empty() {
+            let began = clock::now_ns();
             applied = self.publisher.apply_all(proposals).into_iter();
+            self.pace.applied(applied.len(), clock::now_ns() - began);
         }
         self.show();
         let filled = replies.into_iter().map(|reply| reply.or_else(|| applied.next()));
@@ -195,7 +201,9 @@ impl RaftSnapshotBuilder<Consensus> for Builder {
             snapshot_id: uuid::Uuid::new_v4().to_string(),
         };
         let (map, snapshots, described) = (self.map.clone(), self.snapshots.clone(), meta.clone());
+        let began = clock::now_ns();
         let image = persistently(move || snapshots.make(&described, |out| write_map(&map, out))).await?;
+        figures::snapshot(clock::now_ns() - began);
         Ok(Snapshot { meta, snapshot: Box::new(image) })
     }
 }

@@ -7,6 +7,7 @@ pub mod types;
 pub mod call;
 pub mod timing;
 pub mod frame;
+pub mod figures;
 pub mod lease;
 pub mod link;
 pub mod network;

@@ -61,10 +61,15 @@ fn found(call: &Call, map: &Map, accessor: &str) -> Result<Value, Fault> {
 
 /// A token that is kept, and so may change.
 fn kept(call: &Call, map: &Map, accessor: &str) -> Result<Value, Fault> {
-    if builtin(call).iter().any(|token| token["AccessorID"] == accessor) {
-        return Err(Fault::forbidden_as("Permission denied: this token belongs to the configuration"));
-    }
+    refuse_builtin(call, accessor)?;
     found(call, map, accessor)
+}
+
+fn refuse_builtin(call: &Call, accessor: &str) -> Result<(), Fault> {
+    match builtin(call).iter().any(|token| token["AccessorID"] == accessor) {
+        true => Err(Fault::forbidden_as("Permission denied: this token belongs to the configuration")),
+        false => Ok(()),
+    }
 }
 
 /// Links to policies or roles, by id or name, with both filled in.
@@ -228,10 +233,13 @@ pub async fn read_self(call: &Call) -> Outcome {
     }
 }
 
+/// One that is not there is gone already, whether by this call or by another.
 pub async fn delete(call: &Call) -> Outcome {
     enabled(call, Access::Write)?;
     let map = call.read_own().await?;
-    let token = kept(call, &map, call.arg("Missing token AccessorID")?)?;
+    let accessor = call.arg("Missing token AccessorID")?;
+    refuse_builtin(call, accessor)?;
+    let Some(token) = store::by_accessor(&map, accessor) else { return Ok(Answer::held(true)) };
     let (accessor, secret) = (text(&token, "AccessorID"), text(&token, "SecretID"));
     shelf::change(call, vec![shelf::delete_op(TOKEN, accessor), shelf::delete_op(SECRET, secret)]).await?;
     Ok(Answer::held(true))

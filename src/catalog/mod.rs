@@ -32,6 +32,7 @@ pub mod operator;
 pub mod own;
 pub mod params;
 pub mod query;
+pub mod region;
 pub mod register;
 pub mod route;
 pub mod select;

@@ -29,6 +29,7 @@ pub mod maintenance;
 pub mod member;
 pub mod mesh;
 pub mod operator;
+pub mod outpost;
 pub mod own;
 pub mod params;
 pub mod query;
@@ -43,5 +44,6 @@ pub mod status;
 pub mod txn;
 pub mod view;
 
-pub use api::{Agent, Api, Operator, Settings};
+pub use answer::{Answer, Stream, Wire};
+pub use api::{Agent, Api, Onward, Operator, Settings};
 pub use serve::{Listener, serve};

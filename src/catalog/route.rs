@@ -61,6 +61,7 @@ pub const FAMILIES: &[&[Route]] = &[
     super::acl::ROUTES,
     super::cluster::ROUTES,
     super::region::ROUTES,
+    super::outpost::ROUTES,
     super::document::ROUTES,
     super::live::ROUTES,
     super::index::ROUTES,

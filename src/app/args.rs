@@ -7,8 +7,8 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use super::flags::{COMMANDS, FLAGS, Takes};
-use super::operator;
 use super::version::VersionText;
+use super::{agent, operator};
 
 /// What the user asked for.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,6 +25,8 @@ pub enum Command {
     Reload(Target),
     /// `node`, `cluster`, `config`: what to ask of a running node.
     Operator(Vec<String>),
+    /// `agent`: a client agent, by its own flags.
+    Agent(Box<agent::Options>),
     /// `help`, `--help`: the usage text on stdout, exit 0.
     Help,
     /// `-dMhelp`.
@@ -229,6 +231,10 @@ fn command_word(mut args: Args, word: &str, rest: &[String]) -> Result<Command, 
         return Ok(Command::Operator(std::iter::once(word.to_owned()).chain(rest.iter().cloned()).collect()));
     }
     match (word, rest) {
+        ("agent", rest) => match agent::Options::parse(rest) {
+            Ok(options) => Ok(Command::Agent(Box::new(options))),
+            Err(why) => Err(Fault::fatal(format!("agent: {why}"))),
+        },
         ("help", _) => Ok(Command::Help),
         ("version", []) => Ok(Command::Version(VersionText::Plain)),
         ("explain", [name]) => Ok(Command::Explain(name.clone())),

@@ -44,9 +44,15 @@ const PREPARED_MS: u64 = 30_000;
 struct Candidate {
     name: String,
     text: Bytes,
-    built: Built,
-    sockets: Sockets,
+    made: Made,
     until_ms: u64,
+}
+
+/// A configuration for which all that can fail was done.
+struct Made {
+    built: Built,
+    region: Spec,
+    sockets: Sockets,
 }
 
 /// A running node.
@@ -302,13 +308,13 @@ impl Control {
     fn swap(&mut self) -> bool {
         // What was made ready beside the old configuration does not fit beside a new one.
         self.candidate = None;
-        let Some((built, sockets)) = self.build(&self.life.messages) else { return false };
-        self.put(built, sockets);
+        let Some(made) = self.build(&self.life.messages) else { return false };
+        self.put(made);
         true
     }
 
     /// Everything that can fail, before anything is changed.
-    fn build(&self, messages: &Messages) -> Option<(Built, Sockets)> {
+    fn build(&self, messages: &Messages) -> Option<Made> {
         let builder = Builder {
             args: &self.life.args,
             opener: &self.life.opener,
@@ -319,9 +325,13 @@ impl Control {
             workers: self.workers,
             default_maxconn: self.shared.maxconn.load(Ordering::Relaxed),
         };
-        let built = builder.build().built?;
+        let outcome = builder.build();
+        let (built, region) = (outcome.built?, outcome.region);
+        if self.seated.as_ref().is_some_and(|seated| seated.needs_restart(&region)) {
+            messages.warning("the 'region-map' section changed: its new lines hold after a restart.");
+        }
         match self.sockets.prepare(&built.config, &self.life.opener, self.workers) {
-            Ok(sockets) => Some((built, sockets)),
+            Ok(sockets) => Some(Made { built, region, sockets }),
             Err(e) => {
                 messages.alert(&e.message);
                 None
@@ -329,7 +339,8 @@ impl Control {
         }
     }
 
-    fn put(&mut self, mut built: Built, sockets: Sockets) {
+    fn put(&mut self, made: Made) {
+        let Made { mut built, region, sockets } = made;
         built.activate(clock::now_ms());
         self.config = Arc::new(built.config);
         // Frontends that were shut down listen again, as after a restart.
@@ -342,6 +353,10 @@ impl Control {
         self.documents.activated();
         self.tell_workers();
         self.start_checks();
+        let _inside = self.runtime.enter();
+        if let Some(seated) = &mut self.seated {
+            seated.tell_regions(&region);
+        }
     }
 
     /// Makes everything ready for a document, binds included, and keeps that until it expires. An error is what is
@@ -351,9 +366,9 @@ impl Control {
         let messages = Messages::default();
         messages.set_quiet(true);
         let made = self.documents.trying(&name, &text, || self.build(&messages));
-        let (built, sockets) = made.ok_or_else(|| messages.log())?;
+        let made = made.ok_or_else(|| messages.log())?;
         let until_ms = clock::now_ms() + PREPARED_MS;
-        self.candidate = Some(Candidate { name, text, built, sockets, until_ms });
+        self.candidate = Some(Candidate { name, text, made, until_ms });
         Ok(())
     }
 
@@ -362,7 +377,7 @@ impl Control {
         let ready = self.candidate.take().filter(|c| self.documents.is_current(&c.name, &c.text));
         let success = match ready {
             Some(candidate) => {
-                self.put(candidate.built, candidate.sockets);
+                self.put(candidate.made);
                 figures::swapped(true, self.config.generation);
                 true
             }

@@ -461,6 +461,14 @@ pub static COMMANDS: &[Entry] = &[
         "isobar config status",
         "isobar",
     ),
+    entry(
+        "agent",
+        "-join=<host>[:<port>],... [-node <name>] [-region <name>] [-http-addr <address>:<port>] [-data-dir <dir>] \
+         [-token <token>] [-advertise <address>] [-datacenter <name>] [-enable-script-checks] [-insecure]",
+        "Runs a client agent: the catalog's API for this host, its checks, and the rest from members.",
+        "isobar agent -join=10.1.0.2,10.2.0.2 -node web-1 -region eu-west",
+        "isobar",
+    ),
     entry("help", "", "Shows this text.", "isobar help", "isobar"),
     entry("version", "", "Shows the version.", "isobar version", "isobar"),
 ];

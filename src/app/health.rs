@@ -44,18 +44,25 @@ impl Hooks for HealthHooks {
             _ => self.messages.notice(screen),
         }
         let Some(config) = (*self.current.load()).clone() else { return };
-        let Some(id) = config.backends.get(backend) else { return };
-        let spec = &config.proxy(*id).log;
         let global = &config.global;
+        let (targets, tag) = match config.backends.get(backend) {
+            Some(id) => {
+                let spec = &config.proxy(*id).log;
+                (&spec.targets[..], spec.tag.as_deref())
+            }
+            // What is of no backend is the process's own.
+            None if backend.is_empty() => (&global.logs[..], None),
+            None => return,
+        };
         let origin = Origin {
-            tag: spec.tag.as_deref().or(global.log_tag.as_deref()).unwrap_or("haproxy"),
+            tag: tag.or(global.log_tag.as_deref()).unwrap_or("haproxy"),
             hostname: global.log_send_hostname.as_ref().map(|name| name.as_deref().unwrap_or(&self.hostname)),
             pid: std::process::id(),
             now_us: clock::wall().as_micros() as u64,
             structured: b"",
         };
         let logger = self.logger.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        logger.send(&spec.targets, level, &origin, log.as_bytes());
+        logger.send(targets, level, &origin, log.as_bytes());
     }
 
     fn node(&self) -> String {

@@ -1,5 +1,6 @@
 //! Command line, start-up, workers, hot swap, drain, explain.
 
+pub mod agent;
 pub mod args;
 pub mod configure;
 pub mod control;

@@ -71,6 +71,8 @@ pub struct Seated {
     agent: Arc<agent::Agent>,
     spec: SeatSpec,
     tasks: Vec<AbortHandle>,
+    /// Tells the map what the file says of regions.
+    telling: Option<AbortHandle>,
 }
 
 impl Seated {
@@ -91,7 +93,8 @@ impl Seated {
         let settings = agent::Settings { script_checks: section.script_checks, ..agent::Settings::default() };
         let agent = Arc::new(agent::Agent::start(seat.clone(), settings));
         let rollout = Arc::new(Rollout::new(seat.clone(), raft.clone()));
-        let mut seated = Seated { seat, rollout, raft, answering, agent, spec: section, tasks: Vec::new() };
+        let mut seated =
+            Seated { seat, rollout, raft, answering, agent, spec: section, tasks: Vec::new(), telling: None };
         if let Some(listener) = sockets.api {
             seated.serve(listener).map_err(|e| format!("region map: the API: {e}"))?;
         }
@@ -111,6 +114,7 @@ impl Seated {
         let settings = catalog::Settings {
             datacenter: self.spec.datacenter.clone(),
             node_name: self.seat.node_name().clone(),
+            node_id: self.raft.node_id().unwrap_or_default().into(),
             address: address_of(&self.spec).ip().to_string().into(),
             read_token: name(&self.spec.read_token),
             write_token: name(&self.spec.write_token),
@@ -126,8 +130,9 @@ impl Seated {
     }
 
     /// Puts the file's `region` sections into the map, those that differ from what stands there, as soon as there is a
-    /// leader.
+    /// leader. What an earlier file said and could not be told yet is not told any more.
     pub fn tell_regions(&mut self, spec: &Spec) {
+        self.telling.take().inspect(AbortHandle::abort);
         let (seat, regions) = (self.seat.clone(), spec.regions.clone());
         let tell = async move {
             for region in regions {
@@ -147,12 +152,17 @@ impl Seated {
                 }
             }
         };
-        self.tasks.push(tokio::spawn(tell).abort_handle());
+        self.telling = Some(tokio::spawn(tell).abort_handle());
+    }
+
+    /// What a new configuration says of this node's seat and cannot have before a restart.
+    pub fn needs_restart(&self, spec: &Spec) -> bool {
+        spec.seat.as_ref() != Some(&self.spec)
     }
 
     /// Leaves in good order: another leads, everything is written.
     pub fn stop(self) {
-        self.tasks.iter().for_each(AbortHandle::abort);
+        self.tasks.iter().chain(&self.telling).for_each(AbortHandle::abort);
         self.raft.shutdown();
     }
 }
@@ -185,6 +195,8 @@ fn options(spec: &SeatSpec, bind: Option<TcpListener>, opener: &Opener) -> Resul
             Profile::Lan => raft::Profile::Lan,
             Profile::Wan => raft::Profile::Wan,
         },
+        liveness_timeout: Some(spec.liveness_timeout),
+        region_timeout: Some(spec.region_timeout),
         tls,
         force_new: spec.data_dir.as_ref().is_some_and(|dir| dir.join(FORCE_NEW).exists()),
         ..Options::default()

@@ -20,7 +20,7 @@ use super::master::{self, Master, REPLACED, tell_old};
 use super::messages::Messages;
 use super::program::{Exit, Life, Program, Settings, Start};
 use super::signals;
-use super::{flags, operator, reload, version};
+use super::{agent, flags, operator, reload, version};
 use crate::base::clock;
 use crate::os::daemon::{Launch, Launched, Side, daemonize};
 use crate::os::limits::{self, Budget, FdLimit};
@@ -54,6 +54,7 @@ pub fn start(argv: impl IntoIterator<Item = OsString>, program: impl Program) ->
         },
         Ok(Command::Reload(target)) => reload::run(&target),
         Ok(Command::Operator(words)) => operator::run(&words),
+        Ok(Command::Agent(options)) => agent::run(&options),
         Err(fault) => refuse(&fault, &name),
     };
     match exit {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::access::{Access, Resource};
-use super::agent_service::own_node;
+use super::agent_service::{own_node, own_node_stands};
 use super::answer::Answer;
 use super::call::Call;
 use super::definition;
@@ -99,6 +99,7 @@ async fn register(call: &Call) -> Outcome {
     if check.id.is_empty() {
         check.id = check.name.clone();
     }
+    own_node_stands(call).await?;
     let map = call.read_own().await?;
     let node = &call.api.settings.node_name;
     if !check.service_id.is_empty() {

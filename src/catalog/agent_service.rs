@@ -145,6 +145,32 @@ async fn service(call: &Call) -> Outcome {
     }
 }
 
+/// How long a request waits for this node's own entry, which the leader makes once it heard of the node.
+const OWN_NODE_MS: u64 = 5_000;
+
+/// Returns once this node and its liveness are in the map: what is registered here, and sessions, stand on them. In the
+/// first moments of a cluster, or of a member of it, they are not yet.
+pub async fn own_node_stands(call: &Call) -> Result<(), Fault> {
+    let api = &call.api;
+    if api.operator.get().is_none() {
+        return Ok(());
+    }
+    let topic = [Topic::Node(api.settings.node_name.clone())];
+    let until = tokio::time::sleep(std::time::Duration::from_millis(OWN_NODE_MS)).deadline();
+    loop {
+        let map = api.seat.map();
+        let liveness = map.check(&api.settings.node_name, NODE_LIVENESS);
+        match liveness {
+            Some(check) if check.status != Health::Critical || call.is_over(until) => return Ok(()),
+            None if call.is_over(until) => {
+                return Err(Fault::internal("No cluster leader: this node is not in the catalog yet"));
+            }
+            _ => {}
+        }
+        call.park(&topic, map.index_of(&topic[0]), until).await?;
+    }
+}
+
 /// This node as it stands in the map, or as it would be made by its first registration.
 pub fn own_node(call: &Call) -> Node {
     let settings = &call.api.settings;
@@ -162,6 +188,7 @@ async fn register(call: &Call) -> Outcome {
     let instance = definition::instance(&fields, "Name")?;
     call.require(Resource::Service, &instance.service, Access::Write)?;
     let mut checks = definition::checks_of(call, &fields, &instance)?;
+    own_node_stands(call).await?;
     let map = call.read_own().await?;
     let node = &call.api.settings.node_name;
     for check in &mut checks {

@@ -21,6 +21,13 @@ pub type Wire = Response<Either<Full<Bytes>, Stream>>;
 #[derive(Debug)]
 pub struct Stream(mpsc::Receiver<Bytes>);
 
+impl Stream {
+    /// It ends when its sender is dropped.
+    pub fn new(from: mpsc::Receiver<Bytes>) -> Stream {
+        Stream(from)
+    }
+}
+
 impl Body for Stream {
     type Data = Bytes;
     type Error = Infallible;

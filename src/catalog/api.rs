@@ -1,9 +1,13 @@
 //! What an API is made of: a seat in the cluster, settings, and the agent of this node.
 
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, OnceLock};
 
+use bytes::Bytes;
+use hyper::http::request::Parts;
 use tokio::sync::Semaphore;
 
+use super::answer::Wire;
 use super::coordinate::Coordinates;
 use super::keeper::Renewals;
 use crate::base::clock::{self, Millis};
@@ -19,6 +23,8 @@ pub struct Api {
     pub agent: Arc<dyn Agent>,
     /// There when this node has a seat of its own.
     pub operator: OnceLock<Operator>,
+    /// There on a client agent: who answers what it does not.
+    pub onward: OnceLock<Arc<dyn Onward>>,
     /// Queries that wait for a change, at most `settings.parked`.
     pub(super) parked: Semaphore,
     /// Pages that listen for changes.
@@ -40,6 +46,7 @@ impl Api {
             settings,
             agent,
             operator: OnceLock::new(),
+            onward: OnceLock::new(),
         })
     }
 
@@ -95,6 +102,18 @@ impl Default for Settings {
             connections: 16_384,
         }
     }
+}
+
+/// Passes requests on to where the whole map is.
+pub trait Onward: Send + Sync {
+    /// Whether a request for this path is passed on.
+    fn takes(&self, path: &str) -> bool;
+
+    /// Passes a request on, whole, and brings the answer back.
+    fn pass(&self, head: Parts, body: Bytes) -> Pin<Box<dyn Future<Output = Wire> + Send + '_>>;
+
+    /// Returns once the cluster knows what was changed here, or after a moment.
+    fn settled(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
 }
 
 /// What this node does besides answering: it runs checks, reads its configuration, leaves.

@@ -24,12 +24,13 @@ const RETRY_MS: u64 = 1_000;
 /// When sessions were last renewed through this node.
 pub type Renewals = HashMap<Name, Millis>;
 
-/// Who keeps a session's time: its node, or the leader for a node that is not watched.
+/// Who keeps a session's time: its node, or the leader for a node without a seat in the cluster.
 fn is_keeper(api: &Api, map: &Map, session: &Session) -> bool {
-    match map.check(&session.node, NODE_LIVENESS) {
-        Some(_) => session.node == api.settings.node_name,
-        None => api.seat.leader().is_some_and(|leader| leader.name == api.settings.node_name),
+    let own = &api.settings.node_name;
+    if session.node == *own || map.members().any(|member| member.name == session.node) {
+        return session.node == *own;
     }
+    api.seat.leader().is_some_and(|leader| leader.name == *own)
 }
 
 /// A client renewed a session here.
@@ -119,6 +120,8 @@ mod tests {
     async fn api() -> Arc<Api> {
         let seat = Direct::seat("a", "");
         for name in ["a", "b"] {
+            let member = Member { name: name.into(), alive: true, ..Member::default() };
+            seat.propose(Command::MemberPut(member)).await.expect("a member");
             let what = Registration {
                 node: Node { name: name.into(), ..Node::default() },
                 checks: vec![Check { id: NODE_LIVENESS.into(), status: Health::Passing, ..Check::default() }],

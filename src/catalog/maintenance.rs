@@ -1,7 +1,7 @@
 //! Maintenance: a critical check on a node or a service that says it is to be left alone.
 
 use super::access::{Access, Resource};
-use super::agent_service::own_node;
+use super::agent_service::{own_node, own_node_stands};
 use super::answer::Answer;
 use super::call::Call;
 use super::fault::Fault;
@@ -63,6 +63,7 @@ async fn service(call: &Call) -> Outcome {
 async fn set(call: &Call, on: bool, id: Name, name: &str, service_id: Name, reason: &str) -> Outcome {
     let node = call.api.settings.node_name.clone();
     let command = if on {
+        own_node_stands(call).await?;
         let check = Check {
             node,
             id,

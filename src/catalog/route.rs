@@ -60,6 +60,8 @@ pub const FAMILIES: &[&[Route]] = &[
     super::mesh::ROUTES,
     super::acl::ROUTES,
     super::cluster::ROUTES,
+    super::region::ROUTES,
+    super::outpost::ROUTES,
     super::document::ROUTES,
     super::live::ROUTES,
     super::index::ROUTES,

@@ -20,7 +20,7 @@ use tokio::sync::Semaphore;
 
 use super::acl::store;
 use super::answer::{Answer, Wire};
-use super::api::Api;
+use super::api::{Api, Onward};
 use super::call::Call;
 use super::fault::Fault;
 use super::params::Params;
@@ -135,11 +135,29 @@ where
 }
 
 async fn respond(api: Arc<Api>, request: Request<Incoming>) -> Wire {
+    let onward = api.onward.get().cloned();
+    if let Some(onward) = onward.as_ref().filter(|onward| onward.takes(request.uri().path())) {
+        return pass_on(&**onward, request).await;
+    }
+    let changes = request.method() != Method::GET;
     let policy = if api.settings.write_token.is_some() { "deny" } else { "allow" };
     let mut answer = answer(api, request).await.unwrap_or_else(Answer::from);
+    if let Some(onward) = onward.filter(|_| changes && answer.status.is_success()) {
+        onward.settled().await;
+    }
     answer.headers.insert("x-consul-default-acl-policy", HeaderValue::from_static(policy));
     answer.headers.insert("vary", HeaderValue::from_static("Accept-Encoding"));
     answer.into_wire()
+}
+
+async fn pass_on(onward: &dyn Onward, request: Request<Incoming>) -> Wire {
+    let (head, body) = request.into_parts();
+    let slow = |_| Fault::new(StatusCode::REQUEST_TIMEOUT, "the body took too long");
+    let body = tokio::time::timeout(BODY, collect(DRAIN, body)).await.map_err(slow).flatten();
+    match body {
+        Ok(body) => onward.pass(head, body).await,
+        Err(fault) => Answer::from(fault).into_wire(),
+    }
 }
 
 async fn answer(api: Arc<Api>, request: Request<Incoming>) -> Outcome {

@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::access::{Access, Resource};
+use super::agent_service::own_node_stands;
 use super::answer::Answer;
 use super::call::Call;
 use super::duration;
@@ -180,6 +181,9 @@ async fn create(call: &Call) -> Outcome {
         lock_delay_ms: lock_delay(&fields)?,
         ..Session::default()
     };
+    if session.node == call.api.settings.node_name {
+        own_node_stands(call).await?;
+    }
     call.propose(Command::SessionCreate(session)).await?;
     Answer::json(&json!({ "ID": &*id }))
 }

@@ -20,6 +20,8 @@ pub struct Place<'a> {
     pub lost: &'a dyn Fn(&str) -> bool,
     /// What this node found itself, when it has to: whether an instance answers. It wins over what the map says.
     pub verdict: &'a dyn Fn(&Instance) -> Option<bool>,
+    /// Whether those that check an instance of a region agree that it does not answer.
+    pub refuted: &'a dyn Fn(&Instance, &str) -> bool,
     /// How far a region that came back may take traffic again, 0 to 1; 1 for any other.
     pub recovered: &'a dyn Fn(&str) -> f64,
 }
@@ -28,7 +30,7 @@ pub struct Place<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
     Up(Health),
-    /// A check of it or of its node is critical.
+    /// A check of it or of its node is critical, or those that check it found that it does not answer.
     Critical,
     /// Its region is lost.
     Lost,
@@ -73,6 +75,8 @@ struct Level {
     rank: Rank,
     /// Part of the level's whole capacity that is healthy, 0 to 1.
     health: f64,
+    /// What of its share it may take yet, 0 to 1: less than all while it comes back.
+    part: f64,
     /// Weight of its instances that may take traffic.
     weight: f64,
     /// Its part of the traffic.
@@ -99,16 +103,10 @@ pub fn choose(map: &Map, spec: &ServiceSpec, place: &Place<'_>) -> Choice {
     choice
 }
 
-/// Regions that are lost: they have members and none of them is alive. One's own never is.
+/// Regions that are lost, by the one word on it that the map has. One's own never is.
 pub fn lost_regions(map: &Map, own: &str) -> Vec<Name> {
-    let mut seen: Vec<(Name, bool)> = Vec::new();
-    for member in map.members().filter(|m| !m.region.is_empty() && *m.region != *own) {
-        match seen.iter_mut().find(|(name, _)| *name == member.region) {
-            Some((_, alive)) => *alive |= member.alive,
-            None => seen.push((member.region.clone(), member.alive)),
-        }
-    }
-    seen.into_iter().filter(|(_, alive)| !alive).map(|(name, _)| name).collect()
+    let lost = map.outages().filter(|outage| outage.lost && *outage.region != *own);
+    lost.map(|outage| outage.region.clone()).collect()
 }
 
 fn at_level((level, chosen): (usize, Chosen)) -> Chosen {
@@ -133,7 +131,7 @@ fn candidates(map: &Map, spec: &ServiceSpec, place: &Place<'_>) -> Vec<Chosen> {
             Standing::Critical
         } else if own.is_none() && (place.lost)(&node.region) {
             Standing::Lost
-        } else if health == Health::Critical {
+        } else if health == Health::Critical || own.is_none() && (place.refuted)(instance, &node.region) {
             Standing::Critical
         } else if drained.contains(&node.name) {
             Standing::Draining
@@ -258,7 +256,7 @@ impl Chosen {
 
 impl Level {
     fn empty() -> Level {
-        Level { rank: Rank::Active, health: 0.0, weight: 0.0, share: 0.0 }
+        Level { rank: Rank::Active, health: 0.0, part: 1.0, weight: 0.0, share: 0.0 }
     }
 
     fn measure<'c>(&mut self, members: impl Iterator<Item = &'c Chosen>, map: &Map, place: &Place<'_>) {
@@ -271,7 +269,8 @@ impl Level {
             able += weight * (place.recovered)(&chosen.region).clamp(0.0, 1.0);
         }
         self.weight = now;
-        self.health = if whole > 0.0 { able / whole } else { 0.0 };
+        self.health = if whole > 0.0 { now / whole } else { 0.0 };
+        self.part = if now > 0.0 { able / now } else { 1.0 };
     }
 
     /// It has somebody to send traffic to.
@@ -280,25 +279,26 @@ impl Level {
     }
 }
 
-/// Gives each level its share: those of the best rank that has anybody fill up in order.
+/// Gives each level its share: those of the best rank that has anybody fill up in order. What one that comes back does
+/// not take yet goes on to the next, so that nobody before it gets more than before.
 fn fill(levels: &mut [Level], overflow: f64) {
     let Some(rank) = levels.iter().filter(|l| l.is_able()).map(|l| l.rank).min() else { return };
     let takes = |level: &Level| {
         if level.rank == rank && level.is_able() { (level.health / overflow).min(1.0) } else { 0.0 }
     };
-    let sum: f64 = levels.iter().map(takes).sum();
-    let scale = sum.min(1.0);
-    if scale <= 0.0 {
-        // All of them only just come back: the first takes all.
-        if let Some(first) = levels.iter_mut().find(|l| l.rank == rank && l.is_able()) {
-            first.share = 1.0;
-        }
-        return;
-    }
+    let scale = levels.iter().map(takes).sum::<f64>().min(1.0);
     let mut left = 1.0;
-    for level in levels.iter_mut() {
-        level.share = (takes(level) / scale).min(left);
+    for level in levels.iter_mut().filter(|_| scale > 0.0) {
+        level.share = level.part * (takes(level) / scale).min(left);
         left = f64::max(left - level.share, 0.0);
+    }
+    let taken: f64 = levels.iter().map(|level| level.share).sum();
+    if taken > 0.0 {
+        // Nobody is behind those that come back: all get the more.
+        levels.iter_mut().for_each(|level| level.share /= taken);
+    } else if let Some(first) = levels.iter_mut().find(|l| l.rank == rank && l.is_able()) {
+        // All of them only just come back: the first takes all.
+        first.share = 1.0;
     }
 }
 

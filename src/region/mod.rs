@@ -2,6 +2,7 @@
 //! replicated by Raft.
 
 pub mod agent;
+pub mod checkers;
 pub mod choice;
 pub mod keyword;
 pub mod language;

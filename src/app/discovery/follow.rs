@@ -11,23 +11,26 @@ use tokio::task::AbortHandle;
 
 use crate::base::{Millis, clock};
 use crate::check::{Checks, Hooks, Member, Settings, slowstart_round};
-use crate::config::Config;
+use crate::config::{Config, ServiceSpec};
 use crate::lang::Severity;
+use crate::region::checkers::{Checkers, is_refuted};
 use crate::region::choice::{Choice, Place, choose, lost_regions};
-use crate::region::map::{Index, Instance, Topic};
+use crate::region::map::{Command, Index, Instance, Name, Reply, Topic};
 use crate::region::{Consistency, Seat, SeatError};
 
+use super::examine::Examiner;
 use super::pool::{Pool, Surroundings, Target, Unrest, server_name};
 use super::recovery::{RAMP_MS, Recovery};
+use super::regions::{self, Presence};
 
 /// Finds the address of a host's name; may block.
 pub type Resolve = Arc<dyn Fn(&str) -> Option<IpAddr> + Send + Sync>;
 
 /// Longest wait for a change of the map, in case one is missed.
-const PATIENCE: Duration = Duration::from_secs(600);
+pub(super) const PATIENCE: Duration = Duration::from_secs(600);
 
 /// How often servers that leave are looked at, and a region that comes back gets more.
-const TURN: Duration = Duration::from_millis(250);
+pub(super) const TURN: Duration = Duration::from_millis(250);
 
 /// How often a name that was not found is looked up.
 const RESOLVE_TURN: Duration = Duration::from_secs(5);
@@ -42,7 +45,8 @@ const QUORUM_FAILURES: u32 = 2;
 pub struct Discovery {
     office: Arc<Office>,
     followers: HashMap<Arc<str>, Follower>,
-    sentry: Option<AbortHandle>,
+    /// What is done for all backends.
+    sentries: Vec<AbortHandle>,
 }
 
 /// What all tasks share.
@@ -53,6 +57,8 @@ pub(super) struct Office {
     pub(super) resolve: Resolve,
     /// The cluster does not answer: this node decides by itself.
     pub(super) alone: watch::Sender<bool>,
+    /// What this node can check for all, by its configuration; `None` before there is one.
+    pub(super) keys: watch::Sender<Option<Vec<Name>>>,
 }
 
 struct Follower {
@@ -71,6 +77,8 @@ pub(super) struct State {
     pub(super) target: Target,
     pub(super) pool: Pool,
     recovery: Recovery,
+    presence: Presence,
+    examiner: Examiner,
     /// Of a node that is alone.
     own: Option<Checks>,
     wake: Arc<Notify>,
@@ -87,24 +95,37 @@ pub(super) struct Wait {
 impl Drop for Discovery {
     fn drop(&mut self) {
         self.followers.values().for_each(|follower| follower.task.abort());
-        self.sentry.iter().for_each(AbortHandle::abort);
+        self.sentries.iter().for_each(AbortHandle::abort);
     }
 }
 
 impl Discovery {
     /// `workers`: the number of data workers.
     pub fn new(seat: Seat, hooks: Arc<dyn Hooks>, workers: usize, resolve: Resolve) -> Discovery {
-        let office = Office { seat, hooks, workers, resolve, alone: watch::Sender::new(false) };
-        Discovery { office: Arc::new(office), followers: HashMap::new(), sentry: None }
+        let (alone, keys) = (watch::Sender::new(false), watch::Sender::new(None));
+        let office = Office { seat, hooks, workers, resolve, alone, keys };
+        Discovery { office: Arc::new(office), followers: HashMap::new(), sentries: Vec::new() }
     }
 
     /// Follows the services of a configuration that was just put in place; when it returns, its backends have the
     /// servers that the map has for them now. To be called on a tokio runtime, by a thread that may wait for names.
     pub fn follow(&mut self, config: &Config) {
         let office = &self.office;
-        self.sentry.get_or_insert_with(|| tokio::spawn(office.clone().watch_quorum()).abort_handle());
+        if self.sentries.is_empty() {
+            self.sentries.push(tokio::spawn(office.clone().watch_quorum()).abort_handle());
+            self.sentries.push(tokio::spawn(regions::watch(office.clone())).abort_handle());
+            self.sentries.push(tokio::spawn(office.clone().announce()).abort_handle());
+        }
         let mut targets: HashMap<Arc<str>, Target> =
             config.proxies.iter().filter_map(Target::of).map(|t| (t.name.clone(), t)).collect();
+        let mut keys: Vec<Name> = targets.values().flat_map(|t| t.keys.iter().flatten().cloned()).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        office.keys.send_if_modified(|known| {
+            let news = known.as_ref() != Some(&keys);
+            *known = Some(keys);
+            news
+        });
         self.followers.retain(|name, follower| {
             let stays = targets.contains_key(name) && !follower.task.is_finished();
             if !stays {
@@ -149,6 +170,44 @@ impl Office {
             let is_alone = failures >= QUORUM_FAILURES;
             self.alone.send_if_modified(|alone| std::mem::replace(alone, is_alone) != is_alone);
             tokio::time::sleep(QUORUM_TURN).await;
+        }
+    }
+}
+
+impl Office {
+    /// Keeps in the map what this node can check for all.
+    async fn announce(self: Arc<Self>) {
+        let mut keys = self.keys.subscribe();
+        loop {
+            let wanted = keys.borrow_and_update().clone();
+            let map = self.seat.map();
+            let me = self.seat.node_name();
+            let stands = map.checker(me).map_or(&[][..], |checker| &checker.keys);
+            let is_member = map.members().any(|member| member.name == *me);
+            let due = wanted.filter(|wanted| is_member && stands != *wanted);
+            if let Some(keys) = due {
+                let command = Command::CheckerPut { node: me.clone(), keys };
+                if !matches!(self.seat.propose(command).await, Ok(Reply::Done { .. })) {
+                    tokio::time::sleep(QUORUM_TURN).await;
+                }
+                continue;
+            }
+            let topics = [Topic::Members];
+            let until = tokio::time::sleep(PATIENCE).deadline();
+            tokio::select! {
+                changed = self.seat.changed(&topics, map.index_of(&topics[0]), until) => if changed.is_err() {
+                    tokio::time::sleep(TURN).await;
+                },
+                _ = keys.changed() => {}
+            }
+        }
+    }
+
+    /// Tells the cluster what was found here. What it cannot be told now is found to be missing at a later round.
+    fn tell(&self, commands: Vec<Command>) {
+        for command in commands {
+            let seat = self.seat.clone();
+            tokio::spawn(async move { seat.propose(command).await });
         }
     }
 }
@@ -222,6 +281,8 @@ impl State {
             target,
             pool: Pool::default(),
             recovery: Recovery::default(),
+            presence: Presence::default(),
+            examiner: Examiner::default(),
             own: None,
             wake: Arc::default(),
         }
@@ -245,16 +306,33 @@ impl State {
         let (recovery, recovered) = (&self.recovery, |region: &str| self.recovery.part(region, ramp_ms, now));
         let (pool, checks) = (&self.pool, self.own.is_some());
         let verdict = |instance: &Instance| pool.is_up(&server_name(instance)).filter(|_| checks);
-        let place = Place {
-            region: own,
-            node: office.seat.node_name(),
-            lost: &|region| recovery.is_lost(region),
-            recovered: &recovered,
-            verdict: &verdict,
+        let choice = |(service, key): (&ServiceSpec, &Option<Name>)| {
+            let checkers = key.as_ref().map(|key| (key, Checkers::of(&map, key)));
+            let refuted = |instance: &Instance, region: &str| {
+                let Some((key, checkers)) = &checkers else { return false };
+                let found = map.verdict(instance, key);
+                found.is_some_and(|found| is_refuted(Some(found), &checkers.chosen(region, instance)))
+            };
+            let place = Place {
+                region: own,
+                node: office.seat.node_name(),
+                lost: &|region| recovery.is_lost(region),
+                recovered: &recovered,
+                verdict: &verdict,
+                refuted: &refuted,
+            };
+            choose(&map, service, &place)
         };
-        let choices: Vec<Choice> = self.target.services.iter().map(|s| choose(&map, s, &place)).collect();
-        let around =
-            Surroundings { hooks: &office.hooks, resolve: &*office.resolve, workers: office.workers, now };
+        let choices: Vec<Choice> = self.target.services.iter().zip(&self.target.keys).map(choice).collect();
+        let names: Vec<Name> = self.target.services.iter().map(|s| s.name.clone()).collect();
+        self.presence.take_in(&self.target.name, &names, &choices, &*office.hooks);
+        let around = Surroundings {
+            hooks: &office.hooks,
+            resolve: &*office.resolve,
+            returning: &|region| recovered(region) < 1.0,
+            workers: office.workers,
+            now,
+        };
         let unrest = self.pool.apply(&self.target, &choices, &around);
         if is_alone {
             let old = self.own.take().unwrap_or_default();
@@ -266,6 +344,10 @@ impl State {
         if unrest.slowstart_ms.is_some() {
             self.target.servers.with(|set| slowstart_round(set, now));
         }
+        let found = self.examiner.round(&map, &self.target, office, &self.wake, now);
+        if !is_alone && !found.is_empty() {
+            office.tell(found);
+        }
         let is_over = self.target.services.is_empty() && self.pool.is_empty();
         Wait { topics, after, turn: self.turn(unrest), is_over }
     }
@@ -274,8 +356,9 @@ impl State {
         let Unrest { draining, unresolved, slowstart_ms } = unrest;
         let of_slowstart = slowstart_ms.map(|ms| Duration::from_millis((ms / 20).clamp(50, 1000)));
         let of_turn = (draining || self.recovery.is_ramping()).then_some(TURN);
+        let of_examiner = self.examiner.is_restless().then_some(TURN);
         let of_own = self.own.is_some().then_some(QUORUM_TURN);
         let of_names = unresolved.then_some(RESOLVE_TURN);
-        [of_slowstart, of_turn, of_own, of_names].into_iter().flatten().min().unwrap_or(PATIENCE)
+        [of_slowstart, of_turn, of_examiner, of_own, of_names].into_iter().flatten().min().unwrap_or(PATIENCE)
     }
 }

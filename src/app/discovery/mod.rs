@@ -1,11 +1,13 @@
 //! Servers from the region map: what `service` lines of backends find there becomes servers, in place.
 //!
 //! `pool` makes a backend's servers what choices say, without threads or a clock of its own; `recovery` remembers which
-//! regions were lost; `follow` has a task for each backend, which waits for what concerns it alone.
+//! regions were lost and `regions` tells of it; `examine` checks for all nodes what falls to this one; `follow` has a task for each backend, which waits for what concerns it alone.
 
 pub mod follow;
 pub mod pool;
 pub mod recovery;
+mod regions;
+mod examine;
 
 #[cfg(test)]
 mod tests;

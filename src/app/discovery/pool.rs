@@ -10,8 +10,9 @@ use crate::base::{Live, Millis};
 use crate::check::{Cause, CheckSpec, Hooks, InitState, Member};
 use crate::config::{Proxy, ServiceSpec};
 use crate::model::{Address, AdminState, OperState, ProxyLive, Server, ServerLive, ServerSet, ServerSpec};
+use crate::region::checkers;
 use crate::region::choice::{Choice, Chosen, Standing};
-use crate::region::map::{Health, Instance};
+use crate::region::map::{Health, Instance, Name};
 
 /// The flag of a server that the map empties; an operator's own drain is another one.
 const DRAIN: AdminState = AdminState::INHERITED_DRAIN;
@@ -29,6 +30,8 @@ pub struct Target {
     pub servers: Arc<Live<ServerSet>>,
     pub balance: balance::Spec,
     pub services: Vec<ServiceSpec>,
+    /// Of each `service` line: by what the nodes that check its instances know each other; `None` without `check`.
+    pub keys: Vec<Option<Name>>,
 }
 
 impl Target {
@@ -42,6 +45,11 @@ impl Target {
             servers: back.servers.clone(),
             balance: back.balance.clone(),
             services: back.services.clone(),
+            keys: back
+                .services
+                .iter()
+                .map(|s| s.check.as_ref().map(|check| checkers::key(&proxy.name, &s.name, check)))
+                .collect(),
         })
     }
 }
@@ -51,6 +59,8 @@ pub struct Surroundings<'a> {
     pub hooks: &'a Arc<dyn Hooks>,
     /// The address of a host's name.
     pub resolve: &'a dyn Fn(&str) -> Option<IpAddr>,
+    /// A region that is coming back: its share grows, and so its servers need no slow start of their own.
+    pub returning: &'a dyn Fn(&str) -> bool,
     /// Number of data workers, for the shards of new cells.
     pub workers: usize,
     pub now: Millis,
@@ -93,6 +103,8 @@ struct Wanted {
     spec: ServerSpec,
     is_resolved: bool,
     standing: Standing,
+    /// Its region is coming back.
+    returning: bool,
     weight: u32,
     check: Arc<CheckSpec>,
 }
@@ -235,7 +247,8 @@ impl Pool {
                     spec.hostname = Some(chosen.address.clone());
                 }
                 let (is_resolved, standing) = (ip.is_some(), chosen.standing);
-                list.push(Wanted { name, spec, is_resolved, standing, weight, check: check.clone() });
+                let (returning, check) = ((around.returning)(&chosen.region), check.clone());
+                list.push(Wanted { name, spec, is_resolved, standing, returning, weight, check });
             }
         }
         list
@@ -369,6 +382,11 @@ impl Pool {
                 member.clear_admin(DRAIN, now);
                 serve(std::slice::from_ref(&slot.server), target, around);
                 member.set_running(&Cause::Text("passing in the region map".into()), now);
+                if w.returning && slot.server.live.oper() == OperState::Starting {
+                    slot.server.live.slowstart_from_ms.store(0, Ordering::Relaxed);
+                    slot.server.live.set_oper(OperState::Running);
+                    target.servers.load().refresh(now);
+                }
             }
             Standing::Critical => {
                 member.set_stopped(&Cause::Text("critical in the region map".into()), now);

@@ -10,7 +10,7 @@ use crate::config::build::testing::{build_on, build_text};
 use crate::lang::Severity;
 use crate::model::{AdminState, OperState, Server, ServerSet};
 use crate::region::map::*;
-use crate::region::testing::{member, registration, status};
+use crate::region::testing::{registration, status};
 use crate::region::{Direct, Seat};
 
 use super::follow::{Discovery, Office, State};
@@ -68,6 +68,7 @@ impl Bench {
             workers: 1,
             resolve: Arc::new(|name| (name == "db.example").then(|| [10, 0, 0, 9].into())),
             alone: tokio::sync::watch::Sender::new(false),
+            keys: tokio::sync::watch::Sender::new(None),
         };
         Bench { office, witness, state: State::new(target(&config)), config, now: 10_000 }
     }
@@ -235,15 +236,10 @@ async fn a_lost_region_hands_over_and_comes_back_slowly() {
     bench.tell([registration(("u2", "us"), "web", "d", 8004, Passing)]).await;
     bench.tell([gone("e1", "a"), gone("e2", "b")]).await;
     bench.tell([located("uk", (51.5, -0.1)), registration(("k1", "uk"), "web", "k", 8009, Passing)]).await;
-    bench.tell([member("k1", "uk", true), member("u1", "us", true)]).await;
     bench.round();
     assert_eq!(bench.shown(), ["k1/k 1 up", "u1/c 0 up", "u2/d 0 up"]);
-    let uk = |alive| {
-        let id =
-            bench.office.seat.map().members().find(|m| &*m.region == "uk").map(|m| m.id).expect("a member");
-        Command::MemberPut(Member { id, name: "k1".into(), region: "uk".into(), alive, ..Member::default() })
-    };
-    let (down, up) = (uk(false), uk(true));
+    let uk = |lost| Command::RegionStands { name: "uk".into(), lost, cause: "silence".into() };
+    let (down, up) = (uk(true), uk(false));
     bench.tell([down]).await;
     bench.after(1000);
     assert_eq!(bench.shown(), ["k1/k 0 down", "u1/c 1 up", "u2/d 1 up"]);
@@ -251,14 +247,28 @@ async fn a_lost_region_hands_over_and_comes_back_slowly() {
     assert!(lines.iter().any(|l| l.contains("web/k1/k is DOWN, its region is lost")), "{lines:?}");
     bench.tell([up]).await;
     let turn = bench.after(1000);
-    // A twentieth at first: 7.1 % of what 70 % asks for.
-    assert_eq!(bench.shown(), ["k1/k 39 up", "u1/c 256 up", "u2/d 256 up"]);
+    // A twentieth of its share at first.
+    assert_eq!(bench.shown(), ["k1/k 27 up", "u1/c 256 up", "u2/d 256 up"]);
     assert!(turn <= Duration::from_millis(250), "{turn:?}");
     bench.after(3500);
-    assert_eq!(bench.shown(), ["k1/k 256 up", "u1/c 128 up", "u2/d 128 up"]);
+    assert_eq!(bench.shown(), ["k1/k 256 up", "u1/c 238 up", "u2/d 238 up"]);
     let turn = bench.after(6500);
     assert_eq!(bench.shown(), ["k1/k 1 up", "u1/c 0 up", "u2/d 0 up"]);
     assert!(turn > Duration::from_secs(60), "quiet again: {turn:?}");
+}
+
+#[tokio::test]
+async fn in_a_region_that_comes_back_the_share_grows_and_not_each_server_beside_it() {
+    let mut bench = Bench::new(&["default-server slowstart 10s", "service web regions us"]);
+    bench.tell(world()).await;
+    bench.round();
+    let us = |lost| Command::RegionStands { name: "us".into(), lost, cause: "silence".into() };
+    bench.tell([us(true)]).await;
+    bench.after(1000);
+    assert_eq!(bench.shown(), ["u1/c 0 down"]);
+    bench.tell([us(false)]).await;
+    bench.after(1000);
+    assert_eq!(bench.shown(), ["u1/c 1 up"]);
 }
 
 #[tokio::test]

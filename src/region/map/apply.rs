@@ -77,6 +77,9 @@ impl Map {
             }
             Command::DocumentDelete { name } => self.document_delete(name, change)?,
             Command::Nothing => {}
+            Command::RegionStands { name, lost, cause } => self.region_stands(name, lost, cause, change)?,
+            Command::CheckerPut { node, keys } => self.checker_put(node, keys, change)?,
+            Command::Found(found) => self.found(*found, change)?,
         }
         Ok(Reply::Done { index })
     }

@@ -351,7 +351,7 @@ impl Catalog {
         }
     }
 
-    fn touch_service(&mut self, name: &Name, change: &mut Change) {
+    pub(super) fn touch_service(&mut self, name: &Name, change: &mut Change) {
         if let Some(service) = self.services.get_mut(name) {
             Arc::make_mut(service).index = change.index;
             change.touch(Topic::Service(name.clone()));

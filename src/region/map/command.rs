@@ -82,6 +82,32 @@ pub enum Command {
     },
     /// Changes nothing: a barrier.
     Nothing,
+    /// A region is lost, or back: the leader's decision.
+    RegionStands {
+        name: Name,
+        lost: bool,
+        cause: Name,
+    },
+    /// What a node checks for others, all of it.
+    CheckerPut {
+        node: Name,
+        keys: Vec<Name>,
+    },
+    /// What a node found of an instance. `instead_of`: nodes that no longer check it, whose word ends with this.
+    Found(Box<Found>),
+}
+
+/// One node's finding on one instance.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Found {
+    pub node: Name,
+    pub service_id: Name,
+    pub key: Name,
+    pub by: Name,
+    /// It does not answer.
+    pub down: bool,
+    pub cause: Name,
+    pub instead_of: Vec<Name>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -186,6 +186,44 @@ impl Map {
         self.tables.regions.get(name)
     }
 
+    /// How a region last changed between heard and lost; `None` for one that never was lost.
+    pub fn outage(&self, region: &str) -> Option<&Arc<Outage>> {
+        self.tables.outages.get(region)
+    }
+
+    /// By region.
+    pub fn outages(&self) -> impl Iterator<Item = &Arc<Outage>> {
+        self.tables.outages.values()
+    }
+
+    /// What a node checks for others.
+    pub fn checker(&self, node: &str) -> Option<&Arc<Checker>> {
+        self.tables.checkers.get(node)
+    }
+
+    /// By node.
+    pub fn checkers(&self) -> impl Iterator<Item = &Arc<Checker>> {
+        self.tables.checkers.values()
+    }
+
+    /// What was found of an instance that is checked so.
+    pub fn verdict(&self, instance: &Instance, key: &Name) -> Option<&Arc<Verdict>> {
+        self.tables.verdicts.get(&(instance.node.clone(), instance.id.clone(), key.clone()))
+    }
+
+    /// What was found of an instance, however it is checked.
+    pub fn verdicts_on<'a>(&'a self, instance: &'a Instance) -> impl Iterator<Item = &'a Arc<Verdict>> {
+        let from = (instance.node.clone(), instance.id.clone(), Name::default());
+        let all = self.tables.verdicts.range(from..);
+        let of_it = all.take_while(|(of, _)| of.0 == instance.node && of.1 == instance.id);
+        of_it.map(|(_, verdict)| verdict)
+    }
+
+    /// By node, instance and key.
+    pub fn verdicts(&self) -> impl Iterator<Item = &Arc<Verdict>> {
+        self.tables.verdicts.values()
+    }
+
     /// By id, so in the order in which they came.
     pub fn members(&self) -> impl Iterator<Item = &Arc<Member>> {
         self.tables.members.values()

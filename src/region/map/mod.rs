@@ -16,6 +16,7 @@ mod session;
 mod snapshot;
 mod tables;
 mod tombstone;
+mod verdict;
 mod txn;
 
 pub use command::*;

@@ -301,3 +301,41 @@ pub struct Document {
     pub at: WallMs,
     pub index: Index,
 }
+
+/// How a region last changed between being heard from and not: the one word on it, by which traffic is routed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outage {
+    pub region: Name,
+    /// It is lost; else it is back.
+    pub lost: bool,
+    pub since: WallMs,
+    pub cause: Name,
+    /// How often it was lost so far.
+    pub count: u64,
+    pub modify_index: Index,
+}
+
+/// What a node checks for others: the keys of its `service ... check` lines.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checker {
+    pub node: Name,
+    /// In order, each once.
+    pub keys: Vec<Name>,
+    pub modify_index: Index,
+}
+
+/// Who found that an instance does not answer. What nobody says this of has no verdict.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verdict {
+    /// The instance.
+    pub node: Name,
+    pub service_id: Name,
+    /// How it is checked.
+    pub key: Name,
+    /// Nodes that say so, in order.
+    pub down: Vec<Name>,
+    /// The last change.
+    pub since: WallMs,
+    pub cause: Name,
+    pub modify_index: Index,
+}

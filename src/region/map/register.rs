@@ -38,6 +38,7 @@ impl Map {
             if replace_checks {
                 self.drop_other_checks(&instance, &checks, change);
             }
+            self.instance_moves(&instance);
             self.catalog.put_instance(instance, change);
         }
         for check in checks {
@@ -142,6 +143,7 @@ impl Map {
         for check in checks {
             self.check_delete(node, &check, change);
         }
+        self.forget_verdicts(node, id);
         self.catalog.remove_instance(node, id, change);
     }
 

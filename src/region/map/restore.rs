@@ -76,6 +76,16 @@ impl Map {
                 tables.retired.by_name.insert(name, version);
             }
             Item::RetiredFloor(floor) => tables.retired.floor = floor,
+            Item::Outage(outage) => {
+                tables.outages.insert(outage.region.clone(), outage);
+            }
+            Item::Checker(checker) => {
+                tables.checkers.insert(checker.node.clone(), checker);
+            }
+            Item::Verdict(verdict) => {
+                let of = (verdict.node.clone(), verdict.service_id.clone(), verdict.key.clone());
+                tables.verdicts.insert(of, verdict);
+            }
             Item::Gone { kind, tombstone } => {
                 self.restore_key_index(kind, tombstone.index);
                 self.tombstones_mut(kind).add(tombstone.name, tombstone.index);

@@ -89,6 +89,9 @@ pub(super) enum Item {
     End {
         records: u64,
     },
+    Outage(Arc<Outage>),
+    Checker(Arc<Checker>),
+    Verdict(Arc<Verdict>),
 }
 
 /// Whose tombstone it is.
@@ -180,7 +183,17 @@ impl Map {
         for (name, version) in &self.tables.retired.by_name {
             frames.put(&Item::Retired { name: name.clone(), version: *version })?;
         }
-        frames.put(&Item::RetiredFloor(self.tables.retired.floor))
+        frames.put(&Item::RetiredFloor(self.tables.retired.floor))?;
+        for outage in self.tables.outages.values() {
+            frames.put(&Item::Outage(outage.clone()))?;
+        }
+        for checker in self.tables.checkers.values() {
+            frames.put(&Item::Checker(checker.clone()))?;
+        }
+        for verdict in self.tables.verdicts.values() {
+            frames.put(&Item::Verdict(verdict.clone()))?;
+        }
+        Ok(())
     }
 
     fn write_tombstones<W: Write>(&self, frames: &mut Frames<W>) -> io::Result<()> {

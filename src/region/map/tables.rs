@@ -31,6 +31,12 @@ pub(super) struct Tables {
     /// Versions of a document, the oldest first; never empty.
     pub(super) documents: OrdMap<Name, Vector<Arc<Document>>>,
     pub(super) retired: Retired,
+    /// By region: only of those that were ever lost.
+    pub(super) outages: OrdMap<Name, Arc<Outage>>,
+    /// By node: only of those that check anything.
+    pub(super) checkers: OrdMap<Name, Arc<Checker>>,
+    /// By node, instance and key.
+    pub(super) verdicts: OrdMap<(Name, Name, Name), Arc<Verdict>>,
     pub(super) index: TableIndex,
 }
 
@@ -160,7 +166,7 @@ impl Map {
         }
     }
 
-    fn touch_regions(&mut self, change: &mut Change) {
+    pub(super) fn touch_regions(&mut self, change: &mut Change) {
         self.tables.index.regions = change.index;
         change.touch(Topic::Regions);
     }
@@ -197,14 +203,15 @@ impl Map {
     pub(super) fn member_delete(&mut self, id: u64, change: &mut Change) -> Result<(), Refusal> {
         match self.tables.members.remove(&id) {
             None => Err(Refusal::UnknownMember(id)),
-            Some(_) => {
+            Some(member) => {
+                self.checker_gone(&member.name, change);
                 self.touch_members(change);
                 Ok(())
             }
         }
     }
 
-    fn touch_members(&mut self, change: &mut Change) {
+    pub(super) fn touch_members(&mut self, change: &mut Change) {
         self.tables.index.members = change.index;
         change.touch(Topic::Members);
     }

@@ -152,6 +152,7 @@ impl Map {
                     return Err(refused(Refusal::UnknownNode(node)));
                 }
                 super::register::valid_instance(&instance).map_err(refused)?;
+                self.instance_moves(&instance);
                 self.catalog.put_instance(instance, change);
                 let found = self.instance(&node, &id);
                 Ok(found.map(|found| TxnResult::Service(Instance::clone(found))).into_iter().collect())

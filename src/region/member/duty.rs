@@ -13,6 +13,7 @@ pub async fn answer(node: &Arc<Node>, request: Request) -> Result<Answer, Denial
         Request::Form { cluster, members } => forming::form(node, cluster, members).await,
         Request::Join(join) => joining::join(node, join).await,
         Request::Alive(alive) => liveness::alive(node, alive),
+        Request::AgentAlive(agent) => liveness::agent(node, agent).await,
         Request::TakeOver { to } => operation::take_over(node, to),
         Request::Operate(what) => operation::operate(node, what).await.map(|()| Answer::Done),
         _ => Err(Denial::Refused("not a request about members".into())),

@@ -11,6 +11,7 @@ use super::super::raft::frame::{Alive, Answer, Denial, Join, MemberError, Reques
 use super::super::raft::link::Class;
 use super::super::raft::node::Node;
 use super::super::raft::proposer;
+use crate::base::clock;
 
 const FORWARD: Duration = Duration::from_secs(15);
 
@@ -60,8 +61,10 @@ pub(super) async fn join(node: &Arc<Node>, join: Join) -> Result<Answer, Denial>
         address: join.address.clone(),
         api: join.api.clone(),
         region: join.region.clone(),
+        // It says so itself when it is there.
+        node_id: String::new(),
     };
-    node.heard.admit(join.store, alive);
+    node.heard.admit(join.store, alive, clock::now_ns());
     tracing::info!("region map: {} at {} is member {id}", join.name, join.address);
     Ok(Answer::Joined { id, cluster })
 }

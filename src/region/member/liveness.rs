@@ -1,74 +1,25 @@
-//! Who is alive. Members say so to the leader, outside the log; the leader proposes only what changes.
+//! Who is alive. Members say so to the leader, outside the log, and client agents through a member; the leader proposes
+//! only what changes, of nodes and of whole regions.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::super::map::{Check, Command, Health, Member, Node as CatalogNode, Registration, Role};
-use super::super::raft::frame::{Alive, Answer, Denial, MemberError, Request};
+use super::super::map::{
+    Check, Command, Health, Map, Member, NODE_LIVENESS, Name, Node as CatalogNode, Proposal, Registration,
+    Role,
+};
+use super::super::raft::frame::{AgentAlive, Alive, Answer, Denial, MemberError, Request};
 use super::super::raft::link::Class;
 use super::super::raft::node::Node;
 use super::super::raft::proposer;
+use super::heard::{Patience, Word};
 use super::operation;
 use crate::base::clock::{self, Nanos};
 
-/// The check by which the catalog shows that a node lives.
-const CHECK: &str = "serfHealth";
-/// Admissions that are remembered, for a node that asks again.
-const ADMITTED: usize = 256;
-
-/// What the leader heard.
-#[derive(Default)]
-pub struct Heard(Mutex<State>);
-
-#[derive(Default)]
-struct State {
-    /// Of the leader that heard it.
-    term: u64,
-    /// When that leader began to listen.
-    since: Nanos,
-    members: BTreeMap<u64, (Nanos, Alive)>,
-    admitted: BTreeMap<u128, u64>,
-}
-
-impl Heard {
-    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(|e| e.into_inner())
-    }
-
-    /// A new leader knows nothing of before: everyone gets a whole period.
-    fn listen(&self, term: u64) {
-        let mut state = self.lock();
-        if state.term != term {
-            *state = State { term, since: clock::now_ns(), ..State::default() };
-        }
-    }
-
-    pub(super) fn admitted(&self, store: u128) -> Option<u64> {
-        self.lock().admitted.get(&store).copied()
-    }
-
-    pub(super) fn admit(&self, store: u128, alive: Alive) {
-        let mut state = self.lock();
-        let id = alive.id;
-        state.members.insert(id, (clock::now_ns(), alive));
-        if state.admitted.len() >= ADMITTED {
-            state.admitted.clear();
-        }
-        state.admitted.insert(store, id);
-    }
-
-    /// Whether a member was heard within the period, or may yet be.
-    pub(super) fn lives(&self, id: u64, period: Duration) -> bool {
-        let state = self.lock();
-        let last = state.members.get(&id).map_or(state.since, |(at, _)| *at);
-        clock::now_ns().saturating_sub(last) < period.as_nanos() as Nanos
-    }
-
-    fn said(&self, id: u64) -> Option<Alive> {
-        self.lock().members.get(&id).map(|(_, alive)| alive.clone())
-    }
-}
+/// Changes of client agents in one entry.
+const BATCH: usize = 256;
 
 fn mine(node: &Node) -> Alive {
     Alive {
@@ -77,36 +28,114 @@ fn mine(node: &Node) -> Alive {
         address: node.address.clone(),
         api: node.api.clone(),
         region: node.region.to_string(),
+        node_id: node.uuid().unwrap_or_default(),
     }
+}
+
+fn listen(node: &Node, term: u64) {
+    node.heard.listen(term, node.contact_ns.load(Ordering::Relaxed), clock::now_ns());
 }
 
 /// A member lives.
 pub(super) fn alive(node: &Node, alive: Alive) -> Result<Answer, Denial> {
+    let news = is_news(&node.view.map(), &alive);
+    note(node, alive)?;
+    if news {
+        node.heard.news.notify_one();
+    }
+    Ok(Answer::Done)
+}
+
+fn note(node: &Node, alive: Alive) -> Result<(), Denial> {
     if !node.leads() {
         return Err(Denial::NotLeader(None));
     }
     let metrics = node.metrics().ok_or(Denial::NoMember)?;
-    node.heard.listen(metrics.current_term);
+    listen(node, metrics.current_term);
     // One that was removed is not listened to.
     let known = node.view.map().member(alive.id).is_some();
     if !known && metrics.membership_config.membership().get_node(&alive.id).is_none() {
         return Err(MemberError::Unknown(alive.id).into());
     }
-    node.heard.lock().members.insert(alive.id, (clock::now_ns(), alive));
+    node.heard.member(alive, clock::now_ns());
+    Ok(())
+}
+
+/// Whether the map says something else of a member than that it lives.
+fn is_news(map: &Map, alive: &Alive) -> bool {
+    let stands = map.member(alive.id).is_some_and(|member| member.alive) && map.node(&alive.name).is_some();
+    !stands || map.outage(&alive.region).is_some_and(|outage| outage.lost)
+}
+
+/// A client agent told a member that it lives; the leader is to know.
+pub async fn agent_alive(node: &Arc<Node>, said: AgentAlive) -> Result<(), Denial> {
+    match node.supposed_leader() {
+        Some((id, _)) if id == node.id() => agent(node, said).await.map(drop),
+        Some((_, peer)) => {
+            let link = node.links.to(&peer.address, Class::Protocol);
+            match link.call(&Request::AgentAlive(said), patience(node).node).await {
+                Ok(Answer::Done) => Ok(()),
+                Ok(Answer::Denied(denial)) => Err(denial),
+                Ok(_) => Err(Denial::Refused("an answer to something else".into())),
+                Err(e) => Err(Denial::Refused(format!("the leader, {peer}: {e}"))),
+            }
+        }
+        None => Err(Denial::NotLeader(None)),
+    }
+}
+
+/// The same, at the leader. A node that is new is in the map when this returns.
+pub(super) async fn agent(node: &Node, said: AgentAlive) -> Result<Answer, Denial> {
+    if !node.leads_surely() {
+        return Err(Denial::NotLeader(None));
+    }
+    listen(node, node.metrics().ok_or(Denial::NoMember)?.current_term);
+    let (map, now) = (node.view.map(), clock::now_ns());
+    if map.members().any(|member| *member.name == *said.name) {
+        return Err(MemberError::NameTaken(said.name).into());
+    }
+    let other = map.node(&said.name).filter(|known| !known.id.is_empty() && *known.id != *said.node_id);
+    if other.is_some() && agent_lives(node, &map, &said.name, now) {
+        return Err(MemberError::NameTaken(said.name).into());
+    }
+    if !node.heard.agent(said.clone(), now) {
+        return Err(Denial::Full("too many client agents".into()));
+    }
+    if map.outage(&said.region).is_some_and(|outage| outage.lost) {
+        node.heard.news.notify_one();
+    }
+    if let Some(command) = due(&map, &said.name, Some(&said), true) {
+        proposer::alone(node, command).await?;
+    }
     Ok(Answer::Done)
 }
 
-fn period(node: &Node) -> Duration {
-    Duration::from_millis(node.timing.liveness_ms)
+fn agent_lives(node: &Node, map: &Map, name: &str, now: Nanos) -> bool {
+    node.heard.agent_lives(name, is_passing(map, name), patience(node).node, now)
+}
+
+fn is_passing(map: &Map, name: &str) -> bool {
+    map.check(name, NODE_LIVENESS).is_some_and(|check| check.status != Health::Critical)
+}
+
+fn patience(node: &Node) -> Patience {
+    Patience {
+        node: Duration::from_millis(node.timing.liveness_ms),
+        region: Duration::from_millis(node.timing.region_ms),
+    }
 }
 
 pub(super) async fn run(node: &Arc<Node>) {
     let mut removed = false;
+    let period = patience(node).node;
     loop {
+        let mut until_next = None;
         match node.supposed_leader() {
             Some((id, _)) if id == node.id() => {
-                let _ = alive(node, mine(node));
+                let _ = note(node, mine(node));
                 watch(node).await;
+                let now = clock::now_ns();
+                until_next = node.heard.next(patience(node), now).map(|at| Duration::from_nanos(at - now));
                 // One that cannot write keeps everybody waiting.
                 if let Some(why) = node.log.trouble() {
                     tracing::error!(
@@ -118,7 +147,7 @@ pub(super) async fn run(node: &Arc<Node>) {
             Some((_, peer)) => {
                 let request = Request::Alive(mine(node));
                 let link = node.links.to(&peer.address, Class::Protocol);
-                let answer = link.call(&request, period(node) / 4).await;
+                let answer = link.call(&request, period / 4).await;
                 let unknown = matches!(answer, Ok(Answer::Denied(Denial::Member(MemberError::Unknown(_)))));
                 if unknown && !removed {
                     tracing::warn!(
@@ -127,29 +156,54 @@ pub(super) async fn run(node: &Arc<Node>) {
                 }
                 removed = unknown;
             }
-            None => {}
+            // It may be known under another address, and then nobody tells it who leads: whoever does takes it.
+            None => call_out(node, period / 4).await,
         }
-        let pause = match node.view.map().member(node.id()) {
+        let map = node.view.map();
+        let pause = match map.member(node.id()).and(map.node(&node.name)) {
             // Until one is in the map, others wait for it.
-            None => Duration::from_millis(node.timing.heartbeat_ms),
-            Some(_) => period(node) / 4,
+            None => Duration::from_millis(node.timing.heartbeat_ms).min(period / 4),
+            Some(_) => period / 4,
         };
-        tokio::time::sleep(pause).await;
+        let pause = until_next.map_or(pause, |next| next.min(pause));
+        let _ = tokio::time::timeout(pause, node.heard.news.notified()).await;
     }
+}
+
+/// Says to everyone that this member lives.
+async fn call_out(node: &Arc<Node>, within: Duration) {
+    let Some(metrics) = node.metrics() else { return };
+    let membership = metrics.membership_config.membership();
+    let others = membership.nodes().filter(|(id, _)| **id != node.id());
+    let mut calls = tokio::task::JoinSet::new();
+    for address in others.map(|(_, peer)| peer.address.clone()) {
+        let node = node.clone();
+        calls.spawn(async move {
+            let request = Request::Alive(mine(&node));
+            let _ = node.links.to(&address, Class::Protocol).call(&request, within).await;
+        });
+    }
+    calls.join_all().await;
 }
 
 /// The leader's look at everyone: proposes what has changed.
 async fn watch(node: &Node) {
     let Some(metrics) = node.metrics() else { return };
-    node.heard.listen(metrics.current_term);
+    listen(node, metrics.current_term);
     let map = node.view.map();
     let membership = metrics.membership_config.membership();
     let ids: BTreeSet<u64> =
         membership.nodes().map(|(id, _)| *id).chain(map.members().map(|m| m.id)).collect();
+    let mut words = Vec::new();
     for id in ids {
         let voter = membership.voter_ids().any(|v| v == id);
-        let commands = match (map.member(id), node.heard.said(id)) {
-            (None, Some(said)) => vec![Command::MemberPut(first(&said, voter)), registration(&said)],
+        let said = node.heard.said(id);
+        if let Some(member) = map.member(id) {
+            let at = said.as_ref().map(|(at, _)| *at);
+            words.push((member.region.clone(), Word { at, alive: member.alive }));
+        }
+        let commands = match (map.member(id), said.map(|(_, said)| said)) {
+            (None, Some(said)) => vec![Command::MemberPut(first(&said, voter)), registration(&said, None)],
             (Some(member), said) => transitions(node, member, said, &map),
             (None, None) => continue,
         };
@@ -159,8 +213,96 @@ async fn watch(node: &Node) {
             }
         }
     }
+    let mut commands = agents(node, &map, &mut words);
+    commands.extend(regions(node, &map, words));
+    for batch in commands.chunks(BATCH) {
+        let at = proposer::now();
+        let proposals = batch.iter().map(|command| Proposal { at, command: command.clone() }).collect();
+        if let Err(e) = proposer::alone(node, Command::Batch(proposals)).await {
+            return tracing::debug!("region map: liveness: {e}");
+        }
+    }
 }
 
+/// What changes of client agents: nodes whose liveness is watched and that have no seat.
+fn agents(node: &Node, map: &Map, words: &mut Vec<(Name, Word)>) -> Vec<Command> {
+    let members: BTreeSet<&str> = map.members().map(|member| &*member.name).collect();
+    let in_map = map.nodes().filter(|one| map.check(&one.name, NODE_LIVENESS).is_some());
+    let mut names: BTreeSet<String> = in_map.map(|one| one.name.to_string()).collect();
+    names.extend(node.heard.agents());
+    let now = clock::now_ns();
+    let mut commands = Vec::new();
+    for name in names.iter().filter(|name| !members.contains(name.as_str())) {
+        let said = node.heard.agent_said(name);
+        let lives = agent_lives(node, map, name, now);
+        let Some(one) = map.node(name) else {
+            // It left, or was taken out of the catalog. When it lives it says so again, and that registers it.
+            if !lives {
+                node.heard.forget_agent(name);
+            }
+            continue;
+        };
+        let word = Word { at: said.as_ref().map(|(at, _)| *at), alive: is_passing(map, name) };
+        words.push((one.region.clone(), word));
+        commands.extend(due(map, name, said.as_ref().map(|(_, said)| said), lives));
+    }
+    commands
+}
+
+/// What the catalog lacks of a client agent.
+fn due(map: &Map, name: &str, said: Option<&AgentAlive>, lives: bool) -> Option<Command> {
+    let standing = map.node(name);
+    let same = |said: &AgentAlive| {
+        standing.is_some_and(|old| {
+            let region = said.region.is_empty() || *old.region == *said.region;
+            *old.id == *said.node_id && *old.address == *said.address && region
+        })
+    };
+    match (said, map.check(name, NODE_LIVENESS)) {
+        (Some(said), check) if lives && (check.is_none() || !same(said)) => {
+            let id = Name::from(said.node_id.as_str());
+            let made = CatalogNode {
+                id,
+                ..described(name, &said.address, &said.region, standing.map(|old| &**old))
+            };
+            Some(register(made))
+        }
+        (_, Some(check)) if (check.status != Health::Critical) != lives => Some(stands(name, lives)),
+        _ => None,
+    }
+}
+
+/// Which regions are lost, or back.
+fn regions(node: &Node, map: &Map, words: Vec<(Name, Word)>) -> Vec<Command> {
+    let mut of: BTreeMap<Name, Vec<Word>> = BTreeMap::new();
+    for (region, word) in words.into_iter().filter(|(region, _)| !region.is_empty()) {
+        of.entry(region).or_default().push(word);
+    }
+    for outage in map.outages().filter(|outage| outage.lost) {
+        of.entry(outage.region.clone()).or_default();
+    }
+    let (patience, now) = (patience(node), clock::now_ns());
+    let mut commands = Vec::new();
+    for (name, words) in of {
+        let lost = map.outage(&name).is_some_and(|outage| outage.lost);
+        let (heard, cause) = match words.len() {
+            0 => (Some(true), "none of its nodes is watched any more".to_owned()),
+            count => {
+                let silence = patience.region.as_millis();
+                let cause = match (lost, count) {
+                    (true, _) => "a node of it was heard again".to_owned(),
+                    (false, 1) => format!("its only node was not heard for {silence} ms"),
+                    (false, count) => format!("none of its {count} nodes was heard for {silence} ms"),
+                };
+                (node.heard.region(&words, patience, now), cause)
+            }
+        };
+        if heard.is_some_and(|heard| heard == lost) {
+            commands.push(Command::RegionStands { name, lost: !lost, cause: cause.into() });
+        }
+    }
+    commands
+}
 fn first(said: &Alive, voter: bool) -> Member {
     Member {
         id: said.id,
@@ -174,13 +316,8 @@ fn first(said: &Alive, voter: bool) -> Member {
     }
 }
 
-fn transitions(
-    node: &Node,
-    member: &Member,
-    said: Option<Alive>,
-    map: &super::super::map::Map,
-) -> Vec<Command> {
-    let lives = node.heard.lives(member.id, period(node));
+fn transitions(node: &Node, member: &Member, said: Option<Alive>, map: &Map) -> Vec<Command> {
+    let lives = node.heard.lives(member.id, member.alive, patience(node).node, clock::now_ns());
     let mut commands = Vec::new();
     if let Some(moved) = said.as_ref().and_then(|said| moved(member, said)) {
         commands.push(Command::MemberPut(moved));
@@ -195,19 +332,29 @@ fn transitions(
         );
         commands.push(Command::MemberPut(Member { alive: lives, ..member.clone() }));
     }
-    let shown = map.check(&member.name, CHECK).map(|check| check.status);
-    let should = if lives { Health::Passing } else { Health::Critical };
-    match (shown, said) {
-        (None, Some(said)) if lives => commands.push(registration(&said)),
-        (Some(status), _) if status != should => commands.push(Command::CheckStatus {
-            node: member.name.clone(),
-            check: CHECK.into(),
-            status: should,
-            output: output(lives).into(),
-        }),
+    let standing = map.node(&member.name);
+    let check = map.check(&member.name, NODE_LIVENESS);
+    match (check, said) {
+        (check, Some(said))
+            if lives && (check.is_none() || standing.is_none_or(|old| differs(old, &said))) =>
+        {
+            commands.push(registration(&said, standing.map(|old| &**old)));
+        }
+        (Some(check), _) if (check.status != Health::Critical) != lives => {
+            commands.push(stands(&member.name, lives));
+        }
         _ => {}
     }
     commands
+}
+
+fn stands(name: &str, lives: bool) -> Command {
+    Command::CheckStatus {
+        node: name.into(),
+        check: NODE_LIVENESS.into(),
+        status: if lives { Health::Passing } else { Health::Critical },
+        output: output(lives).into(),
+    }
 }
 
 /// The member as it says it is now, if that is news: it may have been started at another address.
@@ -225,24 +372,40 @@ fn output(lives: bool) -> &'static str {
     if lives { "Agent alive and reachable" } else { "Agent not live or unreachable" }
 }
 
+/// Whether a member's node is to be written anew.
+fn differs(old: &CatalogNode, said: &Alive) -> bool {
+    // What is not said stays as it is.
+    let other = |said: &str, known: &Name| !said.is_empty() && **known != *said;
+    other(&said.node_id, &old.id)
+        || other(host(&said.address), &old.address)
+        || other(&said.region, &old.region)
+}
+
+fn host(address: &str) -> &str {
+    let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+    host.trim_start_matches('[').trim_end_matches(']')
+}
+
 /// The member as a node of the catalog.
-fn registration(said: &Alive) -> Command {
-    let name: super::super::map::Name = said.name.as_str().into();
-    let address = said.address.rsplit_once(':').map_or(said.address.as_str(), |(host, _)| host);
-    let address = address.trim_start_matches('[').trim_end_matches(']');
+fn registration(said: &Alive, standing: Option<&CatalogNode>) -> Command {
+    let node = described(&said.name, host(&said.address), &said.region, standing);
+    register(CatalogNode { id: said.node_id.as_str().into(), ..node })
+}
+
+/// A node where it says it is, with what else is known of it.
+fn described(name: &str, address: &str, region: &str, standing: Option<&CatalogNode>) -> CatalogNode {
+    let known = standing.cloned().unwrap_or_default();
+    CatalogNode { name: name.into(), address: address.into(), region: region.into(), ..known }
+}
+
+fn register(node: CatalogNode) -> Command {
     let check = Check {
-        node: name.clone(),
-        id: CHECK.into(),
+        node: node.name.clone(),
+        id: NODE_LIVENESS.into(),
         name: "Serf Health Status".into(),
         status: Health::Passing,
         output: output(true).into(),
         ..Check::default()
-    };
-    let node = CatalogNode {
-        name,
-        address: address.into(),
-        region: said.region.as_str().into(),
-        ..CatalogNode::default()
     };
     Command::Register(Box::new(Registration { node, checks: vec![check], ..Registration::default() }))
 }

@@ -2,6 +2,7 @@
 
 mod duty;
 mod forming;
+mod heard;
 mod joining;
 mod liveness;
 mod operation;
@@ -9,5 +10,6 @@ mod reconcile;
 
 pub use duty::{answer, run};
 pub use forming::{Meeting, Membership, seek};
-pub use liveness::Heard;
+pub use heard::Heard;
+pub use liveness::agent_alive;
 pub use operation::{operate, step_down};

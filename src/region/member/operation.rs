@@ -13,6 +13,7 @@ use super::super::raft::node::Node;
 use super::super::raft::timing::{after, over};
 use super::super::raft::{proposer, server};
 use super::joining::forget;
+use crate::base::clock;
 
 const FORWARD: Duration = Duration::from_secs(20);
 
@@ -116,7 +117,8 @@ fn refuse_demotion(node: &Node, id: u64) -> Result<(), Denial> {
         return Err(MemberError::LastManager.into());
     }
     let period = Duration::from_millis(node.timing.liveness_ms);
-    let lives = |voter: &&u64| **voter == node.id() || node.heard.lives(**voter, period);
+    let now = clock::now_ns();
+    let lives = |voter: &&u64| **voter == node.id() || node.heard.lives(**voter, true, period, now);
     let left = voters.iter().filter(|voter| **voter != id);
     if left.clone().filter(lives).count() <= left.count() / 2 {
         return Err(MemberError::QuorumLoss(id).into());

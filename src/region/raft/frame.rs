@@ -54,6 +54,8 @@ pub enum Request {
         kind: u8,
         body: Bytes,
     },
+    /// A client agent lives, as a member was told.
+    AgentAlive(AgentAlive),
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -110,6 +112,19 @@ pub struct Alive {
     pub address: String,
     pub api: String,
     pub region: String,
+    /// Its UUID in the catalog.
+    pub node_id: String,
+}
+
+/// A client agent's word that it lives, and who it is: a node of the catalog without a seat in the cluster.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgentAlive {
+    pub name: String,
+    /// An IP address, or a host's name.
+    pub address: String,
+    pub region: String,
+    /// A UUID; its own for good.
+    pub node_id: String,
 }
 
 /// What an operator does to a member; the leader does it.

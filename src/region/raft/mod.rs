@@ -22,7 +22,7 @@ pub mod alone;
 pub mod start;
 
 pub use call::{CALL_BYTES, CallError, Called, Callee};
-pub use frame::{Denial, MemberError, Operation};
+pub use frame::{AgentAlive, Denial, MemberError, Operation};
 pub use start::{Options, RaftHandle, StartError, start};
 pub use timing::{Profile, Timing};
 pub use tls::{Tls, TlsError};

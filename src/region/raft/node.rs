@@ -40,6 +40,8 @@ pub struct Node {
     pub address: String,
     /// Of its API; empty when it has none.
     pub api: String,
+    /// Its store outlives it.
+    pub durable: bool,
     pub timing: Timing,
     pub log: LogStore,
     pub snapshots: Snapshots,
@@ -70,6 +72,20 @@ impl Node {
     /// 0 until it is a member.
     pub fn id(&self) -> u64 {
         self.log.id()
+    }
+
+    /// Its UUID in the catalog: drawn with the store, or without one the same for the same name in the same cluster.
+    pub fn uuid(&self) -> Option<String> {
+        let identity = self.log.identity();
+        let number = match (self.durable, identity.cluster) {
+            (true, _) => identity.store,
+            (false, 0) => return None,
+            (false, cluster) => {
+                xxhash_rust::xxh3::xxh3_128(format!("{cluster:032x}/{}", self.name).as_bytes())
+            }
+        };
+        let uuid = uuid::Builder::from_random_bytes(number.to_be_bytes()).into_uuid();
+        Some(uuid.to_string())
     }
 
     pub fn metrics(&self) -> Option<Metrics> {

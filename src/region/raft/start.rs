@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::call::{self, CallError, Callee};
 use super::cluster::Behind;
-use super::frame::{Availability, Denial, Operation};
+use super::frame::{AgentAlive, Availability, Denial, Operation};
 use super::lease::Lease;
 use super::link::{Dialer, Links, Plain};
 use super::machine::Machine;
@@ -49,6 +49,10 @@ pub struct Options {
     /// Joins as one that follows without a vote.
     pub worker: bool,
     pub profile: Profile,
+    /// Without a word for so long a node is dead; none: by the profile.
+    pub liveness_timeout: Option<Duration>,
+    /// Without a word of any of its nodes for so long a region is lost; none: by the profile.
+    pub region_timeout: Option<Duration>,
     pub tls: Option<Tls>,
     pub join_token: Option<String>,
     /// The store becomes that of a cluster of this node alone.
@@ -155,7 +159,10 @@ fn parts(options: Options) -> Result<Parts, StartError> {
     if options.bind.is_none() && (expected > 1 || !options.retry_join.is_empty()) {
         return Err(StartError::NoBind);
     }
-    let timing = options.profile.timing();
+    let mut timing = options.profile.timing();
+    let ms = |time: Duration| time.as_millis() as u64;
+    timing.liveness_ms = options.liveness_timeout.map_or(timing.liveness_ms, ms).max(1);
+    timing.region_ms = options.region_timeout.map_or(timing.region_ms, ms).max(1);
     #[cfg(test)]
     let log = options.log.map_or_else(|| LogStore::open(options.data_dir.as_deref()), Ok)?;
     #[cfg(not(test))]
@@ -196,6 +203,7 @@ fn parts(options: Options) -> Result<Parts, StartError> {
         region: options.region.as_str().into(),
         address,
         api: options.api,
+        durable: options.data_dir.is_some(),
         timing,
         log,
         snapshots,
@@ -299,6 +307,23 @@ impl RaftHandle {
         }
         self.join();
         self.node.log.close();
+    }
+
+    /// The UUID of this node in the catalog; `None` until it is known, which without a store is when it is a member.
+    pub fn node_id(&self) -> Option<String> {
+        self.node.uuid()
+    }
+
+    /// Without a word for so long a node is dead.
+    pub fn liveness(&self) -> Duration {
+        Duration::from_millis(self.node.timing.liveness_ms)
+    }
+
+    /// Tells the leader that a client agent lives.
+    pub async fn agent_alive(&self, agent: AgentAlive) -> Result<(), Denial> {
+        let node = self.node.clone();
+        let told = self.runtime.spawn(async move { member::agent_alive(&node, agent).await }).await;
+        told.unwrap_or(Err(Denial::Shutdown))
     }
 
     fn join(&self) {

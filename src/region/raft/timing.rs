@@ -38,6 +38,8 @@ pub struct Timing {
     pub request_ms: u64,
     /// Without a word for so long a member is down.
     pub liveness_ms: u64,
+    /// Without a word of any of its nodes for so long a region is lost.
+    pub region_ms: u64,
     /// Of one piece of a snapshot.
     pub piece_ms: u64,
 }
@@ -51,6 +53,7 @@ impl Profile {
                 election_max_ms: 800,
                 request_ms: 7_000,
                 liveness_ms: 6_000,
+                region_ms: 10_000,
                 piece_ms: 5_000,
             },
             Profile::Wan => Timing {
@@ -59,6 +62,7 @@ impl Profile {
                 election_max_ms: 6_000,
                 request_ms: 20_000,
                 liveness_ms: 20_000,
+                region_ms: 30_000,
                 piece_ms: 30_000,
             },
         }

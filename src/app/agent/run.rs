@@ -1,0 +1,145 @@
+//! From the command line to an agent that serves, and its end.
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::sync::mpsc::{self, Receiver};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::keep;
+use super::local::Local;
+use super::members::Members;
+use super::onward::Passing;
+use super::options::Options;
+use super::report::{Reporter, own_node};
+use crate::app::messages::Messages;
+use crate::app::program::Exit;
+use crate::app::signals::{self, Event};
+use crate::catalog;
+use crate::os::notify;
+use crate::region::agent;
+use crate::region::map::{Command, Map, Registration};
+use crate::region::seat::Seat;
+
+const THREADS: usize = 2;
+/// So that an answer to `leave` gets out.
+const BREATH: Duration = Duration::from_millis(100);
+
+/// Runs until a signal or `/v1/agent/leave` ends it.
+pub fn run(options: &Options) -> Exit {
+    let messages = Messages::default();
+    match serve(options, &messages) {
+        Ok(()) => Exit::Code(0),
+        Err(why) => {
+            messages.alert(&format!("agent: {why}."));
+            Exit::Code(1)
+        }
+    }
+}
+
+/// What the API asks of the process.
+struct Desk {
+    checks: Arc<agent::Agent>,
+    end: Mutex<mpsc::Sender<Event>>,
+}
+
+impl catalog::Agent for Desk {
+    fn heard(&self, check: &str) {
+        self.checks.heard(check);
+    }
+
+    fn reload(&self) -> Result<(), String> {
+        Err("an agent has no configuration to read".into())
+    }
+
+    fn leave(&self) {
+        let _ = self.end.lock().unwrap_or_else(PoisonError::into_inner).send(Event::SoftStop);
+    }
+}
+
+fn serve(options: &Options, messages: &Messages) -> Result<(), String> {
+    let reason = |e: std::io::Error| e.to_string();
+    let signals = signals::take().map_err(reason)?;
+    let dir: Option<Arc<Path>> = options.data_dir.as_deref().map(Arc::from);
+    let id = keep::id(dir.as_deref(), &options.datacenter, &options.node).map_err(reason)?;
+    let map = dir.as_deref().map_or_else(|| Ok(Map::default()), keep::holdings).map_err(reason)?;
+    if let Some(other) = map.nodes().find(|node| *node.name != *options.node) {
+        return Err(format!("the data-dir is of node '{}', and this is '{}'", other.name, options.node));
+    }
+    let listener = TcpListener::bind(options.http_addr)
+        .map_err(|e| format!("cannot listen on {}: {}", options.http_addr, crate::lang::load::reason(&e)))?;
+    listener.set_nonblocking(true).map_err(reason)?;
+    let (steering, events) = signals::watch(signals).map_err(reason)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(THREADS)
+        .thread_name("agent")
+        .enable_all()
+        .build()
+        .map_err(reason)?;
+    let _inside = runtime.enter();
+    let (local, view) = Local::new(map);
+    let seat = Seat::new(view, local.clone(), options.node.as_str().into(), options.region.as_str().into());
+    let address = options.advertise.clone().unwrap_or_else(|| "127.0.0.1".into());
+    let own = Registration { node: own_node(&seat, &id, &address), ..Registration::default() };
+    let made = runtime.block_on(seat.propose(Command::Register(Box::new(own))));
+    made.map_err(|e| e.to_string())?;
+    let settings = agent::Settings { script_checks: options.script_checks, ..agent::Settings::default() };
+    let checks = Arc::new(agent::Agent::start(seat.clone(), settings));
+    let members = Arc::new(Members::new(options.join.clone(), options.token.clone()));
+    let told = watch::Sender::new(0);
+    let passing = Passing { seat: seat.clone(), members: members.clone(), told: told.subscribe() };
+    let reporter = Arc::new(Reporter {
+        seat: seat.clone(),
+        local,
+        members,
+        messages: messages.clone(),
+        id: id.clone(),
+        advertise: options.advertise.clone(),
+        datacenter: options.datacenter.clone(),
+        told,
+    });
+    let api = api(options, &id, &seat, Desk { checks, end: Mutex::new(steering) }, passing);
+    let listener = tokio::net::TcpListener::from_std(listener).map_err(reason)?;
+    let mut tasks = vec![
+        tokio::spawn(catalog::serve(vec![catalog::Listener::Tcp(listener)], api)),
+        tokio::spawn(reporter.clone().run()),
+    ];
+    tasks.extend(dir.map(|dir| tokio::spawn(keep::keep(seat, dir))));
+    messages.notice(&format!("agent: node '{}' serves the API at {}.", options.node, options.http_addr));
+    notify::ready("Ready.");
+    wait(&events);
+    notify::stopping();
+    std::thread::sleep(BREATH);
+    tasks.iter().for_each(|task| task.abort());
+    // What still reports would register anew what leaves now.
+    for task in tasks {
+        let _ = runtime.block_on(task);
+    }
+    runtime.block_on(reporter.leave());
+    Ok(())
+}
+
+fn api(options: &Options, id: &str, seat: &Seat, desk: Desk, passing: Passing) -> Arc<catalog::Api> {
+    let settings = catalog::Settings {
+        datacenter: options.datacenter.as_str().into(),
+        node_name: options.node.as_str().into(),
+        node_id: id.into(),
+        address: options.advertise.as_deref().unwrap_or("127.0.0.1").into(),
+        script_checks: options.script_checks,
+        ..catalog::Settings::default()
+    };
+    let api = catalog::Api::new(seat.clone(), settings, Arc::new(desk));
+    let _ = api.onward.set(Arc::new(passing));
+    api
+}
+
+/// Returns when it is to end.
+fn wait(events: &Receiver<Event>) {
+    while let Ok(event) = events.recv() {
+        if matches!(event, Event::Stop(_) | Event::SoftStop) {
+            return;
+        }
+    }
+}

@@ -23,6 +23,7 @@ const FIRST_PORT: u16 = 9001;
 /// As the configuration has them.
 const OVERFLOW: f64 = 0.7;
 const REGION_TIMEOUT: Duration = Duration::from_secs(5);
+const CONNECT: Duration = Duration::from_millis(500);
 const SLOWSTART: Duration = Duration::from_secs(8);
 
 /// What the bar adds to `region-timeout`.
@@ -39,18 +40,19 @@ fn address(n: usize) -> IpAddr {
 fn text_of(n: usize) -> String {
     let (address, region) = (address(n), REGIONS[n]);
     let join: Vec<String> = (0..REGIONS.len()).map(|peer| format!("{}:7400", self::address(peer))).collect();
-    let failover = [REGIONS[(n + 1) % 3], REGIONS[(n + 2) % 3]].join(" ");
+    let section = |n: usize| {
+        format!("region {}\n    failover {} {}\n", REGIONS[n], REGIONS[(n + 1) % 3], REGIONS[(n + 2) % 3])
+    };
+    let sections: String = (0..REGIONS.len()).map(section).collect();
     format!(
         "defaults
     mode http
-    timeout connect 500ms
+    timeout connect {}ms
     timeout client 30s
     timeout server 2s
     option redispatch
     retries 3
-region {region}
-    failover {failover}
-region-map
+{sections}region-map
     node {region}-1 region {region}
     bind {address}:7400 insecure
     data-dir \"${{ISOBAR_DATA}}/{region}\"
@@ -66,6 +68,7 @@ backend web
     default-server slowstart {}s on-marked-down shutdown-sessions
     service web regions nearest overflow {}%
 ",
+        CONNECT.as_millis(),
         join.join(" "),
         REGION_TIMEOUT.as_secs(),
         SLOWSTART.as_secs(),
@@ -231,6 +234,11 @@ impl<'a> Trial<'a> {
             self.region(2),
         );
         assert!(last <= bar, "a request failed {last:?} after the region died: {}", self.said());
+        assert!(taken_over.is_some_and(|after| after <= bar), "{} takes over too late", self.region(2));
+        // Who asks later does not even wait for the dead.
+        let late = asked.iter().filter(|asked| asked.began >= killed + bar);
+        let slowest = late.map(|asked| asked.ended - asked.began).max().unwrap_or_default();
+        assert!(slowest < CONNECT, "a request took {slowest:?} when the region was lost: {}", self.said());
         let asked = self.load.next(REQUESTS, SOON);
         self.has_shares("the second region lost", &asked, &shares(&[0.5, 0.0, 1.0], OVERFLOW));
     }

@@ -77,6 +77,9 @@ fn measure(cluster: &Cluster, instances: IpAddr) -> Vec<Duration> {
             assert!(wait_until(SOON, || cluster.nodes[elsewhere].ask() == "503"), "{id} does not go");
         }
         let (asked, served) = one(cluster, at, elsewhere, &id, &origin);
+        if std::env::var_os("ISOBAR_EACH").is_some() {
+            eprintln!("{id}: put at {at} {asked:?}, served at {elsewhere} after {served:?}; {} leads", cluster.nodes[at].leader());
+        }
         put.push(asked);
         taken.push(served);
         previous = Some((id, origin));

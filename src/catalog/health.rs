@@ -114,7 +114,7 @@ async fn no_proxies(call: &Call) -> Outcome {
     call.read(&[Topic::Service(name)], |_| Ok(Answer::raw(super::answer::JSON, "[]"))).await
 }
 
-fn may_see_check(call: &Call, check: &Check) -> bool {
+pub fn may_see_check(call: &Call, check: &Check) -> bool {
     let service = check.service.is_empty() || call.allows(Resource::Service, &check.service, Access::Read);
     call.authority.unlimited() || service && call.allows(Resource::Node, &check.node, Access::Read)
 }

@@ -14,7 +14,7 @@ use super::answer::Answer;
 use super::api::Api;
 use super::call::Call;
 use super::fault::Fault;
-use super::health::may_see;
+use super::health::{may_see, may_see_check};
 use super::route::{GET, Outcome, Route};
 use crate::region::choice::lost_regions;
 use crate::region::map::*;
@@ -48,7 +48,7 @@ pub const ROUTES: &[Route] = &[
         path: "/ui/overview",
         body: 0,
         run: |call| Box::pin(overview(call)),
-        doc: "Regions, nodes and services with their health, counted.",
+        doc: "Regions, nodes and services with their health, counted, and the checks that do not pass.",
     },
     Route {
         methods: GET,
@@ -130,6 +130,48 @@ struct RegionRow<'a> {
     failover: &'a [Name],
 }
 
+/// A check that does not pass.
+#[derive(Serialize)]
+struct TroubleRow<'a> {
+    node: &'a str,
+    /// Empty for a check of the node.
+    service: &'a str,
+    instance: &'a str,
+    check: &'a str,
+    status: &'static str,
+    /// Since when it is critical, in milliseconds since 1970; 0: not known.
+    since: u64,
+    output: &'a str,
+}
+
+/// Most rows of trouble that are told, and bytes of what each check said.
+const TROUBLE: usize = 200;
+const OUTPUT_BYTES: usize = 500;
+
+impl<'a> TroubleRow<'a> {
+    fn new(check: &'a Check) -> Self {
+        let end =
+            (0..=OUTPUT_BYTES.min(check.output.len())).rev().find(|at| check.output.is_char_boundary(*at));
+        TroubleRow {
+            node: &check.node,
+            service: &check.service,
+            instance: &check.service_id,
+            check: if check.name.is_empty() { &check.id } else { &check.name },
+            status: if check.status == Health::Critical { "critical" } else { "warning" },
+            since: check.critical_since,
+            output: &check.output[..end.unwrap_or(0)],
+        }
+    }
+}
+
+/// The worst and the latest first.
+fn trouble<'a>(call: &Call, map: &'a Map) -> Vec<&'a Arc<Check>> {
+    let ill = |check: &&Arc<Check>| check.status != Health::Passing && may_see_check(call, check);
+    let mut checks: Vec<_> = map.checks().filter(ill).collect();
+    checks.sort_by_key(|check| std::cmp::Reverse((check.status, check.critical_since)));
+    checks
+}
+
 #[derive(Serialize)]
 struct Overview<'a> {
     index: Index,
@@ -138,6 +180,9 @@ struct Overview<'a> {
     regions: Vec<RegionRow<'a>>,
     nodes: Vec<NodeRow<'a>>,
     services: Vec<ServiceRow<'a>>,
+    /// How many checks do not pass, and the first of them.
+    troubles: usize,
+    trouble: Vec<TroubleRow<'a>>,
 }
 
 fn leader(api: &Api) -> Option<Name> {
@@ -194,12 +239,15 @@ async fn overview(call: &Call) -> Outcome {
         let tags = service.tags().map(|tag| &**tag).collect();
         rows.push(ServiceRow { name, tags, counts: Counts::of(&map, seen) });
     }
+    let ill = trouble(call, &map);
     Answer::json(&Overview {
         index: map.index(),
         node: &api.settings.node_name,
         regions: map.regions().map(|region| region_row(&map, region, &lost)).collect(),
         nodes: nodes.map(|node| node_row(&map, node, leader.as_ref())).collect(),
         services: rows,
+        troubles: ill.len(),
+        trouble: ill.iter().take(TROUBLE).map(|check| TroubleRow::new(check)).collect(),
         leader,
     })
 }
@@ -233,7 +281,7 @@ async fn tell(api: &Api, to: &mpsc::Sender<Bytes>) {
                 json!({ "index": map.index(), "node": &*api.settings.node_name, "leader": leads.as_deref() });
             format!("event: map\ndata: {data}\n\n")
         } else {
-            ": still here\n\n".to_owned()
+            "event: still\ndata: {}\n\n".to_owned()
         };
         (seen, led) = (index.max(1), leads);
         if to.send(line.into()).await.is_err() {

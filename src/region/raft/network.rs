@@ -1,7 +1,8 @@
 //! Raft's own requests to other members.
 
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use openraft::Snapshot;
@@ -38,15 +39,47 @@ impl RaftNetworkFactory<Consensus> for Network {
     type Network = Way;
 
     async fn new_client(&mut self, target: u64, node: &Peer) -> Way {
-        Way { network: self.clone(), to: target, address: node.address.clone() }
+        Way { network: self.clone(), to: target, address: node.address.clone(), told: Arc::default() }
     }
 }
 
 /// To one member.
+#[derive(Clone)]
 pub struct Way {
     network: Network,
     to: u64,
     address: Arc<str>,
+    told: Arc<Told>,
+}
+
+/// Messages without entries (heartbeats, and how far is committed) may be on their way without Raft waiting for the
+/// answer: it sends one message at a time, and an entry that comes meanwhile would wait for a round trip that has
+/// nothing to do with it. They tell of no more than the follower is known to have, so that their answers say nothing
+/// about its log; the lease counts only answers that came.
+#[derive(Default)]
+struct Told {
+    /// It answered last, so that there is somebody to tell. A fresh way is not sure: a read waits for true answers.
+    sure: AtomicBool,
+    open: AtomicUsize,
+    /// Somebody else leads: what Raft hears next.
+    higher: Mutex<Option<Vote>>,
+}
+
+/// Such messages without an answer, at most, to one member.
+const OPEN: usize = 4;
+
+impl Told {
+    fn higher(&self) -> std::sync::MutexGuard<'_, Option<Vote>> {
+        self.higher.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn begins(&self) -> bool {
+        self.sure.load(Ordering::Relaxed)
+            && self
+                .open
+                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| (n < OPEN).then_some(n + 1))
+                .is_ok()
+    }
 }
 
 type Rpc<T> = Result<T, RPCError<u64, Peer, RaftError<u64>>>;
@@ -67,7 +100,9 @@ impl Way {
     async fn append(&self, append: Append, vote: Vote, within: Duration) -> Rpc<AppendEntriesResponse<u64>> {
         let sent = clock::now_ns();
         let request = Request::Append(append);
-        match self.call(Class::Protocol, &request, within).await.map_err(rpc_error)? {
+        let answer = self.call(Class::Protocol, &request, within).await;
+        self.told.sure.store(matches!(answer, Ok(Answer::Append(_))), Ordering::Relaxed);
+        match answer.map_err(rpc_error)? {
             Answer::Append(appended) => {
                 if !matches!(appended, Appended::Higher(_)) {
                     self.network.lease.acknowledged(vote, self.to, sent);
@@ -81,6 +116,37 @@ impl Way {
             }
             other => refused(other),
         }
+    }
+
+    /// How far is committed, as far as this disk has come, after what the follower has already.
+    async fn append_nothing(
+        &self,
+        prev: Option<LogId>,
+        commit: Option<LogId>,
+        vote: Vote,
+        within: Duration,
+    ) -> Rpc<AppendEntriesResponse<u64>> {
+        self.until_durable(commit).await;
+        let commit = commit.and_then(|id| self.network.log.durable_upto(id)).map(Into::into);
+        let (to, prev) = (self.to, prev.map(Into::into));
+        self.append(Append { to, vote: vote.into(), prev, commit, entries: Vec::new() }, vote, within).await
+    }
+
+    /// The same, without waiting for the answer. False when it has to be waited for.
+    fn tell(&self, prev: Option<LogId>, commit: Option<LogId>, vote: Vote, within: Duration) -> bool {
+        if !self.told.begins() {
+            return false;
+        }
+        let way = self.clone();
+        tokio::spawn(async move {
+            if let Ok(AppendEntriesResponse::HigherVote(vote)) =
+                way.append_nothing(prev, commit, vote, within).await
+            {
+                *way.told.higher() = Some(vote);
+            }
+            way.told.open.fetch_sub(1, Ordering::Relaxed);
+        });
+        true
     }
 
     async fn send_piece(&self, piece: &Piece) -> Result<(u64, Option<Vote>), LinkError> {
@@ -121,11 +187,17 @@ impl RaftNetwork<Consensus> for Way {
         option: RPCOption,
     ) -> Rpc<AppendEntriesResponse<u64>> {
         let (vote, commit, within) = (rpc.vote, rpc.leader_commit, option.hard_ttl());
-        let log = &self.network.log;
-        let last = rpc.entries.last().map(|entry| entry.log_id).or(rpc.prev_log_id);
-        if rpc.entries.is_empty() {
-            self.until_durable(commit).await;
+        let higher = self.told.higher().take();
+        if let Some(higher) = higher {
+            return Ok(AppendEntriesResponse::HigherVote(higher));
         }
+        let log = &self.network.log;
+        let Some(last) = rpc.entries.last().map(|entry| entry.log_id) else {
+            return match self.tell(rpc.prev_log_id, commit, vote, within) {
+                true => Ok(AppendEntriesResponse::Success),
+                false => self.append_nothing(rpc.prev_log_id, commit, vote, within).await,
+            };
+        };
         let request = Append {
             to: self.to,
             vote: vote.into(),
@@ -136,13 +208,9 @@ impl RaftNetwork<Consensus> for Way {
         let told = request.commit;
         let answer = self.append(request, vote, within).await?;
         let held_back = told != commit.map(Into::into);
-        if held_back && !rpc.entries.is_empty() && matches!(answer, AppendEntriesResponse::Success) {
-            self.until_durable(commit).await;
-            let commit = commit.and_then(|id| log.durable_upto(id)).map(Into::into);
-            let (to, prev) = (self.to, last.map(Into::into));
-            let after = Append { to, vote: vote.into(), prev, commit, entries: Vec::new() };
+        if held_back && matches!(answer, AppendEntriesResponse::Success) {
             // Lost, it is said with the next heartbeat.
-            let _ = self.append(after, vote, within).await;
+            self.tell(Some(last), commit, vote, within);
         }
         Ok(answer)
     }

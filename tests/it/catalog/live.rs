@@ -37,6 +37,14 @@ fn the_overview_counts_by_the_worst_check() {
         (&seen["node"], &seen["leader"], &seen["nodes"][0]["leader"]),
         (&json!("lb1"), &json!("lb1"), &json!(true))
     );
+    let trouble: Vec<&Value> = seen["trouble"].as_array().into_iter().flatten().collect();
+    let told: Vec<(&Value, &Value)> = trouble.iter().map(|row| (&row["instance"], &row["status"])).collect();
+    assert_eq!(
+        told,
+        [(&json!("c"), &json!("critical")), (&json!("b"), &json!("warning"))],
+        "the worst first"
+    );
+    assert!(trouble[0]["since"].as_u64() > Some(0) && seen["troubles"] == 2, "{seen}");
     assert_eq!(seen["nodes"][0]["alive"], Value::Null, "a map without members");
     let guarded = Served::with(isobar::catalog::Settings { read_token: Some("look".into()), ..settings() });
     assert_eq!(guarded.get("/ui/overview").status, 403);

@@ -58,12 +58,20 @@ impl Api {
             self.connection = Some(self.connect().ok_or(Failed::Unreachable)?);
         }
         let (stream, reader) = self.connection.as_mut().ok_or(Failed::Unreachable)?;
-        let head =
-            format!("{method} {path} HTTP/1.1\r\nHost: map.test\r\nContent-Length: {}\r\n\r\n", body.len());
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\nContent-Length: {}\r\n\r\n",
+            self.address,
+            body.len()
+        );
         let sent = stream.write_all(&[head.as_bytes(), body.as_bytes()].concat());
         let answer = sent.ok().and_then(|()| reader.within(self.patience).response(method).ok());
         match answer {
-            Some(answer) => Ok(Reply { status: answer.status(), body: answer.body_text() }),
+            Some(answer) => {
+                if !answer.keeps_alive() {
+                    self.connection = None;
+                }
+                Ok(Reply { status: answer.status(), body: answer.body_text() })
+            }
             None => {
                 self.connection = None;
                 Err(Failed::Unknown)

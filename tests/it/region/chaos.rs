@@ -36,12 +36,6 @@ fn address(n: usize) -> IpAddr {
     Ipv4Addr::new(10, 77, 0, n as u8 + 1).into()
 }
 
-/// Brings the thread, and those it starts, into a namespace.
-fn enter(netns: &str) {
-    let file = std::fs::File::open(format!("/var/run/netns/{netns}")).expect("the namespace");
-    nix::sched::setns(file, nix::sched::CloneFlags::CLONE_NEWNET).expect("root may enter");
-}
-
 #[test]
 fn every_history_is_linearizable_while_nodes_fail() {
     let Some(mut lab) = Lab::with_hub("region::chaos", "10.77.0.254/24") else { return };
@@ -50,21 +44,14 @@ fn every_history_is_linearizable_while_nodes_fail() {
     let time = Duration::from_secs(setting("ISOBAR_CHAOS_SECONDS", 20));
     let hosts: Vec<(String, String)> =
         (0..nodes).map(|n| (lab.host(&format!("{}/24", address(n))), address(n).to_string())).collect();
-    let verdict = std::thread::scope(|scope| {
-        let run = || {
-            enter(lab.hub());
-            let node = |n: usize| Node::new(address(n), &text_of(n, nodes)).netns(&hosts[n].0);
-            let mut cluster = Cluster::new((0..nodes).map(node).collect());
-            cluster.start_all();
-            let wires = Wires::new(&lab, &hosts);
-            trial(&lab, &wires, &mut cluster, seed, time)
-        };
-        scope.spawn(run).join()
+    let history = lab.inside(|| {
+        let node = |n: usize| Node::new(address(n), &text_of(n, nodes)).netns(&hosts[n].0);
+        let mut cluster = Cluster::new((0..nodes).map(node).collect());
+        cluster.start_all();
+        let wires = Wires::new(&lab, &hosts);
+        trial(&lab, &wires, &mut cluster, seed, time)
     });
-    match verdict {
-        Ok(history) => judge(seed, &history),
-        Err(panic) => std::panic::resume_unwind(panic),
-    }
+    judge(seed, &history);
 }
 
 type History = BTreeMap<String, Vec<Event>>;

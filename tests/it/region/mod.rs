@@ -6,18 +6,28 @@
 //! | `cluster` | processes on addresses of their own, killed and started again on the data they left |
 //! | `forming` | the files in `conf/`: they form, serve, survive, refuse and recover |
 //! | `rollout` | configuration documents: on every node or on none |
+//! | `failover` | regions that spill, die and come back |
+//! | `load` | clients that ask without rest |
+//! | `page` | the page in a browser |
+//! | `browser` | a browser that tests drive |
 //! | `propagation` | how long from a registration to the first request served elsewhere |
+//! | `relay` | distance between nodes |
 //! | `linear` | is a history of operations on one key possible for a single register? |
 //! | `traffic` | clients that make such histories |
 //! | `faults` | kill, pause, cut |
 //! | `chaos` | traffic under faults, and the verdict |
 
 mod api;
+mod browser;
 mod chaos;
 mod cluster;
+mod failover;
 mod faults;
 mod forming;
 mod linear;
+mod load;
+mod page;
 mod propagation;
+mod relay;
 mod rollout;
 mod traffic;

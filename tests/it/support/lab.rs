@@ -1,6 +1,7 @@
 //! Several hosts on one machine: network namespaces joined by a bridge. Needs root.
 
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::program;
 
@@ -20,13 +21,30 @@ impl Lab {
             program::skipped(test, "network namespaces need root and iproute2");
             return None;
         }
-        let lab = Lab { hub: format!("ib{}", std::process::id()), hosts: Vec::new() };
+        static LABS: AtomicUsize = AtomicUsize::new(0);
+        let nth = LABS.fetch_add(1, Ordering::Relaxed);
+        let lab = Lab { hub: format!("ib{}x{nth}", std::process::id()), hosts: Vec::new() };
         ip(&["netns", "add", &lab.hub]);
         lab.run_ip(&lab.hub, &["link", "set", "lo", "up"]);
         lab.run_ip(&lab.hub, &["link", "add", "br0", "type", "bridge"]);
         lab.run_ip(&lab.hub, &["addr", "add", address, "dev", "br0"]);
         lab.run_ip(&lab.hub, &["link", "set", "br0", "up"]);
         Some(lab)
+    }
+
+    /// Runs in the namespace of the hub, with the threads it starts.
+    pub fn inside<T: Send>(&self, run: impl FnOnce() -> T + Send) -> T {
+        let entered = || {
+            enter(&self.hub);
+            run()
+        };
+        let done = std::thread::scope(|scope| scope.spawn(entered).join());
+        done.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    }
+
+    /// Takes a host's link down, or up again.
+    pub fn link(&self, host: &str, up: bool) {
+        self.run_ip(host, &["link", "set", "eth0", if up { "up" } else { "down" }]);
     }
 
     /// The namespace of the hub, for `Proxy::on(..).netns(..)`.
@@ -63,7 +81,7 @@ impl Lab {
         inside(host, program, args).output().unwrap_or_else(|e| panic!("cannot run {program}: {e}"))
     }
 
-    fn run_ip(&self, host: &str, args: &[&str]) {
+    pub fn run_ip(&self, host: &str, args: &[&str]) {
         let output = self.run(host, "ip", args);
         assert!(output.status.success(), "ip {args:?}: {}", String::from_utf8_lossy(&output.stderr));
     }
@@ -82,6 +100,12 @@ impl Drop for Running {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
+}
+
+/// Brings the thread, and those it starts from then on, to a host.
+pub fn enter(host: &str) {
+    let file = std::fs::File::open(format!("/var/run/netns/{host}")).expect("the namespace");
+    nix::sched::setns(file, nix::sched::CloneFlags::CLONE_NEWNET).expect("root may enter");
 }
 
 fn inside(host: &str, program: &str, args: &[&str]) -> Command {

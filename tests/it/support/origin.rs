@@ -1,7 +1,7 @@
 //! Scripted origin servers: they answer canned bytes, die where told, and keep what they received.
 
 use std::io::Write;
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -79,12 +79,26 @@ impl Origin {
         Self::canned(ok(name))
     }
 
+    /// The same on another address.
+    pub fn named_on(ip: IpAddr, name: &str) -> Self {
+        let response = ok(name).into_bytes();
+        let answer = move |_: &Message| vec![Step::Send(response.clone())];
+        Self::start_on(
+            ip,
+            Box::new(move |stream, connection, seen| converse(&stream, connection, &|_| None, &answer, seen)),
+        )
+    }
+
     /// Full control: `talk` gets each connection and its number.
     pub fn raw(talk: impl Fn(TcpStream, usize) + Send + Sync + 'static) -> Self {
         Self::start(Box::new(move |stream, connection, _| talk(stream, connection)))
     }
 
     fn start(talk: Box<Talk>) -> Self {
+        Self::start_on(place::address().into(), talk)
+    }
+
+    fn start_on(ip: IpAddr, talk: Box<Talk>) -> Self {
         let state = Arc::new(State {
             talk,
             seen: Mutex::default(),
@@ -93,7 +107,7 @@ impl Origin {
             live: AtomicUsize::new(0),
             most: AtomicUsize::new(0),
         });
-        let listener = TcpListener::bind((place::address(), 0)).expect("a port for an origin");
+        let listener = TcpListener::bind((ip, 0)).expect("a port for an origin");
         let addr = listener.local_addr().expect("bound");
         let mut origin = Origin { addr, state, open: None };
         origin.accept_on(listener);

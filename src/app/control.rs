@@ -96,6 +96,7 @@ impl Control {
         workers: usize,
         seat: (Spec, SeatSockets, Documents),
     ) -> io::Result<Control> {
+        super::journal::open(&life.messages);
         built.activate(clock::now_ms());
         let config = Arc::new(built.config);
         let shared = Shared::new(life.budget.maxconn.min(u64::from(u32::MAX)) as u32, process::hostname());
@@ -142,7 +143,8 @@ impl Control {
     /// Takes part in the region map. What its store holds is known before the first connection is taken.
     fn take_seat(&mut self, spec: Spec, sockets: SeatSockets) -> io::Result<()> {
         let _inside = self.runtime.enter();
-        self.seated = Seated::start(&spec, sockets, &self.life.opener).map_err(io::Error::other)?;
+        self.seated =
+            Seated::start(&spec, sockets, &self.life.opener, self.desk()).map_err(io::Error::other)?;
         if let Some(seated) = &self.seated {
             let mut discovery =
                 Discovery::new(seated.seat.clone(), self.hooks.clone(), self.workers, self.names());

@@ -46,6 +46,14 @@ impl Messages {
         self.say(Severity::Notice, text);
     }
 
+    /// What is said in passing: written like everything else, and remembered by nobody.
+    pub fn pass(&self, severity: Severity, text: &str) {
+        if !self.is_quiet() {
+            let line = format!("{}{text}\n", render::prefix(severity, std::process::id()));
+            let _ = std::io::stderr().write_all(line.as_bytes());
+        }
+    }
+
     fn say(&self, severity: Severity, text: &str) {
         if severity > Severity::Notice {
             self.introduce();

@@ -12,6 +12,7 @@ pub mod figures;
 pub mod flags;
 mod health;
 pub mod herald;
+pub mod journal;
 pub mod keywords;
 pub mod messages;
 pub mod node;

@@ -3,10 +3,14 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::AsRawFd;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
+use std::sync::mpsc::sync_channel;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
+use tokio_rustls::TlsAcceptor;
 
 use crate::catalog;
 use crate::os::bind::BindSpec;
@@ -19,6 +23,8 @@ use crate::region::spec::{Profile, SeatSpec, Spec, Tls};
 use crate::region::{Seat, agent};
 
 use super::program::BindError;
+use super::services;
+use super::signals::Event;
 
 /// The addresses of the `region-map` section, bound while there are still privileges.
 #[derive(Default)]
@@ -77,7 +83,12 @@ pub struct Seated {
 
 impl Seated {
     /// Opens the store and takes part. Called within the control runtime. `None` without a `region-map` section.
-    pub fn start(spec: &Spec, sockets: SeatSockets, opener: &Opener) -> Result<Option<Seated>, String> {
+    pub fn start(
+        spec: &Spec,
+        sockets: SeatSockets,
+        opener: &Opener,
+        steering: services::Desk,
+    ) -> Result<Option<Seated>, String> {
         let Some(section) = spec.seat.clone() else { return Ok(None) };
         let options = options(&section, sockets.members, opener)?;
         let (seat, raft) = raft::start(options).map_err(|e| e.to_string())?;
@@ -96,7 +107,8 @@ impl Seated {
         let mut seated =
             Seated { seat, rollout, raft, answering, agent, spec: section, tasks: Vec::new(), telling: None };
         if let Some(listener) = sockets.api {
-            seated.serve(listener).map_err(|e| format!("region map: the API: {e}"))?;
+            let tls = api_tls(&seated.spec, opener)?;
+            seated.serve(listener, tls, steering).map_err(|e| format!("region map: the API: {e}"))?;
         }
         seated.tell_regions(spec);
         Ok(Some(seated))
@@ -107,9 +119,18 @@ impl Seated {
         self.answering.with(local);
     }
 
-    fn serve(&mut self, listener: TcpListener) -> io::Result<()> {
+    fn serve(
+        &mut self,
+        listener: TcpListener,
+        tls: Option<TlsAcceptor>,
+        steering: services::Desk,
+    ) -> io::Result<()> {
         listener.set_nonblocking(true)?;
-        let listener = catalog::Listener::Tcp(tokio::net::TcpListener::from_std(listener)?);
+        let listener = tokio::net::TcpListener::from_std(listener)?;
+        let listener = match tls {
+            Some(tls) => catalog::Listener::Tls(listener, tls),
+            None => catalog::Listener::Tcp(listener),
+        };
         let name = |token: &Option<String>| token.as_deref().map(Name::from);
         let settings = catalog::Settings {
             datacenter: self.spec.datacenter.clone(),
@@ -121,7 +142,11 @@ impl Seated {
             script_checks: self.spec.script_checks,
             ..catalog::Settings::default()
         };
-        let desk = Arc::new(Desk { agent: self.agent.clone() });
+        let desk = Arc::new(Desk {
+            agent: self.agent.clone(),
+            raft: self.raft.clone(),
+            steering: Mutex::new(steering),
+        });
         let api = catalog::Api::new(self.seat.clone(), settings, desk);
         let _ =
             api.operator.set(catalog::Operator { raft: self.raft.clone(), rollout: self.rollout.clone() });
@@ -179,8 +204,8 @@ fn address_of(spec: &SeatSpec) -> SocketAddr {
 
 fn options(spec: &SeatSpec, bind: Option<TcpListener>, opener: &Opener) -> Result<Options, String> {
     let tls = match spec.bind.as_ref().and_then(|l| l.tls.as_ref()) {
-        Some(tls) => Some(mutual_tls(tls, opener)?),
-        None => None,
+        Some(tls) if !spec.has_authority() => Some(mutual_tls(tls, opener)?),
+        _ => None,
     };
     Ok(Options {
         name: spec.node.as_deref().map_or_else(process::hostname, str::to_owned),
@@ -190,7 +215,7 @@ fn options(spec: &SeatSpec, bind: Option<TcpListener>, opener: &Opener) -> Resul
         api: spec.http_api.as_ref().map(|l| l.address.to_string()).unwrap_or_default(),
         data_dir: spec.data_dir.clone(),
         retry_join: spec.retry_join.clone(),
-        expect: Some(spec.expect).filter(|_| !spec.is_lone()),
+        expect: Some(spec.expect).filter(|expect| *expect > 0),
         profile: match spec.profile {
             Profile::Lan => raft::Profile::Lan,
             Profile::Wan => raft::Profile::Wan,
@@ -198,6 +223,8 @@ fn options(spec: &SeatSpec, bind: Option<TcpListener>, opener: &Opener) -> Resul
         liveness_timeout: Some(spec.liveness_timeout),
         region_timeout: Some(spec.region_timeout),
         tls,
+        authority: spec.has_authority(),
+        admission: spec.admission.clone(),
         force_new: spec.data_dir.as_ref().is_some_and(|dir| dir.join(FORCE_NEW).exists()),
         ..Options::default()
     })
@@ -208,20 +235,40 @@ fn mutual_tls(tls: &Tls, opener: &Opener) -> Result<raft::Tls, String> {
     let (Some(crt), Some(ca)) = (&tls.crt, &tls.ca_file) else {
         return Err("region map: 'ssl' needs 'crt' and 'ca-file'".into());
     };
-    let read = |path: &Path| {
-        let text = opener
-            .read(path)
-            .map_err(|e| format!("region map: {}: {}", path.display(), crate::lang::load::reason(&e)))?;
-        Ok::<_, String>((path.to_owned(), text))
-    };
-    let (crt, ca): ((PathBuf, Vec<u8>), (PathBuf, Vec<u8>)) = (read(crt)?, read(ca)?);
-    raft::Tls::from_pem(&crt.1, &ca.1)
-        .map_err(|e| format!("region map: {}, {}: {e}", crt.0.display(), ca.0.display()))
+    raft::Tls::from_pem(&read(crt, opener)?, &read(ca, opener)?)
+        .map_err(|e| format!("region map: {}, {}: {e}", crt.display(), ca.display()))
 }
 
-/// What the API asks of the process.
+fn read(path: &Path, opener: &Opener) -> Result<Vec<u8>, String> {
+    opener
+        .read(path)
+        .map_err(|e| format!("region map: {}: {}", path.display(), crate::lang::load::reason(&e)))
+}
+
+/// What the API shows, and whether it asks its clients for certificates.
+fn api_tls(spec: &SeatSpec, opener: &Opener) -> Result<Option<TlsAcceptor>, String> {
+    let Some(tls) = spec.http_api.as_ref().and_then(|listen| listen.tls.as_ref()) else { return Ok(None) };
+    let Some(crt) = &tls.crt else { return Err("region map: 'http-api' with 'ssl' needs 'crt'".into()) };
+    let ca = tls.ca_file.as_ref().map(|path| read(path, opener)).transpose()?;
+    let server = raft::Tls::listener(&read(crt, opener)?, ca.as_deref(), tls.verify);
+    let server = server.map_err(|e| format!("region map: {}: {e}", crt.display()))?;
+    Ok(Some(TlsAcceptor::from(server)))
+}
+
+/// The answer to who asked for the end is to leave first.
+const LAST_ANSWER: Duration = Duration::from_millis(200);
+
+/// What the API asks of the process. Its methods may block.
 struct Desk {
     agent: Arc<agent::Agent>,
+    raft: Arc<RaftHandle>,
+    steering: Mutex<services::Desk>,
+}
+
+impl Desk {
+    fn steering(&self) -> services::Desk {
+        self.steering.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
 impl catalog::Agent for Desk {
@@ -230,8 +277,23 @@ impl catalog::Agent for Desk {
     }
 
     fn reload(&self) -> Result<(), String> {
-        Err("not here yet".into())
+        let (answer, answered) = sync_channel(1);
+        let gone = || "shutting down".to_owned();
+        if !self.steering().ask(services::Request::Reload(answer)) {
+            return Err(gone());
+        }
+        match answered.recv().map_err(|_| gone())? {
+            (true, _) => Ok(()),
+            (false, log) => Err(log),
+        }
     }
 
-    fn leave(&self) {}
+    fn leave(&self) {
+        Handle::current().block_on(self.raft.depart());
+        let steering = self.steering().steering;
+        tokio::spawn(async move {
+            tokio::time::sleep(LAST_ANSWER).await;
+            let _ = steering.send(Event::SoftStop);
+        });
+    }
 }

@@ -236,13 +236,23 @@ async fn monitor(call: &Call) -> Outcome {
 
 async fn reload(call: &Call) -> Outcome {
     call.require(Resource::Agent, &call.api.settings.node_name, Access::Write)?;
-    call.api.agent.reload().map_err(Fault::internal)?;
+    let agent = call.api.agent.clone();
+    // It takes as long as building the configuration does.
+    let reloaded = tokio::task::spawn_blocking(move || agent.reload()).await;
+    reloaded.unwrap_or_else(|e| Err(e.to_string())).map_err(Fault::internal)?;
     Ok(Answer::done())
 }
 
 async fn leave(call: &Call) -> Outcome {
     call.require(Resource::Agent, &call.api.settings.node_name, Access::Write)?;
-    call.api.agent.leave();
+    end(call).await
+}
+
+/// This node gives up its seat, if it still has it, and the process ends soon after the answer.
+pub async fn end(call: &Call) -> Outcome {
+    let agent = call.api.agent.clone();
+    let left = tokio::task::spawn_blocking(move || agent.leave()).await;
+    left.map_err(|e| Fault::internal(e.to_string()))?;
     Ok(Answer::done())
 }
 

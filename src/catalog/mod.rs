@@ -8,6 +8,7 @@ pub mod agent_health;
 pub mod agent_service;
 pub mod answer;
 pub mod api;
+pub mod belonging;
 pub mod call;
 pub mod cluster;
 pub mod coordinate;

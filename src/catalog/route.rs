@@ -59,6 +59,7 @@ pub const FAMILIES: &[&[Route]] = &[
     super::entry::ROUTES,
     super::mesh::ROUTES,
     super::acl::ROUTES,
+    super::belonging::ROUTES,
     super::cluster::ROUTES,
     super::region::ROUTES,
     super::outpost::ROUTES,

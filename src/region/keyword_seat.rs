@@ -6,6 +6,7 @@ use crate::config::build::args::{Args, Cursor};
 use crate::lang::{Span, suggest};
 
 use super::language::Reading;
+use super::member::Admission;
 use super::spec::{Listen, Profile, SeatSpec, Tls};
 
 pub fn node<'a>(reading: &mut Reading<'_>, spec: &mut SeatSpec, args: Args<'a>) {
@@ -31,7 +32,12 @@ pub fn node<'a>(reading: &mut Reading<'_>, spec: &mut SeatSpec, args: Args<'a>) 
 }
 
 pub fn bind<'a>(reading: &mut Reading<'_>, spec: &mut SeatSpec, args: Args<'a>) {
-    spec.bind = listen(reading, args);
+    let Some(listen) = listen(reading, args) else { return };
+    if listen.tls.as_ref().is_some_and(|tls| tls.crt.is_some() && tls.ca_file.is_none()) {
+        return reading
+            .alert(args.span, "'bind' with 'ssl crt' expects 'ca-file <file>': who signed the others.");
+    }
+    spec.bind = Some(listen);
 }
 
 pub fn http_api<'a>(reading: &mut Reading<'_>, spec: &mut SeatSpec, args: Args<'a>) {
@@ -92,6 +98,10 @@ fn listen(reading: &mut Reading<'_>, args: Args<'_>) -> Option<Listen> {
         }
         (None, None) => {}
     }
+    if listen.tls.as_ref().is_some_and(|tls| tls.crt.is_none() && (tls.ca_file.is_some() || tls.verify)) {
+        reading.alert(args.span, "'ca-file' and 'verify' expect 'crt <file>' on the same line.");
+        return None;
+    }
     if listen.tls.as_ref().is_some_and(|tls| tls.verify && tls.ca_file.is_none() && tls.crt.is_some()) {
         reading.alert(args.span, "'verify required' expects 'ca-file <file>'.");
         return None;
@@ -122,6 +132,14 @@ pub fn expect<'a>(reading: &mut Reading<'_>, spec: &mut SeatSpec, args: Args<'a>
     match text.parse() {
         Ok(n @ 1..=99) => spec.expect = n,
         _ => reading.alert(args.at(1), format!("'expect' expects a number from 1 to 99, got '{text}'.")),
+    }
+}
+
+pub fn join_token<'a>(reading: &mut Reading<'_>, spec: &mut SeatSpec, args: Args<'a>) {
+    let Some(text) = reading.one(args, "a token or a secret") else { return };
+    match Admission::parse(text) {
+        Ok(admission) => spec.admission = Some(admission),
+        Err(e) => reading.alert(args.at(1), format!("'join-token': {e}.")),
     }
 }
 
@@ -212,6 +230,7 @@ pub fn settle(reading: &mut Reading<'_>, spec: &SeatSpec, at: &dyn Fn(&str) -> S
         let word = if spec.retry_join.is_empty() { "expect" } else { "retry-join" };
         reading.alert(at(word), format!("'{word}' needs a 'bind' line, on which the other nodes answer."));
     }
+    settle_admission(reading, spec, at);
     if spec.expect > 1 && spec.data_dir.is_none() {
         let message =
             "'expect' without 'data-dir': what this node promised its peers is lost when it restarts.";
@@ -221,5 +240,43 @@ pub fn settle(reading: &mut Reading<'_>, spec: &SeatSpec, at: &dyn Fn(&str) -> S
         let message =
             "'region-timeout' is shorter than 'liveness-timeout': a region would be lost before its nodes.";
         reading.alert(at("region-timeout"), message);
+    }
+}
+
+/// What must hold where the cluster has an authority of its own, and where it has not.
+fn settle_admission(reading: &mut Reading<'_>, spec: &SeatSpec, at: &dyn Fn(&str) -> Span) {
+    if !spec.has_authority() {
+        if spec.admission.is_some() {
+            let message = "'join-token' needs 'bind' with 'ssl' and without 'crt': only a cluster with a CA of its own \
+                           admits by tokens.";
+            reading.alert(at("join-token"), message);
+        }
+        return;
+    }
+    if spec.data_dir.is_none() {
+        let message = "'bind' with 'ssl' and without 'crt' needs 'data-dir': the certificate is kept there.";
+        reading.alert(at("bind"), message);
+    }
+    let founds = spec.expect > 1;
+    match &spec.admission {
+        None if founds => {
+            let message = "'expect' with 'ssl' and without 'crt' needs 'join-token' with a secret that the first nodes \
+                           share: else anybody could be one of them.";
+            reading.alert(at("expect"), message);
+        }
+        Some(Admission::Token(_)) if founds => {
+            let message = "'join-token' with a join token and 'expect': a token is of a cluster that stands, 'expect' \
+                           forms one.";
+            reading.alert(at("join-token"), message);
+        }
+        Some(Admission::Token(_)) if spec.retry_join.is_empty() => {
+            reading.alert(at("join-token"), "'join-token' needs 'retry-join': whom to ask.");
+        }
+        Some(Admission::Founding(_)) if !founds => {
+            let message = "'join-token' is no join token (those begin with ISBTKN-1-), and a secret of the first nodes \
+                           needs 'expect'.";
+            reading.alert(at("join-token"), message);
+        }
+        _ => {}
     }
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::map::{Index, Name, Region, RegionState};
+use super::member::Admission;
 
 /// How far the nodes of a cluster are from each other: what Raft's timers follow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -81,8 +82,10 @@ pub struct SeatSpec {
     pub data_dir: Option<PathBuf>,
     /// Addresses of nodes to join, `host:port`.
     pub retry_join: Vec<String>,
-    /// The first cluster forms once so many nodes have met; 1 by default.
+    /// The first cluster forms once so many nodes have met; 0: not said.
     pub expect: u32,
+    /// What admits this node to a cluster with an authority of its own, or lets it form the first with others.
+    pub admission: Option<Admission>,
     pub http_api: Option<Listen>,
     pub read_token: Option<String>,
     pub write_token: Option<String>,
@@ -105,7 +108,8 @@ impl Default for SeatSpec {
             bind: None,
             data_dir: None,
             retry_join: Vec::new(),
-            expect: 1,
+            expect: 0,
+            admission: None,
             http_api: None,
             read_token: None,
             write_token: None,
@@ -119,6 +123,12 @@ impl Default for SeatSpec {
 }
 
 impl SeatSpec {
+    /// Whether the cluster has an authority of its own, which gives members their certificates: `bind ... ssl` without
+    /// `crt`.
+    pub fn has_authority(&self) -> bool {
+        self.bind.as_ref().and_then(|bind| bind.tls.as_ref()).is_some_and(|tls| tls.crt.is_none())
+    }
+
     /// A node that has nobody to meet: its map is embedded.
     pub fn is_lone(&self) -> bool {
         self.retry_join.is_empty() && self.expect <= 1

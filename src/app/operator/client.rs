@@ -8,6 +8,9 @@ use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::secure::{Files, Secure};
 
 /// Longer than any change takes: a rollout waits for every node.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -21,6 +24,8 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'
 pub(super) struct Api {
     address: String,
     token: Option<String>,
+    /// `https`.
+    secure: Option<Secure>,
 }
 
 /// A name as one segment of a path.
@@ -29,20 +34,32 @@ pub(super) fn segment(name: &str) -> String {
 }
 
 impl Api {
-    /// Flags win over `ISOBAR_HTTP_ADDR` and `ISOBAR_HTTP_TOKEN`, these over Consul's variables, these over port 8500 here.
-    pub(super) fn new(address: Option<&str>, token: Option<&str>) -> Result<Api, String> {
-        let variable =
-            |names: [&str; 2]| names.iter().find_map(|n| std::env::var(n).ok()).filter(|v| !v.is_empty());
-        let address = address
-            .map(str::to_owned)
-            .or_else(|| variable(["ISOBAR_HTTP_ADDR", "CONSUL_HTTP_ADDR"]))
-            .unwrap_or_else(|| "127.0.0.1:8500".to_owned());
-        if address.starts_with("https://") {
-            return Err(format!("{address}: the API is asked over plain HTTP only; use a local address"));
-        }
-        let address = address.trim_start_matches("http://").trim_end_matches('/').to_owned();
-        let token = token.map(str::to_owned).or_else(|| variable(["ISOBAR_HTTP_TOKEN", "CONSUL_HTTP_TOKEN"]));
-        Ok(Api { address, token })
+    /// Flags win over `ISOBAR_HTTP_ADDR`, `ISOBAR_HTTP_TOKEN`, `ISOBAR_CACERT`, `ISOBAR_CLIENT_CERT` and
+    /// `ISOBAR_CLIENT_KEY`, these over Consul's variables, these over port 8500 here. TLS is spoken to an address that
+    /// begins with `https://`, and with a CA file or Consul's `CONSUL_HTTP_SSL=true` to one that says nothing.
+    pub(super) fn new(flag: impl Fn(&str) -> Option<String>) -> Result<Api, String> {
+        let variable = |name: &str| {
+            let found = ["ISOBAR", "CONSUL"].iter().find_map(|of| std::env::var(format!("{of}_{name}")).ok());
+            found.filter(|value| !value.is_empty())
+        };
+        let said = |name: &str, as_variable: &str| flag(name).or_else(|| variable(as_variable));
+        let address = said("--http-addr", "HTTP_ADDR").unwrap_or_else(|| "127.0.0.1:8500".to_owned());
+        let files = Files {
+            ca: said("--ca-file", "CACERT"),
+            crt: said("--crt", "CLIENT_CERT"),
+            key: flag("--crt").map_or_else(|| variable("CLIENT_KEY"), |_| None),
+        };
+        let wanted = flag("--ca-file").is_some()
+            || variable("HTTP_SSL").is_some_and(|text| ["true", "1"].contains(&text.as_str()));
+        let (is_secure, address) = match address.split_once("://") {
+            Some(("https", rest)) => (true, rest),
+            Some(("http", rest)) => (false, rest),
+            Some((scheme, _)) => return Err(format!("{address}: nothing is asked by {scheme:?}")),
+            None => (wanted, address.as_str()),
+        };
+        let address = address.trim_end_matches('/').to_owned();
+        let secure = if is_secure { Some(Secure::new(&address, &files)?) } else { None };
+        Ok(Api { address, token: said("--token", "HTTP_TOKEN"), secure })
     }
 
     pub(super) fn get(&self, path: &str) -> Result<Value, String> {
@@ -86,6 +103,19 @@ impl Api {
 
     async fn ask(&self, method: Method, path: &str, body: Bytes) -> anyhow::Result<(StatusCode, Bytes)> {
         let stream = tokio::net::TcpStream::connect(&self.address).await?;
+        match &self.secure {
+            Some(secure) => self.ask_over(secure.over(stream).await?, method, path, body).await,
+            None => self.ask_over(stream, method, path, body).await,
+        }
+    }
+
+    async fn ask_over(
+        &self,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        method: Method,
+        path: &str,
+        body: Bytes,
+    ) -> anyhow::Result<(StatusCode, Bytes)> {
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
         tokio::spawn(connection);
         let mut request = Request::builder().method(method).uri(path).header("Host", &self.address);

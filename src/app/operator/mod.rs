@@ -5,5 +5,6 @@ mod cluster;
 mod config;
 mod node;
 mod operation;
+mod secure;
 
 pub use operation::{begins, run};

@@ -60,28 +60,58 @@ pub fn run(words: &[String]) -> Exit {
     }
 }
 
-fn answer(words: &[String]) -> Result<String, String> {
-    let (flags, words): (Vec<String>, Vec<String>) = words.iter().cloned().partition(|w| w.starts_with("--"));
-    let first = words.first().map_or("", String::as_str);
-    let second = words.get(1).map_or("", String::as_str);
+/// Those that every command knows.
+const COMMON: [&str; 4] = ["--http-addr=", "--token=", "--ca-file=", "--crt="];
+
+fn answer(given: &[String]) -> Result<String, String> {
+    let mut named = given.iter().filter(|w| !w.starts_with('-')).map(String::as_str);
+    let (first, second) = (named.next().unwrap_or_default(), named.next().unwrap_or_default());
     let Some(operation) = operations().find(|o| o.words == [first, second]) else {
         return Err(usage(first, second));
     };
-    let given = Given { words: words[2..].to_vec(), flags };
-    let known = |flag: &str| {
-        ["--http-addr=", "--token="]
-            .iter()
-            .chain(operation.flags)
-            .any(|f| if f.ends_with('=') { flag.starts_with(f) } else { flag == *f })
-    };
-    if let Some(flag) = given.flags.iter().find(|f| !known(f)) {
-        return Err(format!("unknown option '{flag}'.\n{}", line(operation)));
-    }
+    let given = read(operation, given)?;
     if !(operation.takes.0..=operation.takes.1).contains(&given.words.len()) {
         return Err(format!("wrong number of arguments.\n{}", line(operation)));
     }
-    let api = Api::new(given.value("--http-addr"), given.value("--token"))?;
+    // A command's own flag of that name is not the API's.
+    let api = Api::new(|name| {
+        let own = operation.flags.iter().any(|f| f.strip_suffix('=') == Some(name));
+        given.value(name).filter(|_| !own).map(str::to_owned)
+    })?;
     (operation.run)(&api, &given)
+}
+
+/// Parts words from flags. A value follows its flag after `=` or as the next word.
+fn read(operation: &Operation, given: &[String]) -> Result<Given, String> {
+    let wrong = |what: String| format!("{what}\n{}", line(operation));
+    let (mut words, mut flags) = (Vec::new(), Vec::new());
+    let mut rest = given.iter();
+    while let Some(word) = rest.next() {
+        let flag = match word.as_str() {
+            "-q" => "--quiet",
+            "-f" => "--force",
+            word if word.starts_with("--") => word,
+            _ => {
+                words.push(word.clone());
+                continue;
+            }
+        };
+        let known = operation.flags.iter().chain(&COMMON);
+        let Some(known) = known.copied().find(|f| match f.strip_suffix('=') {
+            Some(name) => flag == name || flag.starts_with(f),
+            None => flag == *f,
+        }) else {
+            return Err(wrong(format!("unknown option '{word}'.")));
+        };
+        match known.strip_suffix('=') {
+            Some(name) if flag == name => {
+                let value = rest.next().ok_or_else(|| wrong(format!("'{name}' needs a value.")))?;
+                flags.push(format!("{name}={value}"));
+            }
+            _ => flags.push(flag.to_owned()),
+        }
+    }
+    Ok(Given { words: words.split_off(words.len().min(2)), flags })
 }
 
 fn line(o: &Operation) -> String {
@@ -104,7 +134,8 @@ fn usage(first: &str, second: &str) -> String {
         ));
     }
     out.push_str(
-        "  --http-addr=HOST:PORT and --token=T, or ISOBAR_HTTP_ADDR and ISOBAR_HTTP_TOKEN, say whom to ask.",
+        "  --http-addr=[https://]HOST:PORT and --token=T, or ISOBAR_HTTP_ADDR and ISOBAR_HTTP_TOKEN, say whom to ask;\n  \
+         --ca-file=F and --crt=F, or ISOBAR_CACERT, ISOBAR_CLIENT_CERT and ISOBAR_CLIENT_KEY, what TLS needs.",
     );
     out
 }
@@ -143,6 +174,22 @@ mod tests {
         assert!(of("node ls --fast").unwrap_err().contains("unknown option '--fast'"));
         assert!(of("node rm").unwrap_err().contains("usage: isobar node rm [--force] NODE..."));
         assert!(of("config put a").unwrap_err().contains("wrong number of arguments"));
+    }
+
+    #[test]
+    fn a_value_follows_its_flag_either_way() {
+        let join = operations().find(|o| o.words == ["cluster", "join"]).unwrap();
+        let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        for line in ["cluster join --token T a:1 b:2", "cluster join a:1 --token=T b:2"] {
+            let given = read(join, &words(line)).unwrap();
+            assert_eq!((given.words, given.flags), (words("a:1 b:2"), words("--token=T")), "{line}");
+        }
+        assert!(of("cluster join a:1 --token").unwrap_err().contains("'--token' needs a value"));
+        assert!(
+            of("cluster join --http-addr 127.0.0.1:1 a:1").unwrap_err().contains("join token is missing")
+        );
+        assert!(of("node ls --http-addr=ftp://a:1").unwrap_err().contains("ftp"));
+        assert!(of("node ls --http-addr=https://a:1 --ca-file /nowhere").unwrap_err().contains("/nowhere"));
     }
 
     #[test]

@@ -20,3 +20,4 @@ mod tests;
 
 pub use machine::Finding;
 pub use runner::{Agent, Settings};
+pub use tls::system_roots;

@@ -36,6 +36,11 @@ static ROOTS: LazyLock<Arc<RootCertStore>> = LazyLock::new(|| {
     Arc::new(roots)
 });
 
+/// Those that the system believes.
+pub fn system_roots() -> Arc<RootCertStore> {
+    ROOTS.clone()
+}
+
 /// Shakes hands over a connection. `alpn`: the protocols offered.
 pub(super) async fn connect(
     stream: TcpStream,

@@ -4,14 +4,18 @@ use std::sync::Arc;
 
 use super::super::raft::frame::{Answer, Denial, Request};
 use super::super::raft::node::Node;
-use super::{forming, joining, liveness, operation, reconcile};
+use super::super::raft::server::Guest;
+use super::{enrolling, forming, joining, liveness, operation, reconcile, renewal};
 
 /// Answers a request about members.
-pub async fn answer(node: &Arc<Node>, request: Request) -> Result<Answer, Denial> {
+pub async fn answer(node: &Arc<Node>, guest: Guest, request: Request) -> Result<Answer, Denial> {
     match request {
         Request::Hello(hello) => Ok(Answer::Hello(forming::hello(node, hello))),
-        Request::Form { cluster, members } => forming::form(node, cluster, members).await,
+        Request::Form { cluster, members, certificate } => {
+            forming::form(node, cluster, members, certificate).await
+        }
         Request::Join(join) => joining::join(node, join).await,
+        Request::Enroll(enroll) => enrolling::admit(node, guest, enroll).await,
         Request::Alive(alive) => liveness::alive(node, alive),
         Request::AgentAlive(agent) => liveness::agent(node, agent).await,
         Request::TakeOver { to } => operation::take_over(node, to),
@@ -23,5 +27,5 @@ pub async fn answer(node: &Arc<Node>, request: Request) -> Result<Answer, Denial
 /// What a member does as long as it is one: says that it lives; as leader, watches the others and keeps Raft's idea of
 /// the members equal to the map's.
 pub async fn run(node: Arc<Node>) {
-    tokio::join!(liveness::run(&node), reconcile::run(&node), forming::finish(&node));
+    tokio::join!(liveness::run(&node), reconcile::run(&node), forming::finish(&node), renewal::run(&node));
 }

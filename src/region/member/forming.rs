@@ -4,20 +4,31 @@
 //! cluster that all have met each other, it draws the cluster's id, gives the members their ids in the order of their
 //! names, and tells them; each keeps that before it answers. Then it initializes Raft with exactly these. Whatever
 //! stops half-way goes on from what was kept: no node ever takes part in two such formings.
+//!
+//! Where the cluster is to have an authority of its own, those who meet prove to each other that they know one secret
+//! (`join-token`), and the one that forms the cluster makes the authority and gives each its certificate with the news.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::sync::Notify;
 
 use super::super::raft::frame::{Answer, Denial, Hello, Join, Request};
-use super::super::raft::link::Class;
+use super::super::raft::link::{Class, Link, Links};
 use super::super::raft::node::Node;
 use super::super::raft::types::Peer;
 use super::super::store::Identity;
+use super::authority::{Authority, Holder};
+use super::enrolling;
+use super::token::{Admission, Token};
+use super::trust::TrustError;
+use crate::base::clock;
 
 const ROUND: Duration = Duration::from_millis(200);
+/// When there is nothing to do, or nothing that will be done soon.
+const IDLE: Duration = Duration::from_secs(5);
 const CALL: Duration = Duration::from_secs(2);
 /// A cluster may take its time to admit one.
 const JOIN: Duration = Duration::from_secs(20);
@@ -30,20 +41,53 @@ pub struct Membership {
     pub retry_join: Vec<String>,
     pub expect: Option<u32>,
     pub manager: bool,
-    pub token: String,
+    /// The cluster has an authority of its own.
+    pub authority: bool,
+    /// What admits this node to it.
+    pub admission: Option<Admission>,
+}
+
+/// What a node without a cluster does.
+enum Course<'a> {
+    /// It is its own cluster.
+    Alone,
+    Meet,
+    Enroll(&'a Token),
+    /// Until an operator says what to do.
+    Wait,
+}
+
+impl Membership {
+    fn expected(&self) -> usize {
+        self.expect.unwrap_or(1).max(1) as usize
+    }
+
+    fn course(&self) -> Course<'_> {
+        let alone = self.expected() == 1 && self.retry_join.is_empty();
+        match &self.admission {
+            _ if !self.authority && alone => Course::Alone,
+            _ if !self.authority => Course::Meet,
+            Some(Admission::Token(token)) if !self.retry_join.is_empty() => Course::Enroll(token),
+            Some(Admission::Founding(_)) if self.expected() > 1 => Course::Meet,
+            _ if alone && self.expect == Some(1) => Course::Alone,
+            _ => Course::Wait,
+        }
+    }
 }
 
 /// Whom this node met before it had a cluster.
 pub struct Meeting {
     pub how: Membership,
+    /// To those who look for a cluster too; `None` where it cannot know them.
+    links: Option<Arc<Links>>,
     met: Mutex<BTreeMap<u128, Hello>>,
     /// The identity has changed.
     settled: Notify,
 }
 
 impl Meeting {
-    pub fn new(how: Membership) -> Meeting {
-        Meeting { how, met: Mutex::default(), settled: Notify::new() }
+    pub fn new(how: Membership, links: Option<Arc<Links>>) -> Meeting {
+        Meeting { how, links, met: Mutex::default(), settled: Notify::new() }
     }
 
     fn met(&self) -> std::sync::MutexGuard<'_, BTreeMap<u128, Hello>> {
@@ -62,7 +106,17 @@ impl Meeting {
     }
 
     fn expected(&self) -> usize {
-        self.how.expect.unwrap_or(1).max(1) as usize
+        self.how.expected()
+    }
+
+    /// The node has become a member.
+    pub(super) fn settled(&self) {
+        self.settled.notify_one();
+    }
+
+    /// Whether an operator says what it does.
+    pub(super) fn waits(&self) -> bool {
+        matches!(self.how.course(), Course::Wait)
     }
 }
 
@@ -77,6 +131,7 @@ fn introduction(node: &Node) -> Hello {
         cluster: identity.cluster,
         id: identity.id,
         met,
+        request: node.trust.as_ref().map(|trust| trust.request()).unwrap_or_default(),
     }
 }
 
@@ -94,26 +149,61 @@ pub async fn seek(node: &Arc<Node>) -> Identity {
         if identity.id != 0 {
             return identity;
         }
-        let formed = node.meeting.how.retry_join.is_empty() && node.meeting.expected() == 1;
-        if formed {
-            settle(node, uuid::Uuid::new_v4().as_u128(), vec![(1, peer(&introduction(node)))]).await;
-            continue;
+        let first = !std::mem::replace(&mut told, true);
+        let how = &node.meeting.how;
+        let pause = match how.course() {
+            Course::Alone => {
+                alone(node).await;
+                ROUND
+            }
+            Course::Meet => {
+                if first {
+                    tracing::info!("region map: {} looks for its cluster at {:?}", node.name, how.retry_join);
+                }
+                meet(node).await
+            }
+            Course::Enroll(token) => enrolling::seek(node, token).await,
+            Course::Wait => {
+                if first {
+                    tracing::warn!(
+                        "region map: {} is of no cluster yet: 'isobar cluster init' makes one, 'isobar cluster join' \
+                         or 'join-token' in 'region-map' joins one",
+                        node.name
+                    );
+                }
+                IDLE
+            }
+        };
+        if node.log.id() == 0 {
+            let _ = tokio::time::timeout(pause, node.meeting.settled.notified()).await;
         }
-        if !told {
-            tracing::info!(
-                "region map: {} looks for its cluster at {:?}",
-                node.name,
-                node.meeting.how.retry_join
-            );
-            told = true;
-        }
-        if let Some(address) = greet_all(node).await {
-            join(node, &address).await;
-        } else if let Some(members) = first_members(node) {
-            settle(node, uuid::Uuid::new_v4().as_u128(), members).await;
-        }
-        let _ = tokio::time::timeout(ROUND, node.meeting.settled.notified()).await;
     }
+}
+
+/// Makes a cluster of this node alone.
+pub(super) async fn alone(node: &Node) {
+    settle(node, uuid::Uuid::new_v4().as_u128(), vec![(1, peer(&introduction(node)))]).await;
+}
+
+/// Meets others, joins a cluster that one of them is of, or forms the first with them. How long to wait then.
+async fn meet(node: &Node) -> Duration {
+    let found = greet_all(node).await;
+    match (found, node.trust.is_some()) {
+        (Some(address), true) => {
+            tracing::warn!(
+                "region map: the cluster of {address} is formed already; to join it this node needs a join token \
+                 ('isobar cluster join-token manager' there)"
+            );
+            return IDLE;
+        }
+        (Some(address), false) => join(node, &address).await,
+        (None, _) => {
+            if let Some(members) = first_members(node) {
+                settle(node, uuid::Uuid::new_v4().as_u128(), members).await;
+            }
+        }
+    }
+    ROUND
 }
 
 fn peer(hello: &Hello) -> Peer {
@@ -122,12 +212,13 @@ fn peer(hello: &Hello) -> Peer {
 
 /// Says hello to every known address. An address of a member of a cluster, if there is one.
 async fn greet_all(node: &Node) -> Option<String> {
+    let links = node.meeting.links.as_ref()?;
     let known: Vec<String> = node.meeting.met().values().map(|h| h.address.clone()).collect();
     let addresses: BTreeSet<String> = node.meeting.how.retry_join.iter().cloned().chain(known).collect();
     let mut cluster = None;
     for address in addresses.into_iter().filter(|a| *a != node.address) {
         let request = Request::Hello(introduction(node));
-        match node.links.to(&address, Class::Protocol).call(&request, CALL).await {
+        match links.to(&address, Class::Protocol).call(&request, CALL).await {
             Ok(Answer::Hello(other)) => {
                 if other.cluster != 0 && other.store != node.log.identity().store {
                     cluster = Some(address);
@@ -161,42 +252,68 @@ fn first_members(node: &Node) -> Option<Vec<(u64, Peer)>> {
     (agreed && lowest).then(|| (1..).zip(all.iter().map(peer)).collect())
 }
 
-/// Keeps that this node is one of those who form the cluster.
+/// This node forms the cluster: it makes its authority, if it is to have one, and keeps who is in it.
 async fn settle(node: &Node, cluster: u128, members: Vec<(u64, Peer)>) {
     let Some((id, _)) = members.iter().find(|(_, peer)| peer.name == node.name) else { return };
-    let identity = Identity { cluster, id: *id, forming: members.clone(), ..node.log.identity() };
+    if let Some(trust) = node.trust.clone() {
+        let (id, name) = (*id, node.name.clone());
+        let made = tokio::task::spawn_blocking(move || {
+            let authority = trust.found(cluster)?;
+            trust.issue_own(&authority, id, &name)
+        });
+        if let Err(e) = made.await.unwrap_or_else(|e| Err(TrustError::Io(String::new(), e.into()))) {
+            return tracing::error!("region map: {e}");
+        }
+    }
+    keep(node, cluster, *id, members).await;
+}
+
+/// Keeps that this node is one of those who form the cluster.
+async fn keep(node: &Node, cluster: u128, id: u64, members: Vec<(u64, Peer)>) {
+    let identity = Identity { cluster, id, forming: members, ..node.log.identity() };
     if let Err(e) = node.log.set_identity(identity).await {
         tracing::error!("region map: {e}");
     }
-    node.meeting.settled.notify_one();
+    node.meeting.settled();
 }
 
-/// The one that forms the cluster says who is in it.
-pub(super) async fn form(node: &Node, cluster: u128, members: Vec<(u64, Peer)>) -> Result<Answer, Denial> {
+/// The one that forms the cluster says who is in it, and gives this node its certificate.
+pub(super) async fn form(
+    node: &Node,
+    cluster: u128,
+    members: Vec<(u64, Peer)>,
+    certificate: Bytes,
+) -> Result<Answer, Denial> {
     let identity = node.log.identity();
     if identity.cluster == cluster && identity.forming == members {
         return Ok(Answer::Done);
     }
-    let named = members.iter().any(|(_, p)| p.name == node.name && *p.address == *node.address);
-    if identity.cluster != 0 || !named || members.len() != node.meeting.expected() {
+    let named = members.iter().find(|(_, p)| p.name == node.name && *p.address == *node.address);
+    let (0, Some((id, _)), true) = (identity.cluster, named, members.len() == node.meeting.expected()) else {
         return Err(Denial::Refused(format!("{} is not one that forms this cluster", node.name)));
+    };
+    let id = *id;
+    if let Some(trust) = &node.trust {
+        enrolling::take(trust, certificate, id, None).await?;
     }
-    settle(node, cluster, members).await;
+    keep(node, cluster, id, members).await;
     Ok(Answer::Done)
 }
 
-async fn join(node: &Node, address: &str) {
-    let me = introduction(node);
-    let how = &node.meeting.how;
-    let request = Request::Join(Join {
-        store: me.store,
-        name: me.name,
-        address: me.address,
+/// Who this node is, for those who may admit it.
+pub(super) fn wish(node: &Node) -> Join {
+    Join {
+        store: node.log.identity().store,
+        name: node.name.to_string(),
+        address: node.address.clone(),
         api: node.api.clone(),
         region: node.region.to_string(),
-        manager: how.manager,
-        token: how.token.clone(),
-    });
+        manager: node.meeting.how.manager,
+    }
+}
+
+async fn join(node: &Node, address: &str) {
+    let request = Request::Join(wish(node));
     match node.links.to(address, Class::Bulk).call(&request, JOIN).await {
         Ok(Answer::Joined { id, cluster }) if node.log.id() == 0 => {
             let identity = Identity { cluster, id, ..node.log.identity() };
@@ -219,14 +336,34 @@ pub(super) async fn finish(node: &Node) {
     if identity.forming.first().is_none_or(|(first, _)| *first != identity.id) {
         return;
     }
+    let authority = match node.trust.as_ref().map(|trust| trust.unpublished()) {
+        Some(Ok(Some(authority))) => Some(authority),
+        Some(Err(e)) => return tracing::error!("region map: {e}"),
+        // It is in the map, which stands then.
+        Some(Ok(None)) => return,
+        None => None,
+    };
     let members: BTreeMap<u64, Peer> = identity.forming.iter().cloned().collect();
     let mut waiting: Vec<(u64, Peer)> =
         identity.forming.iter().filter(|(id, _)| *id != identity.id).cloned().collect();
     while !raft.is_initialized().await.unwrap_or(true) {
         let mut still = Vec::new();
         for (id, peer) in waiting {
-            let request = Request::Form { cluster: identity.cluster, members: identity.forming.clone() };
-            match node.links.to(&peer.address, Class::Protocol).call(&request, CALL).await {
+            let Some(links) = &node.meeting.links else { return };
+            let link = links.to(&peer.address, Class::Protocol);
+            let certificate = match &authority {
+                Some(authority) => match certificate_for(node, &link, authority, id, &peer).await {
+                    Some(certificate) => certificate,
+                    None => {
+                        still.push((id, peer));
+                        continue;
+                    }
+                },
+                None => Bytes::new(),
+            };
+            let members = identity.forming.clone();
+            let request = Request::Form { cluster: identity.cluster, members, certificate };
+            match link.call(&request, CALL).await {
                 Ok(Answer::Done) => continue,
                 Ok(Answer::Denied(denial)) => tracing::warn!("region map: {peer}: {denial}"),
                 Ok(_) => {}
@@ -242,5 +379,59 @@ pub(super) async fn finish(node: &Node) {
             return;
         }
         tokio::time::sleep(ROUND).await;
+    }
+}
+
+/// The certificate of one of the first members, for the key that it says it has. It is known to be one by its proof
+/// ([`super::proof`]); that nobody gets another's, by its name.
+async fn certificate_for(
+    node: &Node,
+    link: &Link,
+    authority: &Authority,
+    id: u64,
+    peer: &Peer,
+) -> Option<Bytes> {
+    match link.call(&Request::Hello(introduction(node)), CALL).await {
+        Ok(Answer::Hello(other)) if *other.name == *peer.name => {
+            let issued = authority.issue(&other.request, Holder { id, name: &peer.name }, clock::wall());
+            issued.inspect_err(|e| tracing::warn!("region map: {peer}: {e}")).ok()
+        }
+        Ok(_) => None,
+        Err(e) => {
+            tracing::debug!("region map: {peer}: {e}");
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::token::{Digest, Secret};
+    use super::*;
+
+    #[test]
+    fn what_a_node_without_a_cluster_does_follows_from_its_section() {
+        let ca: Digest = [1; 32];
+        let token = || Some(Admission::Token(Token { ca, secret: Secret::draw().unwrap() }));
+        let founding = || Some(Admission::Founding("s".repeat(32)));
+        let course = |authority, retry: &[&str], expect, admission| {
+            let retry_join = retry.iter().map(|r| (*r).to_owned()).collect();
+            let how = Membership { retry_join, expect, manager: true, authority, admission };
+            match how.course() {
+                Course::Alone => "alone",
+                Course::Meet => "meet",
+                Course::Enroll(_) => "enroll",
+                Course::Wait => "wait",
+            }
+        };
+        assert_eq!(course(false, &[], None, None), "alone");
+        assert_eq!(course(false, &["a:1"], None, None), "meet");
+        assert_eq!(course(false, &["a:1"], Some(3), None), "meet");
+        assert_eq!(course(true, &[], None, None), "wait");
+        assert_eq!(course(true, &[], Some(1), None), "alone");
+        assert_eq!(course(true, &["a:1"], None, token()), "enroll");
+        assert_eq!(course(true, &["a:1"], Some(3), founding()), "meet");
+        assert_eq!(course(true, &["a:1"], None, None), "wait", "nobody is believed without a token");
+        assert_eq!(course(true, &["a:1"], Some(3), None), "wait");
     }
 }

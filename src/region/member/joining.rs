@@ -17,15 +17,19 @@ const FORWARD: Duration = Duration::from_secs(15);
 
 pub(super) async fn join(node: &Arc<Node>, join: Join) -> Result<Answer, Denial> {
     if !node.leads() {
-        return forward(node, join).await;
+        return forward(node, &Request::Join(join)).await;
     }
-    if node.meeting.how.token != join.token {
-        return Err(MemberError::Token.into());
-    }
+    let role = if join.manager { Role::Manager } else { Role::Worker };
+    let (id, cluster) = admit(node, join, role).await?;
+    Ok(Answer::Joined { id, cluster })
+}
+
+/// Makes a node a member in that role, as the leader: its id, and that of the cluster.
+pub(super) async fn admit(node: &Arc<Node>, join: Join, role: Role) -> Result<(u64, u128), Denial> {
     let _one_at_a_time = node.changing.lock().await;
     let cluster = node.log.identity().cluster;
     if let Some(id) = node.heard.admitted(join.store) {
-        return Ok(Answer::Joined { id, cluster });
+        return Ok((id, cluster));
     }
     // The ids of the first members must lie below every index that becomes an id.
     let map = node.view.map();
@@ -44,7 +48,7 @@ pub(super) async fn join(node: &Arc<Node>, join: Join) -> Result<Answer, Denial>
         address: join.address.as_str().into(),
         api: join.api.as_str().into(),
         region: join.region.as_str().into(),
-        role: if join.manager { Role::Manager } else { Role::Worker },
+        role,
         alive: true,
         ..Member::default()
     };
@@ -66,14 +70,14 @@ pub(super) async fn join(node: &Arc<Node>, join: Join) -> Result<Answer, Denial>
     };
     node.heard.admit(join.store, alive, clock::now_ns());
     tracing::info!("region map: {} at {} is member {id}", join.name, join.address);
-    Ok(Answer::Joined { id, cluster })
+    Ok((id, cluster))
 }
 
-/// Passes the wish on to the leader.
-async fn forward(node: &Node, join: Join) -> Result<Answer, Denial> {
+/// Passes a wish on to the leader.
+pub(super) async fn forward(node: &Node, wish: &Request) -> Result<Answer, Denial> {
     let leader = node.supposed_leader().filter(|(id, _)| *id != node.id());
     let Some((_, peer)) = leader else { return Err(Denial::NotLeader(None)) };
-    match node.links.to(&peer.address, Class::Bulk).call(&Request::Join(join), FORWARD).await {
+    match node.links.to(&peer.address, Class::Bulk).call(wish, FORWARD).await {
         Ok(answer) => Ok(answer),
         Err(e) => Err(Denial::Refused(format!("the leader, {peer}: {e}"))),
     }

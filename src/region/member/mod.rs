@@ -1,15 +1,26 @@
 //! Members of the cluster: how the first find each other, how others join, what is done to them, and who is alive.
 
+pub mod authority;
+pub mod credential;
+pub mod token;
 mod duty;
+mod enrolling;
 mod forming;
 mod heard;
 mod joining;
 mod liveness;
 mod operation;
+mod proof;
 mod reconcile;
+mod renewal;
+mod trust;
+mod verifier;
 
 pub use duty::{answer, run};
+pub use enrolling::{enter, founded, join_token};
 pub use forming::{Meeting, Membership, seek};
 pub use heard::Heard;
 pub use liveness::agent_alive;
-pub use operation::{operate, step_down};
+pub use operation::{operate, refuse_leaving, step_down};
+pub use token::{Admission, Token, TokenError};
+pub use trust::{Trust, TrustError};

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use openraft::ChangeMembers;
 
-use super::super::map::{Command, Member, Reply, Role};
+use super::super::map::{Command, Deregistration, Member, Reply, Role};
 use super::super::raft::frame::{Answer, Denial, MemberError, Operation, Request};
 use super::super::raft::link::Class;
 use super::super::raft::node::Node;
@@ -20,12 +20,14 @@ const FORWARD: Duration = Duration::from_secs(20);
 /// Done by the leader, wherever it is asked.
 pub async fn operate(node: &Arc<Node>, what: Operation) -> Result<(), Denial> {
     let own = match what {
-        Operation::Demote(id) => id == node.id(),
+        Operation::Demote(id) | Operation::Leave { id, .. } => id == node.id(),
         _ => false,
     };
     if node.leads() && own {
         // A leader does not take its own vote away: another leads first, and does it.
-        refuse_demotion(node, node.id())?;
+        if !matches!(what, Operation::Leave { force: true, .. }) {
+            refuse_demotion(node, node.id())?;
+        }
         step_down(node).await;
         if node.leads() {
             return Err(MemberError::Busy.into());
@@ -90,7 +92,33 @@ async fn lead(node: &Node, what: Operation) -> Result<(), Denial> {
             }
             forget(node, id).await
         }
+        Operation::Leave { id, force } => {
+            if !force {
+                refuse_demotion(node, id)?;
+            }
+            let member = member(node, id)?;
+            forget(node, id).await?;
+            tracing::info!("region map: member {id} ({}) has left", member.name);
+            // What was registered there goes with it, as with Consul.
+            let gone = Deregistration { node: member.name, service_id: None, check_id: None };
+            proposer::alone(node, Command::Deregister(gone)).await.map(drop)
+        }
     }
+}
+
+/// Swarm's refusals to let a manager leave without force.
+pub fn refuse_leaving(node: &Node) -> Result<(), Denial> {
+    let map = node.view.map();
+    let Some(me) = map.member(node.id()) else { return Ok(()) };
+    if me.role != Role::Manager {
+        return Ok(());
+    }
+    let managers = map.members().filter(|m| m.role == Role::Manager);
+    let (of, alive) = managers.fold((0, 0), |(of, alive), m| (of + 1, alive + usize::from(m.alive)));
+    Err(match of {
+        1 => MemberError::LeavesNothing.into(),
+        _ => MemberError::LeavesManagers { left: alive.saturating_sub(1), of }.into(),
+    })
 }
 
 fn member(node: &Node, id: u64) -> Result<Member, Denial> {

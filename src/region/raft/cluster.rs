@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::oneshot;
 
-use super::node::{Ask, Node, denied};
+use super::node::Node;
 use super::proposer;
 use super::timing::after;
-use crate::region::map::{Command, Proposal, Reply};
+use crate::region::map::{Command, Reply};
 use crate::region::seat::{Cluster, Consistency, Freshness, Future, Leader, SeatError, Status};
 
 pub struct Behind {
@@ -62,15 +62,7 @@ impl Cluster for Behind {
     fn propose(&self, command: Command) -> Future<'_, Reply> {
         Box::pin(async move {
             self.open()?;
-            let proposal = Proposal { at: proposer::now(), command };
-            let bytes = proposer::size_of_proposal(&proposal).map_err(denied)?;
-            let (done, wait) = oneshot::channel();
-            let ask = Ask { proposal, bytes, done };
-            let sent = tokio::time::timeout(self.node.timing.request(), self.node.asks.send(ask)).await;
-            // Not taken in all that time: nothing was sent.
-            let sent = sent.map_err(|_| SeatError::Full("too many proposals wait".into()))?;
-            sent.map_err(|_| SeatError::Shutdown)?;
-            wait.await.map_err(|_| SeatError::Shutdown)?.map(|(reply, _)| reply)
+            proposer::ask(&self.node, command).await
         })
     }
 

@@ -13,9 +13,11 @@ use crate::region::raft::types::Peer;
 use crate::region::store::record::{IdRecord, VoteRecord};
 
 /// Name and version of the protocol.
-pub const PREFACE: &[u8; 8] = b"ISOREG1\n";
+pub const PREFACE: &[u8; 8] = b"ISOREG2\n";
 /// No frame is longer.
 pub const FRAME_BYTES: usize = 16 << 20;
+/// No frame of one that has not shown who it is.
+pub const STRANGER_BYTES: usize = 64 << 10;
 /// Of a snapshot, in one frame.
 pub const PIECE_BYTES: usize = 512 << 10;
 const HEAD: usize = 12;
@@ -41,6 +43,8 @@ pub enum Request {
     Form {
         cluster: u128,
         members: Vec<(u64, Peer)>,
+        /// For the receiver's key, as PEM with that of the cluster's authority; empty in a cluster without one.
+        certificate: Bytes,
     },
     Join(Join),
     Alive(Alive),
@@ -56,6 +60,7 @@ pub enum Request {
     },
     /// A client agent lives, as a member was told.
     AgentAlive(AgentAlive),
+    Enroll(Enroll),
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -91,6 +96,8 @@ pub struct Hello {
     pub id: u64,
     /// The others without a cluster that it has met: store and name.
     pub met: Vec<(u128, String)>,
+    /// A request for a certificate (PKCS #10, DER); empty where the cluster has no authority of its own.
+    pub request: Bytes,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -101,7 +108,23 @@ pub struct Join {
     pub api: String,
     pub region: String,
     pub manager: bool,
-    pub token: String,
+}
+
+/// A wish to join a cluster that has an authority of its own.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Enroll {
+    /// Its role is not asked for: the token says it.
+    pub join: Join,
+    /// Of a join token.
+    pub secret: Bytes,
+    /// For a certificate (PKCS #10, DER).
+    pub request: Bytes,
+}
+
+impl std::fmt::Debug for Enroll {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Enroll").field("join", &self.join).finish_non_exhaustive()
+    }
 }
 
 /// A member's word that it lives, and who it is.
@@ -133,7 +156,15 @@ pub enum Operation {
     Promote(u64),
     Demote(u64),
     Availability(u64, Availability),
-    Remove { id: u64, force: bool },
+    Remove {
+        id: u64,
+        force: bool,
+    },
+    /// A member leaves by its own will; `force`: also if that costs the quorum.
+    Leave {
+        id: u64,
+        force: bool,
+    },
 }
 
 pub use crate::region::map::Availability;
@@ -162,6 +193,13 @@ pub enum Answer {
     Done,
     Denied(Denial),
     Called(Bytes),
+    Enrolled {
+        id: u64,
+        cluster: u128,
+        manager: bool,
+        /// As in [`Request::Form`].
+        certificate: Bytes,
+    },
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -211,10 +249,32 @@ pub enum MemberError {
     IsDown(u64),
     #[error("the name {0:?} is taken by a member that is alive")]
     NameTaken(String),
-    #[error("the join token is wrong")]
+    #[error(
+        "the join token is not valid: it is wrong or was rotated ('isobar cluster join-token' shows the present one)"
+    )]
     Token,
     #[error("another change of the members is under way")]
     Busy,
+    #[error(
+        "this node is a manager: without it {left} of {of} managers are left, and without a quorum of managers the \
+         cluster is inaccessible. The way back from that is 'isobar cluster force-new'. Use '--force' to leave \
+         nevertheless"
+    )]
+    LeavesManagers { left: usize, of: usize },
+    #[error(
+        "this node is the last manager: its leaving erases all current state of the cluster. Use '--force' to leave \
+         nevertheless"
+    )]
+    LeavesNothing,
+    #[error("this node is not part of a cluster")]
+    NotPart,
+    #[error("this node is part of a cluster already: 'isobar cluster leave' comes first")]
+    Part,
+    #[error(
+        "this cluster has no authority of its own, so no join tokens: that takes 'bind ... ssl' without 'crt' in \
+         'region-map'"
+    )]
+    NoAuthority,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -243,10 +303,18 @@ pub fn encode<T: Serialize>(id: u64, body: &T) -> Result<Bytes, FrameError> {
 
 /// The next frame. Not cancel-safe.
 pub async fn read<T: DeserializeOwned>(input: &mut (impl AsyncRead + Unpin)) -> Result<(u64, T), FrameError> {
+    read_within(input, FRAME_BYTES).await
+}
+
+/// The next frame, if it has no more than `most` bytes. Not cancel-safe.
+pub async fn read_within<T: DeserializeOwned>(
+    input: &mut (impl AsyncRead + Unpin),
+    most: usize,
+) -> Result<(u64, T), FrameError> {
     let mut head = [0; HEAD];
     input.read_exact(&mut head).await?;
     let length = u32::from_le_bytes([head[0], head[1], head[2], head[3]]) as usize;
-    if !(HEAD - 4..=FRAME_BYTES).contains(&length) {
+    if !(HEAD - 4..=most).contains(&length) {
         return Err(FrameError::TooLong(length));
     }
     let id = u64::from_le_bytes(head[4..].try_into().unwrap_or_default());

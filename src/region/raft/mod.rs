@@ -20,12 +20,13 @@ pub mod cluster;
 pub mod tls;
 pub mod alone;
 pub mod start;
+pub mod belonging;
 
 pub use call::{CALL_BYTES, CallError, Called, Callee};
 pub use frame::{AgentAlive, Denial, MemberError, Operation};
 pub use start::{Options, RaftHandle, StartError, start};
 pub use timing::{Profile, Timing};
-pub use tls::{Tls, TlsError};
+pub use tls::{Tls, TlsError, roots_of};
 
 #[cfg(test)]
 mod tests;

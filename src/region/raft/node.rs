@@ -15,7 +15,7 @@ use super::timing::Timing;
 use super::types::{Peer, Raft};
 use crate::base::clock;
 use crate::region::map::{Index, Name, Proposal, Reply};
-use crate::region::member::{Heard, Meeting};
+use crate::region::member::{Heard, Meeting, Trust};
 use crate::region::seat::{Leader, RaftState, SeatError, Status, View};
 use crate::region::store::{LogStore, Snapshots};
 
@@ -50,6 +50,8 @@ pub struct Node {
     pub view: Arc<View>,
     /// There once the node is a member.
     pub raft: OnceLock<Raft>,
+    /// There where the cluster has an authority of its own.
+    pub trust: Option<Arc<Trust>>,
     pub meeting: Meeting,
     pub heard: Heard,
     /// Held while the members change, so that one change is made at a time.
@@ -86,6 +88,19 @@ impl Node {
         };
         let uuid = uuid::Builder::from_random_bytes(number.to_be_bytes()).into_uuid();
         Some(uuid.to_string())
+    }
+
+    /// Whether the member `id` was removed. Ids are places in the log, so that a node knows of every one up to where
+    /// it has come; those of the first members are in Raft before they are in the map.
+    pub fn has_removed(&self, id: u64) -> bool {
+        let map = self.view.map();
+        if map.index() < id || map.member(id).is_some() {
+            return false;
+        }
+        let Some(raft) = self.raft.get() else { return false };
+        let metrics = raft.metrics();
+        let metrics = metrics.borrow();
+        metrics.membership_config.membership().get_node(&id).is_none()
     }
 
     pub fn metrics(&self) -> Option<Metrics> {

@@ -159,6 +159,19 @@ async fn write(node: &Node, proposal: Proposal, until: Instant) -> Result<(Index
     }
 }
 
+/// Proposes a command, wherever the leader is.
+pub async fn ask(node: &Node, command: Command) -> Result<Reply, SeatError> {
+    let proposal = Proposal { at: now(), command };
+    let bytes = size_of_proposal(&proposal).map_err(denied)?;
+    let (done, wait) = tokio::sync::oneshot::channel();
+    let ask = Ask { proposal, bytes, done };
+    let sent = tokio::time::timeout(node.timing.request(), node.asks.send(ask)).await;
+    // Not taken in all that time: nothing was sent.
+    let sent = sent.map_err(|_| SeatError::Full("too many proposals wait".into()))?;
+    sent.map_err(|_| SeatError::Shutdown)?;
+    wait.await.map_err(|_| SeatError::Shutdown)?.map(|(reply, _)| reply)
+}
+
 /// Proposes one command of its own, as the leader and in an entry of its own.
 pub async fn alone(node: &Node, command: Command) -> Result<(Index, Reply), Denial> {
     if !node.leads_surely() {

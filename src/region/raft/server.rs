@@ -1,5 +1,6 @@
 //! Takes connections of other members and answers their requests.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
 use tokio::sync::{Mutex, Semaphore, mpsc};
 
-use super::frame::{self, Answer, Append, Appended, Denial, FrameError, PREFACE, Piece, Request};
+use super::frame::{
+    self, Answer, Append, Appended, Denial, FRAME_BYTES, FrameError, MemberError, PREFACE, Piece, Request,
+    STRANGER_BYTES,
+};
 use super::link::Stream;
 use super::node::Node;
 use super::types::{LogId, Vote};
@@ -21,6 +25,10 @@ use crate::region::store::{Snapshots, record};
 
 /// Connections at once.
 const CONNECTIONS: usize = 1024;
+/// Of those, who have not shown who they are.
+const STRANGERS: usize = 64;
+/// How long one of these may stay.
+const STRANGER_STAY: Duration = Duration::from_secs(60);
 /// Requests of one connection that are worked on at once.
 const AT_ONCE: usize = 64;
 const HANDSHAKE: Duration = Duration::from_secs(5);
@@ -28,12 +36,49 @@ const WRITE_BYTES: usize = 256 << 10;
 /// In memory no snapshot is larger.
 const MEMORY_BYTES: u64 = 1 << 30;
 
+/// Who is at the other end, and so what may be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Guest {
+    /// Whoever gets here: the network is trusted, or certificates from elsewhere say who gets here.
+    Trusted,
+    /// A member, by a certificate of the cluster's authority with its id.
+    Member(u64),
+    /// One of those who are to form the first cluster.
+    Founder,
+    /// One that has shown nothing yet.
+    Stranger,
+}
+
+impl Guest {
+    /// Whether it may ask that; why not, if it may not.
+    fn admits(self, node: &Node, request: &Request) -> Result<(), Denial> {
+        let refused = |why: &str| Err(Denial::Refused(why.into()));
+        match (self, request) {
+            (Guest::Trusted, Request::Enroll(_)) => Err(MemberError::NoAuthority.into()),
+            (Guest::Trusted, _) => Ok(()),
+            // Its certificate outlives it.
+            (Guest::Member(id), _) if node.has_removed(id) => Err(MemberError::Unknown(id).into()),
+            (Guest::Member(_), Request::Join(_) | Request::Form { .. } | Request::Hello(_)) => {
+                refused("members join this cluster with a token")
+            }
+            (Guest::Member(_), _) => Ok(()),
+            (Guest::Founder, Request::Hello(_) | Request::Form { .. }) => Ok(()),
+            (Guest::Founder, _) => refused("one that forms a cluster may not ask this"),
+            (Guest::Stranger, Request::Enroll(_)) => Ok(()),
+            (Guest::Stranger, _) => refused("one without a certificate may only ask to join"),
+        }
+    }
+}
+
+pub type Accepted = Pin<Box<dyn Future<Output = std::io::Result<(Box<dyn Stream>, Guest)>> + Send>>;
+
 /// How a connection that was accepted becomes a stream of frames: as it is, or with TLS.
-pub type Wrap = Arc<dyn Fn(tokio::net::TcpStream) -> super::link::Dialed<'static> + Send + Sync>;
+pub type Wrap = Arc<dyn Fn(tokio::net::TcpStream) -> Accepted + Send + Sync>;
 
 /// Answers those who connect, until the task is ended.
 pub async fn run(node: Arc<Node>, listener: TcpListener, wrap: Wrap) {
     let room = Arc::new(Semaphore::new(CONNECTIONS));
+    let strangers = Arc::new(Semaphore::new(STRANGERS));
     let incoming: Receiving = Arc::default();
     loop {
         let Ok(permit) = room.clone().acquire_owned().await else { return };
@@ -46,10 +91,12 @@ pub async fn run(node: Arc<Node>, listener: TcpListener, wrap: Wrap) {
             }
         };
         let (node, wrap, incoming) = (node.clone(), wrap.clone(), incoming.clone());
+        let strangers = strangers.clone();
         tokio::spawn(async move {
             let _ = stream.set_nodelay(true);
-            if let Err(e) = connection(node, wrap(stream), incoming).await {
-                tracing::debug!("region map: a connection ended: {e}");
+            let from = stream.peer_addr();
+            if let Err(e) = connection(node, wrap(stream), incoming, &strangers).await {
+                tracing::debug!("region map: the connection of {from:?} ended: {e}");
             }
             drop(permit);
         });
@@ -58,11 +105,12 @@ pub async fn run(node: Arc<Node>, listener: TcpListener, wrap: Wrap) {
 
 async fn connection(
     node: Arc<Node>,
-    stream: super::link::Dialed<'static>,
+    stream: Accepted,
     incoming: Receiving,
+    strangers: &Semaphore,
 ) -> Result<(), FrameError> {
     let greet = async {
-        let mut stream = stream.await?;
+        let (mut stream, guest) = stream.await?;
         let mut preface = [0; PREFACE.len()];
         stream.read_exact(&mut preface).await?;
         if preface != *PREFACE {
@@ -70,15 +118,30 @@ async fn connection(
         }
         stream.write_all(PREFACE).await?;
         stream.flush().await?;
-        Ok(stream)
+        Ok((stream, guest))
     };
     let late = |_| FrameError::Io(std::io::ErrorKind::TimedOut.into());
-    let stream = tokio::time::timeout(HANDSHAKE, greet).await.map_err(late)??;
+    let (stream, guest) = tokio::time::timeout(HANDSHAKE, greet).await.map_err(late)??;
+    if guest != Guest::Stranger {
+        return converse(node, stream, guest, incoming).await;
+    }
+    let full = |_| FrameError::Io(std::io::ErrorKind::ConnectionRefused.into());
+    let _place = strangers.try_acquire().map_err(full)?;
+    let stay = tokio::time::timeout(STRANGER_STAY, converse(node, stream, guest, incoming));
+    stay.await.map_err(late)?
+}
+
+async fn converse(
+    node: Arc<Node>,
+    stream: Box<dyn Stream>,
+    guest: Guest,
+    incoming: Receiving,
+) -> Result<(), FrameError> {
     let (reader, writer) = tokio::io::split(stream);
     let (answers, queue) = mpsc::channel(AT_ONCE);
     let mut writing = tokio::spawn(write(writer, queue));
     let ended = tokio::select! {
-        ended = requests(node, BufReader::with_capacity(64 << 10, reader), answers, incoming) => ended,
+        ended = requests(node, BufReader::with_capacity(64 << 10, reader), guest, answers, incoming) => ended,
         _ = &mut writing => Ok(()),
     };
     writing.abort();
@@ -88,16 +151,25 @@ async fn connection(
 async fn requests(
     node: Arc<Node>,
     mut reader: BufReader<tokio::io::ReadHalf<Box<dyn Stream>>>,
+    guest: Guest,
     answers: mpsc::Sender<(u64, Answer)>,
     incoming: Receiving,
 ) -> Result<(), FrameError> {
-    let room = Arc::new(Semaphore::new(AT_ONCE));
+    let (at_once, most) = match guest {
+        Guest::Stranger => (1, STRANGER_BYTES),
+        _ => (AT_ONCE, FRAME_BYTES),
+    };
+    let room = Arc::new(Semaphore::new(at_once));
     loop {
-        let (id, request) = frame::read::<Request>(&mut reader).await?;
+        let (id, request) = frame::read_within::<Request>(&mut reader, most).await?;
         let Ok(permit) = room.clone().acquire_owned().await else { return Ok(()) };
         let (node, answers, incoming) = (node.clone(), answers.clone(), incoming.clone());
         tokio::spawn(async move {
-            let answer = answer(&node, request, &incoming).await.unwrap_or_else(Answer::Denied);
+            let answer = match guest.admits(&node, &request) {
+                Ok(()) => answer(&node, guest, request, &incoming).await,
+                Err(denial) => Err(denial),
+            };
+            let answer = answer.unwrap_or_else(Answer::Denied);
             let _ = answers.send((id, answer)).await;
             drop(permit);
         });
@@ -126,7 +198,12 @@ async fn write(
     }
 }
 
-async fn answer(node: &Arc<Node>, request: Request, incoming: &Receiving) -> Result<Answer, Denial> {
+async fn answer(
+    node: &Arc<Node>,
+    guest: Guest,
+    request: Request,
+    incoming: &Receiving,
+) -> Result<Answer, Denial> {
     match request {
         Request::Append(append) => append_entries(node, append).await,
         Request::Vote { to, vote, last } => {
@@ -143,7 +220,7 @@ async fn answer(node: &Arc<Node>, request: Request, incoming: &Receiving) -> Res
         }
         Request::ReadIndex { consistent } => Ok(Answer::ReadIndex(read::local(node, consistent).await?)),
         Request::Call { kind, body } => super::call::answer(node, kind, body).await,
-        other => member::answer(node, other).await,
+        other => member::answer(node, guest, other).await,
     }
 }
 

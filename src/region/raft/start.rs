@@ -23,9 +23,9 @@ use super::timing::Profile;
 use super::tls::Tls;
 use super::types::Raft;
 use super::{proposer, read, server};
-use crate::region::member;
+use crate::region::member::{self, Admission, Trust, TrustError};
 use crate::region::seat::Seat;
-use crate::region::store::{LogStore, Snapshots, StoreError};
+use crate::region::store::{LogStore, Snapshots, StoreError, departed};
 
 /// How a node is started.
 #[derive(Default)]
@@ -54,7 +54,10 @@ pub struct Options {
     /// Without a word of any of its nodes for so long a region is lost; none: by the profile.
     pub region_timeout: Option<Duration>,
     pub tls: Option<Tls>,
-    pub join_token: Option<String>,
+    /// The cluster has an authority of its own, which gives members their certificates; needs `data_dir`.
+    pub authority: bool,
+    /// What admits this node to such a cluster, or lets it form the first with others.
+    pub admission: Option<Admission>,
     /// The store becomes that of a cluster of this node alone.
     pub force_new: bool,
     /// Instead of TCP: for tests of a network that fails.
@@ -74,6 +77,10 @@ pub enum StartError {
     Io(#[from] std::io::Error),
     #[error("region map: `retry-join` and `expect` need a `bind`")]
     NoBind,
+    #[error("region map: a cluster with an authority of its own needs a `data-dir`")]
+    NoDataDir,
+    #[error("region map: {0}")]
+    Trust(#[from] TrustError),
     #[error("region map: the node has no name")]
     NoName,
     #[error("region map: the store is of member {0:?}; this node is {1:?}")]
@@ -85,7 +92,10 @@ pub enum StartError {
 /// A running node. Dropping it ends it without ceremony, like a kill.
 pub struct RaftHandle {
     pub(super) node: Arc<Node>,
-    runtime: Handle,
+    pub(super) data_dir: Option<PathBuf>,
+    pub(super) runtime: Handle,
+    /// It has given up its place.
+    pub(super) departed: AtomicBool,
     closed: Arc<AtomicBool>,
     stop: Mutex<Option<oneshot::Sender<Ending>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -110,6 +120,7 @@ struct Parts {
 /// yet to find its cluster, at once.
 pub fn start(options: Options) -> Result<(Seat, RaftHandle), StartError> {
     let closed = Arc::new(AtomicBool::new(false));
+    let data_dir = options.data_dir.clone();
     let parts = parts(options)?;
     let node = parts.node.clone();
     let (stop, stopped) = oneshot::channel();
@@ -145,10 +156,9 @@ pub fn start(options: Options) -> Result<(Seat, RaftHandle), StartError> {
     };
     let behind = Arc::new(Behind { node: node.clone(), closed: closed.clone() });
     let seat = Seat::new(node.view.clone(), behind, node.name.clone(), node.region.clone());
-    Ok((
-        seat,
-        RaftHandle { node, runtime, closed, stop: Mutex::new(Some(stop)), thread: Mutex::new(Some(thread)) },
-    ))
+    let (stop, thread) = (Mutex::new(Some(stop)), Mutex::new(Some(thread)));
+    let departed = AtomicBool::new(false);
+    Ok((seat, RaftHandle { node, data_dir, runtime, departed, closed, stop, thread }))
 }
 
 fn parts(options: Options) -> Result<Parts, StartError> {
@@ -163,6 +173,10 @@ fn parts(options: Options) -> Result<Parts, StartError> {
     let ms = |time: Duration| time.as_millis() as u64;
     timing.liveness_ms = options.liveness_timeout.map_or(timing.liveness_ms, ms).max(1);
     timing.region_ms = options.region_timeout.map_or(timing.region_ms, ms).max(1);
+    if let Some(dir) = &options.data_dir {
+        departed::clear(dir)?;
+    }
+    let trust = trust(&options)?;
     #[cfg(test)]
     let log = options.log.map_or_else(|| LogStore::open(options.data_dir.as_deref()), Ok)?;
     #[cfg(not(test))]
@@ -184,10 +198,16 @@ fn parts(options: Options) -> Result<Parts, StartError> {
         (Some(bind), _) => bind.local_addr()?.to_string(),
         (None, _) => SocketAddr::from(([127, 0, 0, 1], 0)).to_string(),
     };
-    let (dialer, wrap) = match (options.tls, options.dialer) {
-        (_, Some(dialer)) => (dialer, plain()),
-        (Some(tls), None) => tls.both(),
-        (None, None) => (Arc::new(Plain) as Arc<dyn Dialer>, plain()),
+    let (dialer, wrap) = match (options.tls, options.dialer, &trust) {
+        (_, Some(dialer), _) => (dialer, plain()),
+        (_, None, Some(trust)) => (trust.members(), trusting(trust.clone())),
+        (Some(tls), None, None) => tls.both(),
+        (None, None, None) => (Arc::new(Plain) as Arc<dyn Dialer>, plain()),
+    };
+    let links = Arc::new(Links::new(dialer));
+    let founding = match &trust {
+        Some(trust) => trust.founders().map(|dialer| Arc::new(Links::new(dialer))),
+        None => Some(links.clone()),
     };
     let (asks_in, asks) = mpsc::channel(proposer::QUEUE);
     let (readers_in, readers) = mpsc::channel(read::QUEUE);
@@ -196,7 +216,8 @@ fn parts(options: Options) -> Result<Parts, StartError> {
         retry_join: options.retry_join,
         expect: options.expect,
         manager: !options.worker,
-        token: options.join_token.unwrap_or_default(),
+        authority: trust.is_some(),
+        admission: options.admission,
     };
     let node = Arc::new(Node {
         name: options.name.as_str().into(),
@@ -207,11 +228,12 @@ fn parts(options: Options) -> Result<Parts, StartError> {
         timing,
         log,
         snapshots,
-        links: Arc::new(Links::new(dialer)),
+        links,
         lease: Arc::new(Lease::new(timing.lease())),
         view: machine.publisher().view(),
         raft: OnceLock::new(),
-        meeting: member::Meeting::new(how),
+        trust,
+        meeting: member::Meeting::new(how, founding),
         heard: member::Heard::default(),
         changing: tokio::sync::Mutex::new(()),
         applied,
@@ -224,8 +246,27 @@ fn parts(options: Options) -> Result<Parts, StartError> {
     Ok(Parts { node, machine, listener: options.bind, wrap, asks, readers, sure_readers })
 }
 
+/// Opened before the store: what cannot be read must stop the start.
+fn trust(options: &Options) -> Result<Option<Arc<Trust>>, StartError> {
+    match (options.authority, &options.data_dir) {
+        (false, _) => Ok(None),
+        (true, Some(dir)) => Ok(Some(Trust::open(dir, options.admission.as_ref())?)),
+        (true, None) => Err(StartError::NoDataDir),
+    }
+}
+
+fn trusting(trust: Arc<Trust>) -> server::Wrap {
+    Arc::new(move |stream| {
+        let trust = trust.clone();
+        Box::pin(async move { trust.accept(stream).await })
+    })
+}
+
 fn plain() -> server::Wrap {
-    Arc::new(|stream| Box::pin(async move { Ok(Box::new(stream) as Box<dyn super::link::Stream>) }))
+    Arc::new(|stream| {
+        let stream: Box<dyn super::link::Stream> = Box::new(stream);
+        Box::pin(async move { Ok((stream, server::Guest::Trusted)) })
+    })
 }
 
 type Ready = std::sync::mpsc::Sender<Result<(), StartError>>;
@@ -305,7 +346,7 @@ impl RaftHandle {
             let _ = stop.send(Ending::Graceful(done));
             self.closed.store(true, Ordering::Release);
         }
-        self.join();
+        self.wait();
         self.node.log.close();
     }
 
@@ -326,7 +367,7 @@ impl RaftHandle {
         told.unwrap_or(Err(Denial::Shutdown))
     }
 
-    fn join(&self) {
+    fn wait(&self) {
         let thread = lock(&self.thread).take();
         if let Some(thread) = thread {
             let _ = thread.join();
@@ -396,7 +437,7 @@ impl Drop for RaftHandle {
     fn drop(&mut self) {
         self.closed.store(true, Ordering::Release);
         drop(lock(&self.stop).take());
-        self.join();
+        self.wait();
     }
 }
 

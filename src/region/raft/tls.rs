@@ -9,7 +9,7 @@ use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use super::link::{Dialed, Dialer, Stream};
-use super::server::Wrap;
+use super::server::{Guest, Wrap};
 
 /// Both sides, made by who knows the cluster's CA: each asks the other for its certificate.
 #[derive(Clone)]
@@ -37,14 +37,11 @@ impl Tls {
     pub fn from_pem(crt: &[u8], ca: &[u8]) -> Result<Tls, TlsError> {
         let chain = CertificateDer::pem_slice_iter(crt).collect::<Result<Vec<_>, _>>()?;
         let key = PrivateKeyDer::from_pem_slice(crt)?;
-        let mut roots = RootCertStore::empty();
-        for root in CertificateDer::pem_slice_iter(ca) {
-            roots.add(root?)?;
-        }
-        if chain.is_empty() || roots.is_empty() {
+        if chain.is_empty() {
             return Err(TlsError::Empty);
         }
-        let (roots, provider) = (Arc::new(roots), Arc::new(rustls::crypto::aws_lc_rs::default_provider()));
+        let (roots, provider) =
+            (Arc::new(roots_of(ca)?), Arc::new(rustls::crypto::aws_lc_rs::default_provider()));
         let verifier =
             WebPkiClientVerifier::builder_with_provider(roots.clone(), provider.clone()).build()?;
         let server = ServerConfig::builder_with_provider(provider.clone())
@@ -58,14 +55,50 @@ impl Tls {
         Ok(Tls { server: Arc::new(server), client: Arc::new(client) })
     }
 
+    /// One side alone: what listens for clients of an API. From a PEM file with a chain and its key, and if clients
+    /// may show certificates one with the CAs that may have signed these; `required`: they must.
+    pub fn listener(crt: &[u8], ca: Option<&[u8]>, required: bool) -> Result<Arc<ServerConfig>, TlsError> {
+        let chain = CertificateDer::pem_slice_iter(crt).collect::<Result<Vec<_>, _>>()?;
+        let key = PrivateKeyDer::from_pem_slice(crt)?;
+        if chain.is_empty() {
+            return Err(TlsError::Empty);
+        }
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let builder = ServerConfig::builder_with_provider(provider.clone())
+            .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?;
+        let mut server = match ca {
+            Some(ca) => {
+                let roots = Arc::new(roots_of(ca)?);
+                let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider);
+                let verifier = if required { verifier } else { verifier.allow_unauthenticated() };
+                builder.with_client_cert_verifier(verifier.build()?).with_single_cert(chain, key)?
+            }
+            None => builder.with_no_client_auth().with_single_cert(chain, key)?,
+        };
+        server.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(Arc::new(server))
+    }
+
     pub(super) fn both(self) -> (Arc<dyn Dialer>, Wrap) {
         let acceptor = TlsAcceptor::from(self.server);
         let wrap: Wrap = Arc::new(move |stream| {
             let acceptor = acceptor.clone();
-            Box::pin(async move { Ok(Box::new(acceptor.accept(stream).await?) as Box<dyn Stream>) })
+            Box::pin(async move {
+                let stream: Box<dyn Stream> = Box::new(acceptor.accept(stream).await?);
+                Ok((stream, Guest::Trusted))
+            })
         });
         (Arc::new(Secure(TlsConnector::from(self.client))), wrap)
     }
+}
+
+/// The CAs of a PEM file.
+pub fn roots_of(pem: &[u8]) -> Result<RootCertStore, TlsError> {
+    let mut roots = RootCertStore::empty();
+    for root in CertificateDer::pem_slice_iter(pem) {
+        roots.add(root?)?;
+    }
+    if roots.is_empty() { Err(TlsError::Empty) } else { Ok(roots) }
 }
 
 struct Secure(TlsConnector);

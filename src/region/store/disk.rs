@@ -1,6 +1,7 @@
 //! The file of the log: tables, opening, and one durable commit for many changes.
 
 use std::ops::Range;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
@@ -68,6 +69,8 @@ pub(super) fn in_dir(dir: &Path) -> Result<(Database, Opener), StoreError> {
             format!("{FILE} is missing or empty, but {MARK} says there was one"),
         ));
     }
+    // The log holds the cluster's secrets. It is the file's maker who says who may read it, so that comes first.
+    std::fs::OpenOptions::new().append(true).create(true).mode(0o600).open(&file).map_err(io)?;
     let path = dir.to_owned();
     let opener: Opener = Box::new(move || builder().create(&file).map_err(|e| explain(&path, e)));
     let database = opener()?;

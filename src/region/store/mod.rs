@@ -1,5 +1,6 @@
 //! What Raft keeps: log, vote and snapshots, in a `data-dir` or in memory.
 
+pub mod departed;
 pub mod disk;
 pub mod error;
 pub mod keeper;

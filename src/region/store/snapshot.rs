@@ -311,7 +311,7 @@ pub(super) fn write_whole(
 ) -> io::Result<()> {
     let tmp = path.with_extension("tmp");
     let written = (|| {
-        let mut out = BufWriter::with_capacity(256 << 10, File::create(&tmp)?);
+        let mut out = BufWriter::with_capacity(256 << 10, private(&tmp)?);
         write(&mut out)?;
         out.into_inner().map_err(|e| e.into_error())?.sync_all()?;
         std::fs::rename(&tmp, path)?;
@@ -322,4 +322,15 @@ pub(super) fn write_whole(
         let _ = std::fs::remove_file(&tmp);
     }
     written
+}
+
+/// A new file that nobody else may read: the map holds secrets.
+fn private(path: &Path) -> io::Result<File> {
+    use std::os::unix::fs::OpenOptionsExt;
+    File::options().write(true).create(true).truncate(true).mode(0o600).open(path)
+}
+
+/// Writes a small file that nobody else may read, whole or not at all.
+pub fn write_private(path: &Path, text: &[u8]) -> io::Result<()> {
+    write_whole(path, |out| out.write_all(text))
 }

@@ -81,7 +81,7 @@ fn a_whole_node_reads() {
 fn what_is_not_said_has_its_default() {
     let seat = spec("region-map\n node a\n http-api here:8500\n").seat.expect("a seat");
     assert_eq!(seat.region_timeout, Duration::from_secs(5));
-    assert_eq!((seat.expect, seat.is_lone(), seat.profile), (1, true, Profile::Lan));
+    assert_eq!((seat.expect, seat.is_lone(), seat.profile), (0, true, Profile::Lan));
     assert_eq!((&*seat.region, &*seat.datacenter, seat.script_checks), ("", "dc1", false));
     assert_eq!(seat.http_api.map(|a| a.address.to_string()).as_deref(), Some("127.0.0.9:8500"));
     let none = spec("region r\n");
@@ -97,7 +97,7 @@ fn an_open_door_needs_a_key_or_a_word() {
         ("bind [::]:7400", true),
         ("bind 127.0.0.1:7400", false),
         ("bind [::1]:7400", false),
-        ("bind 10.0.0.1:7400 ssl", false),
+        ("bind 10.0.0.1:7400 ssl\n data-dir /d", false),
         ("bind 10.0.0.1:7400 insecure", false),
         ("http-api 10.0.0.1:8500", true),
         ("http-api :8500 ssl crt /x.pem", true),
@@ -160,6 +160,34 @@ fn findings_have_a_place_and_a_hint() {
         ),
         ("region-map\n bind 127.0.0.1:1 crt /x\n", "2:19 'crt' needs 'ssl' on the same line."),
         ("region-map\n http-api :1 ssl\n", "2:2 'http-api' with 'ssl' expects 'crt <file>'."),
+        (
+            "region-map\n bind 127.0.0.1:1 ssl crt /x\n",
+            "2:2 'bind' with 'ssl crt' expects 'ca-file <file>': who signed the others.",
+        ),
+        (
+            "region-map\n bind 127.0.0.1:1 ssl ca-file /x\n",
+            "2:2 'ca-file' and 'verify' expect 'crt <file>' on the same line.",
+        ),
+        (
+            "region-map\n bind 127.0.0.1:1 ssl\n",
+            "2:2 'bind' with 'ssl' and without 'crt' needs 'data-dir': the certificate is kept there.",
+        ),
+        (
+            "region-map\n bind 127.0.0.1:1 ssl\n data-dir /d\n join-token short\n",
+            "4:13 'join-token': neither a join token nor a secret of at least 32 characters",
+        ),
+        (
+            "region-map\n bind 127.0.0.1:1 ssl\n data-dir /d\n expect 3\n",
+            "4:2 'expect' with 'ssl' and without 'crt' needs 'join-token' with a secret",
+        ),
+        (
+            "region-map\n bind 127.0.0.1:1\n join-token 0123456789abcdef0123456789abcdef\n",
+            "3:2 'join-token' needs 'bind' with 'ssl' and without 'crt'",
+        ),
+        (
+            "region-map\n bind 127.0.0.1:1 ssl\n data-dir /d\n join-token 0123456789abcdef0123456789abcdef\n",
+            "4:2 'join-token' is no join token (those begin with ISBTKN-1-)",
+        ),
         ("region-map\n bind here\n", "2:7 'bind' : missing port specification in 'here'"),
         ("region-map\n region-timeout 0\n", "2:17 'region-timeout' expects a positive time."),
         ("region-map\n profile man\n", "2:10 'profile' expects 'lan' or 'wan', got 'man'."),
@@ -179,6 +207,7 @@ fn every_example_is_taken() {
                 let more = match entry.name {
                     "retry-join" => " bind 127.0.0.1:7400\n",
                     "expect" => " bind 127.0.0.1:7400\n data-dir /tmp\n",
+                    "join-token" => " bind 127.0.0.1:7400 ssl\n data-dir /tmp\n expect 3\n",
                     "read-token" => " write-token w\n",
                     "failover" => "region us-east\nregion ap-south\n",
                     _ => "",

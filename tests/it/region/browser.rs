@@ -39,7 +39,8 @@ impl Browser {
             .expect("chromedriver starts");
         let said = BufReader::new(driver.stdout.take().expect("piped"));
         let mut lines = said.lines().map_while(Result::ok);
-        let port = lines.find_map(|line| line.rsplit_once("successfully on port ")?.1.trim_end_matches('.').parse().ok());
+        let port = lines
+            .find_map(|line| line.rsplit_once("successfully on port ")?.1.trim_end_matches('.').parse().ok());
         // What else it says must not fill the pipe.
         std::thread::spawn(move || lines.for_each(drop));
         let address = SocketAddr::from(([127, 0, 0, 1], port.expect("chromedriver says its port")));

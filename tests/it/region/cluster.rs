@@ -74,6 +74,14 @@ impl Node {
         self.process.as_ref().map(Proxy::stderr).unwrap_or_default()
     }
 
+    /// Adds to the configuration of the running process.
+    pub fn append(&self, text: &str) {
+        let process = self.process.as_ref().expect("a running process");
+        let path = process.dir().join("haproxy.cfg");
+        let old = std::fs::read_to_string(&path).expect("the configuration");
+        std::fs::write(&path, old + text).expect("written");
+    }
+
     /// The address that it takes for the leader's; empty without one.
     pub fn leader(&self) -> String {
         let reply = self.api().patience(Duration::from_secs(2)).get("/v1/status/leader");
@@ -97,6 +105,11 @@ impl Node {
 impl Cluster {
     pub fn new(nodes: Vec<Node>) -> Cluster {
         Cluster { nodes, data: tempfile::Builder::new().prefix("it.").tempdir().expect("a directory") }
+    }
+
+    /// Where the nodes keep what they know.
+    pub fn dir(&self) -> &std::path::Path {
+        self.data.path()
     }
 
     pub fn start(&mut self, n: usize) {

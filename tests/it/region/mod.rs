@@ -12,6 +12,8 @@
 //! | `browser` | a browser that tests drive |
 //! | `propagation` | how long from a registration to the first request served elsewhere |
 //! | `relay` | distance between nodes |
+//! | `secure` | the API over TLS |
+//! | `trust` | a CA of the cluster's own: tokens, roles, leaving, strangers |
 //! | `linear` | is a history of operations on one key possible for a single register? |
 //! | `traffic` | clients that make such histories |
 //! | `faults` | kill, pause, cut |
@@ -30,4 +32,6 @@ mod page;
 mod propagation;
 mod relay;
 mod rollout;
+mod secure;
 mod traffic;
+mod trust;

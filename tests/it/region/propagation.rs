@@ -78,7 +78,10 @@ fn measure(cluster: &Cluster, instances: IpAddr) -> Vec<Duration> {
         }
         let (asked, served) = one(cluster, at, elsewhere, &id, &origin);
         if std::env::var_os("ISOBAR_EACH").is_some() {
-            eprintln!("{id}: put at {at} {asked:?}, served at {elsewhere} after {served:?}; {} leads", cluster.nodes[at].leader());
+            eprintln!(
+                "{id}: put at {at} {asked:?}, served at {elsewhere} after {served:?}; {} leads",
+                cluster.nodes[at].leader()
+            );
         }
         put.push(asked);
         taken.push(served);

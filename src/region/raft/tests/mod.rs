@@ -7,3 +7,4 @@ mod forming;
 mod replication;
 mod secure;
 mod throughput;
+mod trust;

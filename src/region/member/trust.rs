@@ -1,0 +1,482 @@
+//! TLS of the member port where the cluster has an authority of its own: who may connect as what, and how this node
+//! connects to others. Certificates change without a restart: each connection takes the newest.
+//!
+//! The protocol of the application layer (ALPN) says what a connection is for:
+//!
+//! | name | who | may |
+//! |---|---|---|
+//! | `isobar-member` | shows a certificate of the cluster's authority | everything |
+//! | `isobar-join` | shows nothing; knows by a join token's digest whom it talks to | ask to be admitted, with the token |
+//! | `isobar-found` | both sides prove that they know the secret of the first nodes ([`super::proof`]) | meet, and form the first cluster |
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use rustls::client::Resumption;
+use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
+use rustls::{ClientConfig, ServerConfig};
+use tokio::net::TcpStream;
+use tokio_rustls::{TlsAcceptor, TlsConnector};
+
+use super::super::raft::link::{Dialed, Dialer, Stream};
+use super::super::raft::server::Guest;
+use super::authority::{Authority, Holder};
+use super::credential::{Credential, CredentialError, Key, member_name, member_of, provider};
+use super::proof::{self, Side};
+use super::token::{Admission, Digest};
+use super::verifier::{Anyone, Pinned};
+use crate::base::clock;
+use crate::base::live::Live;
+use crate::region::store::snapshot::write_private;
+
+const MEMBER: &[u8] = b"isobar-member";
+const JOIN: &[u8] = b"isobar-join";
+const FOUND: &[u8] = b"isobar-found";
+/// The authority of the one that formed the cluster, until it is in the map.
+const AUTHORITY: &str = "authority.pem";
+
+#[derive(Debug, thiserror::Error)]
+pub enum TrustError {
+    #[error(transparent)]
+    Credential(#[from] CredentialError),
+    #[error(transparent)]
+    Authority(#[from] super::authority::AuthorityError),
+    #[error("{0}")]
+    Tls(#[from] rustls::Error),
+    #[error("{0}")]
+    Verifier(#[from] rustls::server::VerifierBuilderError),
+    #[error("the certificate is {0}")]
+    Wrong(&'static str),
+    #[error("{0}: {1}")]
+    Io(String, #[source] io::Error),
+}
+
+/// What this node shows and whom it believes.
+pub struct Trust {
+    dir: PathBuf,
+    key: Key,
+    request: Bytes,
+    founding: Option<proof::Secret>,
+    standing: Live<Standing>,
+}
+
+/// What follows from the certificate that it has.
+#[derive(Default)]
+struct Standing {
+    credential: Option<Credential>,
+    server: Option<Arc<ServerConfig>>,
+    client: Option<Arc<ClientConfig>>,
+}
+
+impl Trust {
+    /// With the key and the certificate in a `data-dir`; the key is drawn if there is none.
+    pub fn open(dir: &Path, admission: Option<&Admission>) -> Result<Arc<Trust>, TrustError> {
+        let key = Key::open(dir)?;
+        let founding = match admission {
+            Some(Admission::Founding(secret)) => Some(proof::Secret::new(secret)),
+            _ => None,
+        };
+        let request = key.request()?;
+        let trust = Trust { dir: dir.to_owned(), key, request, founding, standing: Live::default() };
+        let standing = match Credential::open(dir)? {
+            Some(credential) => trust.standing_of(credential)?,
+            None => trust.standing_of_none()?,
+        };
+        trust.standing.store(Arc::new(standing));
+        Ok(Arc::new(trust))
+    }
+
+    /// A request for a certificate for this node's key.
+    pub fn request(&self) -> Bytes {
+        self.request.clone()
+    }
+
+    /// Whether it needs another certificate: it has none, or one of another id, or it is time.
+    pub fn wants(&self, id: u64, now: Duration) -> bool {
+        self.standing.with(|s| s.credential.as_ref().is_none_or(|c| c.id != id || c.is_due(now)))
+    }
+
+    /// Whether the certificate that it has holds now.
+    pub fn holds(&self, now: Duration) -> bool {
+        self.standing.with(|s| s.credential.as_ref().is_some_and(|c| c.from <= now && now < c.until))
+    }
+
+    /// Of the authority that it believes.
+    pub fn authority_digest(&self) -> Option<Digest> {
+        self.standing.with(|s| {
+            let authority = s.credential.as_ref()?.chain.get(1)?;
+            Some(super::token::digest_of(authority))
+        })
+    }
+
+    /// Takes a certificate for the member `id`, keeps it, and shows it from now on. `authority`: who must have signed.
+    /// Blocks on the disk.
+    pub fn take(&self, chain: &[u8], id: u64, authority: Option<Digest>) -> Result<(), TrustError> {
+        let credential = Credential::from_pem(chain)?;
+        credential.check(clock::wall())?;
+        if credential.id != id {
+            return Err(TrustError::Wrong("of another member"));
+        }
+        if !credential.is_of(&self.key) {
+            return Err(TrustError::Wrong("for another key"));
+        }
+        let signer = credential.chain.get(1).map(|ca| super::token::digest_of(ca));
+        if authority.is_some() && authority != signer {
+            return Err(TrustError::Wrong("of another authority than the join token names"));
+        }
+        let standing = self.standing_of(credential)?;
+        Credential::keep(&self.dir, chain)?;
+        self.standing.store(Arc::new(standing));
+        Ok(())
+    }
+
+    /// The authority of a cluster that this node forms: made once, kept in the `data-dir` until it is in the map.
+    /// Blocks on the disk.
+    pub fn found(&self, cluster: u128) -> Result<Authority, TrustError> {
+        if let Some(authority) = self.unpublished()? {
+            return Ok(authority);
+        }
+        let authority = Authority::found(cluster, clock::wall())?;
+        let path = self.dir.join(AUTHORITY);
+        write_private(&path, &authority.to_pem())
+            .map_err(|e| TrustError::Io(path.display().to_string(), e))?;
+        Ok(authority)
+    }
+
+    /// Makes its own certificate.
+    pub fn issue_own(&self, authority: &Authority, id: u64, name: &str) -> Result<(), TrustError> {
+        let chain = authority.issue(&self.request, Holder { id, name }, clock::wall())?;
+        self.take(&chain, id, Some(authority.digest()))
+    }
+
+    /// The authority that is not in the map yet.
+    pub fn unpublished(&self) -> Result<Option<Authority>, TrustError> {
+        let text = super::credential::read(&self.dir.join(AUTHORITY))?;
+        Ok(text.map(|text| Authority::from_pem(&text)).transpose()?)
+    }
+
+    /// It is in the map now.
+    pub fn published(&self) {
+        let _ = std::fs::remove_file(self.dir.join(AUTHORITY));
+    }
+
+    fn standing_of(&self, credential: Credential) -> Result<Standing, TrustError> {
+        let roots = credential.roots()?;
+        // One that joins has nothing to show yet; the protocol it asks for says what it may do.
+        let verifier = WebPkiClientVerifier::builder_with_provider(roots.clone(), provider())
+            .allow_unauthenticated()
+            .build()?;
+        let mut server = ServerConfig::builder_with_provider(provider())
+            .with_protocol_versions(&[&rustls::version::TLS13])?
+            .with_client_cert_verifier(verifier)
+            .with_single_cert(credential.chain.clone(), self.key.private())?;
+        server.alpn_protocols = vec![MEMBER.to_vec(), JOIN.to_vec()];
+        server.alpn_protocols.extend(self.founding.as_ref().map(|_| FOUND.to_vec()));
+        let own = credential.chain.iter().take(1).cloned().collect();
+        let client = ClientConfig::builder_with_provider(provider())
+            .with_protocol_versions(&[&rustls::version::TLS13])?
+            .with_root_certificates(roots)
+            .with_client_auth_cert(own, self.key.private())?;
+        Ok(Standing {
+            credential: Some(credential),
+            server: Some(Arc::new(without_resumption(server))),
+            client: Some(Arc::new(forgetful(client, MEMBER))),
+        })
+    }
+
+    /// Without a certificate there is nothing to do here but to meet others of whom the same is true.
+    fn standing_of_none(&self) -> Result<Standing, TrustError> {
+        if self.founding.is_none() {
+            return Ok(Standing::default());
+        }
+        let mut server = ServerConfig::builder_with_provider(provider())
+            .with_protocol_versions(&[&rustls::version::TLS13])?
+            .with_no_client_auth()
+            .with_single_cert(vec![self.key.self_signed()?], self.key.private())?;
+        server.alpn_protocols = vec![FOUND.to_vec()];
+        Ok(Standing { server: Some(Arc::new(without_resumption(server))), ..Standing::default() })
+    }
+
+    /// Shakes hands with who connected, and says who that is.
+    pub async fn accept(&self, stream: TcpStream) -> io::Result<(Box<dyn Stream>, Guest)> {
+        let server = self.standing.load().server.clone();
+        let server = server.ok_or_else(|| refused("this node is of no cluster yet"))?;
+        let mut stream = TlsAcceptor::from(server).accept(stream).await?;
+        let (_, connection) = stream.get_ref();
+        let shown = connection.peer_certificates().and_then(|chain| chain.first());
+        let guest = match (connection.alpn_protocol(), shown) {
+            (Some(MEMBER), Some(certificate)) => {
+                Guest::Member(member_of(certificate).ok_or_else(|| refused("a certificate of no member"))?)
+            }
+            (Some(MEMBER), None) => return Err(refused("a member without a certificate")),
+            (Some(JOIN), _) => Guest::Stranger,
+            (Some(FOUND), _) => {
+                let secret = self.founding.as_ref().ok_or_else(|| refused("no founding here"))?;
+                let material = proof::material(|out, label| {
+                    connection.export_keying_material(out, label, None).map(drop)
+                })?;
+                proof::exchange(&mut stream, secret, &material, Side::Server).await?;
+                Guest::Founder
+            }
+            _ => return Err(refused("it does not say what it is for")),
+        };
+        Ok((Box::new(stream), guest))
+    }
+
+    /// Connects as a member.
+    pub fn members(self: &Arc<Self>) -> Arc<dyn Dialer> {
+        Arc::new(AsMember(self.clone()))
+    }
+
+    /// Connects as one of those who form the first cluster. `None` without their secret.
+    pub fn founders(self: &Arc<Self>) -> Option<Arc<dyn Dialer>> {
+        let secret = self.founding.clone()?;
+        let client = anonymous(Arc::new(Anyone::new())).ok()?;
+        Some(Arc::new(AsFounder { client: Arc::new(forgetful(client, FOUND)), secret }))
+    }
+}
+
+/// Connects as one that has nothing but a token of a cluster whose CA has this digest.
+pub fn joining(authority: Digest) -> Result<Arc<dyn Dialer>, TrustError> {
+    let client = anonymous(Arc::new(Pinned::new(authority)))?;
+    Ok(Arc::new(AsJoiner(Arc::new(forgetful(client, JOIN)))))
+}
+
+fn anonymous(
+    verifier: Arc<dyn rustls::client::danger::ServerCertVerifier>,
+) -> Result<ClientConfig, rustls::Error> {
+    Ok(ClientConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&rustls::version::TLS13])?
+        .dangerous()
+        .with_custom_certificate_verifier(verifier)
+        .with_no_client_auth())
+}
+
+/// A session that goes on would go on with an old certificate.
+fn without_resumption(mut server: ServerConfig) -> ServerConfig {
+    server.session_storage = Arc::new(NoServerSessionStorage {});
+    server.send_tls13_tickets = 0;
+    server
+}
+
+fn forgetful(mut client: ClientConfig, protocol: &[u8]) -> ClientConfig {
+    client.resumption = Resumption::disabled();
+    client.alpn_protocols = vec![protocol.to_vec()];
+    client
+}
+
+fn refused(why: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::PermissionDenied, why)
+}
+
+type Secured = tokio_rustls::client::TlsStream<TcpStream>;
+
+async fn connect(client: Arc<ClientConfig>, address: &str) -> io::Result<Secured> {
+    let stream = TcpStream::connect(address).await?;
+    stream.set_nodelay(true)?;
+    // Members are known by who signed, not by where they are.
+    TlsConnector::from(client).connect(member_name(), stream).await
+}
+
+struct AsMember(Arc<Trust>);
+
+impl Dialer for AsMember {
+    fn dial<'a>(&'a self, address: &'a str) -> Dialed<'a> {
+        Box::pin(async move {
+            let client = self.0.standing.load().client.clone();
+            let client = client.ok_or_else(|| refused("this node has no certificate yet"))?;
+            Ok(Box::new(connect(client, address).await?) as Box<dyn Stream>)
+        })
+    }
+}
+
+struct AsJoiner(Arc<ClientConfig>);
+
+impl Dialer for AsJoiner {
+    fn dial<'a>(&'a self, address: &'a str) -> Dialed<'a> {
+        Box::pin(async move { Ok(Box::new(connect(self.0.clone(), address).await?) as Box<dyn Stream>) })
+    }
+}
+
+struct AsFounder {
+    client: Arc<ClientConfig>,
+    secret: proof::Secret,
+}
+
+impl Dialer for AsFounder {
+    fn dial<'a>(&'a self, address: &'a str) -> Dialed<'a> {
+        Box::pin(async move {
+            let mut stream = connect(self.client.clone(), address).await?;
+            let (_, connection) = stream.get_ref();
+            let material =
+                proof::material(|out, label| connection.export_keying_material(out, label, None).map(drop))?;
+            proof::exchange(&mut stream, &self.secret, &material, Side::Client).await?;
+            Ok(Box::new(stream) as Box<dyn Stream>)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use super::*;
+    use crate::region::member::authority::LIFE;
+
+    const SECRET: &str = "0123456789abcdef0123456789abcdef";
+
+    struct Place {
+        _dir: tempfile::TempDir,
+        trust: Arc<Trust>,
+    }
+
+    fn place(admission: Option<&str>) -> Place {
+        let dir = tempfile::tempdir().unwrap();
+        let admission = admission.map(|text| Admission::parse(text).unwrap());
+        let trust = Trust::open(dir.path(), admission.as_ref()).unwrap();
+        Place { _dir: dir, trust }
+    }
+
+    fn member(authority: &Authority, id: u64) -> Place {
+        let place = place(Some(SECRET));
+        place.trust.issue_own(authority, id, "n").unwrap();
+        place
+    }
+
+    fn authority() -> Authority {
+        Authority::found(1, clock::wall()).unwrap()
+    }
+
+    /// What the one that listens makes of one that connects.
+    async fn meet(
+        server: &Arc<Trust>,
+        dial: impl AsyncFnOnce(String) -> io::Result<Box<dyn Stream>>,
+    ) -> io::Result<Guest> {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+        let address: SocketAddr = listener.local_addr()?;
+        let accept = async {
+            let (stream, _) = listener.accept().await?;
+            let (stream, guest) = server.accept(stream).await?;
+            Ok((stream, guest))
+        };
+        let accept = tokio::time::timeout(Duration::from_secs(3), accept);
+        let (accepted, _dialed) = tokio::join!(accept, dial(address.to_string()));
+        accepted.unwrap_or_else(|_| Err(refused("nobody came"))).map(|(_, guest)| guest)
+    }
+
+    async fn by(server: &Arc<Trust>, dialer: Arc<dyn Dialer>) -> io::Result<Guest> {
+        meet(server, async |address| dialer.dial(&address).await).await
+    }
+
+    #[tokio::test]
+    async fn who_connects_is_known_by_what_it_shows() {
+        let ours = authority();
+        let server = member(&ours, 1).trust;
+        let two = member(&ours, 2).trust;
+        assert_eq!(by(&server, two.members()).await.unwrap(), Guest::Member(2));
+        assert_eq!(by(&server, joining(ours.digest()).unwrap()).await.unwrap(), Guest::Stranger);
+        assert_eq!(by(&server, two.founders().unwrap()).await.unwrap(), Guest::Founder);
+        let other = place(Some(&SECRET.to_uppercase())).trust;
+        assert!(by(&server, other.founders().unwrap()).await.is_err(), "another secret");
+        assert!(by(&server, place(None).trust.members()).await.is_err(), "nothing to show");
+        assert!(by(&server, joining([7; 32]).unwrap()).await.is_err(), "a token of another cluster");
+    }
+
+    /// Connects with what `trust` shows, to whomever, in some protocol.
+    async fn brazen(server: &Arc<Trust>, trust: &Trust, with: bool, protocol: &[u8]) -> io::Result<Guest> {
+        let verifier = Arc::new(Anyone::new());
+        let credential = trust.standing.load().credential.clone();
+        let builder = ClientConfig::builder_with_provider(provider())
+            .with_protocol_versions(&[&rustls::version::TLS13])
+            .unwrap()
+            .dangerous()
+            .with_custom_certificate_verifier(verifier);
+        let client = match credential.filter(|_| with) {
+            Some(credential) => builder.with_client_auth_cert(credential.chain, trust.key.private()).unwrap(),
+            None => builder.with_no_client_auth(),
+        };
+        let client = Arc::new(forgetful(client, protocol));
+        meet(server, async |address| {
+            let mut stream = connect(client, &address).await?;
+            // The server says what it thinks of a certificate when the client believes to be done.
+            use tokio::io::AsyncReadExt;
+            let _ = tokio::time::timeout(Duration::from_secs(1), stream.read_u8()).await;
+            Ok(Box::new(stream) as Box<dyn Stream>)
+        })
+        .await
+    }
+
+    #[tokio::test]
+    async fn a_certificate_of_another_ca_is_worth_nothing() {
+        let (ours, theirs) = (authority(), authority());
+        let server = member(&ours, 1).trust;
+        let stranger = member(&theirs, 2).trust;
+        let refused = brazen(&server, &stranger, true, MEMBER).await.unwrap_err();
+        assert!(refused.to_string().contains("certificate"), "{refused}");
+        assert!(brazen(&server, &stranger, true, JOIN).await.is_err());
+        let refused = brazen(&server, &stranger, false, MEMBER).await.unwrap_err();
+        assert_eq!(refused.to_string(), "a member without a certificate");
+        assert!(brazen(&server, &stranger, false, b"http/1.1").await.is_err());
+        let own = member(&ours, 3).trust;
+        assert_eq!(brazen(&server, &own, true, MEMBER).await.unwrap(), Guest::Member(3));
+    }
+
+    #[tokio::test]
+    async fn before_there_is_a_cluster_only_those_meet_who_share_a_secret() {
+        let (one, two) = (place(Some(SECRET)).trust, place(Some(SECRET)).trust);
+        assert_eq!(by(&one, two.founders().unwrap()).await.unwrap(), Guest::Founder);
+        assert!(by(&one, member(&authority(), 2).trust.members()).await.is_err());
+        let waits = place(None).trust;
+        assert!(waits.founders().is_none());
+        assert!(by(&waits, two.founders().unwrap()).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_new_certificate_is_shown_without_a_restart() {
+        let ours = authority();
+        let (one, two) = (place(None), place(None));
+        for (n, place) in [&one, &two].into_iter().enumerate() {
+            let id = n as u64 + 1;
+            let old = clock::wall() - LIFE * 2 / 3;
+            let holder = Holder { id, name: "n" };
+            let chain = ours.issue(&place.trust.request(), holder, old).unwrap();
+            place.trust.take(&chain, id, None).unwrap();
+            assert!(place.trust.wants(id, clock::wall()) && place.trust.holds(clock::wall()));
+        }
+        let shown = |trust: &Trust| trust.standing.load().credential.clone().unwrap().chain[0].clone();
+        let before = shown(&one.trust);
+        let dialer = two.trust.members();
+        assert_eq!(by(&one.trust, dialer.clone()).await.unwrap(), Guest::Member(2));
+        one.trust.issue_own(&ours, 1, "n").unwrap();
+        two.trust.issue_own(&ours, 2, "n").unwrap();
+        assert!(shown(&one.trust) != before && !one.trust.wants(1, clock::wall()));
+        assert_eq!(by(&one.trust, dialer).await.unwrap(), Guest::Member(2));
+        let kept = Credential::open(one._dir.path()).unwrap().unwrap();
+        assert_eq!(kept.chain[0], shown(&one.trust));
+    }
+
+    #[test]
+    fn a_certificate_for_another_is_not_taken() {
+        let (ours, theirs) = (authority(), authority());
+        let places = (place(None), place(None));
+        let (one, two) = (&places.0.trust, &places.1.trust);
+        let now = clock::wall();
+        let chain = |authority: &Authority, trust: &Arc<Trust>, at| {
+            authority.issue(&trust.request(), Holder { id: 1, name: "n" }, at).unwrap()
+        };
+        let why = |result: Result<(), TrustError>| result.unwrap_err().to_string();
+        assert_eq!(why(one.take(&chain(&ours, one, now), 2, None)), "the certificate is of another member");
+        assert_eq!(why(one.take(&chain(&ours, two, now), 1, None)), "the certificate is for another key");
+        let other = one.take(&chain(&theirs, one, now), 1, Some(ours.digest()));
+        assert!(why(other).contains("of another authority"));
+        assert!(one.take(&chain(&ours, one, now - LIFE * 2), 1, None).is_err(), "it is over");
+        assert!(one.take(b"", 1, None).is_err());
+        assert!(one.wants(1, now));
+        one.take(&chain(&ours, one, now), 1, Some(ours.digest())).unwrap();
+        assert!(!one.wants(1, now) && one.wants(2, now));
+        assert_eq!(one.authority_digest(), Some(ours.digest()));
+    }
+}

@@ -1,0 +1,193 @@
+//! A cluster with a CA of its own, made and joined from the command line: `isobar cluster init|join|join-token|leave`.
+
+use std::io::{Read, Write};
+use std::net::{IpAddr, Ipv4Addr, TcpStream};
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use super::cluster::{API, Cluster, Node, SOON, loopback};
+use crate::support::place::wait_until;
+use crate::support::program;
+
+const FILE: &str = "region-map\n    node {name}\n    bind \"${AT}:7400\" ssl\n    data-dir \"${ISOBAR_DATA}/{name}\"\n    \
+                    http-api \"${AT}:8500\"\n";
+
+fn waiting(n: u8, more: &str) -> Node {
+    at(loopback(n), &format!("n{n}"), more)
+}
+
+fn at(address: IpAddr, name: &str, more: &str) -> Node {
+    Node::new(address, &(FILE.replace("{name}", name) + more)).env("AT", address)
+}
+
+/// A node that is no neighbour of this test's four.
+fn other() -> Node {
+    let IpAddr::V4(address) = loopback(0) else { unreachable!("an address of version 4") };
+    let [a, b, c, d] = address.octets();
+    at(Ipv4Addr::new(a, b - 64, c, d).into(), "other", "")
+}
+
+/// Runs `isobar cluster ...` on a node: what it says, or why it does not.
+fn isobar(cluster: &Cluster, n: usize, words: &[&str]) -> Result<String, String> {
+    let address = format!("--http-addr={}:{API}", cluster.nodes[n].address);
+    let out = Command::new(program::under_test()).args(words).arg(address).output().expect("isobar runs");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    if out.status.success() { Ok(text(&out.stdout)) } else { Err(text(&out.stderr)) }
+}
+
+/// The `join` command that an answer shows.
+fn join_of(answer: &str) -> Vec<String> {
+    let line = answer.lines().find(|l| l.trim().starts_with("isobar cluster join ")).expect("a command");
+    line.split_whitespace().skip(1).map(str::to_owned).collect()
+}
+
+fn join(cluster: &Cluster, n: usize, command: &[String]) -> Result<String, String> {
+    isobar(cluster, n, &command.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+/// The rows of `node ls`.
+fn members(cluster: &Cluster, n: usize) -> Vec<String> {
+    let list = isobar(cluster, n, &["node", "ls"]).unwrap_or_default();
+    list.lines().skip(1).map(str::to_owned).collect()
+}
+
+fn started(nodes: Vec<Node>) -> Cluster {
+    let mut cluster = Cluster::new(nodes);
+    for n in 0..cluster.nodes.len() {
+        cluster.start(n);
+    }
+    for node in &cluster.nodes {
+        let up = wait_until(SOON, || node.api().get("/v1/status/leader").is_ok());
+        assert!(up, "{}", node.said());
+    }
+    cluster
+}
+
+#[test]
+fn a_cluster_is_made_and_joined_from_the_command_line() {
+    let mut cluster = started((0..4).map(|n| waiting(n, "")).collect());
+    let refused = isobar(&cluster, 1, &["cluster", "join-token", "worker"]).unwrap_err();
+    assert!(refused.contains("No cluster leader"), "{refused}");
+    let refused = isobar(&cluster, 1, &["cluster", "leave"]).unwrap_err();
+    assert!(refused.contains("this node is not part of a cluster"), "{refused}");
+
+    let made = isobar(&cluster, 0, &["cluster", "init"]).expect("a cluster");
+    assert!(made.starts_with("Cluster initialized: current node (n0) is now a manager.\n"), "{made}");
+    let again = isobar(&cluster, 0, &["cluster", "init"]).unwrap_err();
+    assert!(again.contains("part of a cluster already"), "{again}");
+    let (worker, manager) = (join_of(&made), isobar(&cluster, 0, &["cluster", "join-token", "manager"]));
+    let manager = join_of(&manager.expect("a token"));
+    let joined = join(&cluster, 1, &manager).expect("joined");
+    assert_eq!(joined, "This node joined a cluster as a manager.\n");
+    join(&cluster, 2, &manager).expect("joined");
+
+    // A token with another secret, then one that was rotated, then the new one.
+    let mut wrong = worker.clone();
+    let last = wrong[3].pop();
+    wrong[3].push(if last == Some('0') { '1' } else { '0' });
+    let refused = join(&cluster, 3, &wrong).unwrap_err();
+    assert!(refused.contains("the join token is not valid: it is wrong or was rotated"), "{refused}");
+    assert!(
+        cluster.nodes[0].said().contains("was not admitted: the join token"),
+        "{}",
+        cluster.nodes[0].said()
+    );
+    let rotated = isobar(&cluster, 1, &["cluster", "join-token", "--rotate", "worker"]).expect("another");
+    assert!(rotated.starts_with("Successfully rotated worker join token.\n"), "{rotated}");
+    let refused = join(&cluster, 3, &worker).unwrap_err();
+    assert!(refused.contains("wrong or was rotated"), "{refused}");
+    let joined = join(&cluster, 3, &join_of(&rotated)).expect("joined");
+    assert_eq!(joined, "This node joined a cluster as a worker.\n");
+    cluster.settle();
+    let all = members(&cluster, 3);
+    assert_eq!(
+        all.iter().filter(|row| row.contains("Reachable") || row.contains("Leader")).count(),
+        3,
+        "{all:?}"
+    );
+    assert_eq!(all.len(), 4, "{all:?}");
+
+    strangers_are_refused(&cluster);
+    leaving(&mut cluster);
+}
+
+/// What is no TLS, and what shows a certificate of another CA.
+fn strangers_are_refused(cluster: &Cluster) {
+    let at = (cluster.nodes[0].address, 7400);
+    let mut plain = TcpStream::connect(at).expect("a connection");
+    plain.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout");
+    plain.write_all(b"ISOREG2\n").expect("written");
+    let mut answer = Vec::new();
+    let _ = plain.read_to_end(&mut answer);
+    assert!(!answer.starts_with(b"ISOREG"), "{answer:?}");
+    // A node of another cluster, with the token of its own, asks ours.
+    let mut theirs = started(vec![other()]);
+    let made = isobar(&theirs, 0, &["cluster", "init"]).expect("a cluster");
+    theirs.stop(0);
+    let stranger = started(vec![other()]);
+    let mut theirs = join_of(&made);
+    theirs[4] = format!("{}:7400", cluster.nodes[0].address);
+    let refused = join(&stranger, 0, &theirs).unwrap_err();
+    assert!(refused.contains("its CA is not the one that the join token names"), "{refused}");
+    assert!((0..4).all(|n| cluster.writes(n)), "the cluster is as it was");
+}
+
+fn leaving(cluster: &mut Cluster) {
+    isobar(cluster, 3, &["cluster", "leave"]).expect("a worker may leave");
+    assert!(wait_until(SOON, || !cluster.nodes[3].is_up()), "{}", cluster.nodes[3].said());
+    assert!(wait_until(SOON, || members(cluster, 0).len() == 3), "{:?}", members(cluster, 0));
+    let refused = isobar(cluster, 2, &["cluster", "leave"]).unwrap_err();
+    assert!(refused.contains("this node is a manager: without it 2 of 3 managers are left"), "{refused}");
+    isobar(cluster, 2, &["cluster", "leave", "--force"]).expect("with force");
+    assert!(wait_until(SOON, || members(cluster, 0).len() == 2), "{:?}", members(cluster, 0));
+    assert!(cluster.writes(0) && cluster.writes(1));
+    // It begins anew, and the cluster without it goes on.
+    assert!(wait_until(SOON, || !cluster.nodes[2].is_up()));
+    cluster.start(2);
+    assert!(wait_until(SOON, || cluster.nodes[2].said().contains("is of no cluster yet")));
+    // As an agent of Consul does it: another is left, which has the quorum alone.
+    let left = cluster.nodes[1].api().put("/v1/agent/leave", "").expect("an answer");
+    assert_eq!(left.status, 200, "{}", left.body);
+    assert!(wait_until(SOON, || !cluster.nodes[1].is_up() && members(cluster, 0).len() == 1));
+    assert!(cluster.writes(0));
+    let refused = isobar(cluster, 0, &["cluster", "leave"]).unwrap_err();
+    assert!(refused.contains("this node is the last manager"), "{refused}");
+}
+
+#[test]
+fn three_that_share_a_secret_form_a_cluster_by_themselves() {
+    let more = "    expect 3\n    join-token \"${SECRET}\"\n    retry-join \"${A}:7400\" \"${B}:7400\" \"${C}:7400\"\n";
+    let node = |n: u8| {
+        let node = waiting(n, more).env("SECRET", "0123456789abcdef".repeat(2));
+        node.env("A", loopback(0)).env("B", loopback(1)).env("C", loopback(2))
+    };
+    let mut cluster = Cluster::new((0..3).map(node).collect());
+    cluster.start_all();
+    // What they got is theirs alone to read.
+    use std::os::unix::fs::PermissionsExt;
+    for name in ["member.key", "member.pem", "region.redb"] {
+        let path: PathBuf = cluster.dir().join("n0").join(name);
+        let mode = std::fs::metadata(&path)
+            .unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o077, 0, "{name}");
+    }
+    cluster.kill(1);
+    cluster.start(1);
+    cluster.settle();
+}
+
+#[test]
+fn a_reload_through_the_api_says_what_is_wrong() {
+    let mut cluster = started(vec![waiting(0, "    expect 1\n")]);
+    cluster.settle();
+    let good = cluster.nodes[0].api().put("/v1/agent/reload", "").expect("an answer");
+    assert_eq!(good.status, 200, "{}", good.body);
+    cluster.nodes[0].append("frontend f\n    bidn :1\n");
+    let bad = cluster.nodes[0].api().put("/v1/agent/reload", "").expect("an answer");
+    assert_eq!(bad.status, 500, "{}", bad.body);
+    assert!(bad.body.contains("bidn"), "{}", bad.body);
+    assert!(cluster.writes(0));
+}

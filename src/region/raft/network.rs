@@ -1,7 +1,7 @@
 //! Raft's own requests to other members.
 
 use std::future::Future;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -54,12 +54,14 @@ pub struct Way {
 
 /// Messages without entries (heartbeats, and how far is committed) may be on their way without Raft waiting for the
 /// answer: it sends one message at a time, and an entry that comes meanwhile would wait for a round trip that has
-/// nothing to do with it. They tell of no more than the follower is known to have, so that their answers say nothing
-/// about its log; the lease counts only answers that came.
+/// nothing to do with it. That goes for those alone which stand on what the follower is known to have, so that the
+/// answer says nothing about its log; the lease counts only answers that came.
 #[derive(Default)]
 struct Told {
     /// It answered last, so that there is somebody to tell. A fresh way is not sure: a read waits for true answers.
     sure: AtomicBool,
+    /// One past the last entry that it said it has, in this leader's log.
+    has: AtomicU64,
     open: AtomicUsize,
     /// Somebody else leads: what Raft hears next.
     higher: Mutex<Option<Vote>>,
@@ -73,13 +75,27 @@ impl Told {
         self.higher.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn begins(&self) -> bool {
-        self.sure.load(Ordering::Relaxed)
-            && self
-                .open
-                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| (n < OPEN).then_some(n + 1))
-                .is_ok()
+    fn answered(&self, last: Option<LogId>, answer: &AppendEntriesResponse<u64>) {
+        let has = match answer {
+            AppendEntriesResponse::Success => last,
+            AppendEntriesResponse::PartialSuccess(upto) => *upto,
+            _ => None,
+        };
+        self.has.fetch_max(end(has), Ordering::Relaxed);
     }
+
+    /// Whether what comes after `prev` may be told now; it is on its way then.
+    fn begins(&self, prev: Option<LogId>) -> bool {
+        let one_more = |n: usize| (n < OPEN).then_some(n + 1);
+        self.sure.load(Ordering::Relaxed)
+            && end(prev) <= self.has.load(Ordering::Relaxed)
+            && self.open.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).is_ok()
+    }
+}
+
+/// One past an entry's index.
+fn end(id: Option<LogId>) -> u64 {
+    id.map_or(0, |id| id.index + 1)
 }
 
 type Rpc<T> = Result<T, RPCError<u64, Peer, RaftError<u64>>>;
@@ -97,7 +113,14 @@ impl Way {
         }
     }
 
-    async fn append(&self, append: Append, vote: Vote, within: Duration) -> Rpc<AppendEntriesResponse<u64>> {
+    /// `last`: what the follower has after it.
+    async fn append(
+        &self,
+        append: Append,
+        last: Option<LogId>,
+        vote: Vote,
+        within: Duration,
+    ) -> Rpc<AppendEntriesResponse<u64>> {
         let sent = clock::now_ns();
         let request = Request::Append(append);
         let answer = self.call(Class::Protocol, &request, within).await;
@@ -107,12 +130,14 @@ impl Way {
                 if !matches!(appended, Appended::Higher(_)) {
                     self.network.lease.acknowledged(vote, self.to, sent);
                 }
-                Ok(match appended {
+                let answer = match appended {
                     Appended::Success => AppendEntriesResponse::Success,
                     Appended::Partial(upto) => AppendEntriesResponse::PartialSuccess(upto.map(LogId::from)),
                     Appended::Conflict => AppendEntriesResponse::Conflict,
                     Appended::Higher(vote) => AppendEntriesResponse::HigherVote(vote.into()),
-                })
+                };
+                self.told.answered(last, &answer);
+                Ok(answer)
             }
             other => refused(other),
         }
@@ -128,13 +153,19 @@ impl Way {
     ) -> Rpc<AppendEntriesResponse<u64>> {
         self.until_durable(commit).await;
         let commit = commit.and_then(|id| self.network.log.durable_upto(id)).map(Into::into);
-        let (to, prev) = (self.to, prev.map(Into::into));
-        self.append(Append { to, vote: vote.into(), prev, commit, entries: Vec::new() }, vote, within).await
+        let nothing = Append {
+            to: self.to,
+            vote: vote.into(),
+            prev: prev.map(Into::into),
+            commit,
+            entries: Vec::new(),
+        };
+        self.append(nothing, prev, vote, within).await
     }
 
     /// The same, without waiting for the answer. False when it has to be waited for.
     fn tell(&self, prev: Option<LogId>, commit: Option<LogId>, vote: Vote, within: Duration) -> bool {
-        if !self.told.begins() {
+        if !self.told.begins(prev) {
             return false;
         }
         let way = self.clone();
@@ -206,7 +237,7 @@ impl RaftNetwork<Consensus> for Way {
             entries: rpc.entries.iter().map(|entry| log.record_of(entry)).collect(),
         };
         let told = request.commit;
-        let answer = self.append(request, vote, within).await?;
+        let answer = self.append(request, Some(last), vote, within).await?;
         let held_back = told != commit.map(Into::into);
         if held_back && matches!(answer, AppendEntriesResponse::Success) {
             // Lost, it is said with the next heartbeat.

@@ -450,8 +450,8 @@ pub static COMMANDS: &[Entry] = &[
     entry(
         "cluster",
         "<command>",
-        "Makes a cluster anew from what is left of it.",
-        "isobar cluster force-new /var/lib/isobar",
+        "Makes a cluster, joins one, shows what others need to join, leaves it, or makes it anew from what is left.",
+        "isobar cluster join-token worker",
         "isobar",
     ),
     entry(

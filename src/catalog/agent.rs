@@ -258,7 +258,7 @@ pub async fn end(call: &Call) -> Outcome {
 
 async fn join(call: &Call) -> Outcome {
     call.require(Resource::Agent, &call.api.settings.node_name, Access::Write)?;
-    let text = "nodes join by `retry-join` in their `region-map` section";
+    let text = "nodes join by `retry-join` in their `region-map` section, or by `isobar cluster join`";
     Err(Fault::new(StatusCode::NOT_IMPLEMENTED, text))
 }
 

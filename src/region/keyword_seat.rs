@@ -230,6 +230,17 @@ pub fn settle(reading: &mut Reading<'_>, spec: &SeatSpec, at: &dyn Fn(&str) -> S
         let word = if spec.retry_join.is_empty() { "expect" } else { "retry-join" };
         reading.alert(at(word), format!("'{word}' needs a 'bind' line, on which the other nodes answer."));
     }
+    if let Some(bind) = spec.bind.as_ref().filter(|bind| bind.address.ip().is_unspecified())
+        && (!spec.is_lone() || spec.has_authority())
+    {
+        let message = format!(
+            "'bind {}': the other nodes are told this address and cannot reach it. Give the one of this host, or a \
+             name that leads to it (\"${{HOSTNAME}}:{}\").",
+            bind.address,
+            bind.address.port()
+        );
+        reading.alert(at("bind"), message);
+    }
     settle_admission(reading, spec, at);
     if spec.expect > 1 && spec.data_dir.is_none() {
         let message =

@@ -49,12 +49,23 @@ pub(super) async fn take(
 /// Someone wants to be a member.
 pub(super) async fn admit(node: &Arc<Node>, guest: Guest, enroll: Enroll) -> Result<Answer, Denial> {
     let (name, address) = (enroll.join.name.clone(), enroll.join.address.clone());
-    let admitted = match node.leads() {
-        true => admit_here(node, enroll).await,
-        false => match joining::forward(node, &Request::Enroll(enroll)).await {
-            Ok(Answer::Denied(denial)) => Err(denial),
-            other => other,
-        },
+    let until = after(node.timing.leaderless() * 2);
+    let admitted = loop {
+        let admitted = match node.leads() {
+            true => admit_here(node, enroll.clone()).await,
+            false => match joining::forward(node, &Request::Enroll(enroll.clone())).await {
+                Ok(Answer::Denied(denial)) => Err(denial),
+                other => other,
+            },
+        };
+        // Whoever passes it on to another may wait for a leader; that one would only wait too.
+        match admitted {
+            Err(Denial::NotLeader(_)) if guest == Guest::Stranger && !over(until) => node.moment().await,
+            Err(Denial::NotLeader(_)) if guest == Guest::Stranger => {
+                break Err(Denial::Refused("the cluster has no leader at the moment".into()));
+            }
+            admitted => break admitted,
+        }
     };
     if let Err(denial) = &admitted
         && guest == Guest::Stranger
@@ -139,7 +150,10 @@ pub(super) async fn seek(node: &Arc<Node>, token: &Token) -> Duration {
     match ask_all(node, token, &node.meeting.how.retry_join).await {
         Ok(_) => Duration::ZERO,
         Err(denial) => {
-            tracing::warn!("region map: {denial}");
+            // Once for each reason.
+            if node.meeting.refused(&denial.to_string()) {
+                tracing::warn!("region map: {denial}");
+            }
             AGAIN
         }
     }
@@ -198,11 +212,11 @@ pub async fn founded(node: &Arc<Node>) -> Result<(), Denial> {
 }
 
 fn free(node: &Node) -> Result<(), Denial> {
-    if node.trust.is_none() {
-        return Err(MemberError::NoAuthority.into());
-    }
     if node.log.id() != 0 {
         return Err(MemberError::Part.into());
+    }
+    if node.trust.is_none() {
+        return Err(MemberError::NoAuthority.into());
     }
     match node.meeting.waits() {
         true => Ok(()),

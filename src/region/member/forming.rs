@@ -81,13 +81,15 @@ pub struct Meeting {
     /// To those who look for a cluster too; `None` where it cannot know them.
     links: Option<Arc<Links>>,
     met: Mutex<BTreeMap<u128, Hello>>,
+    /// Why it was not admitted when it last asked.
+    why: Mutex<String>,
     /// The identity has changed.
     settled: Notify,
 }
 
 impl Meeting {
     pub fn new(how: Membership, links: Option<Arc<Links>>) -> Meeting {
-        Meeting { how, links, met: Mutex::default(), settled: Notify::new() }
+        Meeting { how, links, met: Mutex::default(), why: Mutex::default(), settled: Notify::new() }
     }
 
     fn met(&self) -> std::sync::MutexGuard<'_, BTreeMap<u128, Hello>> {
@@ -112,6 +114,14 @@ impl Meeting {
     /// The node has become a member.
     pub(super) fn settled(&self) {
         self.settled.notify_one();
+    }
+
+    /// It was not admitted: whether that is for another reason than before.
+    pub(super) fn refused(&self, why: &str) -> bool {
+        let mut last = self.why.lock().unwrap_or_else(|e| e.into_inner());
+        let new = *last != why;
+        why.clone_into(&mut last);
+        new
     }
 
     /// Whether an operator says what it does.

@@ -173,6 +173,10 @@ fn findings_have_a_place_and_a_hint() {
             "2:2 'bind' with 'ssl' and without 'crt' needs 'data-dir': the certificate is kept there.",
         ),
         (
+            "region-map\n bind :1 ssl\n data-dir /d\n",
+            "2:2 'bind 0.0.0.0:1': the other nodes are told this address and cannot reach it.",
+        ),
+        (
             "region-map\n bind 127.0.0.1:1 ssl\n data-dir /d\n join-token short\n",
             "4:13 'join-token': neither a join token nor a secret of at least 32 characters",
         ),

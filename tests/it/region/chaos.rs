@@ -1,7 +1,8 @@
 //! Traffic under faults, and the verdict. `scripts/lab chaos` runs it for longer and with many seeds.
 //!
 //! `ISOBAR_SEED`, `ISOBAR_CHAOS_SECONDS` and `ISOBAR_CHAOS_NODES` say what; a seed fixes the choice of faults and
-//! operations, not what the processes make of them.
+//! operations, not what the processes make of them. Members speak TLS in trials of an odd seed, or as
+//! `ISOBAR_CHAOS_TLS` (0, 1) says.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -22,11 +23,12 @@ fn setting(name: &str, default: u64) -> u64 {
         .map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name}: {text:?}")))
 }
 
-fn text_of(n: usize, nodes: usize) -> String {
+fn text_of(n: usize, nodes: usize, tls: bool) -> String {
     let address = address(n);
     let join: Vec<String> = (0..nodes).map(|peer| format!("{}:7400", self::address(peer))).collect();
+    let trust = if tls { "ssl\n join-token 0123456789abcdef0123456789abcdef" } else { "insecure" };
     format!(
-        "region-map\n node n{n}\n bind {address}:7400 insecure\n data-dir \"${{ISOBAR_DATA}}/n{n}\"\n \
+        "region-map\n node n{n}\n bind {address}:7400 {trust}\n data-dir \"${{ISOBAR_DATA}}/n{n}\"\n \
          retry-join {}\n expect {nodes}\n http-api {address}:{API} insecure\n",
         join.join(" ")
     )
@@ -41,11 +43,12 @@ fn every_history_is_linearizable_while_nodes_fail() {
     let Some(mut lab) = Lab::with_hub("region::chaos", "10.77.0.254/24") else { return };
     let nodes = setting("ISOBAR_CHAOS_NODES", 3) as usize;
     let seed = setting("ISOBAR_SEED", u64::from(std::process::id()));
+    let tls = setting("ISOBAR_CHAOS_TLS", seed % 2) == 1;
     let time = Duration::from_secs(setting("ISOBAR_CHAOS_SECONDS", 20));
     let hosts: Vec<(String, String)> =
         (0..nodes).map(|n| (lab.host(&format!("{}/24", address(n))), address(n).to_string())).collect();
     let history = lab.inside(|| {
-        let node = |n: usize| Node::new(address(n), &text_of(n, nodes)).netns(&hosts[n].0);
+        let node = |n: usize| Node::new(address(n), &text_of(n, nodes, tls)).netns(&hosts[n].0);
         let mut cluster = Cluster::new((0..nodes).map(node).collect());
         cluster.start_all();
         let wires = Wires::new(&lab, &hosts);

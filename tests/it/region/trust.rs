@@ -10,15 +10,15 @@ use super::cluster::{API, Cluster, Node, SOON, loopback};
 use crate::support::place::wait_until;
 use crate::support::program;
 
-const FILE: &str = "region-map\n    node {name}\n    bind \"${AT}:7400\" ssl\n    data-dir \"${ISOBAR_DATA}/{name}\"\n    \
-                    http-api \"${AT}:8500\"\n";
+const FILE: &str = include_str!("../../../conf/region-tls.cfg");
 
 fn waiting(n: u8, more: &str) -> Node {
     at(loopback(n), &format!("n{n}"), more)
 }
 
 fn at(address: IpAddr, name: &str, more: &str) -> Node {
-    Node::new(address, &(FILE.replace("{name}", name) + more)).env("AT", address)
+    let node = Node::new(address, &format!("{FILE}{more}"));
+    node.env("ISOBAR_NODE", name).env("ISOBAR_ADDRESS", address).env("ISOBAR_API", address)
 }
 
 /// A node that is no neighbour of this test's four.
@@ -177,6 +177,43 @@ fn three_that_share_a_secret_form_a_cluster_by_themselves() {
     cluster.kill(1);
     cluster.start(1);
     cluster.settle();
+}
+
+#[test]
+fn a_node_joins_by_its_file_and_a_cluster_of_what_is_left_keeps_its_tokens() {
+    let by_file = "    retry-join \"${FIRST}:7400\"\n    join-token \"${TOKEN}\"\n";
+    let mut cluster = started((0..3).map(|n| waiting(n, "")).collect());
+    isobar(&cluster, 0, &["cluster", "init"]).expect("a cluster");
+    let token = isobar(&cluster, 0, &["cluster", "join-token", "-q", "manager"]).expect("a token");
+    let command: Vec<String> = ["cluster", "join", "--token", token.trim()].map(str::to_owned).into();
+    let first = format!("{}:7400", loopback(0));
+    join(&cluster, 1, &[command, vec![first]].concat()).expect("joined");
+    cluster.kill(2);
+    cluster.nodes[2] = waiting(2, by_file).env("FIRST", loopback(0)).env("TOKEN", token.trim());
+    cluster.start(2);
+    cluster.settle();
+    let manages = |row: &&String| row.contains("Reachable") || row.contains("Leader");
+    let managers = |cluster: &Cluster| members(cluster, 0).iter().filter(manages).count();
+    assert!(wait_until(SOON, || managers(&cluster) == 3), "{:?}", members(&cluster, 0));
+
+    cluster.kill(1);
+    cluster.kill(2);
+    cluster.kill(0);
+    let dir = cluster.dir().join("n0").display().to_string();
+    let made =
+        Command::new(program::under_test()).args(["cluster", "force-new", &dir]).output().expect("isobar");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    cluster.start(0);
+    assert!(wait_until(SOON, || cluster.writes(0)), "{}", cluster.nodes[0].said());
+    let same = isobar(&cluster, 0, &["cluster", "join-token", "-q", "manager"]).expect("a token");
+    assert_eq!(same, token);
+    // The others begin anew, the second by its file.
+    std::fs::remove_dir_all(cluster.dir().join("n2")).expect("removed");
+    let down = |cluster: &Cluster| members(cluster, 0).iter().filter(|m| m.contains("Down")).count();
+    assert!(wait_until(SOON, || down(&cluster) == 2), "{:?}", members(&cluster, 0));
+    cluster.start(2);
+    assert!(wait_until(SOON, || cluster.writes(2)), "{}", cluster.nodes[2].said());
+    assert_eq!(down(&cluster), 1, "{:?}", members(&cluster, 0));
 }
 
 #[test]

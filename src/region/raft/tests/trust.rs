@@ -120,6 +120,50 @@ fn a_member_that_starts_again_needs_no_token_and_one_that_left_knows_nothing() {
 }
 
 #[test]
+fn a_leader_leaves_to_others_and_the_last_that_is_left_by_force() {
+    let nodes = Nodes::new();
+    let (one, address) = nodes.first();
+    let (manager, at) = (nodes.token(&one, Role::Manager), vec![address]);
+    let (two, three) = (nodes.waiting("n2"), nodes.waiting("n3"));
+    for node in [&two, &three] {
+        nodes.runtime.block_on(node.1.join(manager.clone(), at.clone())).expect("joined");
+    }
+    until("three votes", || (one.0.status().voters.len() == 3).then_some(()));
+    let why = nodes.runtime.block_on(one.1.leave(false)).unwrap_err().to_string();
+    assert!(why.starts_with("this node is a manager: without it 2 of 3 managers are left"), "{why}");
+    assert_eq!(one.0.status().state, RaftState::Leader);
+    nodes.runtime.block_on(one.1.leave(true)).expect("left");
+    until("two votes", || (two.0.status().voters.len() == 2 && role(&two.0, "n1").is_none()).then_some(()));
+    nodes.put(&three, "a");
+    // An agent of Consul that ends: the cluster can do without it.
+    nodes.runtime.block_on(three.1.depart());
+    until("one vote", || (two.0.status().voters.len() == 1).then_some(()));
+    nodes.put(&two, "b");
+    // Alone it keeps its place, unless it is told to give up everything.
+    nodes.runtime.block_on(two.1.depart());
+    nodes.put(&two, "c");
+    nodes.runtime.block_on(two.1.leave(true)).expect("left");
+    drop(two);
+    assert_eq!(nodes.waiting("n2").1.id(), 0);
+}
+
+#[test]
+fn one_that_cannot_tell_the_others_leaves_only_by_force() {
+    let nodes = Nodes::new();
+    let (one, address) = nodes.first();
+    let two = nodes.waiting("n2");
+    let token = nodes.token(&one, Role::Manager);
+    nodes.runtime.block_on(two.1.join(token, vec![address])).expect("joined");
+    until("two votes", || (two.0.status().voters.len() == 2).then_some(()));
+    drop(one);
+    nodes.runtime.block_on(two.1.depart());
+    assert!(!nodes.dir.path().join("n2/departed").exists(), "it keeps its place");
+    nodes.runtime.block_on(two.1.leave(true)).expect("left");
+    drop(two);
+    assert_eq!(nodes.waiting("n2").1.id(), 0);
+}
+
+#[test]
 fn a_member_that_was_away_until_its_certificate_was_over_makes_itself_another() {
     let nodes = Nodes::new();
     let (one, address) = nodes.first();

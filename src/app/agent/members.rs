@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
+use hyper::client::conn::http1::SendRequest;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
@@ -27,8 +28,12 @@ pub(super) struct Members {
     current: watch::Sender<String>,
     /// The address from which a member was reached last.
     own: Mutex<Option<IpAddr>>,
+    /// The connection of this agent's own requests, to be used again.
+    kept: Mutex<Option<(String, Sender)>>,
     pub(super) token: Option<String>,
 }
+
+type Sender = SendRequest<Full<Bytes>>;
 
 /// Why there is no answer.
 #[derive(Debug)]
@@ -42,8 +47,14 @@ impl Members {
     /// `join` has at least one.
     pub(super) fn new(join: Vec<String>, token: Option<String>) -> Members {
         let first = join.first().cloned().unwrap_or_default();
-        let (current, own) = (watch::Sender::new(first), Mutex::default());
-        Members { join, learned: Mutex::default(), current, own, token }
+        Members {
+            join,
+            learned: Mutex::default(),
+            current: watch::Sender::new(first),
+            own: Mutex::default(),
+            kept: Mutex::default(),
+            token,
+        }
     }
 
     pub(super) fn current(&self) -> String {
@@ -99,6 +110,21 @@ impl Members {
         *self.own.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// A connection to one member.
+    async fn connect(&self, address: &str) -> Result<Sender, String> {
+        let connected = tokio::time::timeout(CONNECT, TcpStream::connect(address)).await;
+        let stream = connected.map_err(|_| "does not answer".to_owned())?;
+        let stream = stream.map_err(|e| crate::lang::load::reason(&e))?;
+        let _ = stream.set_nodelay(true);
+        if let Ok(own) = stream.local_addr() {
+            *self.own.lock().unwrap_or_else(PoisonError::into_inner) = Some(own.ip());
+        }
+        let shaken = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
+        let (sender, connection) = shaken.map_err(|e| e.to_string())?;
+        tokio::spawn(connection);
+        Ok(sender)
+    }
+
     /// Asks one member on a connection of its own.
     pub(super) async fn ask(
         &self,
@@ -106,18 +132,15 @@ impl Members {
         request: Request<Full<Bytes>>,
     ) -> Result<Response<Incoming>, Failed> {
         let unsent = |why: String| Failed { was_sent: false, why: format!("{address}: {why}") };
-        let connected = tokio::time::timeout(CONNECT, TcpStream::connect(address)).await;
-        let stream = connected.map_err(|_| unsent("does not answer".into()))?;
-        let stream = stream.map_err(|e| unsent(crate::lang::load::reason(&e)))?;
-        let _ = stream.set_nodelay(true);
-        if let Ok(own) = stream.local_addr() {
-            *self.own.lock().unwrap_or_else(PoisonError::into_inner) = Some(own.ip());
-        }
-        let shaken = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
-        let (mut sender, connection) = shaken.map_err(|e| unsent(e.to_string()))?;
-        tokio::spawn(connection);
+        let mut sender = self.connect(address).await.map_err(unsent)?;
         let answered = sender.send_request(request).await;
         answered.map_err(|e| Failed { was_sent: !e.is_canceled(), why: format!("{address}: {e}") })
+    }
+
+    /// The kept connection, if it goes to that member and is open still.
+    fn kept(&self, address: &str) -> Option<Sender> {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).take();
+        kept.filter(|(to, sender)| to == address && !sender.is_closed()).map(|(_, sender)| sender)
     }
 
     /// Asks the current member with a JSON body, within a time. Status and body, or the next one is current.
@@ -134,10 +157,17 @@ impl Members {
         }
         let request = request.body(Full::new(Bytes::from(body))).map_err(|e| e.to_string())?;
         let exchange = async {
-            let response = self.ask(&address, request).await.map_err(|failed| failed.why)?;
+            let failed = |e: &dyn std::fmt::Display| format!("{address}: {e}");
+            let mut sender = match self.kept(&address) {
+                Some(sender) => sender,
+                None => self.connect(&address).await.map_err(|e| failed(&e))?,
+            };
+            sender.ready().await.map_err(|e| failed(&e))?;
+            let response = sender.send_request(request).await.map_err(|e| failed(&e))?;
             let status = response.status();
-            let body = Limited::new(response.into_body(), ANSWER).collect().await;
-            Ok((status, body.map_err(|e| format!("{address}: {e}"))?.to_bytes()))
+            let body = Limited::new(response.into_body(), ANSWER).collect().await.map_err(|e| failed(&e))?;
+            *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some((address.clone(), sender));
+            Ok((status, body.to_bytes()))
         };
         let answer = match tokio::time::timeout(within, exchange).await {
             Ok(answer) => answer,

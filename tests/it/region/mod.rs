@@ -10,6 +10,8 @@
 //! | `load` | clients that ask without rest |
 //! | `page` | the page in a browser |
 //! | `browser` | a browser that tests drive |
+//! | `checkers` | who checks an instance, and by whose word all route |
+//! | `agent` | a client agent: registration, passing on, death; a region that is lost and back |
 //! | `propagation` | how long from a registration to the first request served elsewhere |
 //! | `relay` | distance between nodes |
 //! | `secure` | the API over TLS |
@@ -19,9 +21,11 @@
 //! | `faults` | kill, pause, cut |
 //! | `chaos` | traffic under faults, and the verdict |
 
+mod agent;
 mod api;
 mod browser;
 mod chaos;
+mod checkers;
 mod cluster;
 mod failover;
 mod faults;

@@ -11,8 +11,11 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1::SendRequest;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
+
+use crate::app::operator::Secure;
 
 /// A member that does not take a connection in that time is not asked.
 const CONNECT: Duration = Duration::from_secs(1);
@@ -31,6 +34,8 @@ pub(super) struct Members {
     /// The connection of this agent's own requests, to be used again.
     kept: Mutex<Option<(String, Sender)>>,
     pub(super) token: Option<String>,
+    /// How TLS is spoken to them, if it is.
+    secure: Option<Secure>,
 }
 
 type Sender = SendRequest<Full<Bytes>>;
@@ -45,7 +50,7 @@ pub(super) struct Failed {
 
 impl Members {
     /// `join` has at least one.
-    pub(super) fn new(join: Vec<String>, token: Option<String>) -> Members {
+    pub(super) fn new(join: Vec<String>, token: Option<String>, secure: Option<Secure>) -> Members {
         let first = join.first().cloned().unwrap_or_default();
         Members {
             join,
@@ -54,6 +59,7 @@ impl Members {
             own: Mutex::default(),
             kept: Mutex::default(),
             token,
+            secure,
         }
     }
 
@@ -119,10 +125,9 @@ impl Members {
         if let Ok(own) = stream.local_addr() {
             *self.own.lock().unwrap_or_else(PoisonError::into_inner) = Some(own.ip());
         }
-        let shaken = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
-        let (sender, connection) = shaken.map_err(|e| e.to_string())?;
-        tokio::spawn(connection);
-        Ok(sender)
+        let Some(secure) = &self.secure else { return speak(stream).await };
+        let shaken = tokio::time::timeout(CONNECT, secure.to(address)?.over(stream)).await;
+        speak(shaken.map_err(|_| "does not shake hands".to_owned())?.map_err(|e| e.to_string())?).await
     }
 
     /// Asks one member on a connection of its own.
@@ -180,6 +185,14 @@ impl Members {
     }
 }
 
+/// HTTP over a connection.
+async fn speak(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> Result<Sender, String> {
+    let shaken = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
+    let (sender, connection) = shaken.map_err(|e| e.to_string())?;
+    tokio::spawn(connection);
+    Ok(sender)
+}
+
 fn is_loopback(address: &str) -> bool {
     let ip = address.parse::<SocketAddr>().map(|a| a.ip().is_loopback());
     ip.unwrap_or_else(|_| address.starts_with("localhost:"))
@@ -191,7 +204,7 @@ mod tests {
 
     #[test]
     fn the_next_is_asked_when_one_fails_and_all_come_round() {
-        let members = Members::new(vec!["a:1".into(), "10.0.0.2:1".into()], None);
+        let members = Members::new(vec!["a:1".into(), "10.0.0.2:1".into()], None, None);
         members.learn(&["10.0.0.2:1", "10.0.0.3:1", "127.0.0.1:1", "0.0.0.0:1", "x"].map(str::to_owned));
         assert_eq!(members.len(), 3, "{:?}", members.all());
         for next in ["10.0.0.2:1", "10.0.0.3:1", "a:1"] {
@@ -200,10 +213,10 @@ mod tests {
         }
         members.next("10.0.0.3:1");
         assert_eq!(members.current(), "a:1", "who failed was not asked any more");
-        let local = Members::new(vec!["127.0.0.2:1".into()], None);
+        let local = Members::new(vec!["127.0.0.2:1".into()], None, None);
         local.learn(&["127.0.0.3:1".to_owned()]);
         assert_eq!(local.len(), 2);
-        let alone = Members::new(vec!["a:1".into()], None);
+        let alone = Members::new(vec!["a:1".into()], None, None);
         alone.next("a:1");
         assert_eq!(alone.current(), "a:1");
     }

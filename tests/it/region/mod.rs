@@ -12,6 +12,7 @@
 //! | `browser` | a browser that tests drive |
 //! | `checkers` | who checks an instance, and by whose word all route |
 //! | `agent` | a client agent: registration, passing on, death; a region that is lost and back |
+//! | `reload` | what a reload tells the map; the first moments of a node |
 //! | `propagation` | how long from a registration to the first request served elsewhere |
 //! | `relay` | distance between nodes |
 //! | `secure` | the API over TLS |
@@ -35,6 +36,7 @@ mod load;
 mod page;
 mod propagation;
 mod relay;
+mod reload;
 mod rollout;
 mod secure;
 mod traffic;

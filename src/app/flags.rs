@@ -463,8 +463,8 @@ pub static COMMANDS: &[Entry] = &[
     ),
     entry(
         "agent",
-        "-join=<host>[:<port>],... [-node <name>] [-region <name>] [-http-addr <address>:<port>] [-data-dir <dir>] \
-         [-token <token>] [-advertise <address>] [-datacenter <name>] [-enable-script-checks] [-insecure]",
+        "-join=[https://]<host>[:<port>],... [-node <name>] [-region <name>] [-http-addr <address>:<port>] [-data-dir <dir>] \
+         [-token <token>] [-ca-file <file>] [-client-cert <file>] [-client-key <file>] [-advertise <address>] [-datacenter <name>] [-enable-script-checks] [-insecure]",
         "Runs a client agent: the catalog's API for this host, its checks, and the rest from members.",
         "isobar agent -join=10.1.0.2,10.2.0.2 -node web-1 -region eu-west",
         "isobar",

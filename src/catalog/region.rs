@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::access::{Access, Resource};
+use super::agent_service::SERVER;
 use super::answer::Answer;
 use super::call::Call;
 use super::fault::Fault;
@@ -74,7 +75,7 @@ fn shown(call: &Call, map: &Map, name: &Name) -> Value {
 /// Services with instances in a region none of which passes. Each is so since the last of its instances failed.
 fn services_lost(call: &Call, map: &Map, region: &Name) -> Vec<Value> {
     let mut lost = Vec::new();
-    for (name, service) in map.services() {
+    for (name, service) in map.services().filter(|(name, _)| ***name != *SERVER) {
         let here = |one: &&std::sync::Arc<Instance>| {
             map.node(&one.node).is_some_and(|node| node.region == *region) && may_see(call, one)
         };

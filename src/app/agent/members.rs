@@ -8,10 +8,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
+use hyper::client::conn::http1::SendRequest;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
+
+use crate::app::operator::Secure;
 
 /// A member that does not take a connection in that time is not asked.
 const CONNECT: Duration = Duration::from_secs(1);
@@ -27,8 +31,14 @@ pub(super) struct Members {
     current: watch::Sender<String>,
     /// The address from which a member was reached last.
     own: Mutex<Option<IpAddr>>,
+    /// The connection of this agent's own requests, to be used again.
+    kept: Mutex<Option<(String, Sender)>>,
     pub(super) token: Option<String>,
+    /// How TLS is spoken to them, if it is.
+    secure: Option<Secure>,
 }
+
+type Sender = SendRequest<Full<Bytes>>;
 
 /// Why there is no answer.
 #[derive(Debug)]
@@ -40,10 +50,17 @@ pub(super) struct Failed {
 
 impl Members {
     /// `join` has at least one.
-    pub(super) fn new(join: Vec<String>, token: Option<String>) -> Members {
+    pub(super) fn new(join: Vec<String>, token: Option<String>, secure: Option<Secure>) -> Members {
         let first = join.first().cloned().unwrap_or_default();
-        let (current, own) = (watch::Sender::new(first), Mutex::default());
-        Members { join, learned: Mutex::default(), current, own, token }
+        Members {
+            join,
+            learned: Mutex::default(),
+            current: watch::Sender::new(first),
+            own: Mutex::default(),
+            kept: Mutex::default(),
+            token,
+            secure,
+        }
     }
 
     pub(super) fn current(&self) -> String {
@@ -99,6 +116,20 @@ impl Members {
         *self.own.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// A connection to one member.
+    async fn connect(&self, address: &str) -> Result<Sender, String> {
+        let connected = tokio::time::timeout(CONNECT, TcpStream::connect(address)).await;
+        let stream = connected.map_err(|_| "does not answer".to_owned())?;
+        let stream = stream.map_err(|e| crate::lang::load::reason(&e))?;
+        let _ = stream.set_nodelay(true);
+        if let Ok(own) = stream.local_addr() {
+            *self.own.lock().unwrap_or_else(PoisonError::into_inner) = Some(own.ip());
+        }
+        let Some(secure) = &self.secure else { return speak(stream).await };
+        let shaken = tokio::time::timeout(CONNECT, secure.to(address)?.over(stream)).await;
+        speak(shaken.map_err(|_| "does not shake hands".to_owned())?.map_err(|e| e.to_string())?).await
+    }
+
     /// Asks one member on a connection of its own.
     pub(super) async fn ask(
         &self,
@@ -106,18 +137,15 @@ impl Members {
         request: Request<Full<Bytes>>,
     ) -> Result<Response<Incoming>, Failed> {
         let unsent = |why: String| Failed { was_sent: false, why: format!("{address}: {why}") };
-        let connected = tokio::time::timeout(CONNECT, TcpStream::connect(address)).await;
-        let stream = connected.map_err(|_| unsent("does not answer".into()))?;
-        let stream = stream.map_err(|e| unsent(crate::lang::load::reason(&e)))?;
-        let _ = stream.set_nodelay(true);
-        if let Ok(own) = stream.local_addr() {
-            *self.own.lock().unwrap_or_else(PoisonError::into_inner) = Some(own.ip());
-        }
-        let shaken = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
-        let (mut sender, connection) = shaken.map_err(|e| unsent(e.to_string()))?;
-        tokio::spawn(connection);
+        let mut sender = self.connect(address).await.map_err(unsent)?;
         let answered = sender.send_request(request).await;
         answered.map_err(|e| Failed { was_sent: !e.is_canceled(), why: format!("{address}: {e}") })
+    }
+
+    /// The kept connection, if it goes to that member and is open still.
+    fn kept(&self, address: &str) -> Option<Sender> {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).take();
+        kept.filter(|(to, sender)| to == address && !sender.is_closed()).map(|(_, sender)| sender)
     }
 
     /// Asks the current member with a JSON body, within a time. Status and body, or the next one is current.
@@ -134,10 +162,17 @@ impl Members {
         }
         let request = request.body(Full::new(Bytes::from(body))).map_err(|e| e.to_string())?;
         let exchange = async {
-            let response = self.ask(&address, request).await.map_err(|failed| failed.why)?;
+            let failed = |e: &dyn std::fmt::Display| format!("{address}: {e}");
+            let mut sender = match self.kept(&address) {
+                Some(sender) => sender,
+                None => self.connect(&address).await.map_err(|e| failed(&e))?,
+            };
+            sender.ready().await.map_err(|e| failed(&e))?;
+            let response = sender.send_request(request).await.map_err(|e| failed(&e))?;
             let status = response.status();
-            let body = Limited::new(response.into_body(), ANSWER).collect().await;
-            Ok((status, body.map_err(|e| format!("{address}: {e}"))?.to_bytes()))
+            let body = Limited::new(response.into_body(), ANSWER).collect().await.map_err(|e| failed(&e))?;
+            *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some((address.clone(), sender));
+            Ok((status, body.to_bytes()))
         };
         let answer = match tokio::time::timeout(within, exchange).await {
             Ok(answer) => answer,
@@ -148,6 +183,14 @@ impl Members {
         }
         answer
     }
+}
+
+/// HTTP over a connection.
+async fn speak(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> Result<Sender, String> {
+    let shaken = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
+    let (sender, connection) = shaken.map_err(|e| e.to_string())?;
+    tokio::spawn(connection);
+    Ok(sender)
 }
 
 fn is_loopback(address: &str) -> bool {
@@ -161,7 +204,7 @@ mod tests {
 
     #[test]
     fn the_next_is_asked_when_one_fails_and_all_come_round() {
-        let members = Members::new(vec!["a:1".into(), "10.0.0.2:1".into()], None);
+        let members = Members::new(vec!["a:1".into(), "10.0.0.2:1".into()], None, None);
         members.learn(&["10.0.0.2:1", "10.0.0.3:1", "127.0.0.1:1", "0.0.0.0:1", "x"].map(str::to_owned));
         assert_eq!(members.len(), 3, "{:?}", members.all());
         for next in ["10.0.0.2:1", "10.0.0.3:1", "a:1"] {
@@ -170,10 +213,10 @@ mod tests {
         }
         members.next("10.0.0.3:1");
         assert_eq!(members.current(), "a:1", "who failed was not asked any more");
-        let local = Members::new(vec!["127.0.0.2:1".into()], None);
+        let local = Members::new(vec!["127.0.0.2:1".into()], None, None);
         local.learn(&["127.0.0.3:1".to_owned()]);
         assert_eq!(local.len(), 2);
-        let alone = Members::new(vec!["a:1".into()], None);
+        let alone = Members::new(vec!["a:1".into()], None, None);
         alone.next("a:1");
         assert_eq!(alone.current(), "a:1");
     }

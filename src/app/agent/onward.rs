@@ -223,7 +223,7 @@ mod tests {
     fn what_is_its_own_stays_here() {
         let passing = Passing {
             seat: Direct::seat("a", ""),
-            members: Arc::new(Members::new(vec!["x:1".into()], None)),
+            members: Arc::new(Members::new(vec!["x:1".into()], None, None)),
             told: watch::channel(0).1,
         };
         for path in

@@ -5,13 +5,21 @@ use std::path::PathBuf;
 
 use crate::os::process;
 
-/// The port of an API that names none.
+/// The port of an API that names none, without TLS and with it.
 const PORT: u16 = 8500;
+const SECURE_PORT: u16 = 8501;
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Options {
     /// APIs of members, `host:port`.
     pub join: Vec<String>,
+    /// They speak TLS.
+    pub secure: bool,
+    /// Who may have signed the members' certificates; without it the system's authorities.
+    pub ca_file: Option<String>,
+    /// A certificate to show them, and its key unless it is in the same file.
+    pub client_cert: Option<String>,
+    pub client_key: Option<String>,
     pub node: String,
     /// Empty: none.
     pub region: String,
@@ -29,14 +37,26 @@ pub struct Options {
 }
 
 /// Flags with a value.
-const VALUES: [&str; 9] =
-    ["join", "retry-join", "node", "region", "http-addr", "data-dir", "token", "advertise", "datacenter"];
+const VALUES: [&str; 12] = [
+    "join",
+    "retry-join",
+    "node",
+    "region",
+    "http-addr",
+    "data-dir",
+    "token",
+    "advertise",
+    "datacenter",
+    "ca-file",
+    "client-cert",
+    "client-key",
+];
 
 /// Flags without.
 const WORDS: [&str; 4] = ["enable-script-checks", "enable-local-script-checks", "insecure", "ui"];
 
 /// Consul's flags that this agent has not, and what is done instead.
-const REFUSED: [(&str, &str); 11] = [
+const REFUSED: [(&str, &str); 10] = [
     ("server", "a server is a node with a 'region-map' section: isobar -f <file>"),
     ("dev", "a node by itself is one with a 'region-map' section: isobar -f <file>"),
     ("bootstrap-expect", "the first cluster forms by 'expect' in the 'region-map' sections of its members"),
@@ -46,7 +66,6 @@ const REFUSED: [(&str, &str); 11] = [
     ("client", "the API's address is -http-addr"),
     ("http-port", "the API's address is -http-addr"),
     ("bind", "an agent listens on -http-addr alone"),
-    ("ca-file", "members are asked over plain HTTP only: join through a local proxy or a tunnel"),
     ("node-meta", "metadata of the node is not kept by an agent"),
 ];
 
@@ -55,6 +74,10 @@ impl Options {
     pub fn parse(words: &[String]) -> Result<Options, String> {
         let mut options = Options {
             join: Vec::new(),
+            secure: false,
+            ca_file: None,
+            client_cert: None,
+            client_key: None,
             node: process::hostname(),
             region: String::new(),
             http_addr: SocketAddr::from(([127, 0, 0, 1], PORT)),
@@ -66,6 +89,7 @@ impl Options {
             insecure: false,
         };
         let mut words = words.iter();
+        let mut joined = Vec::new();
         while let Some(word) = words.next() {
             let flag = word.strip_prefix("--").or_else(|| word.strip_prefix('-'));
             let Some(flag) = flag.filter(|flag| !flag.is_empty()) else {
@@ -83,14 +107,37 @@ impl Options {
             } else if VALUES.contains(&name) {
                 let value = given.map(str::to_owned).or_else(|| words.next().cloned());
                 let value = value.filter(|value| !value.is_empty());
-                options.value(name, &value.ok_or_else(|| format!("-{name} expects a value."))?)?;
+                let value = value.ok_or_else(|| format!("-{name} expects a value."))?;
+                match name {
+                    "join" | "retry-join" => joined.push(value),
+                    _ => options.value(name, &value)?,
+                }
             } else {
                 let near = VALUES.iter().chain(&WORDS).find(|known| strsim::levenshtein(known, name) <= 2);
                 let hint = near.map(|known| format!(" Did you mean '-{known}'?")).unwrap_or_default();
                 return Err(format!("unknown option '{word}'.{hint}"));
             }
         }
+        options.join_all(&joined)?;
         options.settle()
+    }
+
+    /// Every address is asked in the same way.
+    fn join_all(&mut self, joined: &[String]) -> Result<(), String> {
+        let all =
+            joined.iter().flat_map(|text| text.split(',')).map(str::trim).filter(|text| !text.is_empty());
+        let all: Vec<&str> = all.collect();
+        self.secure = self.ca_file.is_some() || all.iter().any(|text| text.starts_with("https://"));
+        if let Some(plain) = all.iter().find(|text| self.secure && text.starts_with("http://")) {
+            return Err(format!("-join={plain}: all members are asked over TLS, or none."));
+        }
+        for text in all {
+            let address = api_address(text, if self.secure { SECURE_PORT } else { PORT })?;
+            if !self.join.contains(&address) {
+                self.join.push(address);
+            }
+        }
+        Ok(())
     }
 
     fn word(&mut self, name: &str, given: Option<&str>) -> Result<(), String> {
@@ -110,14 +157,6 @@ impl Options {
 
     fn value(&mut self, name: &str, value: &str) -> Result<(), String> {
         match name {
-            "join" | "retry-join" => {
-                for address in value.split(',').map(str::trim).filter(|address| !address.is_empty()) {
-                    let address = api_address(address)?;
-                    if !self.join.contains(&address) {
-                        self.join.push(address);
-                    }
-                }
-            }
             "node" => self.node = name_of(name, value)?,
             "region" => self.region = name_of(name, value)?,
             "datacenter" => self.datacenter = name_of(name, value)?,
@@ -127,6 +166,9 @@ impl Options {
             }
             "data-dir" => self.data_dir = Some(value.into()),
             "token" => self.token = Some(value.to_owned()),
+            "ca-file" => self.ca_file = Some(value.to_owned()),
+            "client-cert" => self.client_cert = Some(value.to_owned()),
+            "client-key" => self.client_key = Some(value.to_owned()),
             _ => self.advertise = Some(value.to_owned()),
         }
         Ok(())
@@ -163,17 +205,15 @@ fn name_of(flag: &str, value: &str) -> Result<String, String> {
     }
 }
 
-/// `host`, `host:port`, `[v6]:port`, with `http://` before it or not.
-fn api_address(text: &str) -> Result<String, String> {
-    if text.starts_with("https://") {
-        return Err(format!("-join={text}: members are asked over plain HTTP only."));
-    }
-    let text = text.strip_prefix("http://").unwrap_or(text).trim_end_matches('/');
+/// `host`, `host:port`, `[v6]:port`, with a scheme before it or not.
+fn api_address(text: &str, port: u16) -> Result<String, String> {
+    let text = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).unwrap_or(text);
+    let text = text.trim_end_matches('/');
     let wrong = || format!("-join expects <host>[:<port>], got '{text}'.");
     let address = match text.parse::<std::net::IpAddr>() {
-        Ok(ip) => SocketAddr::new(ip, PORT).to_string(),
+        Ok(ip) => SocketAddr::new(ip, port).to_string(),
         Err(_) if text.contains(':') => text.to_owned(),
-        Err(_) => format!("{text}:{PORT}"),
+        Err(_) => format!("{text}:{port}"),
     };
     let (host, port) = address.rsplit_once(':').ok_or_else(wrong)?;
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | ':' | '[' | ']' | '%');
@@ -199,6 +239,9 @@ mod tests {
             .expect("options");
         assert_eq!(options.join, ["[::1]:8500", "b:1"]);
         assert!(options.script_checks && options.data_dir == Some("/tmp/x".into()));
+        let options = of("-join=https://a,b:7 -client-cert c.pem").expect("options");
+        assert!(options.secure && options.join == ["a:8501", "b:7"], "{options:?}");
+        assert!(of("-join=a -ca-file ca.pem").expect("options").secure);
         assert!(!of("-join=a -enable-script-checks=false").expect("options").script_checks);
     }
 
@@ -210,7 +253,7 @@ mod tests {
             ("-join=a -nod x", "Did you mean '-node'?"),
             ("-join=a extra", "unexpected argument 'extra'"),
             ("-join=a:0", "-join expects"),
-            ("-join=https://a", "plain HTTP only"),
+            ("-join=https://a,http://b", "over TLS, or none"),
             ("-join=a -server", "region-map"),
             ("-join=a -http-addr 0.0.0.0:8500", "add -insecure"),
             ("-join=a -node a/b", "-node expects letters"),

@@ -15,6 +15,7 @@ use super::onward::Passing;
 use super::options::Options;
 use super::report::{Reporter, own_node};
 use crate::app::messages::Messages;
+use crate::app::operator::{Files, Secure};
 use crate::app::program::Exit;
 use crate::app::signals::{self, Event};
 use crate::catalog;
@@ -68,6 +69,7 @@ fn serve(options: &Options, messages: &Messages) -> Result<(), String> {
     if let Some(other) = map.nodes().find(|node| *node.name != *options.node) {
         return Err(format!("the data-dir is of node '{}', and this is '{}'", other.name, options.node));
     }
+    let secure = secure(options)?;
     let listener = TcpListener::bind(options.http_addr)
         .map_err(|e| format!("cannot listen on {}: {}", options.http_addr, crate::lang::load::reason(&e)))?;
     listener.set_nonblocking(true).map_err(reason)?;
@@ -87,7 +89,7 @@ fn serve(options: &Options, messages: &Messages) -> Result<(), String> {
     made.map_err(|e| e.to_string())?;
     let settings = agent::Settings { script_checks: options.script_checks, ..agent::Settings::default() };
     let checks = Arc::new(agent::Agent::start(seat.clone(), settings));
-    let members = Arc::new(Members::new(options.join.clone(), options.token.clone()));
+    let members = Arc::new(Members::new(options.join.clone(), options.token.clone(), secure));
     let told = watch::Sender::new(0);
     let passing = Passing { seat: seat.clone(), members: members.clone(), told: told.subscribe() };
     let reporter = Arc::new(Reporter {
@@ -119,6 +121,17 @@ fn serve(options: &Options, messages: &Messages) -> Result<(), String> {
     }
     runtime.block_on(reporter.leave());
     Ok(())
+}
+
+/// How TLS is spoken to members.
+fn secure(options: &Options) -> Result<Option<Secure>, String> {
+    let files = Files {
+        ca: options.ca_file.clone(),
+        crt: options.client_cert.clone(),
+        key: options.client_key.clone(),
+    };
+    let first = options.join.first().filter(|_| options.secure);
+    first.map(|address| Secure::new(address, &files)).transpose()
 }
 
 fn api(options: &Options, id: &str, seat: &Seat, desk: Desk, passing: Passing) -> Arc<catalog::Api> {

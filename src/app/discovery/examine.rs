@@ -41,6 +41,10 @@ struct Row {
     sent: Option<(Found, Millis)>,
     /// It had its first result, and what that means for the words of others was taken in.
     settled: bool,
+    /// Who checks it, as of the last round.
+    peers: Vec<Name>,
+    /// Some of them came last, and may not have a result yet.
+    has_newcomers: bool,
     /// Since when there are words of nodes that no longer check it.
     stale_since: Option<Millis>,
 }
@@ -52,6 +56,7 @@ struct One<'a> {
     address: &'a str,
     service: &'a ServiceSpec,
     check: &'a CheckSpec,
+    chosen: &'a [&'a Name],
     /// By what is known so far.
     is_down: bool,
 }
@@ -119,7 +124,8 @@ impl Examiner {
                 let address = if instance.address.is_empty() { &node.address } else { &instance.address };
                 let verdict = map.verdict(instance, key).map(|verdict| &**verdict);
                 let of = (key.clone(), server_name(instance));
-                let one = One { instance, address, service, check, is_down: is_refuted(verdict, &chosen) };
+                let is_down = is_refuted(verdict, &chosen);
+                let one = One { instance, address, service, check, chosen: &chosen, is_down };
                 self.take_up(&of, &one, &*office.resolve, now);
                 if let Some(row) = self.rows.get_mut(&of) {
                     commands.extend(row.word(me, &chosen, verdict, now));
@@ -142,7 +148,7 @@ impl Examiner {
         resolve: &dyn Fn(&str) -> Option<IpAddr>,
         now: Millis,
     ) {
-        let One { instance, address, service, check, is_down } = *one;
+        let One { instance, address, service, check, chosen, is_down } = *one;
         let ip = address.parse::<IpAddr>().ok();
         let is_there = self.rows.get(of).is_some_and(|row| {
             let spec = &row.server.spec;
@@ -187,6 +193,8 @@ impl Examiner {
             service_id: instance.id.clone(),
             sent: None,
             settled: false,
+            peers: chosen.iter().map(|name| (*name).clone()).collect(),
+            has_newcomers: false,
             stale_since: None,
         };
         self.rows.insert(of.clone(), row);
@@ -219,6 +227,10 @@ impl Row {
         verdict: Option<&Verdict>,
         now: Millis,
     ) -> Option<Command> {
+        if !chosen.iter().copied().eq(&self.peers) {
+            self.has_newcomers = chosen.iter().any(|name| !self.peers.contains(name));
+            self.peers = chosen.iter().map(|name| (*name).clone()).collect();
+        }
         let (has_result, cause) = self
             .server
             .live
@@ -235,8 +247,9 @@ impl Row {
             false => self.stale_since.or(Some(now)),
         };
         let late = self.stale_since.is_some_and(|since| now >= since + GRACE_MS);
-        // Who came in the place of one that is gone has its first result now, and speaks instead.
-        let instead_of = if !self.settled || late { stale } else { Vec::new() };
+        // Who came in the place of one that is gone has its first result now, and speaks instead. Where nobody came,
+        // those who are left do.
+        let instead_of = if !self.settled || !self.has_newcomers || late { stale } else { Vec::new() };
         self.settled = true;
         if said.contains(me) == down && instead_of.is_empty() {
             self.sent = None;

@@ -107,7 +107,8 @@ impl Presence {
                 continue;
             }
             figures::service_region(backend, service, region, *up);
-            if before.is_none() && *up {
+            // What is new here was never lost.
+            if before.is_none() {
                 continue;
             }
             let at = moment(clock::wall().as_millis() as WallMs);

@@ -8,3 +8,4 @@ mod operation;
 mod secure;
 
 pub use operation::{begins, run};
+pub(super) use secure::{Files, Secure};

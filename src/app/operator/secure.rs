@@ -15,14 +15,14 @@ use crate::region::agent::system_roots;
 use crate::region::raft::roots_of;
 
 /// How to speak TLS to a node.
-pub(super) struct Secure {
+pub(in crate::app) struct Secure {
     client: Arc<ClientConfig>,
     name: ServerName<'static>,
 }
 
 /// Files that say so; each may be a variable's.
 #[derive(Default)]
-pub(super) struct Files {
+pub(in crate::app) struct Files {
     /// Who may have signed the node's certificate; without it the system's authorities.
     pub ca: Option<String>,
     /// A chain, shown to a node that asks for it.
@@ -33,7 +33,7 @@ pub(super) struct Files {
 
 impl Secure {
     /// `address`: `host:port`.
-    pub(super) fn new(address: &str, files: &Files) -> Result<Secure, String> {
+    pub(in crate::app) fn new(address: &str, files: &Files) -> Result<Secure, String> {
         let read = |path: &String| {
             std::fs::read(Path::new(path)).map_err(|e| format!("{path}: {}", crate::lang::load::reason(&e)))
         };
@@ -62,13 +62,22 @@ impl Secure {
             None => builder.with_no_client_auth(),
         };
         client.alpn_protocols = vec![b"http/1.1".to_vec()];
-        let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
-        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-        let name = ServerName::try_from(host).map_err(|_| format!("{address}: not a host name"))?;
-        Ok(Secure { client: Arc::new(client), name })
+        Ok(Secure { client: Arc::new(client), name: name_of(address)? })
     }
 
-    pub(super) async fn over(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+    /// The same to another node.
+    pub(in crate::app) fn to(&self, address: &str) -> Result<Secure, String> {
+        Ok(Secure { client: self.client.clone(), name: name_of(address)? })
+    }
+
+    pub(in crate::app) async fn over(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
         TlsConnector::from(self.client.clone()).connect(self.name.clone(), stream).await
     }
+}
+
+/// The name that a node's certificate is for.
+fn name_of(address: &str) -> Result<ServerName<'static>, String> {
+    let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+    let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+    ServerName::try_from(host).map_err(|_| format!("{address}: not a host name"))
 }

@@ -10,6 +10,9 @@
 //! | `load` | clients that ask without rest |
 //! | `page` | the page in a browser |
 //! | `browser` | a browser that tests drive |
+//! | `checkers` | who checks an instance, and by whose word all route |
+//! | `agent` | a client agent: registration, passing on, death; a region that is lost and back |
+//! | `reload` | what a reload tells the map; the first moments of a node |
 //! | `propagation` | how long from a registration to the first request served elsewhere |
 //! | `relay` | distance between nodes |
 //! | `secure` | the API over TLS |
@@ -19,9 +22,11 @@
 //! | `faults` | kill, pause, cut |
 //! | `chaos` | traffic under faults, and the verdict |
 
+mod agent;
 mod api;
 mod browser;
 mod chaos;
+mod checkers;
 mod cluster;
 mod failover;
 mod faults;
@@ -31,6 +36,7 @@ mod load;
 mod page;
 mod propagation;
 mod relay;
+mod reload;
 mod rollout;
 mod secure;
 mod traffic;

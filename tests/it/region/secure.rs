@@ -79,3 +79,42 @@ fn the_api_speaks_tls_and_asks_for_a_certificate_when_it_is_told_to() {
     assert!(isobar(&format!("http://{address}:{API}"), &[]).is_err());
     assert!(cluster.nodes[0].is_up());
 }
+
+#[test]
+fn an_agent_joins_over_tls_with_a_token_or_not_at_all() {
+    let files = Files::new();
+    let (address, own) = (loopback(1), loopback(2));
+    let crt = files.signed("node.pem", address.to_string());
+    let text = format!(
+        "region-map\n    node n0\n    write-token secret\n    read-token reader\n    http-api {address}:{API} ssl crt {}\n",
+        crt.display(),
+    );
+    let mut cluster = Cluster::new(vec![Node::new(address, &text)]);
+    cluster.start(0);
+    let agent = |node: &str, token: &str, port: u16| {
+        let mut command = Command::new(program::under_test());
+        command.arg("agent").arg(format!("-join=https://{address}:{API}")).args(["-node", node]);
+        command
+            .arg(format!("-ca-file={}", files.path("ca.pem").display()))
+            .arg(format!("-http-addr={own}:{port}"));
+        command.env("CONSUL_HTTP_TOKEN", token).stdin(std::process::Stdio::null());
+        command.spawn().expect("an agent")
+    };
+    let (mut good, mut bad) = (agent("good", "secret", 8500), agent("bad", "reader", 8501));
+    let ask = |port: u16, path: &str| {
+        let reply = super::api::Api::new(std::net::SocketAddr::new(own, port)).get(path);
+        reply.map(|r| (r.status, r.body)).unwrap_or_default()
+    };
+    let known = wait_until(SOON, || ask(8500, "/v1/catalog/nodes").1.contains("\"good\""));
+    let seen = (ask(8500, "/v1/catalog/nodes"), ask(8501, "/v1/catalog/nodes"));
+    let health = ask(8500, "/v1/health/node/good");
+    for child in [&mut good, &mut bad] {
+        let _ = child.kill();
+        let _ = child.wait();
+    }
+    assert!(known, "{seen:?}; it said:\n{}", cluster.nodes[0].said());
+    assert!(health.1.contains("serfHealth"), "{health:?}");
+    // Who may only read is no node of the cluster, and reads.
+    assert_eq!(seen.1.0, 200);
+    assert!(!seen.1.1.contains("\"bad\"") && seen.1.1.contains("\"good\""), "{seen:?}");
+}

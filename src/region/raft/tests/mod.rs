@@ -4,6 +4,7 @@ mod chaos;
 mod cluster;
 mod faulty;
 mod forming;
+mod liveness;
 mod replication;
 mod secure;
 mod throughput;

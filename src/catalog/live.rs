@@ -1,5 +1,7 @@
 //! The live page: what it is made of, an overview for it, and the stream that tells it to look again.
 
+use std::borrow::Cow;
+use std::cmp::Reverse;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +18,7 @@ use super::call::Call;
 use super::fault::Fault;
 use super::health::{may_see, may_see_check};
 use super::route::{GET, Outcome, Route};
-use crate::region::choice::lost_regions;
+use crate::region::checkers::refuted;
 use crate::region::map::*;
 
 pub const ROUTES: &[Route] = &[
@@ -76,7 +78,7 @@ async fn page(_: &Call) -> Outcome {
     Ok(page.with("content-security-policy", POLICY).with("referrer-policy", "no-referrer"))
 }
 
-/// Instances by the worst of their checks.
+/// Instances by the worst of their checks, and by what those found that check them for all.
 #[derive(Serialize, Default)]
 struct Counts {
     passing: usize,
@@ -88,7 +90,14 @@ impl Counts {
     fn of<'a>(map: &Map, instances: impl Iterator<Item = &'a Arc<Instance>>) -> Self {
         let mut counts = Counts::default();
         for instance in instances {
-            match map.checks_of(instance).map(|check| check.status).max().unwrap_or(Health::Passing) {
+            let found = refuted(map, instance).then_some(Health::Critical);
+            match map
+                .checks_of(instance)
+                .map(|check| check.status)
+                .chain(found)
+                .max()
+                .unwrap_or(Health::Passing)
+            {
                 Health::Passing => counts.passing += 1,
                 Health::Warning => counts.warning += 1,
                 Health::Critical => counts.critical += 1,
@@ -103,7 +112,7 @@ struct NodeRow<'a> {
     name: &'a str,
     address: &'a str,
     region: &'a str,
-    /// Nothing for a node that is no member.
+    /// Nothing for a node that nobody watches.
     alive: Option<bool>,
     leader: bool,
     role: Option<&'static str>,
@@ -127,6 +136,9 @@ struct RegionRow<'a> {
     nodes: usize,
     alive: usize,
     lost: bool,
+    /// Since when it is lost, in milliseconds since 1970, and why.
+    since: Option<u64>,
+    cause: Option<&'a str>,
     failover: &'a [Name],
 }
 
@@ -141,7 +153,7 @@ struct TroubleRow<'a> {
     status: &'static str,
     /// Since when it is critical, in milliseconds since 1970; 0: not known.
     since: u64,
-    output: &'a str,
+    output: Cow<'a, str>,
 }
 
 /// Most rows of trouble that are told, and bytes of what each check said.
@@ -149,6 +161,20 @@ const TROUBLE: usize = 200;
 const OUTPUT_BYTES: usize = 500;
 
 impl<'a> TroubleRow<'a> {
+    /// What those found that check an instance for all.
+    fn found(instance: &'a Instance, verdict: &'a Verdict) -> Self {
+        let by: Vec<&str> = verdict.down.iter().map(|name| &**name).collect();
+        TroubleRow {
+            node: &instance.node,
+            service: &instance.service,
+            instance: &instance.id,
+            check: "service check",
+            status: "critical",
+            since: verdict.since,
+            output: Cow::Owned(format!("{}, found by {}", verdict.cause, by.join(", "))),
+        }
+    }
+
     fn new(check: &'a Check) -> Self {
         let end =
             (0..=OUTPUT_BYTES.min(check.output.len())).rev().find(|at| check.output.is_char_boundary(*at));
@@ -159,17 +185,21 @@ impl<'a> TroubleRow<'a> {
             check: if check.name.is_empty() { &check.id } else { &check.name },
             status: if check.status == Health::Critical { "critical" } else { "warning" },
             since: check.critical_since,
-            output: &check.output[..end.unwrap_or(0)],
+            output: Cow::Borrowed(&check.output[..end.unwrap_or(0)]),
         }
     }
 }
 
 /// The worst and the latest first.
-fn trouble<'a>(call: &Call, map: &'a Map) -> Vec<&'a Arc<Check>> {
-    let ill = |check: &&Arc<Check>| check.status != Health::Passing && may_see_check(call, check);
-    let mut checks: Vec<_> = map.checks().filter(ill).collect();
-    checks.sort_by_key(|check| std::cmp::Reverse((check.status, check.critical_since)));
-    checks
+fn trouble<'a>(call: &Call, map: &'a Map) -> Vec<TroubleRow<'a>> {
+    let ill = map.checks().filter(|check| check.status != Health::Passing && may_see_check(call, check));
+    let found = map.verdicts().filter_map(|verdict| {
+        let instance = map.instance(&verdict.node, &verdict.service_id)?;
+        (may_see(call, instance) && refuted(map, instance)).then(|| TroubleRow::found(instance, verdict))
+    });
+    let mut rows: Vec<_> = ill.map(|check| TroubleRow::new(check)).chain(found).collect();
+    rows.sort_by_key(|row| (row.status, Reverse(row.since)));
+    rows
 }
 
 #[derive(Serialize)]
@@ -191,16 +221,18 @@ fn leader(api: &Api) -> Option<Name> {
 
 fn node_row<'a>(map: &'a Map, node: &'a Node, leader: Option<&Name>) -> NodeRow<'a> {
     let member = map.members().find(|member| member.name == node.name);
+    let watched = map.check(&node.name, NODE_LIVENESS);
     NodeRow {
         name: &node.name,
         address: &node.address,
         region: &node.region,
-        alive: member.map(|member| member.alive),
+        alive: member.map(|member| member.alive).or(watched.map(|check| check.status != Health::Critical)),
         leader: leader == Some(&node.name),
-        role: member.map(|member| match member.role {
-            Role::Manager => "manager",
-            Role::Worker => "worker",
-        }),
+        role: match member.map(|member| member.role) {
+            Some(Role::Manager) => Some("manager"),
+            Some(Role::Worker) => Some("worker"),
+            None => watched.map(|_| "agent"),
+        },
         availability: member.map(|member| match member.availability {
             Availability::Active => "active",
             Availability::Pause => "pause",
@@ -210,7 +242,8 @@ fn node_row<'a>(map: &'a Map, node: &'a Node, leader: Option<&Name>) -> NodeRow<
     }
 }
 
-fn region_row<'a>(map: &'a Map, region: &'a Region, lost: &[Name]) -> RegionRow<'a> {
+fn region_row<'a>(map: &'a Map, region: &'a Region) -> RegionRow<'a> {
+    let outage = map.outage(&region.name).filter(|outage| outage.lost);
     let members = || map.members().filter(|member| member.region == region.name);
     RegionRow {
         name: &region.name,
@@ -221,7 +254,9 @@ fn region_row<'a>(map: &'a Map, region: &'a Region, lost: &[Name]) -> RegionRow<
         },
         nodes: members().count(),
         alive: members().filter(|member| member.alive).count(),
-        lost: lost.contains(&region.name),
+        lost: outage.is_some(),
+        since: outage.map(|outage| outage.since),
+        cause: outage.map(|outage| &*outage.cause),
         failover: &region.failover,
     }
 }
@@ -230,7 +265,6 @@ async fn overview(call: &Call) -> Outcome {
     call.require(Resource::Node, "", Access::Read)?;
     let (api, map) = (&call.api, call.read_own().await?);
     let leader = leader(api);
-    let lost = lost_regions(&map, api.seat.region());
     let nodes = map.nodes().filter(|node| call.allows(Resource::Node, &node.name, Access::Read));
     let services = map.services().filter(|(name, _)| call.allows(Resource::Service, name, Access::Read));
     let mut rows = Vec::new();
@@ -243,11 +277,11 @@ async fn overview(call: &Call) -> Outcome {
     Answer::json(&Overview {
         index: map.index(),
         node: &api.settings.node_name,
-        regions: map.regions().map(|region| region_row(&map, region, &lost)).collect(),
+        regions: map.regions().map(|region| region_row(&map, region)).collect(),
         nodes: nodes.map(|node| node_row(&map, node, leader.as_ref())).collect(),
         services: rows,
         troubles: ill.len(),
-        trouble: ill.iter().take(TROUBLE).map(|check| TroubleRow::new(check)).collect(),
+        trouble: ill.into_iter().take(TROUBLE).collect(),
         leader,
     })
 }

@@ -79,7 +79,7 @@ function crumbs(href, text) {
 }
 
 function status(node) {
-  if (node.alive == null) return soft("not a member");
+  if (node.alive == null) return soft("not watched");
   return node.alive ? mark("passing", "ready") : mark("critical", "down");
 }
 
@@ -106,8 +106,8 @@ function regionsOf(map) {
 }
 
 function regionTable(map) {
-  const standing = region => region.lost ? mark("critical", "lost")
-    : region.nodes.some(node => node.alive) ? mark("passing", "heard from") : soft("no member");
+  const standing = region => region.lost ? [mark("critical", region.since ? `lost for ${ago(region.since)}` : "lost"), region.cause ? el("pre", {}, region.cause) : null]
+    : region.nodes.some(node => node.alive) ? mark("passing", "heard from") : soft("no node watched");
   const rows = regionsOf(map).map(region => [region.name || soft("no region"), standing(region),
     el("span", { class: "wrap" }, region.nodes.map(node => [el("span", { class: "one" },
       el("span", { class: node.alive === false ? "critical" : "passing" }, node.alive === false ? "■ " : "● "), toNode(node.name), leader(node)), " "])),
@@ -158,8 +158,12 @@ const views = {
   },
   async service(name) {
     const [map, list] = await Promise.all([overview(), get(`/v1/health/service/${route(name)}?stale`)]);
+    // What the nodes found that check for all is no check of the instance.
+    const foundOut = (node, id) => map.trouble.filter(one => one.node === node && one.instance === id && one.check === "service check")
+      .map(one => ({ Status: one.status, Name: one.check, Output: one.output }));
     const region = node => (map.nodes.find(one => one.name === node) || {}).region || "-";
-    const rows = (list || []).map(({ Node, Service, Checks }) => {
+    const rows = (list || []).map(({ Node, Service, Checks: own }) => {
+      const Checks = [...own, ...foundOut(Node.Node, Service.ID)];
       const state = WORST.find(status => Checks.some(check => check.Status === status)) || "passing";
       const bad = Checks.filter(check => check.Status !== "passing");
       return { name: Service.ID, [state]: 1, row: [Service.ID, mark(state), toNode(Node.Node), region(Node.Node), address(`${Service.Address || Node.Address}:${Service.Port}`),

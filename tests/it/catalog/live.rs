@@ -45,7 +45,8 @@ fn the_overview_counts_by_the_worst_check() {
         "the worst first"
     );
     assert!(trouble[0]["since"].as_u64() > Some(0) && seen["troubles"] == 2, "{seen}");
-    assert_eq!(seen["nodes"][0]["alive"], Value::Null, "a map without members");
+    let node = (&seen["nodes"][0]["alive"], &seen["nodes"][0]["role"]);
+    assert_eq!(node, (&json!(true), &json!("agent")), "one that is watched and has no seat");
     let guarded = Served::with(isobar::catalog::Settings { read_token: Some("look".into()), ..settings() });
     assert_eq!(guarded.get("/ui/overview").status, 403);
     assert_eq!(guarded.get("/ui/events").status, 403);

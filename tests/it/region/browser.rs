@@ -134,6 +134,16 @@ impl Browser {
         panic!("the Tab key does not lead to {text:?}, only to {passed:?}");
     }
 
+    /// The same for a field.
+    pub fn tab_to_label(&mut self, label: &str) {
+        let script = "return document.activeElement.getAttribute('aria-label')";
+        let found = (0..40).any(|_| {
+            self.press(TAB);
+            self.run(script) == label
+        });
+        assert!(found, "the Tab key does not lead to the field {label:?}");
+    }
+
     /// Dark, or light.
     pub fn prefers(&mut self, scheme: &str) {
         let features = json!([{ "name": "prefers-color-scheme", "value": scheme }]);

@@ -5,8 +5,9 @@
 use std::time::{Duration, Instant};
 
 use super::browser::{Browser, ENTER};
-use super::cluster::{API, Cluster, SOON};
+use super::cluster::{API, Cluster, Node, SOON, loopback};
 use super::forming::three;
+use crate::support::place::wait_until;
 
 /// From a change until the page shows it.
 const SHOWN: Duration = Duration::from_secs(2);
@@ -85,6 +86,13 @@ fn an_instance_goes_critical_and_the_page_shows_it() {
     }
 
     assert_eq!(browser.run("return window.loaded"), "once", "the page was loaded again");
+    // A region dies.
+    browser.tab_to("Overview");
+    browser.press(ENTER);
+    cluster.kill(2);
+    browser.reads(&["ap-south is lost", "c is down", "lost for"], SOON);
+    picture(&mut browser, "lost");
+
     let outside: Vec<String> = browser
         .requested()
         .into_iter()
@@ -112,4 +120,26 @@ fn the_page_says_when_it_is_cut_off() {
     register(&cluster, 1, "mail", "mail-1");
     let text = browser.reads(&["mail"], SOON);
     assert!(!text.contains("Connection lost"), "{text}");
+}
+
+#[test]
+fn the_page_asks_for_a_token_where_one_is_needed() {
+    let Some(mut browser) = Browser::start("region::page") else { return };
+    let address = loopback(3);
+    let text = format!(
+        "region-map\n node lone\n http-api {address}:{API}\n read-token look\n write-token let-me-in\n\
+         frontend in\n mode http\n timeout client 30s\n bind {address}:8080\n"
+    );
+    let mut cluster = Cluster::new(vec![Node::new(address, &text)]);
+    cluster.start(0);
+    let page = format!("http://{address}:{API}/ui");
+    let listens = || std::net::TcpStream::connect((address, API)).is_ok();
+    assert!(wait_until(SOON, listens), "{}", cluster.nodes[0].said());
+    browser.open(&page);
+    browser.reads(&["asks for a token"], SOON);
+    browser.tab_to_label("Token");
+    "look".chars().for_each(|key| browser.press(&key.to_string()));
+    browser.press(ENTER);
+    browser.reads(&["All is well", "live, lone leads"], SOON);
+    assert!(!browser.run("return location.href").as_str().expect("a text").contains("look"));
 }

@@ -41,6 +41,14 @@
 //! region for all (`region::checkers`); whether a region is lost, by the leader (`region::member`). What is registered
 //! with a client agent (`app::agent`) comes through a member's API. A configuration document goes the same way after every live node has prepared it (`region::rollout`).
 //!
+//! # Life of a member
+//!
+//! Where `bind` says `ssl` without `crt` the cluster has an authority of its own (`region::member::authority`), made with
+//! it and kept in the map. A node asks with a join token, by which it also knows whom it asks; the leader gives it an id,
+//! a role and a certificate (`region::member::enrolling`), which it renews by itself (`renewal`). What a connection may
+//! ask follows from what it shows (`region::raft::server::Guest`): a member whose id was removed nothing more. Since
+//! every member has the map, a worker's `data-dir` holds the authority's key too: roles say who votes, not who is trusted.
+//!
 //! # What is absent
 //!
 //! No `unsafe` outside `os`. No clock is read outside `base::clock`. No I/O in `http`, `lang`, `rules`, `balance`. No

@@ -58,9 +58,13 @@ pub(super) async fn admit(node: &Arc<Node>, guest: Guest, enroll: Enroll) -> Res
                 other => other,
             },
         };
-        // Whoever passes it on to another may wait for a leader; that one would only wait too.
+        // Whoever was asked waits for a leader that can do it; one that it was passed on to would only wait too.
         match admitted {
-            Err(Denial::NotLeader(_)) if guest == Guest::Stranger && !over(until) => node.moment().await,
+            Err(Denial::NotLeader(_) | Denial::Member(MemberError::Busy))
+                if guest == Guest::Stranger && !over(until) =>
+            {
+                node.moment().await;
+            }
             Err(Denial::NotLeader(_)) if guest == Guest::Stranger => {
                 break Err(Denial::Refused("the cluster has no leader at the moment".into()));
             }

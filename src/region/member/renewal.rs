@@ -1,4 +1,5 @@
-//! Keeps this member's certificate fresh, and brings the authority of a cluster that it formed into the map.
+//! Keeps this member's certificate fresh, and brings the authority of a cluster that it formed into the map. A cluster
+//! of one that had none gets one: so a lone node comes to have company.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use super::super::raft::proposer;
 use super::authority::RECORD;
 use super::enrolling::{authority, put_secret};
 use super::token::record_of;
-use super::trust::Trust;
+use super::trust::{Trust, TrustError};
 use crate::base::clock;
 
 /// Between two looks at the certificate.
@@ -18,12 +19,22 @@ const EVERY: Duration = Duration::from_secs(600);
 /// While something is to be done, or could not be.
 const SOON: Duration = Duration::from_millis(250);
 
+/// Looks without an authority after which that is said.
+const PATIENCE: u32 = 40;
+
 pub(super) async fn run(node: &Arc<Node>) {
     let Some(trust) = &node.trust else { return };
-    let mut published = false;
+    let (mut published, mut looks) = (false, 0);
     loop {
         if !published {
             published = publish(node, trust).await.inspect_err(trouble).unwrap_or(false);
+        }
+        looks += 1;
+        if looks == PATIENCE && !published && !trust.holds(clock::wall()) {
+            tracing::warn!(
+                "region map: the cluster that this node is of has no CA of its own that it could see: if it was formed \
+                 without one, its nodes need 'crt' and 'ca-file' after 'ssl', or 'insecure'"
+            );
         }
         let renewed = renew(node, trust).await;
         // One without a certificate that holds is cut off: that is said when it is over.
@@ -42,8 +53,13 @@ fn trouble(e: &Denial) {
 
 /// Puts the authority that this node made into the map, and join tokens beside it. Whether nothing is left to do.
 async fn publish(node: &Node, trust: &Arc<Trust>) -> Result<bool, Denial> {
-    let unpublished = trust.unpublished().map_err(|e| Denial::Refused(e.to_string()))?;
-    let Some(authority) = unpublished else { return Ok(true) };
+    let refused = |e: TrustError| Denial::Refused(e.to_string());
+    let authority = match trust.unpublished().map_err(refused)? {
+        Some(authority) => authority,
+        None if node.view.map().secret(RECORD).is_some() => return Ok(true),
+        None if is_alone(node) => trust.found(node.log.identity().cluster).map_err(refused)?,
+        None => return Ok(false),
+    };
     if node.view.map().secret(RECORD).is_none() {
         let command = Command::SecretPut { name: RECORD.into(), value: authority.to_pem() };
         proposer::ask(node, command).await.map_err(deny)?;
@@ -55,6 +71,13 @@ async fn publish(node: &Node, trust: &Arc<Trust>) -> Result<bool, Denial> {
     }
     trust.published();
     Ok(true)
+}
+
+/// There is nobody who could make an authority too.
+fn is_alone(node: &Node) -> bool {
+    node.leased_index().is_some()
+        && node.status().voters == [node.id()]
+        && node.view.map().members().count() <= 1
 }
 
 /// Gets this member its next certificate when it is time.

@@ -148,6 +148,25 @@ fn a_leader_leaves_to_others_and_the_last_that_is_left_by_force() {
 }
 
 #[test]
+fn a_lone_node_comes_to_have_company() {
+    let nodes = Nodes::new();
+    let dir = Some(nodes.dir.path().join("n1"));
+    let lone = start(Options { name: "n1".into(), data_dir: dir, ..Options::default() }).expect("a node");
+    nodes.put(&lone, "a");
+    lone.1.shutdown();
+    drop(lone);
+    let (listener, address) = free_address();
+    let one = start(nodes.options("n1", listener)).expect("a node");
+    assert_eq!(value(&one.0, "a").as_deref(), Some("1"));
+    let token = until("a token", || nodes.runtime.block_on(one.1.join_token(Role::Manager, false)).ok());
+    let token = Token::parse(&token).expect("a token");
+    let two = nodes.waiting("n2");
+    nodes.runtime.block_on(two.1.join(token, vec![address])).expect("joined");
+    until("it there", || value(&two.0, "a"));
+    nodes.put(&two, "b");
+}
+
+#[test]
 fn one_that_cannot_tell_the_others_leaves_only_by_force() {
     let nodes = Nodes::new();
     let (one, address) = nodes.first();

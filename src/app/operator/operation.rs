@@ -64,6 +64,9 @@ pub fn run(words: &[String]) -> Exit {
 const COMMON: [&str; 4] = ["--http-addr=", "--token=", "--ca-file=", "--crt="];
 
 fn answer(given: &[String]) -> Result<String, String> {
+    if given.iter().any(|word| matches!(word.as_str(), "--help" | "-h")) {
+        return Ok(usage(given.first().map_or("", String::as_str), "") + "\n");
+    }
     let mut named = given.iter().filter(|w| !w.starts_with('-')).map(String::as_str);
     let (first, second) = (named.next().unwrap_or_default(), named.next().unwrap_or_default());
     let Some(operation) = operations().find(|o| o.words == [first, second]) else {

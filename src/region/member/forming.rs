@@ -383,9 +383,12 @@ pub(super) async fn finish(node: &Node) {
         }
         waiting = still;
         if waiting.is_empty() {
-            // Refused only when it has been done.
-            let done = raft.initialize(members.clone()).await;
-            tracing::info!("region map: the cluster is formed with {} members: {done:?}", members.len());
+            let names: Vec<&str> = members.values().map(|member| &*member.name).collect();
+            match raft.initialize(members.clone()).await {
+                Ok(()) => tracing::info!("region map: the cluster is formed of {}", names.join(", ")),
+                // It has been done.
+                Err(e) => tracing::debug!("region map: the cluster is formed already: {e}"),
+            }
             return;
         }
         tokio::time::sleep(ROUND).await;

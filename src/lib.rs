@@ -39,7 +39,8 @@
 //! service -> `app::discovery` chooses by region (`region::choice`) and changes the backend's server list in place. Whether
 //! it answers is found by its own node's agent (`region::agent`) and, for `service ... check`, by a few nodes of its
 //! region for all (`region::checkers`); whether a region is lost, by the leader (`region::member`). What is registered
-//! with a client agent (`app::agent`) comes through a member's API. A configuration document goes the same way after every live node has prepared it (`region::rollout`).
+//! with a client agent (`app::agent`) comes through a member's API. A configuration document goes the same way after
+//! every live node has prepared it (`region::rollout`).
 //!
 //! # Life of a member
 //!

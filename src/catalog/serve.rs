@@ -134,7 +134,11 @@ where
     let _ = served.await;
 }
 
-async fn respond(api: Arc<Api>, request: Request<Incoming>) -> Wire {
+async fn respond(api: Arc<Api>, mut request: Request<Incoming>) -> Wire {
+    // The same without the body, which is left out on the wire (RFC 9110 section 9.3.2).
+    if request.method() == Method::HEAD {
+        *request.method_mut() = Method::GET;
+    }
     let onward = api.onward.get().cloned();
     if let Some(onward) = onward.as_ref().filter(|onward| onward.takes(request.uri().path())) {
         return pass_on(&**onward, request).await;

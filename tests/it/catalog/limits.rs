@@ -56,19 +56,22 @@ fn paths_and_methods_that_are_not_there() {
     assert_eq!(node.get("/v1/catalog/nodes?dc=dc2").body, "No path to datacenter");
 }
 
+/// Two HEAD requests among them: their answers have no body.
 #[test]
 fn a_client_that_keeps_its_connection_is_served_on_it() {
     let node = Served::start();
     let mut stream = std::net::TcpStream::connect(node.address).expect("connected");
     stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout");
     let request = "GET /v1/status/leader HTTP/1.1\r\nHost: x\r\n\r\n";
+    stream.write_all(request.replace("GET", "HEAD").repeat(2).as_bytes()).expect("sent");
     stream.write_all(request.repeat(2).as_bytes()).expect("sent");
     stream
         .write_all(b"GET /v1/status/leader HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         .expect("sent");
     let mut text = String::new();
     stream.read_to_string(&mut text).expect("answers");
-    assert_eq!(text.matches("HTTP/1.1 200").count(), 3, "{text}");
+    assert_eq!(text.matches("HTTP/1.1 200").count(), 5, "{text}");
+    assert_eq!(text.matches("\r\n\r\n\"").count(), 3, "{text}");
 }
 
 #[test]

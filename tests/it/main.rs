@@ -8,5 +8,6 @@ mod hostile;
 mod job13;
 mod region;
 mod rfc;
+mod shipped;
 mod support;
 mod wiring;

@@ -60,7 +60,8 @@ fn a_new_leader_declares_nobody_dead_and_a_lost_region_to_the_moment() {
         map.outage(&name).filter(|outage| outage.lost).map(|outage| (outage.clone(), clock::now_ms()))
     });
     let took = lost.1 - killed;
-    let at_most = REGION.as_millis() as u64 + 1000;
+    // Not before its time, and at most the machine's own slowness after it.
+    let at_most = REGION.as_millis() as u64 + 3000;
     assert!((2000..at_most).contains(&took), "{took} ms after the kill, looked {looked} times");
     assert_eq!(&*lost.0.cause, "its only node was not heard for 2500 ms");
     assert!(!seat.map().members().any(|member| member.alive && *member.name == *name));

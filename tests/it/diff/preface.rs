@@ -12,7 +12,9 @@ fn telling() -> Vec<(&'static str, Origin)> {
         let Ok(half) = stream.try_clone() else { return };
         let (all, _) = Reader::new(half).rest();
         let hex: String = all.iter().map(|b| format!("{b:02x}")).collect();
-        let _ = stream.write_all(format!("{} {hex}", String::from_utf8_lossy(&all)).as_bytes());
+        // As long as what came, whatever the bytes of a port are: the log tells the length.
+        let text: String = all.iter().map(|b| if b.is_ascii() { char::from(*b) } else { '?' }).collect();
+        let _ = stream.write_all(format!("{text} {hex}").as_bytes());
     });
     vec![("s1", origin)]
 }

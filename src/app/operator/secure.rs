@@ -41,7 +41,7 @@ impl Secure {
             Some(path) => Arc::new(roots_of(&read(path)?).map_err(|e| format!("{path}: {e}"))?),
             None => system_roots(),
         };
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let provider = crate::region::tls::provider();
         let builder = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(|e| e.to_string())?

@@ -4,14 +4,14 @@ use std::io;
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+
+use crate::region::tls::{Anyone, provider};
 
 /// Where distributions keep the authorities; `SSL_CERT_FILE` comes first.
 const BUNDLES: [&str; 4] = [
@@ -20,9 +20,6 @@ const BUNDLES: [&str; 4] = [
     "/etc/ssl/ca-bundle.pem",
     "/etc/ssl/cert.pem",
 ];
-
-static PROVIDER: LazyLock<Arc<CryptoProvider>> =
-    LazyLock::new(|| Arc::new(rustls::crypto::aws_lc_rs::default_provider()));
 
 static ROOTS: LazyLock<Arc<RootCertStore>> = LazyLock::new(|| {
     let named = std::env::var("SSL_CERT_FILE").ok();
@@ -48,12 +45,11 @@ pub(super) async fn connect(
     alpn: &[&[u8]],
     skip_verify: bool,
 ) -> io::Result<TlsStream<TcpStream>> {
-    let builder = ClientConfig::builder_with_provider(PROVIDER.clone())
+    let builder = ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .map_err(io::Error::other)?;
     let mut config = if skip_verify {
-        let anyone: Arc<dyn ServerCertVerifier> = Arc::new(Anyone);
-        builder.dangerous().with_custom_certificate_verifier(anyone).with_no_client_auth()
+        builder.dangerous().with_custom_certificate_verifier(Arc::new(Anyone)).with_no_client_auth()
     } else {
         builder.with_root_certificates(ROOTS.clone()).with_no_client_auth()
     };
@@ -61,43 +57,4 @@ pub(super) async fn connect(
     let name = ServerName::try_from(host.to_owned())
         .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "not a host name"))?;
     TlsConnector::from(Arc::new(config)).connect(name, stream).await
-}
-
-/// Takes every certificate (`TLSSkipVerify`); what is signed with it must still be right.
-#[derive(Debug)]
-struct Anyone;
-
-impl ServerCertVerifier for Anyone {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, cert, signed, &PROVIDER.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, cert, signed, &PROVIDER.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        PROVIDER.signature_verification_algorithms.supported_schemes()
-    }
 }

@@ -9,7 +9,6 @@ use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256, PublicKeyData};
 use rustls::RootCertStore;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::ServerCertVerifier;
-use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
 use x509_parser::extensions::GeneralName;
@@ -17,6 +16,7 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::authority::MEMBER;
 use crate::region::store::snapshot::write_private;
+use crate::region::tls::provider;
 
 const KEY: &str = "member.key";
 const CHAIN: &str = "member.pem";
@@ -37,10 +37,6 @@ pub enum CredentialError {
     Tls(#[from] rustls::Error),
     #[error("{0}")]
     Verifier(#[from] rustls::client::VerifierBuilderError),
-}
-
-pub fn provider() -> Arc<CryptoProvider> {
-    Arc::new(rustls::crypto::aws_lc_rs::default_provider())
 }
 
 /// The name that a certificate of a member is looked at under.

@@ -24,13 +24,14 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 use super::super::raft::link::{Dialed, Dialer, Stream};
 use super::super::raft::server::Guest;
 use super::authority::{Authority, Holder};
-use super::credential::{Credential, CredentialError, Key, member_name, member_of, provider};
+use super::credential::{Credential, CredentialError, Key, member_name, member_of};
 use super::proof::{self, Side};
 use super::token::{Admission, Digest};
-use super::verifier::{Anyone, Pinned};
+use super::verifier::Pinned;
 use crate::base::clock;
 use crate::base::live::Live;
 use crate::region::store::snapshot::write_private;
+use crate::region::tls::{Anyone, provider};
 
 const MEMBER: &[u8] = b"isobar-member";
 const JOIN: &[u8] = b"isobar-join";
@@ -234,7 +235,7 @@ impl Trust {
     /// Connects as one of those who form the first cluster. `None` without their secret.
     pub fn founders(self: &Arc<Self>) -> Option<Arc<dyn Dialer>> {
         let secret = self.founding.clone()?;
-        let client = anonymous(Arc::new(Anyone::new())).ok()?;
+        let client = anonymous(Arc::new(Anyone)).ok()?;
         Some(Arc::new(AsFounder { client: Arc::new(forgetful(client, FOUND)), secret }))
     }
 }
@@ -387,7 +388,7 @@ mod tests {
 
     /// Connects with what `trust` shows, to whomever, in some protocol.
     async fn brazen(server: &Arc<Trust>, trust: &Trust, with: bool, protocol: &[u8]) -> io::Result<Guest> {
-        let verifier = Arc::new(Anyone::new());
+        let verifier = Arc::new(Anyone);
         let credential = trust.standing.load().credential.clone();
         let builder = ClientConfig::builder_with_provider(provider())
             .with_protocol_versions(&[&rustls::version::TLS13])

@@ -10,6 +10,7 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use super::link::{Dialed, Dialer, Stream};
 use super::server::{Guest, Wrap};
+use crate::region::tls::provider;
 
 /// Both sides, made by who knows the cluster's CA: each asks the other for its certificate.
 #[derive(Clone)]
@@ -40,8 +41,7 @@ impl Tls {
         if chain.is_empty() {
             return Err(TlsError::Empty);
         }
-        let (roots, provider) =
-            (Arc::new(roots_of(ca)?), Arc::new(rustls::crypto::aws_lc_rs::default_provider()));
+        let (roots, provider) = (Arc::new(roots_of(ca)?), provider());
         let verifier =
             WebPkiClientVerifier::builder_with_provider(roots.clone(), provider.clone()).build()?;
         let server = ServerConfig::builder_with_provider(provider.clone())
@@ -63,7 +63,7 @@ impl Tls {
         if chain.is_empty() {
             return Err(TlsError::Empty);
         }
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let provider = provider();
         let builder = ServerConfig::builder_with_provider(provider.clone())
             .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?;
         let mut server = match ca {

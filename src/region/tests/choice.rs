@@ -219,6 +219,11 @@ fn max_bounds_each_region_and_prefers_what_is_up() {
     assert_eq!(taken.len(), 9, "nodes spread over all that are up: {taken:?}");
 }
 
+/// In eu, with all regions there again.
+fn after_a_loss<'a>(recovered: &'a dyn Fn(&str) -> f64) -> Place<'a> {
+    Place { region: "eu", node: "n", lost: &|_| false, recovered, verdict: &|_| None, refuted: &|_, _| false }
+}
+
 #[test]
 fn a_region_that_comes_back_takes_traffic_bit_by_bit() {
     let mut world = world();
@@ -226,15 +231,8 @@ fn a_region_that_comes_back_takes_traffic_bit_by_bit() {
     world.instances("uk", "web", "pp");
     let share = |recovered: f64| {
         let recovered = |name: &str| if name == "eu" { recovered } else { 1.0 };
-        let place = Place {
-            region: "eu",
-            node: "n",
-            lost: &|_| false,
-            recovered: &recovered,
-            verdict: &|_| None,
-            refuted: &|_, _| false,
-        };
-        let choice = choose(&world.map, &ServiceSpec { overflow_percent: 100, ..service("web") }, &place);
+        let all = ServiceSpec { overflow_percent: 100, ..service("web") };
+        let choice = choose(&world.map, &all, &after_a_loss(&recovered));
         choice.list.iter().filter(|c| &*c.region == "eu").map(|c| c.share).sum::<f64>()
     };
     assert_eq!((share(0.0), share(0.25), share(1.0)), (0.0, 0.25, 1.0));
@@ -247,15 +245,7 @@ fn what_a_region_does_not_take_yet_goes_on_and_not_back() {
         world.instances(region, "web", states);
     }
     let recovered = |name: &str| if name == "uk" { 0.25 } else { 1.0 };
-    let place = Place {
-        region: "eu",
-        node: "n",
-        lost: &|_| false,
-        recovered: &recovered,
-        verdict: &|_| None,
-        refuted: &|_, _| false,
-    };
-    let shares = by_region(&choose(&world.map, &service("web"), &place));
+    let shares = by_region(&choose(&world.map, &service("web"), &after_a_loss(&recovered)));
     let permille = |name: &str| (shares[name] * 1000.0).round();
     // 1/2 over 0.7 is 71.4 % as ever; a quarter of the rest is uk's for now.
     assert_eq!(["eu", "uk", "us"].map(permille), [714.0, 71.0, 214.0]);

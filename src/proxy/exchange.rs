@@ -195,13 +195,13 @@ impl Stream<'_> {
         if let Some(conn) = self.upstream.as_ref().and_then(|u| u.conn.as_ref())
             && (self.back.needs_server_address || self.front.needs_server_address)
         {
-            self.txn.server_local = conn.local().map(super::session::end_of).unwrap_or_default();
+            self.txn.server_local = conn.local().map(super::session::endpoint_of).unwrap_or_default();
         }
         if let Some(upstream) = &self.upstream {
             upstream.slot.server.live.seen(Seen::Connected);
             self.txn.server_remote = match upstream.slot.server.spec.address {
-                crate::model::Address::Inet(a) => crate::rules::End::Inet(a),
-                _ => crate::rules::End::Unix,
+                crate::model::Address::Inet(a) => crate::rules::Endpoint::Inet(a),
+                _ => crate::rules::Endpoint::Unix,
             };
         }
     }

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use crate::base::buf::{Buf, HEAD_SIZE};
 use crate::base::clock::Nanos;
 use crate::rt::Conn;
-use crate::rules::End;
+use crate::rules::Endpoint;
 
 /// What begins version 2.
 const SIGNATURE: &[u8; 12] = b"\r\n\r\n\0\r\nQUIT\n";
@@ -14,9 +14,9 @@ const LINE_MAX: usize = 107;
 const V2_HEAD: usize = 16;
 
 /// Appends the header for a client that is connected to our end `local`.
-pub fn write(version: u8, client: End, local: End, out: &mut Vec<u8>) {
+pub fn write(version: u8, client: Endpoint, local: Endpoint, out: &mut Vec<u8>) {
     let both = match (client, local) {
-        (End::Inet(from), End::Inet(to)) => Some(same_family(from, to)),
+        (Endpoint::Inet(from), Endpoint::Inet(to)) => Some(same_family(from, to)),
         _ => None,
     };
     if version < 2 {
@@ -175,7 +175,7 @@ mod tests {
             let both = ends(from, to);
             for version in [1, 2] {
                 let mut bytes = Vec::new();
-                write(version, End::Inet(both.0), End::Inet(both.1), &mut bytes);
+                write(version, Endpoint::Inet(both.0), Endpoint::Inet(both.1), &mut bytes);
                 let len = bytes.len();
                 for cut in 0..len {
                     assert_eq!(read(&bytes[..cut]), Preface::More, "{version} {cut}");
@@ -186,7 +186,7 @@ mod tests {
         }
         for version in [1, 2] {
             let mut bytes = Vec::new();
-            write(version, End::Unix, End::Unix, &mut bytes);
+            write(version, Endpoint::Unix, Endpoint::Unix, &mut bytes);
             assert_eq!(read(&bytes), Preface::Whole { len: bytes.len(), ends: None });
         }
     }

@@ -34,8 +34,8 @@ pub struct Session {
     pub view: Rc<View>,
     pub front: ProxyId,
     pub conn: Rc<Conn>,
-    pub client: rules::End,
-    local: Cell<Option<rules::End>>,
+    pub client: rules::Endpoint,
+    local: Cell<Option<rules::Endpoint>>,
     pub accepted: Nanos,
     pub accept_date_us: u64,
     /// How long the client's PROXY header took.
@@ -51,10 +51,10 @@ pub struct Session {
     slot: ClientSlot,
 }
 
-pub(super) fn end_of(peer: Peer) -> rules::End {
+pub(super) fn endpoint_of(peer: Peer) -> rules::Endpoint {
     match peer {
-        Peer::Inet(addr) => rules::End::Inet(addr),
-        Peer::Unix => rules::End::Unix,
+        Peer::Inet(addr) => rules::Endpoint::Inet(addr),
+        Peer::Unix => rules::Endpoint::Unix,
     }
 }
 
@@ -73,7 +73,7 @@ impl Session {
             view,
             front,
             conn: Rc::new(Conn::accepted(worker.rt, fd)),
-            client: end_of(peer),
+            client: endpoint_of(peer),
             local: Cell::new(None),
             accepted: worker.rt.now(),
             accept_date_us: worker.date_us(),
@@ -88,11 +88,11 @@ impl Session {
     }
 
     /// Our end of the client's connection; asks the kernel once.
-    pub fn local(&self) -> rules::End {
+    pub fn local(&self) -> rules::Endpoint {
         if let Some(local) = self.local.get() {
             return local;
         }
-        let local = self.conn.local().map(end_of).unwrap_or_default();
+        let local = self.conn.local().map(endpoint_of).unwrap_or_default();
         self.local.set(Some(local));
         local
     }
@@ -187,8 +187,8 @@ async fn introduced(session: &mut Session, proxy: &Proxy) -> bool {
     };
     session.handshake = rt.now().saturating_sub(session.accepted);
     if let Some((client, local)) = ends {
-        session.client = rules::End::Inet(client);
-        session.local.set(Some(rules::End::Inet(local)));
+        session.client = rules::Endpoint::Inet(client);
+        session.local.set(Some(rules::Endpoint::Inet(local)));
     }
     true
 }

@@ -438,7 +438,7 @@ impl<'a> Stream<'a> {
         }
         let options = if self.back.options.originalto.is_some() { self.back } else { self.front };
         if let Some(original) = &options.options.originalto {
-            if self.txn.local == crate::rules::End::None {
+            if self.txn.local == crate::rules::Endpoint::None {
                 self.txn.local = self.s.local();
             }
             let local = self.txn.local;
@@ -547,7 +547,7 @@ pub(super) fn capture(value: Option<&[u8]>, len: usize) -> Option<Box<[u8]>> {
     value.map(|v| v[..v.len().min(len)].into())
 }
 
-fn add_forwarded(txn: &mut Txn, forwarded: &crate::config::ForwardFor, end: crate::rules::End) {
+fn add_forwarded(txn: &mut Txn, forwarded: &crate::config::ForwardFor, end: crate::rules::Endpoint) {
     let Some(addr) = end.inet() else { return };
     if forwarded.if_none && txn.req.field(&forwarded.header).is_some() {
         return;

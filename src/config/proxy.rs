@@ -111,6 +111,7 @@ pub struct Options {
     pub redispatch: bool,
     /// Every how many retries `redispatch` applies (-1: the last one only; 0 off).
     pub redispatch_every: i32,
+    /// Said with `no` only: it is the default.
     pub abortonclose: bool,
     pub allbackups: bool,
     pub http_buffer_request: bool,
@@ -195,6 +196,8 @@ pub struct Rules {
     pub tcp_response: RuleSet,
     pub tcp_response_inspect_delay_ms: u64,
     pub http_request: RuleSet,
+    /// `redirect` lines.
+    pub redirect: RuleSet,
     pub http_response: RuleSet,
     pub http_after_response: RuleSet,
 }

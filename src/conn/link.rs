@@ -137,6 +137,13 @@ impl Link {
         self.socket().watch()
     }
 
+    /// Takes the socket from its worker, for another one.
+    pub fn detach(self) -> Option<OwnedFd> {
+        match self {
+            Link::Plain(conn) => conn.detach(),
+        }
+    }
+
     /// Waits until a connection in progress has succeeded or failed.
     pub async fn established(&self, until: Nanos) -> io::Result<()> {
         self.socket().writable(until).await?;

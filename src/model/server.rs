@@ -175,6 +175,8 @@ pub struct ServerLive {
     pub served_max: Peak,
     /// Idle connections pooled over all workers, and connections open for a stream.
     pub idle: AtomicU32,
+    /// The idle ones by the worker that holds them.
+    pub idle_by: Shards<AtomicU32>,
     pub used: AtomicU32,
     pub sess_rate: Rate,
     pub sess_rate_max: Peak,
@@ -252,6 +254,7 @@ impl ServerLive {
             served: AtomicU32::new(0),
             served_max: Peak::default(),
             idle: AtomicU32::new(0),
+            idle_by: Shards::new(workers),
             used: AtomicU32::new(0),
             sess_rate: Rate::default(),
             sess_rate_max: Peak::default(),

@@ -5,6 +5,7 @@
 
 use std::io::{self, ErrorKind};
 use std::rc::Rc;
+use std::task::Poll;
 
 use crate::base::Nanos;
 use crate::base::buf::{Buf, HEAD_SIZE};
@@ -73,6 +74,34 @@ impl Downstream {
     #[inline]
     pub fn link(&self) -> &Rc<Link> {
         &self.client().link
+    }
+
+    /// The client has left: its connection is reset or, where that counts (`abortonclose`), it has ended its direction.
+    #[inline]
+    pub fn has_left(&self, aborts: bool) -> bool {
+        let link = self.link();
+        link.is_broken() || (aborts && link.is_closed())
+    }
+
+    /// Makes the task run again when the client leaves.
+    pub fn watch(&self) {
+        let _ = self.link().watch();
+    }
+
+    /// The future's outcome, unless the client leaves before.
+    pub async fn unless_left<T>(&self, aborts: bool, future: impl Future<Output = T>) -> Option<T> {
+        let mut future = std::pin::pin!(future);
+        std::future::poll_fn(|cx| {
+            if let Poll::Ready(value) = future.as_mut().poll(cx) {
+                return Poll::Ready(Some(value));
+            }
+            if self.has_left(aborts) {
+                return Poll::Ready(None);
+            }
+            self.watch();
+            Poll::Pending
+        })
+        .await
     }
 
     /// Bytes of another request are there already.

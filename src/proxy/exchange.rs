@@ -11,6 +11,7 @@ use crate::http::{Hop, Parse, Version};
 use crate::model::Seen;
 use crate::rt::NEVER;
 
+use super::access;
 use super::downstream::body_at_hand;
 use super::end::{Cause, End, Phase};
 use super::retry::Failure;
@@ -62,9 +63,8 @@ impl Stream<'_> {
     fn hop_to_server(&self) -> (Hop, bool) {
         let keeps = |c: HttpConnection| c == HttpConnection::KeepAlive;
         let (front, back) = (&self.route.front.options, &self.route.back.options);
-        let keep = keeps(back.http_connection)
-            && keeps(front.http_connection)
-            && !self.txn.req.closes_by_rule();
+        let keep =
+            keeps(back.http_connection) && keeps(front.http_connection) && !self.txn.req.closes_by_rule();
         let hop = if self.txn.req.upgrade {
             Hop::Upgrade
         } else if keep || (back.http_pretend_keepalive && !self.txn.req.closes_by_rule()) {
@@ -83,7 +83,7 @@ impl Stream<'_> {
         if let Some(name) = self.route.back.back.as_ref().and_then(|b| b.send_name_header.as_deref()) {
             self.txn.req.set(name, hold.slot.server.spec.name.as_bytes());
         }
-        hold.keep = keep && hold.slot.server.spec.send_proxy == 0;
+        hold.keep = keep;
         let timeouts = &self.route.back.timeouts;
         let set = self.txn.timeouts;
         let server_ms = set.server_ms.unwrap_or(timeouts.server);
@@ -92,7 +92,10 @@ impl Stream<'_> {
         let until = rt.after_ms(if reused { server_ms } else { connect_ms });
         let (extent, have) = body_at_hand(&self.txn.req)
             .map_err(|status| Failure::Halt(End::new(Cause::Proxy, Phase::Data, status).into()))?;
-        let sent = hold.upstream.send_head(&self.txn.req, hop, have, until).await;
+        let sending = hold.upstream.send_head(&self.txn.req, hop, have, until);
+        let Some(sent) = self.down.unless_left(self.route.aborts(), sending).await else {
+            return Err(Failure::Halt(End::new(Cause::ClientAbort, Phase::Connect, 0).into()));
+        };
         match sent {
             Ok(n) => self.request_sent(n),
             Err((0, e)) => {
@@ -109,6 +112,7 @@ impl Stream<'_> {
             let (from, to) = (self.down.link().clone(), hold.link().clone());
             Way::new((from, Side::Client), (to, Side::Server), self.patience.clone(), extent)
         });
+        hold.was_used = true;
         hold.request_sent = self.upload.is_none() && sent.is_ok();
         Ok(())
     }
@@ -139,9 +143,15 @@ impl Stream<'_> {
                 let good = status < 500 || matches!(status, 501 | 505);
                 hold.slot.server.live.seen(if good { Seen::GoodResponse } else { Seen::WrongStatus });
             }
-            if status >= 200 || status == 101 {
-                let retried = may_retry && self.is_retried(status);
-                return if retried { Err(Failure::Status) } else { Ok(()) };
+            let is_final = status >= 200 || status == 101;
+            if is_final && may_retry && self.is_retried(status) {
+                return Err(Failure::Status);
+            }
+            if let Some(hold) = &self.hold {
+                access::count_received(hold, status);
+            }
+            if is_final {
+                return Ok(());
             }
             self.forward_interim().await.map_err(Failure::Halt)?;
         }
@@ -185,15 +195,13 @@ impl Stream<'_> {
 
     /// Bytes from the server, while the upload goes on.
     pub(super) async fn receive_some(&mut self, limit: u64) -> Result<usize, Got> {
-        let aborts = self.route.back.options.abortonclose;
+        let aborts = self.route.aborts();
         poll_fn(|_| {
             if let Err(end) = self.poll_upload() {
                 return Poll::Ready(Err(Got::Client(end)));
             }
-            let client = self.down.link();
-            // A client that has left, and not merely ended its request by half-closing where that is allowed.
-            if self.upload.is_none() && (client.is_broken() || (aborts && client.is_closed())) {
-                return Poll::Ready(Err(Got::Client(End::new(Cause::ClientAbort, Phase::Headers, 0))));
+            if self.upload.is_none() && self.down.has_left(aborts) {
+                return Poll::Ready(Err(Got::Client(End::new(Cause::ClientAbort, Phase::Headers, 400))));
             }
             // While the client is still sending, its timeout counts and the server's does not.
             let waits = self.upload.as_ref().is_none_or(Way::is_discarding);
@@ -203,8 +211,7 @@ impl Stream<'_> {
             };
             let polled = hold.upstream.poll_recv(self.txn.res.buf.room(), until.min(limit));
             if polled.is_pending() {
-                // Its end is to wake us, though nothing is read from it.
-                let _ = self.down.link().watch();
+                self.down.watch();
             }
             polled.map_err(Got::Server)
         })

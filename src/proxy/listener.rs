@@ -71,24 +71,28 @@ impl ClientSlot {
         Arc::ptr_eq(&self.front, front)
     }
 
+    /// A client has it: now it counts towards the peaks.
+    fn note_client(&self) {
+        self.shared.current_max.raise(u64::from(self.shared.current.load(Ordering::Relaxed)));
+        self.front.front.max.raise(u64::from(self.front.front.cur.load(Ordering::Relaxed)));
+    }
+
     fn take(
         shared: &Arc<Shared>,
         front: &Arc<ProxyLive>,
         listener: &Arc<AtomicU32>,
         limits: (u32, u32),
     ) -> Option<Self> {
-        let total = acquire(&shared.current, shared.maxconn.load(Ordering::Relaxed))?;
-        let Some(in_front) = acquire(&front.front.cur, limits.0) else {
+        acquire(&shared.current, shared.maxconn.load(Ordering::Relaxed))?;
+        if acquire(&front.front.cur, limits.0).is_none() {
             shared.current.fetch_sub(1, Ordering::AcqRel);
             return None;
-        };
+        }
         if acquire(listener, limits.1).is_none() {
             shared.current.fetch_sub(1, Ordering::AcqRel);
             front.front.cur.fetch_sub(1, Ordering::AcqRel);
             return None;
         }
-        shared.current_max.raise(u64::from(total));
-        front.front.max.raise(u64::from(in_front));
         Some(ClientSlot { shared: shared.clone(), front: front.clone(), listener: listener.clone() })
     }
 }
@@ -189,6 +193,7 @@ impl Worker {
 
     fn accepted(&'static self, cell: &Rc<ListenerCell>, fd: OwnedFd, peer: Peer, slot: ClientSlot) {
         let now_ms = self.rt.now() / MS;
+        slot.note_client();
         self.shared.connections.fetch_add(1, Ordering::Relaxed);
         self.shared.conn_rate.add(now_ms, 1);
         self.shared.conn_rate_max.raise(u64::from(self.shared.conn_rate.read(now_ms)));

@@ -16,6 +16,7 @@ pub mod route;
 pub mod server;
 pub mod session;
 pub mod stream;
+pub mod takeover;
 pub mod tcp;
 pub mod transfer;
 pub mod tunnel;

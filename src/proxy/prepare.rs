@@ -28,12 +28,14 @@ impl Stream<'_> {
 
     /// `option forwardfor`, `originalto`, `unique-id-header`, `http-send-name-header` come before the server is known.
     pub(super) fn mark_forwarded(&mut self) {
-        let options = if self.route.back.options.forwardfor.is_some() { self.route.back } else { self.route.front };
+        let options =
+            if self.route.back.options.forwardfor.is_some() { self.route.back } else { self.route.front };
         if let Some(forwarded) = &options.options.forwardfor {
             let client = self.txn.client;
             add_forwarded(self.txn, forwarded, client);
         }
-        let options = if self.route.back.options.originalto.is_some() { self.route.back } else { self.route.front };
+        let options =
+            if self.route.back.options.originalto.is_some() { self.route.back } else { self.route.front };
         if let Some(original) = &options.options.originalto {
             if self.txn.local == crate::rules::Endpoint::None {
                 self.txn.local = self.s.local();

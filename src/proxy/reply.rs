@@ -212,9 +212,8 @@ impl Stream<'_> {
         self.after_response();
         let sends_body = self.txn.res.settle(self.asked);
         self.txn.status = self.txn.res.status;
-        self.keep_client &= self.down.is_whole(&self.txn.req)
-            && !self.txn.res.closes_by_rule()
-            && !self.s.is_over();
+        self.keep_client &=
+            self.down.is_whole(&self.txn.req) && !self.txn.res.closes_by_rule() && !self.s.is_over();
         let hop = Hop::to_client(self.keep_client, self.txn.req.version);
         let until = self.patience_of_client();
         self.answered = true;
@@ -279,6 +278,7 @@ impl Stream<'_> {
     /// A service inside the process.
     async fn serve(&mut self, applet: &dyn Applet) {
         self.route.front.live.front.counters.mine().intercepted.inc();
+        self.txn.service = Some(applet.log_name());
         if self.await_body(0, 0).await.is_err() {
             self.keep_client = false;
         }

@@ -33,6 +33,7 @@ impl Stream<'_> {
         if self.txn.res.status == 101 || self.txn.res.body == BodyLen::Tunnel {
             return self.upgrade().await;
         }
+        self.note_authentication();
         self.response_rules().await?;
         let (extent, taken) = self.note_body()?;
         let wire = self.txn.res.body;
@@ -50,6 +51,27 @@ impl Stream<'_> {
         self.send_head(taken).await?;
         self.txn.res.buf = Buf::default();
         if extent.is_done() { self.finish_upload().await } else { self.forward_body(extent).await }
+    }
+
+    /// NTLM and Negotiate authenticate the connection and not the request: it belongs to this client from here on.
+    fn note_authentication(&mut self) {
+        let res = &self.txn.res;
+        let name: &[u8] = match res.status {
+            401 => b"www-authenticate",
+            407 => b"proxy-authenticate",
+            _ => return,
+        };
+        let of_connection = |scheme: &[u8]| {
+            scheme
+                .get(..4)
+                .is_some_and(|s| s.eq_ignore_ascii_case(b"ntlm") || s.eq_ignore_ascii_case(b"nego"))
+        };
+        if let Some(hold) = &mut self.hold
+            && res.list_values(name).any(of_connection)
+        {
+            hold.is_private = true;
+            self.s.keep_server();
+        }
     }
 
     /// How the body comes from the server: what is still to come, and how much of it lies behind the head. Decides
@@ -89,9 +111,13 @@ impl Stream<'_> {
         let hop = Hop::to_client(self.keep_client, self.txn.req.version);
         let until = self.patience.until(Side::Client);
         self.answered = true;
+        self.responding = true;
         match self.down.send_head(&self.txn.res, hop, taken, until).await {
             Ok(n) => {
                 self.txn.bytes_out += n as u64;
+                if self.route.front.options.log_asap {
+                    self.log_early();
+                }
                 Ok(())
             }
             Err((n, e)) => {
@@ -177,10 +203,15 @@ impl Stream<'_> {
                 let env = StreamEnv::of(self.s, &self.route, server);
                 rules.run(self.txn, &env, &mut at)
             };
-            match verdict::interpret(outcome, Stage::Response, self.route.back, self.down.link()) {
+            match verdict::interpret(outcome, Stage::Response, &self.route, self.down.link()) {
                 Ok(Step::Wait) if !self.txn.response_awaited => {}
                 Ok(_) => return Ok(()),
                 Err(halt) => {
+                    if let (Halt::Reply { denied: true, .. } | Halt::Drop(_), Some(hold)) =
+                        (&halt, &self.hold)
+                    {
+                        hold.slot.server.live.counters.mine().denied_resp.inc();
+                    }
                     if !matches!(halt, Halt::Reply { denied: false, .. } | Halt::Drop(_)) {
                         // What the server said was no valid response.
                         self.txn.timers.response = 0;

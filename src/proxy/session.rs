@@ -3,7 +3,7 @@
 //! A session is shared by its streams: what belongs to one of them, or to the HTTP/1 connection that carries them one by
 //! one, lies in the stream and in its [`Downstream`].
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
@@ -11,7 +11,7 @@ use std::sync::atomic::Ordering;
 use crate::base::clock::{MS, Nanos, SEC};
 use crate::config::Proxy;
 use crate::conn::{Link, proxy_protocol};
-use crate::model::{Mode, ProxyId};
+use crate::model::{Mode, ProxyId, Server};
 use crate::os::socket::Peer;
 use crate::rules::{self, Endpoint, Txn, Vars};
 
@@ -45,8 +45,25 @@ pub struct Session {
     requests: Cell<u32>,
     /// `sess` variables; a stream has them while it runs.
     vars: Cell<Vars>,
+    /// Idle connections to servers that no other client may use.
+    own: RefCell<Vec<Own>>,
+    /// The server of the last request.
+    last: Cell<Option<u64>>,
+    /// The client has authenticated a server connection: it stays with that server.
+    keeps_server: Cell<bool>,
     slot: ClientSlot,
 }
+
+/// A server connection of one client's own.
+struct Own {
+    server: u64,
+    link: Rc<Link>,
+    uses: u32,
+    epoch: u32,
+}
+
+/// Most idle server connections of a session's own.
+const MOST_OWN: usize = 5;
 
 /// What the connection's next stream begins with: the configuration, and its frontend there.
 pub struct Current {
@@ -79,6 +96,9 @@ impl Session {
             handshake: Cell::new(0),
             requests: Cell::new(0),
             vars: Cell::default(),
+            own: RefCell::default(),
+            last: Cell::new(None),
+            keeps_server: Cell::new(false),
             listener,
             slot,
         }
@@ -107,6 +127,42 @@ impl Session {
     /// Counts a request; tells how many there were before it.
     pub(super) fn begin_request(&self) -> u32 {
         self.requests.replace(self.requests.get() + 1)
+    }
+
+    /// The server that the next request is to go to if it can (`option prefer-last-server`, or an authenticated
+    /// connection).
+    pub fn preferred(&self, wanted: bool) -> Option<u64> {
+        self.last.get().filter(|_| wanted || self.keeps_server.get())
+    }
+
+    /// The client has authenticated itself on a server connection.
+    pub fn keep_server(&self) {
+        self.keeps_server.set(true);
+    }
+
+    /// An intact server connection of the session's own.
+    pub fn take_own(&self, server: &Server) -> Option<(Rc<Link>, u32)> {
+        let mut own = self.own.borrow_mut();
+        let at = own.iter().position(|o| o.server == server.live.uid)?;
+        let Own { link, uses, epoch, .. } = own.remove(at);
+        (epoch == server.live.epoch() && link.is_drained()).then_some((link, uses))
+    }
+
+    /// Keeps a server connection for the session's next request; the oldest one goes when there are too many.
+    pub fn keep_own(&self, server: &Server, link: Rc<Link>, (uses, epoch): (u32, u32)) {
+        if server.live.epoch() != epoch || !link.is_drained() || link.watch().is_err() {
+            return;
+        }
+        let mut own = self.own.borrow_mut();
+        if own.len() == MOST_OWN {
+            own.remove(0);
+        }
+        own.push(Own { server: server.live.uid, link, uses, epoch });
+    }
+
+    /// The request went to this server.
+    pub fn note_server(&self, server: &Server) {
+        self.last.set(Some(server.live.uid));
     }
 
     /// The newest configuration. `None` when the frontend or listener is gone, or the process stops: the session then
@@ -238,7 +294,7 @@ fn admits(session: &Session, current: &Current, stage: Stage) -> bool {
     let route = Route::new(&current.view, current.front);
     let env = StreamEnv::of(session, &route, None);
     let outcome = set.run(&mut txn, &env, &mut 0);
-    let admitted = verdict::interpret(outcome, stage, proxy, &session.link).is_ok();
+    let admitted = verdict::interpret(outcome, stage, &route, &session.link).is_ok();
     session.keep_txn(txn);
     admitted
 }

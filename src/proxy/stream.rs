@@ -69,8 +69,12 @@ pub struct Stream<'a> {
     pub keep_client: bool,
     /// The response head was sent, in part at least: no other answer can be.
     pub answered: bool,
+    /// The server's response has begun to go to the client.
+    pub responding: bool,
     /// `monitor-uri`: neither logged nor held against anyone.
     is_monitor: bool,
+    /// The line was written already (`logasap`).
+    is_logged: bool,
     /// What ended it early, for counters and logs.
     pub end: End,
 }
@@ -120,7 +124,9 @@ impl<'a> Stream<'a> {
             asked: Method::Other,
             keep_client: false,
             answered: false,
+            responding: false,
             is_monitor: false,
+            is_logged: false,
             end: End::default(),
         }
     }
@@ -149,13 +155,13 @@ impl<'a> Stream<'a> {
         };
         let options = self.route.view.h1_request[self.route.front_id.0 as usize];
         let bufsize = self.route.config.global.tune.bufsize;
-        self.down.receive_head(&mut self.txn.req, &options, bufsize, until).await.map_err(
-            |unread| match unread {
+        self.down.receive_head(&mut self.txn.req, &options, bufsize, until).await.map_err(|unread| {
+            match unread {
                 Unread::Bad(status) => End::new(Cause::Proxy, Phase::Request, status),
                 Unread::Timeout => End::new(Cause::ClientTimeout, Phase::Request, 408),
                 Unread::Closed => End::new(Cause::ClientAbort, Phase::Request, 400),
-            },
-        )?;
+            }
+        })?;
         let req = &self.txn.req;
         let hosts = req.fields.iter().filter(|f| f.kind == FieldKind::Host).count();
         // RFC 9112 section 3.2: two Hosts are read in two ways.
@@ -192,13 +198,22 @@ impl<'a> Stream<'a> {
 
     /// Method, target and version as received, for logs and `capture.req.*`.
     fn keep_uri_line(&mut self) {
-        let req = &self.txn.req;
+        let most = self.route.config.global.tune.http_logurilen.saturating_sub(1);
+        let Txn { req, uri_line, .. } = &mut *self.txn;
+        uri_line.clear();
         let line = req.bytes(req.start_line);
         let line = line.strip_suffix(b"\n").unwrap_or(line);
         let line = line.strip_suffix(b"\r").unwrap_or(line);
-        let most = self.route.config.global.tune.http_logurilen.saturating_sub(1);
-        self.txn.uri_line.clear();
-        self.txn.uri_line.extend_from_slice(&line[..line.len().min(most)]);
+        if line.is_empty() {
+            // A target that was brought into its normal form: the line is not there as it was received.
+            let version: &[u8] = if req.version == Version::Http10 { b" HTTP/1.0" } else { b" HTTP/1.1" };
+            for part in [req.method_bytes(), b" ", req.target_bytes(), version] {
+                uri_line.extend_from_slice(part);
+            }
+        } else {
+            uri_line.extend_from_slice(&line[..line.len().min(most)]);
+        }
+        uri_line.truncate(most);
     }
 
     fn capture_request(&mut self) {
@@ -256,27 +271,26 @@ impl<'a> Stream<'a> {
         if proxy.options.http_buffer_request && !self.txn.body_awaited {
             self.await_body(0, 0).await?;
         }
-        if !proxy.rules.tcp_content.is_empty() {
-            self.run_rules(&proxy.rules.tcp_content, proxy, stage).await?;
-        }
-        if let Some(stats) = proxy.stats.as_ref().filter(|s| s.serves(self.txn.req.path_and_query()))
-            && let Some(applet) = stats.applet.clone()
-        {
-            if !proxy.rules.http_request.is_empty() {
-                self.run_rules(&proxy.rules.http_request, proxy, stage).await?;
-            }
-            if !proxy.stats_rules.is_empty() {
-                self.run_rules(&proxy.stats_rules, proxy, stage).await?;
-            }
+        self.run_rules(&proxy.rules.tcp_content, stage).await?;
+        self.run_rules(&proxy.rules.http_request, stage).await?;
+        if let Some(applet) = self.statistics(proxy) {
+            self.run_rules(&proxy.stats_rules, stage).await?;
             return Err(Halt::Service(applet));
         }
-        if !proxy.rules.http_request.is_empty() {
-            self.run_rules(&proxy.rules.http_request, proxy, stage).await?;
-        }
-        Ok(())
+        self.run_rules(&proxy.rules.redirect, stage).await
     }
 
-    async fn run_rules(&mut self, rules: &RuleSet, proxy: &Proxy, stage: Stage) -> Result<(), Halt> {
+    /// `stats uri`: asked for by GET, HEAD or POST.
+    fn statistics(&self, proxy: &Proxy) -> Option<Arc<dyn Applet>> {
+        let stats = proxy.stats.as_ref()?;
+        let asks = matches!(self.txn.req.method, Method::Get | Method::Head | Method::Post);
+        if asks && stats.serves(self.txn.req.path_and_query()) { stats.applet.clone() } else { None }
+    }
+
+    async fn run_rules(&mut self, rules: &RuleSet, stage: Stage) -> Result<(), Halt> {
+        if rules.is_empty() {
+            return Ok(());
+        }
         let mut at = 0;
         loop {
             let outcome = {
@@ -284,7 +298,7 @@ impl<'a> Stream<'a> {
                 let env = StreamEnv::of(self.s, &self.route, server);
                 rules.run(self.txn, &env, &mut at)
             };
-            if verdict::interpret(outcome, stage, proxy, self.down.link())? == Step::Done {
+            if verdict::interpret(outcome, stage, &self.route, self.down.link())? == Step::Done {
                 return Ok(());
             }
             let (time_ms, at_least) = match self.txn.wait {
@@ -359,7 +373,7 @@ impl<'a> Stream<'a> {
         self.release_server();
         access::count(self);
         // The slot is free before the line is written: the line does not count its own request.
-        let is_logged = !self.is_monitor && !self.route.front.log.targets.is_empty();
+        let is_logged = !self.is_monitor && !self.is_logged && !self.route.front.log.targets.is_empty();
         let server = self.hold.take().and_then(|h| is_logged.then(|| h.slot.server.clone()));
         if is_logged {
             let failed = self.txn.termination[0] != b'-' && self.txn.termination[0] != b'L';
@@ -371,10 +385,26 @@ impl<'a> Stream<'a> {
         Next::Close
     }
 
+    /// `logasap`: the line is written when the response's head is there; figures that still grow say so.
+    pub(super) fn log_early(&mut self) {
+        if self.is_monitor || std::mem::replace(&mut self.is_logged, true) {
+            return;
+        }
+        let now = self.now();
+        let closed = std::mem::replace(&mut self.txn.timers.closed, now);
+        self.txn.log_early = true;
+        self.txn.set_end(self.end.flags());
+        let server = self.hold.as_ref().map(|h| &h.slot.server);
+        access::log(self.s, self.txn, &self.route, server, false);
+        self.txn.log_early = false;
+        self.txn.timers.closed = closed;
+    }
+
     /// Gives the server's connection back.
     pub(super) fn release_server(&mut self) {
         if let Some(hold) = &mut self.hold {
-            hold.release(self.s.worker);
+            self.s.note_server(&hold.slot.server);
+            hold.release(self.s);
         }
     }
 

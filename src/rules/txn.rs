@@ -154,6 +154,10 @@ pub struct Txn {
     pub body_awaited: bool,
     /// The same of the response's.
     pub response_awaited: bool,
+    /// TCP mode: the bytes at hand are no HTTP request, whatever follows.
+    pub is_not_http: bool,
+    /// The service inside the process that answers.
+    pub service: Option<&'static str>,
     /// `inspect-delay` is over, or nothing more can come: rules no longer wait.
     pub inspect_over: bool,
     /// Number of requests before this one on the same client connection.
@@ -396,7 +400,7 @@ impl Txn {
             has_req client local server_local server_remote timers accept_date_us request_date_us
             req_captures res_captures unique_id status bytes_in bytes_out termination retries
             redispatched backend_queue server_queue actconn feconn beconn srvconn log_level
-            failed_rewrites request_no req_body res_body body_awaited response_awaited inspect_over
+            failed_rewrites request_no req_body res_body body_awaited response_awaited service is_not_http inspect_over
             session_requests req_growth res_growth req_cookie res_cookie log_no log_early pending
             sticky wait timeouts
         }

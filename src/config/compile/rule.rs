@@ -95,8 +95,8 @@ pub fn program<'a>(
         seen.warn_misplaced(step, &mut ctx);
         one_step(&mut program, step, &mut acls, &mut redirects, &mut ctx);
     }
-    // `redirect` lines run after all `http-request` rules of their section.
-    program.rules.http_request.extend_from(&redirects);
+    // `redirect` lines run after all `http-request` rules of their section, and after its statistics.
+    program.rules.redirect = redirects;
     for line in &draft.set.errors {
         error_line(&mut program.errors, *line, &mut ctx);
     }

@@ -17,8 +17,8 @@ const NAME: ArgSpec = ArgSpec::new(0, &[ArgKind::Str]);
 
 /// The request head, if it is there.
 pub fn request<'a>(ctx: Ctx<'a>, cursor: &mut Cursor) -> Option<&'a Head> {
-    if !ctx.txn.has_req {
-        cursor.may_change = true;
+    if !ctx.txn.req.is_complete() {
+        cursor.may_change = !ctx.txn.is_not_http;
         return None;
     }
     Some(&ctx.txn.req)

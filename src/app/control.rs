@@ -13,14 +13,13 @@ use crate::base::{Millis, WorkerId, clock};
 use crate::check::runner::{Checks, slowstart_round};
 use crate::config::Config;
 use crate::config::build::Built;
+use crate::discovery::{Discovery, Resolve};
 use crate::os::process;
 use crate::proxy::{Shared, Worker};
 use crate::region::spec::Spec;
 use crate::rt::Remote;
 
 use super::configure::{Builder, Services};
-use super::discovery::Discovery;
-use super::discovery::follow::Resolve;
 use super::documents::{Documents, Preparing};
 use super::figures;
 use super::health::{self, HealthHooks};

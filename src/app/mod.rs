@@ -1,10 +1,8 @@
 //! Command line, start-up, workers, hot swap, drain, explain.
 
-pub mod agent;
 pub mod args;
 pub mod configure;
 pub mod control;
-pub mod discovery;
 pub mod documents;
 pub mod dump;
 pub mod explain;
@@ -16,7 +14,6 @@ pub mod journal;
 pub mod keywords;
 pub mod messages;
 pub mod node;
-pub mod operator;
 pub mod permit;
 pub mod program;
 pub mod seat;

@@ -20,6 +20,7 @@ use crate::region::map::{Command, Name};
 use crate::region::raft::{self, Options, RaftHandle};
 use crate::region::rollout::{Answering, Local, Rollout};
 use crate::region::spec::{Profile, SeatSpec, Spec, Tls};
+use crate::region::store::FORCE_NEW;
 use crate::region::{Seat, agent};
 
 use super::program::BindError;
@@ -64,9 +65,6 @@ fn bind_error(what: &str, address: SocketAddr, e: &io::Error) -> BindError {
         ),
     }
 }
-
-/// A file in `data-dir` that makes the next start that of a cluster of this node alone (`isobar cluster force-new`).
-pub const FORCE_NEW: &str = "force-new";
 
 /// A node that has its seat.
 pub struct Seated {

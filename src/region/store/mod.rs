@@ -11,6 +11,7 @@ pub mod snapshot;
 #[cfg(test)]
 pub(crate) mod tests;
 
+pub use disk::FORCE_NEW;
 pub use error::StoreError;
 pub use keeper::AbortOnPanic;
 pub use log::{LogStore, Stable};

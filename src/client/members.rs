@@ -15,7 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
-use crate::app::operator::Secure;
+use super::secure::Secure;
 
 /// A member that does not take a connection in that time is not asked.
 const CONNECT: Duration = Duration::from_secs(1);

@@ -9,7 +9,8 @@ use tokio::time::Instant;
 
 use super::local::Local;
 use super::members::Members;
-use crate::app::messages::Messages;
+use super::process::Say;
+use crate::lang::Severity;
 use crate::catalog::outpost::{Heard, Holdings, Sign};
 use crate::region::map::{Command, Index, Node, Registration, Topic};
 use crate::region::{Leader, Seat};
@@ -28,7 +29,7 @@ pub(super) struct Reporter {
     pub(super) seat: Seat,
     pub(super) local: Arc<Local>,
     pub(super) members: Arc<Members>,
-    pub(super) messages: Messages,
+    pub(super) say: Say,
     pub(super) id: String,
     pub(super) advertise: Option<String>,
     pub(super) datacenter: String,
@@ -76,7 +77,7 @@ impl Reporter {
         match said {
             Ok(()) if !state.trouble.is_empty() => {
                 state.trouble.clear();
-                self.messages.notice(&format!("agent: {} answers.", self.members.current()));
+                (self.say)(Severity::Notice, &format!("agent: {} answers.", self.members.current()));
             }
             Ok(()) => {}
             Err(why) => {
@@ -84,7 +85,8 @@ impl Reporter {
                 self.local.led_by(None);
                 // Another member each time: one line for all of them is enough.
                 if state.trouble.is_empty() {
-                    self.messages.warning(&format!("agent: the cluster does not hear this node: {why}."));
+                    let text = format!("agent: the cluster does not hear this node: {why}.");
+                    (self.say)(Severity::Warning, &text);
                 }
                 state.trouble = why;
             }

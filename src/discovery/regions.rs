@@ -10,7 +10,7 @@ use crate::lang::Severity;
 use crate::region::choice::{Choice, Standing};
 use crate::region::map::{Map, Name, Outage, Topic, WallMs};
 
-use super::super::figures;
+use super::figures;
 use super::follow::{Office, PATIENCE, TURN};
 
 /// Syslog levels.

@@ -5,7 +5,6 @@
 use std::io::Write;
 
 use super::client::Api;
-use crate::app::program::Exit;
 
 /// What a command was given after its words.
 pub(super) struct Given {
@@ -46,16 +45,16 @@ pub fn begins(word: &str) -> bool {
     operations().any(|o| o.words[0] == word)
 }
 
-/// Runs `words`, the first of which begins one.
-pub fn run(words: &[String]) -> Exit {
+/// Runs `words`, the first of which begins one. The exit status.
+pub fn run(words: &[String]) -> u8 {
     match answer(words) {
         Ok(text) => {
             let _ = std::io::stdout().write_all(text.as_bytes());
-            Exit::Code(0)
+            0
         }
         Err(text) => {
             eprintln!("{text}");
-            Exit::Code(1)
+            1
         }
     }
 }

@@ -2,8 +2,7 @@
 
 use std::net::TcpListener;
 use std::path::Path;
-use std::sync::mpsc::{self, Receiver};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -13,12 +12,11 @@ use super::local::Local;
 use super::members::Members;
 use super::onward::Passing;
 use super::options::Options;
+use super::process::Process;
 use super::report::{Reporter, own_node};
-use crate::app::messages::Messages;
-use crate::app::operator::{Files, Secure};
-use crate::app::program::Exit;
-use crate::app::signals::{self, Event};
+use super::secure::{Files, Secure};
 use crate::catalog;
+use crate::lang::Severity;
 use crate::os::notify;
 use crate::region::agent;
 use crate::region::map::{Command, Map, Registration};
@@ -28,27 +26,15 @@ const THREADS: usize = 2;
 /// So that an answer to `leave` gets out.
 const BREATH: Duration = Duration::from_millis(100);
 
-/// Runs until a signal or `/v1/agent/leave` ends it.
-pub fn run(options: &Options) -> Exit {
-    let messages = Messages::default();
-    match serve(options, &messages) {
-        Ok(()) => Exit::Code(0),
-        Err(why) => {
-            messages.alert(&format!("agent: {why}."));
-            Exit::Code(1)
-        }
-    }
-}
-
 /// What the API asks of the process.
-struct Desk {
-    checks: Arc<agent::Agent>,
-    end: Mutex<mpsc::Sender<Event>>,
+struct OwnProcess {
+    prober: Arc<agent::Agent>,
+    end: Arc<dyn Fn() + Send + Sync>,
 }
 
-impl catalog::Agent for Desk {
+impl catalog::Agent for OwnProcess {
     fn heard(&self, check: &str) {
-        self.checks.heard(check);
+        self.prober.heard(check);
     }
 
     fn reload(&self) -> Result<(), String> {
@@ -56,13 +42,13 @@ impl catalog::Agent for Desk {
     }
 
     fn leave(&self) {
-        let _ = self.end.lock().unwrap_or_else(PoisonError::into_inner).send(Event::SoftStop);
+        (self.end)();
     }
 }
 
-fn serve(options: &Options, messages: &Messages) -> Result<(), String> {
+/// Runs until `ended` returns, which a signal or `/v1/agent/leave` makes it do.
+pub fn run(options: &Options, process: Process, ended: impl FnOnce()) -> Result<(), String> {
     let reason = |e: std::io::Error| e.to_string();
-    let signals = signals::take().map_err(reason)?;
     let dir: Option<Arc<Path>> = options.data_dir.as_deref().map(Arc::from);
     let id = keep::id(dir.as_deref(), &options.datacenter, &options.node).map_err(reason)?;
     let map = dir.as_deref().map_or_else(|| Ok(Map::default()), keep::holdings).map_err(reason)?;
@@ -73,7 +59,6 @@ fn serve(options: &Options, messages: &Messages) -> Result<(), String> {
     let listener = TcpListener::bind(options.http_addr)
         .map_err(|e| format!("cannot listen on {}: {}", options.http_addr, crate::lang::load::reason(&e)))?;
     listener.set_nonblocking(true).map_err(reason)?;
-    let (steering, events) = signals::watch(signals).map_err(reason)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(THREADS)
         .thread_name("agent")
@@ -88,7 +73,7 @@ fn serve(options: &Options, messages: &Messages) -> Result<(), String> {
     let made = runtime.block_on(seat.propose(Command::Register(Box::new(own))));
     made.map_err(|e| e.to_string())?;
     let settings = agent::Settings { script_checks: options.script_checks, ..agent::Settings::default() };
-    let checks = Arc::new(agent::Agent::start(seat.clone(), settings));
+    let prober = Arc::new(agent::Agent::start(seat.clone(), settings));
     let members = Arc::new(Members::new(options.join.clone(), options.token.clone(), secure));
     let told = watch::Sender::new(0);
     let passing = Passing { seat: seat.clone(), members: members.clone(), told: told.subscribe() };
@@ -96,22 +81,23 @@ fn serve(options: &Options, messages: &Messages) -> Result<(), String> {
         seat: seat.clone(),
         local,
         members,
-        messages: messages.clone(),
+        say: process.say.clone(),
         id: id.clone(),
         advertise: options.advertise.clone(),
         datacenter: options.datacenter.clone(),
         told,
     });
-    let api = api(options, &id, &seat, Desk { checks, end: Mutex::new(steering) }, passing);
+    let api = api(options, &id, &seat, OwnProcess { prober, end: process.end }, passing);
     let listener = tokio::net::TcpListener::from_std(listener).map_err(reason)?;
     let mut tasks = vec![
         tokio::spawn(catalog::serve(vec![catalog::Listener::Tcp(listener)], api)),
         tokio::spawn(reporter.clone().run()),
     ];
     tasks.extend(dir.map(|dir| tokio::spawn(keep::keep(seat, dir))));
-    messages.notice(&format!("agent: node '{}' serves the API at {}.", options.node, options.http_addr));
+    let text = format!("agent: node '{}' serves the API at {}.", options.node, options.http_addr);
+    (process.say)(Severity::Notice, &text);
     notify::ready("Ready.");
-    wait(&events);
+    ended();
     notify::stopping();
     std::thread::sleep(BREATH);
     tasks.iter().for_each(|task| task.abort());
@@ -134,7 +120,7 @@ fn secure(options: &Options) -> Result<Option<Secure>, String> {
     first.map(|address| Secure::new(address, &files)).transpose()
 }
 
-fn api(options: &Options, id: &str, seat: &Seat, desk: Desk, passing: Passing) -> Arc<catalog::Api> {
+fn api(options: &Options, id: &str, seat: &Seat, process: OwnProcess, passing: Passing) -> Arc<catalog::Api> {
     let settings = catalog::Settings {
         datacenter: options.datacenter.as_str().into(),
         node_name: options.node.as_str().into(),
@@ -143,16 +129,7 @@ fn api(options: &Options, id: &str, seat: &Seat, desk: Desk, passing: Passing) -
         script_checks: options.script_checks,
         ..catalog::Settings::default()
     };
-    let api = catalog::Api::new(seat.clone(), settings, Arc::new(desk));
+    let api = catalog::Api::new(seat.clone(), settings, Arc::new(process));
     let _ = api.onward.set(Arc::new(passing));
     api
-}
-
-/// Returns when it is to end.
-fn wait(events: &Receiver<Event>) {
-    while let Ok(event) = events.recv() {
-        if matches!(event, Event::Stop(_) | Event::SoftStop) {
-            return;
-        }
-    }
 }

@@ -14,8 +14,12 @@ mod local;
 mod members;
 mod onward;
 mod options;
+mod process;
 mod report;
 mod run;
+mod secure;
 
 pub use options::Options;
+pub use process::Process;
 pub use run::run;
+pub(crate) use secure::{Files, Secure};

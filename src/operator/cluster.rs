@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::client::{Api, segment};
 use super::operation::{Given, Operation};
-use crate::app::seat::FORCE_NEW;
+use crate::region::store::FORCE_NEW;
 
 pub(super) static OPERATIONS: &[Operation] = &[
     Operation {

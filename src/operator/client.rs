@@ -10,7 +10,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::secure::{Files, Secure};
+use crate::client::{Files, Secure};
 
 /// Longer than any change takes: a rollout waits for every node.
 const TIMEOUT: Duration = Duration::from_secs(60);

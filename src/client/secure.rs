@@ -15,14 +15,14 @@ use crate::region::agent::system_roots;
 use crate::region::raft::roots_of;
 
 /// How to speak TLS to a node.
-pub(in crate::app) struct Secure {
+pub(crate) struct Secure {
     client: Arc<ClientConfig>,
     name: ServerName<'static>,
 }
 
 /// Files that say so; each may be a variable's.
 #[derive(Default)]
-pub(in crate::app) struct Files {
+pub(crate) struct Files {
     /// Who may have signed the node's certificate; without it the system's authorities.
     pub ca: Option<String>,
     /// A chain, shown to a node that asks for it.
@@ -33,7 +33,7 @@ pub(in crate::app) struct Files {
 
 impl Secure {
     /// `address`: `host:port`.
-    pub(in crate::app) fn new(address: &str, files: &Files) -> Result<Secure, String> {
+    pub(crate) fn new(address: &str, files: &Files) -> Result<Secure, String> {
         let read = |path: &String| {
             std::fs::read(Path::new(path)).map_err(|e| format!("{path}: {}", crate::lang::load::reason(&e)))
         };
@@ -66,11 +66,11 @@ impl Secure {
     }
 
     /// The same to another node.
-    pub(in crate::app) fn to(&self, address: &str) -> Result<Secure, String> {
+    pub(crate) fn to(&self, address: &str) -> Result<Secure, String> {
         Ok(Secure { client: self.client.clone(), name: name_of(address)? })
     }
 
-    pub(in crate::app) async fn over(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+    pub(crate) async fn over(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
         TlsConnector::from(self.client.clone()).connect(self.name.clone(), stream).await
     }
 }

@@ -269,7 +269,7 @@ impl Desk {
     }
 }
 
-impl catalog::Agent for Desk {
+impl catalog::Process for Desk {
     fn heard(&self, check: &str) {
         self.agent.heard(check);
     }

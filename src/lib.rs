@@ -38,7 +38,7 @@
 //! `catalog` takes a registration -> [`region::Seat::propose`] -> one entry of Raft's log (`region::raft`), durable on a
 //! quorum (`region::store`) -> every node applies it (`region::map`, no clock, no I/O) and wakes who waits for that
 //! service -> `discovery` chooses by region (`region::choice`) and changes the backend's server list in place. Whether
-//! it answers is found by its own node's agent (`region::agent`) and, for `service ... check`, by a few nodes of its
+//! it answers is found by its own node's prober (`region::prober`) and, for `service ... check`, by a few nodes of its
 //! region for all (`region::checkers`); whether a region is lost, by the leader (`region::member`). What is registered
 //! with a client agent (`client`) comes through a member's API. A configuration document goes the same way after
 //! every live node has prepared it (`region::rollout`).

@@ -9,7 +9,7 @@ pub mod explain;
 pub mod figures;
 pub mod flags;
 mod health;
-pub mod herald;
+pub mod notifier;
 pub mod journal;
 pub mod keywords;
 pub mod messages;

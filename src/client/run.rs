@@ -18,8 +18,8 @@ use super::secure::{Files, Secure};
 use crate::catalog;
 use crate::lang::Severity;
 use crate::os::notify;
-use crate::region::agent;
 use crate::region::map::{Command, Map, Registration};
+use crate::region::prober;
 use crate::region::seat::Seat;
 
 const THREADS: usize = 2;
@@ -28,7 +28,7 @@ const BREATH: Duration = Duration::from_millis(100);
 
 /// What the API asks of the process.
 struct OwnProcess {
-    prober: Arc<agent::Agent>,
+    prober: Arc<prober::Prober>,
     end: Arc<dyn Fn() + Send + Sync>,
 }
 
@@ -72,8 +72,8 @@ pub fn run(options: &Options, process: Process, ended: impl FnOnce()) -> Result<
     let own = Registration { node: own_node(&seat, &id, &address), ..Registration::default() };
     let made = runtime.block_on(seat.propose(Command::Register(Box::new(own))));
     made.map_err(|e| e.to_string())?;
-    let settings = agent::Settings { script_checks: options.script_checks, ..agent::Settings::default() };
-    let prober = Arc::new(agent::Agent::start(seat.clone(), settings));
+    let settings = prober::Settings { script_checks: options.script_checks, ..prober::Settings::default() };
+    let prober = Arc::new(prober::Prober::start(seat.clone(), settings));
     let members = Arc::new(Members::new(options.join.clone(), options.token.clone(), secure));
     let told = watch::Sender::new(0);
     let forwarder = MemberForwarder { seat: seat.clone(), members: members.clone(), told: told.subscribe() };

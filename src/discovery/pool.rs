@@ -11,7 +11,7 @@ use crate::check::{Cause, CheckSpec, Hooks, InitState, Member};
 use crate::config::{Proxy, ServiceSpec};
 use crate::model::{Address, AdminState, OperState, ProxyLive, Server, ServerLive, ServerSet, ServerSpec};
 use crate::region::checkers;
-use crate::region::choice::{Choice, Chosen, Standing};
+use crate::region::choice::{Choice, ChosenInstance, Standing};
 use crate::region::map::{Health, Instance, Name};
 
 /// The flag of a server that the map empties; an operator's own drain is another one.
@@ -255,7 +255,7 @@ impl Pool {
     }
 
     /// Names are looked up when they are new, or were not found before.
-    fn address(&self, name: &str, chosen: &Chosen, around: &Surroundings<'_>) -> Option<IpAddr> {
+    fn address(&self, name: &str, chosen: &ChosenInstance, around: &Surroundings<'_>) -> Option<IpAddr> {
         if let Ok(ip) = chosen.address.parse() {
             return Some(ip);
         }

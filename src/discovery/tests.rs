@@ -467,11 +467,11 @@ fn names_are_plain_and_apart() {
 
 #[test]
 fn weights_keep_the_proportion_of_shares() {
-    use crate::region::choice::{Choice, Chosen, Standing};
+    use crate::region::choice::{Choice, ChosenInstance, Standing};
     let choice = |shares: &[f64], weight: f64| Choice {
         list: shares
             .iter()
-            .map(|share| Chosen {
+            .map(|share| ChosenInstance {
                 instance: Arc::default(),
                 address: "".into(),
                 region: "".into(),

@@ -2,7 +2,7 @@
 //! replicated by Raft.
 
 pub mod tls;
-pub mod agent;
+pub mod prober;
 pub mod checkers;
 pub mod choice;
 pub mod keyword;

@@ -137,7 +137,7 @@ async fn alive(call: &Call) -> Outcome {
         region: heartbeat.region,
         node_id: heartbeat.id,
     };
-    raft.agent_alive(said).await?;
+    raft.client_alive(said).await?;
     let (map, leader) = (call.api.seat.map(), call.api.seat.leader().unwrap_or_default());
     let api =
         |member: &Arc<Member>| Some(member.api.to_string()).filter(|api| member.alive && !api.is_empty());

@@ -98,12 +98,12 @@ fn look(api: &Api, map: &Map, kept: &mut HashMap<Name, Kept>, now: Millis) -> (V
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalog::{Agent, Settings};
+    use crate::catalog::{Process, Settings};
     use crate::region::Direct;
 
     struct Nobody;
 
-    impl Agent for Nobody {
+    impl Process for Nobody {
         fn heard(&self, _: &str) {}
 
         fn reload(&self) -> Result<(), String> {

@@ -17,7 +17,7 @@ pub async fn answer(node: &Arc<Node>, guest: Guest, request: Request) -> Result<
         Request::Join(join) => joining::join(node, join).await,
         Request::Enroll(enroll) => enrolling::admit(node, guest, enroll).await,
         Request::Alive(alive) => liveness::alive(node, alive),
-        Request::AgentAlive(agent) => liveness::agent(node, agent).await,
+        Request::ClientHeartbeat(client) => liveness::client(node, client).await,
         Request::TakeOver { to } => operation::take_over(node, to),
         Request::Operate(what) => operation::operate(node, what).await.map(|()| Answer::Done),
         _ => Err(Denial::Refused("not a request about members".into())),

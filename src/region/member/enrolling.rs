@@ -7,8 +7,8 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::super::map::{Command, Role};
+use super::super::raft::connection::{Class, ConnectionError, Connections};
 use super::super::raft::frame::{Answer, Denial, Enroll, MemberError, Request};
-use super::super::raft::link::{Class, LinkError, Links};
 use super::super::raft::node::{Node, deny};
 use super::super::raft::proposer;
 use super::super::raft::server::Guest;
@@ -167,7 +167,7 @@ pub(super) async fn seek(node: &Arc<Node>, token: &Token) -> Duration {
 async fn ask_all(node: &Arc<Node>, token: &Token, addresses: &[String]) -> Result<bool, Denial> {
     let trust = node.trust.as_ref().ok_or(MemberError::NoAuthority)?;
     let dialer = trust::joining(token.ca).map_err(|e| Denial::Refused(e.to_string()))?;
-    let links = Links::new(dialer);
+    let connections = Connections::new(dialer);
     let mut why = Vec::new();
     for address in addresses.iter().filter(|address| **address != node.address) {
         let enroll = Enroll {
@@ -175,7 +175,7 @@ async fn ask_all(node: &Arc<Node>, token: &Token, addresses: &[String]) -> Resul
             secret: Bytes::copy_from_slice(token.secret.bytes()),
             request: trust.request(),
         };
-        match links.to(address, Class::Bulk).call(&Request::Enroll(enroll), ADMIT).await {
+        match connections.to(address, Class::Bulk).call(&Request::Enroll(enroll), ADMIT).await {
             Ok(Answer::Enrolled { id, cluster, manager, certificate }) => {
                 take(trust, certificate, id, Some(token.ca)).await?;
                 let identity = Identity { cluster, id, ..node.log.identity() };
@@ -186,7 +186,7 @@ async fn ask_all(node: &Arc<Node>, token: &Token, addresses: &[String]) -> Resul
             }
             Ok(Answer::Denied(denial)) => why.push(format!("{address} does not admit this node: {denial}")),
             Ok(_) => why.push(format!("{address}: an answer to something else")),
-            Err(LinkError::Unreachable(e)) => why.push(format!("{address}: {e}")),
+            Err(ConnectionError::Unreachable(e)) => why.push(format!("{address}: {e}")),
             Err(e) => why.push(format!("{address}: {e}")),
         }
     }

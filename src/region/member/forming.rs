@@ -15,8 +15,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::Notify;
 
+use super::super::raft::connection::{Class, Connection, Connections};
 use super::super::raft::frame::{Answer, Denial, Hello, Join, Request};
-use super::super::raft::link::{Class, Link, Links};
 use super::super::raft::node::Node;
 use super::super::raft::types::Peer;
 use super::super::store::Identity;
@@ -79,7 +79,7 @@ impl Membership {
 pub struct Meeting {
     pub how: Membership,
     /// To those who look for a cluster too; `None` where it cannot know them.
-    links: Option<Arc<Links>>,
+    connections: Option<Arc<Connections>>,
     met: Mutex<BTreeMap<u128, Hello>>,
     /// Why it was not admitted when it last asked.
     why: Mutex<String>,
@@ -88,8 +88,8 @@ pub struct Meeting {
 }
 
 impl Meeting {
-    pub fn new(how: Membership, links: Option<Arc<Links>>) -> Meeting {
-        Meeting { how, links, met: Mutex::default(), why: Mutex::default(), settled: Notify::new() }
+    pub fn new(how: Membership, connections: Option<Arc<Connections>>) -> Meeting {
+        Meeting { how, connections, met: Mutex::default(), why: Mutex::default(), settled: Notify::new() }
     }
 
     fn met(&self) -> std::sync::MutexGuard<'_, BTreeMap<u128, Hello>> {
@@ -222,13 +222,13 @@ fn peer(hello: &Hello) -> Peer {
 
 /// Says hello to every known address. An address of a member of a cluster, if there is one.
 async fn greet_all(node: &Node) -> Option<String> {
-    let links = node.meeting.links.as_ref()?;
+    let connections = node.meeting.connections.as_ref()?;
     let known: Vec<String> = node.meeting.met().values().map(|h| h.address.clone()).collect();
     let addresses: BTreeSet<String> = node.meeting.how.retry_join.iter().cloned().chain(known).collect();
     let mut cluster = None;
     for address in addresses.into_iter().filter(|a| *a != node.address) {
         let request = Request::Hello(introduction(node));
-        match links.to(&address, Class::Protocol).call(&request, CALL).await {
+        match connections.to(&address, Class::Protocol).call(&request, CALL).await {
             Ok(Answer::Hello(other)) => {
                 if other.cluster != 0 && other.store != node.log.identity().store {
                     cluster = Some(address);
@@ -324,7 +324,7 @@ pub(super) fn wish(node: &Node) -> Join {
 
 async fn join(node: &Node, address: &str) {
     let request = Request::Join(wish(node));
-    match node.links.to(address, Class::Bulk).call(&request, JOIN).await {
+    match node.connections.to(address, Class::Bulk).call(&request, JOIN).await {
         Ok(Answer::Joined { id, cluster }) if node.log.id() == 0 => {
             let identity = Identity { cluster, id, ..node.log.identity() };
             if let Err(e) = node.log.set_identity(identity).await {
@@ -359,10 +359,10 @@ pub(super) async fn finish(node: &Node) {
     while !raft.is_initialized().await.unwrap_or(true) {
         let mut still = Vec::new();
         for (id, peer) in waiting {
-            let Some(links) = &node.meeting.links else { return };
-            let link = links.to(&peer.address, Class::Protocol);
+            let Some(connections) = &node.meeting.connections else { return };
+            let connection = connections.to(&peer.address, Class::Protocol);
             let certificate = match &authority {
-                Some(authority) => match certificate_for(node, &link, authority, id, &peer).await {
+                Some(authority) => match certificate_for(node, &connection, authority, id, &peer).await {
                     Some(certificate) => certificate,
                     None => {
                         still.push((id, peer));
@@ -373,7 +373,7 @@ pub(super) async fn finish(node: &Node) {
             };
             let members = identity.forming.clone();
             let request = Request::Form { cluster: identity.cluster, members, certificate };
-            match link.call(&request, CALL).await {
+            match connection.call(&request, CALL).await {
                 Ok(Answer::Done) => continue,
                 Ok(Answer::Denied(denial)) => tracing::warn!("region map: {peer}: {denial}"),
                 Ok(_) => {}
@@ -399,12 +399,12 @@ pub(super) async fn finish(node: &Node) {
 /// ([`super::proof`]); that nobody gets another's, by its name.
 async fn certificate_for(
     node: &Node,
-    link: &Link,
+    connection: &Connection,
     authority: &Authority,
     id: u64,
     peer: &Peer,
 ) -> Option<Bytes> {
-    match link.call(&Request::Hello(introduction(node)), CALL).await {
+    match connection.call(&Request::Hello(introduction(node)), CALL).await {
         Ok(Answer::Hello(other)) if *other.name == *peer.name => {
             let issued = authority.issue(&other.request, Holder { id, name: &peer.name }, clock::wall());
             issued.inspect_err(|e| tracing::warn!("region map: {peer}: {e}")).ok()

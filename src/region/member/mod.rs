@@ -20,7 +20,7 @@ pub use duty::{answer, run};
 pub use enrolling::{enter, founded, join_token};
 pub use forming::{Meeting, Membership, seek};
 pub use heard::Heard;
-pub use liveness::agent_alive;
+pub use liveness::client_alive;
 pub use operation::{operate, refuse_leaving, step_down};
 pub use token::{Admission, Token, TokenError};
 pub use trust::{Trust, TrustError};

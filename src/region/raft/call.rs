@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::connection::Class;
 use super::frame::{Answer, Denial, Request};
-use super::link::Class;
 use super::node::Node;
 
 /// Longest body of a call or of its answer, in bytes.
@@ -55,7 +55,7 @@ pub(super) async fn call(
         };
     }
     let address = node.view.map().member(id).map(|m| m.address.clone()).ok_or(CallError::Unknown(id))?;
-    match node.links.to(&address, Class::Bulk).call(&Request::Call { kind, body }, within).await {
+    match node.connections.to(&address, Class::Bulk).call(&Request::Call { kind, body }, within).await {
         Ok(Answer::Called(bytes)) => Ok(bytes),
         Ok(Answer::Denied(denial)) => Err(CallError::Refused(denial.to_string())),
         Ok(_) => Err(CallError::Unreachable("an answer to something else".into())),

@@ -9,7 +9,7 @@ pub mod timing;
 pub mod frame;
 pub mod figures;
 pub mod lease;
-pub mod link;
+pub mod connection;
 pub mod network;
 pub mod machine;
 pub mod node;
@@ -23,7 +23,7 @@ pub mod start;
 pub mod belonging;
 
 pub use call::{CALL_BYTES, CallError, Called, Callee};
-pub use frame::{AgentAlive, Denial, MemberError, Operation};
+pub use frame::{ClientHeartbeat, Denial, MemberError, Operation};
 pub use start::{Options, RaftHandle, StartError, start};
 pub use timing::{Profile, Timing};
 pub use tls::{Tls, TlsError, roots_of};

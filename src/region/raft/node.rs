@@ -8,9 +8,9 @@ use openraft::{RaftMetrics, ServerState};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
+use super::connection::Connections;
 use super::frame::Denial;
 use super::lease::Lease;
-use super::link::Links;
 use super::timing::Timing;
 use super::types::{Peer, Raft};
 use crate::base::clock;
@@ -45,7 +45,7 @@ pub struct Node {
     pub timing: Timing,
     pub log: LogStore,
     pub snapshots: Snapshots,
-    pub links: Arc<Links>,
+    pub connections: Arc<Connections>,
     pub lease: Arc<Lease>,
     pub view: Arc<View>,
     /// There once the node is a member.

@@ -11,11 +11,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
 use tokio::sync::{Mutex, Semaphore, mpsc};
 
+use super::connection::Stream;
 use super::frame::{
     self, Answer, Append, Appended, Denial, FRAME_BYTES, FrameError, MemberError, PREFACE, Piece, Request,
     STRANGER_BYTES,
 };
-use super::link::Stream;
 use super::node::Node;
 use super::types::{LogId, Vote};
 use super::{proposer, read};

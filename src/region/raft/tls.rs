@@ -8,7 +8,7 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
-use super::link::{Dialed, Dialer, Stream};
+use super::connection::{Dialed, Dialer, Stream};
 use super::server::{Guest, Wrap};
 use crate::region::tls::provider;
 

@@ -29,8 +29,8 @@ use tokio::sync::{oneshot, watch};
 
 use super::disk::{self, Change, Opener};
 use super::error::StoreError;
-use super::keeper::{Keeper, Op, Task, Trouble};
 use super::record::{self, Identity};
+use super::writer::{Op, Task, Trouble, Writer};
 use crate::region::raft::types::{Consensus, Entry, LogId, StorageError, Vote};
 
 /// What is kept in memory of the log, beyond what is not yet durable.
@@ -160,7 +160,7 @@ impl LogStore {
             abandoned: Arc::default(),
             thread: Mutex::new(None),
         };
-        let keeper = Keeper {
+        let writer = Writer {
             tasks: queue,
             database: shared.database.clone(),
             opener,
@@ -168,7 +168,7 @@ impl LogStore {
             trouble: shared.trouble.clone(),
             abandoned: shared.abandoned.clone(),
         };
-        let thread = std::thread::Builder::new().name("region-store".into()).spawn(move || keeper.run());
+        let thread = std::thread::Builder::new().name("region-store".into()).spawn(move || writer.run());
         *lock(&shared.thread) = Some(thread.map_err(|e| StoreError::Io(path.to_owned(), e))?);
         Ok(LogStore(Arc::new(shared)))
     }

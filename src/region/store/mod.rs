@@ -3,7 +3,7 @@
 pub mod departed;
 pub mod disk;
 pub mod error;
-pub mod keeper;
+pub mod writer;
 pub mod log;
 pub mod record;
 pub mod snapshot;
@@ -13,7 +13,7 @@ pub(crate) mod tests;
 
 pub use disk::FORCE_NEW;
 pub use error::StoreError;
-pub use keeper::AbortOnPanic;
 pub use log::{LogStore, Stable};
 pub use record::Identity;
 pub use snapshot::{Image, Snapshots};
+pub use writer::AbortOnPanic;

@@ -29,7 +29,7 @@ enum Route {
 
 /// One for the whole process, shared by the control thread and the command-line servers.
 #[derive(Debug)]
-pub struct Herald {
+pub struct Notifier {
     route: Route,
     messages: Messages,
     /// Wall-clock time at which the user's process started.
@@ -44,10 +44,10 @@ pub struct Herald {
     last_failed: AtomicBool,
 }
 
-impl Herald {
-    pub(super) fn direct(messages: Messages, started: Duration, launch: Option<Launch>) -> Herald {
+impl Notifier {
+    pub(super) fn direct(messages: Messages, started: Duration, launch: Option<Launch>) -> Notifier {
         let launch = Mutex::new(launch);
-        Herald::new(Route::Direct { launch }, messages, started, notify::watchdog())
+        Notifier::new(Route::Direct { launch }, messages, started, notify::watchdog())
     }
 
     pub(super) fn of_worker(
@@ -57,16 +57,16 @@ impl Herald {
         opener: Opener,
         pid: u32,
         null: Option<OwnedFd>,
-    ) -> Herald {
+    ) -> Notifier {
         let null = Mutex::new(null);
-        Herald::new(Route::Master { opener, pid, null }, messages, started, watchdog)
+        Notifier::new(Route::Master { opener, pid, null }, messages, started, watchdog)
     }
 
-    fn new(route: Route, messages: Messages, started: Duration, watchdog: Option<Duration>) -> Herald {
+    fn new(route: Route, messages: Messages, started: Duration, watchdog: Option<Duration>) -> Notifier {
         let (ready, last_failed) = (AtomicBool::new(false), AtomicBool::new(false));
         let (reloads, failed) = (AtomicU32::new(0), AtomicU32::new(0));
         let alive_at_ms = AtomicU64::new(0);
-        Herald { route, messages, started, watchdog, alive_at_ms, ready, reloads, failed, last_failed }
+        Notifier { route, messages, started, watchdog, alive_at_ms, ready, reloads, failed, last_failed }
     }
 
     /// Every listener accepts: the launcher of a daemon may exit, the service manager may go on.
@@ -133,7 +133,7 @@ impl Herald {
         self.last_failed.load(Ordering::Relaxed)
     }
 
-    /// How often [`Herald::alive`] is expected, when somebody watches.
+    /// How often [`Notifier::alive`] is expected, when somebody watches.
     pub fn watchdog(&self) -> Option<Duration> {
         self.watchdog
     }
@@ -207,8 +207,8 @@ mod tests {
 
     #[test]
     fn show_proc_has_the_columns_of_the_manual() {
-        let herald = Herald::direct(Messages::default(), clock::wall() - Duration::from_secs(127), None);
-        let text = herald.show_proc();
+        let notifier = Notifier::direct(Messages::default(), clock::wall() - Duration::from_secs(127), None);
+        let text = notifier.show_proc();
         let lines: Vec<_> = text.lines().collect();
         assert_eq!(
             lines[0].split_whitespace().collect::<Vec<_>>(),
@@ -223,15 +223,15 @@ mod tests {
     fn a_reload_answers_with_its_own_log() {
         let messages = Messages::default();
         messages.set_quiet(true);
-        let herald = Herald::direct(messages.clone(), clock::wall(), None);
+        let notifier = Notifier::direct(messages.clone(), clock::wall(), None);
         messages.warning("old news");
-        herald.reloading();
+        notifier.reloading();
         messages.alert("broken");
-        let answer = herald.reloaded(false);
+        let answer = notifier.reloaded(false);
         assert!(answer.starts_with("Success=0\n--\n") && answer.contains(" : broken"), "{answer}");
-        assert!(!answer.contains("old news") && herald.last_reload_failed());
-        herald.reloading();
-        assert_eq!(herald.reloaded(true), "Success=1\n");
-        assert!(herald.show_proc().contains("2 [failed: 0]"));
+        assert!(!answer.contains("old news") && notifier.last_reload_failed());
+        notifier.reloading();
+        assert_eq!(notifier.reloaded(true), "Success=1\n");
+        assert!(notifier.show_proc().contains("2 [failed: 0]"));
     }
 }

@@ -41,7 +41,7 @@ pub(super) enum Task {
 /// Why nothing can be made durable at the moment; empty when all is well.
 pub type Trouble = ArcSwapOption<String>;
 
-pub(super) struct Keeper {
+pub(super) struct Writer {
     pub tasks: Receiver<Task>,
     pub database: Arc<Mutex<Option<Arc<Database>>>>,
     pub opener: Opener,
@@ -51,7 +51,7 @@ pub(super) struct Keeper {
     pub abandoned: Arc<AtomicBool>,
 }
 
-impl Keeper {
+impl Writer {
     pub fn run(self) {
         let _guard = AbortOnPanic;
         let mut stop = false;

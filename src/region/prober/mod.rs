@@ -1,4 +1,4 @@
-//! A node's agent: runs the checks that were registered with this node, and reaps what stays critical.
+//! A node's prober: runs the checks that were registered with this node, and reaps what stays critical.
 //!
 //! `machine` decides what a result means and `reaper` what goes, both without I/O; `runner` has a task for each check
 //! and tells the cluster what changed; the others are what checks do.
@@ -19,5 +19,5 @@ mod tls;
 mod tests;
 
 pub use machine::Finding;
-pub use runner::{Agent, Settings};
+pub use runner::{Prober, Settings};
 pub use tls::system_roots;

@@ -15,7 +15,7 @@ use crate::region::seat::{Seat, SeatError};
 use super::machine::{Finding, Machine, Ttl, first_delay_ms, interval_ms};
 use super::{alias, probe, reaper};
 
-/// How an agent works.
+/// How a prober works.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
     /// Checks may run programs.
@@ -45,8 +45,8 @@ const RETRY: Duration = Duration::from_secs(1);
 /// Longest wait for a change of the map, in case one is missed.
 const PATIENCE: Duration = Duration::from_secs(600);
 
-/// A running agent; its checks end when it is dropped.
-pub struct Agent {
+/// A running prober; its checks end when it is dropped.
+pub struct Prober {
     inner: Arc<Inner>,
     tasks: [AbortHandle; 2],
 }
@@ -89,16 +89,16 @@ impl Drop for Running {
     }
 }
 
-impl Drop for Agent {
+impl Drop for Prober {
     fn drop(&mut self) {
         self.tasks.iter().for_each(AbortHandle::abort);
         self.inner.lock().clear();
     }
 }
 
-impl Agent {
+impl Prober {
     /// Starts on the current tokio runtime: the checks that the map has for the seat's node, and those to come.
-    pub fn start(seat: Seat, settings: Settings) -> Agent {
+    pub fn start(seat: Seat, settings: Settings) -> Prober {
         let inner = Arc::new(Inner {
             seat,
             settings,
@@ -111,7 +111,7 @@ impl Agent {
         let index = map.index_of(&inner.topic());
         let follow = tokio::spawn(inner.clone().follow(index)).abort_handle();
         let reap = tokio::spawn(inner.clone().reap()).abort_handle();
-        Agent { inner, tasks: [follow, reap] }
+        Prober { inner, tasks: [follow, reap] }
     }
 
     /// A check of this node was reported on: its time to live starts again.
@@ -309,7 +309,7 @@ impl Inner {
     }
 }
 
-/// A check that this agent has something to do for.
+/// A check that this prober has something to do for.
 fn runs(check: &Check) -> bool {
     check.definition.as_ref().is_some_and(|d| !matches!(d.probe, Probe::None))
 }

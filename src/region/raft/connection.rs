@@ -44,7 +44,7 @@ impl Dialer for Plain {
 }
 
 #[derive(Clone, Debug, thiserror::Error)]
-pub enum LinkError {
+pub enum ConnectionError {
     /// It was not sent.
     #[error("unreachable: {0}")]
     Unreachable(String),
@@ -67,64 +67,64 @@ pub enum Class {
 struct Call {
     frame: Bytes,
     id: u64,
-    answer: oneshot::Sender<Result<Answer, LinkError>>,
+    answer: oneshot::Sender<Result<Answer, ConnectionError>>,
 }
 
 /// The way to one address.
 #[derive(Clone)]
-pub struct Link {
+pub struct Connection {
     calls: mpsc::Sender<Call>,
     next: Arc<std::sync::atomic::AtomicU64>,
 }
 
-impl Link {
+impl Connection {
     /// Sends a request and waits for its answer.
-    pub async fn call(&self, request: &Request, within: Duration) -> Result<Answer, LinkError> {
+    pub async fn call(&self, request: &Request, within: Duration) -> Result<Answer, ConnectionError> {
         let id = self.next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let frame = frame::encode(id, request).map_err(|e| LinkError::TooLarge(e.to_string()))?;
+        let frame = frame::encode(id, request).map_err(|e| ConnectionError::TooLarge(e.to_string()))?;
         let (answer, wait) = oneshot::channel();
         let called = async {
             self.calls
                 .send(Call { frame, id, answer })
                 .await
-                .map_err(|_| LinkError::Unreachable("closed".into()))?;
-            wait.await.unwrap_or(Err(LinkError::Lost))
+                .map_err(|_| ConnectionError::Unreachable("closed".into()))?;
+            wait.await.unwrap_or(Err(ConnectionError::Lost))
         };
-        tokio::time::timeout(within, called).await.unwrap_or(Err(LinkError::Timeout))
+        tokio::time::timeout(within, called).await.unwrap_or(Err(ConnectionError::Timeout))
     }
 }
 
-/// All links, made when first used; they live on the runtime that first uses them.
-pub struct Links {
+/// All connections, made when first used; they live on the runtime that first uses them.
+pub struct Connections {
     dialer: Arc<dyn Dialer>,
-    links: Mutex<HashMap<(Arc<str>, Class), Link>>,
+    connections: Mutex<HashMap<(Arc<str>, Class), Connection>>,
 }
 
-impl Links {
-    pub fn new(dialer: Arc<dyn Dialer>) -> Links {
-        Links { dialer, links: Mutex::default() }
+impl Connections {
+    pub fn new(dialer: Arc<dyn Dialer>) -> Connections {
+        Connections { dialer, connections: Mutex::default() }
     }
 
-    pub fn to(&self, address: &str, class: Class) -> Link {
-        let mut links = lock(&self.links);
+    pub fn to(&self, address: &str, class: Class) -> Connection {
+        let mut connections = lock(&self.connections);
         let key = (Arc::from(address), class);
-        links
+        connections
             .entry(key)
             .or_insert_with(|| {
                 let (calls, queue) = mpsc::channel(QUEUE);
                 tokio::spawn(run(self.dialer.clone(), address.into(), queue));
-                Link { calls, next: Arc::default() }
+                Connection { calls, next: Arc::default() }
             })
             .clone()
     }
 
-    /// Ends links to addresses that nobody has any more.
+    /// Ends connections to addresses that nobody has any more.
     pub fn retain(&self, keep: impl Fn(&str) -> bool) {
-        lock(&self.links).retain(|(address, _), _| keep(address));
+        lock(&self.connections).retain(|(address, _), _| keep(address));
     }
 
     pub fn close(&self) {
-        lock(&self.links).clear();
+        lock(&self.connections).clear();
     }
 }
 
@@ -132,7 +132,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(|e| e.into_inner())
 }
 
-type Pending = Arc<Mutex<HashMap<u64, oneshot::Sender<Result<Answer, LinkError>>>>>;
+type Pending = Arc<Mutex<HashMap<u64, oneshot::Sender<Result<Answer, ConnectionError>>>>>;
 
 async fn run(dialer: Arc<dyn Dialer>, address: Arc<str>, mut calls: mpsc::Receiver<Call>) {
     while let Some(first) = calls.recv().await {
@@ -140,7 +140,7 @@ async fn run(dialer: Arc<dyn Dialer>, address: Arc<str>, mut calls: mpsc::Receiv
             Ok((reader, writer)) => serve(reader, writer, first, &mut calls).await,
             Err(e) => {
                 tracing::debug!("region map: {address}: {e}");
-                let error = LinkError::Unreachable(e.to_string());
+                let error = ConnectionError::Unreachable(e.to_string());
                 let _ = first.answer.send(Err(error.clone()));
                 refuse(&mut calls, &error).await;
             }
@@ -149,7 +149,7 @@ async fn run(dialer: Arc<dyn Dialer>, address: Arc<str>, mut calls: mpsc::Receiv
 }
 
 /// Answers what comes in the pause after a failed dial.
-async fn refuse(calls: &mut mpsc::Receiver<Call>, error: &LinkError) {
+async fn refuse(calls: &mut mpsc::Receiver<Call>, error: &ConnectionError) {
     let pause = tokio::time::sleep(PAUSE);
     tokio::pin!(pause);
     loop {

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::region::agent::machine::*;
-use crate::region::agent::{alias, reaper};
 use crate::region::map::*;
+use crate::region::prober::machine::*;
+use crate::region::prober::{alias, reaper};
 use crate::region::testing::{World, check, node, registration, status};
 
 use Health::{Critical, Passing, Warning};

@@ -9,8 +9,8 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, UdpSocket};
 
-use crate::region::agent::{Agent, Settings};
 use crate::region::map::*;
+use crate::region::prober::{Prober, Settings};
 use crate::region::testing::{node, registration, status};
 use crate::region::{Direct, Seat};
 
@@ -93,7 +93,7 @@ async fn http_follows_the_status() {
     })
     .await;
     let seat = Direct::seat("n", "eu");
-    let agent = Agent::start(seat.clone(), fast());
+    let agent = Prober::start(seat.clone(), fast());
     let header = BTreeMap::from([("x-probe".into(), vec!["7".into()])]);
     register(&seat, "web", every(100, http(format!("http://127.0.0.1:{port}/health?x=1"), header))).await;
     let output = until(&seat, "web", Passing).await;
@@ -120,7 +120,7 @@ async fn redirects_are_followed_unless_told_otherwise() {
     })
     .await;
     let seat = Direct::seat("n", "eu");
-    let _agent = Agent::start(seat.clone(), fast());
+    let _agent = Prober::start(seat.clone(), fast());
     let url = |path: &str| format!("http://127.0.0.1:{port}{path}");
     register(&seat, "follow", every(100, http(url("/old/a"), BTreeMap::new()))).await;
     register(&seat, "round", every(100, http(url("/round"), BTreeMap::new()))).await;
@@ -151,7 +151,7 @@ async fn tcp_and_udp_tell_who_listens() {
     let udp = UdpSocket::bind("127.0.0.1:0").await.expect("a port");
     let datagrams: Name = udp.local_addr().expect("an address").to_string().into();
     let seat = Direct::seat("n", "eu");
-    let _agent = Agent::start(seat.clone(), fast());
+    let _agent = Prober::start(seat.clone(), fast());
     register(&seat, "tcp", every(100, Probe::Tcp { address: address.clone(), tls: false })).await;
     let definition = Definition { timeout_ms: 100, ..every(100, Probe::Udp { address: datagrams }) };
     register(&seat, "udp", definition).await;
@@ -167,7 +167,7 @@ async fn a_server_that_says_nothing_times_out() {
     let mute = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let port = mute.local_addr().expect("an address").port();
     let seat = Direct::seat("n", "eu");
-    let _agent = Agent::start(seat.clone(), fast());
+    let _agent = Prober::start(seat.clone(), fast());
     let definition = every(100, http(format!("http://127.0.0.1:{port}/"), BTreeMap::new()));
     register(&seat, "mute", Definition { timeout_ms: 150, ..definition }).await;
     let output = eventually("a timeout", || async {
@@ -180,7 +180,7 @@ async fn a_server_that_says_nothing_times_out() {
 #[tokio::test]
 async fn a_ttl_lasts_as_long_as_somebody_reports() {
     let seat = Direct::seat("n", "eu");
-    let agent = Agent::start(seat.clone(), fast());
+    let agent = Prober::start(seat.clone(), fast());
     register(&seat, "ttl", Definition { probe: Probe::Ttl { ms: 300 }, ..Definition::default() }).await;
     seat.propose(status("n", "ttl", Passing)).await.expect("told");
     for _ in 0..6 {
@@ -199,7 +199,7 @@ async fn a_ttl_lasts_as_long_as_somebody_reports() {
 #[tokio::test]
 async fn programs_run_only_where_they_may() {
     let seat = Direct::seat("n", "eu");
-    let agent = Agent::start(seat.clone(), fast());
+    let agent = Prober::start(seat.clone(), fast());
     let script = |line: &str| Probe::Script { args: ["/bin/sh", "-c", line].map(Into::into).into() };
     register(&seat, "fine", every(100, script("echo well; exit 0"))).await;
     register(&seat, "soso", every(100, script("echo so-so >&2; exit 1"))).await;
@@ -216,7 +216,7 @@ async fn programs_run_only_where_they_may() {
     assert_eq!(output, "Timed out after 100 ms: begun\n");
     drop(agent);
     let wary = Direct::seat("n", "eu");
-    let _agent = Agent::start(wary.clone(), Settings { script_checks: false, ..fast() });
+    let _agent = Prober::start(wary.clone(), Settings { script_checks: false, ..fast() });
     register(&wary, "gated", every(100, script("touch /tmp/never"))).await;
     let output = eventually("an answer", || async {
         wary.map().check("n", "gated").map(|c| c.output.to_string()).filter(|o| !o.is_empty())
@@ -228,7 +228,7 @@ async fn programs_run_only_where_they_may() {
 #[tokio::test]
 async fn an_alias_follows_another_node() {
     let seat = Direct::seat("n", "eu");
-    let _agent = Agent::start(seat.clone(), fast());
+    let _agent = Prober::start(seat.clone(), fast());
     seat.propose(registration(("far", "us"), "web", "web1", 80, Passing)).await.expect("registered");
     let probe = Probe::Alias { node: "far".into(), service_id: "web1".into() };
     register(&seat, "alias", Definition { probe, ..Definition::default() }).await;
@@ -249,7 +249,7 @@ async fn tasks_follow_the_map() {
     })
     .await;
     let seat = Direct::seat("n", "eu");
-    let agent = Agent::start(seat.clone(), fast());
+    let agent = Prober::start(seat.clone(), fast());
     let probe = http(format!("http://127.0.0.1:{port}/"), BTreeMap::new());
     register(&seat, "a", every(60_000, probe.clone())).await;
     until(&seat, "a", Passing).await;
@@ -272,7 +272,7 @@ async fn tasks_follow_the_map() {
 #[tokio::test]
 async fn critical_services_are_deregistered_in_time() {
     let seat = Direct::seat("n", "eu");
-    let _agent = Agent::start(seat.clone(), fast());
+    let _agent = Prober::start(seat.clone(), fast());
     seat.propose(registration(("n", "eu"), "web", "web1", 80, Passing)).await.expect("registered");
     let mut check = crate::region::testing::check("n", "web1", "web1", Passing);
     let probe = Probe::Ttl { ms: 100 };
@@ -316,7 +316,7 @@ async fn health_server() -> u16 {
 async fn grpc_asks_for_a_service() {
     let port = health_server().await;
     let seat = Direct::seat("n", "eu");
-    let _agent = Agent::start(seat.clone(), fast());
+    let _agent = Prober::start(seat.clone(), fast());
     let probe = |path: &str| Probe::Grpc {
         address: format!("127.0.0.1:{port}{path}").into(),
         tls: false,
@@ -364,7 +364,7 @@ async fn tls_wants_a_certificate_that_somebody_vouches_for() {
         }
     });
     let seat = Direct::seat("n", "eu");
-    let _agent = Agent::start(seat.clone(), fast());
+    let _agent = Prober::start(seat.clone(), fast());
     let probe = |skip_verify| Probe::Http {
         url: format!("https://127.0.0.1:{port}/").into(),
         method: "".into(),

@@ -48,7 +48,7 @@
 //! Where `bind` says `ssl` without `crt` the cluster has an authority of its own (`region::member::authority`), made with
 //! it and kept in the map. A node asks with a join token, by which it also knows whom it asks; the leader gives it an id,
 //! a role and a certificate (`region::member::enrolling`), which it renews by itself (`renewal`). What a connection may
-//! ask follows from what it shows (`region::raft::server::Guest`): a member whose id was removed nothing more. Since
+//! ask follows from what it shows (`region::raft::guest::Guest`): a member whose id was removed nothing more. Since
 //! every member has the map, a worker's `data-dir` holds the authority's key too: roles say who votes, not who is trusted.
 //!
 //! # What is absent

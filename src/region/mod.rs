@@ -20,6 +20,7 @@ pub mod query;
 
 mod keyword_region;
 mod keyword_seat;
+mod reading;
 #[cfg(test)]
 pub mod testing;
 #[cfg(test)]

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use super::enabled::enabled;
-use super::store::{builtin_policies, new_uuid};
+use super::store::{MANAGEMENT, builtin_policies, new_uuid};
 use crate::catalog::record::{self, AUTH_METHOD, POLICY};
 use crate::catalog::request::{Access, Answer, Call, Fault, JSON, Outcome};
 use crate::region::map::{DeleteWhen, Map, PutWhen};

@@ -9,7 +9,7 @@ use super::store::{
 use super::templated;
 use crate::base::clock;
 use crate::catalog::record::{self, POLICY, ROLE, SECRET, TOKEN};
-use crate::catalog::request::{Access, Answer, Call, Fault, Fields, Outcome, Resource};
+use crate::catalog::request::{Access, Answer, Call, Fault, Fields, Outcome};
 use crate::region::map::Map;
 
 /// Now, as Go writes it.

@@ -5,9 +5,8 @@
 
 use serde::Serialize;
 
-use crate::catalog::request::{
-    Access, Answer, Call, DOCUMENT, Fault, Fields, GET, Outcome, PUT, Resource, Route,
-};
+use crate::catalog::registry::distance::{Coordinate, Coordinates};
+use crate::catalog::request::{Access, Answer, Call, DOCUMENT, Fault, GET, Outcome, PUT, Resource, Route};
 use crate::region::map::*;
 
 pub const ROUTES: &[Route] = &[

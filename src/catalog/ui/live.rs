@@ -31,14 +31,14 @@ pub const ROUTES: &[Route] = &[
         methods: GET,
         path: "/ui/page.css",
         body: 0,
-        run: |_| Box::pin(async { Ok(asset("text/css; charset=utf-8", include_str!("ui/page.css"))) }),
+        run: |_| Box::pin(async { Ok(asset("text/css; charset=utf-8", include_str!("page.css"))) }),
         doc: "Its style.",
     },
     Route {
         methods: GET,
         path: "/ui/page.js",
         body: 0,
-        run: |_| Box::pin(async { Ok(asset("text/javascript; charset=utf-8", include_str!("ui/page.js"))) }),
+        run: |_| Box::pin(async { Ok(asset("text/javascript; charset=utf-8", include_str!("page.js"))) }),
         doc: "Its script.",
     },
     Route {
@@ -70,7 +70,7 @@ async fn root(_: &Call) -> Outcome {
 }
 
 async fn page(_: &Call) -> Outcome {
-    let page = asset("text/html; charset=utf-8", include_str!("ui/page.html"));
+    let page = asset("text/html; charset=utf-8", include_str!("page.html"));
     Ok(page.with("content-security-policy", POLICY).with("referrer-policy", "no-referrer"))
 }
 

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::super::raft::frame::{Answer, Denial, Request};
+use super::super::raft::guest::Guest;
 use super::super::raft::node::Node;
-use super::super::raft::server::Guest;
 use super::{enrolling, forming, joining, liveness, operation, reconcile, renewal};
 
 /// Answers a request about members.

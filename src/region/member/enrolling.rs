@@ -9,13 +9,12 @@ use bytes::Bytes;
 use super::super::map::{Command, Role};
 use super::super::raft::connection::{Class, ConnectionError, Connections};
 use super::super::raft::frame::{Answer, Denial, Enroll, MemberError, Request};
+use super::super::raft::guest::Guest;
 use super::super::raft::node::{Node, deny};
 use super::super::raft::proposer;
-use super::super::raft::server::Guest;
 use super::super::raft::timing::{after, over};
 use super::super::store::Identity;
 use super::authority::{Authority, Holder, RECORD};
-use super::forming;
 use super::joining;
 use super::token::{Digest, Secret, Token, record_of};
 use super::trust::{self, Trust};
@@ -171,7 +170,7 @@ async fn ask_all(node: &Arc<Node>, token: &Token, addresses: &[String]) -> Resul
     let mut why = Vec::new();
     for address in addresses.iter().filter(|address| **address != node.address) {
         let enroll = Enroll {
-            join: forming::wish(node),
+            join: joining::wish(node),
             secret: Bytes::copy_from_slice(token.secret.bytes()),
             request: trust.request(),
         };
@@ -202,20 +201,7 @@ pub async fn enter(node: &Arc<Node>, token: &Token, addresses: &[String]) -> Res
     Ok(manager)
 }
 
-/// An operator makes a cluster of this node, which waits for that.
-pub async fn founded(node: &Arc<Node>) -> Result<(), Denial> {
-    {
-        let _one_at_a_time = node.changing.lock().await;
-        free(node)?;
-        forming::alone(node).await;
-    }
-    if node.log.id() == 0 {
-        return Err(Denial::Refused("the cluster could not be made; the log says why".into()));
-    }
-    arrived(node).await
-}
-
-fn free(node: &Node) -> Result<(), Denial> {
+pub(super) fn free(node: &Node) -> Result<(), Denial> {
     if node.log.id() != 0 {
         return Err(MemberError::Part.into());
     }
@@ -232,7 +218,7 @@ fn free(node: &Node) -> Result<(), Denial> {
 }
 
 /// Waits until the cluster sees this node and it sees the cluster's authority.
-async fn arrived(node: &Node) -> Result<(), Denial> {
+pub(super) async fn arrived(node: &Node) -> Result<(), Denial> {
     let until = after(ADMIT);
     loop {
         let map = node.view.map();

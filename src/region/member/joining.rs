@@ -115,3 +115,15 @@ pub(super) async fn change(
         Err(RaftError::Fatal(_)) => Err(Denial::Shutdown),
     }
 }
+
+/// Who this node is, for those who may admit it.
+pub(super) fn wish(node: &Node) -> Join {
+    Join {
+        store: node.log.identity().store,
+        name: node.name.to_string(),
+        address: node.address.clone(),
+        api: node.api.clone(),
+        region: node.region.to_string(),
+        manager: node.meeting.how.manager,
+    }
+}

@@ -10,8 +10,8 @@ use super::super::map::{Command, Deregistration, Member, Reply, Role};
 use super::super::raft::connection::Class;
 use super::super::raft::frame::{Answer, Denial, MemberError, Operation, Request};
 use super::super::raft::node::Node;
+use super::super::raft::proposer;
 use super::super::raft::timing::{after, over};
-use super::super::raft::{proposer, server};
 use super::joining::forget;
 use crate::base::clock;
 
@@ -208,7 +208,7 @@ async fn caught_up(node: &Node, voters: &BTreeSet<u64>) -> Option<u64> {
 
 /// The leader asks this node to lead.
 pub(super) fn take_over(node: &Arc<Node>, to: u64) -> Result<Answer, Denial> {
-    let raft = server::meant_for(node, to)?.clone();
+    let raft = node.raft_of(to)?.clone();
     let node = node.clone();
     tokio::spawn(async move {
         let until = after(node.timing.leaderless());

@@ -125,7 +125,7 @@ pub fn timeout_ms(definition: &Definition) -> u64 {
     }
 }
 
-/// When the first run comes. A check registered just now runs soon, since traffic may wait for it; those that an agent
+/// When the first run comes. A check registered just now runs soon, since traffic may wait for it; those that a prober
 /// finds when it starts are spread over an interval. `random` is any number.
 pub fn first_delay_ms(definition: &Definition, just_registered: bool, random: u32) -> u64 {
     let span = if just_registered { 50 } else { interval_ms(definition).min(10_000) };

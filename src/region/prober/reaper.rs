@@ -2,7 +2,7 @@
 
 use crate::region::map::{Deregistration, Health, Map, WallMs};
 
-/// What is due now, and when to look again (`None`: when something changes). An agent that was away does not know how
+/// What is due now, and when to look again (`None`: when something changes). A prober that was away does not know how
 /// its instances did meanwhile: the time before `since` does not count.
 pub fn due(map: &Map, node: &str, since: WallMs, now: WallMs) -> (Vec<Deregistration>, Option<WallMs>) {
     let (mut gone, mut next): (Vec<Deregistration>, Option<WallMs>) = (Vec::new(), None);

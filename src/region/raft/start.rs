@@ -11,10 +11,12 @@ use bytes::Bytes;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::call::{self, CallError, Callee};
+use super::call;
+use super::callee::{CallError, Callee};
 use super::cluster::RaftCluster;
 use super::connection::{Connections, Dialer, Plain};
 use super::frame::{Availability, ClientHeartbeat, Denial, Operation};
+use super::guest::{Guest, Wrap};
 use super::lease::Lease;
 use super::machine::Machine;
 use super::network::Network;
@@ -110,7 +112,7 @@ struct Parts {
     node: Arc<Node>,
     machine: Machine,
     listener: Option<TcpListener>,
-    wrap: server::Wrap,
+    wrap: Wrap,
     asks: mpsc::Receiver<Ask>,
     readers: mpsc::Receiver<Reader>,
     sure_readers: mpsc::Receiver<Reader>,
@@ -255,17 +257,17 @@ fn trust(options: &Options) -> Result<Option<Arc<Trust>>, StartError> {
     }
 }
 
-fn trusting(trust: Arc<Trust>) -> server::Wrap {
+fn trusting(trust: Arc<Trust>) -> Wrap {
     Arc::new(move |stream| {
         let trust = trust.clone();
         Box::pin(async move { trust.accept(stream).await })
     })
 }
 
-fn plain() -> server::Wrap {
+fn plain() -> Wrap {
     Arc::new(|stream| {
         let stream: Box<dyn super::connection::Stream> = Box::new(stream);
-        Box::pin(async move { Ok((stream, server::Guest::Trusted)) })
+        Box::pin(async move { Ok((stream, Guest::Trusted)) })
     })
 }
 

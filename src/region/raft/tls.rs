@@ -9,7 +9,7 @@ use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use super::connection::{Dialed, Dialer, Stream};
-use super::server::{Guest, Wrap};
+use super::guest::{Guest, Wrap};
 use crate::region::tls::provider;
 
 /// Both sides, made by who knows the cluster's CA: each asks the other for its certificate.

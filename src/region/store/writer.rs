@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 
 use super::disk::{self, Change, Opener};
 use super::error::StoreError;
-use super::log::Progress;
+use super::progress::Progress;
 
 /// How much goes into one commit.
 const BATCH_BYTES: usize = 8 << 20;

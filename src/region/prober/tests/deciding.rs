@@ -139,7 +139,7 @@ fn what_stays_critical_is_reaped() {
     assert_eq!(due(0, 1499), (vec![], Some(1500)));
     assert_eq!(due(0, 1500), (vec![a()], Some(3000)));
     assert_eq!(due(0, 3000), (vec![a(), b()], None));
-    assert_eq!(due(2000, 2400), (vec![], Some(2500)), "an agent that was away knows nothing of before");
+    assert_eq!(due(2000, 2400), (vec![], Some(2500)), "a prober that was away knows nothing of before");
     let map = Arc::new(world.map.clone());
     assert_eq!(reaper::due(&map, "other", 0, 9000), (vec![], None));
 }

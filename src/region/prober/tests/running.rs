@@ -93,7 +93,7 @@ async fn http_follows_the_status() {
     })
     .await;
     let seat = Direct::seat("n", "eu");
-    let agent = Prober::start(seat.clone(), fast());
+    let prober = Prober::start(seat.clone(), fast());
     let header = BTreeMap::from([("x-probe".into(), vec!["7".into()])]);
     register(&seat, "web", every(100, http(format!("http://127.0.0.1:{port}/health?x=1"), header))).await;
     let output = until(&seat, "web", Passing).await;
@@ -106,7 +106,7 @@ async fn http_follows_the_status() {
     // What stays as it is costs no index.
     let index = seat.map().index();
     tokio::time::sleep(Duration::from_millis(350)).await;
-    assert_eq!((seat.map().index(), agent.len()), (index, 1));
+    assert_eq!((seat.map().index(), prober.len()), (index, 1));
 }
 
 #[tokio::test]
@@ -180,26 +180,26 @@ async fn a_server_that_says_nothing_times_out() {
 #[tokio::test]
 async fn a_ttl_lasts_as_long_as_somebody_reports() {
     let seat = Direct::seat("n", "eu");
-    let agent = Prober::start(seat.clone(), fast());
+    let prober = Prober::start(seat.clone(), fast());
     register(&seat, "ttl", Definition { probe: Probe::Ttl { ms: 300 }, ..Definition::default() }).await;
     seat.propose(status("n", "ttl", Passing)).await.expect("told");
     for _ in 0..6 {
         tokio::time::sleep(Duration::from_millis(100)).await;
-        agent.heard("ttl");
+        prober.heard("ttl");
         assert_eq!(seat.map().check("n", "ttl").map(|c| c.status), Some(Passing));
     }
     assert!(until(&seat, "ttl", Critical).await.starts_with("TTL expired"));
     // A late report brings it back, and the time to live runs again.
-    agent.heard("ttl");
+    prober.heard("ttl");
     seat.propose(status("n", "ttl", Warning)).await.expect("told");
     until(&seat, "ttl", Critical).await;
-    agent.heard("nobody");
+    prober.heard("nobody");
 }
 
 #[tokio::test]
 async fn programs_run_only_where_they_may() {
     let seat = Direct::seat("n", "eu");
-    let agent = Prober::start(seat.clone(), fast());
+    let prober = Prober::start(seat.clone(), fast());
     let script = |line: &str| Probe::Script { args: ["/bin/sh", "-c", line].map(Into::into).into() };
     register(&seat, "fine", every(100, script("echo well; exit 0"))).await;
     register(&seat, "soso", every(100, script("echo so-so >&2; exit 1"))).await;
@@ -214,7 +214,7 @@ async fn programs_run_only_where_they_may() {
     })
     .await;
     assert_eq!(output, "Timed out after 100 ms: begun\n");
-    drop(agent);
+    drop(prober);
     let wary = Direct::seat("n", "eu");
     let _agent = Prober::start(wary.clone(), Settings { script_checks: false, ..fast() });
     register(&wary, "gated", every(100, script("touch /tmp/never"))).await;
@@ -249,11 +249,11 @@ async fn tasks_follow_the_map() {
     })
     .await;
     let seat = Direct::seat("n", "eu");
-    let agent = Prober::start(seat.clone(), fast());
+    let prober = Prober::start(seat.clone(), fast());
     let probe = http(format!("http://127.0.0.1:{port}/"), BTreeMap::new());
     register(&seat, "a", every(60_000, probe.clone())).await;
     until(&seat, "a", Passing).await;
-    assert_eq!((agent.len(), count.load(Ordering::SeqCst)), (1, 1), "at once, not after an interval");
+    assert_eq!((prober.len(), count.load(Ordering::SeqCst)), (1, 1), "at once, not after an interval");
     // Registered again, critical at first: checked again at once.
     register(&seat, "a", every(60_000, probe.clone())).await;
     until(&seat, "a", Passing).await;
@@ -263,7 +263,7 @@ async fn tasks_follow_the_map() {
     eventually("more runs", || async { (count.load(Ordering::SeqCst) > 4).then_some(()) }).await;
     let gone = Deregistration { node: "n".into(), service_id: None, check_id: Some("a".into()) };
     seat.propose(Command::Deregister(gone)).await.expect("gone");
-    eventually("the end of the task", || async { agent.is_empty().then_some(()) }).await;
+    eventually("the end of the task", || async { prober.is_empty().then_some(()) }).await;
     let index = seat.map().index();
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert_eq!(seat.map().index(), index);

@@ -74,6 +74,7 @@ pub mod rt;
 pub mod lang;
 pub mod model;
 pub mod http;
+pub mod conn;
 pub mod log;
 pub mod rules;
 pub mod balance;

@@ -1,0 +1,223 @@
+//! The members that an agent knows, and asking one of them: the same one as long as it answers.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
+use hyper::client::conn::http1::SendRequest;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+
+use super::secure::Secure;
+
+/// A member that does not take a connection in that time is not asked.
+const CONNECT: Duration = Duration::from_secs(1);
+/// Members that are remembered beside those of `-join`.
+const LEARNED: usize = 64;
+/// Bytes of an answer.
+pub(super) const ANSWER: usize = 64 << 20;
+
+pub(super) struct Members {
+    join: Vec<String>,
+    learned: Mutex<BTreeSet<String>>,
+    /// Who is asked now.
+    current: watch::Sender<String>,
+    /// The address from which a member was reached last.
+    own: Mutex<Option<IpAddr>>,
+    /// The connection of this agent's own requests, to be used again.
+    kept: Mutex<Option<(String, Sender)>>,
+    pub(super) token: Option<String>,
+    /// How TLS is spoken to them, if it is.
+    secure: Option<Secure>,
+}
+
+type Sender = SendRequest<Full<Bytes>>;
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub(super) struct Failed {
+    /// The request may have arrived.
+    pub(super) was_sent: bool,
+    pub(super) why: String,
+}
+
+impl Members {
+    /// `join` has at least one.
+    pub(super) fn new(join: Vec<String>, token: Option<String>, secure: Option<Secure>) -> Members {
+        let first = join.first().cloned().unwrap_or_default();
+        Members {
+            join,
+            learned: Mutex::default(),
+            current: watch::Sender::new(first),
+            own: Mutex::default(),
+            kept: Mutex::default(),
+            token,
+            secure,
+        }
+    }
+
+    pub(super) fn current(&self) -> String {
+        self.current.borrow().clone()
+    }
+
+    /// Tells when another one is asked.
+    pub(super) fn watch(&self) -> watch::Receiver<String> {
+        self.current.subscribe()
+    }
+
+    fn learned(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.learned.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many there are to ask.
+    pub(super) fn len(&self) -> usize {
+        self.all().len()
+    }
+
+    fn all(&self) -> Vec<String> {
+        let learned = self.learned();
+        let more = learned.iter().filter(|address| !self.join.contains(address));
+        self.join.iter().chain(more).cloned().collect()
+    }
+
+    /// A member told where the APIs of all are. Those that mean this host are of use only if it was joined so.
+    pub(super) fn learn(&self, apis: &[String]) {
+        let own_host = self.join.iter().any(|address| is_loopback(address));
+        let of_use = |api: &&String| {
+            let address = api.parse::<SocketAddr>().ok();
+            address.is_some_and(|a| !a.ip().is_unspecified() && (own_host || !a.ip().is_loopback()))
+        };
+        *self.learned() = apis.iter().filter(of_use).take(LEARNED).cloned().collect();
+    }
+
+    /// `failed` did not answer: the next one is asked from now on, unless that is so already.
+    pub(super) fn next(&self, failed: &str) {
+        let all = self.all();
+        let at = all.iter().position(|address| address == failed).map_or(0, |at| at + 1);
+        let Some(next) = all.get(at % all.len().max(1)) else { return };
+        self.current.send_if_modified(|current| {
+            let moves = current == failed && current != next;
+            if moves {
+                current.clone_from(next);
+            }
+            moves
+        });
+    }
+
+    /// This host's address on the way to the members.
+    pub(super) fn own(&self) -> Option<IpAddr> {
+        *self.own.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A connection to one member.
+    async fn connect(&self, address: &str) -> Result<Sender, String> {
+        let connected = tokio::time::timeout(CONNECT, TcpStream::connect(address)).await;
+        let stream = connected.map_err(|_| "does not answer".to_owned())?;
+        let stream = stream.map_err(|e| crate::lang::load::reason(&e))?;
+        let _ = stream.set_nodelay(true);
+        if let Ok(own) = stream.local_addr() {
+            *self.own.lock().unwrap_or_else(PoisonError::into_inner) = Some(own.ip());
+        }
+        let Some(secure) = &self.secure else { return speak(stream).await };
+        let shaken = tokio::time::timeout(CONNECT, secure.to(address)?.over(stream)).await;
+        speak(shaken.map_err(|_| "does not shake hands".to_owned())?.map_err(|e| e.to_string())?).await
+    }
+
+    /// Asks one member on a connection of its own.
+    pub(super) async fn ask(
+        &self,
+        address: &str,
+        request: Request<Full<Bytes>>,
+    ) -> Result<Response<Incoming>, Failed> {
+        let unsent = |why: String| Failed { was_sent: false, why: format!("{address}: {why}") };
+        let mut sender = self.connect(address).await.map_err(unsent)?;
+        let answered = sender.send_request(request).await;
+        answered.map_err(|e| Failed { was_sent: !e.is_canceled(), why: format!("{address}: {e}") })
+    }
+
+    /// The kept connection, if it goes to that member and is open still.
+    fn kept(&self, address: &str) -> Option<Sender> {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).take();
+        kept.filter(|(to, sender)| to == address && !sender.is_closed()).map(|(_, sender)| sender)
+    }
+
+    /// Asks the current member with a JSON body, within a time. Status and body, or the next one is current.
+    pub(super) async fn put(
+        &self,
+        path: &str,
+        body: Vec<u8>,
+        within: Duration,
+    ) -> Result<(StatusCode, Bytes), String> {
+        let address = self.current();
+        let mut request = Request::builder().method("PUT").uri(path).header("host", &address);
+        if let Some(token) = &self.token {
+            request = request.header("x-consul-token", token);
+        }
+        let request = request.body(Full::new(Bytes::from(body))).map_err(|e| e.to_string())?;
+        let exchange = async {
+            let failed = |e: &dyn std::fmt::Display| format!("{address}: {e}");
+            let mut sender = match self.kept(&address) {
+                Some(sender) => sender,
+                None => self.connect(&address).await.map_err(|e| failed(&e))?,
+            };
+            sender.ready().await.map_err(|e| failed(&e))?;
+            let response = sender.send_request(request).await.map_err(|e| failed(&e))?;
+            let status = response.status();
+            let body = Limited::new(response.into_body(), ANSWER).collect().await.map_err(|e| failed(&e))?;
+            *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some((address.clone(), sender));
+            Ok((status, body.to_bytes()))
+        };
+        let answer = match tokio::time::timeout(within, exchange).await {
+            Ok(answer) => answer,
+            Err(_) => Err(format!("{address}: no answer within {} ms", within.as_millis())),
+        };
+        if answer.is_err() {
+            self.next(&address);
+        }
+        answer
+    }
+}
+
+/// HTTP over a connection.
+async fn speak(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> Result<Sender, String> {
+    let shaken = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
+    let (sender, connection) = shaken.map_err(|e| e.to_string())?;
+    tokio::spawn(connection);
+    Ok(sender)
+}
+
+fn is_loopback(address: &str) -> bool {
+    let ip = address.parse::<SocketAddr>().map(|a| a.ip().is_loopback());
+    ip.unwrap_or_else(|_| address.starts_with("localhost:"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_is_asked_when_one_fails_and_all_come_round() {
+        let members = Members::new(vec!["a:1".into(), "10.0.0.2:1".into()], None, None);
+        members.learn(&["10.0.0.2:1", "10.0.0.3:1", "127.0.0.1:1", "0.0.0.0:1", "x"].map(str::to_owned));
+        assert_eq!(members.len(), 3, "{:?}", members.all());
+        for next in ["10.0.0.2:1", "10.0.0.3:1", "a:1"] {
+            members.next(&members.current());
+            assert_eq!(members.current(), next);
+        }
+        members.next("10.0.0.3:1");
+        assert_eq!(members.current(), "a:1", "who failed was not asked any more");
+        let local = Members::new(vec!["127.0.0.2:1".into()], None, None);
+        local.learn(&["127.0.0.3:1".to_owned()]);
+        assert_eq!(local.len(), 2);
+        let alone = Members::new(vec!["a:1".into()], None, None);
+        alone.next("a:1");
+        assert_eq!(alone.current(), "a:1");
+    }
+}

@@ -8,7 +8,12 @@
 pub mod conn;
 pub mod remote;
 pub mod runtime;
+#[cfg(test)]
+pub mod testing;
 pub mod wheel;
+
+#[cfg(test)]
+mod tests;
 
 pub use conn::Conn;
 pub use remote::{Load, Remote};

@@ -74,6 +74,15 @@ pub struct Rt {
     count: Cell<usize>,
     /// Share of time spent waiting, in percent over the last second (`Idle_pct`).
     idle: Cell<(Nanos, Nanos, u8)>,
+    #[cfg(test)]
+    pub(super) told: super::testing::Told,
+}
+
+/// What a turn of the loop fills anew.
+#[derive(Default)]
+pub(super) struct Scratch {
+    events: Events,
+    due: Vec<TaskId>,
 }
 
 thread_local! {
@@ -96,12 +105,15 @@ fn wake_coded(code: usize) {
 impl Rt {
     /// The runtime of the calling thread, which becomes data worker `worker`.
     pub fn start(worker: WorkerId) -> io::Result<&'static Rt> {
+        Rt::start_at(worker, clock::now_ns())
+    }
+
+    pub(super) fn start_at(worker: WorkerId, now: Nanos) -> io::Result<&'static Rt> {
         waker::install(wake_coded);
         worker.enter();
         let epoll = Epoll::new()?;
         let remote = Remote::new(epoll::EventFd::new()?);
         epoll.add(remote.event.as_raw_fd(), epoll::IN | epoll::EDGE, INBOX)?;
-        let now = clock::now_ns();
         let rt: &'static Rt = Box::leak(Box::new(Rt {
             epoll,
             remote: remote.clone(),
@@ -117,6 +129,8 @@ impl Rt {
             stop: Cell::new(false),
             count: Cell::new(0),
             idle: Cell::new((now, 0, 100)),
+            #[cfg(test)]
+            told: Default::default(),
         }));
         CURRENT.with(|c| c.set(Some(rt)));
         remote.publish(worker);
@@ -221,36 +235,65 @@ impl Rt {
 
     /// Runs until [`Rt::stop`].
     pub fn run(&'static self) -> io::Result<()> {
-        let mut events = Events::default();
-        let mut due = Vec::new();
+        let mut scratch = Scratch::default();
         while !self.stop.get() {
-            self.run_ready();
-            let timeout_ms = self.timeout_ms();
-            let before = if timeout_ms == 0 { self.now.get() } else { clock::now_ns() };
-            self.epoll.wait(&mut events, timeout_ms)?;
-            let now = clock::now_ns();
-            self.now.set(now);
-            self.account(before, now);
-            for i in 0..events.len() {
-                let event = events.event(i);
-                if event.token == INBOX {
-                    self.receive();
-                } else {
-                    self.report(event);
-                }
-            }
-            due.clear();
-            self.wheel.borrow_mut().advance(now, &mut due);
-            for id in &due {
-                self.wake(*id);
-            }
+            self.turn(&mut scratch)?;
         }
         Ok(())
     }
 
-    fn account(&self, before: Nanos, now: Nanos) {
+    /// One turn: runs what is ready, waits for sockets, messages and deadlines, and queues whom they wake. Tells
+    /// whether anybody was woken.
+    pub(super) fn turn(&'static self, scratch: &mut Scratch) -> io::Result<bool> {
+        self.run_ready();
+        let timeout_ms = self.timeout_ms();
+        // Who only looks does not wait: such a turn is work from end to end.
+        let before = (timeout_ms > 0).then(|| self.read_clock());
+        self.wait(&mut scratch.events, timeout_ms)?;
+        let now = self.read_clock();
+        self.now.set(now);
+        self.account(before.map_or(0, |before| now.saturating_sub(before)), now);
+        for i in 0..scratch.events.len() {
+            let event = scratch.events.event(i);
+            if event.token == INBOX {
+                self.receive();
+            } else {
+                self.report(event);
+            }
+        }
+        scratch.due.clear();
+        self.wheel.borrow_mut().advance(now, &mut scratch.due);
+        for id in &scratch.due {
+            self.wake(*id);
+        }
+        Ok(!self.ready.borrow().is_empty())
+    }
+
+    #[cfg(not(test))]
+    fn read_clock(&self) -> Nanos {
+        clock::now_ns()
+    }
+
+    #[cfg(not(test))]
+    fn wait(&self, events: &mut Events, timeout_ms: i32) -> io::Result<()> {
+        self.epoll.wait(events, timeout_ms)
+    }
+
+    #[cfg(test)]
+    fn read_clock(&self) -> Nanos {
+        self.told.now().unwrap_or_else(clock::now_ns)
+    }
+
+    #[cfg(test)]
+    fn wait(&self, events: &mut Events, timeout_ms: i32) -> io::Result<()> {
+        self.told
+            .wait(timeout_ms, |timeout_ms| self.epoll.wait(events, timeout_ms).map(|()| !events.is_empty()))
+    }
+
+    /// Adds `waited` to the time spent waiting, and closes the second when it is full.
+    fn account(&self, waited: Nanos, now: Nanos) {
         let (since, idle, percent) = self.idle.get();
-        let idle = idle + now.saturating_sub(before);
+        let idle = idle + waited;
         let span = now.saturating_sub(since);
         if span >= clock::SEC {
             let percent = (idle * 100 / span).min(100) as u8;

@@ -10,7 +10,8 @@ use crate::rules::{Env, ReplySpec};
 use super::listener::ListenerCell;
 use super::route::Route;
 use super::session::Session;
-use super::worker::{View, Worker};
+use super::view::View;
+use super::worker::Worker;
 
 /// A stream's surroundings.
 pub struct StreamEnv<'a> {

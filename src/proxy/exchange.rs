@@ -13,13 +13,11 @@ use crate::rt::NEVER;
 
 use super::access;
 use super::downstream::body_at_hand;
-use super::end::{Cause, End, Phase};
+use super::end::{Cause, End, Halt, Phase};
 use super::retry::Failure;
 use super::route::Attempt;
-use super::stream::{Halt, Stream};
+use super::stream::Stream;
 use super::transfer::{Broken, Side, Way};
-
-pub(super) const BAD_GATEWAY: End = End::new(Cause::ServerAbort, Phase::Headers, 502);
 
 /// Why nothing more comes from the server.
 pub(super) enum Got {

@@ -246,12 +246,6 @@ pub(super) fn captured(head: &Head, field: &[u8], wanted: &Capture) -> Option<Bo
     None
 }
 
-/// The server that a request is to go to again, by its place in the set.
-pub(super) fn persisted(txn: &Txn, set: &ServerSet) -> Option<usize> {
-    let uid = txn.sticky.server;
-    if uid == 0 { None } else { set.list.iter().position(|s| s.live.uid == uid) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

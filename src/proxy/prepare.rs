@@ -3,8 +3,8 @@
 use crate::config::proxy::RestrictNames;
 use crate::rules::{Ctx, Txn};
 
-use super::end::{Cause, End, Phase};
-use super::stream::{Halt, Stream};
+use super::end::{Cause, End, Halt, Phase};
+use super::stream::Stream;
 
 impl Stream<'_> {
     /// `option http-restrict-req-hdr-names`.

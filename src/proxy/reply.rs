@@ -8,9 +8,9 @@ use crate::http::{BodyLen, H1Options, Hop, Method, Parse, status};
 use crate::model::applet::{Applet, AppletBody, AppletRequest};
 use crate::rules::{Env, Reply, ReplyBody};
 
-use super::end::{Cause, End, Phase};
+use super::end::{Cause, End, Halt, Phase};
 use super::env::StreamEnv;
-use super::stream::{Halt, Stream};
+use super::stream::Stream;
 
 /// Filler of services that send many bytes of no meaning.
 static FILLER: [u8; 16384] = filler();

@@ -9,10 +9,10 @@ use crate::base::buf::{Buf, HEAD_SIZE};
 use crate::http::{BodyLen, Chunks, Hop, Version};
 use crate::rules::{RuleSet, Wait};
 
-use super::end::{Cause, End, Phase};
+use super::end::{BAD_GATEWAY, Cause, End, Halt, Phase};
 use super::env::StreamEnv;
-use super::exchange::{BAD_GATEWAY, Got, client_end, later};
-use super::stream::{Halt, Stream, capture};
+use super::exchange::{Got, client_end, later};
+use super::stream::Stream;
 use super::transfer::{Broken, Extent, Side, Way};
 use super::tunnel::{self, Ends};
 use super::verdict::{self, Stage, Step};
@@ -164,18 +164,6 @@ impl Stream<'_> {
                 return Err(broken.into());
             }
             input.truncate(n);
-        }
-    }
-
-    fn capture_response(&mut self) {
-        let Some(front) = self.route.front.front.as_ref() else { return };
-        if let Some(wanted) = &front.cookie_capture {
-            self.txn.res_cookie = super::persist::captured(&self.txn.res, b"set-cookie", wanted);
-        }
-        for (slot, wanted) in self.txn.res_captures.iter_mut().zip(&front.res_captures) {
-            if let Some(name) = wanted.name.as_deref() {
-                *slot = capture(self.txn.res.values(name).last(), wanted.len);
-            }
         }
     }
 

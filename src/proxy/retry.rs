@@ -5,11 +5,10 @@ use crate::config::Backend;
 use crate::http::Method;
 use crate::model::Seen;
 
-use super::end::{Cause, End, Phase};
+use super::end::{BAD_GATEWAY, Cause, End, Halt, Phase};
 use super::env::StreamEnv;
-use super::exchange::BAD_GATEWAY;
 use super::route::{Attempt, Chooser};
-use super::stream::{Halt, Stream};
+use super::stream::Stream;
 
 /// What went wrong with one try.
 pub(super) enum Failure {

@@ -17,12 +17,12 @@ use crate::rules::{self, Ctx, Txn};
 
 use super::downstream::Downstream;
 use super::end::{Cause, End, Phase};
-use super::persist::persisted;
 use super::server::{ServerSlot, acquire, serve_queues};
 use super::session::Session;
 use super::takeover;
 use super::upstream::{Hold, Upstream};
-use super::worker::{Servers, View, Worker};
+use super::view::{Servers, View};
+use super::worker::Worker;
 
 /// The proxies that a stream goes through, and the configuration that says what they are.
 pub struct Route<'a> {
@@ -508,4 +508,10 @@ impl Drop for Waiting<'_> {
             serve_queues(&server, &self.proxy.live, self.fullconn, self.now_ms);
         }
     }
+}
+
+/// The server that a request is to go to again, by its place in the set.
+fn persisted(txn: &Txn, set: &ServerSet) -> Option<usize> {
+    let uid = txn.sticky.server;
+    if uid == 0 { None } else { set.list.iter().position(|s| s.live.uid == uid) }
 }

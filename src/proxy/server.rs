@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use crate::model::{ProxyLive, Server};
 
-use super::worker::Servers;
+use super::view::Servers;
 
 /// One of a server's `maxconn` slots. Dropping it lets the next stream in the queues have it.
 pub struct ServerSlot {

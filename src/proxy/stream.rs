@@ -11,11 +11,10 @@ use crate::config::{HttpConnection, Proxy};
 use crate::http::{BodyLen, FieldKind, Method, Version};
 use crate::model::applet::Applet;
 use crate::model::{ProxyId, Server};
-use crate::rules::{Ctx, Reply, RuleSet, Sticky, Txn, Wait};
+use crate::rules::{Ctx, RuleSet, Sticky, Txn, Wait};
 
-use super::access;
 use super::downstream::{Downstream, Unread};
-use super::end::{Cause, End, Phase};
+use super::end::{Cause, End, Halt, Phase};
 use super::env::StreamEnv;
 use super::route::Route;
 use super::session::{Current, Session};
@@ -28,26 +27,6 @@ use super::verdict::{self, Stage, Step};
 pub enum Next {
     KeepAlive,
     Close,
-}
-
-/// Why a phase does not go on to the next one.
-pub enum Halt {
-    /// The proxy answers this; `denied` by a rule.
-    Reply { reply: Box<Reply>, denied: bool },
-    /// Answered after `timeout tarpit`.
-    Tarpit(Box<Reply>),
-    /// A service inside the process answers.
-    Service(Arc<dyn Applet>),
-    /// The transaction failed.
-    End(End),
-    /// The connection is closed without an answer.
-    Drop(End),
-}
-
-impl From<End> for Halt {
-    fn from(end: End) -> Halt {
-        Halt::End(end)
-    }
 }
 
 /// A transaction under way.
@@ -72,9 +51,9 @@ pub struct Stream<'a> {
     /// The server's response has begun to go to the client.
     pub responding: bool,
     /// `monitor-uri`: neither logged nor held against anyone.
-    is_monitor: bool,
+    pub is_monitor: bool,
     /// The line was written already (`logasap`).
-    is_logged: bool,
+    pub is_logged: bool,
     /// What ended it early, for counters and logs.
     pub end: End,
 }
@@ -196,42 +175,6 @@ impl<'a> Stream<'a> {
         self.capture_request();
     }
 
-    /// Method, target and version as received, for logs and `capture.req.*`.
-    fn keep_uri_line(&mut self) {
-        let most = self.route.config.global.tune.http_logurilen.saturating_sub(1);
-        let Txn { req, uri_line, .. } = &mut *self.txn;
-        uri_line.clear();
-        let line = req.bytes(req.start_line);
-        let line = line.strip_suffix(b"\n").unwrap_or(line);
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
-        if line.is_empty() {
-            // A target that was brought into its normal form: the line is not there as it was received.
-            let version: &[u8] = if req.version == Version::Http10 { b" HTTP/1.0" } else { b" HTTP/1.1" };
-            for part in [req.method_bytes(), b" ", req.target_bytes(), version] {
-                uri_line.extend_from_slice(part);
-            }
-        } else {
-            uri_line.extend_from_slice(&line[..line.len().min(most)]);
-        }
-        uri_line.truncate(most);
-    }
-
-    fn capture_request(&mut self) {
-        let Some(front) = self.route.front.front.as_ref() else { return };
-        if let Some(wanted) = &front.cookie_capture {
-            self.txn.req_cookie = super::persist::captured(&self.txn.req, b"cookie", wanted);
-        }
-        if front.req_captures.is_empty() && front.res_captures.is_empty() {
-            return;
-        }
-        self.txn.req_captures = front
-            .req_captures
-            .iter()
-            .map(|c| c.name.as_deref().and_then(|n| capture(self.txn.req.values(n).last(), c.len)))
-            .collect();
-        self.txn.res_captures = front.res_captures.iter().map(|_| None).collect();
-    }
-
     /// From the complete request head to the last byte of the response.
     async fn transact(&mut self) -> Result<(), Halt> {
         match self.down.chosen() {
@@ -339,67 +282,6 @@ impl<'a> Stream<'a> {
         }
     }
 
-    /// Error in the request itself: answer it and log.
-    async fn fail_request(&mut self, end: End) -> Next {
-        let options = &self.route.front.options;
-        self.route.front.live.front.counters.mine().err_req.inc();
-        self.keep_client = false;
-        let is_silent = self.txn.req.buf.is_empty();
-        let first = self.s.requests() <= 1;
-        if is_silent
-            && (!first // An idle connection that ended: nothing to say, nothing to log.
-                || (end.cause == Cause::ClientAbort && options.dontlognull)
-                || (end.cause == Cause::ClientTimeout && options.http_ignore_probes))
-        {
-            return Next::Close;
-        }
-        self.conclude(Err(Halt::End(end))).await
-    }
-
-    /// Answers what the proxy itself has to say, logs and counts.
-    async fn conclude(&mut self, result: Result<(), Halt>) -> Next {
-        match result {
-            Ok(()) => {
-                // A body that ends with the connection does not tell by itself that it is whole.
-                if matches!(self.txn.res.body, BodyLen::UntilClose | BodyLen::Tunnel) {
-                    self.end = self.cut_short(self.end);
-                }
-                self.txn.set_end(self.end.flags());
-            }
-            Err(halt) => self.halt(halt).await,
-        }
-        self.txn.timers.closed = self.now();
-        self.route.leave();
-        self.release_server();
-        access::count(self);
-        // The slot is free before the line is written: the line does not count its own request.
-        let is_logged = !self.is_monitor && !self.is_logged && !self.route.front.log.targets.is_empty();
-        let server = self.hold.take().and_then(|h| is_logged.then(|| h.slot.server.clone()));
-        if is_logged {
-            let failed = self.txn.termination[0] != b'-' && self.txn.termination[0] != b'L';
-            access::log(self.s, self.txn, &self.route, server.as_ref(), failed);
-        }
-        if self.keep_client && self.down.finish(&self.txn.req) {
-            return Next::KeepAlive;
-        }
-        Next::Close
-    }
-
-    /// `logasap`: the line is written when the response's head is there; figures that still grow say so.
-    pub(super) fn log_early(&mut self) {
-        if self.is_monitor || std::mem::replace(&mut self.is_logged, true) {
-            return;
-        }
-        let now = self.now();
-        let closed = std::mem::replace(&mut self.txn.timers.closed, now);
-        self.txn.log_early = true;
-        self.txn.set_end(self.end.flags());
-        let server = self.hold.as_ref().map(|h| &h.slot.server);
-        access::log(self.s, self.txn, &self.route, server, false);
-        self.txn.log_early = false;
-        self.txn.timers.closed = closed;
-    }
-
     /// Gives the server's connection back.
     pub(super) fn release_server(&mut self) {
         if let Some(hold) = &mut self.hold {
@@ -419,9 +301,4 @@ impl<'a> Stream<'a> {
             _ => end,
         }
     }
-}
-
-/// A copy of at most `len` bytes.
-pub(super) fn capture(value: Option<&[u8]>, len: usize) -> Option<Box<[u8]>> {
-    value.map(|v| v[..v.len().min(len)].into())
 }

@@ -13,12 +13,12 @@ use crate::rules::Txn;
 
 use super::access;
 use super::downstream::Downstream;
-use super::end::{Cause, End, Phase};
+use super::end::{Cause, End, Halt, Phase};
 use super::env::StreamEnv;
 use super::retry::Failure;
 use super::route::Attempt;
 use super::session::{Current, Session};
-use super::stream::{Halt, Stream};
+use super::stream::Stream;
 use super::transfer::Patience;
 use super::tunnel::{self, Ends};
 use super::verdict::{self, Stage, Step};

@@ -3,9 +3,8 @@
 use crate::conn::Link;
 use crate::rules::Outcome;
 
-use super::end::{Cause, End, Phase};
+use super::end::{Cause, End, Halt, Phase};
 use super::route::Route;
-use super::stream::Halt;
 
 /// Which rules were run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -18,8 +18,9 @@ use super::env::StreamEnv;
 use super::listener::{ClientSlot, ListenerCell};
 use super::route::Route;
 use super::session::{Current, Session};
-use super::stream::{self, Next};
+use super::stream::Next;
 use super::tcp::{self, Then};
+use super::transaction;
 use super::transfer::Patience;
 use super::verdict::{self, Stage};
 use super::worker::Worker;
@@ -159,7 +160,7 @@ async fn busy(session: &Session, down: &mut Downstream, current: &mut Current) -
             }
             return Next::KeepAlive;
         }
-        let next = stream::run(session, down, &mut txn, current, &patience).await;
+        let next = transaction::run(session, down, &mut txn, current, &patience).await;
         session.keep_txn(txn);
         if next == Next::Close {
             return Next::Close;
@@ -213,7 +214,7 @@ async fn silent_client(session: &Session, down: &mut Downstream, current: &Curre
     }
     let mut txn = session.take_txn(proxy);
     let end = End::new(Cause::ClientTimeout, Phase::Request, 408);
-    stream::refuse(session, down, &mut txn, current, end).await;
+    transaction::refuse(session, down, &mut txn, current, end).await;
     session.keep_txn(txn);
 }
 

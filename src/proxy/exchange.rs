@@ -15,7 +15,6 @@ use super::access;
 use super::downstream::body_at_hand;
 use super::end::{Cause, End, Halt, Phase};
 use super::retry::Failure;
-use super::route::Attempt;
 use super::stream::Stream;
 use super::transfer::{Broken, Side, Way};
 
@@ -26,37 +25,6 @@ pub(super) enum Got {
 }
 
 impl Stream<'_> {
-    /// Sends the request to a server, retrying as the backend says, and forwards the response.
-    pub(super) async fn exchange(&mut self) -> Result<(), Halt> {
-        let no_server = End::new(Cause::ServerAbort, Phase::Connect, 503);
-        let Some(back) = self.route.back.back.as_ref() else {
-            // Without a backend the request does not count as complete.
-            self.txn.timers.request_done = 0;
-            return Err(no_server.into());
-        };
-        let mut attempt = Attempt::new(back);
-        self.make_unique_id();
-        if let Some(cookie) = back.cookie.as_deref() {
-            let forced = self.is_forced(back);
-            self.read_cookie(cookie, forced);
-            self.txn.sticky.is_direct = forced || self.txn.sticky.server != 0;
-        }
-        loop {
-            self.obtain(&mut attempt, true).await?;
-            match self.try_once(&attempt).await {
-                Ok(()) => break,
-                Err(Failure::Halt(halt)) => return Err(halt),
-                Err(failure) => self.after_failure(back, &mut attempt, failure).await?,
-            }
-        }
-        self.respond().await
-    }
-
-    async fn try_once(&mut self, attempt: &Attempt) -> Result<(), Failure> {
-        self.send_request().await?;
-        self.await_response(attempt.retries > 0).await
-    }
-
     /// What the request says about the server's connection, and whether that may be kept.
     fn hop_to_server(&self) -> (Hop, bool) {
         let keeps = |c: HttpConnection| c == HttpConnection::KeepAlive;
@@ -74,7 +42,7 @@ impl Stream<'_> {
     }
 
     /// The head, and the part of the body that is there, in one write.
-    async fn send_request(&mut self) -> Result<(), Failure> {
+    pub(super) async fn send_request(&mut self) -> Result<(), Failure> {
         let (hop, keep) = self.hop_to_server();
         let Some(hold) = self.hold.as_mut() else { return Err(Failure::Empty) };
         let reused = hold.upstream.is_reused();
@@ -133,7 +101,7 @@ impl Stream<'_> {
     }
 
     /// Reads until the head of a final response is complete, forwarding the request's body meanwhile.
-    async fn await_response(&mut self, may_retry: bool) -> Result<(), Failure> {
+    pub(super) async fn await_response(&mut self, may_retry: bool) -> Result<(), Failure> {
         loop {
             self.read_head().await?;
             let status = self.txn.res.status;

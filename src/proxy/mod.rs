@@ -23,6 +23,7 @@ pub mod shared;
 pub mod stream;
 pub mod takeover;
 pub mod tcp;
+pub mod transaction;
 pub mod transfer;
 pub mod tunnel;
 pub mod upstream;

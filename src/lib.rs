@@ -6,7 +6,8 @@
 //!
 //! The modules below are in order: **a room uses only rooms above it** (`tests/tidy.rs` enforces it). From the ground
 //! up: cells and clocks (`base`), syscalls (`os`), the data workers' runtime (`rt`), the language without its meaning
-//! (`lang`), nouns and live state (`model`), messages (`http`), then logs, rules, balancing, checks, the compiled
+//! (`lang`), nouns and live state (`model`), messages (`http`), certificates and TLS (`tls`),
+//! the control plane's HTTP (`conn`), then logs, rules, balancing, checks, the compiled
 //! configuration, the data plane (`proxy`), the map of regions and services (`region`) and its HTTP API (`catalog`), the
 //! administration of it all (`admin`) and the process around it (`app`).
 //!
@@ -73,6 +74,7 @@ pub mod rt;
 pub mod lang;
 pub mod model;
 pub mod http;
+pub mod tls;
 pub mod log;
 pub mod rules;
 pub mod balance;

@@ -15,7 +15,6 @@ use super::onward::Passing;
 use super::options::Options;
 use super::report::{Reporter, own_node};
 use crate::app::messages::Messages;
-use crate::app::operator::{Files, Secure};
 use crate::app::program::Exit;
 use crate::app::signals::{self, Event};
 use crate::catalog;
@@ -23,6 +22,7 @@ use crate::os::notify;
 use crate::region::agent;
 use crate::region::map::{Command, Map, Registration};
 use crate::region::seat::Seat;
+use crate::tls::{Files, Secure};
 
 const THREADS: usize = 2;
 /// So that an answer to `leave` gets out.
@@ -131,7 +131,8 @@ fn secure(options: &Options) -> Result<Option<Secure>, String> {
         key: options.client_key.clone(),
     };
     let first = options.join.first().filter(|_| options.secure);
-    first.map(|address| Secure::new(address, &files)).transpose()
+    let secure = |address: &String| files.client().and_then(|client| Secure::new(client, address));
+    first.map(secure).transpose().map_err(|e| e.to_string())
 }
 
 fn api(options: &Options, id: &str, seat: &Seat, desk: Desk, passing: Passing) -> Arc<catalog::Api> {

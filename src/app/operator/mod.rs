@@ -5,7 +5,5 @@ mod cluster;
 mod config;
 mod node;
 mod operation;
-mod secure;
 
 pub use operation::{begins, run};
-pub(super) use secure::{Files, Secure};

@@ -26,7 +26,7 @@ pub use call::{CALL_BYTES, CallError, Called, Callee};
 pub use frame::{AgentAlive, Denial, MemberError, Operation};
 pub use start::{Options, RaftHandle, StartError, start};
 pub use timing::{Profile, Timing};
-pub use tls::{Tls, TlsError, roots_of};
+pub use tls::Tls;
 
 #[cfg(test)]
 mod tests;

@@ -6,10 +6,11 @@
 //!
 //! The modules below are in order: **a room uses only rooms above it** (`tests/tidy.rs` enforces it). From the ground
 //! up: cells and clocks (`base`), syscalls (`os`), the data workers' runtime (`rt`), the language without its meaning
-//! (`lang`), nouns and live state (`model`), messages (`http`), certificates and TLS (`tls`),
-//! the control plane's HTTP (`conn`), then logs, rules, balancing, checks, the compiled
-//! configuration, the data plane (`proxy`), the map of regions and services (`region`) and its HTTP API (`catalog`), the
-//! administration of it all (`admin`) and the process around it (`app`).
+//! (`lang`), nouns and live state (`model`), messages (`http`), certificates and TLS (`tls`), the control plane's HTTP
+//! (`conn`), then logs, rules, balancing, checks, the compiled configuration, the data plane (`proxy`), the map of
+//! regions and services (`region`) and its HTTP API (`catalog`), servers of backends from the map (`discovery`), the
+//! agent of hosts that are no members (`client`), the administration of it all (`admin`), the commands that speak to a
+//! running node (`operator`) and the process around it (`app`).
 //!
 //! # Threads
 //!
@@ -37,10 +38,10 @@
 //!
 //! `catalog` takes a registration -> [`region::Seat::propose`] -> one entry of Raft's log (`region::raft`), durable on a
 //! quorum (`region::store`) -> every node applies it (`region::map`, no clock, no I/O) and wakes who waits for that
-//! service -> `app::discovery` chooses by region (`region::choice`) and changes the backend's server list in place. Whether
-//! it answers is found by its own node's agent (`region::agent`) and, for `service ... check`, by a few nodes of its
+//! service -> `discovery` chooses by region (`region::choice`) and changes the backend's server list in place. Whether
+//! it answers is found by its own node's prober (`region::prober`) and, for `service ... check`, by a few nodes of its
 //! region for all (`region::checkers`); whether a region is lost, by the leader (`region::member`). What is registered
-//! with a client agent (`app::agent`) comes through a member's API. A configuration document goes the same way after
+//! with a client agent (`client`) comes through a member's API. A configuration document goes the same way after
 //! every live node has prepared it (`region::rollout`).
 //!
 //! # Life of a member
@@ -48,7 +49,7 @@
 //! Where `bind` says `ssl` without `crt` the cluster has an authority of its own (`region::member::authority`), made with
 //! it and kept in the map. A node asks with a join token, by which it also knows whom it asks; the leader gives it an id,
 //! a role and a certificate (`region::member::enrolling`), which it renews by itself (`renewal`). What a connection may
-//! ask follows from what it shows (`region::raft::server::Guest`): a member whose id was removed nothing more. Since
+//! ask follows from what it shows (`region::raft::guest::Guest`): a member whose id was removed nothing more. Since
 //! every member has the map, a worker's `data-dir` holds the authority's key too: roles say who votes, not who is trusted.
 //!
 //! # What is absent
@@ -83,5 +84,8 @@ pub mod config;
 pub mod proxy;
 pub mod region;
 pub mod catalog;
+pub mod discovery;
+pub mod client;
 pub mod admin;
+pub mod operator;
 pub mod app;

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use super::flags::{COMMANDS, FLAGS, Takes};
 use super::version::VersionText;
-use super::{agent, operator};
+use crate::{client, operator};
 
 /// What the user asked for.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,7 +26,7 @@ pub enum Command {
     /// `node`, `cluster`, `config`: what to ask of a running node.
     Operator(Vec<String>),
     /// `agent`: a client agent, by its own flags.
-    Agent(Box<agent::Options>),
+    Agent(Box<client::Options>),
     /// `help`, `--help`: the usage text on stdout, exit 0.
     Help,
     /// `-dMhelp`.
@@ -231,7 +231,7 @@ fn command_word(mut args: Args, word: &str, rest: &[String]) -> Result<Command, 
         return Ok(Command::Operator(std::iter::once(word.to_owned()).chain(rest.iter().cloned()).collect()));
     }
     match (word, rest) {
-        ("agent", rest) => match agent::Options::parse(rest) {
+        ("agent", rest) => match client::Options::parse(rest) {
             Ok(options) => Ok(Command::Agent(Box::new(options))),
             Err(why) => Err(Fault::fatal(format!("agent: {why}"))),
         },

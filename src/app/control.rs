@@ -13,21 +13,20 @@ use crate::base::{Millis, WorkerId, clock};
 use crate::check::runner::{Checks, slowstart_round};
 use crate::config::Config;
 use crate::config::build::Built;
+use crate::discovery::{Discovery, Resolve};
 use crate::os::process;
 use crate::proxy::{Shared, Worker};
 use crate::region::spec::Spec;
 use crate::rt::Remote;
 
 use super::configure::{Builder, Services};
-use super::discovery::Discovery;
-use super::discovery::follow::Resolve;
 use super::documents::{Documents, Preparing};
 use super::figures;
 use super::health::{self, HealthHooks};
 use super::messages::Messages;
 use super::program::{Exit, Life};
 use super::seat::{SeatSockets, Seated};
-use super::services::{Desk, Hub, Office, Request};
+use super::services::{ControlHandle, Hub, Request, RuntimeControl};
 use super::signals::Event;
 use super::sockets::Sockets;
 
@@ -131,12 +130,12 @@ impl Control {
         };
         control.documents.activated();
         control.take_seat(seat.0, seat.1)?;
-        // Services need the office from the first connection on, and sockets may listen since before we did.
-        control.open_office();
+        // Services need what the runtime API knows from the first connection on, and sockets may listen since before we did.
+        control.open_services();
         control.start_workers()?;
         control.start_checks();
         figures::running(control.workers, control.config.generation);
-        control.life.herald.ready();
+        control.life.notifier.ready();
         Ok(control)
     }
 
@@ -144,7 +143,7 @@ impl Control {
     fn take_seat(&mut self, spec: Spec, sockets: SeatSockets) -> io::Result<()> {
         let _inside = self.runtime.enter();
         self.seated =
-            Seated::start(&spec, sockets, &self.life.opener, self.desk()).map_err(io::Error::other)?;
+            Seated::start(&spec, sockets, &self.life.opener, self.handle()).map_err(io::Error::other)?;
         if let Some(seated) = &self.seated {
             let mut discovery =
                 Discovery::new(seated.seat.clone(), self.hooks.clone(), self.workers, self.names());
@@ -152,15 +151,15 @@ impl Control {
             self.discovery = Some(discovery);
             let (documents, seat) = (self.documents.clone(), seated.seat.clone());
             documents.take_seat(seat.clone());
-            let desk = Arc::new(self.desk());
-            seated.answer(Arc::new(Preparing { documents: documents.clone(), desk: desk.clone() }));
-            tokio::spawn(documents.follow(seat, desk));
+            let handle = Arc::new(self.handle());
+            seated.answer(Arc::new(Preparing { documents: documents.clone(), handle: handle.clone() }));
+            tokio::spawn(documents.follow(seat, handle));
         }
         Ok(())
     }
 
-    fn desk(&self) -> Desk {
-        Desk { requests: self.requests.0.clone(), steering: self.life.steering.clone() }
+    fn handle(&self) -> ControlHandle {
+        ControlHandle { requests: self.requests.0.clone(), steering: self.life.steering.clone() }
     }
 
     /// Looks names up, through the opener when there is one.
@@ -210,17 +209,17 @@ impl Control {
         figures::checks(checks.len());
     }
 
-    fn open_office(&mut self) {
-        let desk = self.desk();
-        let office = Arc::new(Office {
-            desk: Mutex::new(desk),
+    fn open_services(&mut self) {
+        let handle = self.handle();
+        let control = Arc::new(RuntimeControl {
+            handle: Mutex::new(handle),
             checks: self.checks.clone(),
             current: self.hub.current.clone(),
             hard_maxconn: self.shared.maxconn.load(Ordering::Relaxed),
             shared: self.shared.clone(),
             hooks: self.hooks.clone(),
             messages: self.life.messages.clone(),
-            herald: self.life.herald.clone(),
+            notifier: self.life.notifier.clone(),
             workers: self.workers,
             descriptors: self.life.budget.descriptors,
             maxsock: self.life.budget.maxsock,
@@ -228,7 +227,7 @@ impl Control {
             started_ns: clock::now_ns(),
         });
         let _inside = self.runtime.enter();
-        self.hub.serve(&office);
+        self.hub.serve(&control);
     }
 
     /// Serves until a signal ends it.
@@ -251,7 +250,7 @@ impl Control {
                 Err(RecvTimeoutError::Disconnected) => std::thread::sleep(TURN),
             }
             self.free_retired();
-            self.life.herald.alive();
+            self.life.notifier.alive();
             let now = clock::now_ms();
             if now >= self.second_due_ms {
                 self.second_due_ms = now + 1000;
@@ -300,9 +299,9 @@ impl Control {
 
     /// Reads the configuration again and puts it in place, or leaves everything as it is and says why.
     pub fn reload(&mut self) -> bool {
-        self.life.herald.reloading();
+        self.life.notifier.reloading();
         let success = self.swap();
-        self.life.herald.reloaded(success);
+        self.life.notifier.reloaded(success);
         figures::swapped(success, self.config.generation);
         success
     }

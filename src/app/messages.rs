@@ -54,7 +54,7 @@ impl Messages {
         }
     }
 
-    fn say(&self, severity: Severity, text: &str) {
+    pub fn say(&self, severity: Severity, text: &str) {
         if severity > Severity::Notice {
             self.introduce();
         }

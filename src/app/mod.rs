@@ -1,22 +1,19 @@
 //! Command line, start-up, workers, hot swap, drain, explain.
 
-pub mod agent;
 pub mod args;
 pub mod configure;
 pub mod control;
-pub mod discovery;
 pub mod documents;
 pub mod dump;
 pub mod explain;
 pub mod figures;
 pub mod flags;
 mod health;
-pub mod herald;
 pub mod journal;
 pub mod keywords;
 pub mod messages;
 pub mod node;
-pub mod operator;
+pub mod notifier;
 pub mod permit;
 pub mod program;
 pub mod seat;

@@ -28,8 +28,8 @@ use crate::rt::Load;
 use super::configure::Services;
 use super::figures;
 use super::health::{HealthHooks, cut_sessions};
-use super::herald::Herald;
 use super::messages::Messages;
+use super::notifier::Notifier;
 use super::program::{BindError, Start};
 use super::signals::Event;
 use super::version;
@@ -51,26 +51,26 @@ pub enum Request {
 
 /// How requests reach the control thread.
 #[derive(Clone)]
-pub struct Desk {
+pub struct ControlHandle {
     pub requests: Sender<Request>,
     pub steering: Sender<Event>,
 }
 
-impl Desk {
+impl ControlHandle {
     pub fn ask(&self, request: Request) -> bool {
         self.requests.send(request).is_ok() && self.steering.send(Event::Asked).is_ok()
     }
 }
 
 /// What the runtime API knows of the process.
-pub struct Office {
-    pub desk: Mutex<Desk>,
+pub struct RuntimeControl {
+    pub handle: Mutex<ControlHandle>,
     pub checks: Arc<Mutex<Checks>>,
     pub current: Current,
     pub shared: Arc<Shared>,
     pub hooks: Arc<HealthHooks>,
     pub messages: Messages,
-    pub herald: Arc<Herald>,
+    pub notifier: Arc<Notifier>,
     pub workers: usize,
     pub descriptors: u64,
     pub maxsock: u64,
@@ -81,13 +81,13 @@ pub struct Office {
     pub started_ns: u64,
 }
 
-impl Office {
+impl RuntimeControl {
     fn ask(&self, request: Request) -> bool {
-        self.desk.lock().unwrap_or_else(PoisonError::into_inner).ask(request)
+        self.handle.lock().unwrap_or_else(PoisonError::into_inner).ask(request)
     }
 }
 
-impl Control for Office {
+impl Control for RuntimeControl {
     fn config(&self) -> Arc<Config> {
         // Set before anything can ask.
         (*self.current.load()).clone().expect("a configuration runs")
@@ -143,7 +143,7 @@ impl Control for Office {
 
     fn reload(&self) -> Option<(bool, String)> {
         let (answer, answered) = sync_channel(1);
-        if !self.herald.has_master() || !self.ask(Request::Reload(answer)) {
+        if !self.notifier.has_master() || !self.ask(Request::Reload(answer)) {
             return None;
         }
         answered.recv().ok()
@@ -154,7 +154,7 @@ impl Control for Office {
     }
 
     fn processes(&self) -> Option<String> {
-        Some(self.herald.show_proc())
+        Some(self.notifier.show_proc())
     }
 }
 
@@ -163,7 +163,7 @@ impl Control for Office {
 pub struct Hub {
     pub current: Current,
     /// Set when the process runs: services are made before.
-    pub office: Arc<OnceLock<Arc<Office>>>,
+    pub control: Arc<OnceLock<Arc<RuntimeControl>>>,
     sockets: Vec<Socket>,
     maxconn: usize,
 }
@@ -212,11 +212,11 @@ impl Hub {
     }
 
     /// Serves them; called within the control runtime.
-    pub fn serve(&mut self, office: &Arc<Office>) {
-        let _ = self.office.set(office.clone());
+    pub fn serve(&mut self, control: &Arc<RuntimeControl>) {
+        let _ = self.control.set(control.clone());
         let clients = Arc::new(Semaphore::new(self.maxconn));
         for socket in self.sockets.drain(..) {
-            let (control, clients): (Arc<dyn Control>, _) = (office.clone(), clients.clone());
+            let (control, clients): (Arc<dyn Control>, _) = (control.clone(), clients.clone());
             tokio::spawn(async move {
                 if let Err(e) = serve(socket, control, clients).await {
                     eprintln!("runtime API: {e}");
@@ -268,8 +268,8 @@ fn listener(fd: OwnedFd, is_unix: bool) -> Listener {
 /// Every service by the name under which configurations ask for it.
 pub fn all(hub: &Hub) -> Services {
     let found = || -> Found {
-        let office = hub.office.clone();
-        Box::new(move || office.get().map(|office| office.clone() as Arc<dyn Control>))
+        let control = hub.control.clone();
+        Box::new(move || control.get().map(|control| control.clone() as Arc<dyn Control>))
     };
     let haterm: Arc<dyn Applet> = Arc::new(Haterm::default());
     let stats: Arc<dyn Applet> = Arc::new(StatsPage::new(found()));

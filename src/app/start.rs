@@ -12,15 +12,15 @@
 use std::ffi::OsString;
 use std::os::fd::{AsFd, AsRawFd};
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::args::{self, Args, Command, Fault};
-use super::herald::Herald;
 use super::master::{self, Master, REPLACED, tell_old};
 use super::messages::Messages;
+use super::notifier::Notifier;
 use super::program::{Exit, Life, Program, Settings, Start};
-use super::signals;
-use super::{agent, flags, operator, reload, version};
+use super::signals::{self, Event};
+use super::{flags, reload, version};
 use crate::base::clock;
 use crate::os::daemon::{Launch, Launched, Side, daemonize};
 use crate::os::limits::{self, Budget, FdLimit};
@@ -28,6 +28,7 @@ use crate::os::opener::Opener;
 use crate::os::process::{self, Forked};
 use crate::os::signal::{Signal, Signals, die_by};
 use crate::os::{daemon, notify};
+use crate::{client, operator};
 
 /// The whole program.
 pub fn main() -> ExitCode {
@@ -53,13 +54,42 @@ pub fn start(argv: impl IntoIterator<Item = OsString>, program: impl Program) ->
             }
         },
         Ok(Command::Reload(target)) => reload::run(&target),
-        Ok(Command::Operator(words)) => operator::run(&words),
-        Ok(Command::Agent(options)) => agent::run(&options),
+        Ok(Command::Operator(words)) => Exit::Code(operator::run(&words)),
+        Ok(Command::Agent(options)) => client_agent(&options),
         Err(fault) => refuse(&fault, &name),
     };
     match exit {
         Exit::Code(code) => ExitCode::from(code),
         Exit::Signal(signal) => die_by(signal),
+    }
+}
+
+/// `isobar agent`. It is told of and steered as a proxy is.
+fn client_agent(options: &client::Options) -> Exit {
+    let messages = Messages::default();
+    let made = signals::take().and_then(signals::watch);
+    let (steering, events) = match made {
+        Ok(made) => made,
+        Err(e) => {
+            messages.alert(&format!("agent: {e}."));
+            return Exit::Code(1);
+        }
+    };
+    let (steering, said) = (Mutex::new(steering), messages.clone());
+    let process = client::Process {
+        say: Arc::new(move |severity, text| said.say(severity, text)),
+        end: Arc::new(move || {
+            let _ = steering.lock().unwrap_or_else(PoisonError::into_inner).send(Event::SoftStop);
+        }),
+    };
+    let ended =
+        || while events.recv().is_ok_and(|event| !matches!(event, Event::Stop(_) | Event::SoftStop)) {};
+    match client::run(options, process, ended) {
+        Ok(()) => Exit::Code(0),
+        Err(why) => {
+            messages.alert(&format!("agent: {why}."));
+            Exit::Code(1)
+        }
     }
 }
 
@@ -106,7 +136,7 @@ struct Starting {
 
 /// Who this process is after the forks.
 struct Role {
-    herald: Herald,
+    notifier: Notifier,
     /// The master that this worker must not outlive.
     master: Option<i32>,
 }
@@ -132,8 +162,8 @@ impl Starting {
             return self.split_master(program, launch);
         }
         let program = self.split_opener(program)?;
-        let herald = Herald::direct(self.messages.clone(), self.started, launch);
-        self.worker(program, Role { herald, master: None })
+        let notifier = Notifier::direct(self.messages.clone(), self.started, launch);
+        self.worker(program, Role { notifier, master: None })
     }
 
     fn failed<T>(&self, text: &str) -> Step<T> {
@@ -256,9 +286,9 @@ impl Starting {
                 drop(signals);
                 self.opener.attach(ends);
                 let (opener, null) = (self.opener.clone(), launch.map(Launch::into_null));
-                let herald =
-                    Herald::of_worker(self.messages.clone(), self.started, watchdog, opener, pid, null);
-                self.worker(program, Role { herald, master: Some(pid as i32) })
+                let notifier =
+                    Notifier::of_worker(self.messages.clone(), self.started, watchdog, opener, pid, null);
+                self.worker(program, Role { notifier, master: Some(pid as i32) })
             }
             Ok(Forked::Parent { child }) => {
                 let permit = program.permit(&self.args);
@@ -356,11 +386,18 @@ impl Starting {
             Ok(both) => both,
             Err(e) => return self.failed(&format!("Cannot start a thread: {e}")),
         };
-        let herald = Arc::new(role.herald);
+        let notifier = Arc::new(role.notifier);
         let (args, opener, messages) = (self.args.clone(), self.opener.clone(), self.messages.clone());
-        let exit =
-            program.run(Life { args, opener, messages, budget, herald: herald.clone(), events, steering });
-        herald.stopping();
+        let exit = program.run(Life {
+            args,
+            opener,
+            messages,
+            budget,
+            notifier: notifier.clone(),
+            events,
+            steering,
+        });
+        notifier.stopping();
         Ok(exit)
     }
 

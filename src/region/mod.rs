@@ -1,7 +1,7 @@
 //! The region map: what every node knows of regions, nodes, services, keys, sessions and configuration documents,
 //! replicated by Raft.
 
-pub mod agent;
+pub mod prober;
 pub mod checkers;
 pub mod choice;
 pub mod keyword;
@@ -19,6 +19,7 @@ pub mod query;
 
 mod keyword_region;
 mod keyword_seat;
+mod reading;
 #[cfg(test)]
 pub mod testing;
 #[cfg(test)]

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use rustls::{ClientConfig, ServerConfig};
 use tokio_rustls::TlsAcceptor;
 
-use super::link::{Dialed, Dialer, Stream};
-use super::server::{Guest, Wrap};
+use super::connection::{Dialed, Dialer, Stream};
+use super::guest::{Guest, Wrap};
 use crate::tls::{self, Authorities, Certified, Client, Clients, Secure, Server, Servers, Versions};
 
 /// Both sides, made by who knows the cluster's CA: each asks the other for its certificate.

@@ -19,6 +19,9 @@ const FORMAT: u32 = 1;
 const FILE: &str = "region.redb";
 /// Says that there was a log here, should the log be gone.
 const MARK: &str = "region.format";
+/// A file in `data-dir` that makes the next start that of a cluster of this node alone (`isobar cluster force-new`).
+pub const FORCE_NEW: &str = "force-new";
+
 /// Much of the log is in memory beside it.
 const CACHE_BYTES: usize = 16 << 20;
 

@@ -1,0 +1,10 @@
+//! The commands that speak to a running node: `isobar node`, `cluster`, `config`.
+
+mod client;
+mod cluster;
+mod command;
+mod config;
+mod node;
+mod operation;
+
+pub use command::{begins, run};

@@ -6,10 +6,11 @@
 //!
 //! The modules below are in order: **a room uses only rooms above it** (`tests/tidy.rs` enforces it). From the ground
 //! up: cells and clocks (`base`), syscalls (`os`), the data workers' runtime (`rt`), the language without its meaning
-//! (`lang`), nouns and live state (`model`), messages (`http`), then logs, rules, balancing, checks, the compiled
-//! configuration, the data plane (`proxy`), the map of regions and services (`region`) and its HTTP API (`catalog`),
-//! servers of backends from the map (`discovery`), the agent of hosts that are no members (`client`), the administration
-//! of it all (`admin`), the commands that speak to a running node (`operator`) and the process around it (`app`).
+//! (`lang`), nouns and live state (`model`), messages (`http`), certificates and TLS (`tls`), the control plane's HTTP
+//! (`conn`), then logs, rules, balancing, checks, the compiled configuration, the data plane (`proxy`), the map of
+//! regions and services (`region`) and its HTTP API (`catalog`), servers of backends from the map (`discovery`), the
+//! agent of hosts that are no members (`client`), the administration of it all (`admin`), the commands that speak to a
+//! running node (`operator`) and the process around it (`app`).
 //!
 //! # Threads
 //!
@@ -74,6 +75,7 @@ pub mod rt;
 pub mod lang;
 pub mod model;
 pub mod http;
+pub mod tls;
 pub mod conn;
 pub mod log;
 pub mod rules;

@@ -15,7 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
-use super::secure::Secure;
+use crate::tls::Secure;
 
 /// A member that does not take a connection in that time is not asked.
 const CONNECT: Duration = Duration::from_secs(1);
@@ -126,7 +126,8 @@ impl Members {
             *self.own.lock().unwrap_or_else(PoisonError::into_inner) = Some(own.ip());
         }
         let Some(secure) = &self.secure else { return speak(stream).await };
-        let shaken = tokio::time::timeout(CONNECT, secure.to(address)?.over(stream)).await;
+        let shaken =
+            tokio::time::timeout(CONNECT, secure.to(address).map_err(|e| e.to_string())?.over(stream)).await;
         speak(shaken.map_err(|_| "does not shake hands".to_owned())?.map_err(|e| e.to_string())?).await
     }
 

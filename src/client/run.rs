@@ -14,13 +14,13 @@ use super::members::Members;
 use super::options::Options;
 use super::process::Process;
 use super::report::{Reporter, own_node};
-use super::secure::{Files, Secure};
 use crate::catalog;
 use crate::lang::Severity;
 use crate::os::notify;
 use crate::region::map::{Command, Map, Registration};
 use crate::region::prober;
 use crate::region::seat::Seat;
+use crate::tls::{Files, Secure};
 
 const THREADS: usize = 2;
 /// So that an answer to `leave` gets out.
@@ -117,7 +117,8 @@ fn secure(options: &Options) -> Result<Option<Secure>, String> {
         key: options.client_key.clone(),
     };
     let first = options.join.first().filter(|_| options.secure);
-    first.map(|address| Secure::new(address, &files)).transpose()
+    let secure = |address: &String| files.client().and_then(|client| Secure::new(client, address));
+    first.map(secure).transpose().map_err(|e| e.to_string())
 }
 
 fn api(

@@ -10,7 +10,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::client::{Files, Secure};
+use crate::tls::{Files, Secure};
 
 /// Longer than any change takes: a rollout waits for every node.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -58,7 +58,8 @@ impl Api {
             None => (wanted, address.as_str()),
         };
         let address = address.trim_end_matches('/').to_owned();
-        let secure = if is_secure { Some(Secure::new(&address, &files)?) } else { None };
+        let secure = || files.client().and_then(|client| Secure::new(client, &address));
+        let secure = is_secure.then(secure).transpose().map_err(|e| e.to_string())?;
         Ok(Api { address, token: said("--token", "HTTP_TOKEN"), secure })
     }
 

@@ -7,6 +7,8 @@ use std::net::{IpAddr, SocketAddr};
 use crate::config::build::address::{Accept, Surroundings, parse};
 use crate::config::build::args::Args;
 use crate::config::build::time::{Unit, time_of};
+use crate::lang::registry::Kind;
+use crate::lang::void::{is_void, is_void_in};
 use crate::lang::{Diagnostics, Section, SourceMap, Span, suggest};
 
 use super::keyword::{Keyword, REGION, SEAT};
@@ -38,6 +40,7 @@ pub fn build(inputs: &Inputs<'_>) -> (Option<Spec>, Diagnostics) {
     let mut seat_at: Option<Span> = None;
     for section in inputs.sections {
         match section.kind() {
+            kind if is_void(Kind::Section, kind) => {}
             "region" => spec.regions.extend(reading.region(section, &mut heads)),
             "region-map" => {
                 reading.once("region-map", &mut seat_at, section.head.span);
@@ -118,7 +121,9 @@ impl Reading<'_> {
                 continue;
             }
             places.entry(keyword.entry.name).or_insert(args.span);
-            (keyword.parse)(self, into, args);
+            if !is_void_in(section.kind(), word) {
+                (keyword.parse)(self, into, args);
+            }
         }
         places
     }

@@ -17,6 +17,7 @@ pub mod suggest;
 #[cfg(test)]
 mod tests;
 pub mod version;
+pub mod void;
 
 pub use condition::{CondError, Facts, check, evaluate};
 pub use diag::{Diagnostic, Diagnostics, Frame, Severity};

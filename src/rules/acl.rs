@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::lang::registry::Kind;
+use crate::lang::void::is_void;
 use crate::lang::{Line, Span, Word};
 
 use super::build::{BuildCtx, Dir};
@@ -255,6 +257,7 @@ fn parse_patterns(
             }
             "-m" => {
                 let name = words.get(at).map_or("", Word::str);
+                flags.is_void = is_void(Kind::AclMatch, name);
                 flags.method = Some(forced_method(name, word.span, &expr, &flags, !files.is_empty(), ctx)?);
                 at += 1;
             }
@@ -267,6 +270,7 @@ fn parse_patterns(
             }
         }
     }
+    let void = flags.is_void || named.is_some_and(|name| is_void(Kind::Criterion, name));
     let Some(method) = flags.method.or(implied) else {
         let message = format!(
             "matching method must be specified first (using '-m') when using a sample fetch of this type ('{}')",
@@ -286,6 +290,9 @@ fn parse_patterns(
         let description = format!("acl '{}' in {} line {}", expr.fetch_name(), ctx.section, first.line);
         views.push(of_words(rest, method, flags, description, first, ctx)?);
     }
+    if void {
+        views.clear();
+    }
     Some(Test { expr, method, views: views.into() })
 }
 
@@ -296,6 +303,7 @@ struct Flags {
     as_map: bool,
     method: Option<Match>,
     id: Option<u32>,
+    is_void: bool,
 }
 
 fn forced_method(

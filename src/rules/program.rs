@@ -137,7 +137,7 @@ impl RuleSet {
         };
         let mut reader = Words::new(&words[1..], first.span);
         let mut input = Input { words: &mut reader, ctx, kind, name, inside };
-        let action = (keyword.parse)(&mut input)?;
+        let action = keyword.read(&mut input)?;
         self.finish(kind, action, reader, first.span, acls, ctx)
     }
 

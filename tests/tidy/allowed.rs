@@ -160,8 +160,6 @@ pub const CIRCLES: &[&[&str]] = &[
 
 /// Long functions: path, name, lines at most.
 pub const LONG: &[(&str, &str, usize)] = &[
-    ("src/http/status.rs", "reason_phrase", 78),
-    ("src/http/tests/request.rs", "requests", 114),
     ("src/proxy/tunnel.rs", "connect", 71),
     ("src/region/raft/start.rs", "parts", 84),
     ("src/region/tests/language.rs", "findings_have_a_place_and_a_hint", 87),

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use crate::admin::control::{Control, process};
 use crate::config::global::CliLevel;
+use crate::lang::registry;
+use crate::lang::void::is_void;
 
 use super::command::{self, Command};
 use super::words::{Args, words};
@@ -112,6 +114,7 @@ impl Session {
         }
         let answer = match command::find(&args.words) {
             Some(command) if !self.may(command) => Answer::error("Permission denied\n"),
+            Some(command) if is_void(registry::Kind::Command, command.entry.name) => Answer::Done,
             Some(Command { run, .. }) => run(self, &args),
             None => command::unknown(self, &args),
         };

@@ -2,6 +2,8 @@
 
 use std::net::Ipv6Addr;
 
+use crate::lang::registry::Kind;
+use crate::lang::void::is_void;
 use crate::lang::{Entry, Span, Status, suggest};
 use crate::model::Address;
 
@@ -324,6 +326,9 @@ fn one_option(
             None => return Err((at, format!("'{name}' : missing value"), None)),
         },
     };
+    if is_void(Kind::Bind, name) {
+        return Ok(());
+    }
     (option.apply)(bind, value, cx).map_err(|e| (at, format!("'{name}' : {e}"), None))
 }
 

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::lang::registry::Kind;
+use crate::lang::void::is_void_line;
 use crate::lang::{Section, suggest};
 
 use super::super::global::{CliLevel, StatsSocket, Tune};
@@ -33,7 +35,8 @@ pub fn global_section<'a>(cx: &mut Cx<'a>, section: &'a Section) {
                 cx.diags.alert(args.at(0), format!("negation/default is not supported for '{name}'."));
                 continue;
             }
-            if !keyword.entry.args.is_empty() || !too_many(cx, args, 0, 0) {
+            let fits = !keyword.entry.args.is_empty() || !too_many(cx, args, 0, 0);
+            if fits && !is_void_line(Kind::Global, args.words) {
                 (keyword.parse)(cx, args, prefix);
             }
         } else {

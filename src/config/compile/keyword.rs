@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use crate::lang::{Entry, Span, Status};
+use crate::lang::void::is_void_line;
+use crate::lang::{Entry, Span, Status, registry};
 
 use super::args::{Args, Prefix};
 use super::draft::{Cx, Draft, Kind};
@@ -171,7 +172,8 @@ pub fn dispatch<'a>(scope: &mut Scope<'_, 'a>, keyword: &'static Keyword, args: 
         "fullconn" => " Maybe you want 'maxconn' instead ?",
         _ => "",
     };
-    if scope.has_side(keyword.side, args.at(0), name, hint) {
+    let void = is_void_line(registry::Kind::Proxy, args.words);
+    if scope.has_side(keyword.side, args.at(0), name, hint) && !void {
         (keyword.parse)(scope, args);
     }
 }

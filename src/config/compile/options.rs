@@ -1,6 +1,8 @@
 //! `option ...`: switches and the few options with arguments.
 
+use crate::lang::registry::Kind;
 use crate::lang::suggest;
+use crate::lang::void::is_void;
 
 use super::super::proxy::{ForwardFor, HttpConnection, RestrictNames};
 use super::args::{Args, Prefix};
@@ -21,6 +23,9 @@ pub fn option_line<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {
         return scope.cx.diags.alert_hint(args.at(1), format!("unknown option '{name}'"), hint);
     };
     if refuse(scope.cx, &option.entry, args.at(1)) {
+        return;
+    }
+    if is_void(Kind::Option, name) {
         return;
     }
     match option.apply {

@@ -1,6 +1,7 @@
 //! Cuts a configuration into drafts: which section a line belongs to, which `defaults` a section starts from.
 
-use crate::lang::{Entry, Frame, Line, Section, Span, Status, suggest};
+use crate::lang::void::is_void;
+use crate::lang::{Entry, Frame, Line, Section, Span, Status, registry, suggest};
 
 use super::args::{Args, Prefix};
 use super::draft::{Cx, Draft, Kind, Step};
@@ -91,6 +92,9 @@ pub fn read<'a>(cx: &mut Cx<'a>) -> Drafts<'a> {
     let inputs = cx.inputs;
     for section in inputs.sections {
         let word = section.kind();
+        if is_void(registry::Kind::Section, word) {
+            continue;
+        }
         if let Some(kind) = Kind::of(word) {
             drafts.proxy_section(cx, kind, section);
         } else if word == "global" {

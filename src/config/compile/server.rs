@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use crate::check::CheckSpec;
-use crate::lang::{Frame, Span, Status, suggest};
+use crate::lang::void::is_void;
+use crate::lang::{Frame, Span, Status, registry, suggest};
 use crate::model::Address;
 use crate::model::server::HashKey;
 
@@ -241,6 +242,9 @@ fn one_option<'a>(
         Arity::One => 1,
         Arity::Source => source_words(args),
     };
+    if is_void(registry::Kind::Server, name) {
+        return Ok(());
+    }
     (option.apply)(set, args, &OptionCx { cx, server }).map_err(|e| (e, None))
 }
 

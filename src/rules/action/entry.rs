@@ -4,6 +4,7 @@ use std::fmt;
 
 use bitflags::bitflags;
 
+use crate::lang::void::is_void_action;
 use crate::lang::{Entry, Status};
 use crate::rules::build::BuildCtx;
 use crate::rules::program::RuleSetKind;
@@ -75,6 +76,13 @@ impl ActionKeyword {
     pub const fn with(self, status: Status) -> Self {
         ActionKeyword { entry: self.entry.with(status), ..self }
     }
+
+    /// Reads the arguments behind the name.
+    pub fn read(&self, input: &mut Input<'_, '_, '_>) -> Result<Box<dyn Action>, Failed> {
+        let action = (self.parse)(input)?;
+        let void = is_void_action(input.kind.keyword(), self.entry.name);
+        Ok(if void { Box::new(Void) } else { action })
+    }
 }
 
 /// What an action led to.
@@ -92,6 +100,16 @@ pub trait Action: Send + Sync + fmt::Debug {
     /// Ends the rule set when it runs: rules behind it without condition are never reached.
     fn is_last(&self) -> bool {
         false
+    }
+}
+
+/// An action that does nothing, see `lang::void`.
+#[derive(Debug)]
+struct Void;
+
+impl Action for Void {
+    fn run(&self, _: &mut Run<'_>) -> Step {
+        Step::Next
     }
 }
 

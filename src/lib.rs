@@ -76,6 +76,7 @@ pub mod lang;
 pub mod model;
 pub mod http;
 pub mod tls;
+pub mod conn;
 pub mod log;
 pub mod rules;
 pub mod balance;

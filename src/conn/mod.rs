@@ -1,3 +1,11 @@
-//! Connections: for now the control plane's HTTP, one client and one server.
+//! Connections: made, accepted and shared out as [`Link`]s, whatever they are made of; and the control plane's HTTP, which
+//! runs on tokio.
 
+pub mod address;
+pub mod dial;
 pub mod http;
+pub mod link;
+pub mod proxy_protocol;
+
+pub use dial::{Dial, dial};
+pub use link::Link;

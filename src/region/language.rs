@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::config::build::args::Args;
+use crate::config::compile::args::Args;
 use crate::lang::{Diagnostics, Section, Span, suggest};
 
 use super::keyword::{Keyword, REGION, SEAT};

@@ -4,8 +4,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use crate::base::buf::{Buf, HEAD_SIZE};
 use crate::base::clock::Nanos;
-use crate::rt::Conn;
-use crate::rules::End;
+
+use super::link::Link;
 
 /// What begins version 2.
 const SIGNATURE: &[u8; 12] = b"\r\n\r\n\0\r\nQUIT\n";
@@ -13,12 +13,9 @@ const SIGNATURE: &[u8; 12] = b"\r\n\r\n\0\r\nQUIT\n";
 const LINE_MAX: usize = 107;
 const V2_HEAD: usize = 16;
 
-/// Appends the header for a client that is connected to our end `local`.
-pub fn write(version: u8, client: End, local: End, out: &mut Vec<u8>) {
-    let both = match (client, local) {
-        (End::Inet(from), End::Inet(to)) => Some(same_family(from, to)),
-        _ => None,
-    };
+/// Appends the header for the client's address and the one it is connected to; `None`: not of the Internet.
+pub fn write(version: u8, ends: Option<(SocketAddr, SocketAddr)>, out: &mut Vec<u8>) {
+    let both = ends.map(|(from, to)| same_family(from, to));
     if version < 2 {
         let line = match both {
             Some((from, to)) => {
@@ -44,6 +41,12 @@ pub fn write(version: u8, client: End, local: End, out: &mut Vec<u8>) {
     }
     out.extend_from_slice(&from.port().to_be_bytes());
     out.extend_from_slice(&to.port().to_be_bytes());
+}
+
+/// Appends the header of version 2 for a connection of the program's own (`LOCAL`).
+pub fn write_local(out: &mut Vec<u8>) {
+    out.extend_from_slice(SIGNATURE);
+    out.extend_from_slice(&[0x20, 0, 0, 0]);
 }
 
 /// Two addresses of one family: as IPv6 where they differ.
@@ -141,18 +144,18 @@ fn addresses<const N: usize>(body: &[u8]) -> Option<([u8; N], [u8; N], [u16; 2])
 }
 
 /// Takes the header from a connection. `None`: there is none in time, or a wrong one.
-pub async fn receive(conn: &Conn, until: Nanos) -> Option<Option<(SocketAddr, SocketAddr)>> {
+pub async fn receive(link: &Link, until: Nanos) -> Option<Option<(SocketAddr, SocketAddr)>> {
     let mut buf = Buf::take(HEAD_SIZE);
     let mut seen = 0;
     loop {
-        seen = conn.peek_more(buf.room(), seen, until).await.ok().filter(|n| *n > seen)?;
+        seen = link.peek_more(buf.room(), seen, until).await.ok().filter(|n| *n > seen)?;
         match read(&buf.room()[..seen]) {
             Preface::More => {}
             Preface::Bad => return None,
             Preface::Whole { len, ends } => {
                 let mut left = len;
                 while left > 0 {
-                    let n = conn.recv(&mut buf.room()[..left], until).await.ok().filter(|n| *n > 0)?;
+                    let n = link.recv(&mut buf.room()[..left], until).await.ok().filter(|n| *n > 0)?;
                     left -= n;
                 }
                 return Some(ends);
@@ -175,7 +178,7 @@ mod tests {
             let both = ends(from, to);
             for version in [1, 2] {
                 let mut bytes = Vec::new();
-                write(version, End::Inet(both.0), End::Inet(both.1), &mut bytes);
+                write(version, Some(both), &mut bytes);
                 let len = bytes.len();
                 for cut in 0..len {
                     assert_eq!(read(&bytes[..cut]), Preface::More, "{version} {cut}");
@@ -186,7 +189,7 @@ mod tests {
         }
         for version in [1, 2] {
             let mut bytes = Vec::new();
-            write(version, End::Unix, End::Unix, &mut bytes);
+            write(version, None, &mut bytes);
             assert_eq!(read(&bytes), Preface::Whole { len: bytes.len(), ends: None });
         }
     }

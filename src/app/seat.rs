@@ -13,6 +13,7 @@ use tokio::task::AbortHandle;
 use tokio_rustls::TlsAcceptor;
 
 use crate::catalog;
+use crate::conn;
 use crate::os::bind::BindSpec;
 use crate::os::opener::Opener;
 use crate::os::{process, socket};
@@ -136,8 +137,8 @@ impl Seated {
         listener.set_nonblocking(true)?;
         let listener = tokio::net::TcpListener::from_std(listener)?;
         let listener = match tls {
-            Some(tls) => catalog::Listener::Tls(listener, tls),
-            None => catalog::Listener::Tcp(listener),
+            Some(tls) => conn::http::Listener::Tls(listener, tls),
+            None => conn::http::Listener::Tcp(listener),
         };
         let name = |token: &Option<String>| token.as_deref().map(Name::from);
         let settings = catalog::Settings {

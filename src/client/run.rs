@@ -15,6 +15,7 @@ use super::options::Options;
 use super::process::Process;
 use super::report::{Reporter, own_node};
 use crate::catalog;
+use crate::conn;
 use crate::lang::Severity;
 use crate::os::notify;
 use crate::region::map::{Command, Map, Registration};
@@ -90,7 +91,7 @@ pub fn run(options: &Options, process: Process, ended: impl FnOnce()) -> Result<
     let api = api(options, &id, &seat, OwnProcess { prober, end: process.end }, forwarder);
     let listener = tokio::net::TcpListener::from_std(listener).map_err(reason)?;
     let mut tasks = vec![
-        tokio::spawn(catalog::serve(vec![catalog::Listener::Tcp(listener)], api)),
+        tokio::spawn(catalog::serve(vec![conn::http::Listener::Tcp(listener)], api)),
         tokio::spawn(reporter.clone().run()),
     ];
     tasks.extend(dir.map(|dir| tokio::spawn(keep::keep(seat, dir))));

@@ -3,17 +3,19 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::Full;
 use hyper::{Method, Request, StatusCode};
-use hyper_util::rt::TokioIo;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
-use tokio::io::{AsyncRead, AsyncWrite};
 
+use crate::conn::http::{Connection, Peer};
 use crate::tls::{Files, Secure};
 
 /// Longer than any change takes: a rollout waits for every node.
 const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// A connection has all that time too, and never ends the request before it.
+const CONNECT: Duration = TIMEOUT.saturating_add(Duration::from_secs(1));
 
 /// Bytes of an answer.
 const LIMIT: usize = 64 << 20;
@@ -103,30 +105,13 @@ impl Api {
     }
 
     async fn ask(&self, method: Method, path: &str, body: Bytes) -> anyhow::Result<(StatusCode, Bytes)> {
-        let stream = tokio::net::TcpStream::connect(&self.address).await?;
-        match &self.secure {
-            Some(secure) => self.ask_over(secure.over(stream).await?, method, path, body).await,
-            None => self.ask_over(stream, method, path, body).await,
-        }
-    }
-
-    async fn ask_over(
-        &self,
-        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-        method: Method,
-        path: &str,
-        body: Bytes,
-    ) -> anyhow::Result<(StatusCode, Bytes)> {
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-        tokio::spawn(connection);
+        let peer = Peer::Tcp(&self.address);
+        let mut connection = Connection::open(peer, self.secure.as_ref(), CONNECT).await?;
         let mut request = Request::builder().method(method).uri(path).header("Host", &self.address);
         if let Some(token) = &self.token {
             request = request.header("X-Consul-Token", token);
         }
-        let response = sender.send_request(request.body(Full::new(body))?).await?;
-        let status = response.status();
-        let body =
-            Limited::new(response.into_body(), LIMIT).collect().await.map_err(|e| anyhow::anyhow!(e))?;
-        Ok((status, body.to_bytes()))
+        let (head, body) = connection.exchange(request.body(Full::new(body))?, LIMIT).await?;
+        Ok((head.status, body))
     }
 }

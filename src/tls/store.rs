@@ -4,10 +4,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use rustls::SignatureAlgorithm;
-use rustls::SignatureScheme;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
+use rustls::{SignatureAlgorithm, SignatureScheme};
 
 use super::certificate::Certified;
 
@@ -100,7 +99,7 @@ impl Store {
         let named = name.and_then(|name| self.named(&name.to_ascii_lowercase(), offered));
         let found = match named {
             None if self.is_strict => None,
-            None => best(self.defaults.iter().filter_map(|at| self.entries.get(*at)), offered),
+            None => best(self.listed(Some(&self.defaults)), offered),
             named => named,
         };
         found.cloned()
@@ -108,15 +107,15 @@ impl Store {
 
     /// `name`: in lower case.
     fn named(&self, name: &str, offered: &[SignatureScheme]) -> Option<&Arc<CertifiedKey>> {
-        let entries = |list: Option<&'_ Vec<usize>>| {
-            let list = list.map(Vec::as_slice).unwrap_or_default().to_vec();
-            list.into_iter().filter_map(|at| self.entries.get(at))
-        };
-        let exact = entries(self.exact.get(name));
+        let exact = self.listed(self.exact.get(name));
         let rest = name.find('.').and_then(|dot| name.get(dot..));
-        let wildcard = entries(rest.and_then(|rest| self.wildcard.get(rest)))
-            .filter(|entry| !entry.except.iter().any(|except| **except == *name));
+        let wildcard = self.listed(rest.and_then(|rest| self.wildcard.get(rest)));
+        let wildcard = wildcard.filter(|entry| !entry.except.iter().any(|except| **except == *name));
         best(exact.chain(wildcard), offered)
+    }
+
+    fn listed<'a>(&'a self, list: Option<&'a Vec<usize>>) -> impl Iterator<Item = &'a Entry> {
+        list.into_iter().flatten().filter_map(|at| self.entries.get(*at))
     }
 }
 

@@ -7,6 +7,7 @@ mod connection;
 mod expressions;
 mod language;
 mod log;
+mod map;
 mod message;
 mod preface;
 mod reply;

@@ -36,6 +36,8 @@ pub struct Session {
     pub conn: Rc<Conn>,
     pub client: rules::Endpoint,
     local: Cell<Option<rules::Endpoint>>,
+    /// Both ends of the connection, once `tcp-request session` rules said otherwise for the session.
+    own: Option<Box<(rules::Endpoint, rules::Endpoint)>>,
     pub accepted: Nanos,
     pub accept_date_us: u64,
     /// How long the client's PROXY header took.
@@ -75,6 +77,7 @@ impl Session {
             conn: Rc::new(Conn::accepted(worker.rt, fd)),
             client: endpoint_of(peer),
             local: Cell::new(None),
+            own: None,
             accepted: worker.rt.now(),
             accept_date_us: worker.date_us(),
             handshake: 0,
@@ -134,6 +137,18 @@ impl Session {
         let proxy = self.view.config().proxy(self.front);
         if proxy.needs_local_address {
             txn.local = self.local();
+        }
+        (txn.conn_client, txn.conn_local) = self.own.as_deref().copied().unwrap_or((txn.client, txn.local));
+    }
+
+    /// Takes over the addresses that rules of the connection or the session gave it.
+    fn readdress(&mut self, txn: &Txn) {
+        if (txn.client, txn.local) != (self.client, self.local()) {
+            if (txn.client, txn.local) != (txn.conn_client, txn.conn_local) {
+                self.own = Some(Box::new((txn.conn_client, txn.conn_local)));
+            }
+            self.client = txn.client;
+            self.local.set(Some(txn.local));
         }
     }
 }
@@ -205,8 +220,8 @@ fn admits(session: &mut Session, proxy: &Proxy, of_connection: bool) -> bool {
     }
     let view = session.view.clone();
     let mut txn = session.worker.take_txn();
-    session.introduce(&mut txn);
     txn.local = session.local();
+    session.introduce(&mut txn);
     std::mem::swap(&mut session.vars, &mut txn.vars);
     let env = StreamEnv::of(session, &view, None, None);
     let mut accepted = true;
@@ -218,6 +233,7 @@ fn admits(session: &mut Session, proxy: &Proxy, of_connection: bool) -> bool {
         accepted = false;
     }
     std::mem::swap(&mut session.vars, &mut txn.vars);
+    session.readdress(&txn);
     session.worker.keep_txn(txn);
     accepted
 }

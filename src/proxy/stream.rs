@@ -431,18 +431,13 @@ impl<'a> Stream<'a> {
 
     /// `option forwardfor`, `originalto`, `unique-id-header`, `http-send-name-header` come before the server is known.
     fn mark_forwarded(&mut self) {
-        let options = if self.back.options.forwardfor.is_some() { self.back } else { self.front };
-        if let Some(forwarded) = &options.options.forwardfor {
-            let client = self.txn.client;
-            add_forwarded(self.txn, forwarded, client);
-        }
-        let options = if self.back.options.originalto.is_some() { self.back } else { self.front };
-        if let Some(original) = &options.options.originalto {
+        let (front, back) = (&self.front.options, &self.back.options);
+        add_forwarded(self.txn, [&front.forwardfor, &back.forwardfor], self.txn.client);
+        if front.originalto.is_some() || back.originalto.is_some() {
             if self.txn.local == crate::rules::Endpoint::None {
                 self.txn.local = self.s.local();
             }
-            let local = self.txn.local;
-            add_forwarded(self.txn, original, local);
+            add_forwarded(self.txn, [&front.originalto, &back.originalto], self.txn.local);
         }
     }
 
@@ -547,15 +542,18 @@ pub(super) fn capture(value: Option<&[u8]>, len: usize) -> Option<Box<[u8]>> {
     value.map(|v| v[..v.len().min(len)].into())
 }
 
-fn add_forwarded(txn: &mut Txn, forwarded: &crate::config::ForwardFor, end: crate::rules::Endpoint) {
-    let Some(addr) = end.inet() else { return };
-    if forwarded.if_none && txn.req.field(&forwarded.header).is_some() {
+/// Adds an address for the server. What the client wrote stays alone only where neither frontend nor backend adds to
+/// it; what either excepts is left out; the backend's name for the field counts, if it asks at all.
+fn add_forwarded(txn: &mut Txn, asked: [&Option<crate::config::ForwardFor>; 2], end: crate::rules::Endpoint) {
+    let asked = || asked.into_iter().flatten();
+    let (Some(last), Some(addr)) = (asked().last(), end.inet()) else { return };
+    if asked().all(|f| f.if_none) && txn.req.field(&last.header).is_some() {
         return;
     }
-    if forwarded.except.iter().any(|net| net.contains(&addr.ip())) {
+    if asked().flat_map(|f| &f.except).any(|net| net.contains(&addr.ip())) {
         return;
     }
-    txn.req.add(&forwarded.header, addr.ip().to_string().as_bytes());
+    txn.req.add(&last.header, addr.ip().to_string().as_bytes());
 }
 
 /// Methods that may be sent again without asking (RFC 9110 section 9.2.2).

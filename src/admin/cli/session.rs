@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::admin::control::{Control, process};
-use crate::config::global::CliLevel;
+use crate::config::global::{CliLevel, SeverityOutput};
 
 use super::command::{self, Command};
 use super::words::{Args, words};
@@ -18,15 +18,6 @@ pub enum Mode {
     Silent,
     /// Many lines with a prompt.
     Prompt,
-}
-
-/// `set severity-output`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum SeverityOutput {
-    #[default]
-    None,
-    Number,
-    String,
 }
 
 /// Syslog severity of an answer.

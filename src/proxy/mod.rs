@@ -4,6 +4,7 @@ pub mod access;
 pub mod end;
 pub mod env;
 pub mod exchange;
+mod invalid;
 pub mod listener;
 pub mod persist;
 pub mod pool;

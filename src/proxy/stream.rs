@@ -196,7 +196,10 @@ impl<'a> Stream<'a> {
         loop {
             match self.txn.req.parse_request(&options) {
                 Parse::Done => break,
-                Parse::Bad(bad) => return Err(End::new(Cause::Proxy, Phase::Request, bad.status)),
+                Parse::Bad(bad) => {
+                    self.keep_invalid_request(bad.at);
+                    return Err(End::new(Cause::Proxy, Phase::Request, bad.status));
+                }
                 Parse::More => {}
             }
             if self.txn.req.buf.room_len() == 0 {

@@ -12,6 +12,7 @@ mod message;
 mod preface;
 mod reply;
 mod rules;
+mod runtime;
 mod tcp;
 mod timeout;
 mod unwell;

@@ -94,6 +94,13 @@ const fn idle(
     Flag { entry, takes: Takes::Nothing, apply: |_, _| NEXT }
 }
 
+impl Flag {
+    /// Read, and without effect.
+    const fn accepted(self, why: &'static str) -> Flag {
+        Flag { entry: self.entry.with(Status::Accepted(why)), takes: self.takes, apply: self.apply }
+    }
+}
+
 const ONE_POLLER: &str = "there is one poller, epoll";
 
 /// Every flag of HAProxy 3.4, in the order of the usage text.
@@ -217,7 +224,8 @@ pub static FLAGS: &[Flag] = &[
             a.proxy_maxconn = Some(number("-N", v)?);
             NEXT
         },
-    ),
+    )
+    .accepted("a proxy without maxconn has the limit of the process"),
     flag(
         entry("-m", "<megabytes>", "Limits the memory the process can allocate.", "-m 512 -f a.cfg", "1.2"),
         Takes::Value,
@@ -333,27 +341,33 @@ pub static FLAGS: &[Flag] = &[
             a.traces.push(v.into());
             NEXT
         },
-    ),
+    )
+    .accepted("nothing is traced"),
     switch("-dR", "Does not use SO_REUSEPORT.", "-dR -f a.cfg", "1.7", |a, _| {
         a.no_reuseport = true;
         NEXT
-    }),
+    })
+    .accepted("each worker has a socket of its own"),
     switch("-dS", "Does not use splice().", "-dS -f a.cfg", "1.4", |a, _| {
         a.no_splice = true;
         NEXT
-    }),
+    })
+    .accepted("where splice() is used shows in no result"),
     switch("-dZ", "Does not forward without copying.", "-dZ -f a.cfg", "2.9", |a, _| {
         a.no_zero_copy = true;
         NEXT
-    }),
+    })
+    .accepted("how bytes are copied shows in no result"),
     switch("-dF", "Does not use fast forwarding, nor splice().", "-dF -f a.cfg", "2.7", |a, _| {
         a.no_fast_forward = true;
         NEXT
-    }),
+    })
+    .accepted("how bytes are forwarded shows in no result"),
     switch("-dV", "Does not verify the certificates of servers.", "-dV -f a.cfg", "1.5", |a, _| {
         a.no_ssl_verify = true;
         NEXT
-    }),
+    })
+    .accepted("connections to servers are never TLS yet"),
     switch("-dr", "Starts even if a server's name does not resolve.", "-dr -f a.cfg", "1.7", |a, _| {
         a.ignore_resolve_failures = true;
         NEXT
@@ -361,15 +375,18 @@ pub static FLAGS: &[Flag] = &[
     switch("-4", "Resolvers ask for and take IPv4 addresses only.", "-4 -f a.cfg", "3.3", |a, _| {
         a.ipv4_only = true;
         NEXT
-    }),
+    })
+    .accepted("there are no resolvers yet"),
     switch("-dI", "Lets the process fork after start-up.", "-dI -f a.cfg", "2.1", |a, _| {
         a.insecure_fork = true;
         NEXT
-    }),
+    })
+    .accepted("checks by programs need no leave"),
     switch("-dc", "Lists the CPUs that were chosen.", "-dc -f a.cfg", "3.2", |a, _| {
         a.cpu_debug = true;
         NEXT
-    }),
+    })
+    .accepted("no CPUs are chosen"),
     idle(
         "-dG",
         "Does not use getaddrinfo().",

@@ -15,7 +15,7 @@ use crate::admin::stat::Process;
 use crate::admin::{Haterm, Metrics, StatsPage};
 use crate::base::{Live, clock};
 use crate::check::{Checks, Hooks};
-use crate::config::global::{CliLevel, StatsSocket};
+use crate::config::global::{CliLevel, SeverityOutput, StatsSocket};
 use crate::config::{Config, Proxy};
 use crate::model::applet::Applet;
 use crate::model::{Address, Cut, Server};
@@ -184,6 +184,7 @@ impl Hub {
                 uid: None,
                 gid: None,
                 level: CliLevel::Admin,
+                severity: SeverityOutput::None,
                 expose_fd: false,
                 name: None,
             };
@@ -207,7 +208,13 @@ impl Hub {
                 stats.address
             ),
         })?;
-        self.sockets.push(Socket { listener, level: stats.level, is_master, timeout_ms });
+        self.sockets.push(Socket {
+            listener,
+            level: stats.level,
+            severity: stats.severity,
+            is_master,
+            timeout_ms,
+        });
         Ok(())
     }
 

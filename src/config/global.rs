@@ -15,6 +15,7 @@ pub struct StatsSocket {
     pub uid: Option<u32>,
     pub gid: Option<u32>,
     pub level: CliLevel,
+    pub severity: SeverityOutput,
     pub expose_fd: bool,
     pub name: Option<String>,
 }
@@ -25,6 +26,26 @@ pub enum CliLevel {
     #[default]
     Operator,
     Admin,
+}
+
+/// How messages of the runtime API show their severity (`severity-output`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum SeverityOutput {
+    #[default]
+    None,
+    Number,
+    String,
+}
+
+impl SeverityOutput {
+    pub fn of(word: &str) -> Option<SeverityOutput> {
+        Some(match word {
+            "none" => SeverityOutput::None,
+            "number" => SeverityOutput::Number,
+            "string" => SeverityOutput::String,
+            _ => return None,
+        })
+    }
 }
 
 /// `global`, with the manual's defaults filled in.

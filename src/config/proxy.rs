@@ -354,6 +354,7 @@ pub struct Bind {
     pub gid: Option<u32>,
     pub nice: i32,
     pub level: super::global::CliLevel,
+    pub severity: super::global::SeverityOutput,
     /// Old processes may hand this socket over (`expose-fd listeners`; runtime sockets only).
     pub expose_fd: bool,
     pub label: Option<Arc<str>>,
@@ -385,6 +386,7 @@ impl Bind {
             gid: None,
             nice: 0,
             level: super::global::CliLevel::default(),
+            severity: super::global::SeverityOutput::default(),
             expose_fd: false,
             label: None,
             congestion: None,

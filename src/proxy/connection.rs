@@ -109,10 +109,12 @@ fn admits(session: &Session, current: &Current, stage: Stage) -> bool {
     }
     let mut txn = session.take_txn(proxy);
     txn.local = session.local();
+    session.introduce_local(&mut txn);
     let route = Route::new(&current.view, current.front);
     let env = StreamEnv::of(session, &route, None);
     let outcome = set.run(&mut txn, &env, &mut 0);
     let admitted = verdict::interpret(outcome, stage, &route, &session.link).is_ok();
+    session.readdress(&txn);
     session.keep_txn(txn);
     admitted
 }

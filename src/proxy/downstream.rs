@@ -46,8 +46,8 @@ pub struct H1Client {
 
 /// Why a request head was not received.
 pub enum Unread {
-    /// It is malformed or too long: answered with this status.
-    Bad(u16),
+    /// It is malformed or too long, at this place of its buffer: answered with this status.
+    Bad { status: u16, at: usize },
     Timeout,
     Closed,
 }
@@ -163,7 +163,7 @@ impl Downstream {
         loop {
             match req.parse_request(options) {
                 Parse::Done => return Ok(()),
-                Parse::Bad(bad) => return Err(Unread::Bad(bad.status)),
+                Parse::Bad(bad) => return Err(Unread::Bad { status: bad.status, at: bad.at }),
                 Parse::More => {}
             }
             if req.buf.room_len() == 0 {
@@ -172,7 +172,7 @@ impl Downstream {
                 } else if req.buf.capacity() < bufsize {
                     req.buf.grow(bufsize);
                 } else {
-                    return Err(Unread::Bad(400));
+                    return Err(Unread::Bad { status: 400, at: req.buf.written().len() });
                 }
                 continue;
             }

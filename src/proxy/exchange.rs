@@ -141,7 +141,10 @@ impl Stream<'_> {
             if !self.txn.res.buf.is_empty() {
                 match self.txn.res.parse_response(method, &options) {
                     Parse::Done => return Ok(()),
-                    Parse::Bad(_) => return Err(Failure::Junk),
+                    Parse::Bad(bad) => {
+                        self.keep_invalid_response(bad.at);
+                        return Err(Failure::Junk);
+                    }
                     Parse::More if self.txn.res.buf.room_len() > 0 => {}
                     Parse::More if self.txn.res.buf.capacity() < bufsize => self.txn.res.buf.grow(bufsize),
                     Parse::More => return Err(Failure::Junk),

@@ -9,6 +9,7 @@ pub mod downstream;
 pub mod end;
 pub mod env;
 pub mod exchange;
+mod invalid;
 pub mod listener;
 pub mod persist;
 pub mod pool;

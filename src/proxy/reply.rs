@@ -80,11 +80,7 @@ impl Stream<'_> {
         if end.phase == Phase::Request && end.cause != Cause::Local {
             self.keep_client = false;
         }
-        let page = {
-            let env = self.env();
-            let spec = env.error_page(end.status);
-            spec.map(|spec| spec.render(crate::rules::Ctx { txn: self.txn, env: &env }))
-        };
+        let page = self.env().error_page(end.status, self.txn);
         match page {
             Some(reply) => self.answer(&reply).await,
             None => {

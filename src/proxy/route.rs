@@ -186,7 +186,7 @@ impl<'c> Chooser<'c> {
         let back = self.back()?;
         let spec = &back.balance;
         match &spec.method {
-            Method::Source => match self.session.client().inet()?.ip() {
+            Method::Source => match txn.client.inet()?.ip() {
                 std::net::IpAddr::V4(ip) => balance::hash_key(spec, &ip.octets()),
                 std::net::IpAddr::V6(ip) => balance::hash_key(spec, &ip.octets()),
             },

@@ -31,6 +31,8 @@ pub struct Session {
     requests: Cell<u32>,
     /// `sess` variables; a stream has them while it runs.
     vars: Cell<Vars>,
+    /// Both ends of the connection, once `tcp-request session` rules said otherwise for the session.
+    peers: Cell<Option<(Endpoint, Endpoint)>>,
     /// Idle connections to servers that no other client may use.
     own: RefCell<Vec<Own>>,
     /// The server of the last request.
@@ -82,6 +84,7 @@ impl Session {
             handshake: Cell::new(0),
             requests: Cell::new(0),
             vars: Cell::default(),
+            peers: Cell::new(None),
             own: RefCell::default(),
             last: Cell::new(None),
             keeps_server: Cell::new(false),
@@ -176,6 +179,23 @@ impl Session {
         txn.session_requests = self.requests.get();
         if proxy.needs_local_address {
             txn.local = self.local();
+        }
+        (txn.conn_client, txn.conn_local) = self.peers.get().unwrap_or((txn.client, txn.local));
+    }
+
+    /// Our end of the connection, as rules of the session see it.
+    pub(super) fn introduce_local(&self, txn: &mut Txn) {
+        txn.conn_local = self.peers.get().map_or(txn.local, |(_, local)| local);
+    }
+
+    /// Takes over the addresses that rules of the connection or the session gave it.
+    pub(super) fn readdress(&self, txn: &Txn) {
+        if (txn.client, txn.local) != (self.client(), self.local()) {
+            if (txn.client, txn.local) != (txn.conn_client, txn.conn_local) {
+                self.peers.set(Some((txn.conn_client, txn.conn_local)));
+            }
+            self.client.set(txn.client);
+            self.local.set(Some(txn.local));
         }
     }
 

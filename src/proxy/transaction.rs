@@ -64,12 +64,14 @@ impl<'a> Stream<'a> {
         };
         let options = self.route.view.h1_request[self.route.front_id.0 as usize];
         let bufsize = self.route.config.global.tune.bufsize;
-        self.down.receive_head(&mut self.txn.req, &options, bufsize, until).await.map_err(|unread| {
-            match unread {
-                Unread::Bad(status) => End::new(Cause::Proxy, Phase::Request, status),
-                Unread::Timeout => End::new(Cause::ClientTimeout, Phase::Request, 408),
-                Unread::Closed => End::new(Cause::ClientAbort, Phase::Request, 400),
+        let received = self.down.receive_head(&mut self.txn.req, &options, bufsize, until).await;
+        received.map_err(|unread| match unread {
+            Unread::Bad { status, at } => {
+                self.keep_invalid_request(at);
+                End::new(Cause::Proxy, Phase::Request, status)
             }
+            Unread::Timeout => End::new(Cause::ClientTimeout, Phase::Request, 408),
+            Unread::Closed => End::new(Cause::ClientAbort, Phase::Request, 400),
         })?;
         let req = &self.txn.req;
         let hosts = req.fields.iter().filter(|f| f.kind == FieldKind::Host).count();

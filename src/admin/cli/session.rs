@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::admin::control::{Control, process};
-use crate::config::global::CliLevel;
+use crate::config::global::{CliLevel, SeverityOutput};
 use crate::lang::registry;
 use crate::lang::void::is_void;
 
@@ -20,15 +20,6 @@ pub enum Mode {
     Silent,
     /// Many lines with a prompt.
     Prompt,
-}
-
-/// `set severity-output`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum SeverityOutput {
-    #[default]
-    None,
-    Number,
-    String,
 }
 
 /// Syslog severity of an answer.

@@ -7,7 +7,7 @@ use crate::lang::void::is_void;
 use crate::lang::{Entry, Span, Status, suggest};
 use crate::model::Address;
 
-use super::super::global::CliLevel;
+use super::super::global::{CliLevel, SeverityOutput};
 use super::super::proxy::Bind;
 use super::address::{Accept, Port, Surroundings, parse};
 use super::args::{Args, Cursor};
@@ -157,12 +157,11 @@ pub const BIND_OPTIONS: &[BindOption] = &[
     refused("quic-cc-algo", "<algorithm>", "QUIC congestion control.", "QUIC is not part of it"),
     refused("quic-force-retry", "", "Makes QUIC clients prove their address.", "QUIC is not part of it"),
     refused("quic-socket", "{ connection | listener }", "Sockets of QUIC connections.", "QUIC is not part of it"),
-    option("severity-output", "<format>", "How runtime messages show their severity.", "stats socket /run/a.sock severity-output none", "1.8", |_, v, _| match v {
-        "none" => Ok(()),
-        "number" | "string" => Err("messages of the runtime API carry no severity in this release".to_owned()),
-        _ => Err(format!("bad type '{v}', only 'none', 'number' or 'string' are supported")),
-    })
-    .partial("none only"),
+    option("severity-output", "<format>", "How runtime messages show their severity.", "stats socket /run/a.sock severity-output number", "1.8", |b, v, _| {
+        let bad = || format!("bad type '{v}', only 'none', 'number' or 'string' are supported");
+        b.severity = SeverityOutput::of(v).ok_or_else(bad)?;
+        Ok(())
+    }),
     option("shards", "<number> | by-thread | by-group", "Number of sockets for this address.", "bind :80 shards by-thread", "2.5", |_, v, _| {
         let good = matches!(v, "by-thread" | "by-group") || matches!(v.parse::<u32>(), Ok(1..=4096));
         if good { Ok(()) } else { Err(format!("invalid value {v}, allowed range is 1..4096 or 'by-thread'")) }

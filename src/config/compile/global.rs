@@ -231,6 +231,7 @@ fn stats_socket<'a>(cx: &mut Cx<'a>, args: Args<'a>) {
         uid: options.uid,
         gid: options.gid,
         level: options.level,
+        severity: options.severity,
         expose_fd: options.expose_fd,
         name: options.name.as_deref().map(str::to_owned),
     }));

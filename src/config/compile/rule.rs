@@ -6,7 +6,7 @@ use crate::lang::{Span, Word};
 use crate::model::{Caps, Mode};
 use crate::rules::{
     Acls, BuildCtx, Captures, Condition, Dir, ErrorPages, Expr, HttpErrors, LogFormat, LogUse, RuleSet,
-    RuleSetKind,
+    RuleSetKind, http_errors_section,
 };
 
 use super::super::proxy::{LogSpec, Rules};
@@ -66,7 +66,7 @@ pub fn http_errors<'a>(cx: &mut Cx<'a>, sections: &[&'a crate::lang::Section]) -
         // The builder looks up sections read so far while it adds one.
         let known = pages.clone();
         let mut ctx = build_ctx(cx, &title, caps, Mode::Http, &mut captures, &known);
-        pages.section(section, &mut ctx);
+        http_errors_section(&mut pages, section, &mut ctx);
     }
     pages
 }

@@ -7,7 +7,7 @@ use bitflags::bitflags;
 use crate::lang::void::is_void_action;
 use crate::lang::{Entry, Status};
 use crate::rules::build::BuildCtx;
-use crate::rules::program::RuleSetKind;
+use crate::rules::kind::RuleSetKind;
 use crate::rules::txn::{Ctx, Env, Outcome, Txn};
 use crate::rules::words::{Failed, Words};
 

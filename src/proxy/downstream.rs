@@ -47,7 +47,10 @@ pub struct H1Client {
 /// Why a request head was not received.
 pub enum Unread {
     /// It is malformed or too long, at this place of its buffer: answered with this status.
-    Bad { status: u16, at: usize },
+    Bad {
+        status: u16,
+        at: usize,
+    },
     Timeout,
     Closed,
 }

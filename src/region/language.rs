@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
-use crate::config::compile::address::{Accept, Surroundings, parse};
-use crate::config::compile::args::Args;
-use crate::config::compile::time::{Unit, time_of};
+use crate::lang::args::Args;
+use crate::lang::time::{Unit, time_of};
 use crate::lang::{Diagnostics, Section, SourceMap, Span, suggest};
+use crate::model::notation::{Accept, Surroundings, parse};
 
 use super::keyword::{Keyword, REGION, SEAT};
 use super::map::Name;

@@ -31,6 +31,7 @@ const BREATH: Duration = Duration::from_millis(100);
 /// Runs until a signal or `/v1/agent/leave` ends it.
 pub fn run(options: &Options) -> Exit {
     let messages = Messages::default();
+    messages.need_no_introduction();
     match serve(options, &messages) {
         Ok(()) => Exit::Code(0),
         Err(why) => {

@@ -102,7 +102,12 @@ impl Api {
     }
 
     async fn ask(&self, method: Method, path: &str, body: Bytes) -> anyhow::Result<(StatusCode, Bytes)> {
-        let stream = tokio::net::TcpStream::connect(&self.address).await?;
+        let stream = tokio::net::TcpStream::connect(&self.address).await.map_err(|e| {
+            anyhow::anyhow!(
+                "cannot connect: {e}\nA node is named with --http-addr=HOST:PORT or ISOBAR_HTTP_ADDR; its address is what \
+                 'http-api' says in its configuration."
+            )
+        })?;
         match &self.secure {
             Some(secure) => self.ask_over(secure.over(stream).await?, method, path, body).await,
             None => self.ask_over(stream, method, path, body).await,

@@ -136,7 +136,7 @@ impl Builder<'_> {
         let style = Style {
             pid: std::process::id(),
             pretty: self.args.pretty,
-            color: false,
+            color: render::wants_color(),
             diag: self.args.diagnostics,
         };
         self.messages.report(&render::report(&loaded.diagnostics, &loaded.sources, &style));

@@ -1,5 +1,6 @@
 //! The registry of everything that has a name, put together from every room.
 
+use super::flags::FLAGS;
 use crate::lang::registry::{Kind, Registry};
 use crate::{admin, balance, config, lang, region, rules};
 
@@ -19,5 +20,6 @@ pub fn registry() -> Registry {
     registry.add(Kind::StatField, admin::stat::column::entries());
     registry.add(Kind::Flag, super::flags::FLAGS.iter().map(|f| &f.entry));
     registry.add(Kind::Service, admin::SERVICES);
+    registry.add(Kind::Flag, FLAGS.iter().map(|f| &f.entry));
     registry
 }

@@ -57,8 +57,8 @@ impl Program for Node {
         condition::check(text, &version::facts(args), &environment(args)).map_err(|e| e.message)
     }
 
-    fn explain(&self, name: &str) -> Option<String> {
-        explain::explain(name, &keywords::registry()).ok()
+    fn explain(&self, name: &str) -> Result<String, String> {
+        explain::explain(name, &keywords::registry())
     }
 
     fn keywords(&self, classes: &str) -> String {
@@ -147,12 +147,13 @@ fn tokens(sections: &[Section], dump: DumpConfig) -> String {
 /// What the process itself has to know of a configuration.
 fn settings(config: &Config, region: &Spec, warned: bool) -> Settings {
     let global: &Global = &config.global;
-    let proxies_listen =
+    let is_bound =
         config.proxies.iter().any(|p| !p.disabled && p.front.as_ref().is_some_and(|f| !f.binds.is_empty()));
     let binds: usize = config.proxies.iter().filter_map(|p| p.front.as_ref()).map(|f| f.binds.len()).sum();
     Settings {
         daemon: global.daemon,
         master_worker: global.master_worker,
+        stay_on_failure: global.stay_on_failure,
         quiet: global.quiet,
         zero_warning: global.zero_warning,
         pidfile: global.pidfile.clone(),
@@ -166,8 +167,7 @@ fn settings(config: &Config, region: &Spec, warned: bool) -> Settings {
             ..Wanted::default()
         },
         lax_limits: !global.strict_limits,
-        proxies_listen: proxies_listen || region.listens(),
-        listens: proxies_listen || !global.stats_sockets.is_empty() || region.listens(),
+        listens: is_bound || !global.stats_sockets.is_empty() || region.listens(),
         warned,
         ..Settings::default()
     }

@@ -62,6 +62,8 @@ pub struct Global {
     pub chroot: Option<PathBuf>,
     pub daemon: bool,
     pub master_worker: bool,
+    /// `master-worker no-exit-on-failure`.
+    pub stay_on_failure: bool,
     pub pidfile: Option<PathBuf>,
     pub ulimit_n: Option<u64>,
     pub logs: Vec<LogTarget>,
@@ -89,8 +91,6 @@ pub struct Global {
     pub quiet: bool,
     /// `zero-warning`: warnings are errors.
     pub zero_warning: bool,
-    pub h1_accept_payload_with_any_method: bool,
-    pub h1_do_not_close_on_insecure_transfer_encoding: bool,
     /// `ssl-*`, `ca-base` and the like: keyword and text, for the day TLS comes.
     pub tls: Vec<(String, String)>,
 }
@@ -151,6 +151,7 @@ impl Default for Global {
             chroot: None,
             daemon: false,
             master_worker: false,
+            stay_on_failure: false,
             pidfile: None,
             ulimit_n: None,
             logs: Vec::new(),
@@ -175,8 +176,6 @@ impl Default for Global {
             h1_case_adjust: Arc::from([]),
             quiet: false,
             zero_warning: false,
-            h1_accept_payload_with_any_method: false,
-            h1_do_not_close_on_insecure_transfer_encoding: false,
             tls: Vec::new(),
         }
     }

@@ -75,20 +75,6 @@ pub enum HttpReuse {
     Always,
 }
 
-/// `option splice-*`. `Auto` is ours when the file says nothing: splice from 256 KiB on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SpliceOptions {
-    pub request: bool,
-    pub response: bool,
-    pub auto: bool,
-}
-
-impl Default for SpliceOptions {
-    fn default() -> Self {
-        SpliceOptions { request: false, response: false, auto: true }
-    }
-}
-
 /// `option forwardfor` / `originalto`: header name, networks left out, only when the field is absent.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ForwardFor {
@@ -102,7 +88,6 @@ pub struct ForwardFor {
 pub struct Options {
     pub http_connection: HttpConnection,
     pub http_reuse: HttpReuse,
-    pub splice: SpliceOptions,
     pub dontlognull: bool,
     pub dontlog_normal: bool,
     pub log_separate_errors: bool,
@@ -118,23 +103,16 @@ pub struct Options {
     pub http_ignore_probes: bool,
     pub http_no_delay: bool,
     pub http_pretend_keepalive: bool,
-    pub http_use_proxy_header: bool,
     pub http_restrict_req_hdr_names: RestrictNames,
     pub prefer_last_server: bool,
     pub socket_stats: bool,
     pub tcpka_client: bool,
     pub tcpka_server: bool,
-    pub tcp_smart_accept: Option<bool>,
-    pub tcp_smart_connect: Option<bool>,
     pub independent_streams: bool,
     pub nolinger: bool,
-    pub transparent: bool,
     pub accept_unsafe_request: bool,
     pub accept_unsafe_response: bool,
     pub persist: bool,
-    pub checkcache: bool,
-    pub h1_case_adjust_client: bool,
-    pub h1_case_adjust_server: bool,
     pub forwardfor: Option<ForwardFor>,
     pub originalto: Option<ForwardFor>,
 }
@@ -407,7 +385,6 @@ pub struct StatsSpec {
     pub show_node: Option<String>,
     pub show_desc: Option<String>,
     pub show_legends: bool,
-    pub show_modules: bool,
     pub scope: Vec<String>,
     /// `stats admin`: 0 never, 1 always (`if TRUE`); conditions are evaluated by rules when they come.
     pub admin: bool,

@@ -1,5 +1,6 @@
-//! The haproxy.cfg language without its meaning: lexer, places, diagnostics, keyword entries.
+//! The haproxy.cfg language without its meaning: lexer, places, diagnostics, keyword entries, arguments and times.
 
+pub mod args;
 pub mod condition;
 pub mod diag;
 pub mod entry;
@@ -16,6 +17,7 @@ mod statement;
 pub mod suggest;
 #[cfg(test)]
 mod tests;
+pub mod time;
 pub mod version;
 pub mod void;
 

@@ -1,5 +1,6 @@
 //! Servers: what the configuration says of one (`ServerSpec`), what is true now (`ServerLive`), and the set of a backend.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU32, AtomicU64, Ordering};
 
@@ -97,7 +98,6 @@ pub struct ServerSpec {
     pub source: Option<Address>,
     pub interface: Option<Arc<str>>,
     pub cookie: Option<Arc<str>>,
-    pub redir: Option<Arc<str>>,
     pub tcp_ut_ms: u32,
     pub has_check: bool,
     pub rise: u32,
@@ -114,10 +114,17 @@ impl ServerSpec {
     }
 
     pub fn new(name: &str, id: u32, address: Address) -> Self {
+        ServerSpec { name: name.into(), id, address, ..ServerSpec::default() }
+    }
+}
+
+/// A line without options, at no address.
+impl Default for ServerSpec {
+    fn default() -> Self {
         ServerSpec {
-            name: name.into(),
-            id,
-            address,
+            name: "".into(),
+            id: 0,
+            address: Address::Inet(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0)),
             hostname: None,
             port_offset: None,
             weight: 1,
@@ -134,7 +141,6 @@ impl ServerSpec {
             source: None,
             interface: None,
             cookie: None,
-            redir: None,
             tcp_ut_ms: 0,
             has_check: false,
             rise: 2,

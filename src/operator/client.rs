@@ -106,7 +106,13 @@ impl Api {
 
     async fn ask(&self, method: Method, path: &str, body: Bytes) -> anyhow::Result<(StatusCode, Bytes)> {
         let peer = Peer::Tcp(&self.address);
-        let mut connection = Connection::open(peer, self.secure.as_ref(), CONNECT).await?;
+        let opening = Connection::open(peer, self.secure.as_ref(), CONNECT).await;
+        let mut connection = opening.map_err(|e| {
+            anyhow::anyhow!(
+                "{e}\nA node is named with --http-addr=HOST:PORT or ISOBAR_HTTP_ADDR; its address is what 'http-api' says in \
+                 its configuration."
+            )
+        })?;
         let mut request = Request::builder().method(method).uri(path).header("Host", &self.address);
         if let Some(token) = &self.token {
             request = request.header("X-Consul-Token", token);

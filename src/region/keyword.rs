@@ -1,7 +1,7 @@
 //! The tables of the `region` and `region-map` sections.
 
-use crate::config::compile::args::Args;
 use crate::lang::Entry;
+use crate::lang::args::Args;
 use crate::lang::registry::{Kind, Registry};
 
 use super::keyword_region as region;

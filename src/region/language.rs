@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::config::compile::args::Args;
+use crate::lang::args::Args;
 use crate::lang::registry::Kind;
 use crate::lang::void::{is_void, is_void_in};
 use crate::lang::{Diagnostics, Section, Span, suggest};

@@ -36,6 +36,11 @@ impl RuleSetKind {
         matches!(self, RuleSetKind::TcpContent | RuleSetKind::TcpResponse)
     }
 
+    /// HAProxy tells of rules that are never reached in these sets alone.
+    pub fn warns_of_final(self) -> bool {
+        matches!(self, RuleSetKind::HttpRequest | RuleSetKind::HttpResponse | RuleSetKind::HttpAfterResponse)
+    }
+
     /// HAProxy's words for actions of this set.
     pub fn words(self) -> &'static Vocabulary {
         use vocabulary::action as words;

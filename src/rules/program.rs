@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::sync::Arc;
 
-use crate::lang::{Span, Word};
+use crate::lang::{Frame, Severity, Span, Word};
 
 use super::acl::{Acls, Verdict};
 use super::action::{self, Action, Input, Run, Step};
@@ -28,6 +28,8 @@ struct Rule {
 #[derive(Clone, Debug, Default)]
 pub struct RuleSet {
     rules: Vec<Arc<Rule>>,
+    /// How many of them come from `defaults`.
+    inherited: usize,
     kind: RuleSetKind,
     maxrewrite: usize,
     bufsize: usize,
@@ -89,6 +91,14 @@ impl RuleSet {
         let Some(keyword) = action::find(name, kind) else {
             return Err((first.span, unknown(name, kind)));
         };
+        let covers = |r: &Arc<Rule>| r.condition.is_none() && r.action.is_last();
+        if kind.warns_of_final() && self.rules[self.inherited..].last().is_some_and(covers) {
+            let message = format!(
+                "previous '{}' action is final and has no condition attached, further entries are NOOP.",
+                kind.keyword()
+            );
+            ctx.diags.framed(Severity::Warning, Frame::Line, first.span, message);
+        }
         let mut reader = Words::new(&words[1..], first.span);
         let mut input = Input { words: &mut reader, ctx, kind, name, inside };
         let action = keyword.read(&mut input)?;
@@ -117,14 +127,6 @@ impl RuleSet {
                 return Ok(());
             }
         }
-        let covers = |r: &Arc<Rule>| r.condition.is_none() && r.action.is_last();
-        if self.rules.last().is_some_and(covers) {
-            let message = format!(
-                "a '{}' rule placed after an unconditional final one will never be reached.",
-                kind.keyword()
-            );
-            ctx.warning(span, message);
-        }
         self.kind = kind;
         self.maxrewrite = ctx.maxrewrite;
         self.bufsize = ctx.bufsize;
@@ -136,6 +138,7 @@ impl RuleSet {
     pub fn extend_from(&mut self, other: &RuleSet) {
         if !other.is_empty() {
             self.rules.extend(other.rules.iter().cloned());
+            self.inherited = self.rules.len();
             self.kind = other.kind;
             self.maxrewrite = other.maxrewrite;
             self.bufsize = other.bufsize;

@@ -8,21 +8,24 @@ use crate::lang::{Section, suggest};
 
 use super::super::global::{CliLevel, StatsSocket, Tune};
 use super::super::proxy::Bind;
-use super::address::Surroundings;
-use super::args::{Args, Cursor, Prefix};
 use super::bind;
 use super::draft::Cx;
 use super::global_table::{GLOBAL_INDEX, GLOBAL_KEYWORDS};
 use super::keyword::{refuse, too_many};
 use super::log;
 use super::section::split_prefix;
-use super::time::{TimeError, Unit, size, time_of};
+use crate::lang::args::{Args, Cursor, Prefix};
+use crate::lang::time::{TimeError, Unit, size, time_of};
+use crate::model::notation::Surroundings;
 
 /// Parses one line of `global`.
 pub type GlobalFn = for<'a> fn(&mut Cx<'a>, Args<'a>, Prefix);
 
-/// Reads the section.
-pub fn global_section<'a>(cx: &mut Cx<'a>, section: &'a Section) {
+/// What the threads are must be known before any other section.
+const FIRST: [&str; 3] = ["nbthread", "thread-group", "thread-groups"];
+
+/// Reads the section; `is_late`: it stands behind a section of another kind.
+pub fn global_section<'a>(cx: &mut Cx<'a>, section: &'a Section, is_late: bool) {
     too_many(cx, Args::of(&section.head), 0, 0);
     for line in &section.lines {
         let (prefix, args) = split_prefix(line);
@@ -33,6 +36,14 @@ pub fn global_section<'a>(cx: &mut Cx<'a>, section: &'a Section) {
             }
             if prefix != Prefix::None && !keyword.negatable {
                 cx.diags.alert(args.at(0), format!("negation/default is not supported for '{name}'."));
+                continue;
+            }
+            if is_late && FIRST.contains(&name) {
+                let message = format!(
+                    "'{name}' not allowed if a non-global section was previously defined. This parameter must be set in the \
+                     first global section."
+                );
+                cx.diags.alert(args.at(0), message);
                 continue;
             }
             let fits = !keyword.entry.args.is_empty() || !too_many(cx, args, 0, 0);
@@ -105,6 +116,16 @@ pub fn tls_text<'a>(cx: &mut Cx<'a>, args: Args<'a>, _: Prefix) {
 
 /// Takes what is there, without effect.
 pub fn nothing<'a>(_: &mut Cx<'a>, _: Args<'a>, _: Prefix) {}
+
+/// `master-worker [no-exit-on-failure]`.
+pub fn master_worker<'a>(cx: &mut Cx<'a>, args: Args<'a>, _: Prefix) {
+    match args.str(1) {
+        "" => {}
+        "no-exit-on-failure" => cx.global.stay_on_failure = true,
+        _ => return cx.diags.alert(args.at(1), "'master-worker' only supports 'no-exit-on-failure' option."),
+    }
+    cx.global.master_worker = true;
+}
 
 pub fn maxconn<'a>(cx: &mut Cx<'a>, args: Args<'a>, _: Prefix) {
     if cx.global.maxconn != 0 {

@@ -4,9 +4,10 @@ use std::collections::HashMap;
 
 use crate::lang::void::is_void_line;
 use crate::lang::{Entry, Span, Status, registry};
+use crate::model::Caps;
 
-use super::args::{Args, Prefix};
 use super::draft::{Cx, Draft, Kind};
+use crate::lang::args::{Args, Prefix};
 
 /// Which side of a proxy a keyword needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,6 +15,16 @@ pub enum Side {
     Front,
     Back,
     Any,
+}
+
+impl Side {
+    pub fn is_of(self, caps: Caps) -> bool {
+        match self {
+            Side::Front => caps.front,
+            Side::Back => caps.back,
+            Side::Any => true,
+        }
+    }
 }
 
 /// Whether `defaults` takes a keyword.
@@ -112,13 +123,9 @@ impl<'a> Scope<'_, 'a> {
 
     /// False, with the warning HAProxy gives, when the section lacks the side that `what` needs.
     pub fn has_side(&mut self, side: Side, at: Span, what: &str, hint: &str) -> bool {
-        let caps = self.px.caps();
-        let (has, missing) = match side {
-            Side::Front => (caps.front, "no frontend"),
-            Side::Back => (caps.back, "no backend"),
-            Side::Any => (true, ""),
-        };
+        let has = side.is_of(self.px.caps());
         if !has {
+            let missing = if side == Side::Front { "no frontend" } else { "no backend" };
             let title = self.title();
             self.warning(at, format!("'{what}' ignored because {title} has {missing} capability.{hint}"));
         }

@@ -5,9 +5,9 @@ use crate::lang::suggest;
 use crate::lang::void::is_void;
 
 use super::super::proxy::{ForwardFor, HttpConnection, RestrictNames};
-use super::args::{Args, Prefix};
 use super::keyword::{Scope, Side, refuse};
 use super::option_table::{Apply, OPTIONS};
+use crate::lang::args::{Args, Prefix};
 
 /// `option NAME ...`, `no option NAME`, `default option NAME`.
 pub fn option_line<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {
@@ -45,9 +45,6 @@ pub fn option_line<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {
             let options = &mut scope.px.set.options;
             match (switch, scope.prefix) {
                 (Apply::Flag(field), prefix) => *field(options) = prefix == Prefix::None,
-                (Apply::Auto(field), Prefix::None) => *field(options) = Some(true),
-                (Apply::Auto(field), Prefix::No) => *field(options) = Some(false),
-                (Apply::Auto(field), Prefix::Default) => *field(options) = None,
                 (Apply::Nothing | Apply::Line(..), _) => {}
             }
         }
@@ -113,20 +110,6 @@ pub fn redispatch<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {
         },
     };
     (options.redispatch, options.redispatch_every) = (every != 0, every);
-}
-
-/// `option splice-*`: until one is named, splicing is ours to decide.
-pub fn splice<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {
-    if scope.too_many(args, 1, 0) {
-        return;
-    }
-    let on = scope.prefix == Prefix::None;
-    let splice = &mut scope.px.set.options.splice;
-    match args.str(1) {
-        "splice-request" => splice.request = on,
-        "splice-response" => splice.response = on,
-        _ => splice.auto = on || scope.prefix == Prefix::Default,
-    }
 }
 
 pub fn tcpka<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {

@@ -10,8 +10,8 @@ use crate::rules::{
 };
 
 use super::super::proxy::{LogSpec, Rules};
-use super::args::Args;
-use super::draft::{Cx, Draft, FormatSource, Reference, Step};
+use super::draft::{Cx, Draft, FormatSource, Kind, Reference, Step};
+use crate::lang::args::Args;
 
 /// What the rule lines of one section compile to.
 #[derive(Default)]
@@ -100,8 +100,12 @@ pub fn program<'a>(
     for line in &draft.set.errors {
         error_line(&mut program.errors, *line, &mut ctx);
     }
-    program.log = log_spec(draft, caps, &mut ctx);
-    let unique_id = draft.set.unique_id_format.filter(|_| caps.front);
+    // What `defaults` says of logs is looked at where it is used.
+    let has_log = draft.kind != Kind::Defaults;
+    if has_log {
+        program.log = log_spec(draft, caps, &mut ctx);
+    }
+    let unique_id = draft.set.unique_id_format.filter(|_| caps.front && has_log);
     program.unique_id = unique_id.and_then(|w| LogFormat::parse(w, LogUse::Log, &mut ctx)).map(Arc::new);
     if let crate::balance::Method::Expr(text) = &draft.set.balance.method
         && caps.back

@@ -97,7 +97,7 @@ pub enum Step {
 pub trait Action: Send + Sync + fmt::Debug {
     fn run(&self, run: &mut Run<'_>) -> Step;
 
-    /// Ends the rule set when it runs: rules behind it without condition are never reached.
+    /// Ends the rule set when it runs, and HAProxy warns of rules behind it: they are never reached.
     fn is_last(&self) -> bool {
         false
     }

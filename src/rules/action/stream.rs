@@ -127,12 +127,13 @@ fn parse_timeout(input: &mut Input<'_, '_, '_>) -> Result<Box<dyn Action>, Faile
         "tarpit" => Which::Tarpit,
         other => return Err((word.span, format!("'{other}' is not a valid timeout"))),
     };
-    let value = match time_ms(input.words.peek()) {
-        Ok(ms) => {
+    // What does not begin like a number is an expression.
+    let value = match input.words.rest().first() {
+        Some(word) if word.str().starts_with(|c: char| c.is_ascii_digit()) => {
             input.words.skip(1);
-            Duration::Constant(ms)
+            Duration::Constant(time_ms(word, input.ctx)?)
         }
-        Err(_) => Duration::Expr(expression(input)?),
+        _ => Duration::Expr(expression(input)?),
     };
     Ok(Box::new(SetTimeout { which, value }))
 }

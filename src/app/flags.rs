@@ -102,12 +102,7 @@ const fn idle(
     Flag { entry, takes: Takes::Nothing, apply: |_, _| NEXT }
 }
 
-impl Flag {
-    /// Read, and without effect.
-    const fn accepted(self, why: &'static str) -> Flag {
-        Flag { entry: self.entry.with(Status::Accepted(why)), takes: self.takes, apply: self.apply }
-    }
-}
+impl Flag {}
 
 const ONE_POLLER: &str = "there is one poller, epoll";
 

@@ -1,7 +1,5 @@
 //! `server`, `server-template` and `default-server` lines.
 
-use crate::lang::{Frame, Status, suggest};
-
 use crate::lang::void::is_void;
 use crate::lang::{Frame, Status, registry, suggest};
 

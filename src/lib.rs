@@ -21,11 +21,17 @@
 //!
 //! # Life of a request
 //!
-//! `proxy::listener` accepts -> `proxy::session` (connection rules) -> `proxy::stream`, phase by phase: receive the
-//! head, http-request rules, use_backend, the backend's rules -> `proxy::route` picks a server, takes a slot or queues,
-//! takes an idle connection or opens one -> `proxy::exchange` sends, retries, reads the response, runs its rules and
-//! forwards (`proxy::transfer`) -> `proxy::access` logs and counts. A head is parsed where it was received and leaves
-//! as slices of the read buffer; a body is copied while short and spliced when long.
+//! `proxy::accept` accepts -> `proxy::connection` (connection rules) -> `proxy::transaction` (HTTP) or `proxy::tcp`, phase by
+//! phase: receive the head, http-request rules, use_backend, the backend's rules -> `proxy::route` picks a server, takes
+//! a slot or queues, takes an idle connection (another worker's, if it has none: `proxy::takeover`) or opens one ->
+//! `proxy::exchange` sends and reads the response's head, `proxy::retry` says what follows a failed try ->
+//! `proxy::respond` runs its rules and forwards (`proxy::transfer`) -> `proxy::conclude` and `proxy::access` log and count.
+//!
+//! A [`proxy::stream::Stream`] owns neither its session, which it shares, nor its connections: it receives from a
+//! [`proxy::downstream::Downstream`] and sends to a [`proxy::upstream::Upstream`], an HTTP/1 connection each, over
+//! [`conn::Link`]s. What rules decided is interpreted in one place (`proxy::verdict`). A head is parsed where it was received
+//! and leaves as slices of the read buffer; a body is copied while short and spliced when long (`BodyPath`, chosen when
+//! the head is done). A connection to a server is used again only when request and response went through it whole.
 //!
 //! # Life of a change
 //!

@@ -68,6 +68,11 @@ impl Link {
         self.socket().is_closed()
     }
 
+    /// The peer has ended the connection, or with `half` its direction of it.
+    pub fn has_ended(&self, half: bool) -> bool {
+        self.socket().has_ended(half)
+    }
+
     /// The connection is known to be reset, or closed in both directions.
     pub fn is_broken(&self) -> bool {
         self.socket().is_broken()

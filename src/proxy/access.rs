@@ -105,7 +105,7 @@ pub(super) fn count(stream: &Stream<'_>) {
         count_end!(back, stream.end.cause);
     }
     let Some(hold) = stream.hold.as_ref().filter(|hold| hold.was_used) else { return };
-    let server = hold.slot.server.live.counters.mine();
+    let server = hold.slot.server().live.counters.mine();
     server.bytes_in.add(txn.bytes_in);
     server.bytes_out.add(txn.bytes_out);
     server.http_req.inc();
@@ -121,12 +121,12 @@ pub(super) fn count(stream: &Stream<'_>) {
 
 /// Counts a head that a server sent, an interim one too, as it came.
 pub(super) fn count_received(hold: &Hold, status: u16) {
-    let server = hold.slot.server.live.counters.mine();
+    let server = hold.slot.server().live.counters.mine();
     count_status!(server, status);
 }
 
 fn count_server(hold: &Hold, back: &ProxyCounters, txn: &Txn) {
-    let live = &hold.slot.server.live;
+    let live = &hold.slot.server().live;
     let server = live.counters.mine();
     server.sess_tot.inc();
     server.lbtot.inc();
@@ -154,7 +154,7 @@ pub(super) fn count_tcp(stream: &Stream<'_>) {
         count_end!(counters, cause);
     }
     if let Some(hold) = stream.hold.as_ref().filter(|hold| hold.was_used) {
-        let server = hold.slot.server.live.counters.mine();
+        let server = hold.slot.server().live.counters.mine();
         server.bytes_in.add(txn.bytes_in);
         server.bytes_out.add(txn.bytes_out);
         if stream.end.phase == Phase::Data {

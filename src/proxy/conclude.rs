@@ -43,7 +43,7 @@ impl Stream<'_> {
         access::count(self);
         // The slot is free before the line is written: the line does not count its own request.
         let is_logged = !self.is_monitor && !self.is_logged && !self.route.front.log.targets.is_empty();
-        let server = self.hold.take().and_then(|h| is_logged.then(|| h.slot.server.clone()));
+        let server = self.hold.take().and_then(|h| is_logged.then(|| h.slot.server().clone()));
         if is_logged {
             let failed = self.txn.termination[0] != b'-' && self.txn.termination[0] != b'L';
             access::log(self.s, self.txn, &self.route, server.as_ref(), failed);
@@ -63,7 +63,7 @@ impl Stream<'_> {
         let closed = std::mem::replace(&mut self.txn.timers.closed, now);
         self.txn.log_early = true;
         self.txn.set_end(self.end.flags());
-        let server = self.hold.as_ref().map(|h| &h.slot.server);
+        let server = self.hold.as_ref().map(|h| h.slot.server());
         access::log(self.s, self.txn, &self.route, server, false);
         self.txn.log_early = false;
         self.txn.timers.closed = closed;

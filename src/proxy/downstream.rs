@@ -82,8 +82,7 @@ impl Downstream {
     /// The client has left: its connection is reset or, where that counts (`abortonclose`), it has ended its direction.
     #[inline]
     pub fn has_left(&self, aborts: bool) -> bool {
-        let link = self.link();
-        link.is_broken() || (aborts && link.is_closed())
+        self.link().has_ended(aborts)
     }
 
     /// Makes the task run again when the client leaves.

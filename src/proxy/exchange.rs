@@ -47,7 +47,7 @@ impl Stream<'_> {
         let Some(hold) = self.hold.as_mut() else { return Err(Failure::Empty) };
         let reused = hold.upstream.is_reused();
         if let Some(name) = self.route.back.back.as_ref().and_then(|b| b.send_name_header.as_deref()) {
-            self.txn.req.set(name, hold.slot.server.spec.name.as_bytes());
+            self.txn.req.set(name, hold.slot.server().spec.name.as_bytes());
         }
         hold.keep = keep;
         let timeouts = &self.route.back.timeouts;
@@ -93,8 +93,8 @@ impl Stream<'_> {
         if self.route.back.needs_server_address || self.route.front.needs_server_address {
             self.txn.server_local = hold.link().local().map(super::session::end_of).unwrap_or_default();
         }
-        hold.slot.server.live.seen(Seen::Connected);
-        self.txn.server_remote = match hold.slot.server.spec.address {
+        hold.slot.server().live.seen(Seen::Connected);
+        self.txn.server_remote = match hold.slot.server().spec.address {
             crate::model::Address::Inet(a) => crate::rules::Endpoint::Inet(a),
             _ => crate::rules::Endpoint::Unix,
         };
@@ -107,7 +107,7 @@ impl Stream<'_> {
             let status = self.txn.res.status;
             if let Some(hold) = &self.hold {
                 let good = status < 500 || matches!(status, 501 | 505);
-                hold.slot.server.live.seen(if good { Seen::GoodResponse } else { Seen::WrongStatus });
+                hold.slot.server().live.seen(if good { Seen::GoodResponse } else { Seen::WrongStatus });
             }
             let is_final = status >= 200 || status == 101;
             if is_final && may_retry && self.is_retried(status) {

@@ -29,7 +29,7 @@ impl Stream<'_> {
     /// The server's response.
     pub(super) fn keep_invalid_response(&self, at: usize) {
         let named = |name: &str, id: u32| Some((name.to_owned(), id));
-        let server = self.hold.as_ref().map(|h| &h.slot.server.spec);
+        let server = self.hold.as_ref().map(|h| &h.slot.server().spec);
         let message = Invalid {
             client: self.txn.client.inet(),
             other: named(&self.route.front.name, self.route.front.uid),

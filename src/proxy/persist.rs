@@ -115,7 +115,7 @@ impl Stream<'_> {
     pub(super) fn write_cookie(&mut self) {
         let Some(spec) = self.route.back.back.as_ref().and_then(|b| b.cookie.as_deref()) else { return };
         let Some(upstream) = &self.hold else { return };
-        let token = upstream.slot.server.spec.cookie.clone();
+        let token = upstream.slot.server().spec.cookie.clone();
         let token = token.as_deref().map(str::as_bytes);
         let Txn { req, res, sticky, .. } = &mut *self.txn;
         let kept = keep_own(res, spec, token, sticky);

@@ -198,7 +198,7 @@ impl Stream<'_> {
             Some(&self.route.front.rules.http_after_response),
         ];
         for rules in sets.into_iter().flatten().filter(|r| !r.is_empty()) {
-            let server = self.hold.as_ref().map(|h| &h.slot.server);
+            let server = self.hold.as_ref().map(|h| h.slot.server());
             let env = StreamEnv::of(self.s, &self.route, server);
             rules.run(self.txn, &env, &mut 0);
         }

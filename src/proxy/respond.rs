@@ -101,7 +101,7 @@ impl Stream<'_> {
             hold.keep &= res.keep_alive && res.body != BodyLen::UntilClose && taken == received;
             let large = received >= HEAD_SIZE / 2 || matches!(extent, Extent::Length(n) if n > 0);
             if large != hold.large_responses {
-                self.s.worker.pools.note_size(&hold.slot.server, large);
+                self.s.worker.pools.note_size(hold.slot.server(), large);
             }
         }
         Ok((extent, taken))
@@ -187,7 +187,7 @@ impl Stream<'_> {
         let mut at = 0;
         loop {
             let outcome = {
-                let server = self.hold.as_ref().map(|h| &h.slot.server);
+                let server = self.hold.as_ref().map(|h| h.slot.server());
                 let env = StreamEnv::of(self.s, &self.route, server);
                 rules.run(self.txn, &env, &mut at)
             };
@@ -198,7 +198,7 @@ impl Stream<'_> {
                     if let (Halt::Reply { denied: true, .. } | Halt::Drop(_), Some(hold)) =
                         (&halt, &self.hold)
                     {
-                        hold.slot.server.live.counters.mine().denied_resp.inc();
+                        hold.slot.server().live.counters.mine().denied_resp.inc();
                     }
                     if !matches!(halt, Halt::Reply { denied: false, .. } | Halt::Drop(_)) {
                         // What the server said was no valid response.

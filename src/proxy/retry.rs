@@ -47,8 +47,8 @@ impl Stream<'_> {
                     return Ok(());
                 }
                 Err((slot, _)) => {
-                    slot.server.live.seen(Seen::ConnectFailed);
-                    self.tried = Some(slot.server.clone());
+                    slot.server().live.seen(Seen::ConnectFailed);
+                    self.tried = Some(slot.server().clone());
                     drop(slot);
                     if attempt.retries == 0 {
                         self.count_connect_error();
@@ -122,7 +122,7 @@ impl Stream<'_> {
         if stale {
             return Ok(());
         }
-        self.tried = failed.map(|hold| hold.slot.server.clone());
+        self.tried = failed.map(|hold| hold.slot.server().clone());
         let pauses = matches!(failure, Failure::Connect { timeout: false, .. });
         self.try_again(attempt, pauses).await
     }
@@ -162,7 +162,7 @@ impl Stream<'_> {
     /// Tells `observe` what went wrong.
     fn tell_failure(&self, failure: &Failure, stale: bool) {
         let Some(hold) = self.hold.as_ref().filter(|h| !stale && h.cut().is_none()) else { return };
-        hold.slot.server.live.seen(match failure {
+        hold.slot.server().live.seen(match failure {
             Failure::Connect { .. } => Seen::ConnectFailed,
             Failure::Empty | Failure::Cut => Seen::Closed,
             Failure::Junk => Seen::BadHeaders,
@@ -174,13 +174,13 @@ impl Stream<'_> {
     fn count_failure(&mut self, failure: &Failure, stale: bool, gives_up: bool) {
         let Some(hold) = self.hold.as_mut().filter(|_| !stale) else { return };
         hold.keep = false;
-        self.tried = Some(hold.slot.server.clone());
+        self.tried = Some(hold.slot.server().clone());
         match failure {
             Failure::Connect { .. } if gives_up => self.count_connect_error(),
             // A response that is asked for once more is no error.
             Failure::Connect { .. } | Failure::Status | Failure::Halt(_) => {}
             _ => {
-                hold.slot.server.live.counters.mine().err_resp.inc();
+                hold.slot.server().live.counters.mine().err_resp.inc();
                 self.route.back.live.back.counters.mine().err_resp.inc();
             }
         }

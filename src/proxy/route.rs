@@ -33,7 +33,7 @@ pub struct Route<'a> {
     pub back_id: Option<ProxyId>,
     /// The frontend itself until a backend was chosen.
     pub back: &'a Proxy,
-    slot: Option<BackendSlot>,
+    slot: Option<BackendSlot<'a>>,
 }
 
 impl<'a> Route<'a> {
@@ -80,14 +80,14 @@ impl<'a> Route<'a> {
 }
 
 /// Counts a stream in its backend for as long as it lives.
-struct BackendSlot(Arc<ProxyLive>);
+struct BackendSlot<'a>(&'a ProxyLive);
 
-impl BackendSlot {
+impl<'a> BackendSlot<'a> {
     /// A stream begins in a backend.
-    fn enter(proxy: &Proxy, now_ms: u64) -> BackendSlot {
+    fn enter(proxy: &'a Proxy, now_ms: u64) -> BackendSlot<'a> {
         let live = &proxy.live.back;
         let current = live.cur.fetch_add(1, Ordering::AcqRel) + 1;
-        let slot = BackendSlot(proxy.live.clone());
+        let slot = BackendSlot(&proxy.live);
         live.max.raise(u64::from(current));
         live.sess_rate.add(now_ms, 1);
         live.sess_rate_max.raise(u64::from(live.sess_rate.read(now_ms)));
@@ -97,7 +97,7 @@ impl BackendSlot {
     }
 }
 
-impl Drop for BackendSlot {
+impl Drop for BackendSlot<'_> {
     fn drop(&mut self) {
         self.0.back.cur.fetch_sub(1, Ordering::AcqRel);
     }
@@ -155,7 +155,7 @@ impl Attempt {
 /// What choosing needs to know, the same for streams of both modes.
 pub struct Chooser<'c> {
     session: &'c Session,
-    view: &'c View,
+    view: &'c Rc<View>,
     proxy: &'c Proxy,
     id: ProxyId,
     client: &'c Downstream,
@@ -263,7 +263,7 @@ impl<'c> Chooser<'c> {
                         // All are full: the first slot that frees, of any of them.
                         let server = self.wait(txn, &self.proxy.live.queue, &set, None).await?;
                         return match server.and_then(|s| self.locate(&s)) {
-                            Some((set, index, server)) => Ok(self.hold(set, index, server)),
+                            Some((set, index)) => Ok(self.hold(set, index)),
                             None => continue,
                         };
                     }
@@ -271,10 +271,10 @@ impl<'c> Chooser<'c> {
                 attempt.choose = false;
             }
             let Some((set, index)) = attempt.chosen.clone() else { continue };
-            let Some(server) = set.list.get(index).cloned() else { return Err(no_server) };
+            let Some(server) = set.list.get(index) else { return Err(no_server) };
             let nobody_waits = server.live.queue.is_empty();
-            if nobody_waits && acquire(&server, &self.proxy.live, back.fullconn, self.now_ms()) {
-                return Ok(self.hold(set, index, server));
+            if nobody_waits && acquire(server, &self.proxy.live, back.fullconn, self.now_ms()) {
+                return Ok(self.hold(set, index));
             }
             if server.spec.maxqueue > 0 && server.live.queue.len() >= server.spec.maxqueue {
                 // Its queue is full: another server, where one may be chosen, or none at once.
@@ -287,8 +287,8 @@ impl<'c> Chooser<'c> {
                 txn.unstick();
                 continue;
             }
-            match self.wait(txn, &server.live.queue, &set, Some(&server)).await? {
-                Some(_) => return Ok(self.hold(set, index, server)),
+            match self.wait(txn, &server.live.queue, &set, Some(server)).await? {
+                Some(_) => return Ok(self.hold(set, index)),
                 None => attempt.choose = true,
             }
         }
@@ -307,17 +307,15 @@ impl<'c> Chooser<'c> {
         (live.is_usable() && has_room).then_some(index)
     }
 
-    fn hold(&self, set: Servers, index: usize, server: Server) -> ServerSlot {
-        let fullconn = self.back().map_or(0, |b| b.fullconn);
-        ServerSlot::hold(set, index, server, self.proxy.live.clone(), fullconn, self.now_ms())
+    fn hold(&self, set: Servers, index: usize) -> ServerSlot {
+        ServerSlot::hold(set, index, self.view.clone(), self.id, self.now_ms())
     }
 
     /// Where a server stands in the current set.
-    fn locate(&self, server: &Server) -> Option<(Servers, usize, Server)> {
+    fn locate(&self, server: &Server) -> Option<(Servers, usize)> {
         let set = self.view.servers(self.id)?;
         let index = set.list.iter().position(|s| s.live.uid == server.live.uid)?;
-        let server = set.list[index].clone();
-        Some((set, index, server))
+        Some((set, index))
     }
 
     /// Waits in `queue`. `None`: choose again.
@@ -381,7 +379,7 @@ impl<'c> Chooser<'c> {
     /// A connection to the slot's server: the session's own, an idle one where `http-reuse` allows it, else a new one,
     /// which may still be under way.
     pub async fn connect(&self, slot: ServerSlot, http: bool) -> Result<Hold, (ServerSlot, std::io::Error)> {
-        let server = &slot.server;
+        let server = slot.server();
         let live = &server.live;
         let epoch = live.epoch();
         let back = self.proxy.live.back.counters.mine();

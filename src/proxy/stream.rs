@@ -79,7 +79,7 @@ impl<'a> Stream<'a> {
     }
 
     pub fn env<'e>(&'e self) -> StreamEnv<'e> {
-        StreamEnv::of(self.s, &self.route, self.hold.as_ref().map(|h| &h.slot.server))
+        StreamEnv::of(self.s, &self.route, self.hold.as_ref().map(|h| h.slot.server()))
     }
 
     pub fn now(&self) -> u64 {
@@ -100,7 +100,7 @@ impl<'a> Stream<'a> {
     /// Gives the server's connection back.
     pub(super) fn release_server(&mut self) {
         if let Some(hold) = &mut self.hold {
-            self.s.note_server(&hold.slot.server);
+            self.s.note_server(hold.slot.server());
             hold.release(self.s);
         }
     }

@@ -41,6 +41,7 @@ pub async fn serve(s: &Session, down: &mut Downstream, txn: &mut Txn, current: &
     match stream.choose().await {
         Ok(Then::Http) => {
             let chosen = stream.route.back_id;
+            drop(stream);
             down.become_http(chosen);
             return Then::Http;
         }
@@ -196,7 +197,7 @@ impl Stream<'_> {
         }
         if let Some(hold) = &mut self.hold {
             hold.was_used = true;
-            hold.slot.server.live.seen(Seen::Connected);
+            hold.slot.server().live.seen(Seen::Connected);
         }
         self.txn.timers.connected = self.now();
         self.txn.timers.response = self.now();
@@ -234,7 +235,7 @@ impl Stream<'_> {
         self.route.leave();
         self.release_server();
         access::count_tcp(self);
-        let server = self.hold.take().map(|hold| hold.slot.server.clone()).or(self.tried.take());
+        let server = self.hold.take().map(|hold| hold.slot.server().clone()).or(self.tried.take());
         if self.txn.bytes_in == 0 && self.route.front.options.dontlognull {
             return;
         }

@@ -169,7 +169,7 @@ impl<'a> Stream<'a> {
         let mut at = 0;
         loop {
             let outcome = {
-                let server = self.hold.as_ref().map(|h| &h.slot.server);
+                let server = self.hold.as_ref().map(|h| h.slot.server());
                 let env = StreamEnv::of(self.s, &self.route, server);
                 rules.run(self.txn, &env, &mut at)
             };

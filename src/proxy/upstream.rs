@@ -135,7 +135,7 @@ impl Hold {
 
     /// How a stream ends whose server's sessions were shut down.
     pub fn cut(&self) -> Option<Cause> {
-        match self.slot.server.live.cut(self.epoch)? {
+        match self.slot.server().live.cut(self.epoch)? {
             Cut::Moved => None,
             Cut::Killed => Some(Cause::Killed),
             Cut::Down => Some(Cause::ServerDown),
@@ -149,15 +149,15 @@ impl Hold {
         if std::mem::replace(&mut self.released, true) {
             return;
         }
-        let live = &self.slot.server.live;
+        let live = &self.slot.server().live;
         live.used.fetch_sub(1, Ordering::Relaxed);
         if self.keep && self.request_sent && live.is_up() {
             let past = (self.upstream.uses() + 1, self.epoch);
             let worker = session.worker;
             if self.is_private {
-                session.keep_own(&self.slot.server, self.link().clone(), past);
-            } else if !self.slot.server.spec.max_reuse.is_some_and(|most| past.0 > most) {
-                worker.pools.keep(&self.slot.server, self.link().clone(), past, worker.rt.now() / MS);
+                session.keep_own(self.slot.server(), self.link().clone(), past);
+            } else if !self.slot.server().spec.max_reuse.is_some_and(|most| past.0 > most) {
+                worker.pools.keep(self.slot.server(), self.link().clone(), past, worker.rt.now() / MS);
             }
         }
     }
@@ -166,7 +166,7 @@ impl Hold {
 impl Drop for Hold {
     fn drop(&mut self) {
         if !self.released {
-            self.slot.server.live.used.fetch_sub(1, Ordering::Relaxed);
+            self.slot.server().live.used.fetch_sub(1, Ordering::Relaxed);
         }
     }
 }

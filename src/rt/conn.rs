@@ -91,6 +91,11 @@ impl Conn {
         self.rt.source(self.slot, |s| s.closed)
     }
 
+    /// The peer has ended the connection, or with `half` its direction of it.
+    pub fn has_ended(&self, half: bool) -> bool {
+        self.rt.source(self.slot, |s| s.broken || (half && s.closed))
+    }
+
     /// The connection is known to be reset, or closed in both directions.
     pub fn is_broken(&self) -> bool {
         self.rt.source(self.slot, |s| s.broken)

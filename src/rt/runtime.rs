@@ -113,7 +113,7 @@ impl Rt {
         worker.enter();
         let epoll = Epoll::new()?;
         let remote = Remote::new(epoll::EventFd::new()?);
-        epoll.add(remote.event.as_raw_fd(), epoll::IN | epoll::EDGE, INBOX)?;
+        epoll.add(remote.event().as_raw_fd(), epoll::IN | epoll::EDGE, INBOX)?;
         let rt: &'static Rt = Box::leak(Box::new(Rt {
             epoll,
             remote: remote.clone(),

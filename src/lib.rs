@@ -15,9 +15,10 @@
 //! # Threads
 //!
 //! Each data worker is a thread with an epoll instance and a task for each connection ([`rt`]). It never blocks, reads
-//! no file, resolves no name and builds no configuration. The control thread takes signals and swaps configurations;
-//! checks and the runtime API run on a small tokio runtime. When privileges are dropped, a child that kept them opens
-//! files and sockets that the configuration names ([`os::opener`]).
+//! no file, resolves no name and builds no configuration. What a task may do in one turn is bounded, in bytes and in
+//! calls, so that connections interleave however fast a peer is. The control thread takes signals and swaps
+//! configurations; checks and the runtime API run on a small tokio runtime. When privileges are dropped, a child that
+//! kept them opens files and sockets that the configuration names ([`os::opener`]).
 //!
 //! # Life of a request
 //!

@@ -40,6 +40,8 @@ struct Connection {
     stream: TcpStream,
     port: usize,
     pending: Vec<u8>,
+    /// Bytes of a request's body that are still to come; its answer waits for them.
+    upload: u64,
     answer: Option<Answer>,
     /// Tells a delayed answer whether its connection is still the one it was for.
     generation: u64,
@@ -58,8 +60,10 @@ struct Answer {
 struct Wish {
     body: Body,
     close: bool,
-    /// Bytes of the request.
+    /// Bytes of the request's head.
     used: usize,
+    /// Bytes of its body: read and forgotten.
+    upload: u64,
 }
 
 struct Origin {
@@ -166,8 +170,14 @@ impl Origin {
         });
         self.set.add(&stream, FIRST_CONNECTION + index as u64, false);
         let generation = self.generations;
-        self.connections[index] =
-            Some(Connection { stream, port: port_index, pending: Vec::new(), answer: None, generation });
+        self.connections[index] = Some(Connection {
+            stream,
+            port: port_index,
+            pending: Vec::new(),
+            upload: 0,
+            answer: None,
+            generation,
+        });
         self.read(index);
     }
 
@@ -188,6 +198,16 @@ impl Origin {
             Got::Later => return,
             Got::End | Got::Failed(_) => return self.close(index),
         };
+        if connection.upload > 0 {
+            if count as u64 > connection.upload {
+                return self.close(index);
+            }
+            connection.upload -= count as u64;
+            if connection.upload == 0 {
+                self.flush(index);
+            }
+            return;
+        }
         let port = &mut self.ports[connection.port];
         connection.pending.extend_from_slice(&self.buffer[..count]);
         let wish = if port.kind == Kind::Tcp {
@@ -197,7 +217,8 @@ impl Origin {
         };
         match wish {
             Ok(None) => return,
-            Ok(Some(wish)) if wish.used == connection.pending.len() && connection.answer.is_none() => {
+            Ok(Some(wish)) if wish.fits(connection.pending.len()) && connection.answer.is_none() => {
+                connection.upload = wish.upload - (connection.pending.len() - wish.used) as u64;
                 connection.pending.clear();
                 let body_len = wish.body.wire_len();
                 let (prefix, body_in_prefix) = match port.kind {
@@ -224,6 +245,8 @@ impl Origin {
         let generation = connection.generation;
         if port.kind == Kind::Control {
             self.report(index);
+        } else if connection.upload > 0 {
+            return;
         } else if self.delay_ns > 0 {
             self.delayed.push_back((self.clock.now_ns() + self.delay_ns, index, generation));
             return;
@@ -297,6 +320,13 @@ impl Port {
     }
 }
 
+impl Wish {
+    /// Whether so many bytes are no more than this request.
+    fn fits(&self, bytes: usize) -> bool {
+        bytes >= self.used && (bytes - self.used) as u64 <= self.upload
+    }
+}
+
 fn writing(connection: &Connection) -> bool {
     connection.answer.as_ref().is_some_and(|answer| answer.watching_room)
 }
@@ -313,16 +343,21 @@ fn http_wish(bytes: &[u8]) -> Parsed {
         Err(_) => return Err(()),
     };
     let body = Body::of_path(request.path.unwrap_or("/")).unwrap_or(Body { chunks: 0, size: 128 });
+    let length = request.headers.iter().find(|header| header.name.eq_ignore_ascii_case("content-length"));
+    let upload = match length {
+        Some(header) => std::str::from_utf8(header.value).ok().and_then(|text| text.parse().ok()).ok_or(())?,
+        None => 0,
+    };
     let close = request.headers.iter().any(|header| {
         header.name.eq_ignore_ascii_case("connection") && header.value.eq_ignore_ascii_case(b"close")
     });
-    Ok(Some(Wish { body, close, used }))
+    Ok(Some(Wish { body, close, used, upload }))
 }
 
 fn tcp_wish(bytes: &[u8]) -> Parsed {
     let Some(request) = bytes.get(..TCP_REQUEST_LEN) else { return Ok(None) };
     let size = std::str::from_utf8(request).ok().and_then(|text| text.trim().parse().ok()).ok_or(())?;
-    Ok(Some(Wish { body: Body { chunks: 0, size }, close: false, used: TCP_REQUEST_LEN }))
+    Ok(Some(Wish { body: Body { chunks: 0, size }, close: false, used: TCP_REQUEST_LEN, upload: 0 }))
 }
 
 /// The head of a body of this length; `None`: chunked.

@@ -55,10 +55,18 @@ impl Worker {
     }
 
     async fn accept_loop(&'static self, cell: Rc<ListenerCell>, acceptor: Acceptor) {
+        let mut in_a_row = 0;
         loop {
             acceptor.readable(|| cell.stopped.get()).await;
             if cell.stopped.get() {
                 return;
+            }
+            if in_a_row >= self.view().config().global.tune.maxaccept.max(1) {
+                // The new ones speak, and those before them are answered, ere more are let in: otherwise many clients
+                // go through accept, request and answer in step, and one of the two ends always waits.
+                in_a_row = 0;
+                self.rt.yield_now().await;
+                continue;
             }
             let Some(slot) = self.client_slot(&cell) else {
                 self.shared.parked.store(true, Ordering::Relaxed);
@@ -69,8 +77,14 @@ impl Worker {
                 continue;
             };
             match acceptor.try_accept() {
-                None => drop(slot),
-                Some(Ok((fd, peer))) => self.accepted(&cell, fd, peer, slot),
+                None => {
+                    in_a_row = 0;
+                    drop(slot);
+                }
+                Some(Ok((fd, peer))) => {
+                    in_a_row += 1;
+                    self.accepted(&cell, fd, peer, slot);
+                }
                 Some(Err(e)) => {
                     drop(slot);
                     if is_exhausted(&e) {

@@ -6,6 +6,7 @@
 //! an idle one; the control plane, where neither matters, runs on tokio.
 
 pub mod conn;
+pub mod inbox;
 pub mod remote;
 pub mod runtime;
 #[cfg(test)]

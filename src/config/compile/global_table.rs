@@ -289,7 +289,7 @@ pub const GLOBAL_KEYWORDS: &[GlobalKeyword] = &[
     accepted("tune.lua.task-timeout", "<value>", "A tuning of HAProxy.", "tune.lua.task-timeout 1", "1.6", "there are no scripts"),
     accepted("tune.max-checks-per-thread", "<value>", "A tuning of HAProxy.", "tune.max-checks-per-thread 1", "2.0", "it tunes a part that is built otherwise"),
     accepted("tune.max-rules-at-once", "<value>", "A tuning of HAProxy.", "tune.max-rules-at-once 1", "2.0", "it tunes a part that is built otherwise"),
-    full("tune.maxaccept", "<number>", "Connections accepted in a row.", "tune.maxaccept 64", "1.3", |cx, a, _| cx.global.tune.maxaccept = number::<i32>(cx, a).map_or(4, |n| u32::try_from(n).unwrap_or(u32::MAX))).accepted("it tunes a part that is built otherwise"),
+    full("tune.maxaccept", "<number>", "Connections accepted in a row before others have their turn.", "tune.maxaccept 64", "1.3", |cx, a, _| cx.global.tune.maxaccept = number::<i32>(cx, a).map_or(4, |n| u32::try_from(n).unwrap_or(u32::MAX))).accepted("how accepting interleaves with other work cannot be seen from outside"),
     accepted("tune.maxpollevents", "<value>", "A tuning of HAProxy.", "tune.maxpollevents 1", "2.0", "it tunes a part that is built otherwise"),
     full("tune.maxrewrite", "<size>", "Room kept in buffers for rewriting.", "tune.maxrewrite 1024", "1.3", |cx, a, _| tune_size(cx, a, |t, n| t.maxrewrite = n)),
     accepted("tune.memory.hot-size", "<value>", "A tuning of HAProxy.", "tune.memory.hot-size 1", "2.0", "it tunes a part that is built otherwise"),

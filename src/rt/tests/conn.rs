@@ -364,3 +364,44 @@ fn a_deadline_moves_with_every_byte_when_the_caller_says_so() {
     rt.pass_ms(100);
     assert_eq!(over.take(), (ErrorKind::TimedOut, 65));
 }
+
+#[test]
+fn a_peer_that_always_has_something_to_say_waits_for_the_next_turn() {
+    let rt = Rt::start_by_hand();
+    let (conn, mut peer) = rt.pair();
+    const BYTES: usize = 2_000;
+    peer.write_all(&[b'x'; BYTES]).unwrap();
+    let taken = Rc::new(Cell::new(0));
+    let (count, between) = (taken.clone(), Rc::new(Cell::new(0)));
+    rt.spawn(async move {
+        // A byte a read, and never a wait: the share is spent by the number of calls.
+        while count.get() < BYTES {
+            count.set(count.get() + conn.recv(&mut [0; 1], NEVER).await.unwrap());
+        }
+    });
+    let (count, seen) = (taken.clone(), between.clone());
+    rt.spawn(async move { seen.set(count.get()) });
+    rt.turn_once();
+    assert!((1..BYTES / 2).contains(&between.get()), "{} reads before another task ran", between.get());
+    rt.settle();
+    assert_eq!(taken.get(), BYTES);
+}
+
+#[test]
+fn a_deadline_holds_for_who_waits_for_its_share_too() {
+    let rt = Rt::start_by_hand();
+    let (conn, mut peer) = rt.pair();
+    peer.write_all(&[b'x'; 600]).unwrap();
+    let over = Outcome::of(rt, async move {
+        let until = rt.after_ms(50);
+        let mut taken = 0;
+        loop {
+            match conn.recv(&mut [0; 1], until).await {
+                Ok(n) => taken += n,
+                Err(e) => return (taken, e.kind()),
+            }
+        }
+    });
+    rt.pass_ms(50);
+    assert_eq!(over.take(), (600, ErrorKind::TimedOut));
+}

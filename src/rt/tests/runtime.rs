@@ -201,3 +201,59 @@ fn all_tasks_look_again_when_told_to() {
     rt.settle();
     assert_eq!(rt.task_count(), 0);
 }
+
+#[test]
+fn who_yields_lets_the_others_and_new_events_go_first() {
+    let rt = Rt::start_by_hand();
+    let (conn, mut peer) = rt.pair();
+    let seen: Record<&str> = Rc::default();
+    let (greedy, other, reader) = (seen.clone(), seen.clone(), seen.clone());
+    rt.spawn(async move {
+        conn.recv(&mut [0; 8], NEVER).await.expect("a peer that speaks");
+        reader.borrow_mut().push("event");
+    });
+    rt.spawn(async move {
+        for _ in 0..3 {
+            greedy.borrow_mut().push("greedy");
+            rt.yield_now().await;
+        }
+    });
+    rt.spawn(async move { other.borrow_mut().push("other") });
+    std::io::Write::write_all(&mut peer, b"x").expect("room for a byte");
+    rt.settle();
+    // Woken by bytes that were there already, then as they stood in line; the greedy one goes on in the turns after.
+    assert_eq!(*seen.borrow(), ["event", "greedy", "other", "greedy", "greedy"]);
+}
+
+#[test]
+fn a_task_that_wakes_itself_does_not_keep_the_turn() {
+    let rt = Rt::start_by_hand();
+    let polls = Rc::new(Cell::new(0));
+    let count = polls.clone();
+    rt.spawn(poll_fn(move |context| {
+        count.set(count.get() + 1);
+        context.waker().wake_by_ref();
+        if count.get() < 10 { Poll::Pending } else { Poll::Ready(()) }
+    }));
+    assert!(rt.turn_once());
+    assert_eq!(polls.get(), 1, "epoll was not asked between two polls");
+    rt.settle();
+    assert_eq!(polls.get(), 10);
+}
+
+#[test]
+#[cfg(debug_assertions)]
+fn a_wait_under_a_waker_of_somebody_elses_is_refused() {
+    let rt = Rt::start_by_hand();
+    let refused = Rc::new(Cell::new(false));
+    let told = refused.clone();
+    rt.spawn(poll_fn(move |_| {
+        let mut wait = std::pin::pin!(rt.sleep_until(NEVER));
+        let mut foreign = std::task::Context::from_waker(std::task::Waker::noop());
+        let polled = std::panic::AssertUnwindSafe(|| wait.as_mut().poll(&mut foreign));
+        told.set(std::panic::catch_unwind(polled).is_err());
+        Poll::Ready(())
+    }));
+    rt.settle();
+    assert!(refused.get(), "the wait would never have woken who polled it");
+}

@@ -219,7 +219,7 @@ fn patterns_and_variables() {
     said("add acl virt@blocked nonsense.invalid", "'nonsense.invalid' is not a valid IPv4 or IPv6 address.");
     said(
         "get acl virt@blocked 10.1.2.3",
-        "type=ip, case=sensitive, match=yes, idx=list, pattern=\"10.0.0.0/8\"",
+        "type=ip, case=sensitive, match=yes, idx=tree, pattern=\"10.0.0.0/8\"",
     );
     said("get acl virt@blocked 11.1.2.3", "type=ip, case=sensitive, match=no");
     assert!(
@@ -234,7 +234,7 @@ fn patterns_and_variables() {
     said("set map virt@paths /a two", "");
     said(
         "get map virt@paths /abc",
-        "type=beg, case=sensitive, found=yes, idx=list, key=\"/a\", value=\"two\", type=\"str\"",
+        "type=beg, case=sensitive, found=yes, idx=tree, key=\"/a\", value=\"two\", type=\"str\"",
     );
     said("prepare map virt@paths", "New version created: 1");
     said("add map @1 virt@paths /b three", "");

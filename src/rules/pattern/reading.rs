@@ -84,9 +84,7 @@ impl Reading {
             // Texts stay where they are.
             _ => return Ok(None),
         };
-        value.map(Some).ok_or_else(|| {
-            format!("cannot parse '{}' as the map's output type", String::from_utf8_lossy(text))
-        })
+        value.map(Some).ok_or_else(|| format!("unable to parse '{}'", String::from_utf8_lossy(text)))
     }
 }
 

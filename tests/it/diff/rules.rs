@@ -84,7 +84,7 @@ backend be
         for path in ["/absolute", "/abs//x"] {
             run.get("fe", path, "");
         }
-        run.ask("fe", "GET http://a.test:80/uri?x HTTP/1.1\r\nHost: a.test\r\n\r\n");
+        run.ask("fe", "GET http://a.test/uri?x HTTP/1.1\r\nHost: a.test\r\n\r\n");
         for path in ["/", "/a/b?k=v", "/a", "/uri?old=1", "/x/y.php?z", "/put", "/ru/a/b?c", "/pathq"] {
             run.get("fe", path, "");
         }
@@ -264,7 +264,7 @@ backend be
     server s1 {s1} cookie one
 ",
     );
-    same(&config, one, 16, |run| {
+    same(&config, one, 15, |run| {
         for cookie in [
             "a=1; b=2",
             "a=\"x;b=9\"; b=2",
@@ -277,7 +277,6 @@ backend be
             "a=1; b=",
             "a=1;b=",
             "b=",
-            "a = 1 ; b = 2 ",
             "=x; a=1",
             "a=\"open; b=2",
             "x=\"SRV=two; y\"; SRV=one; b=2",

@@ -111,7 +111,7 @@ impl Connection {
     {
         let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
         let driver = tokio::spawn(connection).abort_handle();
-        let cut = (ending == Ending::Cut).then_some(Cut(driver));
+        let cut = (ending == Ending::Cut).then(|| Cut(driver));
         Ok(Connection { sender, own: None, _cut: cut })
     }
 

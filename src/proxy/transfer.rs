@@ -444,14 +444,14 @@ mod tests {
     use super::*;
 
     /// A connection as if accepted, and its peer, over TCP: there is room for more than a share.
-    fn tcp_pair(rt: &'static Rt) -> (Rc<Conn>, TcpStream) {
+    fn tcp_pair(rt: &'static Rt) -> (Rc<Link>, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let peer = TcpStream::connect(listener.local_addr().expect("its address")).expect("a connection");
         let (ours, _) = listener.accept().expect("a connection");
         for end in [&ours, &peer] {
             end.set_nonblocking(true).expect("O_NONBLOCK");
         }
-        (Rc::new(Conn::accepted(rt, ours.into())), peer)
+        (Rc::new(Link::accepted(rt, ours.into())), peer)
     }
 
     fn drain(peer: &mut TcpStream) -> usize {
@@ -465,12 +465,13 @@ mod tests {
     /// However fast both ends are, one poll reads a share and no more, spliced or not.
     #[test]
     fn a_transfer_moves_a_share_in_a_turn() {
-        for may_splice in [false, true] {
+        for path in [BodyPath::Copy, BodyPath::Splice] {
             let rt = Rt::start_by_hand();
             let ((from, mut client), (to, mut server)) = (tcp_pair(rt), tcp_pair(rt));
             let patience = Rc::new(Patience::new(rt.now(), 0, 0));
             let sides = ((from, Side::Client), (to, Side::Server));
-            let mut way = Way::new(sides.0, sides.1, patience, Extent::Close, may_splice);
+            let mut way = Way::new(sides.0, sides.1, patience, Extent::Close);
+            way.path = path;
             let polls: Rc<RefCell<Vec<u64>>> = Rc::default();
             let record = polls.clone();
             rt.spawn(async move {
@@ -497,7 +498,7 @@ mod tests {
             received += drain(&mut server);
             rt.settle();
             received += drain(&mut server);
-            assert_eq!(received, sent, "splice: {may_splice}");
+            assert_eq!(received, sent, "{path:?}");
             let most = *polls.borrow().iter().max().expect("it was polled");
             // What a poll before could not write comes first.
             assert!(most <= (2 * SHARE + BODY_SIZE) as u64, "{most} bytes in one poll");

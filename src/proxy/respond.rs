@@ -70,7 +70,7 @@ impl Stream<'_> {
             && res.list_values(name).any(of_connection)
         {
             hold.is_private = true;
-            self.s.keep_server();
+            self.s.keep_server(hold.slot.server());
         }
     }
 

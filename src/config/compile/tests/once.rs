@@ -13,7 +13,7 @@ fn a_fault_of_defaults_is_told_once_whoever_starts_from_them() {
         "errorfile 503 /proc/self/mem",
         "errorfiles nosuch",
         "http-error status 500 errorfile /nowhere.http",
-        "log-format %zz",
+        "log-format %zz\n log 127.0.0.1 local0",
         "error-log-format %zz",
         "unique-id-format %zz",
         "balance hash nosuch",

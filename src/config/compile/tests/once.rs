@@ -30,8 +30,9 @@ fn a_fault_of_defaults_is_told_once_whoever_starts_from_them() {
         "http-request return status 200 file /nowhere",
         "http-request set-header a %[nosuch]",
     ] {
-        let frontends = USERS.split("backend c\n").next().unwrap().replace("default_backend c", "maxconn 5");
-        let (built, diags) = build_text(&format!("defaults x\n{TIMES} {rule}\n{frontends}"));
+        let frontends =
+            USERS.split("\nbackend c\n").next().unwrap().replace("default_backend c", "maxconn 5");
+        let (built, diags) = build_text(&format!("defaults x\n{TIMES} {rule}\n{frontends}\n"));
         let said = messages(&diags);
         assert!(built.is_none() && said.len() == 1, "{rule}: {said:#?}");
     }

@@ -18,7 +18,6 @@ pub fn registry() -> Registry {
     region::keyword::register(&mut registry);
     registry.add(Kind::Command, admin::cli::entries());
     registry.add(Kind::StatField, admin::stat::column::entries());
-    registry.add(Kind::Flag, super::flags::FLAGS.iter().map(|f| &f.entry));
     registry.add(Kind::Service, admin::SERVICES);
     registry.add(Kind::Flag, FLAGS.iter().map(|f| &f.entry));
     registry

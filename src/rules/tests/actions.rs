@@ -14,7 +14,7 @@ fn set(kind: RuleSetKind, lines: &[&str]) -> RuleSet {
     })
 }
 
-fn run(kind: RuleSetKind, lines: &[&str], txn: &mut Txn) -> Outcome {
+pub fn run(kind: RuleSetKind, lines: &[&str], txn: &mut Txn) -> Outcome {
     set(kind, lines).run(txn, &FakeEnv::default(), &mut 0)
 }
 

@@ -198,7 +198,7 @@ impl ReplySpec {
         let mut ignored = None;
         match &self.payload {
             Payload::Empty => ignored = Some("because neither errorfile nor payload defined"),
-            Payload::Message(_) | Payload::Page(_) | Payload::DefaultErrors => {
+            Payload::Message(_) | Payload::DefaultErrors => {
                 if !matches!(self.payload, Payload::Message(_)) && !is_handled(self.status) {
                     return words.fail(format!(
                         "status code '{}' not handled by default with '{}' argument.",

@@ -8,6 +8,7 @@ pub mod keyword;
 pub mod language;
 pub mod map;
 pub mod spec;
+pub mod soft;
 pub mod watch;
 pub mod seat;
 pub mod direct;

@@ -7,5 +7,6 @@ mod forming;
 mod liveness;
 mod replication;
 mod secure;
+mod soft;
 mod throughput;
 mod trust;

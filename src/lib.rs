@@ -55,7 +55,8 @@
 //!
 //! What changes often and is worth nothing without its node (live sessions and capacity, shares of cluster-wide tables,
 //! progress of jobs) goes beside the map, from each node to all others ([`region::soft`]): the last value wins, and all
-//! of it is gone with its node. DNS, VIPs, mirror and tables are to stand on it and make none of their own.
+//! of it is gone with its node. Who may do a thing alone holds a lease ([`region::lease`]), a record of the map whose time
+//! the leader keeps. DNS, VIPs, mirror and tables are to stand on these two and make none of their own.
 //!
 //! # Life of a member
 //!

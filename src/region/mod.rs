@@ -12,6 +12,7 @@ pub mod soft;
 pub mod watch;
 pub mod seat;
 pub mod direct;
+pub mod lease;
 pub mod store;
 pub mod raft;
 pub mod member;

@@ -23,6 +23,7 @@ pub mod tls;
 pub mod alone;
 pub mod start;
 pub mod belonging;
+mod leases;
 mod soft;
 
 pub use callee::{CALL_BYTES, CallError, Called, Callee};

@@ -24,7 +24,7 @@ use super::node::{Ask, Node, Reader};
 use super::timing::{Profile, Timing};
 use super::tls::Tls;
 use super::types::Raft;
-use super::{proposer, read, server, soft};
+use super::{leases, proposer, read, server, soft};
 use crate::region::member::{self, Admission, Trust, TrustError};
 use crate::region::seat::Seat;
 use crate::region::soft::SoftState;
@@ -304,6 +304,7 @@ async fn main(parts: Parts, ready: Ready, stopped: oneshot::Receiver<Ending>, cl
     tokio::spawn(read::run(node.clone(), parts.readers, false));
     tokio::spawn(read::run(node.clone(), parts.sure_readers, true));
     tokio::spawn(soft::run(node.clone()));
+    tokio::spawn(leases::run(node.clone()));
     tokio::spawn(live(node.clone(), parts.machine, ready));
     let ending = stopped.await;
     closed.store(true, Ordering::Release);

@@ -3,7 +3,7 @@
 //!
 //! It is for what changes often and is worth nothing once its node is gone: live sessions and capacity ([`Load`]), a
 //! node's shares of cluster-wide stick tables ([`Share`]), progress of jobs ([`Progress`]). What must be agreed on, or
-//! outlive its node, belongs into the map.
+//! outlive its node, belongs into the map; who may do a thing alone, into a [`lease`](super::lease).
 //!
 //! # How it is used
 //!

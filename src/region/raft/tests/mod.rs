@@ -4,6 +4,7 @@ mod chaos;
 mod cluster;
 mod faulty;
 mod forming;
+mod leases;
 mod liveness;
 mod replication;
 mod secure;

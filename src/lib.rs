@@ -51,6 +51,13 @@
 //! with a client agent (`client`) comes through a member's API. A configuration document goes the same way after
 //! every live node has prepared it (`region::rollout`).
 //!
+//! # What the map does not hold
+//!
+//! What changes often and is worth nothing without its node (live sessions and capacity, shares of cluster-wide tables,
+//! progress of jobs) goes beside the map, from each node to all others ([`region::soft`]): the last value wins, and all
+//! of it is gone with its node. Who may do a thing alone holds a lease ([`region::lease`]), a record of the map whose time
+//! the leader keeps. DNS, VIPs, mirror and tables are to stand on these two and make none of their own.
+//!
 //! # Life of a member
 //!
 //! Where `bind` says `ssl` without `crt` the cluster has an authority of its own (`region::member::authority`), made with

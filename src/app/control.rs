@@ -13,7 +13,7 @@ use crate::base::{Millis, WorkerId, clock};
 use crate::check::runner::{Checks, slowstart_round};
 use crate::config::Config;
 use crate::config::compile::Built;
-use crate::discovery::{Discovery, Resolve};
+use crate::discovery::{Discovery, Resolve, load};
 use crate::os::process;
 use crate::proxy::{Shared, Worker};
 use crate::region::spec::Spec;
@@ -149,6 +149,13 @@ impl Control {
                 Discovery::new(seated.seat.clone(), self.hooks.clone(), self.workers, self.names());
             discovery.follow(&self.config);
             self.discovery = Some(discovery);
+            let shared = self.shared.clone();
+            let measure = move || {
+                let (now, most) = (&shared.current, &shared.maxconn);
+                let read = |count: &std::sync::atomic::AtomicU32| u64::from(count.load(Ordering::Relaxed));
+                (!shared.stopping.load(Ordering::Relaxed)).then(|| (read(now), read(most)))
+            };
+            tokio::spawn(load::tell_node(seated.seat.clone(), measure));
             let (documents, seat) = (self.documents.clone(), seated.seat.clone());
             documents.take_seat(seat.clone());
             let handle = Arc::new(self.handle());

@@ -6,7 +6,7 @@ use std::hint::black_box;
 use std::io;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use isobar::config::build::{Inputs, build, section_kinds};
+use isobar::config::compile::{Inputs, build, section_kinds};
 use isobar::config::{Config, Diff};
 use isobar::lang::{Env, Facts, Input, LoadOptions, Loaded, load};
 

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use crate::check::Hooks;
 use crate::config::Config;
-use crate::config::build::{Inputs, build, section_kinds};
+use crate::config::compile::{Inputs, build, section_kinds};
 use crate::lang::{Env, Facts, Input, LoadOptions, Severity, load};
 use crate::model::applet::Applet;
 use crate::proxy::Shared;

@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock};
 use crate::base::clock;
 use crate::base::shard::MAX_WORKERS;
 use crate::config::Config;
-use crate::config::build::{self, Built, Inputs};
+use crate::config::compile::{self, Built, Inputs};
 use crate::lang::Section;
 use crate::lang::env::Env;
 use crate::lang::load::{Input, LoadOptions, Loaded, load};
@@ -28,7 +28,7 @@ pub type Services = HashMap<&'static str, Arc<dyn Applet>>;
 /// The words that begin sections.
 pub fn section_kinds() -> &'static [&'static str] {
     static KINDS: LazyLock<Vec<&'static str>> =
-        LazyLock::new(|| build::section_kinds().chain(region::keyword::section_kinds()).collect());
+        LazyLock::new(|| compile::section_kinds().chain(region::keyword::section_kinds()).collect());
     &KINDS
 }
 
@@ -121,7 +121,7 @@ impl Builder<'_> {
             workers: if self.workers > 0 { self.workers } else { workers(&loaded.sections) },
             now: clock::now_ms(),
         };
-        let (built, diagnostics) = build::build(&inputs);
+        let (built, diagnostics) = compile::build(&inputs);
         let (region, more) = region::language::build(&region::language::Inputs {
             sections: &loaded.sections,
             sources: &loaded.sources,

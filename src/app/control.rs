@@ -12,7 +12,7 @@ use bytes::Bytes;
 use crate::base::{Millis, WorkerId, clock};
 use crate::check::runner::{Checks, slowstart_round};
 use crate::config::Config;
-use crate::config::build::Built;
+use crate::config::compile::Built;
 use crate::discovery::{Discovery, Resolve};
 use crate::os::process;
 use crate::proxy::{Shared, Worker};

@@ -13,7 +13,7 @@ pub fn registry() -> Registry {
     lang::keywords::register(&mut registry);
     rules::register(&mut registry);
     registry.add(Kind::Balance, balance::algorithm::ALGORITHMS.iter().map(|a| &a.entry));
-    config::build::register(&mut registry);
+    config::compile::register(&mut registry);
     region::keyword::register(&mut registry);
     registry.add(Kind::Command, admin::cli::entries());
     registry.add(Kind::StatField, admin::stat::column::entries());

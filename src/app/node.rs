@@ -1,6 +1,6 @@
 //! The program: a node with its proxy, from the first load to the end of its workers.
 
-use crate::config::build::Built;
+use crate::config::compile::Built;
 use crate::config::{Config, Global};
 use crate::lang::{Line, Section, condition};
 use crate::os::identity::Identity;

@@ -194,7 +194,7 @@ fn changed_fields(old: &ServerSpec, new: &ServerSpec) -> Vec<&'static str> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::build::testing::{build_on, build_text};
+    use super::super::compile::testing::{build_on, build_text};
     use super::*;
 
     const OLD: &str = "

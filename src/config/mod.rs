@@ -1,13 +1,13 @@
 //! The compiled configuration of the proxy: a value, immutable, every name resolved.
 
-pub mod build;
+pub mod compile;
 pub mod diff;
 pub mod global;
 pub mod proxy;
 pub mod service;
 pub mod vocabulary;
 
-pub use build::{Built, Inputs, build};
+pub use compile::{Built, Inputs, build};
 pub use diff::Diff;
 pub use global::{Global, LogTarget, StatsSocket};
 pub use proxy::{

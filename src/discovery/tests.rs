@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::check::{self, Hooks};
 use crate::config::Config;
-use crate::config::build::testing::{build_on, build_text};
+use crate::config::compile::testing::{build_on, build_text};
 use crate::lang::Severity;
 use crate::model::{AdminState, OperState, Server, ServerSet};
 use crate::region::map::*;

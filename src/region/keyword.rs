@@ -1,6 +1,6 @@
 //! The tables of the `region` and `region-map` sections.
 
-use crate::config::build::args::Args;
+use crate::config::compile::args::Args;
 use crate::lang::Entry;
 use crate::lang::registry::{Kind, Registry};
 

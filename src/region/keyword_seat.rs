@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use crate::config::build::args::{Args, Cursor};
+use crate::config::compile::args::{Args, Cursor};
 use crate::lang::{Span, suggest};
 
 use super::language::Reading;

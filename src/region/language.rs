@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
-use crate::config::build::address::{Accept, Surroundings, parse};
-use crate::config::build::args::Args;
-use crate::config::build::time::{Unit, time_of};
+use crate::config::compile::address::{Accept, Surroundings, parse};
+use crate::config::compile::args::Args;
+use crate::config::compile::time::{Unit, time_of};
 use crate::lang::{Diagnostics, Section, SourceMap, Span, suggest};
 
 use super::keyword::{Keyword, REGION, SEAT};

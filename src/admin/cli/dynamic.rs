@@ -8,7 +8,7 @@ use std::sync::{Arc, PoisonError};
 
 use crate::balance;
 use crate::base::clock;
-use crate::config::build::{Inputs, build, section_kinds};
+use crate::config::compile::{Inputs, build, section_kinds};
 use crate::config::global::CliLevel::Admin;
 use crate::config::proxy::ServerTarget;
 use crate::config::{Backend, Proxy};

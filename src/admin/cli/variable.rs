@@ -1,6 +1,6 @@
 //! Commands about variables of the process.
 
-use crate::config::build::variable::evaluate;
+use crate::config::compile::variable::evaluate;
 use crate::config::global::CliLevel::Operator;
 use crate::rules::{Sample, to_bytes, vars};
 

@@ -238,7 +238,7 @@ fn the_shipped_regions_fit_together() {
     let specs = files.map(|text| {
         let facts = Facts::default();
         let kinds: Vec<&str> =
-            keyword::section_kinds().chain(crate::config::build::section_kinds()).collect();
+            keyword::section_kinds().chain(crate::config::compile::section_kinds()).collect();
         let input = Input::Text { name: "region.cfg".to_owned(), text: text.to_owned() };
         let loaded = load(&[input], LoadOptions::new(&facts, Env::default(), &kinds));
         assert!(loaded.diagnostics.list.is_empty(), "{:?}", loaded.diagnostics);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::config::Config;
-use crate::config::build::testing::{build_on, build_text};
+use crate::config::compile::testing::{build_on, build_text};
 use crate::model::{AdminState, Server, ServerLive, ServerSet, ServerSpec};
 
 fn text(servers: &[&str]) -> String {

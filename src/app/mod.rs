@@ -1,10 +1,11 @@
 //! Command line, start-up, workers, hot swap, drain, explain.
 
 pub mod args;
-pub mod configure;
+pub mod change;
 pub mod control;
 pub mod documents;
 pub mod dump;
+pub mod environment;
 pub mod explain;
 pub mod figures;
 pub mod flags;
@@ -14,6 +15,7 @@ pub mod journal;
 pub mod keywords;
 pub mod messages;
 pub mod node;
+pub mod parts;
 pub mod permit;
 pub mod program;
 pub mod seat;

@@ -23,8 +23,8 @@ use crate::region::spec::{Profile, SeatSpec, Spec, Tls};
 use crate::region::store::FORCE_NEW;
 use crate::region::{Seat, agent};
 
+use super::change::{self, Change, Request};
 use super::program::BindError;
-use super::services;
 use super::signals::Event;
 
 /// The addresses of the `region-map` section, bound while there are still privileges.
@@ -85,7 +85,7 @@ impl Seated {
         spec: &Spec,
         sockets: SeatSockets,
         opener: &Opener,
-        steering: services::Desk,
+        steering: change::Desk,
     ) -> Result<Option<Seated>, String> {
         let Some(section) = spec.seat.clone() else { return Ok(None) };
         let options = options(&section, sockets.members, opener)?;
@@ -108,7 +108,6 @@ impl Seated {
             let tls = api_tls(&seated.spec, opener)?;
             seated.serve(listener, tls, steering).map_err(|e| format!("region map: the API: {e}"))?;
         }
-        seated.tell_regions(spec);
         Ok(Some(seated))
     }
 
@@ -121,7 +120,7 @@ impl Seated {
         &mut self,
         listener: TcpListener,
         tls: Option<TlsAcceptor>,
-        steering: services::Desk,
+        steering: change::Desk,
     ) -> io::Result<()> {
         listener.set_nonblocking(true)?;
         let listener = tokio::net::TcpListener::from_std(listener)?;
@@ -260,11 +259,11 @@ const LAST_ANSWER: Duration = Duration::from_millis(200);
 struct Desk {
     agent: Arc<agent::Agent>,
     raft: Arc<RaftHandle>,
-    steering: Mutex<services::Desk>,
+    steering: Mutex<change::Desk>,
 }
 
 impl Desk {
-    fn steering(&self) -> services::Desk {
+    fn steering(&self) -> change::Desk {
         self.steering.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
@@ -277,7 +276,7 @@ impl catalog::Agent for Desk {
     fn reload(&self) -> Result<(), String> {
         let (answer, answered) = sync_channel(1);
         let gone = || "shutting down".to_owned();
-        if !self.steering().ask(services::Request::Reload(answer)) {
+        if !self.steering().ask(Request::Change(Change::Command(answer))) {
             return Err(gone());
         }
         match answered.recv().map_err(|_| gone())? {

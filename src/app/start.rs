@@ -82,7 +82,8 @@ fn client_agent(options: &client::Options) -> Exit {
             let _ = steering.lock().unwrap_or_else(PoisonError::into_inner).send(Event::SoftStop);
         }),
     };
-    let ended = || while events.recv().is_ok_and(|event| !matches!(event, Event::Stop(_) | Event::SoftStop)) {};
+    let ended =
+        || while events.recv().is_ok_and(|event| !matches!(event, Event::Stop(_) | Event::SoftStop)) {};
     match client::run(options, process, ended) {
         Ok(()) => Exit::Code(0),
         Err(why) => {

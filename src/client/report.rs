@@ -10,8 +10,8 @@ use tokio::time::Instant;
 use super::local::Local;
 use super::members::Members;
 use super::process::Say;
-use crate::lang::Severity;
 use crate::catalog::outpost::{Heard, Holdings, Sign};
+use crate::lang::Severity;
 use crate::region::map::{Command, Index, Node, Registration, Topic};
 use crate::region::{Leader, Seat};
 

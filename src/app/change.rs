@@ -22,6 +22,11 @@ pub enum Change {
 }
 
 impl Change {
+    /// Whether it came from saving a file: what a hand that slips makes of one is not to stop the traffic.
+    pub fn is_a_save(&self) -> bool {
+        matches!(self, Change::Files(_))
+    }
+
     /// Tells whoever asked for it how it went; `log` is what was said.
     pub fn answer(self, success: bool, log: &str) {
         match self {

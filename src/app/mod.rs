@@ -14,6 +14,7 @@ pub mod herald;
 pub mod journal;
 pub mod keywords;
 pub mod messages;
+pub mod named;
 pub mod node;
 pub mod parts;
 pub mod permit;
@@ -25,6 +26,7 @@ pub mod sockets;
 pub mod start;
 pub mod version;
 pub mod vocabulary;
+pub mod watch;
 
 mod master;
 mod reload;

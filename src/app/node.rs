@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::lang::{Line, Section, condition};
+use crate::lang::{Line, Places, Section, condition};
 
 use super::args::{Args, DumpConfig};
 use super::control::Control;
@@ -22,6 +22,7 @@ use super::version;
 pub struct Node {
     configuration: Configuration,
     hub: Hub,
+    places: Arc<Places>,
     workers: usize,
     /// Kept for `-dC` alone.
     sections: Vec<Section>,
@@ -34,9 +35,10 @@ impl Default for Node {
             hub: hub.clone(),
             services: Arc::new(services::all(&hub)),
             documents: Documents::default(),
+            places: Arc::new(Places::of(&keywords::registry())),
         };
         let configuration = Configuration::new(&PARTS, &handles);
-        Node { configuration, hub, workers: 1, sections: Vec::new() }
+        Node { configuration, hub, places: handles.places, workers: 1, sections: Vec::new() }
     }
 }
 
@@ -72,7 +74,8 @@ impl Program for Node {
     }
 
     fn permit(&self, args: &Args) -> Permit {
-        Permit::new(&args.files, version::facts(args), section_kinds(), environment(args))
+        let (facts, env) = (version::facts(args), environment(args));
+        Permit::new(&args.files, facts, section_kinds(), env, self.places.clone())
     }
 
     fn bind(&mut self, start: &Start<'_>, _last: bool) -> Result<(), BindError> {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::lang::{Line, Span, Word};
+use crate::lang::{Line, Place, Span, What, Word};
 
 use super::build::{BuildCtx, Dir};
 use super::cast::{can_cast, cast};
@@ -13,6 +13,9 @@ use super::fetch::{self, Cursor};
 use super::pattern::{self, Match, Operator, Reading, View};
 use super::sample::SampleType;
 use super::txn::Ctx;
+
+/// The flag that names a file of patterns; conditions stand in lines of all kinds.
+pub const PATTERN_FILE: Place = Place::option("-f", What::File);
 
 /// What a test said; `Miss`: it may be another when more of the message is here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,6 +1,7 @@
 //! The whole configuration: every part, and the one way from a change to its commit.
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -75,9 +76,7 @@ impl Configuration {
                 .messages
                 .warning(&format!("document '{name}' is not in the region map yet: nothing is included."));
         }
-        if !loaded.diagnostics.has_alerts() {
-            self.build_parts(&mut loaded, &preview, start);
-        }
+        self.build_parts(&mut loaded, &preview, start);
         let style = Style {
             pid: std::process::id(),
             pretty: start.args.pretty,
@@ -112,6 +111,10 @@ impl Configuration {
         };
         let maxconn = if maxconn > 0 { maxconn } else { preview.expected_maxconn() };
         let reading = Reading { loaded, preview, args: start.args, opener: start.opener, workers, maxconn };
+        self.parts.iter_mut().for_each(|part| part.loaded(&reading));
+        if reading.loaded.diagnostics.has_alerts() {
+            return;
+        }
         let findings: Vec<_> = self.parts.iter_mut().flat_map(|part| part.build(&reading).list).collect();
         loaded.diagnostics.list.extend(findings);
     }
@@ -147,21 +150,20 @@ impl Configuration {
             return true;
         }
         process.herald.reloading();
-        if let Change::Files(paths) = change {
-            let paths: Vec<_> = paths.iter().map(|path| path.display().to_string()).collect();
-            process.messages.notice(&format!("Changed on disk: {}.", paths.join(", ")));
-        }
-        let plan = self.make_ready(&process, &process.messages);
+        let plan = self.make_ready(&process, &process.messages, change.is_a_save());
         if let Some(plan) = &plan {
             say(plan, &process.messages);
             self.commit();
         }
-        process.herald.reloaded(plan.is_some());
-        figures::swapped(plan.is_some(), process.generation());
-        if plan.is_none() && matches!(change, Change::Map(_)) {
-            self.documents.refused(&process.messages.log());
+        let success = plan.is_some();
+        match change {
+            Change::Files(paths) => tell_of_save(paths, success, &process),
+            Change::Map(_) if !success => self.documents.refused(&process.messages.log()),
+            _ => {}
         }
-        plan.is_some()
+        process.herald.reloaded(success);
+        figures::swapped(success, process.generation());
+        success
     }
 
     /// Makes everything ready for a document of the region map, and keeps that until it expires. An error is what is
@@ -171,18 +173,26 @@ impl Configuration {
         let messages = Messages::default();
         messages.set_quiet(true);
         let documents = self.documents.clone();
-        let plan = documents.trying(&name, &text, || self.make_ready(&process, &messages));
+        let plan = documents.trying(&name, &text, || self.make_ready(&process, &messages, false));
         plan.ok_or_else(|| messages.log())?;
         self.ready_for = Some(Candidate { name, text, until_ms: clock::now_ms() + PREPARED_MS });
         Ok(())
     }
 
     /// Builds and prepares every part, or abandons all. What was made ready before does not fit beside what runs next.
-    fn make_ready(&mut self, process: &Process, messages: &Messages) -> Option<Plan> {
+    /// With `listening`, what would listen nowhere is refused, as it is at the start.
+    fn make_ready(&mut self, process: &Process, messages: &Messages, listening: bool) -> Option<Plan> {
         self.ready_for = None;
         self.abandon(&process.opener);
         let start = Start { args: &process.args, opener: &process.opener, messages };
         if !self.build(&start).built {
+            return None;
+        }
+        let mut settings = Settings::default();
+        self.require(&mut settings);
+        if listening && !settings.proxies_listen {
+            messages.alert("No enabled listener found (check for 'bind' directives) !");
+            self.abandon(&process.opener);
             return None;
         }
         let mut plan = Plan::default();
@@ -235,6 +245,34 @@ impl Configuration {
         self.parts.iter_mut().for_each(|part| part.stop());
     }
 }
+
+/// Most lines about a refused save that go to the log.
+const LOGGED: usize = 10;
+
+/// Nobody asked for it and nobody waits for an answer: what came of a save is in the log of the process too.
+fn tell_of_save(paths: &[PathBuf], success: bool, process: &Process) {
+    let paths: Vec<_> = paths.iter().map(|path| path.display().to_string()).collect();
+    let paths = paths.join(", ");
+    if success {
+        let text = format!("watch-config: changed on disk: {paths}; the new configuration is in place.");
+        process.messages.notice(&text);
+        process.hooks.log("", NOTICE, &text);
+        return;
+    }
+    let said = process.messages.log();
+    for line in said.lines().filter(|line| line.starts_with("[ALERT]")).take(LOGGED) {
+        process.hooks.log("", ERR, line);
+    }
+    let text = format!(
+        "watch-config: changed on disk: {paths}; it cannot be used, and the configuration goes on as it was."
+    );
+    process.messages.warning(&text);
+    process.hooks.log("", ERR, &text);
+}
+
+/// Levels of syslog.
+const ERR: u8 = 3;
+const NOTICE: u8 = 5;
 
 fn say(plan: &Plan, messages: &Messages) {
     for what in &plan.after_restart {

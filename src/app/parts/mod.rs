@@ -25,6 +25,7 @@ mod preview;
 mod proxy;
 mod region;
 pub mod table;
+mod watch;
 
 #[cfg(test)]
 mod testing;

@@ -10,7 +10,7 @@ use crate::base::Millis;
 use crate::check::runner::Checks;
 use crate::lang::load::Loaded;
 use crate::lang::registry::Registry;
-use crate::lang::{Diagnostics, Section};
+use crate::lang::{Diagnostics, Places, Section};
 use crate::os::limits::Budget;
 use crate::os::opener::Opener;
 use crate::proxy::Shared;
@@ -37,6 +37,9 @@ use super::preview::Preview;
 ///
 /// The first time [`start`](Part::start) comes between the third step and the fourth, when threads may run.
 pub trait Part {
+    /// Learns what was read, whether that can be used or not; comes before `build`, and alone when it cannot.
+    fn loaded(&mut self, _reading: &Reading<'_>) {}
+
     /// Builds the value of the sections and keeps it until it is committed or abandoned. It touches nothing that runs. An
     /// alert among the findings means that there is no value.
     fn build(&mut self, reading: &Reading<'_>) -> Diagnostics;
@@ -107,6 +110,8 @@ pub struct Handles {
     pub hub: Hub,
     pub services: Arc<Services>,
     pub documents: Documents,
+    /// Where words of the language name files and addresses.
+    pub places: Arc<Places>,
 }
 
 /// What a part is built from.

@@ -16,6 +16,8 @@ pub struct Preview {
     pub limits: Wanted,
     /// `data-dir` of the `region-map` section.
     pub data_dir: Option<PathBuf>,
+    /// `watch-config`
+    pub watch: bool,
     /// Number of `bind` lines.
     binds: u64,
 }
@@ -40,6 +42,7 @@ impl Preview {
 
     /// A number that is none is complained about by the build.
     fn global(&mut self, word: &str, argument: &str) {
+        self.watch |= word == "watch-config";
         let Ok(number) = argument.parse::<u64>() else { return };
         match word {
             "nbthread" => self.threads = usize::try_from(number).ok(),

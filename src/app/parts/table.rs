@@ -3,11 +3,11 @@
 use std::sync::LazyLock;
 
 use super::part::Row;
-use super::{checks, proxy, region};
+use super::{checks, proxy, region, watch};
 
-/// One line a part. The proxy comes first, for servers from the region map are servers of its backends; checks come
-/// last, for they check all of these.
-pub static PARTS: [&Row; 3] = [&proxy::PROXY, &region::REGION, &checks::CHECKS];
+/// One line a part. The watcher comes first: it is to know how files were before the others read them. The proxy comes
+/// before the region map, whose servers are servers of its backends; checks come last, for they check all of these.
+pub static PARTS: [&Row; 4] = [&watch::WATCH, &proxy::PROXY, &region::REGION, &checks::CHECKS];
 
 /// The words that begin sections.
 pub fn section_kinds() -> &'static [&'static str] {

@@ -44,6 +44,7 @@ impl Node {
             hub: hub.clone(),
             services: Arc::new(services::all(&hub)),
             documents: Documents::default(),
+            places: Arc::default(),
         };
         let rows: Vec<&Row> = PARTS.iter().copied().chain([&TRIAL]).collect();
         let messages = Messages::default();

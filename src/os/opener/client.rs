@@ -162,6 +162,14 @@ impl Opener {
         }
     }
 
+    /// A descriptor that tells what happens in directories: what `os::watch` reads.
+    pub fn watch(&self, directories: &[PathBuf]) -> io::Result<OwnedFd> {
+        match self.remote(|| Request::Watch(directories.to_vec()))? {
+            Some((_, fd)) => descriptor(fd),
+            None => watch::directories(directories),
+        }
+    }
+
     /// A bound socket; listening is left to the caller, except for unix stream sockets.
     pub fn bind(&self, spec: &BindSpec) -> io::Result<OwnedFd> {
         match self.remote(|| Request::Bind(spec.clone()))? {

@@ -10,7 +10,7 @@ use isobar::http::{H1Options, Parse};
 use isobar::lang::{Diagnostics, Span, Word};
 use isobar::model::ProxyLive;
 use isobar::rules::{
-    Acls, BuildCtx, Condition, Ctx, End, Env, LogFormat, ReplySpec, RuleSet, RuleSetKind, Txn,
+    Acls, BuildCtx, Condition, Ctx, Endpoint, Env, LogFormat, ReplySpec, RuleSet, RuleSetKind, Txn,
 };
 
 struct Surroundings(ProxyLive);
@@ -74,7 +74,7 @@ fn txn() -> Txn {
     assert_eq!(txn.req.parse_request(&H1Options::default()), Parse::Done);
     txn.has_req = true;
     txn.uri_line = b"GET /images/logo.png?v=12345 HTTP/1.1".to_vec();
-    txn.client = End::Inet(([10, 1, 2, 3], 40_000).into());
+    txn.client = Endpoint::Inet(([10, 1, 2, 3], 40_000).into());
     txn.accept_date_us = 1_700_000_000_123_000;
     txn.request_date_us = 1_700_000_000_123_000;
     txn.status = 200;

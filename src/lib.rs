@@ -42,7 +42,7 @@
 //! `catalog` takes a registration -> [`region::Seat::propose`] -> one entry of Raft's log (`region::raft`), durable on a
 //! quorum (`region::store`) -> every node applies it (`region::map`, no clock, no I/O) and wakes who waits for that
 //! service -> `discovery` chooses by region (`region::choice`) and changes the backend's server list in place. Whether
-//! it answers is found by its own node's agent (`region::agent`) and, for `service ... check`, by a few nodes of its
+//! it answers is found by its own node's prober (`region::prober`) and, for `service ... check`, by a few nodes of its
 //! region for all (`region::checkers`); whether a region is lost, by the leader (`region::member`). What is registered
 //! with a client agent (`client`) comes through a member's API. A configuration document goes the same way after
 //! every live node has prepared it (`region::rollout`).
@@ -52,7 +52,7 @@
 //! Where `bind` says `ssl` without `crt` the cluster has an authority of its own (`region::member::authority`), made with
 //! it and kept in the map. A node asks with a join token, by which it also knows whom it asks; the leader gives it an id,
 //! a role and a certificate (`region::member::enrolling`), which it renews by itself (`renewal`). What a connection may
-//! ask follows from what it shows (`region::raft::server::Guest`): a member whose id was removed nothing more. Since
+//! ask follows from what it shows (`region::raft::guest::Guest`): a member whose id was removed nothing more. Since
 //! every member has the map, a worker's `data-dir` holds the authority's key too: roles say who votes, not who is trusted.
 //!
 //! # What is absent
@@ -78,6 +78,7 @@ pub mod rt;
 pub mod lang;
 pub mod model;
 pub mod http;
+pub mod conn;
 pub mod log;
 pub mod rules;
 pub mod balance;

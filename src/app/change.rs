@@ -53,12 +53,12 @@ pub enum Request {
 
 /// How requests reach the control thread.
 #[derive(Clone)]
-pub struct Desk {
+pub struct ControlHandle {
     pub requests: Sender<Request>,
     pub steering: Sender<Event>,
 }
 
-impl Desk {
+impl ControlHandle {
     /// False when nobody listens any more.
     pub fn ask(&self, request: Request) -> bool {
         self.requests.send(request).is_ok() && self.steering.send(Event::Asked).is_ok()

@@ -9,7 +9,7 @@ use crate::base::{Millis, clock};
 use crate::os::process;
 use crate::proxy::Shared;
 
-use super::change::{Change, Desk, Request};
+use super::change::{Change, ControlHandle, Request};
 use super::figures;
 use super::health::HealthHooks;
 use super::parts::{Configuration, Order, Process};
@@ -56,12 +56,12 @@ impl Control {
             shared: Shared::new(life.budget.maxconn.min(u64::from(u32::MAX)) as u32, process::hostname()),
             current: hub.current.clone(),
             checks: Arc::default(),
-            desk: Mutex::new(Desk { requests: sender, steering: life.steering }),
+            handle: Mutex::new(ControlHandle { requests: sender, steering: life.steering }),
             runtime: runtime.handle().clone(),
             args: life.args,
             opener: life.opener,
             messages: life.messages,
-            herald: life.herald,
+            notifier: life.notifier,
             budget: life.budget,
             workers,
         });
@@ -70,7 +70,7 @@ impl Control {
             configuration.start(&process)?;
         }
         figures::running(workers, process.generation());
-        process.herald.ready();
+        process.notifier.ready();
         Ok(Control {
             process,
             configuration,
@@ -100,7 +100,7 @@ impl Control {
                 Err(RecvTimeoutError::Disconnected) => std::thread::sleep(TURN),
             }
             self.configuration.turn(clock::now_ms());
-            self.process.herald.alive();
+            self.process.notifier.alive();
             if self.draining && self.is_drained() {
                 self.configuration.stop();
                 return Exit::Code(0);

@@ -13,7 +13,7 @@ use crate::region::Seat;
 use crate::region::map::{Map, Topic};
 use crate::region::rollout::{Local, Prepared, State};
 
-use super::change::{Change, Desk, Request};
+use super::change::{Change, ControlHandle, Request};
 
 /// A node that could not activate a document tries again.
 const RETRY: Duration = Duration::from_secs(10);
@@ -150,12 +150,12 @@ impl Documents {
     }
 
     /// Activates what the map gets, until dropped.
-    pub async fn follow(self, seat: Seat, desk: Arc<Desk>) {
+    pub async fn follow(self, seat: Seat, handle: Arc<ControlHandle>) {
         let mut after = 0;
         loop {
             let map = seat.map();
             let mut patience = PATIENCE;
-            if self.is_behind(&map) && !self.activate(&desk).await {
+            if self.is_behind(&map) && !self.activate(&handle).await {
                 patience = RETRY;
             } else {
                 after = map.index_of(&Topic::Documents);
@@ -169,11 +169,11 @@ impl Documents {
         }
     }
 
-    async fn activate(&self, desk: &Arc<Desk>) -> bool {
-        let desk = desk.clone();
+    async fn activate(&self, handle: &Arc<ControlHandle>) -> bool {
+        let handle = handle.clone();
         let asked = tokio::task::spawn_blocking(move || {
             let (answer, wait) = sync_channel(1);
-            desk.ask(Request::Change(Change::Map(answer))).then(|| wait.recv().ok()).flatten()
+            handle.ask(Request::Change(Change::Map(answer))).then(|| wait.recv().ok()).flatten()
         });
         asked.await.ok().flatten().unwrap_or(false)
     }
@@ -233,16 +233,16 @@ fn keep(dir: &Path, name: &str, version: u64, text: &str) -> std::io::Result<()>
 /// Prepares documents on this node, for those who roll them out.
 pub struct Preparing {
     pub documents: Documents,
-    pub desk: Arc<Desk>,
+    pub handle: Arc<ControlHandle>,
 }
 
 impl Local for Preparing {
     fn prepare(&self, name: &str, text: Bytes) -> Prepared<'_> {
-        let (name, desk) = (name.to_owned(), self.desk.clone());
+        let (name, handle) = (name.to_owned(), self.handle.clone());
         Box::pin(async move {
             let asked = tokio::task::spawn_blocking(move || {
                 let (answer, wait) = sync_channel(1);
-                if !desk.ask(Request::Prepare { name, text, answer }) {
+                if !handle.ask(Request::Prepare { name, text, answer }) {
                     return Err("this node is stopping".to_owned());
                 }
                 wait.recv_timeout(BUILD_TIME).unwrap_or_else(|_| Err("building took too long".to_owned()))

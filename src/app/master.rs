@@ -7,8 +7,8 @@ use std::os::fd::AsFd;
 use std::path::PathBuf;
 
 use super::args::{Args, OldStop};
-use super::herald::RELOAD_FAILED;
 use super::messages::Messages;
+use super::notifier::RELOAD_FAILED;
 use super::permit::Permit;
 use crate::os::daemon::Launch;
 use crate::os::notify;

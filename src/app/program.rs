@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender};
 
 use super::args::{Args, DumpConfig};
-use super::herald::Herald;
 use super::messages::Messages;
+use super::notifier::Notifier;
 use super::permit::Permit;
 use super::signals::Event;
 use crate::os::identity::Identity;
@@ -52,7 +52,7 @@ pub struct Life {
     pub messages: Messages,
     /// `maxconn` and descriptors, with `maxconn` computed when none was given.
     pub budget: Budget,
-    pub herald: Arc<Herald>,
+    pub notifier: Arc<Notifier>,
     pub events: Receiver<Event>,
     /// For events that are no signals.
     pub steering: Sender<Event>,
@@ -100,6 +100,6 @@ pub trait Program: Sized {
     /// before must have been let go. `last`: nobody will try again.
     fn bind(&mut self, start: &Start<'_>, last: bool) -> Result<(), BindError>;
 
-    /// Starts the threads, calls [`Herald::ready`], and returns when the process is to end.
+    /// Starts the threads, calls [`Notifier::ready`], and returns when the process is to end.
     fn run(self, life: Life) -> Exit;
 }

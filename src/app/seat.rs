@@ -1,4 +1,4 @@
-//! This node's seat in the region map: its sockets, Raft, the API, the agent that runs its checks.
+//! This node's seat in the region map: its sockets, Raft, the API, the prober that runs its checks.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -21,7 +21,7 @@ use crate::region::raft::{self, Options, RaftHandle};
 use crate::region::rollout::{Answering, Local, Rollout};
 use crate::region::spec::{Profile, SeatSpec, Spec, Tls};
 use crate::region::store::FORCE_NEW;
-use crate::region::{Seat, agent};
+use crate::region::{Seat, prober};
 
 use super::change::{self, Change, Request};
 use super::program::BindError;
@@ -72,7 +72,7 @@ pub struct Seated {
     pub rollout: Arc<Rollout>,
     raft: Arc<RaftHandle>,
     answering: Arc<Answering>,
-    agent: Arc<agent::Agent>,
+    prober: Arc<prober::Prober>,
     spec: SeatSpec,
     tasks: Vec<AbortHandle>,
     /// Tells the map what the file says of regions.
@@ -85,7 +85,7 @@ impl Seated {
         spec: &Spec,
         sockets: SeatSockets,
         opener: &Opener,
-        steering: change::Desk,
+        steering: change::ControlHandle,
     ) -> Result<Option<Seated>, String> {
         let Some(section) = spec.seat.clone() else { return Ok(None) };
         let options = options(&section, sockets.members, opener)?;
@@ -99,11 +99,20 @@ impl Seated {
         let raft = Arc::new(raft);
         let answering = Answering::new();
         raft.answer_calls(answering.clone());
-        let settings = agent::Settings { script_checks: section.script_checks, ..agent::Settings::default() };
-        let agent = Arc::new(agent::Agent::start(seat.clone(), settings));
+        let settings =
+            prober::Settings { script_checks: section.script_checks, ..prober::Settings::default() };
+        let prober = Arc::new(prober::Prober::start(seat.clone(), settings));
         let rollout = Arc::new(Rollout::new(seat.clone(), raft.clone()));
-        let mut seated =
-            Seated { seat, rollout, raft, answering, agent, spec: section, tasks: Vec::new(), telling: None };
+        let mut seated = Seated {
+            seat,
+            rollout,
+            raft,
+            answering,
+            prober,
+            spec: section,
+            tasks: Vec::new(),
+            telling: None,
+        };
         if let Some(listener) = sockets.api {
             let tls = api_tls(&seated.spec, opener)?;
             seated.serve(listener, tls, steering).map_err(|e| format!("region map: the API: {e}"))?;
@@ -120,7 +129,7 @@ impl Seated {
         &mut self,
         listener: TcpListener,
         tls: Option<TlsAcceptor>,
-        steering: change::Desk,
+        steering: change::ControlHandle,
     ) -> io::Result<()> {
         listener.set_nonblocking(true)?;
         let listener = tokio::net::TcpListener::from_std(listener)?;
@@ -139,12 +148,12 @@ impl Seated {
             script_checks: self.spec.script_checks,
             ..catalog::Settings::default()
         };
-        let desk = Arc::new(Desk {
-            agent: self.agent.clone(),
+        let process = Arc::new(OwnProcess {
+            prober: self.prober.clone(),
             raft: self.raft.clone(),
             steering: Mutex::new(steering),
         });
-        let api = catalog::Api::new(self.seat.clone(), settings, desk);
+        let api = catalog::Api::new(self.seat.clone(), settings, process);
         let _ =
             api.operator.set(catalog::Operator { raft: self.raft.clone(), rollout: self.rollout.clone() });
         self.tasks.push(tokio::spawn(catalog::serve(vec![listener], api)).abort_handle());
@@ -256,21 +265,21 @@ fn api_tls(spec: &SeatSpec, opener: &Opener) -> Result<Option<TlsAcceptor>, Stri
 const LAST_ANSWER: Duration = Duration::from_millis(200);
 
 /// What the API asks of the process. Its methods may block.
-struct Desk {
-    agent: Arc<agent::Agent>,
+struct OwnProcess {
+    prober: Arc<prober::Prober>,
     raft: Arc<RaftHandle>,
-    steering: Mutex<change::Desk>,
+    steering: Mutex<change::ControlHandle>,
 }
 
-impl Desk {
-    fn steering(&self) -> change::Desk {
+impl OwnProcess {
+    fn steering(&self) -> change::ControlHandle {
         self.steering.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
-impl catalog::Agent for Desk {
+impl catalog::Process for OwnProcess {
     fn heard(&self, check: &str) {
-        self.agent.heard(check);
+        self.prober.heard(check);
     }
 
     fn reload(&self) -> Result<(), String> {

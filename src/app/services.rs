@@ -23,11 +23,11 @@ use crate::proxy::Shared;
 use crate::rt::Load;
 
 use super::args::Args;
-use super::change::{Change, Desk, Request};
+use super::change::{Change, ControlHandle, Request};
 use super::figures;
 use super::health::{HealthHooks, cut_sessions};
-use super::herald::Herald;
 use super::messages::Messages;
+use super::notifier::Notifier;
 use super::program::BindError;
 use super::version;
 
@@ -38,14 +38,14 @@ pub type Services = HashMap<&'static str, Arc<dyn Applet>>;
 pub type Current = Arc<Live<Option<Arc<Config>>>>;
 
 /// What the runtime API knows of the process.
-pub struct Office {
-    pub desk: Mutex<Desk>,
+pub struct RuntimeControl {
+    pub handle: Mutex<ControlHandle>,
     pub checks: Arc<Mutex<Checks>>,
     pub current: Current,
     pub shared: Arc<Shared>,
     pub hooks: Arc<HealthHooks>,
     pub messages: Messages,
-    pub herald: Arc<Herald>,
+    pub notifier: Arc<Notifier>,
     pub workers: usize,
     pub descriptors: u64,
     pub maxsock: u64,
@@ -56,13 +56,13 @@ pub struct Office {
     pub started_ns: u64,
 }
 
-impl Office {
+impl RuntimeControl {
     fn ask(&self, request: Request) -> bool {
-        self.desk.lock().unwrap_or_else(PoisonError::into_inner).ask(request)
+        self.handle.lock().unwrap_or_else(PoisonError::into_inner).ask(request)
     }
 }
 
-impl Control for Office {
+impl Control for RuntimeControl {
     fn config(&self) -> Arc<Config> {
         // Set before anything can ask.
         (*self.current.load()).clone().expect("a configuration runs")
@@ -118,7 +118,7 @@ impl Control for Office {
 
     fn reload(&self) -> Option<(bool, String)> {
         let (answer, answered) = sync_channel(1);
-        if !self.herald.has_master() || !self.ask(Request::Change(Change::Command(answer))) {
+        if !self.notifier.has_master() || !self.ask(Request::Change(Change::Command(answer))) {
             return None;
         }
         answered.recv().ok()
@@ -129,7 +129,7 @@ impl Control for Office {
     }
 
     fn processes(&self) -> Option<String> {
-        Some(self.herald.show_proc())
+        Some(self.notifier.show_proc())
     }
 }
 
@@ -138,7 +138,7 @@ impl Control for Office {
 pub struct Hub {
     pub current: Current,
     /// Set when the process runs: services are made before.
-    pub office: Arc<OnceLock<Arc<Office>>>,
+    pub control: Arc<OnceLock<Arc<RuntimeControl>>>,
 }
 
 /// The sockets that a configuration and the command line want for the runtime API; `true` with those of the master.
@@ -210,8 +210,8 @@ fn listener(fd: OwnedFd, is_unix: bool) -> Listener {
 /// Every service by the name under which configurations ask for it.
 pub fn all(hub: &Hub) -> Services {
     let found = || -> Found {
-        let office = hub.office.clone();
-        Box::new(move || office.get().map(|office| office.clone() as Arc<dyn Control>))
+        let control = hub.control.clone();
+        Box::new(move || control.get().map(|control| control.clone() as Arc<dyn Control>))
     };
     let haterm: Arc<dyn Applet> = Arc::new(Haterm::default());
     let stats: Arc<dyn Applet> = Arc::new(StatsPage::new(found()));

@@ -15,9 +15,9 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::args::{self, Args, Command, Fault};
-use super::herald::Herald;
 use super::master::{self, Master, REPLACED, tell_old};
 use super::messages::Messages;
+use super::notifier::Notifier;
 use super::program::{Exit, Life, Program, Settings, Start};
 use super::signals::{self, Event};
 use super::{flags, reload, version};
@@ -136,7 +136,7 @@ struct Starting {
 
 /// Who this process is after the forks.
 struct Role {
-    herald: Herald,
+    notifier: Notifier,
     /// The master that this worker must not outlive.
     master: Option<i32>,
 }
@@ -162,8 +162,8 @@ impl Starting {
             return self.split_master(program, launch);
         }
         let program = self.split_opener(program)?;
-        let herald = Herald::direct(self.messages.clone(), self.started, launch);
-        self.worker(program, Role { herald, master: None })
+        let notifier = Notifier::direct(self.messages.clone(), self.started, launch);
+        self.worker(program, Role { notifier, master: None })
     }
 
     fn failed<T>(&self, text: &str) -> Step<T> {
@@ -286,9 +286,9 @@ impl Starting {
                 drop(signals);
                 self.opener.attach(ends);
                 let (opener, null) = (self.opener.clone(), launch.map(Launch::into_null));
-                let herald =
-                    Herald::of_worker(self.messages.clone(), self.started, watchdog, opener, pid, null);
-                self.worker(program, Role { herald, master: Some(pid as i32) })
+                let notifier =
+                    Notifier::of_worker(self.messages.clone(), self.started, watchdog, opener, pid, null);
+                self.worker(program, Role { notifier, master: Some(pid as i32) })
             }
             Ok(Forked::Parent { child }) => {
                 let permit = program.permit(&self.args);
@@ -386,11 +386,18 @@ impl Starting {
             Ok(both) => both,
             Err(e) => return self.failed(&format!("Cannot start a thread: {e}")),
         };
-        let herald = Arc::new(role.herald);
+        let notifier = Arc::new(role.notifier);
         let (args, opener, messages) = (self.args.clone(), self.opener.clone(), self.messages.clone());
-        let exit =
-            program.run(Life { args, opener, messages, budget, herald: herald.clone(), events, steering });
-        herald.stopping();
+        let exit = program.run(Life {
+            args,
+            opener,
+            messages,
+            budget,
+            notifier: notifier.clone(),
+            events,
+            steering,
+        });
+        notifier.stopping();
         Ok(exit)
     }
 

@@ -108,6 +108,16 @@ impl Buf {
         }
     }
 
+    /// Room for `size` bytes in all; what is written keeps its place.
+    pub fn grow(&mut self, size: usize) {
+        if size > self.mem.len() {
+            let mut larger = Buf::take(size);
+            larger.push(self.written());
+            larger.consume(self.start);
+            *self = larger;
+        }
+    }
+
     /// Copies as much of `bytes` as fits and tells how much that was.
     pub fn push(&mut self, bytes: &[u8]) -> usize {
         let n = bytes.len().min(self.room_len());

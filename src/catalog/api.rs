@@ -1,5 +1,6 @@
-//! What an API is made of: a seat in the cluster, settings, and the agent of this node.
+//! What an API is made of: a seat in the cluster, settings, and the process around it.
 
+use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, OnceLock};
 
@@ -7,10 +8,9 @@ use bytes::Bytes;
 use hyper::http::request::Parts;
 use tokio::sync::Semaphore;
 
-use super::answer::Wire;
-use super::coordinate::Coordinates;
-use super::keeper::Renewals;
 use crate::base::clock::{self, Millis};
+use crate::catalog::registry::distance::Coordinates;
+use crate::catalog::request::Wire;
 use crate::region::map::Name;
 use crate::region::raft::RaftHandle;
 use crate::region::rollout::Rollout;
@@ -20,22 +20,23 @@ use crate::region::seat::Seat;
 pub struct Api {
     pub seat: Seat,
     pub settings: Settings,
-    pub agent: Arc<dyn Agent>,
+    pub process: Arc<dyn Process>,
     /// There when this node has a seat of its own.
     pub operator: OnceLock<Operator>,
-    /// There on a client agent: who answers what it does not.
-    pub onward: OnceLock<Arc<dyn Onward>>,
+    /// There on a client agent: passes on what it does not answer itself.
+    pub forwarder: OnceLock<Arc<dyn Forwarder>>,
     /// Queries that wait for a change, at most `settings.parked`.
     pub(super) parked: Semaphore,
     /// Pages that listen for changes.
     pub(super) listeners: Arc<Semaphore>,
     pub(super) coordinates: Mutex<Coordinates>,
-    pub(super) renewals: Mutex<Renewals>,
+    /// When sessions were last renewed through this node.
+    pub(super) renewals: Mutex<HashMap<Name, Millis>>,
     pub(super) started_ms: Millis,
 }
 
 impl Api {
-    pub fn new(seat: Seat, settings: Settings, agent: Arc<dyn Agent>) -> Arc<Self> {
+    pub fn new(seat: Seat, settings: Settings, process: Arc<dyn Process>) -> Arc<Self> {
         Arc::new(Api {
             parked: Semaphore::new(settings.parked),
             listeners: Arc::new(Semaphore::new(LISTENERS)),
@@ -44,9 +45,9 @@ impl Api {
             started_ms: clock::now_ms(),
             seat,
             settings,
-            agent,
+            process,
             operator: OnceLock::new(),
-            onward: OnceLock::new(),
+            forwarder: OnceLock::new(),
         })
     }
 
@@ -105,7 +106,7 @@ impl Default for Settings {
 }
 
 /// Passes requests on to where the whole map is.
-pub trait Onward: Send + Sync {
+pub trait Forwarder: Send + Sync {
     /// Whether a request for this path is passed on.
     fn takes(&self, path: &str) -> bool;
 
@@ -116,8 +117,8 @@ pub trait Onward: Send + Sync {
     fn settled(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
 }
 
-/// What this node does besides answering: it runs checks, reads its configuration, leaves.
-pub trait Agent: Send + Sync {
+/// What the process does besides answering: it runs checks, reads its configuration, leaves.
+pub trait Process: Send + Sync {
     /// A check of this node was reported on: its time to live starts again.
     fn heard(&self, check: &str);
 

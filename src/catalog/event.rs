@@ -4,11 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
-use super::access::{Access, Resource};
-use super::answer::Answer;
-use super::call::Call;
-use super::fault::Fault;
-use super::route::{GET, Outcome, PUT, Route};
+use crate::catalog::request::{Access, Answer, Call, Fault, GET, Outcome, PUT, Resource, Route};
 use crate::region::map::*;
 
 /// Bytes of an event's payload.

@@ -1,50 +1,24 @@
 //! The catalog's HTTP API, as Consul's clients know it, over the region map.
+//!
+//! `request` is one request, how its handler sees it and what is answered; `record` what the catalog keeps in the map for
+//! itself. Each folder is a family of endpoints; `endpoints` lists them all, `serve` accepts and answers.
 
-pub mod access;
 pub mod acl;
 pub mod agent;
-pub mod agent_check;
-pub mod agent_health;
-pub mod agent_service;
-pub mod answer;
 pub mod api;
-pub mod belonging;
-pub mod call;
 pub mod cluster;
-pub mod coordinate;
-pub mod definition;
-pub mod document;
-pub mod duration;
-pub mod entry;
+pub mod endpoints;
 pub mod event;
-pub mod fault;
-pub mod fields;
 pub mod filter;
-pub mod health;
-pub mod index;
-pub mod keeper;
 pub mod kv;
-pub mod list;
-pub mod live;
-pub mod maintenance;
-pub mod member;
 pub mod mesh;
-pub mod operator;
-pub mod outpost;
-pub mod own;
-pub mod params;
-pub mod query;
-pub mod region;
-pub mod register;
-pub mod route;
-pub mod select;
+pub mod record;
+pub mod registry;
+pub mod request;
 pub mod serve;
 pub mod session;
-pub mod shelf;
-pub mod status;
-pub mod txn;
-pub mod view;
+pub mod ui;
 
-pub use answer::{Answer, Stream, Wire};
-pub use api::{Agent, Api, Onward, Operator, Settings};
+pub use api::{Api, Forwarder, Operator, Process, Settings};
+pub use request::{Answer, Stream, Wire};
 pub use serve::{Listener, serve};

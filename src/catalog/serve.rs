@@ -18,14 +18,12 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixListener};
 use tokio::sync::Semaphore;
 
-use super::acl::store;
-use super::answer::{Answer, Wire};
-use super::api::{Api, Onward};
-use super::call::Call;
-use super::fault::Fault;
-use super::params::Params;
-use super::route::{Found, Outcome, Route, find};
-use super::{keeper, own};
+use crate::catalog::acl::store;
+use crate::catalog::api::{Api, Forwarder};
+use crate::catalog::cluster::server;
+use crate::catalog::endpoints::{Found, find};
+use crate::catalog::request::{Answer, Call, Fault, Outcome, Params, Route, Wire};
+use crate::catalog::session::expiry;
 use crate::os::socket;
 
 /// A connection may be silent, or take for a head, this long: longer than clients keep idle ones (Go: 90 s), so that it is
@@ -64,8 +62,8 @@ impl Listener {
 pub async fn serve(listeners: Vec<Listener>, api: Arc<Api>) {
     let slots = Arc::new(Semaphore::new(api.settings.connections));
     let mut accepting = tokio::task::JoinSet::new();
-    accepting.spawn(keeper::keep(api.clone()));
-    accepting.spawn(own::keep(api.clone()));
+    accepting.spawn(expiry::keep(api.clone()));
+    accepting.spawn(server::keep(api.clone()));
     for listener in listeners {
         accepting.spawn(accept(listener, api.clone(), slots.clone()));
     }
@@ -139,27 +137,27 @@ async fn respond(api: Arc<Api>, mut request: Request<Incoming>) -> Wire {
     if request.method() == Method::HEAD {
         *request.method_mut() = Method::GET;
     }
-    let onward = api.onward.get().cloned();
-    if let Some(onward) = onward.as_ref().filter(|onward| onward.takes(request.uri().path())) {
-        return pass_on(&**onward, request).await;
+    let forwarder = api.forwarder.get().cloned();
+    if let Some(forwarder) = forwarder.as_ref().filter(|forwarder| forwarder.takes(request.uri().path())) {
+        return pass_on(&**forwarder, request).await;
     }
     let changes = request.method() != Method::GET;
     let policy = if api.settings.write_token.is_some() { "deny" } else { "allow" };
     let mut answer = answer(api, request).await.unwrap_or_else(Answer::from);
-    if let Some(onward) = onward.filter(|_| changes && answer.status.is_success()) {
-        onward.settled().await;
+    if let Some(forwarder) = forwarder.filter(|_| changes && answer.status.is_success()) {
+        forwarder.settled().await;
     }
     answer.headers.insert("x-consul-default-acl-policy", HeaderValue::from_static(policy));
     answer.headers.insert("vary", HeaderValue::from_static("Accept-Encoding"));
     answer.into_wire()
 }
 
-async fn pass_on(onward: &dyn Onward, request: Request<Incoming>) -> Wire {
+async fn pass_on(forwarder: &dyn Forwarder, request: Request<Incoming>) -> Wire {
     let (head, body) = request.into_parts();
     let slow = |_| Fault::new(StatusCode::REQUEST_TIMEOUT, "the body took too long");
     let body = tokio::time::timeout(BODY, collect(DRAIN, body)).await.map_err(slow).flatten();
     match body {
-        Ok(body) => onward.pass(head, body).await,
+        Ok(body) => forwarder.pass(head, body).await,
         Err(fault) => Answer::from(fault).into_wire(),
     }
 }

@@ -8,8 +8,9 @@ use std::time::Duration;
 use tokio::io::unix::AsyncFd;
 
 use crate::base::{Millis, clock};
+use crate::conn::proxy_protocol;
 use crate::model::Address;
-use crate::os::socket::{self, Peer, RawAddr};
+use crate::os::socket::{self, Peer};
 
 /// Why an operation ended without a result.
 #[derive(Debug)]
@@ -46,15 +47,6 @@ async fn within<T>(deadline: Millis, work: impl Future<Output = io::Result<T>>) 
     }
 }
 
-fn raw(address: &Address) -> io::Result<RawAddr> {
-    match address {
-        Address::Inet(addr) => Ok(RawAddr::inet(*addr)),
-        Address::Unix(path) => RawAddr::path(path),
-        Address::Abstract(name) => RawAddr::unix(name, true),
-        Address::Fd(_) => Err(ErrorKind::Unsupported.into()),
-    }
-}
-
 impl Socket {
     fn fd(&self) -> RawFd {
         match self {
@@ -66,7 +58,7 @@ impl Socket {
 
     /// Starts connecting; the socket is `Plain` when that is done already.
     fn open(address: &Address, linger: bool) -> io::Result<Socket> {
-        let address = raw(address)?;
+        let address = crate::conn::address::raw(address)?;
         let fd = socket::stream(&address)?;
         if !linger {
             socket::set_no_linger(fd.as_raw_fd());
@@ -161,16 +153,13 @@ impl Connection {
 
 /// The PROXY header of a check: its own addresses in version 1, `LOCAL` in version 2 (PROXY protocol, 2.2).
 pub(super) fn proxy_header(version: u8, ends: Option<(SocketAddr, SocketAddr)>) -> Vec<u8> {
+    let mut header = Vec::new();
     if version == 2 {
-        return b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0".to_vec();
+        proxy_protocol::write_local(&mut header);
+    } else {
+        proxy_protocol::write(version, ends, &mut header);
     }
-    match ends {
-        Some((from, to)) if from.is_ipv4() == to.is_ipv4() => {
-            let family = if from.is_ipv4() { "TCP4" } else { "TCP6" };
-            format!("PROXY {family} {} {} {} {}\r\n", from.ip(), to.ip(), from.port(), to.port()).into_bytes()
-        }
-        _ => b"PROXY UNKNOWN\r\n".to_vec(),
-    }
+    header
 }
 
 /// An error in HAProxy's words: its own name for the cause and the system's text.

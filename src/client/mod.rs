@@ -6,13 +6,13 @@
 //! same, through the API of any member: it tells all that there is, and the member proposes what differs, so that no
 //! order of changes and no lost answer leaves a difference. The same requests say that this node lives.
 //!
-//! Everything else is passed on as it came (`onward`). A copy of the whole map here would need a place in the log's
+//! Everything else is passed on as it came (`forwarder`). A copy of the whole map here would need a place in the log's
 //! replication, hence the trust that a member has; a client of the API needs a token.
 
+mod forwarder;
 mod keep;
 mod local;
 mod members;
-mod onward;
 mod options;
 mod process;
 mod report;

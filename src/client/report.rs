@@ -10,17 +10,17 @@ use tokio::time::Instant;
 use super::local::Local;
 use super::members::Members;
 use super::process::Say;
-use crate::catalog::outpost::{Heard, Holdings, Sign};
+use crate::catalog::agent::client::{Heartbeat, HeartbeatReply, Holdings};
 use crate::lang::Severity;
 use crate::region::map::{Command, Index, Node, Registration, Topic};
 use crate::region::{Leader, Seat};
 
-/// Between two signs of life until a member says otherwise, and bounds of what one may say.
+/// Between two heartbeats until a member says otherwise, and bounds of what one may say.
 const INTERVAL_MS: u64 = 500;
 const INTERVAL_LEAST_MS: u64 = 50;
 const INTERVAL_MOST_MS: u64 = 10_000;
 /// A member that has not answered by then is given up.
-const SIGN: Duration = Duration::from_millis(1_500);
+const HEARTBEAT: Duration = Duration::from_millis(1_500);
 /// All that is registered may be much.
 const TELL: Duration = Duration::from_secs(10);
 const LEAVE: Duration = Duration::from_secs(2);
@@ -53,7 +53,7 @@ impl Reporter {
         loop {
             if soon(0) >= due {
                 due = soon(state.interval_ms);
-                let said = self.sign(&mut state).await;
+                let said = self.heartbeat(&mut state).await;
                 self.note(&mut state, said);
                 if !state.is_known {
                     due = due.min(soon(INTERVAL_MS / 2));
@@ -99,19 +99,19 @@ impl Reporter {
         self.advertise.clone().unwrap_or_else(own)
     }
 
-    async fn sign(&self, state: &mut State) -> Result<(), String> {
+    async fn heartbeat(&self, state: &mut State) -> Result<(), String> {
         let (map, node) = (self.seat.map(), self.seat.node_name());
         let index = self.index();
-        let sign = Sign {
+        let heartbeat = Heartbeat {
             node: node.to_string(),
             id: self.id.clone(),
             address: self.address(),
             region: self.seat.region().to_string(),
             digest: Holdings::of(&map, node).digest(),
         };
-        let body = serde_json::to_vec(&sign).map_err(|e| e.to_string())?;
+        let body = serde_json::to_vec(&heartbeat).map_err(|e| e.to_string())?;
         let address = self.members.current();
-        let heard: Heard = match self.members.put("/v1/isobar/agent/alive", body, SIGN).await? {
+        let reply: HeartbeatReply = match self.members.put("/v1/isobar/agent/alive", body, HEARTBEAT).await? {
             (StatusCode::OK, body) => serde_json::from_slice(&body).map_err(|e| format!("{address}: {e}"))?,
             (status, body) => {
                 // It has no leader, say: another may.
@@ -120,16 +120,16 @@ impl Reporter {
                 return Err(format!("{address} says {status}: {}", text.trim()));
             }
         };
-        if heard.datacenter != self.datacenter {
+        if reply.datacenter != self.datacenter {
             return Err(format!(
                 "the members are of datacenter '{}', not '{}'",
-                heard.datacenter, self.datacenter
+                reply.datacenter, self.datacenter
             ));
         }
-        self.take_in(&sign, &heard).await;
-        state.interval_ms = heard.interval_ms.clamp(INTERVAL_LEAST_MS, INTERVAL_MOST_MS);
+        self.take_in(&heartbeat, &reply).await;
+        state.interval_ms = reply.interval_ms.clamp(INTERVAL_LEAST_MS, INTERVAL_MOST_MS);
         state.is_known = true;
-        self.told.send_modify(|told| match heard.current {
+        self.told.send_modify(|told| match reply.current {
             true => *told = index.max(*told),
             // Somebody changed it, or it was never told.
             false => *told = 0,
@@ -137,15 +137,15 @@ impl Reporter {
         Ok(())
     }
 
-    async fn take_in(&self, sign: &Sign, heard: &Heard) {
-        self.members.learn(&heard.members);
+    async fn take_in(&self, heartbeat: &Heartbeat, reply: &HeartbeatReply) {
+        self.members.learn(&reply.members);
         let leader = Leader {
             id: 0,
-            name: heard.leader.as_str().into(),
-            address: heard.leader_address.as_str().into(),
+            name: reply.leader.as_str().into(),
+            address: reply.leader_address.as_str().into(),
         };
-        self.local.led_by((!heard.leader.is_empty()).then_some(leader));
-        let node = own_node(&self.seat, &self.id, &sign.address);
+        self.local.led_by((!reply.leader.is_empty()).then_some(leader));
+        let node = own_node(&self.seat, &self.id, &heartbeat.address);
         let stands = self.seat.map().node(self.seat.node_name()).is_some_and(|old| {
             (&old.id, &old.address, &old.region) == (&node.id, &node.address, &node.region)
         });

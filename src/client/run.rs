@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::forwarder::MemberForwarder;
 use super::keep;
 use super::local::Local;
 use super::members::Members;
-use super::onward::Passing;
 use super::options::Options;
 use super::process::Process;
 use super::report::{Reporter, own_node};
@@ -18,8 +18,8 @@ use super::secure::{Files, Secure};
 use crate::catalog;
 use crate::lang::Severity;
 use crate::os::notify;
-use crate::region::agent;
 use crate::region::map::{Command, Map, Registration};
+use crate::region::prober;
 use crate::region::seat::Seat;
 
 const THREADS: usize = 2;
@@ -28,11 +28,11 @@ const BREATH: Duration = Duration::from_millis(100);
 
 /// What the API asks of the process.
 struct OwnProcess {
-    prober: Arc<agent::Agent>,
+    prober: Arc<prober::Prober>,
     end: Arc<dyn Fn() + Send + Sync>,
 }
 
-impl catalog::Agent for OwnProcess {
+impl catalog::Process for OwnProcess {
     fn heard(&self, check: &str) {
         self.prober.heard(check);
     }
@@ -72,11 +72,11 @@ pub fn run(options: &Options, process: Process, ended: impl FnOnce()) -> Result<
     let own = Registration { node: own_node(&seat, &id, &address), ..Registration::default() };
     let made = runtime.block_on(seat.propose(Command::Register(Box::new(own))));
     made.map_err(|e| e.to_string())?;
-    let settings = agent::Settings { script_checks: options.script_checks, ..agent::Settings::default() };
-    let prober = Arc::new(agent::Agent::start(seat.clone(), settings));
+    let settings = prober::Settings { script_checks: options.script_checks, ..prober::Settings::default() };
+    let prober = Arc::new(prober::Prober::start(seat.clone(), settings));
     let members = Arc::new(Members::new(options.join.clone(), options.token.clone(), secure));
     let told = watch::Sender::new(0);
-    let passing = Passing { seat: seat.clone(), members: members.clone(), told: told.subscribe() };
+    let forwarder = MemberForwarder { seat: seat.clone(), members: members.clone(), told: told.subscribe() };
     let reporter = Arc::new(Reporter {
         seat: seat.clone(),
         local,
@@ -87,7 +87,7 @@ pub fn run(options: &Options, process: Process, ended: impl FnOnce()) -> Result<
         datacenter: options.datacenter.clone(),
         told,
     });
-    let api = api(options, &id, &seat, OwnProcess { prober, end: process.end }, passing);
+    let api = api(options, &id, &seat, OwnProcess { prober, end: process.end }, forwarder);
     let listener = tokio::net::TcpListener::from_std(listener).map_err(reason)?;
     let mut tasks = vec![
         tokio::spawn(catalog::serve(vec![catalog::Listener::Tcp(listener)], api)),
@@ -120,7 +120,13 @@ fn secure(options: &Options) -> Result<Option<Secure>, String> {
     first.map(|address| Secure::new(address, &files)).transpose()
 }
 
-fn api(options: &Options, id: &str, seat: &Seat, process: OwnProcess, passing: Passing) -> Arc<catalog::Api> {
+fn api(
+    options: &Options,
+    id: &str,
+    seat: &Seat,
+    process: OwnProcess,
+    forwarder: MemberForwarder,
+) -> Arc<catalog::Api> {
     let settings = catalog::Settings {
         datacenter: options.datacenter.as_str().into(),
         node_name: options.node.as_str().into(),
@@ -130,6 +136,6 @@ fn api(options: &Options, id: &str, seat: &Seat, process: OwnProcess, passing: P
         ..catalog::Settings::default()
     };
     let api = catalog::Api::new(seat.clone(), settings, Arc::new(process));
-    let _ = api.onward.set(Arc::new(passing));
+    let _ = api.forwarder.set(Arc::new(forwarder));
     api
 }

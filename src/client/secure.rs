@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::region::agent::system_roots;
+use crate::region::prober::system_roots;
 use crate::region::raft::roots_of;
 
 /// How to speak TLS to a node.

@@ -14,7 +14,7 @@ use crate::model::{Address, OperState, ProxyLive, Server, ServerLive, ServerSet,
 use crate::region::checkers::{Checkers, is_refuted};
 use crate::region::map::{Command, Found, Instance, Map, Name, Verdict};
 
-use super::follow::Office;
+use super::context::Context;
 use super::pool::{Target, server_name};
 
 /// A word of this node that was sent and is not seen in the map is sent again after so long.
@@ -24,14 +24,14 @@ const GRACE_MS: u64 = 15_000;
 
 /// One backend's examinations.
 pub(super) struct Examiner {
-    rows: HashMap<(Name, Arc<str>), Row>,
+    instances: HashMap<(Name, Arc<str>), CheckedInstance>,
     checks: Checks,
     /// The servers that are checked stand beside those of the backend: these are nobody's.
     aside: (Arc<ProxyLive>, Arc<Live<ServerSet>>),
 }
 
 /// An instance that this node checks.
-struct Row {
+struct CheckedInstance {
     server: Server,
     check: Arc<CheckSpec>,
     key: Name,
@@ -51,7 +51,7 @@ struct Row {
 
 /// An instance that falls to this node.
 #[derive(Clone, Copy)]
-struct One<'a> {
+struct DueInstance<'a> {
     instance: &'a Instance,
     address: &'a str,
     service: &'a ServiceSpec,
@@ -64,17 +64,17 @@ struct One<'a> {
 impl Default for Examiner {
     fn default() -> Examiner {
         let aside = (Arc::new(ProxyLive::new(1)), Arc::new(Live::new(ServerSet::default())));
-        Examiner { rows: HashMap::new(), checks: Checks::default(), aside }
+        Examiner { instances: HashMap::new(), checks: Checks::default(), aside }
     }
 }
 
 /// Wakes the backend when a check finds something else than before, and says nothing: the decision is not this node's.
-struct Bell {
+struct SilentHooks {
     hooks: Arc<dyn Hooks>,
     wake: Arc<tokio::sync::Notify>,
 }
 
-impl Hooks for Bell {
+impl Hooks for SilentHooks {
     fn line(&self, _: &str, _: Severity, _: u8, _: &str, _: &str) {}
 
     fn node(&self) -> String {
@@ -95,7 +95,9 @@ impl Hooks for Bell {
 impl Examiner {
     /// Some instance waits for its first result, or for a word to be dropped: there is to be another round soon.
     pub(super) fn is_restless(&self) -> bool {
-        self.rows.values().any(|row| !row.settled || row.stale_since.is_some() || row.sent.is_some())
+        self.instances
+            .values()
+            .any(|checked| !checked.settled || checked.stale_since.is_some() || checked.sent.is_some())
     }
 
     /// Checks what falls to this node, and nothing else. What it has to say of it.
@@ -103,11 +105,11 @@ impl Examiner {
         &mut self,
         map: &Map,
         target: &Target,
-        office: &Office,
+        context: &Context,
         wake: &Arc<tokio::sync::Notify>,
         now: Millis,
     ) -> Vec<Command> {
-        let me = office.seat.node_name();
+        let me = context.seat.node_name();
         let (mut mine, mut commands) = (HashSet::new(), Vec::new());
         for (service, key) in target.services.iter().zip(&target.keys) {
             let (Some(key), Some(check)) = (key, &service.check) else { continue };
@@ -125,17 +127,19 @@ impl Examiner {
                 let verdict = map.verdict(instance, key).map(|verdict| &**verdict);
                 let of = (key.clone(), server_name(instance));
                 let is_down = is_refuted(verdict, &chosen);
-                let one = One { instance, address, service, check, chosen: &chosen, is_down };
-                self.take_up(&of, &one, &*office.resolve, now);
-                if let Some(row) = self.rows.get_mut(&of) {
-                    commands.extend(row.word(me, &chosen, verdict, now));
+                let due = DueInstance { instance, address, service, check, chosen: &chosen, is_down };
+                self.take_up(&of, &due, &*context.resolve, now);
+                if let Some(checked) = self.instances.get_mut(&of) {
+                    commands.extend(checked.word(me, &chosen, verdict, now));
                 }
                 mine.insert(of);
             }
         }
-        self.rows.retain(|of, _| mine.contains(of));
-        let bell: Arc<dyn Hooks> = Arc::new(Bell { hooks: office.hooks.clone(), wake: wake.clone() });
-        let members = self.rows.values().map(|row| row.member(target, &self.aside, &bell)).collect();
+        self.instances.retain(|of, _| mine.contains(of));
+        let silent: Arc<dyn Hooks> =
+            Arc::new(SilentHooks { hooks: context.hooks.clone(), wake: wake.clone() });
+        let members =
+            self.instances.values().map(|checked| checked.member(target, &self.aside, &silent)).collect();
         self.checks = Checks::start(members, &Settings::default(), std::mem::take(&mut self.checks));
         commands
     }
@@ -144,14 +148,14 @@ impl Examiner {
     fn take_up(
         &mut self,
         of: &(Name, Arc<str>),
-        one: &One<'_>,
+        due: &DueInstance<'_>,
         resolve: &dyn Fn(&str) -> Option<IpAddr>,
         now: Millis,
     ) {
-        let One { instance, address, service, check, chosen, is_down } = *one;
+        let DueInstance { instance, address, service, check, chosen, is_down } = *due;
         let ip = address.parse::<IpAddr>().ok();
-        let is_there = self.rows.get(of).is_some_and(|row| {
-            let spec = &row.server.spec;
+        let is_there = self.instances.get(of).is_some_and(|checked| {
+            let spec = &checked.server.spec;
             let known = spec.address.inet();
             let same_host = match ip {
                 Some(ip) => known.is_some_and(|known| known.ip() == ip),
@@ -162,7 +166,7 @@ impl Examiner {
         if is_there {
             return;
         }
-        self.rows.remove(of);
+        self.instances.remove(of);
         let Some(found) = ip.or_else(|| resolve(address)) else { return };
         let spec = ServerSpec {
             name: of.1.clone(),
@@ -185,7 +189,7 @@ impl Examiner {
             shutdown_backups_on_up: false,
             ..check.clone()
         };
-        let row = Row {
+        let checked = CheckedInstance {
             server: Server { spec: Arc::new(spec), live: Arc::new(live) },
             check: Arc::new(check),
             key: of.0.clone(),
@@ -197,11 +201,11 @@ impl Examiner {
             has_newcomers: false,
             stale_since: None,
         };
-        self.rows.insert(of.clone(), row);
+        self.instances.insert(of.clone(), checked);
     }
 }
 
-impl Row {
+impl CheckedInstance {
     fn member(
         &self,
         target: &Target,

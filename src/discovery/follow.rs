@@ -2,7 +2,6 @@
 //! applies.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -18,19 +17,11 @@ use crate::region::choice::{Choice, Place, choose, lost_regions};
 use crate::region::map::{Command, Index, Instance, Name, Reply, Topic};
 use crate::region::{Consistency, Seat, SeatError};
 
+use super::context::{Context, PATIENCE, Resolve, TURN};
 use super::examine::Examiner;
-use super::pool::{Pool, Surroundings, Target, Unrest, server_name};
+use super::pool::{Pending, Pool, Surroundings, Target, server_name};
 use super::recovery::{RAMP_MS, Recovery};
 use super::regions::{self, Presence};
-
-/// Finds the address of a host's name; may block.
-pub type Resolve = Arc<dyn Fn(&str) -> Option<IpAddr> + Send + Sync>;
-
-/// Longest wait for a change of the map, in case one is missed.
-pub(super) const PATIENCE: Duration = Duration::from_secs(600);
-
-/// How often servers that leave are looked at, and a region that comes back gets more.
-pub(super) const TURN: Duration = Duration::from_millis(250);
 
 /// How often a name that was not found is looked up.
 const RESOLVE_TURN: Duration = Duration::from_secs(5);
@@ -43,31 +34,20 @@ const QUORUM_FAILURES: u32 = 2;
 
 /// Keeps the servers of all backends in step with the map. The tasks end when it is dropped; the servers stay.
 pub struct Discovery {
-    office: Arc<Office>,
-    followers: HashMap<Arc<str>, Follower>,
+    context: Arc<Context>,
+    backends: HashMap<Arc<str>, Watched>,
     /// What is done for all backends.
-    sentries: Vec<AbortHandle>,
+    tasks: Vec<AbortHandle>,
 }
 
-/// What all tasks share.
-pub(super) struct Office {
-    pub(super) seat: Seat,
-    pub(super) hooks: Arc<dyn Hooks>,
-    pub(super) workers: usize,
-    pub(super) resolve: Resolve,
-    /// The cluster does not answer: this node decides by itself.
-    pub(super) alone: watch::Sender<bool>,
-    /// What this node can check for all, by its configuration; `None` before there is one.
-    pub(super) keys: watch::Sender<Option<Vec<Name>>>,
-}
-
-struct Follower {
-    desk: Arc<Desk>,
+/// A backend and the task that keeps it in step.
+struct Watched {
+    watcher: Arc<Watcher>,
     task: AbortHandle,
 }
 
-/// One backend's.
-struct Desk {
+/// Keeps one backend in step.
+struct Watcher {
     state: Mutex<State>,
     /// The configuration changed, or a check of ours found something.
     wake: Arc<Notify>,
@@ -94,8 +74,8 @@ pub(super) struct Wait {
 
 impl Drop for Discovery {
     fn drop(&mut self) {
-        self.followers.values().for_each(|follower| follower.task.abort());
-        self.sentries.iter().for_each(AbortHandle::abort);
+        self.backends.values().for_each(|watched| watched.task.abort());
+        self.tasks.iter().for_each(AbortHandle::abort);
     }
 }
 
@@ -103,64 +83,64 @@ impl Discovery {
     /// `workers`: the number of data workers.
     pub fn new(seat: Seat, hooks: Arc<dyn Hooks>, workers: usize, resolve: Resolve) -> Discovery {
         let (alone, keys) = (watch::Sender::new(false), watch::Sender::new(None));
-        let office = Office { seat, hooks, workers, resolve, alone, keys };
-        Discovery { office: Arc::new(office), followers: HashMap::new(), sentries: Vec::new() }
+        let context = Context { seat, hooks, workers, resolve, alone, keys };
+        Discovery { context: Arc::new(context), backends: HashMap::new(), tasks: Vec::new() }
     }
 
     /// Follows the services of a configuration that was just put in place; when it returns, its backends have the
     /// servers that the map has for them now. To be called on a tokio runtime, by a thread that may wait for names.
     pub fn follow(&mut self, config: &Config) {
-        let office = &self.office;
-        if self.sentries.is_empty() {
-            self.sentries.push(tokio::spawn(office.clone().watch_quorum()).abort_handle());
-            self.sentries.push(tokio::spawn(regions::watch(office.clone())).abort_handle());
-            self.sentries.push(tokio::spawn(office.clone().announce()).abort_handle());
+        let context = &self.context;
+        if self.tasks.is_empty() {
+            self.tasks.push(tokio::spawn(context.clone().watch_quorum()).abort_handle());
+            self.tasks.push(tokio::spawn(regions::watch(context.clone())).abort_handle());
+            self.tasks.push(tokio::spawn(context.clone().announce()).abort_handle());
         }
         let mut targets: HashMap<Arc<str>, Target> =
             config.proxies.iter().filter_map(Target::of).map(|t| (t.name.clone(), t)).collect();
         let mut keys: Vec<Name> = targets.values().flat_map(|t| t.keys.iter().flatten().cloned()).collect();
         keys.sort_unstable();
         keys.dedup();
-        office.keys.send_if_modified(|known| {
+        context.keys.send_if_modified(|known| {
             let news = known.as_ref() != Some(&keys);
             *known = Some(keys);
             news
         });
-        self.followers.retain(|name, follower| {
-            let stays = targets.contains_key(name) && !follower.task.is_finished();
+        self.backends.retain(|name, watched| {
+            let stays = targets.contains_key(name) && !watched.task.is_finished();
             if !stays {
-                follower.task.abort();
+                watched.task.abort();
             }
             stays
         });
-        for (name, follower) in &self.followers {
+        for (name, watched) in &self.backends {
             if let Some(target) = targets.remove(name) {
-                follower.desk.lock().target = target;
-                follower.desk.round(&self.office);
-                follower.desk.wake.notify_one();
+                watched.watcher.lock().target = target;
+                watched.watcher.round(&self.context);
+                watched.watcher.wake.notify_one();
             }
         }
         for (name, target) in targets.into_iter().filter(|(_, t)| !t.services.is_empty()) {
             let state = State::new(target);
             let wake = state.wake.clone();
-            let desk = Arc::new(Desk { state: Mutex::new(state), wake });
-            desk.round(&self.office);
-            let task = tokio::spawn(desk.clone().run(self.office.clone())).abort_handle();
-            self.followers.insert(name, Follower { desk, task });
+            let watcher = Arc::new(Watcher { state: Mutex::new(state), wake });
+            watcher.round(&self.context);
+            let task = tokio::spawn(watcher.clone().run(self.context.clone())).abort_handle();
+            self.backends.insert(name, Watched { watcher, task });
         }
     }
 
     /// Backends that are followed.
     pub fn len(&self) -> usize {
-        self.followers.len()
+        self.backends.len()
     }
 
     pub fn is_empty(&self) -> bool {
-        self.followers.is_empty()
+        self.backends.is_empty()
     }
 }
 
-impl Office {
+impl Context {
     /// Asks now and then whether there is a quorum: what the map says of health is worth nothing without one.
     async fn watch_quorum(self: Arc<Self>) {
         let mut failures = 0;
@@ -174,7 +154,7 @@ impl Office {
     }
 }
 
-impl Office {
+impl Context {
     /// Keeps in the map what this node can check for all.
     async fn announce(self: Arc<Self>) {
         let mut keys = self.keys.subscribe();
@@ -202,24 +182,16 @@ impl Office {
             }
         }
     }
-
-    /// Tells the cluster what was found here. What it cannot be told now is found to be missing at a later round.
-    fn tell(&self, commands: Vec<Command>) {
-        for command in commands {
-            let seat = self.seat.clone();
-            tokio::spawn(async move { seat.propose(command).await });
-        }
-    }
 }
 
 /// What is told when a check of a node that is alone finds something: the others, and who shares the traffic out, so
 /// that the next region takes over at once.
-struct Alarm {
+struct WakingHooks {
     hooks: Arc<dyn Hooks>,
     wake: Arc<Notify>,
 }
 
-impl Hooks for Alarm {
+impl Hooks for WakingHooks {
     fn line(&self, backend: &str, severity: Severity, level: u8, screen: &str, log: &str) {
         self.hooks.line(backend, severity, level, screen, log);
     }
@@ -239,24 +211,24 @@ impl Hooks for Alarm {
     }
 }
 
-impl Desk {
+impl Watcher {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn run(self: Arc<Self>, office: Arc<Office>) {
-        let mut alone = office.alone.subscribe();
+    async fn run(self: Arc<Self>, context: Arc<Context>) {
+        let mut alone = context.alone.subscribe();
         loop {
             alone.mark_unchanged();
             // Names may have to be looked up: that is not for a thread that others wait for.
-            let (desk, shared) = (self.clone(), office.clone());
-            let Ok(wait) = tokio::task::spawn_blocking(move || desk.round(&shared)).await else { return };
+            let (watcher, shared) = (self.clone(), context.clone());
+            let Ok(wait) = tokio::task::spawn_blocking(move || watcher.round(&shared)).await else { return };
             if wait.is_over {
                 return;
             }
             let until = tokio::time::sleep(wait.turn).deadline();
             let changed = tokio::select! {
-                changed = office.seat.changed(&wait.topics, wait.after, until) => changed,
+                changed = context.seat.changed(&wait.topics, wait.after, until) => changed,
                 () = self.wake.notified() => Ok(()),
                 _ = alone.changed() => Ok(()),
             };
@@ -270,8 +242,8 @@ impl Desk {
     }
 
     /// Looks at the map once.
-    fn round(&self, office: &Office) -> Wait {
-        self.lock().round(office, clock::now_ms())
+    fn round(&self, context: &Context) -> Wait {
+        self.lock().round(context, clock::now_ms())
     }
 }
 
@@ -289,17 +261,17 @@ impl State {
     }
 
     /// Looks at the map once: chooses and applies.
-    pub(super) fn round(&mut self, office: &Office, now: Millis) -> Wait {
-        let is_alone = *office.alone.borrow();
+    pub(super) fn round(&mut self, context: &Context, now: Millis) -> Wait {
+        let is_alone = *context.alone.borrow();
         if self.own.is_some() && !is_alone {
             self.own = None;
             self.pool.forget_standings();
         }
-        let map = office.seat.map();
+        let map = context.seat.map();
         let services = self.target.services.iter().map(|s| Topic::Service((&*s.name).into()));
         let topics: Vec<Topic> = services.chain([Topic::Regions, Topic::Members]).collect();
         let after = topics.iter().map(|topic| map.index_of(topic)).max().unwrap_or(0);
-        let own = office.seat.region();
+        let own = context.seat.region();
         let slowest = self.target.services.iter().map(|s| s.template.slowstart_ms).max().unwrap_or(0);
         let ramp_ms = if slowest > 0 { slowest } else { RAMP_MS };
         self.recovery.note(lost_regions(&map, own), ramp_ms, now);
@@ -315,7 +287,7 @@ impl State {
             };
             let place = Place {
                 region: own,
-                node: office.seat.node_name(),
+                node: context.seat.node_name(),
                 lost: &|region| recovery.is_lost(region),
                 recovered: &recovered,
                 verdict: &verdict,
@@ -325,35 +297,35 @@ impl State {
         };
         let choices: Vec<Choice> = self.target.services.iter().zip(&self.target.keys).map(choice).collect();
         let names: Vec<Name> = self.target.services.iter().map(|s| s.name.clone()).collect();
-        self.presence.take_in(&self.target.name, &names, &choices, &*office.hooks);
+        self.presence.take_in(&self.target.name, &names, &choices, &*context.hooks);
         let around = Surroundings {
-            hooks: &office.hooks,
-            resolve: &*office.resolve,
+            hooks: &context.hooks,
+            resolve: &*context.resolve,
             returning: &|region| recovered(region) < 1.0,
-            workers: office.workers,
+            workers: context.workers,
             now,
         };
-        let unrest = self.pool.apply(&self.target, &choices, &around);
+        let pending = self.pool.apply(&self.target, &choices, &around);
         if is_alone {
             let old = self.own.take().unwrap_or_default();
-            let alarm: Arc<dyn Hooks> =
-                Arc::new(Alarm { hooks: office.hooks.clone(), wake: self.wake.clone() });
-            let members = self.pool.members(&self.target, &alarm);
+            let waking: Arc<dyn Hooks> =
+                Arc::new(WakingHooks { hooks: context.hooks.clone(), wake: self.wake.clone() });
+            let members = self.pool.members(&self.target, &waking);
             self.own = Some(Checks::start(members, &Settings::default(), old));
         }
-        if unrest.slowstart_ms.is_some() {
+        if pending.slowstart_ms.is_some() {
             self.target.servers.with(|set| slowstart_round(set, now));
         }
-        let found = self.examiner.round(&map, &self.target, office, &self.wake, now);
+        let found = self.examiner.round(&map, &self.target, context, &self.wake, now);
         if !is_alone && !found.is_empty() {
-            office.tell(found);
+            context.tell(found);
         }
         let is_over = self.target.services.is_empty() && self.pool.is_empty();
-        Wait { topics, after, turn: self.turn(unrest), is_over }
+        Wait { topics, after, turn: self.turn(pending), is_over }
     }
 
-    fn turn(&self, unrest: Unrest) -> Duration {
-        let Unrest { draining, unresolved, slowstart_ms } = unrest;
+    fn turn(&self, pending: Pending) -> Duration {
+        let Pending { draining, unresolved, slowstart_ms } = pending;
         let of_slowstart = slowstart_ms.map(|ms| Duration::from_millis((ms / 20).clamp(50, 1000)));
         let of_turn = (draining || self.recovery.is_ramping()).then_some(TURN);
         let of_examiner = self.examiner.is_restless().then_some(TURN);

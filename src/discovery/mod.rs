@@ -3,6 +3,7 @@
 //! `pool` makes a backend's servers what choices say, without threads or a clock of its own; `recovery` remembers which
 //! regions were lost and `regions` tells of it; `examine` checks for all nodes what falls to this one; `follow` has a task for each backend, which waits for what concerns it alone.
 
+mod context;
 pub mod figures;
 pub mod follow;
 pub mod pool;
@@ -13,5 +14,6 @@ mod examine;
 #[cfg(test)]
 mod tests;
 
-pub use follow::{Discovery, Resolve};
+pub use context::Resolve;
+pub use follow::Discovery;
 pub use pool::{Pool, Target};

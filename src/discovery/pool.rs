@@ -11,7 +11,7 @@ use crate::check::{Cause, CheckSpec, Hooks, InitState, Member};
 use crate::config::{Proxy, ServiceSpec};
 use crate::model::{Address, AdminState, OperState, ProxyLive, Server, ServerLive, ServerSet, ServerSpec};
 use crate::region::checkers;
-use crate::region::choice::{Choice, Chosen, Standing};
+use crate::region::choice::{Choice, ChosenInstance, Standing};
 use crate::region::map::{Health, Instance, Name};
 
 /// The flag of a server that the map empties; an operator's own drain is another one.
@@ -68,7 +68,7 @@ pub struct Surroundings<'a> {
 
 /// Why a backend is to be looked at again although the map did not change.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Unrest {
+pub struct Pending {
     /// Servers that leave have streams still.
     pub draining: bool,
     /// Names of hosts that were not found.
@@ -80,11 +80,11 @@ pub struct Unrest {
 /// The servers that the map gave to one backend. They are told from others by their being here.
 #[derive(Default)]
 pub struct Pool {
-    slots: HashMap<Arc<str>, Slot>,
+    servers: HashMap<Arc<str>, PooledServer>,
 }
 
 /// A server of ours.
-struct Slot {
+struct PooledServer {
     server: Server,
     /// As it was when last applied: what an operator changed since stays until the map says something else.
     weight: u32,
@@ -97,7 +97,7 @@ struct Slot {
 }
 
 /// What a server is to be.
-struct Wanted {
+struct DesiredServer {
     name: Arc<str>,
     /// Its number is given when it joins.
     spec: ServerSpec,
@@ -166,61 +166,61 @@ pub fn weights(choices: &[Choice]) -> Vec<Vec<u32>> {
 impl Pool {
     /// Servers of ours, also those that are leaving.
     pub fn len(&self) -> usize {
-        self.slots.len()
+        self.servers.len()
     }
 
     pub fn is_empty(&self) -> bool {
-        self.slots.is_empty()
+        self.servers.is_empty()
     }
 
     /// The servers as members of their backend, with the check that this node makes of each.
     pub fn members(&mut self, target: &Target, hooks: &Arc<dyn Hooks>) -> Vec<Member> {
-        let member = |slot: &mut Slot| {
+        let member = |pooled: &mut PooledServer| {
             // What the map said last holds until the first finding.
-            let is_up = slot.server.live.oper() != OperState::Stopped;
-            slot.server.live.check_enabled.store(true, Ordering::Relaxed);
+            let is_up = pooled.server.live.oper() != OperState::Stopped;
+            pooled.server.live.check_enabled.store(true, Ordering::Relaxed);
             let init_state = if is_up { InitState::Up } else { InitState::Down };
-            let init_state = *slot.began.get_or_insert(init_state);
-            let check = CheckSpec { init_state, ..(*slot.check).clone() };
-            Member { check: Some(Arc::new(check)), ..member(&slot.server, target, hooks) }
+            let init_state = *pooled.began.get_or_insert(init_state);
+            let check = CheckSpec { init_state, ..(*pooled.check).clone() };
+            Member { check: Some(Arc::new(check)), ..member(&pooled.server, target, hooks) }
         };
-        self.slots.values_mut().map(member).collect()
+        self.servers.values_mut().map(member).collect()
     }
 
     /// Whether a server of ours is up; `None` for one that is not there.
     pub fn is_up(&self, name: &str) -> Option<bool> {
-        let slot = self.slots.get(name)?;
-        Some(slot.server.live.oper() != OperState::Stopped)
+        let pooled = self.servers.get(name)?;
+        Some(pooled.server.live.oper() != OperState::Stopped)
     }
 
     /// What the map says is applied again, over whatever was found meanwhile.
     pub fn forget_standings(&mut self) {
-        for slot in self.slots.values_mut() {
-            (slot.standing, slot.began) = (None, None);
-            slot.server.live.check_enabled.store(false, Ordering::Relaxed);
+        for pooled in self.servers.values_mut() {
+            (pooled.standing, pooled.began) = (None, None);
+            pooled.server.live.check_enabled.store(false, Ordering::Relaxed);
         }
     }
 
     /// Makes the servers of a backend what `choices` say, one for each `service` line. Servers of the file and of
     /// `add server` stay as they are; those of ours keep their cells as long as they are there.
-    pub fn apply(&mut self, target: &Target, choices: &[Choice], around: &Surroundings<'_>) -> Unrest {
-        let wanted = self.wanted(target, choices, around);
-        let names: HashSet<Arc<str>> = wanted.iter().map(|w| w.name.clone()).collect();
-        let joined = self.replace(target, &wanted, &names, around);
-        self.weigh(&wanted, target, around, true);
-        for w in &wanted {
+    pub fn apply(&mut self, target: &Target, choices: &[Choice], around: &Surroundings<'_>) -> Pending {
+        let desired = self.desired(target, choices, around);
+        let names: HashSet<Arc<str>> = desired.iter().map(|w| w.name.clone()).collect();
+        let joined = self.replace(target, &desired, &names, around);
+        self.weigh(&desired, target, around, true);
+        for w in &desired {
             self.stand(w, joined.contains(&w.name), target, around);
         }
-        for slot in self.slots.values_mut().filter(|s| !names.contains(&s.server.spec.name)) {
-            slot.standing = Some(Standing::Draining);
-            member(&slot.server, target, around.hooks).set_admin(DRAIN, "", around.now);
+        for pooled in self.servers.values_mut().filter(|s| !names.contains(&s.server.spec.name)) {
+            pooled.standing = Some(Standing::Draining);
+            member(&pooled.server, target, around.hooks).set_admin(DRAIN, "", around.now);
         }
-        self.weigh(&wanted, target, around, false);
+        self.weigh(&desired, target, around, false);
         self.sweep(target, &names, around.now)
     }
 
-    fn wanted(&self, target: &Target, choices: &[Choice], around: &Surroundings<'_>) -> Vec<Wanted> {
-        let mut list: Vec<Wanted> = Vec::new();
+    fn desired(&self, target: &Target, choices: &[Choice], around: &Surroundings<'_>) -> Vec<DesiredServer> {
+        let mut list: Vec<DesiredServer> = Vec::new();
         let mut seen = HashSet::new();
         for ((choice, service), weights) in choices.iter().zip(&target.services).zip(weights(choices)) {
             let check = Arc::new(own_check(service));
@@ -248,18 +248,18 @@ impl Pool {
                 }
                 let (is_resolved, standing) = (ip.is_some(), chosen.standing);
                 let (returning, check) = ((around.returning)(&chosen.region), check.clone());
-                list.push(Wanted { name, spec, is_resolved, standing, returning, weight, check });
+                list.push(DesiredServer { name, spec, is_resolved, standing, returning, weight, check });
             }
         }
         list
     }
 
     /// Names are looked up when they are new, or were not found before.
-    fn address(&self, name: &str, chosen: &Chosen, around: &Surroundings<'_>) -> Option<IpAddr> {
+    fn address(&self, name: &str, chosen: &ChosenInstance, around: &Surroundings<'_>) -> Option<IpAddr> {
         if let Ok(ip) = chosen.address.parse() {
             return Some(ip);
         }
-        let known = self.slots.get(name).map(|slot| &slot.server).filter(|server| {
+        let known = self.servers.get(name).map(|pooled| &pooled.server).filter(|server| {
             server.spec.hostname.as_ref() == Some(&chosen.address)
                 && !server.live.admin().intersects(AdminState::RESOLVE_MAINT)
         });
@@ -273,21 +273,22 @@ impl Pool {
     fn replace(
         &mut self,
         target: &Target,
-        wanted: &[Wanted],
+        desired: &[DesiredServer],
         names: &HashSet<Arc<str>>,
         around: &Surroundings<'_>,
     ) -> HashSet<Arc<str>> {
         let _lock = target.live.transition.lock().unwrap_or_else(PoisonError::into_inner);
         let set = target.servers.load();
         let mut numbers = self.meet(&set);
-        let is_ours = |s: &&Server| self.slots.contains_key(&s.spec.name);
+        let is_ours = |s: &&Server| self.servers.contains_key(&s.spec.name);
         let mut list: Vec<Server> = set.list.iter().filter(|s| !is_ours(s)).cloned().collect();
         // Those that leave keep their places until they have nothing to do.
-        let leaving = self.slots.values().map(|slot| &slot.server).filter(|s| !names.contains(&s.spec.name));
+        let leaving =
+            self.servers.values().map(|pooled| &pooled.server).filter(|s| !names.contains(&s.spec.name));
         let mut leaving: Vec<Server> = leaving.cloned().collect();
         let (mut joined, mut moved) = (HashSet::new(), Vec::new());
-        for w in wanted {
-            let before = self.slots.get(&w.name).map(|slot| slot.server.clone());
+        for w in desired {
+            let before = self.servers.get(&w.name).map(|pooled| pooled.server.clone());
             let server = match before.as_ref().filter(|s| s.spec.address == w.spec.address) {
                 Some(server) => changed(server, &w.spec),
                 // Elsewhere it is another server: connections to the old one must not serve it.
@@ -298,12 +299,12 @@ impl Pool {
                 }
             };
             list.push(server.clone());
-            match self.slots.get_mut(&w.name).filter(|_| !joined.contains(&w.name)) {
-                Some(slot) => (slot.server, slot.check) = (server, w.check.clone()),
+            match self.servers.get_mut(&w.name).filter(|_| !joined.contains(&w.name)) {
+                Some(pooled) => (pooled.server, pooled.check) = (server, w.check.clone()),
                 None => {
                     let (weight, standing, check) = (w.weight, Some(w.standing), w.check.clone());
-                    let slot = Slot { server, weight, standing, check, began: None };
-                    self.slots.insert(w.name.clone(), slot);
+                    let pooled = PooledServer { server, weight, standing, check, began: None };
+                    self.servers.insert(w.name.clone(), pooled);
                 }
             }
         }
@@ -322,14 +323,14 @@ impl Pool {
         let mut numbers = Numbers { used: set.list.iter().map(|s| s.spec.id).collect(), last: 0 };
         let mut there = HashSet::new();
         for server in &set.list {
-            let slot = self.slots.get_mut(&server.spec.name);
-            if let Some(slot) = slot.filter(|slot| Arc::ptr_eq(&slot.server.live, &server.live)) {
-                slot.server = server.clone();
+            let pooled = self.servers.get_mut(&server.spec.name);
+            if let Some(pooled) = pooled.filter(|pooled| Arc::ptr_eq(&pooled.server.live, &server.live)) {
+                pooled.server = server.clone();
                 there.insert(server.live.uid);
             }
         }
-        for slot in self.slots.values_mut().filter(|slot| !there.contains(&slot.server.live.uid)) {
-            let server = &mut slot.server;
+        for pooled in self.servers.values_mut().filter(|pooled| !there.contains(&pooled.server.live.uid)) {
+            let server = &mut pooled.server;
             if !numbers.used.insert(server.spec.id) {
                 server.spec = Arc::new(ServerSpec { id: numbers.next(), ..(*server.spec).clone() });
             }
@@ -338,16 +339,22 @@ impl Pool {
     }
 
     /// Gives weights: first those that grow, so that nobody is left without a server meanwhile.
-    fn weigh(&mut self, wanted: &[Wanted], target: &Target, around: &Surroundings<'_>, growing: bool) {
+    fn weigh(
+        &mut self,
+        desired: &[DesiredServer],
+        target: &Target,
+        around: &Surroundings<'_>,
+        growing: bool,
+    ) {
         let (mut changed, mut begun) = (false, Vec::new());
-        for w in wanted {
-            let Some(slot) = self.slots.get_mut(&w.name) else { continue };
-            if slot.weight != w.weight && (w.weight > slot.weight) == growing {
-                if slot.weight == 0 {
-                    begun.push(slot.server.clone());
+        for w in desired {
+            let Some(pooled) = self.servers.get_mut(&w.name) else { continue };
+            if pooled.weight != w.weight && (w.weight > pooled.weight) == growing {
+                if pooled.weight == 0 {
+                    begun.push(pooled.server.clone());
                 }
-                slot.weight = w.weight;
-                slot.server.live.user_weight.store(w.weight, Ordering::Relaxed);
+                pooled.weight = w.weight;
+                pooled.server.live.user_weight.store(w.weight, Ordering::Relaxed);
                 changed = true;
             }
         }
@@ -358,17 +365,17 @@ impl Pool {
     }
 
     /// Up, down or draining as the map says. Only a change is applied: an operator's word holds until the next one.
-    fn stand(&mut self, w: &Wanted, is_new: bool, target: &Target, around: &Surroundings<'_>) {
-        let Some(slot) = self.slots.get_mut(&w.name) else { return };
-        let (before, now) = (slot.standing.replace(w.standing), around.now);
+    fn stand(&mut self, w: &DesiredServer, is_new: bool, target: &Target, around: &Surroundings<'_>) {
+        let Some(pooled) = self.servers.get_mut(&w.name) else { return };
+        let (before, now) = (pooled.standing.replace(w.standing), around.now);
         if is_new {
-            return serve(std::slice::from_ref(&slot.server), target, around);
+            return serve(std::slice::from_ref(&pooled.server), target, around);
         }
-        let was_resolved = !slot.server.live.admin().intersects(AdminState::RESOLVE_MAINT);
+        let was_resolved = !pooled.server.live.admin().intersects(AdminState::RESOLVE_MAINT);
         if Some(w.standing) == before && w.is_resolved == was_resolved {
             return;
         }
-        let member = member(&slot.server, target, around.hooks);
+        let member = member(&pooled.server, target, around.hooks);
         if w.is_resolved {
             member.clear_admin(AdminState::RESOLVE_MAINT, now);
         } else {
@@ -380,11 +387,11 @@ impl Pool {
         match w.standing {
             Standing::Up(_) => {
                 member.clear_admin(DRAIN, now);
-                serve(std::slice::from_ref(&slot.server), target, around);
+                serve(std::slice::from_ref(&pooled.server), target, around);
                 member.set_running(&Cause::Text("passing in the region map".into()), now);
-                if w.returning && slot.server.live.oper() == OperState::Starting {
-                    slot.server.live.slowstart_from_ms.store(0, Ordering::Relaxed);
-                    slot.server.live.set_oper(OperState::Running);
+                if w.returning && pooled.server.live.oper() == OperState::Starting {
+                    pooled.server.live.slowstart_from_ms.store(0, Ordering::Relaxed);
+                    pooled.server.live.set_oper(OperState::Running);
                     target.servers.load().refresh(now);
                 }
             }
@@ -400,33 +407,33 @@ impl Pool {
     }
 
     /// Takes out servers that left and have nothing to do any more.
-    fn sweep(&mut self, target: &Target, names: &HashSet<Arc<str>>, now: Millis) -> Unrest {
+    fn sweep(&mut self, target: &Target, names: &HashSet<Arc<str>>, now: Millis) -> Pending {
         let is_busy = |live: &ServerLive| {
             live.served.load(Ordering::Acquire) > 0
                 || live.used.load(Ordering::Acquire) > 0
                 || !live.queue.is_empty()
         };
         let gone: HashSet<u64> = self
-            .slots
+            .servers
             .values()
-            .filter(|slot| !names.contains(&slot.server.spec.name) && !is_busy(&slot.server.live))
-            .map(|slot| slot.server.live.uid)
+            .filter(|pooled| !names.contains(&pooled.server.spec.name) && !is_busy(&pooled.server.live))
+            .map(|pooled| pooled.server.live.uid)
             .collect();
         if !gone.is_empty() {
             let _lock = target.live.transition.lock().unwrap_or_else(PoisonError::into_inner);
             let set = target.servers.load();
             let list = set.list.iter().filter(|s| !gone.contains(&s.live.uid)).cloned().collect();
             store(target, &set, list, now);
-            self.slots.retain(|_, slot| !gone.contains(&slot.server.live.uid));
+            self.servers.retain(|_, pooled| !gone.contains(&pooled.server.live.uid));
         }
-        let starting = self.slots.values().map(|slot| &slot.server);
+        let starting = self.servers.values().map(|pooled| &pooled.server);
         let starting = starting.filter(|s| s.live.oper() == OperState::Starting);
-        Unrest {
-            draining: self.slots.keys().any(|name| !names.contains(name)),
+        Pending {
+            draining: self.servers.keys().any(|name| !names.contains(name)),
             unresolved: self
-                .slots
+                .servers
                 .values()
-                .any(|slot| slot.server.live.admin().intersects(AdminState::RESOLVE_MAINT)),
+                .any(|pooled| pooled.server.live.admin().intersects(AdminState::RESOLVE_MAINT)),
             slowstart_ms: starting.map(|s| s.spec.slowstart_ms).min(),
         }
     }
@@ -450,7 +457,7 @@ fn changed(server: &Server, spec: &ServerSpec) -> Server {
 }
 
 /// A server with a cell of its own, standing as the map says from the beginning.
-fn fresh(spec: ServerSpec, w: &Wanted, around: &Surroundings<'_>) -> Server {
+fn fresh(spec: ServerSpec, w: &DesiredServer, around: &Surroundings<'_>) -> Server {
     let live = ServerLive::new(&spec, around.workers, around.now);
     live.user_weight.store(w.weight, Ordering::Relaxed);
     match w.standing {

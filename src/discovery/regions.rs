@@ -10,25 +10,25 @@ use crate::lang::Severity;
 use crate::region::choice::{Choice, Standing};
 use crate::region::map::{Map, Name, Outage, Topic, WallMs};
 
+use super::context::{Context, PATIENCE, TURN};
 use super::figures;
-use super::follow::{Office, PATIENCE, TURN};
 
 /// Syslog levels.
 const ALERT: u8 = 1;
 const NOTICE: u8 = 5;
 
 /// Until it is dropped.
-pub(super) async fn watch(office: Arc<Office>) {
+pub(super) async fn watch(context: Arc<Context>) {
     let topics = [Topic::Regions, Topic::Members];
     let mut known = Known::default();
     loop {
-        let map = office.seat.map();
+        let map = context.seat.map();
         for outage in known.take_in(&map) {
-            say(&*office.hooks, &outage);
+            say(&*context.hooks, &outage);
         }
         let after = topics.iter().map(|topic| map.index_of(topic)).max().unwrap_or(0);
         let until = tokio::time::sleep(PATIENCE).deadline();
-        if office.seat.changed(&topics, after, until).await.is_err() {
+        if context.seat.changed(&topics, after, until).await.is_err() {
             tokio::time::sleep(TURN).await;
         }
     }

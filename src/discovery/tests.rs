@@ -13,7 +13,8 @@ use crate::region::map::*;
 use crate::region::testing::{registration, status};
 use crate::region::{Direct, Seat};
 
-use super::follow::{Discovery, Office, State};
+use super::context::Context;
+use super::follow::{Discovery, State};
 use super::pool::{Target, server_name, weights};
 
 use Health::{Critical, Passing, Warning};
@@ -38,7 +39,7 @@ impl Hooks for Witness {
 
 /// One backend on a map of its own, in region `eu`.
 struct Bench {
-    office: Office,
+    context: Context,
     witness: Arc<Witness>,
     state: State,
     config: Config,
@@ -62,7 +63,7 @@ impl Bench {
     fn new(lines: &[&str]) -> Bench {
         let config = config(lines);
         let witness = Arc::new(Witness::default());
-        let office = Office {
+        let context = Context {
             seat: Direct::seat("here", "eu"),
             hooks: witness.clone(),
             workers: 1,
@@ -70,18 +71,18 @@ impl Bench {
             alone: tokio::sync::watch::Sender::new(false),
             keys: tokio::sync::watch::Sender::new(None),
         };
-        Bench { office, witness, state: State::new(target(&config)), config, now: 10_000 }
+        Bench { context, witness, state: State::new(target(&config)), config, now: 10_000 }
     }
 
     async fn tell(&self, commands: impl IntoIterator<Item = Command>) {
         for command in commands {
-            let reply = self.office.seat.propose(command).await.expect("proposed");
+            let reply = self.context.seat.propose(command).await.expect("proposed");
             assert!(!matches!(reply, Reply::Refused(_)), "{reply:?}");
         }
     }
 
     fn round(&mut self) -> Duration {
-        self.state.round(&self.office, self.now).turn
+        self.state.round(&self.context, self.now).turn
     }
 
     fn after(&mut self, ms: u64) -> Duration {
@@ -304,7 +305,7 @@ async fn names_are_resolved_and_tried_again() {
     assert_eq!(bench.shown(), ["e1/x 1 up", "e1/y 1 maint"]);
     assert_eq!(bench.server("e1/x").spec.address.to_string(), "10.0.0.9:5432");
     assert!(turn <= Duration::from_secs(5));
-    bench.office.resolve = Arc::new(|name| (name == "gone.example").then(|| [10, 0, 0, 8].into()));
+    bench.context.resolve = Arc::new(|name| (name == "gone.example").then(|| [10, 0, 0, 8].into()));
     bench.after(5000);
     assert_eq!(bench.shown(), ["e1/x 1 up", "e1/y 1 up"], "what was found is not looked up again");
     assert_eq!(bench.server("e1/y").spec.address.to_string(), "10.0.0.8:5432");
@@ -349,7 +350,7 @@ async fn a_reload_keeps_them_and_the_line_that_goes_takes_them_along() {
     let mut built = build_on(&text(&lines[..1]), Some(&bench.config)).0.expect("built");
     built.activate(30_000);
     bench.state.target = target(&built.config);
-    assert!(bench.state.round(&bench.office, 30_000).is_over);
+    assert!(bench.state.round(&bench.context, 30_000).is_over);
     assert_eq!(bench.shown(), ["s1 1 up"]);
 }
 
@@ -431,7 +432,7 @@ async fn a_node_that_is_alone_finds_out_for_itself() {
         .await;
     bench.round();
     assert_eq!(bench.shown(), ["e1/a 1 up", "u1/c 0 down"]);
-    bench.office.alone.send_replace(true);
+    bench.context.alone.send_replace(true);
     let shown = async |bench: &mut Bench, wanted: [&str; 2]| {
         for _ in 0..500 {
             bench.after(10);
@@ -443,15 +444,15 @@ async fn a_node_that_is_alone_finds_out_for_itself() {
         panic!("{:?} {wanted:?}", bench.shown());
     };
     shown(&mut bench, ["e1/a 1 up", "u1/c 0 up"]).await;
-    let (live, index) = (bench.server("e1/a").live, bench.office.seat.map().index());
+    let (live, index) = (bench.server("e1/a").live, bench.context.seat.map().index());
     drop(local);
     shown(&mut bench, ["e1/a 0 down", "u1/c 1 up"]).await;
     assert!(Arc::ptr_eq(&live, &bench.server("e1/a").live));
     // The cluster is back: what it says holds again.
-    bench.office.alone.send_replace(false);
+    bench.context.alone.send_replace(false);
     assert!(bench.round() > Duration::from_secs(60));
     assert_eq!(bench.shown(), ["e1/a 1 up", "u1/c 0 down"]);
-    assert_eq!(bench.office.seat.map().index(), index, "nothing of it was proposed");
+    assert_eq!(bench.context.seat.map().index(), index, "nothing of it was proposed");
 }
 
 #[test]
@@ -467,11 +468,11 @@ fn names_are_plain_and_apart() {
 
 #[test]
 fn weights_keep_the_proportion_of_shares() {
-    use crate::region::choice::{Choice, Chosen, Standing};
+    use crate::region::choice::{Choice, ChosenInstance, Standing};
     let choice = |shares: &[f64], weight: f64| Choice {
         list: shares
             .iter()
-            .map(|share| Chosen {
+            .map(|share| ChosenInstance {
                 instance: Arc::default(),
                 address: "".into(),
                 region: "".into(),

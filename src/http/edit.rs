@@ -28,7 +28,7 @@ impl Head {
         self.fields[index] = field;
     }
 
-    fn store_line(&mut self, name: &[u8], value: &[u8]) -> Field {
+    pub(super) fn store_line(&mut self, name: &[u8], value: &[u8]) -> Field {
         let at = self.edits.len();
         self.edits.extend_from_slice(name);
         self.finish_line(at, FieldKind::of(name), value)

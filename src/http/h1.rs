@@ -66,6 +66,7 @@ impl Head {
         self.reason = Slot::default();
         self.start_line = Slot::default();
         self.len = 0;
+        self.complete = false;
         self.body = BodyLen::None;
         self.keep_alive = false;
         self.upgrade = false;
@@ -125,7 +126,10 @@ impl Head {
         };
         self.buf = buf;
         match stop {
-            None => Parse::Done,
+            None => {
+                self.complete = true;
+                Parse::Done
+            }
             Some(Stop::Bad(reason, at)) if self.is_response => Parse::Bad(BadMessage::response(reason, at)),
             Some(Stop::Bad(reason, at)) => Parse::Bad(BadMessage::request(reason, at)),
             Some(_) => Parse::More,

@@ -122,6 +122,8 @@ bitflags::bitflags! {
         const EXPECT = 1 << 14;
         /// Content-Length or Transfer-Encoding were added or removed after the parse.
         const FRAMING_EDITED = 1 << 15;
+        /// A rule wrote `Connection: close`.
+        const CLOSE_EDITED = 1 << 17;
         /// Not HTTP by its version; let through by `accept-unsafe-violations`.
         const FOREIGN = 1 << 16;
     }
@@ -132,7 +134,8 @@ impl Seen {
         .union(Seen::KEEP_ALIVE)
         .union(Seen::UPGRADE_OPTION)
         .union(Seen::TE_OPTION)
-        .union(Seen::OTHER_OPTION);
+        .union(Seen::OTHER_OPTION)
+        .union(Seen::CLOSE_EDITED);
     pub(super) const UPGRADES: Seen = Seen::UPGRADE.union(Seen::UPGRADE_H2).union(Seen::WEBSOCKET);
 }
 
@@ -208,6 +211,7 @@ pub struct Head {
     pub start_line: Slot,
     /// Where the head ends in `buf.written()`, with the empty line: what follows is body. 0 before it is complete.
     pub len: usize,
+    pub(super) complete: bool,
     /// Changed through [`Head::set_body`] once the head is parsed.
     pub body: BodyLen,
     /// What the peer said: the connection may carry another message after this one.
@@ -227,6 +231,16 @@ pub struct Head {
 }
 
 impl Head {
+    /// Whether all of the head is there: received, or made by the proxy.
+    pub fn is_complete(&self) -> bool {
+        self.complete
+    }
+
+    /// What was received behind the head.
+    pub fn rest(&self) -> &[u8] {
+        self.buf.written().get(self.len..).unwrap_or_default()
+    }
+
     /// A new message in this buffer.
     pub fn with(buf: Buf) -> Head {
         Head { buf, ..Head::default() }

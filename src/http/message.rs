@@ -10,7 +10,11 @@ impl Head {
     /// A field was added by the proxy: what it says counts as if it had been received.
     pub(super) fn note_edit(&mut self, kind: FieldKind, value: &[u8]) {
         match kind {
-            FieldKind::Connection => self.seen |= strict::connection_options(value),
+            FieldKind::Connection => {
+                let options = strict::connection_options(value);
+                self.seen |= options;
+                self.seen.set(Seen::CLOSE_EDITED, options.contains(Seen::CLOSE));
+            }
             FieldKind::Upgrade => self.seen |= strict::upgrade_protocols(value),
             FieldKind::KeepAlive | FieldKind::ProxyConnection | FieldKind::Te => self.seen |= Seen::HOP,
             FieldKind::ContentLength | FieldKind::TransferEncoding => self.own_framing(),
@@ -39,6 +43,11 @@ impl Head {
     /// Someone (the peer, or a rule that added a `Connection` field) asked for the end of the connection.
     pub fn asks_close(&self) -> bool {
         self.seen.contains(Seen::CLOSE)
+    }
+
+    /// A rule asked for the end of the connection that the message goes out on.
+    pub fn closes_by_rule(&self) -> bool {
+        self.seen.contains(Seen::CLOSE_EDITED)
     }
 
     /// The handshake of RFC 6455: `Upgrade: websocket` with `Connection: upgrade`.
@@ -181,7 +190,7 @@ impl Head {
         }
     }
 
-    fn drop_framing(&mut self) {
+    pub(super) fn drop_framing(&mut self) {
         if self.seen.intersects(Seen::CONTENT_LENGTH | Seen::TRANSFER_ENCODING) {
             let framing = [FieldKind::ContentLength, FieldKind::TransferEncoding];
             self.fields.retain(|f| !framing.contains(&f.kind));

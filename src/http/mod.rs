@@ -11,6 +11,7 @@ mod start;
 mod strict;
 mod message;
 pub mod edit;
+mod own;
 pub mod status;
 pub mod write;
 pub mod body;

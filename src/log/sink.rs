@@ -7,7 +7,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::model::Address;
-use crate::os::socket::{self, RawAddr};
+use crate::os::socket::{self};
 
 use super::frame::{Origin, frame};
 use super::target::{LogAddress, LogTarget};
@@ -23,12 +23,7 @@ pub struct Logger {
 }
 
 fn open(address: &Address) -> Option<OwnedFd> {
-    let raw = match address {
-        Address::Inet(a) => RawAddr::inet(*a),
-        Address::Unix(p) => RawAddr::path(p).ok()?,
-        Address::Abstract(n) => RawAddr::unix(n, true).ok()?,
-        Address::Fd(_) => return None,
-    };
+    let raw = crate::conn::address::raw(address).ok()?;
     socket::datagram(&raw).ok()
 }
 

@@ -2,8 +2,9 @@
 
 mod client;
 mod cluster;
+mod command;
 mod config;
 mod node;
 mod operation;
 
-pub use operation::{begins, run};
+pub use command::{begins, run};

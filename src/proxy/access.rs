@@ -1,22 +1,20 @@
 //! What a finished transaction leaves behind: counters and its log line.
 
 use std::cell::RefCell;
-use std::rc::Rc;
 use std::sync::LazyLock;
 use std::sync::atomic::Ordering;
 
-use crate::config::Proxy;
 use crate::lang::{Diagnostics, Span};
 use crate::log::Origin;
-use crate::model::{Mode, ProxyCounters, ProxyId, Server};
+use crate::model::{Mode, ProxyCounters, Server};
 use crate::rules::{BuildCtx, Ctx, LogFormat, LogUse, Txn};
 
-use super::end::{Cause, End};
+use super::end::Cause;
 use super::env::StreamEnv;
-use super::server::Upstream;
+use super::route::Route;
 use super::session::Session;
 use super::stream::Stream;
-use super::worker::View;
+use super::upstream::Hold;
 
 /// `info`, the level of a line about a transaction; `err` for a failed one with `log-separate-errors`.
 const INFO: u8 = 6;
@@ -83,17 +81,17 @@ fn count_side(counters: &ProxyCounters, txn: &Txn) {
 /// Adds a finished HTTP transaction to the counters of frontend, backend and server.
 pub(super) fn count(stream: &Stream<'_>) {
     let txn = &*stream.txn;
-    let front = stream.front.live.front.counters.mine();
+    let front = stream.route.front.live.front.counters.mine();
     count_side(front, txn);
     front.http_req.inc();
     if txn.status > 0 {
         count_status!(front, txn.status);
     }
     let aborted_in_data = stream.answered && stream.end.cause != Cause::Normal;
-    if stream.back_id.is_none() {
+    if stream.route.back_id.is_none() {
         return;
     }
-    let back = stream.back.live.back.counters.mine();
+    let back = stream.route.back.live.back.counters.mine();
     count_side(back, txn);
     if txn.status > 0 {
         count_status!(back, txn.status);
@@ -102,22 +100,22 @@ pub(super) fn count(stream: &Stream<'_>) {
         count_end!(front, stream.end.cause);
         count_end!(back, stream.end.cause);
     }
-    let Some(upstream) = &stream.upstream else { return };
-    let server = upstream.slot.server.live.counters.mine();
+    let Some(hold) = &stream.hold else { return };
+    let server = hold.slot.server.live.counters.mine();
     server.bytes_in.add(txn.bytes_in);
     server.bytes_out.add(txn.bytes_out);
     server.http_req.inc();
     if aborted_in_data {
         count_end!(server, stream.end.cause);
     }
-    if txn.res.len > 0 && txn.status > 0 {
+    if txn.res.is_complete() && txn.status > 0 {
         count_status!(server, txn.status);
     }
-    count_server(upstream, back, txn);
+    count_server(hold, back, txn);
 }
 
-fn count_server(upstream: &Upstream, back: &ProxyCounters, txn: &Txn) {
-    let live = &upstream.slot.server.live;
+fn count_server(hold: &Hold, back: &ProxyCounters, txn: &Txn) {
+    let live = &hold.slot.server.live;
     let server = live.counters.mine();
     server.sess_tot.inc();
     server.lbtot.inc();
@@ -132,41 +130,27 @@ fn count_server(upstream: &Upstream, back: &ProxyCounters, txn: &Txn) {
 }
 
 /// Adds a finished TCP stream.
-pub(super) fn count_tcp(
-    front: &Proxy,
-    back: &Proxy,
-    back_id: Option<ProxyId>,
-    upstream: Option<&Upstream>,
-    txn: &Txn,
-    end: End,
-) {
-    count_side(front.live.front.counters.mine(), txn);
-    if back_id.is_none() {
+pub(super) fn count_tcp(stream: &Stream<'_>) {
+    let (txn, cause) = (&*stream.txn, stream.end.cause);
+    count_side(stream.route.front.live.front.counters.mine(), txn);
+    if stream.route.back_id.is_none() {
         return;
     }
-    let counters = back.live.back.counters.mine();
+    let counters = stream.route.back.live.back.counters.mine();
     count_side(counters, txn);
-    if let Some(upstream) = upstream {
-        count_end!(counters, end.cause);
-        let server = upstream.slot.server.live.counters.mine();
+    if let Some(hold) = &stream.hold {
+        count_end!(counters, cause);
+        let server = hold.slot.server.live.counters.mine();
         server.bytes_in.add(txn.bytes_in);
         server.bytes_out.add(txn.bytes_out);
-        count_end!(server, end.cause);
-        count_server(upstream, counters, txn);
+        count_end!(server, cause);
+        count_server(hold, counters, txn);
     }
 }
 
 /// Writes the log line of a transaction, as the frontend's `log` lines say.
-pub(super) fn log(
-    s: &Session,
-    txn: &mut Txn,
-    view: &Rc<View>,
-    back_id: Option<ProxyId>,
-    server: Option<&Server>,
-    failed: bool,
-) {
-    let config = view.config();
-    let front = config.proxy(s.front);
+pub(super) fn log(s: &Session, txn: &mut Txn, route: &Route<'_>, server: Option<&Server>, failed: bool) {
+    let (config, front) = (route.config, route.front);
     let spec = &front.log;
     if spec.targets.is_empty() || txn.log_level == Some(255) {
         return;
@@ -179,9 +163,9 @@ pub(super) fn log(
     let format = format.map_or_else(|| &CONNECT[usize::from(front.mode != Mode::Tcp)], |f| &**f);
     txn.actconn = s.worker.current_connections();
     txn.feconn = front.live.front.cur.load(Ordering::Relaxed);
-    txn.beconn = back_id.map_or(0, |id| config.proxy(id).live.back.cur.load(Ordering::Relaxed));
+    txn.beconn = route.back_id.map_or(0, |_| route.back.live.back.cur.load(Ordering::Relaxed));
     txn.srvconn = server.map_or(0, |s| s.live.served.load(Ordering::Relaxed));
-    let env = StreamEnv::of(s, view, back_id, server);
+    let env = StreamEnv::of(s, route, server);
     let level = txn.log_level.unwrap_or(if failed && front.options.log_separate_errors { ERR } else { INFO });
     LINE.with(|line| {
         let mut line = line.borrow_mut();

@@ -8,6 +8,7 @@ use crate::model::{ProxyId, ProxyLive, Server};
 use crate::rules::{Env, ReplySpec};
 
 use super::listener::ListenerCell;
+use super::route::Route;
 use super::session::Session;
 use super::worker::{View, Worker};
 
@@ -22,19 +23,14 @@ pub struct StreamEnv<'a> {
 }
 
 impl<'a> StreamEnv<'a> {
-    /// Made from a session and not from a stream, because rules change the stream's transaction meanwhile.
-    pub(super) fn of(
-        session: &'a Session,
-        view: &'a View,
-        back: Option<ProxyId>,
-        server: Option<&'a Server>,
-    ) -> Self {
+    /// Made from a stream's parts, because rules change its transaction meanwhile.
+    pub(super) fn of(session: &'a Session, route: &Route<'a>, server: Option<&'a Server>) -> Self {
         StreamEnv {
             worker: session.worker,
-            view,
+            view: route.view,
             listener: &session.listener,
-            front: session.front,
-            back,
+            front: route.front_id,
+            back: route.back_id,
             server,
         }
     }

@@ -12,7 +12,7 @@ use crate::os::socket::Peer;
 use crate::rt::TaskId;
 use crate::rt::conn::Acceptor;
 
-use super::session::{self, Session};
+use super::session;
 use super::worker::{Shared, Worker};
 
 /// How long a listener without a free slot waits before it looks again, when nobody woke it.
@@ -196,8 +196,7 @@ impl Worker {
         live.counters.mine().conn_tot.inc();
         live.conn_rate.add(now_ms, 1);
         live.conn_rate_max.raise(u64::from(live.conn_rate.read(now_ms)));
-        let session = Session::new(self, cell.clone(), fd, peer, slot);
-        self.rt.spawn(session::run(session));
+        self.rt.spawn(session::run(self, cell.clone(), fd, peer, slot));
     }
 }
 

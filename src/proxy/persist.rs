@@ -80,8 +80,8 @@ impl Stream<'_> {
     /// Finds the server that the request's cookie names, and takes out of the cookie what is ours. `forced`: a
     /// `use-server` rule decides.
     pub(super) fn read_cookie(&mut self, spec: &CookieSpec, forced: bool) {
-        let Some(set) = self.view.servers(self.back_id.unwrap_or(self.s.front)) else { return };
-        let persist = self.back.options.persist;
+        let Some(set) = self.route.view.servers(self.route.id()) else { return };
+        let persist = self.route.back.options.persist;
         let Txn { req, sticky, .. } = &mut *self.txn;
         *sticky = Sticky { request: b'N', response: b'N', ..Sticky::default() };
         let mut at = 0;
@@ -132,8 +132,8 @@ impl Stream<'_> {
 
     /// What the response says of the server, to the client.
     pub(super) fn write_cookie(&mut self) {
-        let Some(spec) = self.back.back.as_ref().and_then(|b| b.cookie.as_deref()) else { return };
-        let Some(upstream) = &self.upstream else { return };
+        let Some(spec) = self.route.back.back.as_ref().and_then(|b| b.cookie.as_deref()) else { return };
+        let Some(upstream) = &self.hold else { return };
         let token = upstream.slot.server.spec.cookie.clone();
         let token = token.as_deref().map(str::as_bytes);
         let Txn { req, res, sticky, .. } = &mut *self.txn;

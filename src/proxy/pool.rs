@@ -6,14 +6,14 @@ use std::rc::Rc;
 use std::sync::atomic::Ordering;
 
 use crate::base::Millis;
+use crate::conn::Link;
 use crate::model::Server;
-use crate::rt::Conn;
 
 /// Most idle connections a worker keeps to one server, whatever `pool-max-conn` allows.
 const PER_SERVER: usize = 4096;
 
 struct Idle {
-    conn: Rc<Conn>,
+    link: Rc<Link>,
     since: Millis,
     /// Requests carried so far.
     uses: u32,
@@ -74,7 +74,7 @@ impl Pools {
 
     /// The connection that became idle last and still stands, with the number of requests it carried.
     /// `reused_only`: one that has proven to survive reuse (`http-reuse aggressive`).
-    pub fn take(&self, server: &Server, reused_only: bool) -> Option<(Rc<Conn>, u32)> {
+    pub fn take(&self, server: &Server, reused_only: bool) -> Option<(Rc<Link>, u32)> {
         self.with(server, |pool| {
             pool.renew();
             let mut i = pool.idle.len();
@@ -86,8 +86,8 @@ impl Pools {
                 let idle = pool.idle.remove(i);
                 pool.drop_one();
                 // Anything readable on an idle connection is its end, or something that must not be answered with.
-                if !idle.conn.is_readable() {
-                    return Some((idle.conn, idle.uses));
+                if !idle.link.is_readable() {
+                    return Some((idle.link, idle.uses));
                 }
             }
             None
@@ -96,13 +96,13 @@ impl Pools {
 
     /// Keeps a connection whose last response is complete; closes it when the server's pool is full, or the
     /// connection of an earlier epoch.
-    pub fn keep(&self, server: &Server, conn: Rc<Conn>, (uses, epoch): (u32, u32), now: Millis) {
+    pub fn keep(&self, server: &Server, link: Rc<Link>, (uses, epoch): (u32, u32), now: Millis) {
         let (spec, live) = (&server.spec, &server.live);
-        if spec.pool_purge_delay_ms == 0 || live.epoch() != epoch || !conn.is_drained() {
+        if spec.pool_purge_delay_ms == 0 || live.epoch() != epoch || !link.is_drained() {
             return;
         }
         // Registered, so that its end becomes known while it is idle.
-        if conn.watch().is_err() {
+        if link.watch().is_err() {
             return;
         }
         self.with(server, |pool| {
@@ -114,7 +114,7 @@ impl Pools {
                 live.idle.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).is_ok()
             };
             if pool.idle.len() < PER_SERVER && counted() {
-                pool.idle.push(Idle { conn, since: now, uses });
+                pool.idle.push(Idle { link, since: now, uses });
             }
         });
     }
@@ -137,7 +137,7 @@ impl Pools {
             let delay = pool.server.spec.pool_purge_delay_ms;
             let before = pool.idle.len();
             pool.peaks = [pool.peaks[1], pool.server.live.used.load(Ordering::Relaxed)];
-            pool.idle.retain(|i| !i.conn.is_readable() && now.saturating_sub(i.since) < delay);
+            pool.idle.retain(|i| !i.link.is_readable() && now.saturating_sub(i.since) < delay);
             let gone = (before - pool.idle.len()) as u32;
             pool.server.live.idle.fetch_sub(gone, Ordering::Relaxed);
             !pool.idle.is_empty() || std::sync::Arc::strong_count(&pool.server.live) > 1

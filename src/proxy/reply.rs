@@ -4,13 +4,12 @@
 use bytes::Bytes;
 
 use crate::base::buf::{Buf, HEAD_SIZE};
-use crate::http::{H1Options, Hop, Method, Parse, Slices, status};
+use crate::http::{BodyLen, H1Options, Hop, Method, Parse, status};
 use crate::model::applet::{Applet, AppletBody, AppletRequest};
 use crate::rules::{Env, Reply, ReplyBody};
 
 use super::end::{Cause, End, Phase};
 use super::env::StreamEnv;
-use super::exchange::send;
 use super::stream::{Halt, Stream};
 
 /// Filler of services that send many bytes of no meaning.
@@ -45,8 +44,8 @@ impl Stream<'_> {
         let end = self.cut_short(end);
         self.end = end;
         self.txn.set_end(end.flags());
-        if let Some(upstream) = &mut self.upstream {
-            upstream.keep = false;
+        if let Some(hold) = &mut self.hold {
+            hold.keep = false;
         }
         if self.answered {
             self.keep_client = false;
@@ -58,7 +57,7 @@ impl Stream<'_> {
             Halt::Reply { reply, .. } => self.answer(&reply).await,
             Halt::Tarpit(reply) => {
                 let rt = self.s.worker.rt;
-                rt.sleep_until(rt.after_ms(self.front.timeouts.tarpit.max(1))).await;
+                rt.sleep_until(rt.after_ms(self.route.front.timeouts.tarpit.max(1))).await;
                 // The time it was held counts as spent in a queue.
                 self.txn.timers.request_done = 0;
                 self.txn.timers.queue_done = rt.now();
@@ -69,7 +68,7 @@ impl Stream<'_> {
     }
 
     fn phase(&self) -> Phase {
-        if self.txn.res.len > 0 { Phase::Headers } else { Phase::Request }
+        if self.txn.res.is_complete() { Phase::Headers } else { Phase::Request }
     }
 
     async fn answer_error(&mut self, end: End) {
@@ -138,11 +137,10 @@ impl Stream<'_> {
         if self.txn.res.parse_response(Method::Get, &options) != Parse::Done {
             return self.answer_as_is(bytes, code).await;
         }
-        if !self.txn.res.keep_alive || self.txn.res.body == crate::http::BodyLen::UntilClose {
+        if !self.txn.res.keep_alive || self.txn.res.body == BodyLen::UntilClose {
             self.keep_client = false;
         }
-        let body =
-            Bytes::copy_from_slice(self.txn.res.buf.written().get(self.txn.res.len..).unwrap_or_default());
+        let body = Bytes::copy_from_slice(self.txn.res.rest());
         self.emit(Body::Bytes(body)).await;
     }
 
@@ -152,12 +150,12 @@ impl Stream<'_> {
         self.answered = true;
         self.txn.status = code;
         let until = self.patience_of_client();
-        if self.s.conn.send_all(bytes, false, until).await.is_ok() {
+        if self.down.send_data(bytes, until).await.is_ok() {
             self.txn.bytes_out += bytes.len() as u64;
         }
     }
 
-    /// Starts a response head in a buffer of its own.
+    /// Makes a response head: the framing stands where HAProxy has it.
     fn begin<'f>(
         &mut self,
         code: u16,
@@ -165,88 +163,65 @@ impl Stream<'_> {
         length: Option<u64>,
         fields: impl Iterator<Item = (&'f [u8], &'f [u8])> + Clone,
     ) {
-        let mut head = Vec::with_capacity(512);
-        head.extend_from_slice(b"HTTP/1.1 ");
-        head.extend_from_slice(itoa::Buffer::new().format(code).as_bytes());
-        head.push(b' ');
-        head.extend_from_slice(reason);
-        head.extend_from_slice(b"\r\n");
-        let mut framing = Vec::with_capacity(32);
-        match length {
+        let res = &mut self.txn.res;
+        res.buf = Buf::default();
+        res.begin_response(code, reason, length.map_or(BodyLen::Chunked, BodyLen::Length));
+        let mut digits = itoa::Buffer::new();
+        let mut framing: Option<(&[u8], &[u8])> = match length {
             Some(n) if code != 204 && code != 304 && code >= 200 => {
-                framing.extend_from_slice(b"content-length: ");
-                framing.extend_from_slice(itoa::Buffer::new().format(n).as_bytes());
-                framing.extend_from_slice(b"\r\n");
+                Some((b"content-length", digits.format(n).as_bytes()))
             }
-            Some(_) => {}
-            None => framing.extend_from_slice(b"transfer-encoding: chunked\r\n"),
-        }
-        // HAProxy's order: first in redirects and built-in pages, else before the type of the content.
+            Some(_) => None,
+            None => Some((b"transfer-encoding", b"chunked")),
+        };
+        // First in redirects and built-in pages, else before the type of the content.
         let leads =
             fields.clone().next().is_none_or(|(name, _)| matches!(name, b"location" | b"cache-control"));
         // A page that has its length says where it stands.
-        let has_length = fields.clone().any(|(name, _)| name == b"content-length");
-        if has_length {
-            framing.clear();
-        } else if leads {
-            head.append(&mut framing);
+        if fields.clone().any(|(name, _)| name == b"content-length") {
+            framing = None;
         }
-        for (name, value) in fields {
-            if name == b"content-type" {
-                head.append(&mut framing);
+        for (at, (name, value)) in fields.enumerate() {
+            if (at == 0 && leads) || name == b"content-type" {
+                framing.take().inspect(|(name, value)| res.put(name, value));
             }
-            for part in [name, b": ", value, b"\r\n"] {
-                head.extend_from_slice(part);
-            }
+            res.put(name, value);
         }
-        head.append(&mut framing);
-        head.extend_from_slice(b"\r\n");
-        self.txn.res.reset();
-        self.txn.res.buf = Buf::take(HEAD_SIZE.max(head.len()));
-        self.txn.res.buf.push(&head);
-        let options = H1Options { accept_unsafe: true, max_head: head.len(), ..H1Options::default() };
-        self.txn.res.parse_response(self.txn.req.method, &options);
+        framing.inspect(|(name, value)| res.put(name, value));
     }
 
     fn patience_of_client(&self) -> u64 {
-        self.s.worker.rt.after_ms(self.front.timeouts.client)
+        self.s.worker.rt.after_ms(self.route.front.timeouts.client)
     }
 
     /// `http-after-response` of backend and frontend on whatever goes to the client.
     pub(super) fn after_response(&mut self) {
-        let same = self.back_id.is_none() || self.back_id == Some(self.s.front);
+        let same = self.route.back_id.is_none() || self.route.is_one();
         let sets = [
-            (!same).then_some(&self.back.rules.http_after_response),
-            Some(&self.front.rules.http_after_response),
+            (!same).then_some(&self.route.back.rules.http_after_response),
+            Some(&self.route.front.rules.http_after_response),
         ];
         for rules in sets.into_iter().flatten().filter(|r| !r.is_empty()) {
-            let env = StreamEnv::of(
-                self.s,
-                self.view,
-                self.back_id,
-                self.upstream.as_ref().map(|u| &u.slot.server),
-            );
+            let server = self.hold.as_ref().map(|h| &h.slot.server);
+            let env = StreamEnv::of(self.s, &self.route, server);
             rules.run(self.txn, &env, &mut 0);
         }
     }
 
     async fn emit(&mut self, body: Body) {
         self.after_response();
+        let sends_body = self.txn.res.settle(self.asked);
         self.txn.status = self.txn.res.status;
-        self.keep_client &= !self.request_unread_body();
-        let sends_body = self.txn.req.method != Method::Head && self.txn.status >= 200;
+        self.keep_client &=
+            self.down.is_whole(&self.txn.req) && !self.txn.res.closes_by_rule() && !self.s.is_over();
         let hop = Hop::to_client(self.keep_client, self.txn.req.version);
         let until = self.patience_of_client();
         self.answered = true;
-        let sent = {
-            let mut slices = Slices::new();
-            self.txn.res.slices(hop, &mut slices);
-            if let (Body::Bytes(bytes), true) = (&body, sends_body) {
-                slices.push(bytes);
-            }
-            send(&self.s.conn, &slices, until).await.map(|()| slices.len())
+        let bytes = match &body {
+            Body::Bytes(bytes) if sends_body => &bytes[..],
+            _ => &[],
         };
-        match sent {
+        match self.down.send_message(&self.txn.res, hop, bytes, until).await {
             Ok(n) => self.txn.bytes_out += n as u64,
             Err((n, _)) => {
                 self.txn.bytes_out += n as u64;
@@ -295,25 +270,25 @@ impl Stream<'_> {
 
     async fn send_part(&mut self, bytes: &[u8]) -> std::io::Result<()> {
         let until = self.patience_of_client();
-        self.s.conn.send_all(bytes, false, until).await?;
+        self.down.send_data(bytes, until).await.map_err(|(_, e)| e)?;
         self.txn.bytes_out += bytes.len() as u64;
         Ok(())
     }
 
     /// A service inside the process.
     async fn serve(&mut self, applet: &dyn Applet) {
-        self.front.live.front.counters.mine().intercepted.inc();
+        self.route.front.live.front.counters.mine().intercepted.inc();
         if self.await_body(0, 0).await.is_err() {
             self.keep_client = false;
         }
         let reply = {
             let req = &self.txn.req;
             let header = |name: &str| req.field(name.as_bytes()).map(<[u8]>::to_vec);
-            let body = req.buf.written().get(req.len..).unwrap_or_default();
+            let body = req.rest();
             // What follows the body is the next request.
             let body = match req.body {
-                crate::http::BodyLen::None => &[],
-                crate::http::BodyLen::Length(n) => &body[..body.len().min(n as usize)],
+                BodyLen::None => &[],
+                BodyLen::Length(n) => &body[..body.len().min(n as usize)],
                 _ => body,
             };
             let env = self.env();
@@ -323,8 +298,8 @@ impl Stream<'_> {
                 target: req.target_bytes(),
                 body,
                 header: &header,
-                proxy: &self.back.name,
-                is_admin: self.back.stats_admin.iter().any(|condition| condition.eval(ctx)),
+                proxy: &self.route.back.name,
+                is_admin: self.route.back.stats_admin.iter().any(|condition| condition.eval(ctx)),
             })
         };
         if reply.delay_ms > 0 {
@@ -351,23 +326,25 @@ impl Stream<'_> {
     /// Reads the request's body into the head's buffer, as far as it fits there (`wait-for-body`, services).
     /// `time_ms` 0: `timeout http-request`; `at_least` bytes are enough, 0: the whole body.
     pub(super) async fn await_body(&mut self, time_ms: u64, at_least: u64) -> Result<(), Halt> {
-        let timeouts = &self.front.timeouts;
+        let timeouts = &self.route.front.timeouts;
         let ms =
             [time_ms, timeouts.http_request, timeouts.client].into_iter().find(|ms| *ms > 0).unwrap_or(0);
         let until = self.s.worker.rt.after_ms(ms);
         self.invite_body().await?;
+        if !self.down.is_whole(&self.txn.req) {
+            self.txn.req.buf.grow(self.route.config.global.tune.bufsize);
+        }
         loop {
-            if !self.request_unread_body() || self.body_is_whole() {
+            if self.down.is_whole(&self.txn.req) || self.body_is_whole() {
                 break;
             }
-            let req = &mut self.txn.req;
-            let received = req.buf.written().len().saturating_sub(req.len) as u64;
-            if req.buf.room_len() == 0 || (at_least > 0 && received >= at_least) {
+            let received = self.txn.req.rest().len() as u64;
+            if self.txn.req.buf.room_len() == 0 || (at_least > 0 && received >= at_least) {
                 break;
             }
-            match self.s.conn.recv(req.buf.room(), until).await {
+            match self.down.receive_body(&mut self.txn.req, until).await {
                 Ok(0) => return Err(End::new(Cause::ClientAbort, Phase::Request, 400).into()),
-                Ok(n) => req.buf.advance(n),
+                Ok(_) => {}
                 Err(e) if e.kind() == std::io::ErrorKind::TimedOut => {
                     return Err(End::new(Cause::ClientTimeout, Phase::Request, 408).into());
                 }
@@ -381,11 +358,11 @@ impl Stream<'_> {
     /// The client may wait to be asked for its body (RFC 9110 section 10.1.1).
     async fn invite_body(&mut self) -> Result<(), Halt> {
         let req = &self.txn.req;
-        if !req.expect_continue || req.buf.written().len() > req.len || !self.request_unread_body() {
+        if !req.expect_continue || !req.rest().is_empty() || self.down.is_whole(req) {
             return Ok(());
         }
         let until = self.patience_of_client();
-        let sent = self.s.conn.send_all(b"HTTP/1.1 100 Continue\r\n\r\n", false, until).await;
+        let sent = self.down.send_continue(until).await;
         sent.map_err(|_| Halt::from(End::new(Cause::ClientAbort, Phase::Request, 0)))?;
         self.txn.req.remove(b"expect");
         self.txn.req.expect_continue = false;
@@ -394,11 +371,10 @@ impl Stream<'_> {
 
     /// A chunked body that lies in the buffer with its end.
     fn body_is_whole(&self) -> bool {
-        if self.txn.req.body != crate::http::BodyLen::Chunked {
+        if self.txn.req.body != BodyLen::Chunked {
             return false;
         }
         let mut chunks = crate::http::Chunks::new(false);
-        let bytes = self.txn.req.buf.written().get(self.txn.req.len..).unwrap_or_default();
-        chunks.scan(bytes).is_err() || chunks.is_done()
+        chunks.scan(self.txn.req.rest()).is_err() || chunks.is_done()
     }
 }

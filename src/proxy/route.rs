@@ -1,7 +1,6 @@
 //! From a backend to a connection: which server, when (slots and queues), and over which connection.
 
 use std::future::poll_fn;
-use std::os::fd::AsRawFd;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -11,17 +10,91 @@ use crate::balance::{self, Method};
 use crate::base::clock::{MS, SEC};
 use crate::config::proxy::{ServerTarget, Switch, SwitchTarget};
 use crate::config::{Backend, Config, HttpReuse, Proxy};
-use crate::model::{Address, Pick, ProxyId, Server, ServerSet, Ticket, WaitQueue};
-use crate::os::socket::{self, RawAddr};
-use crate::rt::{Conn, Remote};
+use crate::conn::{Dial, Link, dial, proxy_protocol};
+use crate::model::{Address, Pick, ProxyId, ProxyLive, Server, ServerSet, Ticket, WaitQueue};
+use crate::rt::Remote;
 use crate::rules::{self, Ctx, Txn};
 
 use super::end::{Cause, End, Phase};
 use super::persist::persisted;
-use super::preface;
-use super::server::{ServerSlot, Upstream, acquire, serve_queues};
+use super::server::{ServerSlot, acquire, serve_queues};
 use super::session::Session;
+use super::upstream::{Hold, Upstream};
 use super::worker::{Servers, View, Worker};
+
+/// The proxies that a stream goes through, and the configuration that says what they are.
+pub struct Route<'a> {
+    pub view: &'a Rc<View>,
+    pub config: &'a Config,
+    pub front_id: ProxyId,
+    pub front: &'a Proxy,
+    pub back_id: Option<ProxyId>,
+    /// The frontend itself until a backend was chosen.
+    pub back: &'a Proxy,
+    slot: Option<BackendSlot>,
+}
+
+impl<'a> Route<'a> {
+    pub fn new(view: &'a Rc<View>, front_id: ProxyId) -> Route<'a> {
+        let config = view.config();
+        let front = config.proxy(front_id);
+        Route { view, config, front_id, front, back_id: None, back: front, slot: None }
+    }
+
+    /// The backend that was switched to, else `default_backend`; a `listen` proxy is its own. False: there is none.
+    pub fn choose(&mut self, switched: Option<ProxyId>) -> bool {
+        let id = switched.or_else(|| self.front.front.as_ref().and_then(|f| f.default_backend));
+        let id = id.or_else(|| self.front.back.as_ref().map(|_| self.front_id));
+        if let Some(id) = id {
+            self.back_id = Some(id);
+            self.back = self.config.proxy(id);
+        }
+        id.is_some()
+    }
+
+    /// The stream counts in its backend from here on, for as long as it lives or until it leaves.
+    pub fn enter(&mut self, now_ms: u64) {
+        self.slot = Some(BackendSlot::enter(self.back, now_ms));
+    }
+
+    pub fn leave(&mut self) {
+        self.slot = None;
+    }
+
+    /// The backend, or the frontend while none was chosen.
+    pub fn id(&self) -> ProxyId {
+        self.back_id.unwrap_or(self.front_id)
+    }
+
+    /// Frontend and backend are one proxy.
+    pub fn is_one(&self) -> bool {
+        self.back_id == Some(self.front_id)
+    }
+}
+
+/// Counts a stream in its backend for as long as it lives.
+struct BackendSlot(Arc<ProxyLive>);
+
+impl BackendSlot {
+    /// A stream begins in a backend.
+    fn enter(proxy: &Proxy, now_ms: u64) -> BackendSlot {
+        let live = &proxy.live.back;
+        let current = live.cur.fetch_add(1, Ordering::AcqRel) + 1;
+        let slot = BackendSlot(proxy.live.clone());
+        live.max.raise(u64::from(current));
+        live.sess_rate.add(now_ms, 1);
+        live.sess_rate_max.raise(u64::from(live.sess_rate.read(now_ms)));
+        live.last_session_ms.store(now_ms, Ordering::Relaxed);
+        live.counters.mine().sess_tot.inc();
+        slot
+    }
+}
+
+impl Drop for BackendSlot {
+    fn drop(&mut self) {
+        self.0.back.cur.fetch_sub(1, Ordering::AcqRel);
+    }
+}
 
 /// The backend that the first matching `use_backend` line names.
 pub fn switch(rules: &[Switch], config: &Config, ctx: Ctx<'_>) -> Option<ProxyId> {
@@ -63,13 +136,17 @@ impl Attempt {
 
 /// What choosing needs to know, the same for streams of both modes.
 pub struct Chooser<'c> {
-    pub session: &'c Session,
-    pub view: &'c View,
-    pub proxy: &'c Proxy,
-    pub id: ProxyId,
+    session: &'c Session,
+    view: &'c View,
+    proxy: &'c Proxy,
+    id: ProxyId,
 }
 
 impl<'c> Chooser<'c> {
+    pub fn of(session: &'c Session, route: &Route<'c>) -> Chooser<'c> {
+        Chooser { session, view: route.view, proxy: route.back, id: route.id() }
+    }
+
     fn back(&self) -> Option<&'c Backend> {
         self.proxy.back.as_ref()
     }
@@ -87,7 +164,7 @@ impl<'c> Chooser<'c> {
         let back = self.back()?;
         let spec = &back.balance;
         match &spec.method {
-            Method::Source => match self.session.client.inet()?.ip() {
+            Method::Source => match self.session.client().inet()?.ip() {
                 std::net::IpAddr::V4(ip) => balance::hash_key(spec, &ip.octets()),
                 std::net::IpAddr::V6(ip) => balance::hash_key(spec, &ip.octets()),
             },
@@ -257,42 +334,66 @@ impl<'c> Chooser<'c> {
         Ok(guard.ticket.take())
     }
 
-    /// A connection to the slot's server: an idle one where `http-reuse` allows it, else a new one.
-    pub fn connect(&self, slot: ServerSlot, http: bool) -> Result<Upstream, (ServerSlot, std::io::Error)> {
+    /// A connection to the slot's server: an idle one where `http-reuse` allows it, else a new one, which may still be
+    /// under way.
+    pub fn connect(&self, slot: ServerSlot, http: bool) -> Result<Hold, (ServerSlot, std::io::Error)> {
         let server = &slot.server;
         // A connection that was opened in a client's name is of use to nobody else.
         let reused = if http && server.spec.send_proxy == 0 { self.reuse(server) } else { None };
         let live = &server.live;
         let epoch = live.epoch();
-        let (conn, uses) = match reused {
-            Some((conn, uses)) => {
+        let back = self.proxy.live.back.counters.mine();
+        let (link, uses) = match reused {
+            Some((link, uses)) => {
                 live.counters.mine().reuse.inc();
-                self.proxy.live.back.counters.mine().reuse.inc();
-                (conn, uses)
+                back.reuse.inc();
+                (link, uses)
             }
-            None => match open(self.worker(), server, self.proxy, self.session) {
-                Ok(conn) => {
-                    conn.belong_to(live.uid);
+            None => match self.open(server) {
+                Ok(link) => {
+                    link.belong_to(live.uid);
                     live.counters.mine().connect.inc();
-                    self.proxy.live.back.counters.mine().connect.inc();
-                    (Rc::new(conn), 0)
+                    back.connect.inc();
+                    (Rc::new(link), 0)
                 }
                 Err(e) => return Err((slot, e)),
             },
         };
         let used = live.used.fetch_add(1, Ordering::Relaxed) + 1;
         let large_responses = self.worker().pools.note_use(server, used);
-        let mut preface = Vec::new();
-        if server.spec.send_proxy > 0 {
-            let (client, local) = (self.session.client, self.session.local());
-            preface::write(server.spec.send_proxy, client, local, &mut preface);
-        }
-        Ok(Upstream { slot, conn: Some(conn), uses, epoch, preface, large_responses, keep: false })
+        let upstream = Upstream::h1(link, uses, self.preface(server));
+        Ok(Hold::new(slot, upstream, epoch, large_responses))
     }
 
-    fn reuse(&self, server: &Server) -> Option<(Rc<Conn>, u32)> {
+    /// The PROXY header of a new connection.
+    fn preface(&self, server: &Server) -> Vec<u8> {
+        let mut preface = Vec::new();
+        if server.spec.send_proxy > 0 {
+            let ends = self.session.client().inet().zip(self.session.local().inet());
+            proxy_protocol::write(server.spec.send_proxy, ends, &mut preface);
+        }
+        preface
+    }
+
+    fn open(&self, server: &Server) -> std::io::Result<Link> {
+        let mut to = server.address();
+        if let (Address::Inet(addr), Some(offset)) = (&mut to, server.spec.port_offset) {
+            let port = self.session.local().inet().map_or(0, |a| i32::from(a.port())) + offset;
+            addr.set_port(port as u16);
+        }
+        let of_backend = self.back().and_then(|b| b.source.as_ref());
+        let how = Dial {
+            to: &to,
+            source: server.spec.source.as_ref().or(of_backend),
+            interface: server.spec.interface.as_deref(),
+            keepalive: self.proxy.options.tcpka_server,
+        };
+        dial(self.worker().rt, &how)
+    }
+
+    fn reuse(&self, server: &Server) -> Option<(Rc<Link>, u32)> {
         let pools = &self.worker().pools;
-        let first = self.session.requests <= 1;
+        let first = self.session.requests() <= 1;
         match self.proxy.options.http_reuse {
             HttpReuse::Never => None,
             HttpReuse::Safe if first => None,
@@ -342,51 +443,4 @@ impl Drop for Waiting<'_> {
             serve_queues(&server, &self.proxy.live, self.fullconn, self.now_ms);
         }
     }
-}
-
-fn raw_address(address: &Address) -> std::io::Result<RawAddr> {
-    match address {
-        Address::Inet(a) => Ok(RawAddr::inet(*a)),
-        Address::Unix(p) => RawAddr::path(p),
-        Address::Abstract(n) => RawAddr::unix(n, true),
-        Address::Fd(_) => Err(std::io::ErrorKind::Unsupported.into()),
-    }
-}
-
-/// Opens a connection to a server; it may still be under way.
-fn open(worker: &'static Worker, server: &Server, proxy: &Proxy, session: &Session) -> std::io::Result<Conn> {
-    let mut address = server.address();
-    if let (Address::Inet(addr), Some(offset)) = (&mut address, server.spec.port_offset) {
-        let port = session.local().inet().map_or(0, |a| i32::from(a.port())) + offset;
-        addr.set_port(port as u16);
-    }
-    let spec = &server.spec;
-    open_address(worker, &address, proxy, spec.source.as_ref(), spec.interface.as_deref())
-}
-
-/// Opens a connection to an address; it may still be under way.
-pub fn open_address(
-    worker: &'static Worker,
-    address: &Address,
-    proxy: &Proxy,
-    source: Option<&Address>,
-    interface: Option<&str>,
-) -> std::io::Result<Conn> {
-    let raw = raw_address(address)?;
-    let fd = socket::stream(&raw)?;
-    if matches!(address, Address::Inet(_)) {
-        socket::set_nodelay(fd.as_raw_fd());
-    }
-    if proxy.options.tcpka_server {
-        socket::set_keepalive(fd.as_raw_fd());
-    }
-    if let Some(interface) = interface {
-        socket::bind_to_device(fd.as_raw_fd(), interface)?;
-    }
-    let source = source.or(proxy.back.as_ref().and_then(|b| b.source.as_ref()));
-    if let Some(source) = source {
-        socket::set_bind_late(fd.as_raw_fd());
-        socket::bind(fd.as_raw_fd(), &raw_address(source)?)?;
-    }
-    Conn::connect(worker.rt, fd, &raw)
 }

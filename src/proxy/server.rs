@@ -1,14 +1,10 @@
-//! A stream's hold on a server: its slot, and the connection that carries the request.
+//! A stream's place on a server: one of its slots, taken, freed and passed on to who waits.
 
-use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use crate::base::clock::MS;
-use crate::model::{Cut, ProxyLive, Server};
-use crate::rt::Conn;
+use crate::model::{ProxyLive, Server};
 
-use super::end::Cause;
 use super::worker::Servers;
 
 /// One of a server's `maxconn` slots. Dropping it lets the next stream in the queues have it.
@@ -79,52 +75,5 @@ impl Drop for ServerSlot {
         self.server.live.served.fetch_sub(1, Ordering::SeqCst);
         self.set.balancer.load_changed(&self.set.list, self.index, false);
         serve_queues(&self.server, &self.back, self.fullconn, self.now_ms);
-    }
-}
-
-/// The server's side of a stream.
-pub struct Upstream {
-    pub slot: ServerSlot,
-    pub conn: Option<Rc<Conn>>,
-    /// Requests the connection carried before this one.
-    pub uses: u32,
-    /// Of the server when the connection was chosen.
-    pub epoch: u32,
-    /// What is to be sent before anything else on it (`send-proxy`).
-    pub preface: Vec<u8>,
-    /// The server's last responses did not fit a small buffer.
-    pub large_responses: bool,
-    /// The connection may be used again after this response.
-    pub keep: bool,
-}
-
-impl Upstream {
-    /// How a stream ends whose server's sessions were shut down.
-    pub fn cut(&self) -> Option<Cause> {
-        match self.slot.server.live.cut(self.epoch)? {
-            Cut::Moved => None,
-            Cut::Killed => Some(Cause::Killed),
-            Cut::Down => Some(Cause::ServerDown),
-            Cut::Up => Some(Cause::ServerUp),
-        }
-    }
-
-    /// Ends the server's part: an intact connection goes back to the pool.
-    pub fn release(&mut self, worker: &super::worker::Worker) {
-        if let Some(conn) = self.conn.take() {
-            self.slot.server.live.used.fetch_sub(1, Ordering::Relaxed);
-            if self.keep && self.slot.server.live.is_up() {
-                let past = (self.uses + 1, self.epoch);
-                worker.pools.keep(&self.slot.server, conn, past, worker.rt.now() / MS);
-            }
-        }
-    }
-}
-
-impl Drop for Upstream {
-    fn drop(&mut self) {
-        if self.conn.take().is_some() {
-            self.slot.server.live.used.fetch_sub(1, Ordering::Relaxed);
-        }
     }
 }

@@ -1,156 +1,197 @@
 //! A client connection: connection rules, then one stream (TCP) or one after the other (HTTP).
+//!
+//! A session is shared by its streams: what belongs to one of them, or to the HTTP/1 connection that carries them one by
+//! one, lies in the stream and in its [`Downstream`].
 
 use std::cell::Cell;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
 
-use crate::base::buf::{Buf, HEAD_SIZE};
 use crate::base::clock::{MS, Nanos, SEC};
 use crate::config::Proxy;
+use crate::conn::{Link, proxy_protocol};
 use crate::model::{Mode, ProxyId};
 use crate::os::socket::Peer;
-use crate::rt::Conn;
-use crate::rules::{self, Outcome, Txn, Vars};
+use crate::rules::{self, Endpoint, Txn, Vars};
 
 use super::access;
+use super::downstream::Downstream;
 use super::end::{Cause, End, Phase};
 use super::env::StreamEnv;
 use super::listener::{ClientSlot, ListenerCell};
-use super::preface;
+use super::route::Route;
 use super::stream::{self, Next};
+use super::tcp::{self, Then};
 use super::transfer::Patience;
-use super::tunnel;
+use super::verdict::{self, Stage};
 use super::worker::{View, Worker};
 
 /// How long a connection counts as busy after a response.
 const LINGER: Nanos = SEC;
 
-/// What a connection keeps from request to request; nothing of it is a buffer.
+/// What all streams of a client's connection share.
 pub struct Session {
     pub worker: &'static Worker,
     pub listener: Rc<ListenerCell>,
-    /// The configuration the current (or next) request runs under.
-    pub view: Rc<View>,
-    pub front: ProxyId,
-    pub conn: Rc<Conn>,
-    pub client: rules::End,
-    local: Cell<Option<rules::End>>,
+    link: Rc<Link>,
+    client: Cell<Endpoint>,
+    local: Cell<Option<Endpoint>>,
     pub accepted: Nanos,
     pub accept_date_us: u64,
     /// How long the client's PROXY header took.
-    pub handshake: Nanos,
+    handshake: Cell<Nanos>,
     /// Requests begun so far.
-    pub requests: u32,
-    /// `sess` variables.
-    pub vars: Vars,
-    /// Bytes of the next request that came with this one.
-    pub pending: Option<Buf>,
-    /// Until when the next request must have begun, and that of the head under way.
-    pub idle_until: Nanos,
+    requests: Cell<u32>,
+    /// `sess` variables; a stream has them while it runs.
+    vars: Cell<Vars>,
     slot: ClientSlot,
 }
 
-pub(super) fn end_of(peer: Peer) -> rules::End {
+/// What the connection's next stream begins with: the configuration, and its frontend there.
+pub struct Current {
+    pub view: Rc<View>,
+    pub front: ProxyId,
+}
+
+pub(super) fn end_of(peer: Peer) -> Endpoint {
     match peer {
-        Peer::Inet(addr) => rules::End::Inet(addr),
-        Peer::Unix => rules::End::Unix,
+        Peer::Inet(addr) => Endpoint::Inet(addr),
+        Peer::Unix => Endpoint::Unix,
     }
 }
 
 impl Session {
-    pub fn new(
+    fn new(
         worker: &'static Worker,
         listener: Rc<ListenerCell>,
-        fd: OwnedFd,
+        link: Rc<Link>,
         peer: Peer,
         slot: ClientSlot,
     ) -> Session {
-        let view = worker.view();
-        let front = listener.proxy.get();
         Session {
             worker,
-            view,
-            front,
-            conn: Rc::new(Conn::accepted(worker.rt, fd)),
-            client: end_of(peer),
+            link,
+            client: Cell::new(end_of(peer)),
             local: Cell::new(None),
             accepted: worker.rt.now(),
             accept_date_us: worker.date_us(),
-            handshake: 0,
-            requests: 0,
-            vars: Vars::default(),
-            pending: None,
-            idle_until: 0,
+            handshake: Cell::new(0),
+            requests: Cell::new(0),
+            vars: Cell::default(),
             listener,
             slot,
         }
     }
 
+    /// Who the client is: the peer, or whom its PROXY header or a rule names.
+    pub fn client(&self) -> Endpoint {
+        self.client.get()
+    }
+
     /// Our end of the client's connection; asks the kernel once.
-    pub fn local(&self) -> rules::End {
+    pub fn local(&self) -> Endpoint {
         if let Some(local) = self.local.get() {
             return local;
         }
-        let local = self.conn.local().map(end_of).unwrap_or_default();
+        let local = self.link.local().map(end_of).unwrap_or_default();
         self.local.set(Some(local));
         local
     }
 
-    /// Takes the newest configuration. False when the frontend or listener is gone, or the process stops: the session
-    /// then ends, with the response to a request that it has in hand.
-    pub fn renew(&mut self) -> bool {
-        if self.listener.stopped.get() {
-            return false;
-        }
-        let newest = self.worker.view();
-        if !Rc::ptr_eq(&newest, &self.view) {
-            let front = self.listener.proxy.get();
-            if !self.slot.is_of(&newest.config().proxy(front).live) {
-                return false;
-            }
-            self.front = front;
-            self.view = newest;
-        }
-        !self.worker.shared.stopping.load(Ordering::Relaxed)
+    /// Requests begun so far.
+    pub fn requests(&self) -> u32 {
+        self.requests.get()
     }
 
-    /// Waits for the first bytes of a request. Between requests no configuration is held: an idle connection takes the
-    /// one that is newest when it speaks.
-    async fn wait(&mut self, until: Nanos) -> std::io::Result<()> {
-        if self.requests > 0 {
-            self.view = self.worker.no_view();
+    /// Counts a request; tells how many there were before it.
+    pub(super) fn begin_request(&self) -> u32 {
+        self.requests.replace(self.requests.get() + 1)
+    }
+
+    /// The newest configuration. `None` when the frontend or listener is gone, or the process stops: the session then
+    /// ends, with the response to a request that it has in hand.
+    fn renew(&self) -> Option<Current> {
+        if self.is_over() {
+            return None;
         }
-        self.conn.readable(until).await
+        let view = self.worker.view();
+        let front = self.listener.proxy.get();
+        self.slot.is_of(&view.config().proxy(front).live).then_some(Current { view, front })
+    }
+
+    /// The listener is gone or the process stops: what is under way is the last.
+    pub fn is_over(&self) -> bool {
+        self.listener.stopped.get() || self.worker.shared.stopping.load(Ordering::Relaxed)
     }
 
     /// Fills in what a transaction knows of its connection.
-    pub fn introduce(&self, txn: &mut Txn) {
-        txn.client = self.client;
+    fn introduce(&self, txn: &mut Txn, proxy: &Proxy) {
+        txn.client = self.client();
         txn.timers.accepted = self.accepted;
-        txn.timers.handshake = self.handshake;
+        txn.timers.handshake = self.handshake.get();
         txn.accept_date_us = self.accept_date_us;
-        txn.session_requests = self.requests;
-        let proxy = self.view.config().proxy(self.front);
+        txn.session_requests = self.requests.get();
         if proxy.needs_local_address {
             txn.local = self.local();
         }
     }
+
+    /// A transaction's record for the next stream, with the session's variables in it.
+    fn take_txn(&self, proxy: &Proxy) -> Box<Txn> {
+        let mut txn = self.worker.take_txn();
+        self.introduce(&mut txn, proxy);
+        txn.vars = self.vars.take();
+        txn
+    }
+
+    /// Takes the session's variables back.
+    fn keep_txn(&self, mut txn: Box<Txn>) {
+        let mut vars = std::mem::take(&mut txn.vars);
+        vars.clear(rules::VarScope::Txn);
+        self.vars.set(vars);
+        self.worker.keep_txn(txn);
+    }
 }
 
-/// Lives as long as the connection.
-pub async fn run(mut session: Session) {
-    let view = session.view.clone();
-    let proxy = view.config().proxy(session.front);
-    if proxy.options.tcpka_client {
-        crate::os::socket::set_keepalive(session.conn.fd());
+/// Serves an accepted connection for as long as it lives.
+pub(super) async fn run(
+    worker: &'static Worker,
+    listener: Rc<ListenerCell>,
+    fd: OwnedFd,
+    peer: Peer,
+    slot: ClientSlot,
+) {
+    let link = Rc::new(Link::accepted(worker.rt, fd));
+    let mut down = Downstream::h1(link.clone());
+    let current = Current { view: worker.view(), front: listener.proxy.get() };
+    let session = Session::new(worker, listener, link, peer, slot);
+    let mode = {
+        let proxy = current.view.config().proxy(current.front);
+        if proxy.options.tcpka_client {
+            session.link.set_keepalive();
+        }
+        if !admits(&session, &current, Stage::Connection)
+            || !introduced(&session, proxy).await
+            || !admits(&session, &current, Stage::Session)
+        {
+            return;
+        }
+        count(&session, proxy);
+        proxy.mode
+    };
+    if mode == Mode::Tcp {
+        let mut txn = session.take_txn(current.view.config().proxy(current.front));
+        let then = Box::pin(tcp::serve(&session, &mut down, &mut txn, &current)).await;
+        session.keep_txn(txn);
+        if matches!(then, Then::Close) {
+            return;
+        }
     }
-    if !admits(&mut session, proxy, true) || !introduced(&mut session, proxy).await {
-        return;
-    }
-    if !admits(&mut session, proxy, false) {
-        return;
-    }
+    http(session, down, current).await;
+}
+
+fn count(session: &Session, proxy: &Proxy) {
     let live = &proxy.live.front;
     let now_ms = session.worker.rt.now() / MS;
     live.counters.mine().sess_tot.inc();
@@ -160,144 +201,114 @@ pub async fn run(mut session: Session) {
     let shared = &session.worker.shared;
     shared.sess_rate.add(now_ms, 1);
     shared.sess_rate_max.raise(u64::from(shared.sess_rate.read(now_ms)));
-    match proxy.mode {
-        Mode::Tcp => {
-            let mut txn = session.worker.take_txn();
-            Box::pin(tunnel::serve(&mut session, &mut txn, &view)).await;
-            session.worker.keep_txn(txn);
-        }
-        _ => {
-            drop(view);
-            http(session).await;
-        }
-    }
 }
 
 /// `accept-proxy`: the client is who the header says. False: there is none.
-async fn introduced(session: &mut Session, proxy: &Proxy) -> bool {
+async fn introduced(session: &Session, proxy: &Proxy) -> bool {
     let bind = proxy.front.as_ref().and_then(|f| f.binds.get(session.listener.bind.get()));
     if !bind.is_some_and(|b| b.accept_proxy) {
         return true;
     }
     let rt = session.worker.rt;
     let ms = positive(proxy.timeouts.client_hs, proxy.timeouts.client);
-    let Some(ends) = Box::pin(preface::receive(&session.conn, rt.after_ms(ms))).await else {
+    let Some(ends) = Box::pin(proxy_protocol::receive(&session.link, rt.after_ms(ms))).await else {
         proxy.live.front.counters.mine().err_req.inc();
         return false;
     };
-    session.handshake = rt.now().saturating_sub(session.accepted);
+    session.handshake.set(rt.now().saturating_sub(session.accepted));
     if let Some((client, local)) = ends {
-        session.client = rules::End::Inet(client);
-        session.local.set(Some(rules::End::Inet(local)));
+        session.client.set(Endpoint::Inet(client));
+        session.local.set(Some(Endpoint::Inet(local)));
     }
     true
 }
 
 /// `tcp-request connection` rules, or those of `session`. False: the connection is to be closed.
-fn admits(session: &mut Session, proxy: &Proxy, of_connection: bool) -> bool {
-    let counters = proxy.live.front.counters.mine();
-    let (set, denied) = match of_connection {
-        true => (&proxy.rules.tcp_connection, &counters.denied_conn),
-        false => (&proxy.rules.tcp_session, &counters.denied_sess),
+fn admits(session: &Session, current: &Current, stage: Stage) -> bool {
+    let proxy = current.view.config().proxy(current.front);
+    let set = match stage {
+        Stage::Connection => &proxy.rules.tcp_connection,
+        _ => &proxy.rules.tcp_session,
     };
     if set.is_empty() {
         return true;
     }
-    let view = session.view.clone();
-    let mut txn = session.worker.take_txn();
-    session.introduce(&mut txn);
+    let mut txn = session.take_txn(proxy);
     txn.local = session.local();
-    std::mem::swap(&mut session.vars, &mut txn.vars);
-    let env = StreamEnv::of(session, &view, None, None);
-    let mut accepted = true;
-    if let Outcome::Close { silent } = set.run(&mut txn, &env, &mut 0) {
-        denied.inc();
-        if silent {
-            crate::os::socket::set_no_linger(session.conn.fd());
-        }
-        accepted = false;
-    }
-    std::mem::swap(&mut session.vars, &mut txn.vars);
-    session.worker.keep_txn(txn);
-    accepted
+    let route = Route::new(&current.view, current.front);
+    let env = StreamEnv::of(session, &route, None);
+    let outcome = set.run(&mut txn, &env, &mut 0);
+    let admitted = verdict::interpret(outcome, stage, proxy, &session.link).is_ok();
+    session.keep_txn(txn);
+    admitted
 }
 
 /// An idle connection is this small future; what serves requests is boxed, so that the idle do not pay for it.
-async fn http(mut session: Session) {
+async fn http(session: Session, mut down: Downstream, mut current: Current) {
     loop {
-        if !session.renew() && session.requests > 0 && session.pending.is_none() {
-            return;
+        match session.renew() {
+            Some(newest) => current = newest,
+            None if session.requests() > 0 && !down.has_pending() => return,
+            None => {}
         }
-        if session.pending.is_none() && !session.conn.is_readable() {
-            let until = wait_limit(&session);
-            if let Err(e) = session.wait(until).await {
-                if e.kind() == std::io::ErrorKind::TimedOut && session.requests == 0 {
-                    Box::pin(silent_client(&mut session)).await;
+        if !down.has_pending() && !down.link().is_readable() {
+            let until = wait_limit(&session, &down, &current);
+            if session.requests() > 0 {
+                // An idle connection holds no configuration: it takes the newest when it speaks.
+                current.view = session.worker.no_view();
+            }
+            if let Err(e) = down.link().readable(until).await {
+                if e.kind() == std::io::ErrorKind::TimedOut && session.requests() == 0 {
+                    Box::pin(silent_client(&session, &mut down, &current)).await;
                 }
                 return;
             }
             continue;
         }
-        if Box::pin(busy(&mut session)).await == Next::Close {
+        if Box::pin(busy(&session, &mut down, &mut current)).await == Next::Close {
             return;
         }
     }
 }
 
 /// Serves requests for as long as one follows the other soon: making this future anew costs more than waiting in it.
-async fn busy(session: &mut Session) -> Next {
+async fn busy(session: &Session, down: &mut Downstream, current: &mut Current) -> Next {
     let rt = session.worker.rt;
     let patience = Rc::new(Patience::new(0, 0, 0));
     loop {
-        let mut txn = session.worker.take_txn();
-        if !receive_first(session, &mut txn) {
-            session.worker.keep_txn(txn);
-            if session.conn.is_readable() {
+        let mut txn = session.take_txn(current.view.config().proxy(current.front));
+        if !down.receive_first(&mut txn.req) {
+            session.keep_txn(txn);
+            if down.link().is_readable() {
                 // The end of the stream, or an error.
-                log_empty(session);
+                log_empty(session, current);
                 return Next::Close;
             }
             return Next::KeepAlive;
         }
-        session.introduce(&mut txn);
-        std::mem::swap(&mut txn.vars, &mut session.vars);
-        let next = stream::run(session, &mut txn, &patience).await;
-        std::mem::swap(&mut txn.vars, &mut session.vars);
-        session.vars.clear(rules::VarScope::Txn);
-        session.worker.keep_txn(txn);
+        let next = stream::run(session, down, &mut txn, current, &patience).await;
+        session.keep_txn(txn);
         if next == Next::Close {
             return Next::Close;
         }
-        session.idle_until = idle_limit(session, rt.now());
-        if !session.renew() && session.pending.is_none() {
-            return Next::Close;
+        down.idle_until(idle_limit(current, rt.now()));
+        match session.renew() {
+            Some(newest) => *current = newest,
+            None if !down.has_pending() => return Next::Close,
+            None => {}
         }
-        if session.pending.is_none() && !session.conn.is_readable() {
+        if !down.has_pending() && !down.link().is_readable() {
             let Some(_seat) = session.worker.linger() else { return Next::KeepAlive };
-            let until = session.idle_until.min(rt.now() + LINGER);
-            if session.wait(until).await.is_err() {
+            let until = down.until().min(rt.now() + LINGER);
+            current.view = session.worker.no_view();
+            if down.link().readable(until).await.is_err() {
                 return Next::KeepAlive; // idle from now on, or at its end, which is found there
             }
-            if !session.renew() {
-                return Next::Close;
+            match session.renew() {
+                Some(newest) => *current = newest,
+                None => return Next::Close,
             }
         }
-    }
-}
-
-/// First bytes of a request into a pooled buffer. False: there were none, and the buffer is back.
-fn receive_first(session: &mut Session, txn: &mut Txn) -> bool {
-    if let Some(buf) = session.pending.take() {
-        txn.req.buf = buf;
-        return true;
-    }
-    txn.req.buf = Buf::take(HEAD_SIZE);
-    match session.conn.try_recv(txn.req.buf.room()) {
-        Some(Ok(n)) if n > 0 => {
-            txn.req.buf.advance(n);
-            true
-        }
-        _ => false,
     }
 }
 
@@ -306,53 +317,50 @@ fn positive(ms: u64, otherwise: u64) -> u64 {
 }
 
 /// Until when the first byte of the next request may come.
-fn wait_limit(session: &Session) -> Nanos {
-    if session.requests > 0 {
-        return session.idle_until;
+fn wait_limit(session: &Session, down: &Downstream, current: &Current) -> Nanos {
+    if session.requests() > 0 {
+        return down.until();
     }
-    let timeouts = &session.view.config().proxy(session.front).timeouts;
+    let timeouts = &current.view.config().proxy(current.front).timeouts;
     let ms = positive(timeouts.http_request, timeouts.client);
     if ms == 0 { crate::rt::NEVER } else { session.accepted.saturating_add(ms * MS) }
 }
 
-fn idle_limit(session: &Session, now: Nanos) -> Nanos {
-    let timeouts = &session.view.config().proxy(session.front).timeouts;
+fn idle_limit(current: &Current, now: Nanos) -> Nanos {
+    let timeouts = &current.view.config().proxy(current.front).timeouts;
     let ms = positive(timeouts.http_keep_alive, positive(timeouts.http_request, timeouts.client));
     if ms == 0 { crate::rt::NEVER } else { now.saturating_add(ms * MS) }
 }
 
 /// A client that connected and said nothing in time: 408, unless such connections are to be ignored.
-async fn silent_client(session: &mut Session) {
-    let view = session.view.clone();
-    let proxy = view.config().proxy(session.front);
+async fn silent_client(session: &Session, down: &mut Downstream, current: &Current) {
+    let proxy = current.view.config().proxy(current.front);
     if proxy.options.http_ignore_probes {
         return;
     }
-    let mut txn = session.worker.take_txn();
-    session.introduce(&mut txn);
-    stream::refuse(session, &mut txn, End::new(Cause::ClientTimeout, Phase::Request, 408)).await;
-    session.worker.keep_txn(txn);
+    let mut txn = session.take_txn(proxy);
+    let end = End::new(Cause::ClientTimeout, Phase::Request, 408);
+    stream::refuse(session, down, &mut txn, current, end).await;
+    session.keep_txn(txn);
 }
 
 /// A connection that ended before it said anything is logged unless `dontlognull`.
-fn log_empty(session: &mut Session) {
-    if session.requests > 0 {
+fn log_empty(session: &Session, current: &Current) {
+    if session.requests() > 0 {
         return;
     }
-    let view = session.view.clone();
-    let proxy = view.config().proxy(session.front);
+    let proxy = current.view.config().proxy(current.front);
     if proxy.options.dontlognull {
         return;
     }
     proxy.live.front.counters.mine().err_req.inc();
-    let mut txn = session.worker.take_txn();
-    session.introduce(&mut txn);
+    let mut txn = session.take_txn(proxy);
     txn.timers.request_start = session.accepted;
     txn.timers.closed = session.worker.rt.now();
     txn.request_date_us = session.accept_date_us;
-    let end = End::new(Cause::ClientAbort, Phase::Request, 400);
     txn.status = 400;
-    txn.set_end(end.flags());
-    access::log(session, &mut txn, &view, None, None, true);
-    session.worker.keep_txn(txn);
+    txn.set_end(End::new(Cause::ClientAbort, Phase::Request, 400).flags());
+    let route = Route::new(&current.view, current.front);
+    access::log(session, &mut txn, &route, None, true);
+    session.keep_txn(txn);
 }

@@ -5,25 +5,23 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
-use crate::base::buf::{Buf, HEAD_SIZE};
 use crate::base::clock::MS;
-use crate::config::proxy::RestrictNames;
-use crate::config::{Config, Proxy};
-use crate::http::{BodyLen, FieldKind, Method, Parse, Version};
+use crate::config::{HttpConnection, Proxy};
+use crate::http::{BodyLen, FieldKind, Method, Version};
 use crate::model::applet::Applet;
-use crate::model::{ProxyId, ProxyLive};
-use crate::rules::{Outcome, Reply, RuleSet, Sticky, Txn, Wait};
+use crate::model::{ProxyId, Server};
+use crate::rules::{Ctx, Reply, RuleSet, Sticky, Txn, Wait};
 
 use super::access;
+use super::downstream::{Downstream, Unread};
 use super::end::{Cause, End, Phase};
 use super::env::StreamEnv;
-use super::exchange::body_in_buffer;
-use super::server::Upstream;
-use super::session::Session;
+use super::route::Route;
+use super::session::{Current, Session};
 use super::transfer::{Patience, Way};
-use super::worker::View;
+use super::upstream::Hold;
+use super::verdict::{self, Stage, Step};
 
 /// What becomes of the client's connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,75 +50,40 @@ impl From<End> for Halt {
     }
 }
 
-/// Counts a stream in its backend for as long as it lives.
-pub(super) struct BackendSlot(Arc<ProxyLive>);
-
-impl BackendSlot {
-    /// A stream begins in a backend.
-    pub(super) fn enter(proxy: &Proxy, now_ms: u64) -> BackendSlot {
-        let live = &proxy.live.back;
-        let current = live.cur.fetch_add(1, Ordering::AcqRel) + 1;
-        let slot = BackendSlot(proxy.live.clone());
-        live.max.raise(u64::from(current));
-        live.sess_rate.add(now_ms, 1);
-        live.sess_rate_max.raise(u64::from(live.sess_rate.read(now_ms)));
-        live.last_session_ms.store(now_ms, Ordering::Relaxed);
-        live.counters.mine().sess_tot.inc();
-        slot
-    }
-}
-
-impl Drop for BackendSlot {
-    fn drop(&mut self) {
-        self.0.back.cur.fetch_sub(1, Ordering::AcqRel);
-    }
-}
-
-/// How much of a request was received.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Received {
-    /// What lies in its buffer; nobody took a body from it.
-    Buffered,
-    /// Its body is being forwarded.
-    Partly,
-    /// All of it; what lies behind this place of the buffer belongs to the next one.
-    Whole(usize),
-}
-
 /// A transaction under way.
 pub struct Stream<'a> {
-    pub s: &'a mut Session,
+    pub s: &'a Session,
+    pub down: &'a mut Downstream,
     pub txn: &'a mut Txn,
-    pub view: &'a Rc<View>,
-    pub config: &'a Config,
-    pub front: &'a Proxy,
-    /// The frontend itself until a backend was chosen.
-    pub back: &'a Proxy,
-    pub back_id: Option<ProxyId>,
-    backend_slot: Option<BackendSlot>,
-    pub upstream: Option<Upstream>,
+    pub route: Route<'a>,
+    /// The server it has, if any.
+    pub hold: Option<Hold>,
+    /// The server that failed last.
+    pub tried: Option<Server>,
+    /// The rest of the request's body on its way to the server.
+    pub upload: Option<Way>,
+    pub patience: &'a Rc<Patience>,
+    /// The method that the client asked with, whatever rules make of it.
+    pub asked: Method,
     /// The client's connection may carry another request after this one.
     pub keep_client: bool,
     /// The response head was sent, in part at least: no other answer can be.
     pub answered: bool,
-    pub tries_left: u32,
-    /// Bytes of the next request that came with the end of this one's body.
-    pub surplus: Vec<u8>,
-    /// How far the request's body was received.
-    pub received: Received,
     /// `monitor-uri`: neither logged nor held against anyone.
     is_monitor: bool,
-    /// The rest of the request's body on its way to the server.
-    pub upload: Option<Way>,
-    pub patience: &'a Rc<Patience>,
     /// What ended it early, for counters and logs.
     pub end: End,
 }
 
 /// Serves one request from its first bytes, which lie in `txn.req.buf`, to its log line.
-pub async fn run(s: &mut Session, txn: &mut Txn, patience: &Rc<Patience>) -> Next {
-    let view = s.view.clone();
-    let mut stream = Stream::new(s, txn, &view, patience);
+pub async fn run(
+    s: &Session,
+    down: &mut Downstream,
+    txn: &mut Txn,
+    current: &Current,
+    patience: &Rc<Patience>,
+) -> Next {
+    let mut stream = Stream::new(s, down, txn, current, patience);
     if let Err(end) = stream.receive().await {
         return stream.fail_request(end).await;
     }
@@ -129,48 +92,41 @@ pub async fn run(s: &mut Session, txn: &mut Txn, patience: &Rc<Patience>) -> Nex
 }
 
 /// Answers a request that never came with an error.
-pub async fn refuse(s: &mut Session, txn: &mut Txn, end: End) {
-    let view = s.view.clone();
+pub async fn refuse(s: &Session, down: &mut Downstream, txn: &mut Txn, current: &Current, end: End) {
     let patience = Rc::new(Patience::new(0, 0, 0));
-    let mut stream = Stream::new(s, txn, &view, &patience);
-    stream.txn.timers.request_start = stream.s.accepted;
-    stream.txn.request_date_us = stream.s.accept_date_us;
+    let mut stream = Stream::new(s, down, txn, current, &patience);
+    stream.txn.timers.request_start = s.accepted;
+    stream.txn.request_date_us = s.accept_date_us;
     stream.fail_request(end).await;
 }
 
 impl<'a> Stream<'a> {
-    fn new(
-        s: &'a mut Session,
+    pub(super) fn new(
+        s: &'a Session,
+        down: &'a mut Downstream,
         txn: &'a mut Txn,
-        view: &'a Rc<View>,
+        current: &'a Current,
         patience: &'a Rc<Patience>,
     ) -> Stream<'a> {
-        let config = view.config();
-        let front = config.proxy(s.front);
         Stream {
             s,
+            down,
             txn,
-            view,
-            config,
-            front,
-            back: front,
-            back_id: None,
-            backend_slot: None,
-            upstream: None,
-            keep_client: false,
-            answered: false,
-            tries_left: 0,
-            surplus: Vec::new(),
-            received: Received::Buffered,
-            is_monitor: false,
+            route: Route::new(&current.view, current.front),
+            hold: None,
+            tried: None,
             upload: None,
             patience,
+            asked: Method::Other,
+            keep_client: false,
+            answered: false,
+            is_monitor: false,
             end: End::default(),
         }
     }
 
     pub fn env<'e>(&'e self) -> StreamEnv<'e> {
-        StreamEnv::of(self.s, self.view, self.back_id, self.upstream.as_ref().map(|u| &u.slot.server))
+        StreamEnv::of(self.s, &self.route, self.hold.as_ref().map(|h| &h.slot.server))
     }
 
     pub fn now(&self) -> u64 {
@@ -180,44 +136,26 @@ impl<'a> Stream<'a> {
     /// Reads until the request head is complete.
     async fn receive(&mut self) -> Result<(), End> {
         let rt = self.s.worker.rt;
-        let first = self.s.requests == 0;
-        self.s.requests += 1;
+        let first = self.s.begin_request() == 0;
         self.txn.request_no = self.s.worker.next_request();
         self.txn.timers.request_start = if first { self.s.accepted } else { rt.now() };
         self.txn.request_date_us = if first { self.s.accept_date_us } else { self.s.worker.date_us() };
-        let timeouts = &self.front.timeouts;
+        let timeouts = &self.route.front.timeouts;
         let limit_ms = if timeouts.http_request > 0 { timeouts.http_request } else { timeouts.client };
         let until = if limit_ms == 0 {
             crate::rt::NEVER
         } else {
             self.txn.timers.request_start.saturating_add(limit_ms * MS)
         };
-        let options = self.view.h1_request[self.s.front.0 as usize];
-        loop {
-            match self.txn.req.parse_request(&options) {
-                Parse::Done => break,
-                Parse::Bad(bad) => return Err(End::new(Cause::Proxy, Phase::Request, bad.status)),
-                Parse::More => {}
+        let options = self.route.view.h1_request[self.route.front_id.0 as usize];
+        let bufsize = self.route.config.global.tune.bufsize;
+        self.down.receive_head(&mut self.txn.req, &options, bufsize, until).await.map_err(|unread| {
+            match unread {
+                Unread::Bad(status) => End::new(Cause::Proxy, Phase::Request, status),
+                Unread::Timeout => End::new(Cause::ClientTimeout, Phase::Request, 408),
+                Unread::Closed => End::new(Cause::ClientAbort, Phase::Request, 400),
             }
-            if self.txn.req.buf.room_len() == 0 {
-                if self.txn.req.buf.start() == 0 {
-                    return Err(End::new(Cause::Proxy, Phase::Request, 400));
-                }
-                self.txn.req.buf.compact();
-                continue;
-            }
-            let n = self.s.conn.recv(self.txn.req.buf.room(), until).await.map_err(|e| {
-                if e.kind() == std::io::ErrorKind::TimedOut {
-                    End::new(Cause::ClientTimeout, Phase::Request, 408)
-                } else {
-                    End::new(Cause::ClientAbort, Phase::Request, 400)
-                }
-            })?;
-            if n == 0 {
-                return Err(End::new(Cause::ClientAbort, Phase::Request, 400));
-            }
-            self.txn.req.buf.advance(n);
-        }
+        })?;
         let req = &self.txn.req;
         let hosts = req.fields.iter().filter(|f| f.kind == FieldKind::Host).count();
         // RFC 9112 section 3.2: two Hosts are read in two ways.
@@ -235,19 +173,20 @@ impl<'a> Stream<'a> {
 
     fn note_received(&mut self) {
         let now = self.now();
+        self.asked = self.txn.req.method;
         self.txn.has_req = true;
         self.txn.timers.request_done = now;
         self.txn.bytes_in += self.txn.req.len as u64;
-        let front = &self.front.live.front;
+        let front = &self.route.front.live.front;
         let now_ms = now / MS;
         front.req_rate.add(now_ms, 1);
         front.req_rate_max.raise(u64::from(front.req_rate.read(now_ms)));
-        if self.front.needs_uri_line {
+        if self.route.front.needs_uri_line {
             self.keep_uri_line();
         }
         self.keep_client = self.txn.req.keep_alive
-            && self.front.options.http_connection != crate::config::HttpConnection::Close
-            && !self.s.worker.shared.stopping.load(Ordering::Relaxed);
+            && self.route.front.options.http_connection != HttpConnection::Close
+            && !self.s.is_over();
         self.capture_request();
     }
 
@@ -257,13 +196,13 @@ impl<'a> Stream<'a> {
         let line = req.bytes(req.start_line);
         let line = line.strip_suffix(b"\n").unwrap_or(line);
         let line = line.strip_suffix(b"\r").unwrap_or(line);
-        let most = self.config.global.tune.http_logurilen.saturating_sub(1);
+        let most = self.route.config.global.tune.http_logurilen.saturating_sub(1);
         self.txn.uri_line.clear();
         self.txn.uri_line.extend_from_slice(&line[..line.len().min(most)]);
     }
 
     fn capture_request(&mut self) {
-        let Some(front) = self.front.front.as_ref() else { return };
+        let Some(front) = self.route.front.front.as_ref() else { return };
         if let Some(wanted) = &front.cookie_capture {
             self.txn.req_cookie = super::persist::captured(&self.txn.req, b"cookie", wanted);
         }
@@ -280,11 +219,18 @@ impl<'a> Stream<'a> {
 
     /// From the complete request head to the last byte of the response.
     async fn transact(&mut self) -> Result<(), Halt> {
-        self.monitor()?;
-        self.request_rules(self.front).await?;
-        self.choose_backend()?;
-        if self.back_id != Some(self.s.front) {
-            self.request_rules(self.back).await?;
+        match self.down.chosen() {
+            Some(chosen) => self.route.choose(Some(chosen)),
+            None => {
+                self.monitor()?;
+                self.request_rules(self.route.front, Stage::Front).await?;
+                let switched = self.switch();
+                self.route.choose(switched)
+            }
+        };
+        self.enter_backend();
+        if !self.route.is_one() {
+            self.request_rules(self.route.back, Stage::Back).await?;
         }
         self.serve_inside()?;
         self.restrict_names()?;
@@ -294,174 +240,102 @@ impl<'a> Stream<'a> {
 
     /// `monitor-uri` and `monitor fail`.
     fn monitor(&mut self) -> Result<(), Halt> {
-        let Some(front) = self.front.front.as_ref() else { return Ok(()) };
+        let Some(front) = self.route.front.front.as_ref() else { return Ok(()) };
         let Some(uri) = front.monitor_uri.as_deref() else { return Ok(()) };
         if self.txn.req.target_bytes() != uri && self.txn.req.path_and_query() != uri {
             return Ok(());
         }
         let env = self.env();
-        let ctx = crate::rules::Ctx { txn: self.txn, env: &env };
+        let ctx = Ctx { txn: self.txn, env: &env };
         let failed = front.monitor_fail.iter().any(|c| c.eval(ctx));
         self.is_monitor = true;
         Err(Halt::End(End::new(Cause::Local, Phase::Request, if failed { 503 } else { 200 })))
     }
 
-    async fn request_rules(&mut self, proxy: &'a Proxy) -> Result<(), Halt> {
+    async fn request_rules(&mut self, proxy: &'a Proxy, stage: Stage) -> Result<(), Halt> {
         if proxy.options.http_buffer_request && !self.txn.body_awaited {
             self.await_body(0, 0).await?;
         }
         if !proxy.rules.tcp_content.is_empty() {
-            self.run_rules(&proxy.rules.tcp_content, proxy).await?;
+            self.run_rules(&proxy.rules.tcp_content, proxy, stage).await?;
         }
         if let Some(stats) = proxy.stats.as_ref().filter(|s| s.serves(self.txn.req.path_and_query()))
             && let Some(applet) = stats.applet.clone()
         {
             if !proxy.rules.http_request.is_empty() {
-                self.run_rules(&proxy.rules.http_request, proxy).await?;
+                self.run_rules(&proxy.rules.http_request, proxy, stage).await?;
             }
             if !proxy.stats_rules.is_empty() {
-                self.run_rules(&proxy.stats_rules, proxy).await?;
+                self.run_rules(&proxy.stats_rules, proxy, stage).await?;
             }
             return Err(Halt::Service(applet));
         }
         if !proxy.rules.http_request.is_empty() {
-            self.run_rules(&proxy.rules.http_request, proxy).await?;
+            self.run_rules(&proxy.rules.http_request, proxy, stage).await?;
         }
         Ok(())
     }
 
-    async fn run_rules(&mut self, rules: &'a RuleSet, proxy: &'a Proxy) -> Result<(), Halt> {
+    async fn run_rules(&mut self, rules: &RuleSet, proxy: &Proxy, stage: Stage) -> Result<(), Halt> {
         let mut at = 0;
         loop {
-            // The environment borrows what the rules do not change.
-            let env = StreamEnv::of(
-                self.s,
-                self.view,
-                self.back_id,
-                self.upstream.as_ref().map(|u| &u.slot.server),
-            );
-            let outcome = rules.run(self.txn, &env, &mut at);
-            let counters = if self.back_id.is_some() { &proxy.live.back } else { &proxy.live.front };
-            match outcome {
-                Outcome::Continue | Outcome::Stop => return Ok(()),
-                Outcome::Final { reply, denied } => {
-                    if denied {
-                        counters.counters.mine().denied_req.inc();
-                    }
-                    return Err(Halt::Reply { reply: Box::new(reply), denied });
-                }
-                Outcome::Tarpit { reply } => {
-                    counters.counters.mine().denied_req.inc();
-                    return Err(Halt::Tarpit(Box::new(reply)));
-                }
-                Outcome::Service(applet) => return Err(Halt::Service(applet)),
-                Outcome::Close { silent } => {
-                    counters.counters.mine().denied_req.inc();
-                    if silent {
-                        crate::os::socket::set_no_linger(self.s.conn.fd());
-                    }
-                    return Err(Halt::Drop(End::new(Cause::Proxy, Phase::Request, 0)));
-                }
-                Outcome::Error => {
-                    counters.counters.mine().internal_errors.inc();
-                    return Err(Halt::End(End::new(Cause::Internal, Phase::Request, 500)));
-                }
-                Outcome::Wait => {
-                    let (time_ms, at_least) = match self.txn.wait {
-                        Wait::Body { time_ms, at_least } => (time_ms, at_least),
-                        Wait::Data => (0, 0),
-                    };
-                    self.await_body(time_ms, at_least).await?;
-                }
+            let outcome = {
+                let server = self.hold.as_ref().map(|h| &h.slot.server);
+                let env = StreamEnv::of(self.s, &self.route, server);
+                rules.run(self.txn, &env, &mut at)
+            };
+            if verdict::interpret(outcome, stage, proxy, self.down.link())? == Step::Done {
+                return Ok(());
             }
+            let (time_ms, at_least) = match self.txn.wait {
+                Wait::Body { time_ms, at_least } => (time_ms, at_least),
+                Wait::Data => (0, 0),
+            };
+            self.await_body(time_ms, at_least).await?;
         }
     }
 
-    /// `use_backend`, `default_backend`; a `listen` proxy is its own backend.
-    fn choose_backend(&mut self) -> Result<(), Halt> {
-        let id = self.switch().or_else(|| self.front.front.as_ref().and_then(|f| f.default_backend));
-        let id = id.or_else(|| self.front.back.as_ref().map(|_| self.s.front));
-        let Some(id) = id else { return Ok(()) };
-        self.back_id = Some(id);
-        self.back = self.config.proxy(id);
-        self.backend_slot = Some(BackendSlot::enter(self.back, self.now() / MS));
-        self.back.live.back.counters.mine().http_req.inc();
-        if self.back.back.as_ref().is_some_and(|b| b.cookie.is_some()) {
-            self.txn.sticky = Sticky { request: b'N', response: b'N', ..Sticky::default() };
-        }
-        Ok(())
-    }
-
-    fn switch(&self) -> Option<ProxyId> {
-        let front = self.front.front.as_ref()?;
+    /// The first `use_backend` that applies.
+    pub(super) fn switch(&self) -> Option<ProxyId> {
+        let front = self.route.front.front.as_ref()?;
         if front.switching.is_empty() {
             return None;
         }
         let env = self.env();
-        let ctx = crate::rules::Ctx { txn: self.txn, env: &env };
-        super::route::switch(&front.switching, self.config, ctx)
+        let ctx = Ctx { txn: self.txn, env: &env };
+        super::route::switch(&front.switching, self.route.config, ctx)
+    }
+
+    fn enter_backend(&mut self) {
+        if self.route.back_id.is_none() {
+            return;
+        }
+        self.route.enter(self.now() / MS);
+        self.route.back.live.back.counters.mine().http_req.inc();
+        if self.route.back.back.as_ref().is_some_and(|b| b.cookie.is_some()) {
+            self.txn.sticky = Sticky { request: b'N', response: b'N', ..Sticky::default() };
+        }
     }
 
     /// `mode haterm`, or a backend without servers whose stats page was not asked for.
     fn serve_inside(&mut self) -> Result<(), Halt> {
-        if let Some(applet) = self.front.front.as_ref().and_then(|f| f.applet.clone()) {
-            return Err(Halt::Service(applet));
-        }
-        Ok(())
-    }
-
-    /// `option http-restrict-req-hdr-names`.
-    fn restrict_names(&mut self) -> Result<(), Halt> {
-        let wanted = self.back.options.http_restrict_req_hdr_names;
-        if matches!(wanted, RestrictNames::Default | RestrictNames::Preserve) {
-            return Ok(());
-        }
-        let odd = |name: &[u8]| !name.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'-');
-        let names: Vec<Vec<u8>> =
-            self.txn.req.fields().filter(|(name, _)| odd(name)).map(|(name, _)| name.to_vec()).collect();
-        if !names.is_empty() && wanted == RestrictNames::Reject {
-            self.back.live.back.counters.mine().denied_req.inc();
-            return Err(End::new(Cause::Proxy, Phase::Request, 403).into());
-        }
-        for name in names {
-            self.txn.req.remove(&name);
-        }
-        Ok(())
-    }
-
-    /// `option forwardfor`, `originalto`, `unique-id-header`, `http-send-name-header` come before the server is known.
-    fn mark_forwarded(&mut self) {
-        let options = if self.back.options.forwardfor.is_some() { self.back } else { self.front };
-        if let Some(forwarded) = &options.options.forwardfor {
-            let client = self.txn.client;
-            add_forwarded(self.txn, forwarded, client);
-        }
-        let options = if self.back.options.originalto.is_some() { self.back } else { self.front };
-        if let Some(original) = &options.options.originalto {
-            if self.txn.local == crate::rules::End::None {
-                self.txn.local = self.s.local();
-            }
-            let local = self.txn.local;
-            add_forwarded(self.txn, original, local);
+        match self.route.front.front.as_ref().and_then(|f| f.applet.clone()) {
+            Some(applet) => Err(Halt::Service(applet)),
+            None => Ok(()),
         }
     }
 
     /// Error in the request itself: answer it and log.
     async fn fail_request(&mut self, end: End) -> Next {
-        let counters = self.front.live.front.counters.mine();
-        counters.err_req.inc();
+        let options = &self.route.front.options;
+        self.route.front.live.front.counters.mine().err_req.inc();
         self.keep_client = false;
-        let first = self.s.requests <= 1;
-        if !first && self.txn.req.buf.is_empty() {
-            // An idle connection that ended: nothing to say, nothing to log.
-            return Next::Close;
-        }
-        if end.cause == Cause::ClientAbort && self.txn.req.buf.is_empty() && self.front.options.dontlognull {
-            return Next::Close;
-        }
-        if end.cause == Cause::ClientTimeout
-            && self.front.options.http_ignore_probes
-            && self.txn.req.buf.is_empty()
+        let is_silent = self.txn.req.buf.is_empty();
+        let first = self.s.requests() <= 1;
+        if is_silent
+            && (!first // An idle connection that ended: nothing to say, nothing to log.
+                || (end.cause == Cause::ClientAbort && options.dontlognull)
+                || (end.cause == Cause::ClientTimeout && options.http_ignore_probes))
         {
             return Next::Close;
         }
@@ -481,63 +355,38 @@ impl<'a> Stream<'a> {
             Err(halt) => self.halt(halt).await,
         }
         self.txn.timers.closed = self.now();
-        self.backend_slot = None;
-        self.finish_server();
+        self.route.leave();
+        self.release_server();
         access::count(self);
         // The slot is free before the line is written: the line does not count its own request.
-        let is_logged = !self.is_monitor && !self.front.log.targets.is_empty();
-        let server = self.upstream.take().and_then(|u| is_logged.then(|| u.slot.server.clone()));
+        let is_logged = !self.is_monitor && !self.route.front.log.targets.is_empty();
+        let server = self.hold.take().and_then(|h| is_logged.then(|| h.slot.server.clone()));
         if is_logged {
             let failed = self.txn.termination[0] != b'-' && self.txn.termination[0] != b'L';
-            access::log(self.s, self.txn, self.view, self.back_id, server.as_ref(), failed);
+            access::log(self.s, self.txn, &self.route, server.as_ref(), failed);
         }
-        if self.keep_client && !self.request_unread_body() {
-            self.keep_rest();
+        if self.keep_client && self.down.finish(&self.txn.req) {
             return Next::KeepAlive;
         }
         Next::Close
+    }
+
+    /// Gives the server's connection back.
+    pub(super) fn release_server(&mut self) {
+        if let Some(hold) = &mut self.hold {
+            hold.release(self.s.worker);
+        }
     }
 
     /// The end of a stream whose server's sessions were shut down is not the server's doing.
     pub(super) fn cut_short(&self, end: End) -> End {
         let of_client =
             matches!(end.cause, Cause::ClientAbort | Cause::ClientTimeout | Cause::Local | Cause::Proxy);
-        match self.upstream.as_ref().and_then(Upstream::cut) {
+        match self.hold.as_ref().and_then(Hold::cut) {
             Some(cause) if !of_client => {
                 End { cause, phase: if end.phase == Phase::None { Phase::Data } else { end.phase }, ..end }
             }
             _ => end,
-        }
-    }
-
-    /// Where the request ends in its buffer; `None` while part of it is still to be received, and then the
-    /// connection cannot carry another request.
-    fn request_end(&self) -> Option<usize> {
-        match self.received {
-            Received::Buffered => match body_in_buffer(self.txn) {
-                Ok((None, have)) => Some(self.txn.req.len + have),
-                _ => None,
-            },
-            Received::Partly => None,
-            Received::Whole(end) => Some(end),
-        }
-    }
-
-    pub(super) fn request_unread_body(&self) -> bool {
-        self.request_end().is_none()
-    }
-
-    /// Bytes behind the request go on to the next one.
-    fn keep_rest(&mut self) {
-        let Some(end) = self.request_end() else { return };
-        let rest = match &self.surplus[..] {
-            [] => self.txn.req.buf.written().get(end..).unwrap_or_default(),
-            surplus => surplus,
-        };
-        if !rest.is_empty() && self.s.pending.is_none() {
-            let mut buf = Buf::take(HEAD_SIZE.max(rest.len()));
-            buf.push(rest);
-            self.s.pending = Some(buf);
         }
     }
 }
@@ -545,23 +394,4 @@ impl<'a> Stream<'a> {
 /// A copy of at most `len` bytes.
 pub(super) fn capture(value: Option<&[u8]>, len: usize) -> Option<Box<[u8]>> {
     value.map(|v| v[..v.len().min(len)].into())
-}
-
-fn add_forwarded(txn: &mut Txn, forwarded: &crate::config::ForwardFor, end: crate::rules::End) {
-    let Some(addr) = end.inet() else { return };
-    if forwarded.if_none && txn.req.field(&forwarded.header).is_some() {
-        return;
-    }
-    if forwarded.except.iter().any(|net| net.contains(&addr.ip())) {
-        return;
-    }
-    txn.req.add(&forwarded.header, addr.ip().to_string().as_bytes());
-}
-
-/// Methods that may be sent again without asking (RFC 9110 section 9.2.2).
-pub(super) fn is_idempotent(method: Method) -> bool {
-    matches!(
-        method,
-        Method::Get | Method::Head | Method::Put | Method::Delete | Method::Options | Method::Trace
-    )
 }

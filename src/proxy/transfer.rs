@@ -11,10 +11,11 @@ use crate::base::Shards;
 use crate::base::buf::{BODY_SIZE, Buf, HEAD_SIZE};
 use crate::base::clock::{MS, Nanos};
 use crate::base::shard::MAX_WORKERS;
+use crate::conn::Link;
 use crate::http::Chunks;
 use crate::model::counters::Count;
 use crate::os::pipe::Pipe;
-use crate::rt::{Conn, NEVER, Rt};
+use crate::rt::{NEVER, Rt};
 
 /// From this many bytes on a body is spliced rather than copied.
 pub const SPLICE_FROM: u64 = 256 * 1024;
@@ -114,6 +115,17 @@ pub enum Extent {
     Close,
 }
 
+impl Extent {
+    /// Nothing more is to come.
+    pub fn is_done(&self) -> bool {
+        match self {
+            Extent::Length(n) => *n == 0,
+            Extent::Chunked(chunks) => chunks.is_done(),
+            Extent::Close => false,
+        }
+    }
+}
+
 /// Why a transfer did not finish.
 #[derive(Debug)]
 pub enum Broken {
@@ -125,17 +137,34 @@ pub enum Broken {
     Malformed,
 }
 
+/// How the bytes of a body get from one side to the other; chosen for each direction when the head is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BodyPath {
+    /// Inside the kernel, once there are many.
+    Splice,
+    /// Through a buffer.
+    Copy,
+}
+
+impl BodyPath {
+    /// What these two connections allow.
+    pub fn between(from: &Link, to: &Link) -> BodyPath {
+        if from.can_splice() && to.can_splice() { BodyPath::Splice } else { BodyPath::Copy }
+    }
+}
+
 /// One direction.
 pub struct Way {
-    from: Rc<Conn>,
-    to: Rc<Conn>,
+    from: Rc<Link>,
+    /// `None`: what comes is thrown away.
+    to: Option<Rc<Link>>,
     from_side: Side,
     to_side: Side,
     patience: Rc<Patience>,
     extent: Extent,
     buf: Buf,
     pipe: Option<Pipe>,
-    may_splice: bool,
+    path: BodyPath,
     /// Bytes written to `to`.
     pub moved: u64,
     /// Bytes behind the end of the body that were read with it.
@@ -147,23 +176,23 @@ pub struct Way {
 
 impl Way {
     pub fn new(
-        (from, from_side): (Rc<Conn>, Side),
-        (to, to_side): (Rc<Conn>, Side),
+        (from, from_side): (Rc<Link>, Side),
+        (to, to_side): (Rc<Link>, Side),
         patience: Rc<Patience>,
         extent: Extent,
-        may_splice: bool,
     ) -> Self {
+        let path = BodyPath::between(&from, &to);
         let ended = matches!(extent, Extent::Length(0));
         Way {
             from,
-            to,
+            to: Some(to),
             from_side,
             to_side,
             patience,
             extent,
             buf: Buf::default(),
             pipe: None,
-            may_splice,
+            path,
             moved: 0,
             surplus: Vec::new(),
             full: false,
@@ -175,6 +204,34 @@ impl Way {
     pub fn begin_with(&mut self, bytes: Buf) -> Result<(), Broken> {
         self.buf = bytes;
         self.measure()
+    }
+
+    /// Lets the rest come in and throws it away: nobody takes it any more, but the sender is to come to its end.
+    pub fn discard(&mut self) {
+        self.to = None;
+        self.path = BodyPath::Copy;
+        self.release();
+    }
+
+    /// Whether the rest is thrown away.
+    pub fn is_discarding(&self) -> bool {
+        self.to.is_none()
+    }
+
+    /// What follows is no message any more: the direction goes on until the stream ends, with what was read behind the
+    /// body.
+    pub fn into_tunnel(mut self, patience: Rc<Patience>) -> Way {
+        if !self.surplus.is_empty() {
+            let mut buf = Buf::take(self.buf.len() + self.surplus.len());
+            buf.push(self.buf.data());
+            buf.push(&self.surplus);
+            self.buf = buf;
+            self.surplus = Vec::new();
+        }
+        self.patience = patience;
+        self.extent = Extent::Close;
+        self.ended = false;
+        self
     }
 
     /// The source has ended, everything read was written.
@@ -240,9 +297,14 @@ impl Way {
     }
 
     fn poll_flush(&mut self) -> Poll<Result<(), Broken>> {
+        let Some(to) = self.to.clone() else {
+            self.note_written(self.buf.len());
+            self.buf.clear();
+            return Poll::Ready(Ok(()));
+        };
         let until = self.patience.until(self.to_side);
         while !self.buf.is_empty() {
-            match self.to.poll_send(self.buf.data(), false, until) {
+            match to.poll_send(self.buf.data(), false, until) {
                 Poll::Ready(Ok(n)) => {
                     self.buf.consume(n);
                     self.note_written(n);
@@ -252,7 +314,7 @@ impl Way {
             }
         }
         while let Some(pipe) = self.pipe.as_mut().filter(|p| p.held > 0) {
-            match self.to.poll_splice_out(pipe, false, until) {
+            match to.poll_splice_out(pipe, false, until) {
                 Poll::Ready(Ok(n)) => {
                     SPLICED.mine().add(n as u64);
                     self.note_written(n);
@@ -271,7 +333,7 @@ impl Way {
 
     /// Splicing pays for what is long: a body known to be, or a stream that has filled a buffer.
     fn wants_splice(&self) -> bool {
-        self.may_splice
+        self.path == BodyPath::Splice
             && match &self.extent {
                 Extent::Length(left) => *left >= SPLICE_FROM || (self.pipe.is_some() && *left > 0),
                 Extent::Chunked(_) => false,
@@ -288,7 +350,7 @@ impl Way {
             if self.pipe.is_some() {
                 return self.poll_splice();
             }
-            self.may_splice = false;
+            self.path = BodyPath::Copy;
         }
         self.poll_copy()
     }
@@ -311,7 +373,7 @@ impl Way {
             }
             Poll::Ready(Err(e)) if e.raw_os_error() == Some(libc::EINVAL) => {
                 // Some sockets cannot be spliced.
-                self.may_splice = false;
+                self.path = BodyPath::Copy;
                 self.release();
                 Poll::Ready(Ok(()))
             }

@@ -40,7 +40,7 @@ pub enum Standing {
 
 /// An instance that takes part.
 #[derive(Clone, Debug)]
-pub struct Chosen {
+pub struct ChosenInstance {
     pub instance: Arc<Instance>,
     /// Its own address, else its node's.
     pub address: Name,
@@ -56,7 +56,7 @@ pub struct Chosen {
 #[derive(Clone, Debug, Default)]
 pub struct Choice {
     /// By level, then by node and id.
-    pub list: Vec<Chosen>,
+    pub list: Vec<ChosenInstance>,
     /// What the chosen ones that take traffic weigh together: makes shares of several services comparable.
     pub weight: f64,
 }
@@ -87,7 +87,7 @@ struct Level {
 pub fn choose(map: &Map, spec: &ServiceSpec, place: &Place<'_>) -> Choice {
     let candidates = candidates(map, spec, place);
     let order = Order::new(map, spec, place, &candidates);
-    let mut list: Vec<Chosen> =
+    let mut list: Vec<ChosenInstance> =
         candidates.into_iter().filter_map(|c| Some((order.level(&c.region)?, c))).map(at_level).collect();
     list.sort_by_key(|c| c.level);
     let mut levels: Vec<Level> = (0..order.levels).map(|_| Level::empty()).collect();
@@ -109,12 +109,12 @@ pub fn lost_regions(map: &Map, own: &str) -> Vec<Name> {
     lost.map(|outage| outage.region.clone()).collect()
 }
 
-fn at_level((level, chosen): (usize, Chosen)) -> Chosen {
-    Chosen { level, ..chosen }
+fn at_level((level, chosen): (usize, ChosenInstance)) -> ChosenInstance {
+    ChosenInstance { level, ..chosen }
 }
 
 /// Every instance with the tags and a port, and how it stands.
-fn candidates(map: &Map, spec: &ServiceSpec, place: &Place<'_>) -> Vec<Chosen> {
+fn candidates(map: &Map, spec: &ServiceSpec, place: &Place<'_>) -> Vec<ChosenInstance> {
     let is_drained = |m: &&Arc<Member>| m.availability == Availability::Drain;
     let drained: Vec<Name> = map.members().filter(is_drained).map(|m| m.name.clone()).collect();
     let mut list = Vec::new();
@@ -139,7 +139,7 @@ fn candidates(map: &Map, spec: &ServiceSpec, place: &Place<'_>) -> Vec<Chosen> {
             Standing::Up(health)
         };
         let address = if instance.address.is_empty() { &node.address } else { &instance.address };
-        list.push(Chosen {
+        list.push(ChosenInstance {
             instance: instance.clone(),
             address: address.clone(),
             region: node.region.clone(),
@@ -158,7 +158,7 @@ struct Order {
 }
 
 impl Order {
-    fn new(map: &Map, spec: &ServiceSpec, place: &Place<'_>, candidates: &[Chosen]) -> Order {
+    fn new(map: &Map, spec: &ServiceSpec, place: &Place<'_>, candidates: &[ChosenInstance]) -> Order {
         let mut names: Vec<Name> = candidates.iter().map(|c| c.region.clone()).collect();
         names.sort_unstable();
         names.dedup();
@@ -240,7 +240,7 @@ pub fn great_circle_km(a: (f64, f64), b: (f64, f64)) -> f64 {
     2.0 * EARTH_RADIUS_KM * h.clamp(0.0, 1.0).sqrt().asin()
 }
 
-impl Chosen {
+impl ChosenInstance {
     /// What it weighs as it stands, and what it would if it were well.
     fn weights(&self) -> (f64, f64) {
         let weights = &self.instance.weights;
@@ -259,7 +259,12 @@ impl Level {
         Level { rank: Rank::Active, health: 0.0, part: 1.0, weight: 0.0, share: 0.0 }
     }
 
-    fn measure<'c>(&mut self, members: impl Iterator<Item = &'c Chosen>, map: &Map, place: &Place<'_>) {
+    fn measure<'c>(
+        &mut self,
+        members: impl Iterator<Item = &'c ChosenInstance>,
+        map: &Map,
+        place: &Place<'_>,
+    ) {
         let (mut now, mut whole, mut able) = (0.0, 0.0, 0.0);
         for chosen in members {
             self.rank = rank(map, &chosen.region);
@@ -324,7 +329,7 @@ impl Choice {
 
 /// Keeps `max` instances of each region: those that are up before others, then by rendezvous hashing, so that nodes
 /// spread over the instances and each keeps to its own.
-fn limit(list: &mut Vec<Chosen>, max: usize, node: &str) {
+fn limit(list: &mut Vec<ChosenInstance>, max: usize, node: &str) {
     let mut regions: Vec<Name> = list.iter().map(|c| c.region.clone()).collect();
     regions.sort_unstable();
     regions.dedup();

@@ -6,7 +6,7 @@ use crate::lang::{Entry, Place, What};
 
 use super::keyword_region as region;
 use super::keyword_seat as seat;
-use super::language::Reading;
+use super::reading::Reading;
 
 /// Sections of this room.
 #[rustfmt::skip]

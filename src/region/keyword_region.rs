@@ -7,8 +7,8 @@ use ipnet::IpNet;
 use crate::config::compile::args::Args;
 use crate::lang::suggest;
 
-use super::language::Reading;
 use super::map::RegionState;
+use super::reading::Reading;
 use super::spec::RegionSpec;
 
 pub fn location<'a>(reading: &mut Reading<'_>, spec: &mut RegionSpec, args: Args<'a>) {

@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use crate::config::compile::args::{Args, Cursor};
 use crate::lang::{Span, suggest};
 
-use super::language::Reading;
 use super::member::Admission;
+use super::reading::Reading;
 use super::spec::{Listen, Profile, SeatSpec, Tls};
 
 pub fn node<'a>(reading: &mut Reading<'_>, spec: &mut SeatSpec, args: Args<'a>) {

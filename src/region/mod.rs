@@ -2,7 +2,7 @@
 //! replicated by Raft.
 
 pub mod tls;
-pub mod agent;
+pub mod prober;
 pub mod checkers;
 pub mod choice;
 pub mod keyword;
@@ -20,6 +20,7 @@ pub mod query;
 
 mod keyword_region;
 mod keyword_seat;
+mod reading;
 #[cfg(test)]
 pub mod testing;
 #[cfg(test)]

@@ -15,12 +15,12 @@ pub const WATCHERS: usize = 65_536;
 /// Those who wait. Registered first, then the map is looked at, then one waits: so no change is missed.
 #[derive(Debug)]
 pub struct Watches {
-    shelf: Mutex<Shelf>,
+    waiters: Mutex<Waiters>,
     limit: usize,
 }
 
 #[derive(Debug, Default)]
-struct Shelf {
+struct Waiters {
     next: u64,
     waiting: usize,
     topics: HashMap<Topic, Crowd, RandomState>,
@@ -48,54 +48,54 @@ pub struct Watch {
 
 impl Watches {
     pub fn new(limit: usize) -> Arc<Self> {
-        Arc::new(Watches { shelf: Mutex::default(), limit })
+        Arc::new(Watches { waiters: Mutex::default(), limit })
     }
 
-    fn shelf(&self) -> MutexGuard<'_, Shelf> {
-        self.shelf.lock().unwrap_or_else(PoisonError::into_inner)
+    fn waiters(&self) -> MutexGuard<'_, Waiters> {
+        self.waiters.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits for a change of any of these after `after`. `None`: too many wait already.
     pub fn watch(self: &Arc<Self>, topics: &[Topic], after: Index) -> Option<Watch> {
         let notify = Arc::new(Notify::new());
-        let mut shelf = self.shelf();
-        if shelf.waiting >= self.limit {
+        let mut waiters = self.waiters();
+        if waiters.waiting >= self.limit {
             return None;
         }
-        shelf.waiting += 1;
-        shelf.next += 1;
-        let id = shelf.next;
+        waiters.waiting += 1;
+        waiters.next += 1;
+        let id = waiters.next;
         for topic in topics {
-            shelf.add(topic, id, Waiter { after, notify: notify.clone() });
+            waiters.add(topic, id, Waiter { after, notify: notify.clone() });
         }
         Some(Watch { watches: self.clone(), id, topics: topics.into(), notify })
     }
 
     /// Wakes who waits for any of these after an index below `index`.
     pub fn wake(&self, touched: &[Topic], index: Index) {
-        let mut shelf = self.shelf();
-        if shelf.waiting == 0 {
+        let mut waiters = self.waiters();
+        if waiters.waiting == 0 {
             return;
         }
         for topic in touched {
-            shelf.wake(topic, index);
+            waiters.wake(topic, index);
         }
         if !touched.is_empty() {
-            shelf.wake(&Topic::Any, index);
+            waiters.wake(&Topic::Any, index);
         }
     }
 
     /// Wakes everybody: the whole map was replaced.
     pub fn wake_all(&self) {
-        let shelf = self.shelf();
-        for waiter in shelf.topics.values().chain(shelf.prefixes.values()).flat_map(BTreeMap::values) {
+        let waiters = self.waiters();
+        for waiter in waiters.topics.values().chain(waiters.prefixes.values()).flat_map(BTreeMap::values) {
             waiter.notify.notify_one();
         }
     }
 
     /// How many wait.
     pub fn len(&self) -> usize {
-        self.shelf().waiting
+        self.waiters().waiting
     }
 
     pub fn is_empty(&self) -> bool {
@@ -105,12 +105,12 @@ impl Watches {
     /// Whether nothing is left of those who waited.
     #[cfg(test)]
     pub(crate) fn is_forgotten(&self) -> bool {
-        let shelf = self.shelf();
-        shelf.topics.is_empty() && shelf.prefixes.is_empty() && shelf.lengths.is_empty()
+        let waiters = self.waiters();
+        waiters.topics.is_empty() && waiters.prefixes.is_empty() && waiters.lengths.is_empty()
     }
 }
 
-impl Shelf {
+impl Waiters {
     fn add(&mut self, topic: &Topic, id: u64, waiter: Waiter) {
         let crowd = match topic {
             Topic::Prefix(prefix) => {
@@ -187,10 +187,10 @@ impl Watch {
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        let mut shelf = self.watches.shelf();
-        shelf.waiting -= 1;
+        let mut waiters = self.watches.waiters();
+        waiters.waiting -= 1;
         for topic in &self.topics {
-            shelf.remove(topic, self.id);
+            waiters.remove(topic, self.id);
         }
     }
 }

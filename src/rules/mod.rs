@@ -51,7 +51,7 @@ pub use register::register;
 pub use reply::ReplySpec;
 pub use sample::{Sample, SampleType};
 pub use txn::{
-    Ctx, End, Env, Outcome, Pending, Reply, ReplyBody, Sticky, Store, TimeoutOverrides, Timers, Txn, VarId,
-    VarScope, Vars, Wait,
+    Ctx, Endpoint, Env, Outcome, Pending, Reply, ReplyBody, Sticky, Store, TimeoutOverrides, Timers, Txn,
+    VarId, VarScope, Vars, Wait,
 };
 pub use vars::Names;

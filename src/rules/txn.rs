@@ -16,17 +16,17 @@ use super::sample::Sample;
 
 /// A peer's or our own end of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum End {
+pub enum Endpoint {
     #[default]
     None,
     Inet(SocketAddr),
     Unix,
 }
 
-impl End {
+impl Endpoint {
     pub fn inet(self) -> Option<SocketAddr> {
         match self {
-            End::Inet(a) => Some(a),
+            Endpoint::Inet(a) => Some(a),
             _ => None,
         }
     }
@@ -109,12 +109,12 @@ pub struct Txn {
     /// Method, target and version as received, kept before rules change them: what `%r`, `capture.req.*` and
     /// logs show. Bounded by `tune.http.logurilen`.
     pub uri_line: Vec<u8>,
-    pub client: End,
+    pub client: Endpoint,
     /// Local end of the client's connection (`dst`).
-    pub local: End,
+    pub local: Endpoint,
     /// Our end of the server's connection (`bc_src`) and the server's (`bc_dst`).
-    pub server_local: End,
-    pub server_remote: End,
+    pub server_local: Endpoint,
+    pub server_remote: Endpoint,
     pub timers: Timers,
     /// Wall clock when the connection was accepted (microseconds since the epoch), and at the start of this request.
     pub accept_date_us: u64,

@@ -1,20 +1,20 @@
-//! A node for tests of the catalog's API: a map in memory, an agent, and the API on a port of the loopback.
+//! A node for tests of the catalog's API: a map in memory, a prober of its checks, and the API on a port of the loopback.
 //!
 //! `node [--listen ADDRESS] [--token SECRET] [--script-checks]` prints the address once it serves.
 
 use std::sync::Arc;
 
-use isobar::catalog::{Agent, Api, Listener, Settings, serve};
+use isobar::catalog::{Api, Listener, Process, Settings, serve};
 use isobar::region::map::*;
 use isobar::region::{Direct, Seat};
 
 struct Alone {
-    checks: isobar::region::agent::Agent,
+    prober: isobar::region::prober::Prober,
 }
 
-impl Agent for Alone {
+impl Process for Alone {
     fn heard(&self, check: &str) {
-        self.checks.heard(check);
+        self.prober.heard(check);
     }
 
     fn reload(&self) -> Result<(), String> {
@@ -72,14 +72,14 @@ fn main() -> anyhow::Result<()> {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?.block_on(async {
         let seat = Direct::seat(&settings.node_name, "");
         announce(&seat, &settings).await?;
-        let how = isobar::region::agent::Settings {
+        let how = isobar::region::prober::Settings {
             script_checks: settings.script_checks,
-            ..isobar::region::agent::Settings::default()
+            ..isobar::region::prober::Settings::default()
         };
-        let agent = Arc::new(Alone { checks: isobar::region::agent::Agent::start(seat.clone(), how) });
+        let process = Arc::new(Alone { prober: isobar::region::prober::Prober::start(seat.clone(), how) });
         let listener = tokio::net::TcpListener::bind(&listen).await?;
         println!("{}", listener.local_addr()?);
-        serve(vec![Listener::Tcp(listener)], Api::new(seat, settings, agent)).await;
+        serve(vec![Listener::Tcp(listener)], Api::new(seat, settings, process)).await;
         Ok(())
     })
 }

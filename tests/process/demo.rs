@@ -108,7 +108,7 @@ impl Demo {
             ("direct", path) => {
                 std::fs::read(path).map_or_else(|e| format!("refused: {e}"), |_| "read".into())
             }
-            ("proc", _) => life.herald.show_proc(),
+            ("proc", _) => life.notifier.show_proc(),
             ("crash", _) => std::process::abort(),
             _ => {
                 let uid = std::fs::metadata("/proc/self").map_or("-".into(), |_| "proc".to_owned());
@@ -161,13 +161,13 @@ impl Program for Demo {
     }
 
     fn run(mut self, life: Life) -> Exit {
-        life.herald.ready();
+        life.notifier.ready();
         loop {
             match life.events.try_recv() {
                 Ok(Event::Stop(signal)) => return Exit::Signal(signal),
                 Ok(Event::SoftStop) => return Exit::Code(0),
                 Ok(Event::Reload) => {
-                    life.herald.reloading();
+                    life.notifier.reloading();
                     let start = Start { args: &life.args, opener: &life.opener, messages: &life.messages };
                     let mut next = Demo::default();
                     let taken = next.read(&start).is_some()
@@ -175,12 +175,12 @@ impl Program for Demo {
                     if taken {
                         self = next;
                     }
-                    life.herald.reloaded(taken);
+                    life.notifier.reloaded(taken);
                 }
                 _ => {}
             }
             self.serve(&life);
-            life.herald.alive();
+            life.notifier.alive();
             std::thread::sleep(Duration::from_millis(2));
         }
     }

@@ -13,7 +13,7 @@ use crate::model::Address;
 use crate::os::opener::Opener;
 
 use super::super::program::BindError;
-use super::super::services::{Office, bind_cli, cli_sockets};
+use super::super::services::{RuntimeControl, bind_cli, cli_sockets};
 use super::part::Means;
 
 /// One socket.
@@ -67,7 +67,7 @@ impl Admin {
     }
 
     /// Serves what is ready; called within the control runtime.
-    pub(super) fn commit(&mut self, office: &Arc<Office>, opener: &Opener) {
+    pub(super) fn commit(&mut self, control: &Arc<RuntimeControl>, opener: &Opener) {
         let Some(ready) = self.ready.take() else { return };
         for served in self.served.drain(..) {
             served.accepting.abort();
@@ -79,7 +79,7 @@ impl Admin {
         for Desired { stats, is_master, timeout_ms, listener, .. } in ready {
             let Ok(accepted) = again(&listener) else { continue };
             let socket = Socket { listener: accepted, level: stats.level, is_master, timeout_ms };
-            let (control, clients): (Arc<dyn Control>, _) = (office.clone(), clients.clone());
+            let (control, clients): (Arc<dyn Control>, _) = (control.clone(), clients.clone());
             let accepting = tokio::spawn(async move {
                 if let Err(e) = serve(socket, control, clients).await {
                     eprintln!("runtime API: {e}");

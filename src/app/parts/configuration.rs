@@ -149,7 +149,7 @@ impl Configuration {
             figures::swapped(true, process.generation());
             return true;
         }
-        process.herald.reloading();
+        process.notifier.reloading();
         let plan = self.make_ready(&process, &process.messages, change.is_a_save());
         if let Some(plan) = &plan {
             say(plan, &process.messages);
@@ -161,7 +161,7 @@ impl Configuration {
             Change::Map(_) if !success => self.documents.refused(&process.messages.log()),
             _ => {}
         }
-        process.herald.reloaded(success);
+        process.notifier.reloaded(success);
         figures::swapped(success, process.generation());
         success
     }

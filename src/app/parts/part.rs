@@ -16,11 +16,11 @@ use crate::os::opener::Opener;
 use crate::proxy::Shared;
 
 use super::super::args::Args;
-use super::super::change::Desk;
+use super::super::change::ControlHandle;
 use super::super::documents::Documents;
 use super::super::health::HealthHooks;
-use super::super::herald::Herald;
 use super::super::messages::Messages;
+use super::super::notifier::Notifier;
 use super::super::program::{BindError, Settings};
 use super::super::services::{Current, Hub, Services};
 use super::preview::Preview;
@@ -165,10 +165,10 @@ pub struct Process {
     pub args: Args,
     pub opener: Opener,
     pub messages: Messages,
-    pub herald: Arc<Herald>,
+    pub notifier: Arc<Notifier>,
     pub budget: Budget,
     pub runtime: Handle,
-    pub desk: Mutex<Desk>,
+    pub handle: Mutex<ControlHandle>,
     pub workers: usize,
     pub shared: Arc<Shared>,
     pub current: Current,
@@ -187,7 +187,7 @@ impl Process {
         (*self.current.load()).as_ref().map_or(0, |config| config.generation)
     }
 
-    pub fn desk(&self) -> Desk {
-        self.desk.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    pub fn handle(&self) -> ControlHandle {
+        self.handle.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

@@ -20,7 +20,7 @@ use crate::proxy::Worker;
 use crate::rt::Remote;
 
 use super::super::program::{BindError, Settings};
-use super::super::services::{Hub, Office, Services};
+use super::super::services::{Hub, RuntimeControl, Services};
 use super::super::sockets::Sockets;
 use super::admin::Admin;
 use super::part::{Handles, Means, Order, Part, Plan, Process, Reading, Row};
@@ -149,8 +149,8 @@ impl Part for ProxyPart {
     fn start(&mut self, process: &Arc<Process>) -> io::Result<()> {
         let Some(built) = self.built.take() else { return Err(io::Error::other("nothing was built")) };
         let config = self.store(built);
-        // Services need the office from the first connection on, and sockets may listen since before we did.
-        let _ = self.hub.office.set(office(&self.hub, process));
+        // Services need the runtime control from the first connection on, and sockets may listen since before we did.
+        let _ = self.hub.control.set(control(&self.hub, process));
         let mut running = Running {
             process: process.clone(),
             config,
@@ -171,8 +171,8 @@ impl Part for ProxyPart {
         if let Some(sockets) = self.ready.take() {
             self.listen(sockets, &process.opener);
         }
-        if let Some(office) = self.hub.office.get() {
-            self.admin.commit(office, &process.opener);
+        if let Some(control) = self.hub.control.get() {
+            self.admin.commit(control, &process.opener);
         }
     }
 
@@ -290,16 +290,16 @@ impl Running {
 }
 
 /// What the runtime API and services see.
-fn office(hub: &Hub, process: &Process) -> Arc<Office> {
-    Arc::new(Office {
-        desk: Mutex::new(process.desk()),
+fn control(hub: &Hub, process: &Process) -> Arc<RuntimeControl> {
+    Arc::new(RuntimeControl {
+        handle: Mutex::new(process.handle()),
         checks: process.checks.clone(),
         current: hub.current.clone(),
         hard_maxconn: process.shared.maxconn.load(Ordering::Relaxed),
         shared: process.shared.clone(),
         hooks: process.hooks.clone(),
         messages: process.messages.clone(),
-        herald: process.herald.clone(),
+        notifier: process.notifier.clone(),
         workers: process.workers,
         descriptors: process.budget.descriptors,
         maxsock: process.budget.maxsock,

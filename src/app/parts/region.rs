@@ -97,7 +97,7 @@ impl Part for RegionPart {
         self.started = true;
         let (Some(spec), sockets) = (&self.built, std::mem::take(&mut self.sockets)) else { return Ok(()) };
         self.seated =
-            Seated::start(spec, sockets, &process.opener, process.desk()).map_err(io::Error::other)?;
+            Seated::start(spec, sockets, &process.opener, process.handle()).map_err(io::Error::other)?;
         let Some(seated) = &self.seated else { return Ok(()) };
         let seat = seated.seat.clone();
         let opener = process.opener.clone();
@@ -106,9 +106,9 @@ impl Part for RegionPart {
         self.discovery = Some(Discovery::new(seat.clone(), process.hooks.clone(), process.workers, names));
         let documents = self.documents.clone();
         documents.take_seat(seat.clone());
-        let desk = Arc::new(process.desk());
-        seated.answer(Arc::new(Preparing { documents: documents.clone(), desk: desk.clone() }));
-        tokio::spawn(documents.follow(seat, desk));
+        let handle = Arc::new(process.handle());
+        seated.answer(Arc::new(Preparing { documents: documents.clone(), handle: handle.clone() }));
+        tokio::spawn(documents.follow(seat, handle));
         self.find_servers();
         Ok(())
     }

@@ -14,11 +14,11 @@ use crate::os::opener::Opener;
 use crate::proxy::Shared;
 
 use super::super::args::{self, Args, Command};
-use super::super::change::{Change, Desk, Request};
+use super::super::change::{Change, ControlHandle, Request};
 use super::super::documents::Documents;
 use super::super::health::HealthHooks;
-use super::super::herald::Herald;
 use super::super::messages::Messages;
+use super::super::notifier::Notifier;
 use super::super::program::Start;
 use super::super::services::{self, Hub};
 use super::super::signals::Event;
@@ -99,10 +99,10 @@ impl Node {
             args: self.args(),
             opener,
             messages: self.messages.clone(),
-            herald: Arc::new(Herald::direct(self.messages.clone(), clock::wall(), None)),
+            notifier: Arc::new(Notifier::direct(self.messages.clone(), clock::wall(), None)),
             budget: Wanted::default().budget(FdLimit::current()),
             runtime: self.runtime.handle().clone(),
-            desk: Mutex::new(Desk { requests, steering }),
+            handle: Mutex::new(ControlHandle { requests, steering }),
             workers: 1,
             shared: Shared::new(100, "test".into()),
             current: self.hub.current.clone(),

@@ -127,7 +127,7 @@ impl Part for WatchPart {
         let seen = self.events.as_ref().and_then(|events| os::watch::read(events).ok()).unwrap_or_default();
         let changed = self.watch.turn(now, &seen, &|path| stamp(&process.opener, path));
         if !changed.is_empty() {
-            process.desk().ask(Request::Change(Change::Files(changed)));
+            process.handle().ask(Request::Change(Change::Files(changed)));
             // A directory that was made again is another one.
             let directories: Vec<PathBuf> =
                 self.watch.directories().into_iter().take(MAX_DIRECTORIES).collect();

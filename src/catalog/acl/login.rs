@@ -4,15 +4,11 @@
 
 use serde_json::{Value, json};
 
+use super::enabled::enabled;
 use super::policy::{keep, valid_name};
-use super::store;
-use super::token::{enabled, new_uuid};
-use crate::catalog::access::Access;
-use crate::catalog::answer::Answer;
-use crate::catalog::call::Call;
-use crate::catalog::fault::Fault;
-use crate::catalog::route::Outcome;
-use crate::catalog::shelf::{self, AUTH_METHOD, BINDING_RULE, SECRET, TOKEN};
+use super::store::{self, new_uuid};
+use crate::catalog::record::{self, AUTH_METHOD, BINDING_RULE, SECRET, TOKEN};
+use crate::catalog::request::{Access, Answer, Call, Fault, Outcome};
 
 pub async fn bootstrap(call: &Call) -> Outcome {
     if call.api.settings.write_token.is_none() {
@@ -27,7 +23,7 @@ pub async fn login(call: &Call) -> Outcome {
     }
     let name = call.fields()?.text("AuthMethod")?;
     let map = call.read_own().await?;
-    match shelf::get(&map, AUTH_METHOD, &name) {
+    match record::get(&map, AUTH_METHOD, &name) {
         None => Err(Fault::forbidden_as(&format!("ACL not found: auth method {:?} not found", &*name))),
         Some(_) => Err(Fault::internal("login by an auth method is not supported")),
     }
@@ -45,7 +41,7 @@ pub async fn logout(call: &Call) -> Outcome {
         return Err(Fault::forbidden("the token was not made by a login"));
     }
     let accessor = token["AccessorID"].as_str().unwrap_or_default();
-    shelf::change(call, vec![shelf::delete_op(TOKEN, accessor), shelf::delete_op(SECRET, secret)]).await?;
+    record::change(call, vec![record::delete_op(TOKEN, accessor), record::delete_op(SECRET, secret)]).await?;
     Ok(Answer::held(true))
 }
 
@@ -76,7 +72,7 @@ pub async fn update_method(call: &Call) -> Outcome {
     enabled(call, Access::Write)?;
     let name = call.arg("Missing auth method name")?;
     let map = call.read_own().await?;
-    if shelf::get(&map, AUTH_METHOD, name).is_none() {
+    if record::get(&map, AUTH_METHOD, name).is_none() {
         return Err(Fault::not_found("Requested auth method does not exist: ACL not found"));
     }
     write_method(call, name).await
@@ -86,7 +82,7 @@ async fn write_rule(call: &Call, id: String) -> Outcome {
     let fields = call.fields()?;
     let map = call.read_own().await?;
     let method = fields.text("AuthMethod")?;
-    if shelf::get(&map, AUTH_METHOD, &method).is_none() {
+    if record::get(&map, AUTH_METHOD, &method).is_none() {
         return Err(Fault::bad_request(format!("Invalid Binding Rule: no auth method {:?}", &*method)));
     }
     let kind = fields.text("BindType")?;
@@ -109,7 +105,7 @@ pub async fn update_rule(call: &Call) -> Outcome {
     enabled(call, Access::Write)?;
     let id = call.arg("Missing binding rule ID")?.to_owned();
     let map = call.read_own().await?;
-    if shelf::get(&map, BINDING_RULE, &id).is_none() {
+    if record::get(&map, BINDING_RULE, &id).is_none() {
         return Err(Fault::not_found("Requested binding rule does not exist: ACL not found"));
     }
     write_rule(call, id).await

@@ -1,5 +1,6 @@
 //! Access control: tokens, policies, roles, and the endpoints that keep them.
 
+pub mod enabled;
 pub mod login;
 pub mod policy;
 pub mod role;

@@ -3,27 +3,15 @@
 
 use serde_json::{Value, json};
 
-use super::store::MANAGEMENT;
-use super::token::{enabled, new_uuid};
-use crate::catalog::access::Access;
-use crate::catalog::answer::{Answer, JSON};
-use crate::catalog::call::Call;
-use crate::catalog::fault::Fault;
-use crate::catalog::route::Outcome;
-use crate::catalog::shelf::{self, AUTH_METHOD, POLICY};
+use super::enabled::enabled;
+use super::store::{MANAGEMENT, builtin_policies, new_uuid};
+use crate::catalog::record::{self, AUTH_METHOD, POLICY};
+use crate::catalog::request::{Access, Answer, Call, Fault, JSON, Outcome};
 use crate::region::map::{DeleteWhen, Map, PutWhen};
 
-/// The policies that stand without being kept.
-pub fn builtin() -> Vec<Value> {
-    vec![json!({
-        "ID": MANAGEMENT, "Name": "global-management", "Datacenters": null, "Hash": "",
-        "Description": "A policy that grants unlimited access", "Rules": "", "CreateIndex": 1, "ModifyIndex": 1,
-    })]
-}
-
 fn all(map: &Map, kind: &str) -> Vec<Value> {
-    let own = if kind == POLICY { builtin() } else { Vec::new() };
-    own.into_iter().chain(shelf::list(map, kind, "").into_iter().map(|record| record.shown())).collect()
+    let own = if kind == POLICY { builtin_policies() } else { Vec::new() };
+    own.into_iter().chain(record::list(map, kind, "").into_iter().map(|record| record.shown())).collect()
 }
 
 fn missing(kind: &str) -> Fault {
@@ -37,7 +25,7 @@ pub async fn read_one(call: &Call, kind: &'static str) -> Outcome {
     if kind != AUTH_METHOD && uuid::Uuid::parse_str(id).is_err() {
         return Err(Fault::internal(format!("Invalid {kind} ID {id:?}: it must be a UUID")));
     }
-    call.read(&[shelf::topic(kind)], |map| {
+    call.read(&[record::topic(kind)], |map| {
         match all(map, kind)
             .into_iter()
             .find(|one| one["ID"] == id || one["ID"].is_null() && one["Name"] == id)
@@ -52,9 +40,11 @@ pub async fn read_one(call: &Call, kind: &'static str) -> Outcome {
 pub async fn read_named(call: &Call, kind: &'static str) -> Outcome {
     enabled(call, Access::Read)?;
     let name = call.arg("Missing name")?;
-    call.read(&[shelf::topic(kind)], |map| match all(map, kind).into_iter().find(|one| one["Name"] == name) {
-        Some(one) => Answer::json(&one),
-        None => Ok(Answer::from(missing(kind))),
+    call.read(&[record::topic(kind)], |map| {
+        match all(map, kind).into_iter().find(|one| one["Name"] == name) {
+            Some(one) => Answer::json(&one),
+            None => Ok(Answer::from(missing(kind))),
+        }
     })
     .await
 }
@@ -62,7 +52,7 @@ pub async fn read_named(call: &Call, kind: &'static str) -> Outcome {
 /// All of a kind for which a question has the right answer.
 pub async fn read_all(call: &Call, kind: &'static str, wanted: impl Fn(&Value) -> bool) -> Outcome {
     enabled(call, Access::Read)?;
-    call.read(&[shelf::topic(kind)], |map| {
+    call.read(&[record::topic(kind)], |map| {
         let mut found = all(map, kind);
         found.retain(wanted);
         Answer::json(&found)
@@ -78,9 +68,9 @@ pub async fn keep(call: &Call, kind: &'static str, id: &str, value: &Value) -> O
     if !name.is_null() && all(&map, kind).iter().any(other) {
         return Err(Fault::internal(format!("Invalid {kind}: the name {name} is already in use")));
     }
-    shelf::put(call, kind, id, value, PutWhen::Always).await?;
+    record::put(call, kind, id, value, PutWhen::Always).await?;
     let map = call.api.seat.map();
-    let kept = shelf::get(&map, kind, id).ok_or_else(|| missing(kind))?;
+    let kept = record::get(&map, kind, id).ok_or_else(|| missing(kind))?;
     Answer::json(&kept.shown())
 }
 
@@ -90,7 +80,7 @@ pub async fn delete_one(call: &Call, kind: &'static str) -> Outcome {
     if id == MANAGEMENT {
         return Err(Fault::forbidden("the policy global-management cannot be deleted"));
     }
-    shelf::delete(call, kind, id, DeleteWhen::Always).await?;
+    record::delete(call, kind, id, DeleteWhen::Always).await?;
     Ok(Answer::raw(JSON, "true"))
 }
 
@@ -124,7 +114,7 @@ pub async fn update(call: &Call) -> Outcome {
     enabled(call, Access::Write)?;
     let id = call.arg("Missing policy ID")?.to_owned();
     let map = call.read_own().await?;
-    if shelf::get(&map, POLICY, &id).is_none() {
+    if record::get(&map, POLICY, &id).is_none() {
         return Err(missing(POLICY));
     }
     write(call, id).await

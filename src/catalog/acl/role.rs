@@ -2,13 +2,12 @@
 
 use serde_json::json;
 
+use super::enabled::enabled;
 use super::policy::{keep, valid_name};
-use super::token::{enabled, grants, new_uuid};
-use crate::catalog::access::Access;
-use crate::catalog::call::Call;
-use crate::catalog::fault::Fault;
-use crate::catalog::route::Outcome;
-use crate::catalog::shelf::{self, ROLE};
+use super::store::new_uuid;
+use super::token::grants;
+use crate::catalog::record::{self, ROLE};
+use crate::catalog::request::{Access, Call, Fault, Outcome};
 
 async fn write(call: &Call, id: String) -> Outcome {
     let fields = call.fields()?;
@@ -31,7 +30,7 @@ pub async fn update(call: &Call) -> Outcome {
     enabled(call, Access::Write)?;
     let id = call.arg("Missing role ID")?.to_owned();
     let map = call.read_own().await?;
-    if shelf::get(&map, ROLE, &id).is_none() {
+    if record::get(&map, ROLE, &id).is_none() {
         return Err(Fault::not_found("Requested role does not exist: ACL not found"));
     }
     write(call, id).await

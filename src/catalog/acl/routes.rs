@@ -1,8 +1,8 @@
 //! The endpoints of access control: `/v1/acl`.
 
 use super::{login, policy, role, templated, token};
-use crate::catalog::route::{DELETE, DOCUMENT, GET, POST, PUT, Route};
-use crate::catalog::shelf::{AUTH_METHOD, BINDING_RULE, POLICY, ROLE};
+use crate::catalog::record::{AUTH_METHOD, BINDING_RULE, POLICY, ROLE};
+use crate::catalog::request::{DELETE, DOCUMENT, GET, POST, PUT, Route};
 
 pub const ROUTES: &[Route] = &[
     Route {

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::catalog::access::{Level, Resource, Rule};
+use crate::catalog::request::{Level, Resource, Rule};
 
 /// Bytes and rules that a policy may have.
 const LENGTH: usize = 64 << 10;

@@ -1,14 +1,13 @@
-//! Tokens as they are kept, and what a request's token may do.
+//! Tokens and policies as they are kept, and what a request's token may do.
 
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::base::clock;
-use crate::catalog::access::{Authority, Level, Resource, Rule};
 use crate::catalog::api::Api;
-use crate::catalog::fault::Fault;
-use crate::catalog::shelf::{self, POLICY, ROLE, SECRET, TOKEN};
+use crate::catalog::record::{self, POLICY, ROLE, SECRET, TOKEN};
+use crate::catalog::request::{Authority, Fault, Level, Resource, Rule};
 use crate::region::map::Map;
 
 /// The policy that allows everything.
@@ -20,6 +19,19 @@ pub const ANONYMOUS_SECRET: &str = "anonymous";
 pub const INITIAL: &str = "00000000-0000-0000-0000-000000000003";
 /// The accessor of the configuration's token for readers.
 pub const READER: &str = "00000000-0000-0000-0000-000000000004";
+
+/// The policies that stand without being kept.
+pub fn builtin_policies() -> Vec<Value> {
+    vec![json!({
+        "ID": MANAGEMENT, "Name": "global-management", "Datacenters": null, "Hash": "",
+        "Description": "A policy that grants unlimited access", "Rules": "", "CreateIndex": 1, "ModifyIndex": 1,
+    })]
+}
+
+/// The id of a new record.
+pub fn new_uuid() -> String {
+    uuid::Uuid::new_v4().to_string()
+}
 
 /// What a request may do, by its token.
 pub fn authority(api: &Api, token: Option<&str>) -> Result<Authority, Fault> {
@@ -52,12 +64,12 @@ fn same(a: &str, b: &str) -> bool {
 
 /// A token that stands and has not expired.
 pub fn by_secret(map: &Map, secret: &str) -> Option<Value> {
-    let accessor = shelf::get(map, SECRET, secret)?.value;
+    let accessor = record::get(map, SECRET, secret)?.value;
     by_accessor(map, accessor.as_str()?)
 }
 
 pub fn by_accessor(map: &Map, accessor: &str) -> Option<Value> {
-    let token = shelf::get(map, TOKEN, accessor)?.shown();
+    let token = record::get(map, TOKEN, accessor)?.shown();
     (!expired(&token)).then_some(token)
 }
 
@@ -78,7 +90,7 @@ fn text<'a>(value: &'a Value, name: &str) -> &'a str {
 
 fn of_token(map: &Map, token: &Value, reader: bool) -> Authority {
     let roles: Vec<Value> = links(token, "Roles")
-        .filter_map(|link| shelf::get(map, ROLE, text(link, "ID")))
+        .filter_map(|link| record::get(map, ROLE, text(link, "ID")))
         .map(|role| role.value)
         .collect();
     let mut rules = Vec::new();
@@ -87,7 +99,7 @@ fn of_token(map: &Map, token: &Value, reader: bool) -> Authority {
             if text(link, "ID") == MANAGEMENT {
                 return Authority::Everything;
             }
-            let policy = shelf::get(map, POLICY, text(link, "ID")).map(|policy| policy.value);
+            let policy = record::get(map, POLICY, text(link, "ID")).map(|policy| policy.value);
             let parsed = policy.and_then(|policy| super::rules::parse(text(&policy, "Rules")).ok());
             rules.extend(parsed.unwrap_or_default());
         }

@@ -2,12 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::catalog::access::{Access, Resource, Rule};
-use crate::catalog::answer::Answer;
-use crate::catalog::call::Call;
-use crate::catalog::fault::Fault;
-use crate::catalog::fields::Fields;
-use crate::catalog::route::Outcome;
+use crate::catalog::request::{Access, Answer, Call, Fault, Fields, Outcome, Resource, Rule};
 
 /// One template: `{}` in its rules stands for the name.
 struct Template {

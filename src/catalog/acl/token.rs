@@ -2,29 +2,15 @@
 
 use serde_json::{Value, json};
 
-use super::store::{self, ANONYMOUS, ANONYMOUS_SECRET, INITIAL, MANAGEMENT, READER};
+use super::enabled::enabled;
+use super::store::{
+    self, ANONYMOUS, ANONYMOUS_SECRET, INITIAL, MANAGEMENT, READER, builtin_policies, new_uuid,
+};
 use super::templated;
 use crate::base::clock;
-use crate::catalog::access::{Access, Resource};
-use crate::catalog::answer::Answer;
-use crate::catalog::call::Call;
-use crate::catalog::fault::Fault;
-use crate::catalog::fields::Fields;
-use crate::catalog::route::Outcome;
-use crate::catalog::shelf::{self, POLICY, ROLE, SECRET, TOKEN};
+use crate::catalog::record::{self, POLICY, ROLE, SECRET, TOKEN};
+use crate::catalog::request::{Access, Answer, Call, Fault, Fields, Outcome};
 use crate::region::map::Map;
-
-/// The endpoints of access control need it to be on.
-pub fn enabled(call: &Call, access: Access) -> Result<(), Fault> {
-    if call.api.settings.write_token.is_none() {
-        return Err(Fault::acl_disabled());
-    }
-    call.require(Resource::Acl, "", access)
-}
-
-pub fn new_uuid() -> String {
-    uuid::Uuid::new_v4().to_string()
-}
 
 /// Now, as Go writes it.
 pub fn now() -> String {
@@ -77,8 +63,8 @@ fn links(map: &Map, fields: &Fields, name: &str, kind: &str) -> Result<Vec<Value
     let mut out = Vec::new();
     for link in fields.objects(name)? {
         let (id, called) = (link.text("ID")?, link.text("Name")?);
-        let known = super::policy::builtin().into_iter().filter(|_| kind == POLICY);
-        let all = known.chain(shelf::list(map, kind, "").into_iter().map(|record| record.value));
+        let known = builtin_policies().into_iter().filter(|_| kind == POLICY);
+        let all = known.chain(record::list(map, kind, "").into_iter().map(|record| record.value));
         let matches = |one: &Value| {
             one["ID"] == *id && !id.is_empty()
                 || id.is_empty() && one["Name"] == *called && !called.is_empty()
@@ -151,10 +137,10 @@ fn given_uuid(fields: &Fields, name: &str) -> Result<Option<String>, Fault> {
 async fn keep(call: &Call, token: &Value) -> Outcome {
     let (accessor, secret) = (text(token, "AccessorID"), text(token, "SecretID"));
     let ops = vec![
-        shelf::put_op(TOKEN, accessor, token),
-        shelf::put_op(SECRET, secret, &Value::String(accessor.to_owned())),
+        record::put_op(TOKEN, accessor, token),
+        record::put_op(SECRET, secret, &Value::String(accessor.to_owned())),
     ];
-    shelf::change(call, ops).await?;
+    record::change(call, ops).await?;
     let map = call.api.seat.map();
     Answer::json(&found(call, &map, accessor)?)
 }
@@ -169,7 +155,7 @@ pub async fn create(call: &Call) -> Outcome {
     let map = call.read_own().await?;
     let accessor = given_uuid(&fields, "AccessorID")?.unwrap_or_else(new_uuid);
     let secret = given_uuid(&fields, "SecretID")?.unwrap_or_else(new_uuid);
-    let taken = found(call, &map, &accessor).is_ok() || shelf::get(&map, SECRET, &secret).is_some();
+    let taken = found(call, &map, &accessor).is_ok() || record::get(&map, SECRET, &secret).is_some();
     if taken || builtin(call).iter().any(|token| token["SecretID"] == *secret) {
         return Err(Fault::internal("Invalid Token: AccessorID or SecretID is already in use"));
     }
@@ -216,7 +202,7 @@ pub async fn clone(call: &Call) -> Outcome {
 pub async fn read(call: &Call) -> Outcome {
     enabled(call, Access::Read)?;
     let accessor = call.arg("Missing token AccessorID")?;
-    call.read(&[shelf::topic(TOKEN)], |map| Answer::json(&found(call, map, accessor)?)).await
+    call.read(&[record::topic(TOKEN)], |map| Answer::json(&found(call, map, accessor)?)).await
 }
 
 /// Whoever holds a token may read it.
@@ -241,7 +227,7 @@ pub async fn delete(call: &Call) -> Outcome {
     refuse_builtin(call, accessor)?;
     let Some(token) = store::by_accessor(&map, accessor) else { return Ok(Answer::held(true)) };
     let (accessor, secret) = (text(&token, "AccessorID"), text(&token, "SecretID"));
-    shelf::change(call, vec![shelf::delete_op(TOKEN, accessor), shelf::delete_op(SECRET, secret)]).await?;
+    record::change(call, vec![record::delete_op(TOKEN, accessor), record::delete_op(SECRET, secret)]).await?;
     Ok(Answer::held(true))
 }
 
@@ -252,8 +238,8 @@ fn linked(token: &Value, list: &str, field: &str, wanted: Option<&str>) -> bool 
 
 pub async fn list(call: &Call) -> Outcome {
     enabled(call, Access::Read)?;
-    call.read(&[shelf::topic(TOKEN)], |map| {
-        let kept = shelf::list(map, TOKEN, "").into_iter().map(|record| record.shown());
+    call.read(&[record::topic(TOKEN)], |map| {
+        let kept = record::list(map, TOKEN, "").into_iter().map(|record| record.shown());
         let mut all: Vec<Value> = builtin(call).into_iter().chain(kept).collect();
         all.retain(|token| {
             !store::expired(token)

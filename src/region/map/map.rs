@@ -9,9 +9,9 @@ use bytes::Bytes;
 
 pub use super::catalog::Service;
 use super::catalog::{Catalog, Host};
+use super::held::Sessions;
 use super::kv::Kv;
 use super::record::*;
-use super::session::Sessions;
 use super::tables::Tables;
 use super::topic::Topic;
 

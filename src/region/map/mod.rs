@@ -7,6 +7,8 @@ pub mod codec;
 mod apply;
 mod catalog;
 mod change;
+mod edit;
+mod held;
 mod kv;
 #[allow(clippy::module_inception)]
 mod map;
@@ -17,6 +19,7 @@ mod snapshot;
 mod tables;
 mod tombstone;
 mod verdict;
+mod write;
 mod txn;
 
 pub use command::*;

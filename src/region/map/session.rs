@@ -1,31 +1,13 @@
-//! Sessions: what they hold, and how they end.
+//! How sessions begin and end.
 
 use std::sync::Arc;
 
-use imbl::{OrdMap, OrdSet};
-
 use super::change::Change;
 use super::command::Refusal;
+use super::held::Held;
 use super::map::Map;
 use super::record::*;
-use super::tombstone::Tombstones;
 use super::topic::Topic;
-
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Sessions {
-    pub(super) by_id: OrdMap<Name, Arc<Held>>,
-    pub(super) gone: Tombstones,
-    pub(super) index: Index,
-}
-
-/// A session and what ends with it.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Held {
-    pub(super) session: Arc<Session>,
-    /// Keys that it has locked.
-    pub(super) keys: OrdSet<Name>,
-    pub(super) queries: OrdSet<Name>,
-}
 
 impl Map {
     pub(super) fn session_create(

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::super::raft::frame::{Answer, Denial, Request};
+use super::super::raft::guest::Guest;
 use super::super::raft::node::Node;
-use super::super::raft::server::Guest;
 use super::{enrolling, forming, joining, liveness, operation, reconcile, renewal};
 
 /// Answers a request about members.
@@ -17,7 +17,7 @@ pub async fn answer(node: &Arc<Node>, guest: Guest, request: Request) -> Result<
         Request::Join(join) => joining::join(node, join).await,
         Request::Enroll(enroll) => enrolling::admit(node, guest, enroll).await,
         Request::Alive(alive) => liveness::alive(node, alive),
-        Request::AgentAlive(agent) => liveness::agent(node, agent).await,
+        Request::ClientHeartbeat(client) => liveness::client(node, client).await,
         Request::TakeOver { to } => operation::take_over(node, to),
         Request::Operate(what) => operation::operate(node, what).await.map(|()| Answer::Done),
         _ => Err(Denial::Refused("not a request about members".into())),

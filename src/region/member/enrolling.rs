@@ -7,15 +7,14 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::super::map::{Command, Role};
+use super::super::raft::connection::{Class, ConnectionError, Connections};
 use super::super::raft::frame::{Answer, Denial, Enroll, MemberError, Request};
-use super::super::raft::link::{Class, LinkError, Links};
+use super::super::raft::guest::Guest;
 use super::super::raft::node::{Node, deny};
 use super::super::raft::proposer;
-use super::super::raft::server::Guest;
 use super::super::raft::timing::{after, over};
 use super::super::store::Identity;
 use super::authority::{Authority, Holder, RECORD};
-use super::forming;
 use super::joining;
 use super::token::{Digest, Secret, Token, record_of};
 use super::trust::{self, Trust};
@@ -167,15 +166,15 @@ pub(super) async fn seek(node: &Arc<Node>, token: &Token) -> Duration {
 async fn ask_all(node: &Arc<Node>, token: &Token, addresses: &[String]) -> Result<bool, Denial> {
     let trust = node.trust.as_ref().ok_or(MemberError::NoAuthority)?;
     let dialer = trust::joining(token.ca).map_err(|e| Denial::Refused(e.to_string()))?;
-    let links = Links::new(dialer);
+    let connections = Connections::new(dialer);
     let mut why = Vec::new();
     for address in addresses.iter().filter(|address| **address != node.address) {
         let enroll = Enroll {
-            join: forming::wish(node),
+            join: joining::wish(node),
             secret: Bytes::copy_from_slice(token.secret.bytes()),
             request: trust.request(),
         };
-        match links.to(address, Class::Bulk).call(&Request::Enroll(enroll), ADMIT).await {
+        match connections.to(address, Class::Bulk).call(&Request::Enroll(enroll), ADMIT).await {
             Ok(Answer::Enrolled { id, cluster, manager, certificate }) => {
                 take(trust, certificate, id, Some(token.ca)).await?;
                 let identity = Identity { cluster, id, ..node.log.identity() };
@@ -186,7 +185,7 @@ async fn ask_all(node: &Arc<Node>, token: &Token, addresses: &[String]) -> Resul
             }
             Ok(Answer::Denied(denial)) => why.push(format!("{address} does not admit this node: {denial}")),
             Ok(_) => why.push(format!("{address}: an answer to something else")),
-            Err(LinkError::Unreachable(e)) => why.push(format!("{address}: {e}")),
+            Err(ConnectionError::Unreachable(e)) => why.push(format!("{address}: {e}")),
             Err(e) => why.push(format!("{address}: {e}")),
         }
     }
@@ -202,20 +201,7 @@ pub async fn enter(node: &Arc<Node>, token: &Token, addresses: &[String]) -> Res
     Ok(manager)
 }
 
-/// An operator makes a cluster of this node, which waits for that.
-pub async fn founded(node: &Arc<Node>) -> Result<(), Denial> {
-    {
-        let _one_at_a_time = node.changing.lock().await;
-        free(node)?;
-        forming::alone(node).await;
-    }
-    if node.log.id() == 0 {
-        return Err(Denial::Refused("the cluster could not be made; the log says why".into()));
-    }
-    arrived(node).await
-}
-
-fn free(node: &Node) -> Result<(), Denial> {
+pub(super) fn free(node: &Node) -> Result<(), Denial> {
     if node.log.id() != 0 {
         return Err(MemberError::Part.into());
     }
@@ -232,7 +218,7 @@ fn free(node: &Node) -> Result<(), Denial> {
 }
 
 /// Waits until the cluster sees this node and it sees the cluster's authority.
-async fn arrived(node: &Node) -> Result<(), Denial> {
+pub(super) async fn arrived(node: &Node) -> Result<(), Denial> {
     let until = after(ADMIT);
     loop {
         let map = node.view.map();

@@ -9,22 +9,21 @@
 //! (`join-token`), and the one that forms the cluster makes the authority and gives each its certificate with the news.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use tokio::sync::Notify;
-
-use super::super::raft::frame::{Answer, Denial, Hello, Join, Request};
-use super::super::raft::link::{Class, Link, Links};
+use super::super::raft::connection::{Class, Connection};
+use super::super::raft::frame::{Answer, Denial, Hello, Request};
 use super::super::raft::node::Node;
 use super::super::raft::types::Peer;
 use super::super::store::Identity;
 use super::authority::{Authority, Holder};
 use super::enrolling;
-use super::token::{Admission, Token};
+use super::joining::wish;
+use super::meeting::Course;
 use super::trust::TrustError;
 use crate::base::clock;
+use bytes::Bytes;
 
 const ROUND: Duration = Duration::from_millis(200);
 /// When there is nothing to do, or nothing that will be done soon.
@@ -32,103 +31,6 @@ const IDLE: Duration = Duration::from_secs(5);
 const CALL: Duration = Duration::from_secs(2);
 /// A cluster may take its time to admit one.
 const JOIN: Duration = Duration::from_secs(20);
-/// Nodes met; more are no first cluster.
-const MET: usize = 64;
-
-/// How this node is to find its cluster.
-#[derive(Clone, Debug, Default)]
-pub struct Membership {
-    pub retry_join: Vec<String>,
-    pub expect: Option<u32>,
-    pub manager: bool,
-    /// The cluster has an authority of its own.
-    pub authority: bool,
-    /// What admits this node to it.
-    pub admission: Option<Admission>,
-}
-
-/// What a node without a cluster does.
-enum Course<'a> {
-    /// It is its own cluster.
-    Alone,
-    Meet,
-    Enroll(&'a Token),
-    /// Until an operator says what to do.
-    Wait,
-}
-
-impl Membership {
-    fn expected(&self) -> usize {
-        self.expect.unwrap_or(1).max(1) as usize
-    }
-
-    fn course(&self) -> Course<'_> {
-        let alone = self.expected() == 1 && self.retry_join.is_empty();
-        match &self.admission {
-            _ if !self.authority && alone => Course::Alone,
-            _ if !self.authority => Course::Meet,
-            Some(Admission::Token(token)) if !self.retry_join.is_empty() => Course::Enroll(token),
-            Some(Admission::Founding(_)) if self.expected() > 1 => Course::Meet,
-            _ if alone && self.expect == Some(1) => Course::Alone,
-            _ => Course::Wait,
-        }
-    }
-}
-
-/// Whom this node met before it had a cluster.
-pub struct Meeting {
-    pub how: Membership,
-    /// To those who look for a cluster too; `None` where it cannot know them.
-    links: Option<Arc<Links>>,
-    met: Mutex<BTreeMap<u128, Hello>>,
-    /// Why it was not admitted when it last asked.
-    why: Mutex<String>,
-    /// The identity has changed.
-    settled: Notify,
-}
-
-impl Meeting {
-    pub fn new(how: Membership, links: Option<Arc<Links>>) -> Meeting {
-        Meeting { how, links, met: Mutex::default(), why: Mutex::default(), settled: Notify::new() }
-    }
-
-    fn met(&self) -> std::sync::MutexGuard<'_, BTreeMap<u128, Hello>> {
-        self.met.lock().unwrap_or_else(|e| e.into_inner())
-    }
-
-    fn meet(&self, other: Hello, me: u128) {
-        let mut met = self.met();
-        if other.store != me && (met.len() < MET || met.contains_key(&other.store)) {
-            if other.cluster == 0 {
-                drop(met.insert(other.store, other))
-            } else {
-                drop(met.remove(&other.store))
-            }
-        }
-    }
-
-    fn expected(&self) -> usize {
-        self.how.expected()
-    }
-
-    /// The node has become a member.
-    pub(super) fn settled(&self) {
-        self.settled.notify_one();
-    }
-
-    /// It was not admitted: whether that is for another reason than before.
-    pub(super) fn refused(&self, why: &str) -> bool {
-        let mut last = self.why.lock().unwrap_or_else(|e| e.into_inner());
-        let new = *last != why;
-        why.clone_into(&mut last);
-        new
-    }
-
-    /// Whether an operator says what it does.
-    pub(super) fn waits(&self) -> bool {
-        matches!(self.how.course(), Course::Wait)
-    }
-}
 
 fn introduction(node: &Node) -> Hello {
     let identity = node.log.identity();
@@ -191,8 +93,21 @@ pub async fn seek(node: &Arc<Node>) -> Identity {
 }
 
 /// Makes a cluster of this node alone.
-pub(super) async fn alone(node: &Node) {
+async fn alone(node: &Node) {
     settle(node, uuid::Uuid::new_v4().as_u128(), vec![(1, peer(&introduction(node)))]).await;
+}
+
+/// An operator makes a cluster of this node, which waits for that.
+pub async fn founded(node: &Arc<Node>) -> Result<(), Denial> {
+    {
+        let _one_at_a_time = node.changing.lock().await;
+        enrolling::free(node)?;
+        alone(node).await;
+    }
+    if node.log.id() == 0 {
+        return Err(Denial::Refused("the cluster could not be made; the log says why".into()));
+    }
+    enrolling::arrived(node).await
 }
 
 /// Meets others, joins a cluster that one of them is of, or forms the first with them. How long to wait then.
@@ -222,13 +137,13 @@ fn peer(hello: &Hello) -> Peer {
 
 /// Says hello to every known address. An address of a member of a cluster, if there is one.
 async fn greet_all(node: &Node) -> Option<String> {
-    let links = node.meeting.links.as_ref()?;
+    let connections = node.meeting.connections.as_ref()?;
     let known: Vec<String> = node.meeting.met().values().map(|h| h.address.clone()).collect();
     let addresses: BTreeSet<String> = node.meeting.how.retry_join.iter().cloned().chain(known).collect();
     let mut cluster = None;
     for address in addresses.into_iter().filter(|a| *a != node.address) {
         let request = Request::Hello(introduction(node));
-        match links.to(&address, Class::Protocol).call(&request, CALL).await {
+        match connections.to(&address, Class::Protocol).call(&request, CALL).await {
             Ok(Answer::Hello(other)) => {
                 if other.cluster != 0 && other.store != node.log.identity().store {
                     cluster = Some(address);
@@ -310,21 +225,9 @@ pub(super) async fn form(
     Ok(Answer::Done)
 }
 
-/// Who this node is, for those who may admit it.
-pub(super) fn wish(node: &Node) -> Join {
-    Join {
-        store: node.log.identity().store,
-        name: node.name.to_string(),
-        address: node.address.clone(),
-        api: node.api.clone(),
-        region: node.region.to_string(),
-        manager: node.meeting.how.manager,
-    }
-}
-
 async fn join(node: &Node, address: &str) {
     let request = Request::Join(wish(node));
-    match node.links.to(address, Class::Bulk).call(&request, JOIN).await {
+    match node.connections.to(address, Class::Bulk).call(&request, JOIN).await {
         Ok(Answer::Joined { id, cluster }) if node.log.id() == 0 => {
             let identity = Identity { cluster, id, ..node.log.identity() };
             if let Err(e) = node.log.set_identity(identity).await {
@@ -359,10 +262,10 @@ pub(super) async fn finish(node: &Node) {
     while !raft.is_initialized().await.unwrap_or(true) {
         let mut still = Vec::new();
         for (id, peer) in waiting {
-            let Some(links) = &node.meeting.links else { return };
-            let link = links.to(&peer.address, Class::Protocol);
+            let Some(connections) = &node.meeting.connections else { return };
+            let connection = connections.to(&peer.address, Class::Protocol);
             let certificate = match &authority {
-                Some(authority) => match certificate_for(node, &link, authority, id, &peer).await {
+                Some(authority) => match certificate_for(node, &connection, authority, id, &peer).await {
                     Some(certificate) => certificate,
                     None => {
                         still.push((id, peer));
@@ -373,7 +276,7 @@ pub(super) async fn finish(node: &Node) {
             };
             let members = identity.forming.clone();
             let request = Request::Form { cluster: identity.cluster, members, certificate };
-            match link.call(&request, CALL).await {
+            match connection.call(&request, CALL).await {
                 Ok(Answer::Done) => continue,
                 Ok(Answer::Denied(denial)) => tracing::warn!("region map: {peer}: {denial}"),
                 Ok(_) => {}
@@ -399,12 +302,12 @@ pub(super) async fn finish(node: &Node) {
 /// ([`super::proof`]); that nobody gets another's, by its name.
 async fn certificate_for(
     node: &Node,
-    link: &Link,
+    connection: &Connection,
     authority: &Authority,
     id: u64,
     peer: &Peer,
 ) -> Option<Bytes> {
-    match link.call(&Request::Hello(introduction(node)), CALL).await {
+    match connection.call(&Request::Hello(introduction(node)), CALL).await {
         Ok(Answer::Hello(other)) if *other.name == *peer.name => {
             let issued = authority.issue(&other.request, Holder { id, name: &peer.name }, clock::wall());
             issued.inspect_err(|e| tracing::warn!("region map: {peer}: {e}")).ok()
@@ -414,37 +317,5 @@ async fn certificate_for(
             tracing::debug!("region map: {peer}: {e}");
             None
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::token::{Digest, Secret};
-    use super::*;
-
-    #[test]
-    fn what_a_node_without_a_cluster_does_follows_from_its_section() {
-        let ca: Digest = [1; 32];
-        let token = || Some(Admission::Token(Token { ca, secret: Secret::draw().unwrap() }));
-        let founding = || Some(Admission::Founding("s".repeat(32)));
-        let course = |authority, retry: &[&str], expect, admission| {
-            let retry_join = retry.iter().map(|r| (*r).to_owned()).collect();
-            let how = Membership { retry_join, expect, manager: true, authority, admission };
-            match how.course() {
-                Course::Alone => "alone",
-                Course::Meet => "meet",
-                Course::Enroll(_) => "enroll",
-                Course::Wait => "wait",
-            }
-        };
-        assert_eq!(course(false, &[], None, None), "alone");
-        assert_eq!(course(false, &["a:1"], None, None), "meet");
-        assert_eq!(course(false, &["a:1"], Some(3), None), "meet");
-        assert_eq!(course(true, &[], None, None), "wait");
-        assert_eq!(course(true, &[], Some(1), None), "alone");
-        assert_eq!(course(true, &["a:1"], None, token()), "enroll");
-        assert_eq!(course(true, &["a:1"], Some(3), founding()), "meet");
-        assert_eq!(course(true, &["a:1"], None, None), "wait", "nobody is believed without a token");
-        assert_eq!(course(true, &["a:1"], Some(3), None), "wait");
     }
 }

@@ -10,13 +10,13 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use super::super::raft::frame::{AgentAlive, Alive};
+use super::super::raft::frame::{Alive, ClientHeartbeat};
 use crate::base::clock::Nanos;
 
 /// Admissions that are remembered, for a node that asks again.
 const ADMITTED: usize = 256;
 /// Client agents; more are refused.
-pub const AGENTS: usize = 65_536;
+pub const CLIENTS: usize = 65_536;
 
 #[derive(Default)]
 pub struct Heard {
@@ -34,7 +34,7 @@ struct State {
     /// When the leader before it was last heard here.
     before: Nanos,
     members: BTreeMap<u64, (Nanos, Alive)>,
-    agents: BTreeMap<String, (Nanos, AgentAlive)>,
+    clients: BTreeMap<String, (Nanos, ClientHeartbeat)>,
     admitted: BTreeMap<u128, u64>,
 }
 
@@ -106,17 +106,17 @@ impl Heard {
     }
 
     /// False when there are too many already.
-    pub(super) fn agent(&self, agent: AgentAlive, now: Nanos) -> bool {
-        let agents = &mut self.lock().agents;
-        let room = agents.len() < AGENTS || agents.contains_key(&agent.name);
+    pub(super) fn client(&self, client: ClientHeartbeat, now: Nanos) -> bool {
+        let clients = &mut self.lock().clients;
+        let room = clients.len() < CLIENTS || clients.contains_key(&client.name);
         if room {
-            agents.insert(agent.name.clone(), (now, agent));
+            clients.insert(client.name.clone(), (now, client));
         }
         room
     }
 
-    pub(super) fn forget_agent(&self, name: &str) {
-        self.lock().agents.remove(name);
+    pub(super) fn forget_client(&self, name: &str) {
+        self.lock().clients.remove(name);
     }
 
     /// Whether a member was heard within the period, or may yet be. `alive`: what the map says of it.
@@ -127,9 +127,9 @@ impl Heard {
     }
 
     /// The same of a client agent.
-    pub(super) fn agent_lives(&self, name: &str, alive: bool, period: Duration, now: Nanos) -> bool {
+    pub(super) fn client_lives(&self, name: &str, alive: bool, period: Duration, now: Nanos) -> bool {
         let state = self.lock();
-        let at = state.agents.get(name).map(|(at, _)| *at);
+        let at = state.clients.get(name).map(|(at, _)| *at);
         state.lives(Word { at, alive }, period, now)
     }
 
@@ -137,12 +137,12 @@ impl Heard {
         self.lock().members.get(&id).cloned()
     }
 
-    pub(super) fn agent_said(&self, name: &str) -> Option<(Nanos, AgentAlive)> {
-        self.lock().agents.get(name).cloned()
+    pub(super) fn client_said(&self, name: &str) -> Option<(Nanos, ClientHeartbeat)> {
+        self.lock().clients.get(name).cloned()
     }
 
-    pub(super) fn agents(&self) -> Vec<String> {
-        self.lock().agents.keys().cloned().collect()
+    pub(super) fn clients(&self) -> Vec<String> {
+        self.lock().clients.keys().cloned().collect()
     }
 
     /// Whether a region with these nodes is heard from. `None`: it is too early to say, so it stays as it is.
@@ -161,7 +161,8 @@ impl Heard {
     /// The next moment at which somebody's time is up if nothing is heard until then.
     pub(super) fn next(&self, patience: Patience, now: Nanos) -> Option<Nanos> {
         let state = self.lock();
-        let words = state.members.values().map(|(at, _)| *at).chain(state.agents.values().map(|(at, _)| *at));
+        let words =
+            state.members.values().map(|(at, _)| *at).chain(state.clients.values().map(|(at, _)| *at));
         let ends = words.flat_map(|at| [at + nanos(patience.node), at + nanos(patience.region)]);
         let own = [state.since + nanos(patience.node), state.before + nanos(patience.region)];
         ends.chain(own).filter(|end| *end > now).min()

@@ -7,8 +7,8 @@ use std::time::Duration;
 use openraft::ChangeMembers;
 
 use super::super::map::{Command, Member, Refusal, Reply, Role};
+use super::super::raft::connection::Class;
 use super::super::raft::frame::{Alive, Answer, Denial, Join, MemberError, Request};
-use super::super::raft::link::Class;
 use super::super::raft::node::Node;
 use super::super::raft::proposer;
 use crate::base::clock;
@@ -77,7 +77,7 @@ pub(super) async fn admit(node: &Arc<Node>, join: Join, role: Role) -> Result<(u
 pub(super) async fn forward(node: &Node, wish: &Request) -> Result<Answer, Denial> {
     let leader = node.supposed_leader().filter(|(id, _)| *id != node.id());
     let Some((_, peer)) = leader else { return Err(Denial::NotLeader(None)) };
-    match node.links.to(&peer.address, Class::Bulk).call(wish, FORWARD).await {
+    match node.connections.to(&peer.address, Class::Bulk).call(wish, FORWARD).await {
         Ok(answer) => Ok(answer),
         Err(e) => Err(Denial::Refused(format!("the leader, {peer}: {e}"))),
     }
@@ -113,5 +113,17 @@ pub(super) async fn change(
             Err(Denial::Refused(e.to_string()))
         }
         Err(RaftError::Fatal(_)) => Err(Denial::Shutdown),
+    }
+}
+
+/// Who this node is, for those who may admit it.
+pub(super) fn wish(node: &Node) -> Join {
+    Join {
+        store: node.log.identity().store,
+        name: node.name.to_string(),
+        address: node.address.clone(),
+        api: node.api.clone(),
+        region: node.region.to_string(),
+        manager: node.meeting.how.manager,
     }
 }

@@ -10,8 +10,8 @@ use super::super::map::{
     Check, Command, Health, Map, Member, NODE_LIVENESS, Name, Node as CatalogNode, Proposal, Registration,
     Role,
 };
-use super::super::raft::frame::{AgentAlive, Alive, Answer, Denial, MemberError, Request};
-use super::super::raft::link::Class;
+use super::super::raft::connection::Class;
+use super::super::raft::frame::{Alive, Answer, ClientHeartbeat, Denial, MemberError, Request};
 use super::super::raft::node::Node;
 use super::super::raft::proposer;
 use super::heard::{Patience, Word};
@@ -68,12 +68,12 @@ fn is_news(map: &Map, alive: &Alive) -> bool {
 }
 
 /// A client agent told a member that it lives; the leader is to know.
-pub async fn agent_alive(node: &Arc<Node>, said: AgentAlive) -> Result<(), Denial> {
+pub async fn client_alive(node: &Arc<Node>, said: ClientHeartbeat) -> Result<(), Denial> {
     match node.supposed_leader() {
-        Some((id, _)) if id == node.id() => agent(node, said).await.map(drop),
+        Some((id, _)) if id == node.id() => client(node, said).await.map(drop),
         Some((_, peer)) => {
-            let link = node.links.to(&peer.address, Class::Protocol);
-            match link.call(&Request::AgentAlive(said), patience(node).node).await {
+            let connection = node.connections.to(&peer.address, Class::Protocol);
+            match connection.call(&Request::ClientHeartbeat(said), patience(node).node).await {
                 Ok(Answer::Done) => Ok(()),
                 Ok(Answer::Denied(denial)) => Err(denial),
                 Ok(_) => Err(Denial::Refused("an answer to something else".into())),
@@ -85,7 +85,7 @@ pub async fn agent_alive(node: &Arc<Node>, said: AgentAlive) -> Result<(), Denia
 }
 
 /// The same, at the leader. A node that is new is in the map when this returns.
-pub(super) async fn agent(node: &Node, said: AgentAlive) -> Result<Answer, Denial> {
+pub(super) async fn client(node: &Node, said: ClientHeartbeat) -> Result<Answer, Denial> {
     if !node.leads_surely() {
         return Err(Denial::NotLeader(None));
     }
@@ -95,11 +95,11 @@ pub(super) async fn agent(node: &Node, said: AgentAlive) -> Result<Answer, Denia
         return Err(MemberError::NameTaken(said.name).into());
     }
     let other = map.node(&said.name).filter(|known| !known.id.is_empty() && *known.id != *said.node_id);
-    if other.is_some() && agent_lives(node, &map, &said.name, now) {
+    if other.is_some() && client_lives(node, &map, &said.name, now) {
         return Err(MemberError::NameTaken(said.name).into());
     }
-    if !node.heard.agent(said.clone(), now) {
-        return Err(Denial::Full("too many client agents".into()));
+    if !node.heard.client(said.clone(), now) {
+        return Err(Denial::Full("too many client clients".into()));
     }
     if map.outage(&said.region).is_some_and(|outage| outage.lost) {
         node.heard.news.notify_one();
@@ -110,8 +110,8 @@ pub(super) async fn agent(node: &Node, said: AgentAlive) -> Result<Answer, Denia
     Ok(Answer::Done)
 }
 
-fn agent_lives(node: &Node, map: &Map, name: &str, now: Nanos) -> bool {
-    node.heard.agent_lives(name, is_passing(map, name), patience(node).node, now)
+fn client_lives(node: &Node, map: &Map, name: &str, now: Nanos) -> bool {
+    node.heard.client_lives(name, is_passing(map, name), patience(node).node, now)
 }
 
 fn is_passing(map: &Map, name: &str) -> bool {
@@ -146,8 +146,8 @@ pub(super) async fn run(node: &Arc<Node>) {
             }
             Some((_, peer)) => {
                 let request = Request::Alive(mine(node));
-                let link = node.links.to(&peer.address, Class::Protocol);
-                let answer = link.call(&request, period / 4).await;
+                let connection = node.connections.to(&peer.address, Class::Protocol);
+                let answer = connection.call(&request, period / 4).await;
                 let unknown = matches!(answer, Ok(Answer::Denied(Denial::Member(MemberError::Unknown(_)))));
                 if unknown && !removed {
                     tracing::warn!(
@@ -180,7 +180,7 @@ async fn call_out(node: &Arc<Node>, within: Duration) {
         let node = node.clone();
         calls.spawn(async move {
             let request = Request::Alive(mine(&node));
-            let _ = node.links.to(&address, Class::Protocol).call(&request, within).await;
+            let _ = node.connections.to(&address, Class::Protocol).call(&request, within).await;
         });
     }
     calls.join_all().await;
@@ -213,7 +213,7 @@ async fn watch(node: &Node) {
             }
         }
     }
-    let mut commands = agents(node, &map, &mut words);
+    let mut commands = clients(node, &map, &mut words);
     commands.extend(regions(node, &map, words));
     for batch in commands.chunks(BATCH) {
         let at = proposer::now();
@@ -225,20 +225,20 @@ async fn watch(node: &Node) {
 }
 
 /// What changes of client agents: nodes whose liveness is watched and that have no seat.
-fn agents(node: &Node, map: &Map, words: &mut Vec<(Name, Word)>) -> Vec<Command> {
+fn clients(node: &Node, map: &Map, words: &mut Vec<(Name, Word)>) -> Vec<Command> {
     let members: BTreeSet<&str> = map.members().map(|member| &*member.name).collect();
     let in_map = map.nodes().filter(|one| map.check(&one.name, NODE_LIVENESS).is_some());
     let mut names: BTreeSet<String> = in_map.map(|one| one.name.to_string()).collect();
-    names.extend(node.heard.agents());
+    names.extend(node.heard.clients());
     let now = clock::now_ns();
     let mut commands = Vec::new();
     for name in names.iter().filter(|name| !members.contains(name.as_str())) {
-        let said = node.heard.agent_said(name);
-        let lives = agent_lives(node, map, name, now);
+        let said = node.heard.client_said(name);
+        let lives = client_lives(node, map, name, now);
         let Some(one) = map.node(name) else {
             // It left, or was taken out of the catalog. When it lives it says so again, and that registers it.
             if !lives {
-                node.heard.forget_agent(name);
+                node.heard.forget_client(name);
             }
             continue;
         };
@@ -250,9 +250,9 @@ fn agents(node: &Node, map: &Map, words: &mut Vec<(Name, Word)>) -> Vec<Command>
 }
 
 /// What the catalog lacks of a client agent.
-fn due(map: &Map, name: &str, said: Option<&AgentAlive>, lives: bool) -> Option<Command> {
+fn due(map: &Map, name: &str, said: Option<&ClientHeartbeat>, lives: bool) -> Option<Command> {
     let standing = map.node(name);
-    let same = |said: &AgentAlive| {
+    let same = |said: &ClientHeartbeat| {
         standing.is_some_and(|old| {
             let region = said.region.is_empty() || *old.region == *said.region;
             *old.id == *said.node_id && *old.address == *said.address && region

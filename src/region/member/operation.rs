@@ -7,11 +7,11 @@ use std::time::Duration;
 use openraft::ChangeMembers;
 
 use super::super::map::{Command, Deregistration, Member, Reply, Role};
+use super::super::raft::connection::Class;
 use super::super::raft::frame::{Answer, Denial, MemberError, Operation, Request};
-use super::super::raft::link::Class;
 use super::super::raft::node::Node;
+use super::super::raft::proposer;
 use super::super::raft::timing::{after, over};
-use super::super::raft::{proposer, server};
 use super::joining::forget;
 use crate::base::clock;
 
@@ -42,7 +42,7 @@ pub async fn operate(node: &Arc<Node>, what: Operation) -> Result<(), Denial> {
         let leader = node.leader().filter(|leader| leader.id != node.id());
         let answer = match leader {
             Some(leader) => {
-                node.links.to(&leader.address, Class::Bulk).call(&Request::Operate(what), FORWARD).await
+                node.connections.to(&leader.address, Class::Bulk).call(&Request::Operate(what), FORWARD).await
             }
             None => Ok(Answer::Denied(Denial::NotLeader(None))),
         };
@@ -176,7 +176,7 @@ pub async fn step_down(node: &Arc<Node>) {
     // The others' promise to it is to run out.
     raft.runtime_config().heartbeat(false);
     let request = Request::TakeOver { to };
-    let asked = node.links.to(&peer.address, Class::Protocol).call(&request, node.timing.lease()).await;
+    let asked = node.connections.to(&peer.address, Class::Protocol).call(&request, node.timing.lease()).await;
     tracing::info!("region map: {peer} is asked to lead: {asked:?}");
     let until = after(node.timing.leaderless());
     let led = node.clone();
@@ -208,7 +208,7 @@ async fn caught_up(node: &Node, voters: &BTreeSet<u64>) -> Option<u64> {
 
 /// The leader asks this node to lead.
 pub(super) fn take_over(node: &Arc<Node>, to: u64) -> Result<Answer, Denial> {
-    let raft = server::meant_for(node, to)?.clone();
+    let raft = node.raft_of(to)?.clone();
     let node = node.clone();
     tokio::spawn(async move {
         let until = after(node.timing.leaderless());

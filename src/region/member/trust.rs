@@ -21,8 +21,8 @@ use rustls::{ClientConfig, ServerConfig};
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
-use super::super::raft::link::{Dialed, Dialer, Stream};
-use super::super::raft::server::Guest;
+use super::super::raft::connection::{Dialed, Dialer, Stream};
+use super::super::raft::guest::Guest;
 use super::authority::{Authority, Holder};
 use super::credential::{Credential, CredentialError, Key, member_name, member_of};
 use super::proof::{self, Side};

@@ -1,38 +1,14 @@
 //! What members ask of each other beyond the map: other rooms answer, the network between members carries it.
 
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::callee::{CALL_BYTES, CallError};
+use super::connection::Class;
 use super::frame::{Answer, Denial, Request};
-use super::link::Class;
 use super::node::Node;
-
-/// Longest body of a call or of its answer, in bytes.
-pub const CALL_BYTES: usize = 8 << 20;
-
-pub type Called<'a> = Pin<Box<dyn Future<Output = Result<Bytes, String>> + Send + 'a>>;
-
-/// Who answers calls of other members (and of this one to itself).
-pub trait Callee: Send + Sync {
-    /// `kind` says what is asked; an unknown one is an error in words.
-    fn called(&self, kind: u8, body: Bytes) -> Called<'_>;
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum CallError {
-    #[error("unknown member {0}")]
-    Unknown(u64),
-    #[error("too large")]
-    TooLarge,
-    #[error("{0}")]
-    Unreachable(String),
-    /// What the other side said.
-    #[error("{0}")]
-    Refused(String),
-}
 
 /// Asks member `id`, which may be this one.
 pub(super) async fn call(
@@ -55,7 +31,7 @@ pub(super) async fn call(
         };
     }
     let address = node.view.map().member(id).map(|m| m.address.clone()).ok_or(CallError::Unknown(id))?;
-    match node.links.to(&address, Class::Bulk).call(&Request::Call { kind, body }, within).await {
+    match node.connections.to(&address, Class::Bulk).call(&Request::Call { kind, body }, within).await {
         Ok(Answer::Called(bytes)) => Ok(bytes),
         Ok(Answer::Denied(denial)) => Err(CallError::Refused(denial.to_string())),
         Ok(_) => Err(CallError::Unreachable("an answer to something else".into())),

@@ -11,12 +11,12 @@ use super::timing::after;
 use crate::region::map::{Command, Reply};
 use crate::region::seat::{Cluster, Consistency, Freshness, Future, Leader, SeatError, Status};
 
-pub struct Behind {
+pub struct RaftCluster {
     pub node: Arc<Node>,
     pub closed: Arc<AtomicBool>,
 }
 
-impl Behind {
+impl RaftCluster {
     fn open(&self) -> Result<(), SeatError> {
         if self.closed.load(Ordering::Acquire) { Err(SeatError::Shutdown) } else { Ok(()) }
     }
@@ -41,7 +41,7 @@ impl Behind {
     }
 }
 
-impl Cluster for Behind {
+impl Cluster for RaftCluster {
     fn fresh(&self, how: Consistency) -> Future<'_, Freshness> {
         Box::pin(async move {
             self.open()?;

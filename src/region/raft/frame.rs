@@ -59,7 +59,7 @@ pub enum Request {
         body: Bytes,
     },
     /// A client agent lives, as a member was told.
-    AgentAlive(AgentAlive),
+    ClientHeartbeat(ClientHeartbeat),
     Enroll(Enroll),
 }
 
@@ -141,7 +141,7 @@ pub struct Alive {
 
 /// A client agent's word that it lives, and who it is: a node of the catalog without a seat in the cluster.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AgentAlive {
+pub struct ClientHeartbeat {
     pub name: String,
     /// An IP address, or a host's name.
     pub address: String,

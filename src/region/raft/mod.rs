@@ -4,12 +4,14 @@
 //! a thread of its own, see [`store`](super::store)) starts an election.
 
 pub mod types;
+pub mod callee;
 pub mod call;
 pub mod timing;
 pub mod frame;
 pub mod figures;
 pub mod lease;
-pub mod link;
+pub mod connection;
+pub mod guest;
 pub mod network;
 pub mod machine;
 pub mod node;
@@ -22,8 +24,8 @@ pub mod alone;
 pub mod start;
 pub mod belonging;
 
-pub use call::{CALL_BYTES, CallError, Called, Callee};
-pub use frame::{AgentAlive, Denial, MemberError, Operation};
+pub use callee::{CALL_BYTES, CallError, Called, Callee};
+pub use frame::{ClientHeartbeat, Denial, MemberError, Operation};
 pub use start::{Options, RaftHandle, StartError, start};
 pub use timing::{Profile, Timing};
 pub use tls::{Tls, TlsError, roots_of};

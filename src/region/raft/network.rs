@@ -14,9 +14,9 @@ use openraft::raft::{
     AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, VoteRequest, VoteResponse,
 };
 
+use super::connection::{Class, ConnectionError, Connections};
 use super::frame::{Answer, Append, Appended, PIECE_BYTES, Piece, Request};
 use super::lease::Lease;
-use super::link::{Class, LinkError, Links};
 use super::types::{Consensus, LogId, Peer, Vote};
 use crate::base::clock;
 use crate::region::store::LogStore;
@@ -28,7 +28,7 @@ const DISK: Duration = Duration::from_millis(40);
 /// Makes the way to each member.
 #[derive(Clone)]
 pub struct Network {
-    pub links: Arc<Links>,
+    pub connections: Arc<Connections>,
     pub log: LogStore,
     pub lease: Arc<Lease>,
     /// How long a piece of a snapshot may take.
@@ -101,8 +101,13 @@ fn end(id: Option<LogId>) -> u64 {
 type Rpc<T> = Result<T, RPCError<u64, Peer, RaftError<u64>>>;
 
 impl Way {
-    async fn call(&self, class: Class, request: &Request, within: Duration) -> Result<Answer, LinkError> {
-        self.network.links.to(&self.address, class).call(request, within).await
+    async fn call(
+        &self,
+        class: Class,
+        request: &Request,
+        within: Duration,
+    ) -> Result<Answer, ConnectionError> {
+        self.network.connections.to(&self.address, class).call(request, within).await
     }
 
     /// Returns once `id` is durable here, or after a while: a disk that stands still must not hold back heartbeats.
@@ -180,18 +185,18 @@ impl Way {
         true
     }
 
-    async fn send_piece(&self, piece: &Piece) -> Result<(u64, Option<Vote>), LinkError> {
+    async fn send_piece(&self, piece: &Piece) -> Result<(u64, Option<Vote>), ConnectionError> {
         let request = Request::Piece(Piece { meta: piece.meta.clone(), data: piece.data.clone(), ..*piece });
         match self.call(Class::Bulk, &request, self.network.piece).await? {
             Answer::Piece { written, installed } => Ok((written, installed.map(Vote::from))),
-            other => Err(LinkError::Unreachable(unexpected(other))),
+            other => Err(ConnectionError::Unreachable(unexpected(other))),
         }
     }
 }
 
-fn rpc_error<E: std::error::Error>(error: LinkError) -> RPCError<u64, Peer, E> {
+fn rpc_error<E: std::error::Error>(error: ConnectionError) -> RPCError<u64, Peer, E> {
     match error {
-        LinkError::Unreachable(_) => RPCError::Unreachable(Unreachable::new(&error)),
+        ConnectionError::Unreachable(_) => RPCError::Unreachable(Unreachable::new(&error)),
         other => RPCError::Network(NetworkError::new(&other)),
     }
 }
@@ -205,7 +210,7 @@ fn unexpected(answer: Answer) -> String {
 
 #[allow(clippy::result_large_err)] // openraft's own type
 fn refused<T>(answer: Answer) -> Rpc<T> {
-    Err(rpc_error(LinkError::Unreachable(unexpected(answer))))
+    Err(rpc_error(ConnectionError::Unreachable(unexpected(answer))))
 }
 
 impl RaftNetwork<Consensus> for Way {
@@ -287,7 +292,7 @@ impl RaftNetwork<Consensus> for Way {
                 Ok((_, Some(vote))) => return Ok(SnapshotResponse::new(vote)),
                 // It says how much it has: after a lost answer one goes on from there.
                 Ok((written, None)) => piece.offset = written,
-                Err(e @ LinkError::Unreachable(_)) => {
+                Err(e @ ConnectionError::Unreachable(_)) => {
                     return Err(StreamingError::Unreachable(Unreachable::new(&e)));
                 }
                 Err(e) => return Err(StreamingError::Network(NetworkError::new(&e))),

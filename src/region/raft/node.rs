@@ -8,9 +8,10 @@ use openraft::{RaftMetrics, ServerState};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
+use super::callee::Callee;
+use super::connection::Connections;
 use super::frame::Denial;
 use super::lease::Lease;
-use super::link::Links;
 use super::timing::Timing;
 use super::types::{Peer, Raft};
 use crate::base::clock;
@@ -45,7 +46,7 @@ pub struct Node {
     pub timing: Timing,
     pub log: LogStore,
     pub snapshots: Snapshots,
-    pub links: Arc<Links>,
+    pub connections: Arc<Connections>,
     pub lease: Arc<Lease>,
     pub view: Arc<View>,
     /// There once the node is a member.
@@ -61,7 +62,7 @@ pub struct Node {
     pub readers: mpsc::Sender<Reader>,
     pub sure_readers: mpsc::Sender<Reader>,
     /// Who answers calls that are not about the map.
-    pub callee: OnceLock<Arc<dyn super::call::Callee>>,
+    pub callee: OnceLock<Arc<dyn Callee>>,
     /// When the leader was last heard.
     pub contact_ns: AtomicU64,
 }
@@ -69,6 +70,15 @@ pub struct Node {
 impl Node {
     pub fn raft(&self) -> Result<&Raft, Denial> {
         self.raft.get().ok_or(Denial::NoMember)
+    }
+
+    /// For a request of the protocol, which goes to whom it is meant for: another may have taken the address.
+    pub fn raft_of(&self, to: u64) -> Result<&Raft, Denial> {
+        match self.raft() {
+            Ok(raft) if to == self.id() => Ok(raft),
+            Ok(_) => Err(Denial::Refused(format!("this is member {}, not {to}", self.id()))),
+            Err(denial) => Err(denial),
+        }
     }
 
     /// 0 until it is a member.

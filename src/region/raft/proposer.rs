@@ -7,8 +7,8 @@ use openraft::error::{ClientWriteError, RaftError};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
 
+use super::connection::{Class, ConnectionError};
 use super::frame::{Answer, Denial, Request};
-use super::link::{Class, LinkError};
 use super::node::{Ask, Node, denied};
 use super::timing::{after, over};
 use crate::base::clock;
@@ -188,16 +188,16 @@ pub async fn alone(node: &Node, command: Command) -> Result<(Index, Reply), Deni
 /// Sends proposals to the leader; gives the request back.
 async fn there(node: &Node, address: &str, forward: Request, until: Instant) -> (Attempt, Request) {
     let within = until.saturating_duration_since(after(Duration::ZERO)).max(Duration::from_millis(1));
-    let answer = node.links.to(address, Class::Bulk).call(&forward, within).await;
+    let answer = node.connections.to(address, Class::Bulk).call(&forward, within).await;
     let attempt = match answer {
         Ok(Answer::Forwarded(replies, index)) => Ok((replies, index)),
         Ok(Answer::Denied(Denial::NotLeader(_) | Denial::NoMember)) => Err(Failed::NotYet),
         Ok(Answer::Denied(denial)) => Err(Failed::Final(denied(denial))),
         Ok(_) => Err(Failed::Final(SeatError::Timeout)),
-        Err(LinkError::Unreachable(_)) => Err(Failed::NotYet),
-        Err(LinkError::TooLarge(_)) => Err(Failed::Final(SeatError::TooLarge)),
+        Err(ConnectionError::Unreachable(_)) => Err(Failed::NotYet),
+        Err(ConnectionError::TooLarge(_)) => Err(Failed::Final(SeatError::TooLarge)),
         // It may have arrived: to send it again could do it twice.
-        Err(LinkError::Lost | LinkError::Timeout) => Err(Failed::Final(SeatError::Timeout)),
+        Err(ConnectionError::Lost | ConnectionError::Timeout) => Err(Failed::Final(SeatError::Timeout)),
     };
     (attempt, forward)
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use super::connection::Class;
 use super::frame::{Answer, Denial, Request};
-use super::link::Class;
 use super::node::{Node, Reader};
 use super::timing::{after, over};
 use crate::region::map::Index;
@@ -57,7 +57,8 @@ pub async fn local(node: &Node, consistent: bool) -> Result<Index, Denial> {
 
 async fn remote(node: &Node, address: &str, consistent: bool) -> Result<Index, Denial> {
     let within = Duration::from_millis(node.timing.heartbeat_ms * 4);
-    match node.links.to(address, Class::Protocol).call(&Request::ReadIndex { consistent }, within).await {
+    match node.connections.to(address, Class::Protocol).call(&Request::ReadIndex { consistent }, within).await
+    {
         Ok(Answer::ReadIndex(index)) => Ok(index),
         Ok(Answer::Denied(denial)) => Err(denial),
         Ok(_) | Err(_) => Err(Denial::Timeout),

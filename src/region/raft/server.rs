@@ -1,6 +1,5 @@
 //! Takes connections of other members and answers their requests.
 
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,11 +10,12 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
 use tokio::sync::{Mutex, Semaphore, mpsc};
 
+use super::connection::Stream;
 use super::frame::{
     self, Answer, Append, Appended, Denial, FRAME_BYTES, FrameError, MemberError, PREFACE, Piece, Request,
     STRANGER_BYTES,
 };
-use super::link::Stream;
+use super::guest::{Accepted, Guest, Wrap};
 use super::node::Node;
 use super::types::{LogId, Vote};
 use super::{proposer, read};
@@ -36,44 +36,24 @@ const WRITE_BYTES: usize = 256 << 10;
 /// In memory no snapshot is larger.
 const MEMORY_BYTES: u64 = 1 << 30;
 
-/// Who is at the other end, and so what may be asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Guest {
-    /// Whoever gets here: the network is trusted, or certificates from elsewhere say who gets here.
-    Trusted,
-    /// A member, by a certificate of the cluster's authority with its id.
-    Member(u64),
-    /// One of those who are to form the first cluster.
-    Founder,
-    /// One that has shown nothing yet.
-    Stranger,
-}
-
-impl Guest {
-    /// Whether it may ask that; why not, if it may not.
-    fn admits(self, node: &Node, request: &Request) -> Result<(), Denial> {
-        let refused = |why: &str| Err(Denial::Refused(why.into()));
-        match (self, request) {
-            (Guest::Trusted, Request::Enroll(_)) => Err(MemberError::NoAuthority.into()),
-            (Guest::Trusted, _) => Ok(()),
-            // Its certificate outlives it.
-            (Guest::Member(id), _) if node.has_removed(id) => Err(MemberError::Unknown(id).into()),
-            (Guest::Member(_), Request::Join(_) | Request::Form { .. } | Request::Hello(_)) => {
-                refused("members join this cluster with a token")
-            }
-            (Guest::Member(_), _) => Ok(()),
-            (Guest::Founder, Request::Hello(_) | Request::Form { .. }) => Ok(()),
-            (Guest::Founder, _) => refused("one that forms a cluster may not ask this"),
-            (Guest::Stranger, Request::Enroll(_)) => Ok(()),
-            (Guest::Stranger, _) => refused("one without a certificate may only ask to join"),
+/// Whether a guest may ask that; why not, if it may not.
+fn admits(guest: Guest, node: &Node, request: &Request) -> Result<(), Denial> {
+    let refused = |why: &str| Err(Denial::Refused(why.into()));
+    match (guest, request) {
+        (Guest::Trusted, Request::Enroll(_)) => Err(MemberError::NoAuthority.into()),
+        (Guest::Trusted, _) => Ok(()),
+        // Its certificate outlives it.
+        (Guest::Member(id), _) if node.has_removed(id) => Err(MemberError::Unknown(id).into()),
+        (Guest::Member(_), Request::Join(_) | Request::Form { .. } | Request::Hello(_)) => {
+            refused("members join this cluster with a token")
         }
+        (Guest::Member(_), _) => Ok(()),
+        (Guest::Founder, Request::Hello(_) | Request::Form { .. }) => Ok(()),
+        (Guest::Founder, _) => refused("one that forms a cluster may not ask this"),
+        (Guest::Stranger, Request::Enroll(_)) => Ok(()),
+        (Guest::Stranger, _) => refused("one without a certificate may only ask to join"),
     }
 }
-
-pub type Accepted = Pin<Box<dyn Future<Output = std::io::Result<(Box<dyn Stream>, Guest)>> + Send>>;
-
-/// How a connection that was accepted becomes a stream of frames: as it is, or with TLS.
-pub type Wrap = Arc<dyn Fn(tokio::net::TcpStream) -> Accepted + Send + Sync>;
 
 /// Answers those who connect, until the task is ended.
 pub async fn run(node: Arc<Node>, listener: TcpListener, wrap: Wrap) {
@@ -165,7 +145,7 @@ async fn requests(
         let Ok(permit) = room.clone().acquire_owned().await else { return Ok(()) };
         let (node, answers, incoming) = (node.clone(), answers.clone(), incoming.clone());
         tokio::spawn(async move {
-            let answer = match guest.admits(&node, &request) {
+            let answer = match admits(guest, &node, &request) {
                 Ok(()) => answer(&node, guest, request, &incoming).await,
                 Err(denial) => Err(denial),
             };
@@ -207,7 +187,7 @@ async fn answer(
     match request {
         Request::Append(append) => append_entries(node, append).await,
         Request::Vote { to, vote, last } => {
-            let raft = meant_for(node, to)?;
+            let raft = node.raft_of(to)?;
             let request = VoteRequest::new(vote.into(), last.map(LogId::from));
             let vote = raft.vote(request).await.map_err(|_| Denial::Shutdown)?;
             let last = vote.last_log_id.map(Into::into);
@@ -224,17 +204,8 @@ async fn answer(
     }
 }
 
-/// A request of the protocol goes to whom it is meant for: another may have taken the address.
-pub fn meant_for(node: &Node, to: u64) -> Result<&super::types::Raft, Denial> {
-    match node.raft() {
-        Ok(raft) if to == node.id() => Ok(raft),
-        Ok(_) => Err(Denial::Refused(format!("this is member {}, not {to}", node.id()))),
-        Err(denial) => Err(denial),
-    }
-}
-
 async fn append_entries(node: &Node, append: Append) -> Result<Answer, Denial> {
-    let raft = meant_for(node, append.to)?;
+    let raft = node.raft_of(append.to)?;
     let mut entries = Vec::with_capacity(append.entries.len());
     for bytes in &append.entries {
         entries.push(record::entry_from_bytes(bytes).map_err(|e| Denial::Refused(e.to_string()))?);
@@ -296,7 +267,7 @@ fn durable_of(node: &Node, id: LogId, prev: Option<LogId>) -> Option<LogId> {
 type Receiving = Arc<Mutex<Option<(bytes::Bytes, Incoming)>>>;
 
 async fn snapshot(node: &Node, piece: Piece, receiving: &Receiving) -> Result<Answer, Denial> {
-    let raft = meant_for(node, piece.to)?.clone();
+    let raft = node.raft_of(piece.to)?.clone();
     let vote = Vote::from(piece.vote);
     if node.log.vote().is_some_and(|mine| mine > vote) {
         let mine = node.log.vote().unwrap_or(vote);

@@ -11,11 +11,13 @@ use bytes::Bytes;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::call::{self, CallError, Callee};
-use super::cluster::Behind;
-use super::frame::{AgentAlive, Availability, Denial, Operation};
+use super::call;
+use super::callee::{CallError, Callee};
+use super::cluster::RaftCluster;
+use super::connection::{Connections, Dialer, Plain};
+use super::frame::{Availability, ClientHeartbeat, Denial, Operation};
+use super::guest::{Guest, Wrap};
 use super::lease::Lease;
-use super::link::{Dialer, Links, Plain};
 use super::machine::Machine;
 use super::network::Network;
 use super::node::{Ask, Node, Reader};
@@ -110,7 +112,7 @@ struct Parts {
     node: Arc<Node>,
     machine: Machine,
     listener: Option<TcpListener>,
-    wrap: server::Wrap,
+    wrap: Wrap,
     asks: mpsc::Receiver<Ask>,
     readers: mpsc::Receiver<Reader>,
     sure_readers: mpsc::Receiver<Reader>,
@@ -154,7 +156,7 @@ pub fn start(options: Options) -> Result<(Seat, RaftHandle), StartError> {
             return Err(e);
         }
     };
-    let behind = Arc::new(Behind { node: node.clone(), closed: closed.clone() });
+    let behind = Arc::new(RaftCluster { node: node.clone(), closed: closed.clone() });
     let seat = Seat::new(node.view.clone(), behind, node.name.clone(), node.region.clone());
     let (stop, thread) = (Mutex::new(Some(stop)), Mutex::new(Some(thread)));
     let departed = AtomicBool::new(false);
@@ -204,10 +206,10 @@ fn parts(options: Options) -> Result<Parts, StartError> {
         (Some(tls), None, None) => tls.both(),
         (None, None, None) => (Arc::new(Plain) as Arc<dyn Dialer>, plain()),
     };
-    let links = Arc::new(Links::new(dialer));
+    let connections = Arc::new(Connections::new(dialer));
     let founding = match &trust {
-        Some(trust) => trust.founders().map(|dialer| Arc::new(Links::new(dialer))),
-        None => Some(links.clone()),
+        Some(trust) => trust.founders().map(|dialer| Arc::new(Connections::new(dialer))),
+        None => Some(connections.clone()),
     };
     let (asks_in, asks) = mpsc::channel(proposer::QUEUE);
     let (readers_in, readers) = mpsc::channel(read::QUEUE);
@@ -228,7 +230,7 @@ fn parts(options: Options) -> Result<Parts, StartError> {
         timing,
         log,
         snapshots,
-        links,
+        connections,
         lease: Arc::new(Lease::new(timing.lease())),
         view: machine.publisher().view(),
         raft: OnceLock::new(),
@@ -255,17 +257,17 @@ fn trust(options: &Options) -> Result<Option<Arc<Trust>>, StartError> {
     }
 }
 
-fn trusting(trust: Arc<Trust>) -> server::Wrap {
+fn trusting(trust: Arc<Trust>) -> Wrap {
     Arc::new(move |stream| {
         let trust = trust.clone();
         Box::pin(async move { trust.accept(stream).await })
     })
 }
 
-fn plain() -> server::Wrap {
+fn plain() -> Wrap {
     Arc::new(|stream| {
-        let stream: Box<dyn super::link::Stream> = Box::new(stream);
-        Box::pin(async move { Ok((stream, server::Guest::Trusted)) })
+        let stream: Box<dyn super::connection::Stream> = Box::new(stream);
+        Box::pin(async move { Ok((stream, Guest::Trusted)) })
     })
 }
 
@@ -294,7 +296,7 @@ async fn main(parts: Parts, ready: Ready, stopped: oneshot::Receiver<Ending>, cl
             if let Some(raft) = node.raft.get() {
                 let _ = raft.shutdown().await;
             }
-            node.links.close();
+            node.connections.close();
             let _ = done.send(());
         }
         Err(_) => node.log.abandon(),
@@ -325,7 +327,7 @@ async fn raft(node: &Node, id: u64, machine: Machine) -> Result<Raft, StartError
     let refused = |e: &dyn std::fmt::Display| StartError::Raft(e.to_string());
     let config = node.timing.config().validate().map_err(|e| refused(&e))?;
     let network = Network {
-        links: node.links.clone(),
+        connections: node.connections.clone(),
         log: node.log.clone(),
         lease: node.lease.clone(),
         piece: std::time::Duration::from_millis(node.timing.piece_ms),
@@ -361,9 +363,9 @@ impl RaftHandle {
     }
 
     /// Tells the leader that a client agent lives.
-    pub async fn agent_alive(&self, agent: AgentAlive) -> Result<(), Denial> {
+    pub async fn client_alive(&self, client: ClientHeartbeat) -> Result<(), Denial> {
         let node = self.node.clone();
-        let told = self.runtime.spawn(async move { member::agent_alive(&node, agent).await }).await;
+        let told = self.runtime.spawn(async move { member::client_alive(&node, client).await }).await;
         told.unwrap_or(Err(Denial::Shutdown))
     }
 

@@ -8,8 +8,8 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
-use super::link::{Dialed, Dialer, Stream};
-use super::server::{Guest, Wrap};
+use super::connection::{Dialed, Dialer, Stream};
+use super::guest::{Guest, Wrap};
 use crate::region::tls::provider;
 
 /// Both sides, made by who knows the cluster's CA: each asks the other for its certificate.

@@ -29,8 +29,9 @@ use tokio::sync::{oneshot, watch};
 
 use super::disk::{self, Change, Opener};
 use super::error::StoreError;
-use super::keeper::{Keeper, Op, Task, Trouble};
+use super::progress::{Progress, Stable};
 use super::record::{self, Identity};
+use super::writer::{Op, Task, Trouble, Writer};
 use crate::region::raft::types::{Consensus, Entry, LogId, StorageError, Vote};
 
 /// What is kept in memory of the log, beyond what is not yet durable.
@@ -51,49 +52,6 @@ struct Tail {
     vote: Option<Vote>,
     committed: Option<LogId>,
     identity: Identity,
-}
-
-/// How much of the log is durable.
-pub(super) struct Progress {
-    /// (epoch, one past the last durable entry). The epoch moves with each truncation.
-    at: watch::Sender<(u64, u64)>,
-}
-
-impl Progress {
-    pub(super) fn reached(&self, end: u64, epoch: u64) {
-        self.at.send_if_modified(|at| {
-            let moved = at.0 == epoch && end > at.1;
-            at.1 = if moved { end } else { at.1 };
-            moved
-        });
-    }
-
-    /// A truncation at `from`: returns the new epoch.
-    fn cut(&self, from: u64) -> u64 {
-        let mut epoch = 0;
-        self.at.send_modify(|at| {
-            *at = (at.0 + 1, at.1.min(from));
-            epoch = at.0;
-        });
-        epoch
-    }
-}
-
-/// To wait until an entry is durable here.
-#[derive(Clone)]
-pub struct Stable(watch::Receiver<(u64, u64)>);
-
-impl Stable {
-    /// One past the last durable entry.
-    pub fn end(&self) -> u64 {
-        self.0.borrow().1
-    }
-
-    /// Returns once the entry at `index`, and all before it, are durable; false when they never will be, because the
-    /// store is closed.
-    pub async fn reached(&mut self, index: u64) -> bool {
-        self.0.wait_for(|at| at.1 > index).await.is_ok()
-    }
 }
 
 struct Shared {
@@ -160,7 +118,7 @@ impl LogStore {
             abandoned: Arc::default(),
             thread: Mutex::new(None),
         };
-        let keeper = Keeper {
+        let writer = Writer {
             tasks: queue,
             database: shared.database.clone(),
             opener,
@@ -168,7 +126,7 @@ impl LogStore {
             trouble: shared.trouble.clone(),
             abandoned: shared.abandoned.clone(),
         };
-        let thread = std::thread::Builder::new().name("region-store".into()).spawn(move || keeper.run());
+        let thread = std::thread::Builder::new().name("region-store".into()).spawn(move || writer.run());
         *lock(&shared.thread) = Some(thread.map_err(|e| StoreError::Io(path.to_owned(), e))?);
         Ok(LogStore(Arc::new(shared)))
     }

@@ -3,8 +3,10 @@
 pub mod departed;
 pub mod disk;
 pub mod error;
-pub mod keeper;
+pub mod writer;
+pub mod image;
 pub mod log;
+mod progress;
 pub mod record;
 pub mod snapshot;
 
@@ -13,7 +15,9 @@ pub(crate) mod tests;
 
 pub use disk::FORCE_NEW;
 pub use error::StoreError;
-pub use keeper::AbortOnPanic;
-pub use log::{LogStore, Stable};
+pub use image::Image;
+pub use log::LogStore;
+pub use progress::Stable;
 pub use record::Identity;
-pub use snapshot::{Image, Snapshots};
+pub use snapshot::Snapshots;
+pub use writer::AbortOnPanic;

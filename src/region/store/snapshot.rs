@@ -5,12 +5,10 @@
 
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use bytes::Bytes;
-
+use super::image::{Image, Reader};
 use super::record;
 use crate::region::raft::types::SnapshotMeta;
 
@@ -18,69 +16,6 @@ const MAGIC: &[u8; 8] = b"ISOREGN1";
 const SUFFIX: &str = "snapshot";
 /// Longer than any description.
 const META_BYTES: u32 = 1 << 20;
-
-/// The bytes of a snapshot, to be sent piece by piece; what it names stays readable while one holds it.
-#[derive(Clone, Debug)]
-pub struct Image(Source);
-
-#[derive(Clone, Debug)]
-enum Source {
-    Memory(Bytes),
-    File { file: Arc<File>, len: u64 },
-}
-
-impl Image {
-    pub fn len(&self) -> u64 {
-        match &self.0 {
-            Source::Memory(bytes) => bytes.len() as u64,
-            Source::File { len, .. } => *len,
-        }
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Up to `most` bytes from `offset`.
-    pub fn piece(&self, offset: u64, most: usize) -> io::Result<Bytes> {
-        let size = self.len().saturating_sub(offset).min(most as u64) as usize;
-        match &self.0 {
-            Source::Memory(bytes) => Ok(bytes.slice(offset as usize..offset as usize + size)),
-            Source::File { file, .. } => {
-                let mut piece = vec![0; size];
-                file.read_exact_at(&mut piece, offset)?;
-                Ok(piece.into())
-            }
-        }
-    }
-
-    fn reader(&self) -> Reader<'_> {
-        Reader { image: self, offset: 0, crc: crc32fast::Hasher::new() }
-    }
-}
-
-/// Reads an image from its start, counting its checksum.
-struct Reader<'a> {
-    image: &'a Image,
-    offset: u64,
-    crc: crc32fast::Hasher,
-}
-
-impl Reader<'_> {
-    fn left(&self) -> u64 {
-        self.image.len().saturating_sub(4).saturating_sub(self.offset)
-    }
-}
-
-impl Read for Reader<'_> {
-    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        let piece = self.image.piece(self.offset, (self.left() as usize).min(out.len()))?;
-        out[..piece.len()].copy_from_slice(&piece);
-        self.crc.update(&piece);
-        self.offset += piece.len() as u64;
-        Ok(piece.len())
-    }
-}
 
 /// An image on its way in.
 pub struct Incoming {
@@ -114,11 +49,11 @@ impl Incoming {
 
     pub fn finish(self) -> Image {
         match self.out {
-            Sink::Memory(bytes) => Image(Source::Memory(bytes.into())),
+            Sink::Memory(bytes) => Image::in_memory(bytes.into()),
             Sink::File(file, path) => {
                 // The open file is enough; install writes the one that stays.
                 let _ = std::fs::remove_file(path);
-                Image(Source::File { file: Arc::new(file), len: self.written })
+                Image::in_file(file, self.written)
             }
         }
     }
@@ -230,7 +165,7 @@ impl Snapshots {
             None => {
                 let mut bytes = Vec::new();
                 write(&mut bytes)?;
-                Image(Source::Memory(bytes.into()))
+                Image::in_memory(bytes.into())
             }
             Some(dir) => {
                 let (term, index) = meta.last_log_id.map_or((0, 0), |id| (id.leader_id.term, id.index));
@@ -289,7 +224,7 @@ impl Write for Counted<'_> {
 fn image_of(path: &Path) -> io::Result<Image> {
     let file = File::open(path)?;
     let len = file.metadata()?.len();
-    Ok(Image(Source::File { file: Arc::new(file), len }))
+    Ok(Image::in_file(file, len))
 }
 
 fn meta_of(reader: &mut Reader<'_>) -> io::Result<SnapshotMeta> {

@@ -353,7 +353,7 @@ proptest! {
         let choice = choose(&world.map, &spec, &place);
         let sum: f64 = choice.list.iter().map(|c| c.share).sum();
         prop_assert!(choice.list.iter().all(|c| c.share.is_finite() && (0.0..=1.0).contains(&c.share)));
-        let is_up = |c: &crate::region::choice::Chosen| !matches!(c.standing, Standing::Critical | Standing::Lost);
+        let is_up = |c: &crate::region::choice::ChosenInstance| !matches!(c.standing, Standing::Critical | Standing::Lost);
         let healthy = drawn.iter().zip(["eu", "uk", "us", "ap"]).any(|((_, letters, _), name)| {
             !lost.contains(&name) && letters.contains(['p', 'w'])
         });

@@ -6,7 +6,7 @@ use crate::lang::{Entry, Status, Word};
 use crate::rules::cast::cast;
 use crate::rules::expr::Expr;
 use crate::rules::sample::{Sample, SampleType};
-use crate::rules::txn::End;
+use crate::rules::txn::Endpoint;
 use crate::rules::words::{Failed, time_ms};
 
 use super::entry::{Action, ActionKeyword, Input, Run, Sets, Step};
@@ -151,9 +151,9 @@ impl Action for SetAddress {
         let end = if self.is_source { &mut run.txn.client } else { &mut run.txn.local };
         let now = end.inet().unwrap_or(SocketAddr::new(IpAddr::from([0, 0, 0, 0]), 0));
         *end = match value {
-            Some(Sample::Ipv4(a)) => End::Inet(SocketAddr::new(a.into(), now.port())),
-            Some(Sample::Ipv6(a)) => End::Inet(SocketAddr::new(a.into(), now.port())),
-            Some(Sample::Int(n)) => End::Inet(SocketAddr::new(now.ip(), n as u16)),
+            Some(Sample::Ipv4(a)) => Endpoint::Inet(SocketAddr::new(a.into(), now.port())),
+            Some(Sample::Ipv6(a)) => Endpoint::Inet(SocketAddr::new(a.into(), now.port())),
+            Some(Sample::Int(n)) => Endpoint::Inet(SocketAddr::new(now.ip(), n as u16)),
             _ => return Step::Next,
         };
         Step::Next

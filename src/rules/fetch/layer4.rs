@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use crate::lang::{Entry, Status};
 use crate::rules::args::Arg;
 use crate::rules::sample::{Sample, SampleType as T};
-use crate::rules::txn::{Ctx, End};
+use crate::rules::txn::{Ctx, Endpoint};
 
 use super::entry::{Cursor, Fetch, Needs};
 
@@ -15,14 +15,14 @@ const S: Needs = Needs::Server;
 const N: Needs = Needs::Nothing;
 
 /// An address as a sample; IPv4 in IPv6 stays IPv6, as the socket has it.
-pub fn address(end: End) -> Option<Sample<'static>> {
+pub fn address(end: Endpoint) -> Option<Sample<'static>> {
     Some(match end.inet()?.ip() {
         IpAddr::V4(a) => Sample::Ipv4(a),
         IpAddr::V6(a) => Sample::Ipv6(a),
     })
 }
 
-fn port(end: End) -> Option<Sample<'static>> {
+fn port(end: Endpoint) -> Option<Sample<'static>> {
     end.inet().map(|a: SocketAddr| Sample::Int(i64::from(a.port())))
 }
 

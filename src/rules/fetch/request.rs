@@ -11,7 +11,7 @@ use crate::rules::args::{Arg, ArgKind, ArgSpec, Args};
 use crate::rules::build::BuildCtx;
 use crate::rules::hash::{full_hash, sdbm_from};
 use crate::rules::sample::{Sample, SampleType as T};
-use crate::rules::txn::{Ctx, End, Txn};
+use crate::rules::txn::{Ctx, Endpoint, Txn};
 
 use super::entry::{Cursor, Fetch, FetchFn, Needs};
 use super::header;
@@ -111,7 +111,7 @@ fn url32_of(ctx: Ctx<'_>, cursor: &mut Cursor) -> Option<u32> {
 fn with_source<'a>(ctx: Ctx<'a>, hash: u32) -> Option<Sample<'a>> {
     let mut out = hash.to_be_bytes().to_vec();
     match ctx.txn.client {
-        End::Inet(addr) => match addr.ip() {
+        Endpoint::Inet(addr) => match addr.ip() {
             std::net::IpAddr::V4(a) => out.extend(a.octets()),
             std::net::IpAddr::V6(a) => out.extend(a.octets()),
         },

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use crate::rules::cast::write_ipv4;
-use crate::rules::txn::End;
+use crate::rules::txn::Endpoint;
 
 use super::field::Flags;
 
@@ -124,17 +124,17 @@ pub fn int_or_hex(value: u64, width: usize, flags: Flags, out: &mut Vec<u8>) {
 }
 
 /// An address; `unix` for a socket without one.
-pub fn address(end: End, flags: Flags, out: &mut Vec<u8>) {
+pub fn address(end: Endpoint, flags: Flags, out: &mut Vec<u8>) {
     match end {
-        End::None => plain(b"", flags, out),
-        End::Unix => plain(b"unix", flags, out),
-        End::Inet(addr) if flags.contains(Flags::HEX) => {
+        Endpoint::None => plain(b"", flags, out),
+        Endpoint::Unix => plain(b"unix", flags, out),
+        Endpoint::Inet(addr) if flags.contains(Flags::HEX) => {
             let _ = match addr.ip() {
                 std::net::IpAddr::V4(a) => write!(out, "{:08X}", u32::from(a)),
                 std::net::IpAddr::V6(a) => write!(out, "{:032X}", u128::from(a)),
             };
         }
-        End::Inet(addr) => with_quotes(flags, out, |out| match addr.ip() {
+        Endpoint::Inet(addr) => with_quotes(flags, out, |out| match addr.ip() {
             std::net::IpAddr::V4(a) => write_ipv4(a, out),
             std::net::IpAddr::V6(a) => {
                 let _ = write!(out, "{a}");
@@ -144,10 +144,10 @@ pub fn address(end: End, flags: Flags, out: &mut Vec<u8>) {
 }
 
 /// A port; for a UNIX socket the number of the bind line.
-pub fn port(end: End, listener_id: u32, flags: Flags, out: &mut Vec<u8>) {
+pub fn port(end: Endpoint, listener_id: u32, flags: Flags, out: &mut Vec<u8>) {
     match end {
-        End::None => plain(b"", flags, out),
-        End::Unix => int(i64::from(listener_id), out),
-        End::Inet(addr) => int_or_hex(u64::from(addr.port()), 4, flags, out),
+        Endpoint::None => plain(b"", flags, out),
+        Endpoint::Unix => int(i64::from(listener_id), out),
+        Endpoint::Inet(addr) => int_or_hex(u64::from(addr.port()), 4, flags, out),
     }
 }

@@ -285,7 +285,7 @@ fn properties_of_the_stream() {
     ]);
     assert_eq!(txn.log_level, Some(255));
     assert_eq!((txn.timeouts.server_ms, txn.timeouts.tunnel_ms), (Some(5000), Some(250)));
-    assert_eq!(txn.client, End::Inet("10.0.0.1:9".parse().unwrap()));
+    assert_eq!(txn.client, Endpoint::Inet("10.0.0.1:9".parse().unwrap()));
 }
 
 #[test]

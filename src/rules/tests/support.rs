@@ -105,8 +105,8 @@ pub fn txn(request: &str, response: Option<&str>) -> Txn {
         assert_eq!(txn.res.parse_response(Method::Get, &H1Options::default()), Parse::Done);
         txn.status = txn.res.status;
     }
-    txn.client = End::Inet("10.1.2.3:4000".parse().unwrap());
-    txn.local = End::Inet("127.0.0.1:80".parse().unwrap());
+    txn.client = Endpoint::Inet("10.1.2.3:4000".parse().unwrap());
+    txn.local = Endpoint::Inet("127.0.0.1:80".parse().unwrap());
     txn.accept_date_us = 1_714_117_271_774_000;
     txn.request_date_us = 1_714_117_271_780_000;
     txn.termination = *b"----";

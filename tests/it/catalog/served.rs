@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use isobar::catalog::{Agent, Api, Listener, Settings, serve};
+use isobar::catalog::{Api, Listener, Process, Settings, serve};
 use isobar::region::Direct;
 use isobar::region::map::{Check, Command, Health, NODE_LIVENESS, Node, Registration};
 use serde_json::Value;
@@ -17,7 +17,7 @@ pub struct Recorder {
     pub heard: Mutex<Vec<String>>,
 }
 
-impl Agent for Recorder {
+impl Process for Recorder {
     fn heard(&self, check: &str) {
         self.heard.lock().expect("no panic").push(check.to_owned());
     }

@@ -17,8 +17,8 @@ fn prefix(text: &str) -> Topic {
 }
 
 /// Nodes `n` and `m`; `web` on both, `db` on `n` alone.
-fn desk() -> Desk {
-    let mut desk = Desk::default();
+fn world() -> World {
+    let mut world = World::default();
     for command in [
         put_node("n"),
         put_node("m"),
@@ -26,94 +26,94 @@ fn desk() -> Desk {
         put(instance("m", "web", "web"), vec![]),
         put(instance("n", "db", "db"), vec![]),
     ] {
-        desk.done(command);
+        world.done(command);
     }
-    desk
+    world
 }
 
 #[test]
 fn a_service_moves_alone() {
-    let mut desk = desk();
+    let mut world = world();
     let others = [service("db"), service("missing"), Topic::Node(name("m")), Topic::Services, Topic::Nodes];
-    let before = desk.indexes(&others);
-    let index = desk.done(status("n", "w", Health::Critical));
-    assert_eq!(desk.map.index_of(&service("web")), index);
-    assert_eq!(desk.map.index_of(&Topic::Node(name("n"))), index);
-    assert_eq!(desk.map.index_of(&Topic::Checks), index);
-    assert_eq!(desk.indexes(&others), before);
+    let before = world.indexes(&others);
+    let index = world.done(status("n", "w", Health::Critical));
+    assert_eq!(world.map.index_of(&service("web")), index);
+    assert_eq!(world.map.index_of(&Topic::Node(name("n"))), index);
+    assert_eq!(world.map.index_of(&Topic::Checks), index);
+    assert_eq!(world.indexes(&others), before);
     for other in others {
-        assert!(!desk.touched.contains(&other), "{other:?}");
+        assert!(!world.touched.contains(&other), "{other:?}");
     }
 }
 
 #[test]
 fn a_missing_service_is_not_moved_by_the_end_of_another() {
-    let mut desk = desk();
-    assert_eq!(desk.map.index_of(&service("missing")), 0);
-    let index = desk.done(gone("n", Some("db"), None));
-    assert_eq!(desk.indexes(&[service("db"), service("missing")]), [index, 0]);
-    let index = desk.done(put(instance("n", "x", "missing"), vec![]));
-    assert_eq!(desk.map.index_of(&service("missing")), index);
-    assert!(desk.touched.contains(&service("missing")));
+    let mut world = world();
+    assert_eq!(world.map.index_of(&service("missing")), 0);
+    let index = world.done(gone("n", Some("db"), None));
+    assert_eq!(world.indexes(&[service("db"), service("missing")]), [index, 0]);
+    let index = world.done(put(instance("n", "x", "missing"), vec![]));
+    assert_eq!(world.map.index_of(&service("missing")), index);
+    assert!(world.touched.contains(&service("missing")));
 }
 
 #[test]
 fn what_is_of_a_node_is_seen_in_every_service_on_it() {
-    let mut desk = desk();
-    let index = desk.done(put_checks("n", vec![check("n", "disk", "", Health::Warning)]));
-    assert_eq!(desk.indexes(&[service("web"), service("db")]), [index; 2]);
+    let mut world = world();
+    let index = world.done(put_checks("n", vec![check("n", "disk", "", Health::Warning)]));
+    assert_eq!(world.indexes(&[service("web"), service("db")]), [index; 2]);
 
     let moved = Node { address: name("10.9.9.9"), ..node("m") };
-    let index = desk.done(register(Registration { node: moved, ..Registration::default() }));
-    assert_eq!(desk.indexes(&[service("web"), Topic::Nodes]), [index; 2]);
-    assert!(desk.map.index_of(&service("db")) < index, "it is not on m");
+    let index = world.done(register(Registration { node: moved, ..Registration::default() }));
+    assert_eq!(world.indexes(&[service("web"), Topic::Nodes]), [index; 2]);
+    assert!(world.map.index_of(&service("db")) < index, "it is not on m");
 }
 
 #[test]
 fn a_key_moves_alone_and_its_end_too() {
-    let mut desk = Desk::default();
-    let first = desk.done(set("a/1", "x"));
-    let second = desk.done(set("a/2", "x"));
-    assert_eq!(desk.indexes(&[key("a/1"), key("a/2"), key("a/3")]), [first, second, 0]);
+    let mut world = World::default();
+    let first = world.done(set("a/1", "x"));
+    let second = world.done(set("a/2", "x"));
+    assert_eq!(world.indexes(&[key("a/1"), key("a/2"), key("a/3")]), [first, second, 0]);
     assert_eq!(
-        desk.indexes(&[prefix("a/"), prefix("a/1"), prefix("b"), prefix("")]),
+        world.indexes(&[prefix("a/"), prefix("a/1"), prefix("b"), prefix("")]),
         [second, first, 0, second]
     );
-    desk.done(set("a/2", "x"));
-    assert_eq!(desk.map.index_of(&key("a/2")), second, "an equal value is no change");
+    world.done(set("a/2", "x"));
+    assert_eq!(world.map.index_of(&key("a/2")), second, "an equal value is no change");
 
-    let third = desk.done(delete("a/1", DeleteWhen::Always));
+    let third = world.done(delete("a/1", DeleteWhen::Always));
     assert_eq!(
-        desk.indexes(&[key("a/1"), key("a/2"), prefix("a/"), prefix("a/1"), prefix("")]),
+        world.indexes(&[key("a/1"), key("a/2"), prefix("a/"), prefix("a/1"), prefix("")]),
         [third, second, third, third, third]
     );
-    let fourth = desk.done(set("a/1", "y"));
-    assert_eq!(desk.indexes(&[key("a/1"), prefix("a/")]), [fourth; 2]);
+    let fourth = world.done(set("a/1", "y"));
+    assert_eq!(world.indexes(&[key("a/1"), prefix("a/")]), [fourth; 2]);
 }
 
 #[test]
 fn what_was_forgotten_leaves_a_floor() {
-    let mut desk = Desk::default();
-    desk.done(set("dir/key", "x"));
-    let seen = desk.done(delete("dir/", DeleteWhen::Tree));
-    assert_eq!(desk.map.index_of(&prefix("dir/")), seen);
-    let kept = desk.done(set("kept", "x"));
+    let mut world = World::default();
+    world.done(set("dir/key", "x"));
+    let seen = world.done(delete("dir/", DeleteWhen::Tree));
+    assert_eq!(world.map.index_of(&prefix("dir/")), seen);
+    let kept = world.done(set("kept", "x"));
     let mut forgotten = 0;
     for n in 0..=TOMBSTONES {
-        desk.done(set("other", &n.to_string()));
+        world.done(set("other", &n.to_string()));
         let other = format!("gone/{n}");
-        desk.done(set(&other, "x"));
-        let last = desk.done(delete(&other, DeleteWhen::Always));
+        world.done(set(&other, "x"));
+        let last = world.done(delete(&other, DeleteWhen::Always));
         if n == TOMBSTONES / 8 {
             forgotten = last;
         }
     }
-    let now = desk.map.index_of(&prefix("dir/"));
+    let now = world.map.index_of(&prefix("dir/"));
     assert!(now >= forgotten, "{now}: the oldest quarter was forgotten at once");
-    assert!(now < desk.map.index(), "and the rest was not");
-    assert_eq!(desk.map.index_of(&key("kept")), kept, "what stands is not moved");
-    assert!(desk.map.index_of(&key("dir/key")) >= seen);
-    assert_eq!(desk.map.kv.gone.iter().count(), TOMBSTONES + 1 - TOMBSTONES / 4 + 1);
+    assert!(now < world.map.index(), "and the rest was not");
+    assert_eq!(world.map.index_of(&key("kept")), kept, "what stands is not moved");
+    assert!(world.map.index_of(&key("dir/key")) >= seen);
+    assert_eq!(world.map.kv.gone.iter().count(), TOMBSTONES + 1 - TOMBSTONES / 4 + 1);
 }
 
 #[test]

@@ -350,12 +350,12 @@ proptest! {
 
 #[test]
 fn a_snapshot_cut_between_frames_is_refused() {
-    let mut desk = Desk::default();
+    let mut world = World::default();
     for n in 0..40 {
-        desk.done(set(&format!("k{n}"), &"v".repeat(10_000)));
+        world.done(set(&format!("k{n}"), &"v".repeat(10_000)));
     }
-    let bytes = written(&desk.map);
-    assert_eq!(Map::read_snapshot(&bytes[..]).unwrap(), desk.map);
+    let bytes = written(&world.map);
+    assert_eq!(Map::read_snapshot(&bytes[..]).unwrap(), world.map);
     let (mut at, mut frames) = (9, 0);
     while at < bytes.len() {
         let error = Map::read_snapshot(&bytes[..at]).unwrap_err();

@@ -6,14 +6,14 @@ use crate::region::map::*;
 
 /// Each command is one entry of the log, one second after the last.
 #[derive(Clone, Default)]
-pub(super) struct Desk {
+pub(super) struct World {
     pub(super) map: Map,
     pub(super) at: WallMs,
     /// What the last command touched.
     pub(super) touched: Vec<Topic>,
 }
 
-impl Desk {
+impl World {
     pub(super) fn run(&mut self, command: Command) -> Reply {
         self.at += 1000;
         self.touched.clear();

@@ -26,8 +26,8 @@ fn kv_results(results: Vec<TxnResult>) -> Vec<(String, String, Index)> {
 
 #[test]
 fn operations_see_those_before_them() {
-    let mut desk = Desk::default();
-    let results = desk.txn(vec![
+    let mut world = World::default();
+    let results = world.txn(vec![
         TxnOp::KvCheckNotExists { key: name("a") },
         put("a", "1", PutWhen::Always),
         get("a"),
@@ -42,20 +42,20 @@ fn operations_see_those_before_them() {
         kv_results(results.unwrap()),
         [row("a", ""), row("a", "1"), row("a", ""), row("b", ""), row("a", "2"), row("b", "3"), row("a", ""),]
     );
-    assert!(desk.map.entry("a").is_none());
-    assert_eq!(desk.map.entry("b").unwrap().flags, 3);
+    assert!(world.map.entry("a").is_none());
+    assert_eq!(world.map.entry("b").unwrap().flags, 3);
 }
 
 #[test]
 fn one_that_fails_undoes_all_and_every_error_is_told() {
-    let mut desk = Desk::default();
-    desk.done(put_node("n"));
-    desk.done(Command::SessionCreate(session("s", "n", &[])));
-    desk.done(Command::SessionCreate(session("t", "n", &[])));
-    desk.done(acquire("held", "s"));
-    let before = desk.map.clone();
+    let mut world = World::default();
+    world.done(put_node("n"));
+    world.done(Command::SessionCreate(session("s", "n", &[])));
+    world.done(Command::SessionCreate(session("t", "n", &[])));
+    world.done(acquire("held", "s"));
+    let before = world.map.clone();
     let key = |text: &str| name(text);
-    let errors = desk.txn(vec![
+    let errors = world.txn(vec![
         put("new", "1", PutWhen::Always),
         get("absent"),
         put("held", "x", PutWhen::Cas(1)),
@@ -87,14 +87,14 @@ fn one_that_fails_undoes_all_and_every_error_is_told() {
             (11, r#"failed to check session, key "absent" doesn't exist"#),
         ]
     );
-    assert_eq!(desk.touched, []);
-    assert_eq!(Map { index: desk.map.index(), ..before }, desk.map);
+    assert_eq!(world.touched, []);
+    assert_eq!(Map { index: world.map.index(), ..before }, world.map);
 }
 
 #[test]
 fn the_catalog_too() {
-    let mut desk = Desk::default();
-    let results = desk.txn(vec![
+    let mut world = World::default();
+    let results = world.txn(vec![
         TxnOp::NodePut { node: node("n"), cas: Some(0) },
         TxnOp::ServicePut { instance: instance("n", "web", "web"), cas: None },
         TxnOp::CheckPut { check: check("n", "c", "web", Health::Passing), cas: Some(0) },
@@ -106,7 +106,7 @@ fn the_catalog_too() {
     assert_eq!(results[..3], results[3..]);
     assert!(matches!(&results[2], TxnResult::Check(check) if &*check.service == "web"));
 
-    let errors = desk.txn(vec![
+    let errors = world.txn(vec![
         TxnOp::NodePut { node: node("n"), cas: Some(0) },
         TxnOp::ServicePut { instance: instance("n", "web", "web"), cas: Some(9) },
         TxnOp::ServicePut { instance: instance("m", "web", "web"), cas: None },
@@ -129,21 +129,21 @@ fn the_catalog_too() {
             r#"check "x" on node "m" doesn't exist"#,
         ]
     );
-    let gone = desk.txn(vec![
+    let gone = world.txn(vec![
         TxnOp::ServiceDelete { node: name("n"), id: name("web"), cas: Some(1) },
         TxnOp::NodeDelete { name: name("n"), cas: Some(1) },
     ]);
     assert_eq!(gone, Ok(vec![]));
-    assert_eq!(desk.map.nodes().count(), 0);
+    assert_eq!(world.map.nodes().count(), 0);
 }
 
 #[test]
 fn a_session_may_end_in_one() {
-    let mut desk = Desk::default();
-    desk.done(put_node("n"));
-    desk.done(Command::SessionCreate(session("s", "n", &[])));
-    desk.done(acquire("k", "s"));
-    let done = desk.txn(vec![TxnOp::SessionDestroy { id: name("s") }, get("k")]);
+    let mut world = World::default();
+    world.done(put_node("n"));
+    world.done(Command::SessionCreate(session("s", "n", &[])));
+    world.done(acquire("k", "s"));
+    let done = world.txn(vec![TxnOp::SessionDestroy { id: name("s") }, get("k")]);
     assert!(matches!(&done.unwrap()[..], [TxnResult::Kv(entry)] if entry.session.is_none()));
-    assert!(desk.map.session("s").is_none());
+    assert!(world.map.session("s").is_none());
 }

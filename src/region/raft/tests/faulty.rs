@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
-use crate::region::raft::link::{Dialed, Dialer, Stream};
+use crate::region::raft::connection::{Dialed, Dialer, Stream};
 
 #[derive(Default)]
 pub struct Cables {

@@ -1,0 +1,10 @@
+//! The cluster and its members, for those who look after it.
+
+pub mod document;
+pub mod member;
+pub mod node;
+pub mod operator;
+pub mod place;
+pub mod region;
+pub mod server;
+pub mod status;

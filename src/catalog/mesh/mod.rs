@@ -1,0 +1,4 @@
+//! What there is of a service mesh: entries that are kept, and empty answers.
+
+pub mod chain;
+pub mod entry;

@@ -1,0 +1,3 @@
+//! The live page.
+
+pub mod live;

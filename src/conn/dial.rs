@@ -1,0 +1,43 @@
+//! Opening a connection of a data worker.
+
+use std::io;
+use std::os::fd::AsRawFd;
+
+use crate::model::Address;
+use crate::os::socket;
+use crate::rt::{Conn, Rt};
+
+use super::address::raw;
+use super::link::Link;
+
+/// Where a connection leads to, and how it leaves the machine.
+#[derive(Clone, Copy)]
+pub struct Dial<'a> {
+    pub to: &'a Address,
+    /// `source`: the address it comes from.
+    pub source: Option<&'a Address>,
+    /// `source ... interface`.
+    pub interface: Option<&'a str>,
+    /// `option tcpka`, `option srvtcpka`.
+    pub keepalive: bool,
+}
+
+/// Opens a connection, which may still be under way: the first write waits for it.
+pub fn dial(rt: &'static Rt, how: &Dial<'_>) -> io::Result<Link> {
+    let to = raw(how.to)?;
+    let fd = socket::stream(&to)?;
+    if matches!(how.to, Address::Inet(_)) {
+        socket::set_nodelay(fd.as_raw_fd());
+    }
+    if how.keepalive {
+        socket::set_keepalive(fd.as_raw_fd());
+    }
+    if let Some(interface) = how.interface {
+        socket::bind_to_device(fd.as_raw_fd(), interface)?;
+    }
+    if let Some(source) = how.source {
+        socket::set_bind_late(fd.as_raw_fd());
+        socket::bind(fd.as_raw_fd(), &raw(source)?)?;
+    }
+    Ok(Link::Plain(Conn::connect(rt, fd, &to)?))
+}

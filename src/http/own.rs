@@ -1,0 +1,102 @@
+//! Responses that the proxy makes or changes: heads of its own, and framing that fits what is really sent.
+
+use super::head::{BodyLen, FieldKind, Head, Method};
+
+impl Head {
+    /// Begins a response of the proxy's own, whose body has this length. Fields follow by [`Head::put`].
+    pub fn begin_response(&mut self, status: u16, reason: &[u8], body: BodyLen) {
+        self.reset();
+        self.is_response = true;
+        self.keep_alive = true;
+        self.complete = true;
+        self.body = body;
+        self.set_status(status, reason);
+    }
+
+    /// Appends a field to a response of the proxy's own: one of framing stays where it is put, and says what
+    /// [`Head::begin_response`] was told.
+    pub fn put(&mut self, name: &[u8], value: &[u8]) {
+        match FieldKind::of(name) {
+            FieldKind::ContentLength | FieldKind::TransferEncoding => self.put_framing(name, value),
+            _ => self.add(name, value),
+        }
+    }
+
+    fn put_framing(&mut self, name: &[u8], value: &[u8]) {
+        let field = self.store_line(name, value);
+        self.fields.push(field);
+    }
+
+    /// Fits the framing of a response to what is sent: the answer to a request that came with the method `asked`, with
+    /// the status it has now, whatever rules made of both since. Tells whether a body follows (RFC 9112 section 6.3).
+    pub fn settle(&mut self, asked: Method) -> bool {
+        if self.status < 200 || self.status == 204 {
+            self.drop_framing();
+            self.body = BodyLen::None;
+            return false;
+        }
+        if asked == Method::Head || self.status == 304 {
+            return false;
+        }
+        if self.body == BodyLen::None {
+            // The server was asked for, or gave, less than the client is owed: it is told that nothing comes.
+            self.set_body(BodyLen::Length(0));
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{H1Options, Hop, Parse, Slices};
+    use super::*;
+    use crate::base::Buf;
+
+    fn text(head: &Head) -> String {
+        let mut slices = Slices::new();
+        head.slices(Hop::KeepAlive, &mut slices);
+        String::from_utf8(slices.concat()).unwrap()
+    }
+
+    fn received(bytes: &[u8], method: Method) -> Head {
+        let mut buf = Buf::take(1024);
+        buf.push(bytes);
+        let mut head = Head::with(buf);
+        assert_eq!(head.parse_response(method, &H1Options::default()), Parse::Done);
+        head
+    }
+
+    #[test]
+    fn a_head_of_our_own_is_written_in_the_order_it_was_made() {
+        let mut head = Head::default();
+        head.begin_response(200, b"OK", BodyLen::Length(3));
+        for (name, value) in [("content-length", "3"), ("x-a", "1\r\n2")] {
+            head.put(name.as_bytes(), value.as_bytes());
+        }
+        assert!(head.is_complete() && head.settle(Method::Get));
+        assert_eq!(text(&head), "HTTP/1.1 200 OK\r\ncontent-length: 3\r\nx-a: 1  2\r\n\r\n");
+    }
+
+    #[test]
+    fn framing_follows_the_method_that_was_asked_and_the_status_that_is_sent() {
+        let three = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n";
+        let chunks = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+        let empty = b"HTTP/1.1 204 No\r\n\r\n";
+        // Received; method sent, status set, method asked; body, head without its first line.
+        let table: [(&[u8], Method, u16, Method, bool, &str); 7] = [
+            (three, Method::Get, 204, Method::Get, false, "\r\n"),
+            (chunks, Method::Get, 204, Method::Get, false, "\r\n"),
+            (three, Method::Get, 304, Method::Get, false, "Content-Length: 3\r\n\r\n"),
+            (three, Method::Get, 200, Method::Head, false, "Content-Length: 3\r\n\r\n"),
+            (three, Method::Head, 200, Method::Get, true, "content-length: 0\r\n\r\n"),
+            (empty, Method::Get, 200, Method::Get, true, "content-length: 0\r\n\r\n"),
+            (three, Method::Get, 200, Method::Get, true, "Content-Length: 3\r\n\r\n"),
+        ];
+        for (bytes, sent, status, asked, has_body, rest) in table {
+            let mut head = received(bytes, sent);
+            head.set_status(status, b"");
+            assert_eq!(head.settle(asked), has_body, "{status} {asked:?}");
+            assert_eq!(text(&head).split_once("\r\n").unwrap().1, rest, "{status} {asked:?}");
+        }
+    }
+}

@@ -1,0 +1,290 @@
+//! `Downstream`: what a stream receives its request from and sends its response to.
+//!
+//! It is an HTTP/1 connection of a client; a stream of an HTTP/2 connection becomes its second variant. In TCP mode the
+//! bytes of the connection are no messages, and only its link and what was read ahead are used.
+
+use std::io::{self, ErrorKind};
+use std::rc::Rc;
+
+use crate::base::Nanos;
+use crate::base::buf::{Buf, HEAD_SIZE};
+use crate::conn::Link;
+use crate::conn::link::Stopped;
+use crate::http::{BodyLen, Chunks, H1Options, Head, Hop, Parse, Slices};
+use crate::model::ProxyId;
+
+use super::transfer::Extent;
+
+/// The client's side of a stream.
+pub enum Downstream {
+    H1(H1Client),
+}
+
+/// How much of a request was received.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Received {
+    /// What lies in its buffer; nobody took a body from it.
+    Buffered,
+    /// Its body is being forwarded.
+    Partly,
+    /// All of it, by forwarding: it cannot be sent again.
+    Streamed,
+}
+
+/// An HTTP/1 connection of a client.
+pub struct H1Client {
+    link: Rc<Link>,
+    /// Bytes that came behind the last request, or were read ahead in TCP mode.
+    pending: Option<Buf>,
+    received: Received,
+    /// Until when the next request must have begun.
+    idle_until: Nanos,
+    /// The backend that TCP rules chose before the connection became HTTP.
+    chosen: Option<ProxyId>,
+}
+
+/// Why a request head was not received.
+pub enum Unread {
+    /// It is malformed or too long: answered with this status.
+    Bad(u16),
+    Timeout,
+    Closed,
+}
+
+impl Downstream {
+    pub fn h1(link: Rc<Link>) -> Downstream {
+        let received = Received::Buffered;
+        Downstream::H1(H1Client { link, pending: None, received, idle_until: 0, chosen: None })
+    }
+
+    #[inline]
+    fn client(&self) -> &H1Client {
+        let Downstream::H1(client) = self;
+        client
+    }
+
+    #[inline]
+    fn client_mut(&mut self) -> &mut H1Client {
+        let Downstream::H1(client) = self;
+        client
+    }
+
+    /// The connection itself.
+    #[inline]
+    pub fn link(&self) -> &Rc<Link> {
+        &self.client().link
+    }
+
+    /// Bytes of another request are there already.
+    pub fn has_pending(&self) -> bool {
+        self.client().pending.is_some()
+    }
+
+    /// What was read ahead; in TCP mode it goes to the server first.
+    pub fn pending(&mut self) -> &mut Option<Buf> {
+        &mut self.client_mut().pending
+    }
+
+    /// Sets until when the next request must have begun.
+    pub fn idle_until(&mut self, until: Nanos) {
+        self.client_mut().idle_until = until;
+    }
+
+    pub fn until(&self) -> Nanos {
+        self.client().idle_until
+    }
+
+    /// The connection becomes HTTP, and its first request goes to this backend.
+    pub fn become_http(&mut self, chosen: Option<ProxyId>) {
+        self.client_mut().chosen = chosen;
+    }
+
+    /// The backend that was chosen before the connection became HTTP: once.
+    pub fn chosen(&mut self) -> Option<ProxyId> {
+        self.client_mut().chosen.take()
+    }
+
+    /// First bytes of a request into a pooled buffer. False: there were none, and the buffer is back.
+    pub fn receive_first(&mut self, req: &mut Head) -> bool {
+        let client = self.client_mut();
+        client.received = Received::Buffered;
+        if let Some(buf) = client.pending.take() {
+            req.buf = buf;
+            return true;
+        }
+        req.buf = Buf::take(HEAD_SIZE);
+        match client.link.try_recv(req.buf.room()) {
+            Some(Ok(n)) if n > 0 => {
+                req.buf.advance(n);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Reads until the request head is complete. Its buffer grows to `bufsize` at most.
+    pub async fn receive_head(
+        &mut self,
+        req: &mut Head,
+        options: &H1Options,
+        bufsize: usize,
+        until: Nanos,
+    ) -> Result<(), Unread> {
+        let client = self.client_mut();
+        loop {
+            match req.parse_request(options) {
+                Parse::Done => return Ok(()),
+                Parse::Bad(bad) => return Err(Unread::Bad(bad.status)),
+                Parse::More => {}
+            }
+            if req.buf.room_len() == 0 {
+                if req.buf.start() > 0 {
+                    req.buf.compact();
+                } else if req.buf.capacity() < bufsize {
+                    req.buf.grow(bufsize);
+                } else {
+                    return Err(Unread::Bad(400));
+                }
+                continue;
+            }
+            match client.link.recv(req.buf.room(), until).await {
+                Ok(0) => return Err(Unread::Closed),
+                Ok(n) => req.buf.advance(n),
+                Err(e) if e.kind() == ErrorKind::TimedOut => return Err(Unread::Timeout),
+                Err(_) => return Err(Unread::Closed),
+            }
+        }
+    }
+
+    /// More of the request's body behind its head, as far as it fits there. 0: the end of the stream.
+    pub async fn receive_body(&mut self, req: &mut Head, until: Nanos) -> io::Result<usize> {
+        let n = self.client().link.recv(req.buf.room(), until).await?;
+        req.buf.advance(n);
+        Ok(n)
+    }
+
+    /// The request's body is on its way to the server: what is received of it is not kept.
+    pub fn begin_upload(&mut self) {
+        self.client_mut().received = Received::Partly;
+    }
+
+    /// All of the body was forwarded; what came behind it belongs to the next request.
+    pub fn end_upload(&mut self, surplus: Vec<u8>) {
+        let client = self.client_mut();
+        client.received = Received::Streamed;
+        keep(&mut client.pending, &surplus);
+    }
+
+    /// The whole request was received.
+    pub fn is_whole(&self, req: &Head) -> bool {
+        match self.client().received {
+            Received::Buffered => matches!(body_at_hand(req), Ok((None, _))),
+            Received::Partly => false,
+            Received::Streamed => true,
+        }
+    }
+
+    /// The whole request lies in its buffer, so that it can be sent again.
+    pub fn can_repeat(&self, req: &Head) -> bool {
+        self.client().received == Received::Buffered && self.is_whole(req)
+    }
+
+    /// The request is over: what was read behind it goes on to the next one. False where part of it is still to come,
+    /// so that the connection can carry no other.
+    pub fn finish(&mut self, req: &Head) -> bool {
+        let client = self.client_mut();
+        match client.received {
+            Received::Partly => false,
+            Received::Streamed => true,
+            Received::Buffered => match body_at_hand(req) {
+                Ok((None, have)) => {
+                    keep(&mut client.pending, req.rest().get(have..).unwrap_or_default());
+                    true
+                }
+                _ => false,
+            },
+        }
+    }
+
+    /// The head, and the first `taken` bytes behind it in its buffer, in one write. Tells how many bytes that were.
+    pub async fn send_head(
+        &self,
+        res: &Head,
+        hop: Hop,
+        taken: usize,
+        until: Nanos,
+    ) -> Result<usize, Stopped> {
+        let mut slices = Slices::new();
+        res.slices(hop, &mut slices);
+        let written = res.buf.written();
+        match untouched(&slices, written, res.len) {
+            // Nothing was done to the head: it leaves with the body behind it as one piece.
+            Some(start) => {
+                slices.clear();
+                slices.push(written.get(start..res.len + taken).unwrap_or_default());
+            }
+            None => slices.push(res.rest().get(..taken).unwrap_or_default()),
+        }
+        self.link().send_slices(slices.as_slice(), until).await.map(|()| slices.len())
+    }
+
+    /// A message of the proxy's own. Tells how many bytes it has.
+    pub async fn send_message(
+        &self,
+        res: &Head,
+        hop: Hop,
+        body: &[u8],
+        until: Nanos,
+    ) -> Result<usize, Stopped> {
+        let mut slices = Slices::new();
+        res.slices(hop, &mut slices);
+        slices.push(body);
+        self.link().send_slices(slices.as_slice(), until).await.map(|()| slices.len())
+    }
+
+    /// Bytes of a body.
+    pub async fn send_data(&self, bytes: &[u8], until: Nanos) -> Result<(), Stopped> {
+        self.link().send_all(bytes, false, until).await
+    }
+
+    /// Asks for the body (RFC 9110 section 10.1.1).
+    pub async fn send_continue(&self, until: Nanos) -> Result<(), Stopped> {
+        self.link().send_all(b"HTTP/1.1 100 Continue\r\n\r\n", false, until).await
+    }
+}
+
+/// Keeps bytes for the next request.
+fn keep(pending: &mut Option<Buf>, rest: &[u8]) {
+    if !rest.is_empty() && pending.is_none() {
+        let mut buf = Buf::take(HEAD_SIZE.max(rest.len()));
+        buf.push(rest);
+        *pending = Some(buf);
+    }
+}
+
+/// Where a head that is written as it was received begins, if this one is: it then ends at `len`.
+fn untouched(slices: &Slices<'_>, written: &[u8], len: usize) -> Option<usize> {
+    let [one] = slices.as_slice() else { return None };
+    let start = len.checked_sub(one.len())?;
+    std::ptr::eq(written.get(start..len)?.as_ptr(), one.as_ptr()).then_some(start)
+}
+
+/// What of a request's body lies behind its head already, and what is to come. The error is a status.
+pub fn body_at_hand(req: &Head) -> Result<(Option<Extent>, usize), u16> {
+    match req.body {
+        BodyLen::Length(n) => {
+            let have = n.min(req.rest().len() as u64);
+            let left = n - have;
+            Ok(((left > 0).then_some(Extent::Length(left)), have as usize))
+        }
+        BodyLen::Chunked => {
+            let mut chunks = Chunks::new(false);
+            match chunks.scan(req.rest()) {
+                Ok(scan) if chunks.is_done() => Ok((None, scan.consumed)),
+                Ok(scan) => Ok((Some(Extent::Chunked(Box::new(chunks))), scan.consumed)),
+                Err(bad) => Err(bad.status),
+            }
+        }
+        _ => Ok((None, 0)),
+    }
+}

@@ -1,0 +1,72 @@
+//! What is done to a request between its rules and its server: names that are refused, fields that the proxy adds.
+
+use crate::config::proxy::RestrictNames;
+use crate::rules::{Ctx, Txn};
+
+use super::end::{Cause, End, Phase};
+use super::stream::{Halt, Stream};
+
+impl Stream<'_> {
+    /// `option http-restrict-req-hdr-names`.
+    pub(super) fn restrict_names(&mut self) -> Result<(), Halt> {
+        let wanted = self.route.back.options.http_restrict_req_hdr_names;
+        if matches!(wanted, RestrictNames::Default | RestrictNames::Preserve) {
+            return Ok(());
+        }
+        let odd = |name: &[u8]| !name.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'-');
+        let names: Vec<Vec<u8>> =
+            self.txn.req.fields().filter(|(name, _)| odd(name)).map(|(name, _)| name.to_vec()).collect();
+        if !names.is_empty() && wanted == RestrictNames::Reject {
+            self.route.back.live.back.counters.mine().denied_req.inc();
+            return Err(End::new(Cause::Proxy, Phase::Request, 403).into());
+        }
+        for name in names {
+            self.txn.req.remove(&name);
+        }
+        Ok(())
+    }
+
+    /// `option forwardfor`, `originalto`, `unique-id-header`, `http-send-name-header` come before the server is known.
+    pub(super) fn mark_forwarded(&mut self) {
+        let options =
+            if self.route.back.options.forwardfor.is_some() { self.route.back } else { self.route.front };
+        if let Some(forwarded) = &options.options.forwardfor {
+            let client = self.txn.client;
+            add_forwarded(self.txn, forwarded, client);
+        }
+        let options =
+            if self.route.back.options.originalto.is_some() { self.route.back } else { self.route.front };
+        if let Some(original) = &options.options.originalto {
+            if self.txn.local == crate::rules::Endpoint::None {
+                self.txn.local = self.s.local();
+            }
+            let local = self.txn.local;
+            add_forwarded(self.txn, original, local);
+        }
+    }
+
+    /// `unique-id-format` and `unique-id-header`.
+    pub(super) fn make_unique_id(&mut self) {
+        let Some(front) = self.route.front.front.as_ref() else { return };
+        let Some(format) = front.unique_id_format.as_ref() else { return };
+        if self.txn.unique_id.is_none() {
+            let mut id = Vec::new();
+            format.render(Ctx { txn: self.txn, env: &self.env() }, &mut id);
+            self.txn.unique_id = Some(id.into());
+        }
+        if let (Some(name), Some(id)) = (&front.unique_id_header, &self.txn.unique_id) {
+            self.txn.req.add(name, id);
+        }
+    }
+}
+
+fn add_forwarded(txn: &mut Txn, forwarded: &crate::config::ForwardFor, end: crate::rules::Endpoint) {
+    let Some(addr) = end.inet() else { return };
+    if forwarded.if_none && txn.req.field(&forwarded.header).is_some() {
+        return;
+    }
+    if forwarded.except.iter().any(|net| net.contains(&addr.ip())) {
+        return;
+    }
+    txn.req.add(&forwarded.header, addr.ip().to_string().as_bytes());
+}

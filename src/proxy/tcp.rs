@@ -1,0 +1,206 @@
+//! A connection in TCP mode: content rules, backend, server, and bytes in both directions.
+
+use std::io::ErrorKind;
+use std::rc::Rc;
+
+use crate::base::buf::{Buf, HEAD_SIZE};
+use crate::base::clock::MS;
+use crate::config::Proxy;
+use crate::model::{Mode, Seen};
+use crate::rt::NEVER;
+use crate::rules::Txn;
+
+use super::access;
+use super::downstream::Downstream;
+use super::end::{Cause, End, Phase};
+use super::env::StreamEnv;
+use super::retry::Failure;
+use super::route::Attempt;
+use super::session::{Current, Session};
+use super::stream::{Halt, Stream};
+use super::transfer::Patience;
+use super::tunnel::{self, Ends};
+use super::verdict::{self, Stage, Step};
+
+/// What becomes of a connection whose TCP stream is over.
+pub enum Then {
+    Close,
+    /// Its backend speaks HTTP: so does the connection from here on.
+    Http,
+}
+
+/// Serves a connection in TCP mode from its first byte to its log line.
+pub async fn serve(s: &Session, down: &mut Downstream, txn: &mut Txn, current: &Current) -> Then {
+    txn.request_no = s.worker.next_request();
+    txn.timers.request_start = s.accepted;
+    txn.timers.request_done = s.worker.rt.now();
+    txn.request_date_us = s.accept_date_us;
+    let patience = Rc::new(Patience::new(0, 0, 0));
+    let mut stream = Stream::new(s, down, txn, current, &patience);
+    match stream.choose().await {
+        Ok(Then::Http) => {
+            let chosen = stream.route.back_id;
+            down.become_http(chosen);
+            return Then::Http;
+        }
+        Ok(Then::Close) => {
+            let result = stream.forward().await;
+            stream.finish(result);
+        }
+        Err(halt) => stream.finish(Err(halt)),
+    }
+    Then::Close
+}
+
+impl Stream<'_> {
+    /// The frontend's content rules and the backend they lead to.
+    async fn choose(&mut self) -> Result<Then, Halt> {
+        let front = self.route.front;
+        self.content_rules(front, Stage::Front).await?;
+        let switched = self.switch();
+        if !self.route.choose(switched) {
+            return Err(Halt::Drop(End::new(Cause::ServerAbort, Phase::Connect, 0)));
+        }
+        let is_http = self.route.back.mode == Mode::Http && front.mode == Mode::Tcp;
+        Ok(if is_http { Then::Http } else { Then::Close })
+    }
+
+    /// The backend's content rules, a server, and bytes until both sides have ended.
+    async fn forward(&mut self) -> Result<(), Halt> {
+        self.route.enter(self.now() / MS);
+        if !self.route.is_one() {
+            let back = self.route.back;
+            self.content_rules(back, Stage::Back).await?;
+        }
+        self.establish().await?;
+        let Some(hold) = &self.hold else {
+            return Err(Halt::Drop(End::new(Cause::ServerAbort, Phase::Connect, 0)));
+        };
+        let (front, back) = (self.route.front, self.route.back);
+        let ends = Ends { client: self.down.link().clone(), server: hold.link().clone() };
+        let (client_ms, server_ms) = tunnel::timeouts(front, back, &self.txn.timeouts);
+        self.patience.restart(self.now(), client_ms, server_ms);
+        let up = ends.up(self.patience, &[]);
+        let is_cut = || hold.cut().is_some();
+        let fin = (&front.timeouts, &back.timeouts);
+        let moved = tunnel::run(&ends, up, self.patience.clone(), fin, is_cut).await;
+        self.txn.bytes_in += moved.up;
+        self.txn.bytes_out += moved.down;
+        match (moved.end, hold.cut()) {
+            (_, Some(cause)) => Err(Halt::Drop(End::new(cause, Phase::Data, 0))),
+            (Some(end), None) => Err(Halt::Drop(end)),
+            (None, None) => Ok(()),
+        }
+    }
+
+    /// `tcp-request content` rules, which may wait for data until `inspect-delay` is over.
+    async fn content_rules(&mut self, proxy: &Proxy, stage: Stage) -> Result<(), Halt> {
+        if proxy.rules.tcp_content.is_empty() {
+            return Ok(());
+        }
+        let rt = self.s.worker.rt;
+        let delay_ms = proxy.rules.tcp_inspect_delay_ms;
+        let until = if delay_ms == 0 { rt.now() } else { rt.after_ms(delay_ms) };
+        let mut at = 0;
+        loop {
+            let outcome = {
+                let env = StreamEnv::of(self.s, &self.route, None);
+                let first = self.down.pending().as_ref().map_or(&[][..], Buf::data);
+                self.txn.req_body = bytes::Bytes::copy_from_slice(first);
+                proxy.rules.tcp_content.run(self.txn, &env, &mut at)
+            };
+            let step = verdict::interpret(outcome, stage, proxy, self.down.link());
+            let step = step.map_err(|halt| match halt {
+                Halt::Reply { .. } => Halt::Drop(End::new(Cause::Proxy, Phase::Request, 0)),
+                halt => halt,
+            })?;
+            if step == Step::Done || self.txn.inspect_over {
+                return Ok(());
+            }
+            self.await_content(until).await;
+        }
+    }
+
+    /// More of the client's first bytes, unless the time is over or the buffer full.
+    async fn await_content(&mut self, until: u64) {
+        let link = self.down.link().clone();
+        let first = self.down.pending().get_or_insert_with(|| Buf::take(HEAD_SIZE));
+        if first.room_len() == 0 {
+            self.txn.inspect_over = true;
+            return;
+        }
+        match link.recv(first.room(), until).await {
+            Ok(n) if n > 0 => first.advance(n),
+            _ => self.txn.inspect_over = true,
+        }
+    }
+
+    /// A server that takes the connection. What the client has sent already goes with it; if nothing, the connection is
+    /// waited for, as some protocols let the server speak first.
+    async fn establish(&mut self) -> Result<(), Halt> {
+        let Some(back) = self.route.back.back.as_ref() else {
+            return Err(Halt::Drop(End::new(Cause::ServerAbort, Phase::Connect, 0)));
+        };
+        if !self.down.has_pending() && !self.route.front.options.independent_streams {
+            let mut buf = Buf::take(HEAD_SIZE);
+            if let Some(Ok(n)) = self.down.link().try_recv(buf.room())
+                && n > 0
+            {
+                buf.advance(n);
+                *self.down.pending() = Some(buf);
+            }
+        }
+        let mut attempt = Attempt::new(back);
+        loop {
+            self.obtain(&mut attempt, false).await?;
+            match self.send_first().await {
+                Ok(()) => break,
+                Err(e) => {
+                    let timeout = e.kind() == ErrorKind::TimedOut;
+                    let failure = Failure::Connect { reused: false, timeout };
+                    self.after_failure(back, &mut attempt, failure).await?;
+                }
+            }
+        }
+        if let Some(hold) = &self.hold {
+            hold.slot.server.live.seen(Seen::Connected);
+        }
+        self.txn.timers.connected = self.now();
+        self.txn.timers.response = self.now();
+        Ok(())
+    }
+
+    /// Sees a connection through: by its first data, or by waiting for it.
+    async fn send_first(&mut self) -> std::io::Result<()> {
+        let ms = self.txn.timeouts.connect_ms.unwrap_or(self.route.back.timeouts.connect);
+        let until = if ms == 0 { NEVER } else { self.s.worker.rt.after_ms(ms) };
+        let Some(hold) = &mut self.hold else { return Err(ErrorKind::NotConnected.into()) };
+        let preface = hold.upstream.take_preface();
+        let link = hold.link().clone();
+        let Some(first) = self.down.pending() else {
+            link.send_all(&preface, false, until).await.map_err(|(_, e)| e)?;
+            return link.established(until).await;
+        };
+        link.send_all(&preface, true, until).await.map_err(|(_, e)| e)?;
+        link.send_all(first.data(), false, until).await.map_err(|(_, e)| e)?;
+        self.txn.bytes_in += first.data().len() as u64;
+        *self.down.pending() = None;
+        Ok(())
+    }
+
+    /// Counters and log line.
+    fn finish(&mut self, result: Result<(), Halt>) {
+        let end = match result {
+            Ok(()) => End::default(),
+            Err(Halt::End(end) | Halt::Drop(end)) => end,
+            Err(_) => End::new(Cause::Proxy, Phase::Request, 0),
+        };
+        self.end = end;
+        self.txn.timers.closed = self.now();
+        self.txn.set_end(end.flags());
+        self.release_server();
+        access::count_tcp(self);
+        let server = self.hold.take().map(|hold| hold.slot.server.clone()).or(self.tried.take());
+        access::log(self.s, self.txn, &self.route, server.as_ref(), end.cause != Cause::Normal);
+    }
+}

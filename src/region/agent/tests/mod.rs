@@ -1,4 +1,0 @@
-//! The agent: decisions with made-up time, and its checks against real sockets on loopback.
-
-mod deciding;
-mod running;

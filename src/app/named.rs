@@ -14,9 +14,6 @@ use crate::os::bind::BindAddress;
 /// Companions that are looked for beside a certificate.
 const SUFFIXES: &[&str] = &["key", "ocsp", "issuer", "sctl", "dh", "rsa", "dsa", "ecdsa", "pem", "crt"];
 
-/// Longest file list that is read.
-const LIST_LEN: u64 = 16 << 20;
-
 /// An address to listen on as a configuration writes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Named {

@@ -44,9 +44,9 @@ pub struct Place {
 
 impl Place {
     /// The first argument is a file.
-    pub const FILE: &[Place] = &[Place::argument(1, What::File)];
+    pub const FILE: &'static [Place] = &[Place::argument(1, What::File)];
     /// The first argument is a directory that names of files are joined to.
-    pub const BASE: &[Place] = &[Place::argument(1, What::Base)];
+    pub const BASE: &'static [Place] = &[Place::argument(1, What::Base)];
 
     /// The word number `words` after the keyword, from 1.
     pub const fn argument(words: usize, what: What) -> Place {

@@ -5,14 +5,14 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::net::IpAddr;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::message::{FileStat, Message, Policy, Reply, Report, Request};
 use super::server::{self, Key, Server};
 use super::wire;
 use crate::os::bind::{BindSpec, SocketKind, connect_path, remove_socket};
-use crate::os::identity;
+use crate::os::{identity, watch};
 
 /// Opens files, binds sockets and connects to local ones: by itself while no privileged process stands behind it
 /// (see [`Opener::attach`]), through that one afterwards. Clones share it. Every call blocks; asynchronous code uses
@@ -254,7 +254,6 @@ fn descriptor(fd: Option<OwnedFd>) -> io::Result<OwnedFd> {
 mod tests {
     use super::*;
     use std::os::fd::AsRawFd;
-    use std::path::PathBuf;
 
     struct Only(PathBuf);
 

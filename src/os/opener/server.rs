@@ -14,9 +14,8 @@ use super::client::Memory;
 use super::message::{FileStat, Message, Policy, Reply, Report, Request};
 use super::{trusted, wire};
 use crate::os::bind::{BindAddress, BindSpec, SocketKind, connect_path, remove_socket};
-use crate::os::identity;
 use crate::os::process::{self, Forked};
-use crate::os::watch;
+use crate::os::{identity, watch};
 
 /// Names in one answer to `List`.
 const NAMES_LEN: usize = wire::MAX / 4;

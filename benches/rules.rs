@@ -1,7 +1,6 @@
 //! What the rule language costs a request: an ACL, a header rule, a log line.
 
 use std::hint::black_box;
-use std::sync::Arc;
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use isobar::base::Nanos;
@@ -10,7 +9,7 @@ use isobar::http::{H1Options, Parse};
 use isobar::lang::{Diagnostics, Span, Word};
 use isobar::model::ProxyLive;
 use isobar::rules::{
-    Acls, BuildCtx, Condition, Ctx, Endpoint, Env, LogFormat, ReplySpec, RuleSet, RuleSetKind, Txn,
+    Acls, BuildCtx, Condition, Ctx, Endpoint, Env, LogFormat, Reply, RuleSet, RuleSetKind, Txn,
 };
 
 struct Surroundings(ProxyLive);
@@ -58,7 +57,7 @@ impl Env for Surroundings {
     fn connections(&self) -> u32 {
         1
     }
-    fn error_page(&self, _: u16) -> Option<Arc<ReplySpec>> {
+    fn error_page(&self, _: u16, _: &Txn) -> Option<Reply> {
         None
     }
 }

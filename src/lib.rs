@@ -6,25 +6,33 @@
 //!
 //! The modules below are in order: **a room uses only rooms above it** (`tests/tidy.rs` enforces it). From the ground
 //! up: cells and clocks (`base`), syscalls (`os`), the data workers' runtime (`rt`), the language without its meaning
-//! (`lang`), nouns and live state (`model`), messages (`http`), then logs, rules, balancing, checks, the compiled
-//! configuration, the data plane (`proxy`), the map of regions and services (`region`) and its HTTP API (`catalog`),
-//! servers of backends from the map (`discovery`), the agent of hosts that are no members (`client`), the administration
-//! of it all (`admin`), the commands that speak to a running node (`operator`) and the process around it (`app`).
+//! (`lang`), nouns and live state (`model`), messages (`http`), certificates and TLS (`tls`), connections and the control
+//! plane's HTTP (`conn`), then logs, rules, balancing, checks, the compiled configuration, the data plane (`proxy`), the map of
+//! regions and services (`region`) and its HTTP API (`catalog`), servers of backends from the map (`discovery`), the
+//! agent of hosts that are no members (`client`), the administration of it all (`admin`), the commands that speak to a
+//! running node (`operator`) and the process around it (`app`).
 //!
 //! # Threads
 //!
 //! Each data worker is a thread with an epoll instance and a task for each connection ([`rt`]). It never blocks, reads
-//! no file, resolves no name and builds no configuration. The control thread takes signals and swaps configurations;
-//! checks and the runtime API run on a small tokio runtime. When privileges are dropped, a child that kept them opens
-//! files and sockets that the configuration names ([`os::opener`]).
+//! no file, resolves no name and builds no configuration. What a task may do in one turn is bounded, in bytes and in
+//! calls, so that connections interleave however fast a peer is. The control thread takes signals and swaps
+//! configurations; checks and the runtime API run on a small tokio runtime. When privileges are dropped, a child that
+//! kept them opens files and sockets that the configuration names ([`os::opener`]).
 //!
 //! # Life of a request
 //!
-//! `proxy::listener` accepts -> `proxy::session` (connection rules) -> `proxy::stream`, phase by phase: receive the
-//! head, http-request rules, use_backend, the backend's rules -> `proxy::route` picks a server, takes a slot or queues,
-//! takes an idle connection or opens one -> `proxy::exchange` sends, retries, reads the response, runs its rules and
-//! forwards (`proxy::transfer`) -> `proxy::access` logs and counts. A head is parsed where it was received and leaves
-//! as slices of the read buffer; a body is copied while short and spliced when long.
+//! `proxy::accept` accepts -> `proxy::connection` (connection rules) -> `proxy::transaction` (HTTP) or `proxy::tcp`, phase by
+//! phase: receive the head, http-request rules, use_backend, the backend's rules -> `proxy::route` picks a server, takes
+//! a slot or queues, takes an idle connection (another worker's, if it has none: `proxy::takeover`) or opens one ->
+//! `proxy::exchange` sends and reads the response's head, `proxy::retry` says what follows a failed try ->
+//! `proxy::respond` runs its rules and forwards (`proxy::transfer`) -> `proxy::conclude` and `proxy::access` log and count.
+//!
+//! A [`proxy::stream::Stream`] owns neither its session, which it shares, nor its connections: it receives from a
+//! [`proxy::downstream::Downstream`] and sends to a [`proxy::upstream::Upstream`], an HTTP/1 connection each, over
+//! [`conn::Link`]s. What rules decided is interpreted in one place (`proxy::verdict`). A head is parsed where it was received
+//! and leaves as slices of the read buffer; a body is copied while short and spliced when long (`BodyPath`, chosen when
+//! the head is done). A connection to a server is used again only when request and response went through it whole.
 //!
 //! # Life of a change
 //!
@@ -78,6 +86,7 @@ pub mod rt;
 pub mod lang;
 pub mod model;
 pub mod http;
+pub mod tls;
 pub mod conn;
 pub mod log;
 pub mod rules;

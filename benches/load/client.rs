@@ -5,7 +5,7 @@
 use crate::args::Args;
 use crate::cpu::Sample;
 use crate::pace::{End, Pace, Plan, Schedule, Stage};
-use crate::reply::{self, NoHead};
+use crate::reply::{self, Body, NoHead};
 use crate::socket::{self, Clock, Got, Set};
 use crate::tally::Tally;
 use serde_json::Value;
@@ -351,11 +351,15 @@ impl Client {
         if head.status != 200 {
             return self.fail(index, &format!("status {}", head.status));
         }
-        if self.reply_len.is_some_and(|len| head.body_len != len) || body > head.body_len {
+        // A chunked body has the length that its path says, for a proxy passes chunks on as they came.
+        let Some(body_len) = head.body_len.or(self.reply_len) else {
+            return self.fail(index, "chunked where a length was asked for");
+        };
+        if self.reply_len.is_some_and(|len| body_len != len) || body > body_len {
             return self.fail(index, "wrong length");
         }
         slot.close |= head.close;
-        slot.remaining = head.body_len - body;
+        slot.remaining = body_len - body;
         slot.state = State::Body;
         self.tally.received(body);
         if self.slots[index].remaining == 0 {
@@ -459,15 +463,15 @@ impl Client {
     }
 }
 
-/// A GET as a small command-line client sends it, and the body length its path asks for.
+/// A GET as a small command-line client sends it, and how long the body is that its path asks for.
 fn http_request(path: &str, close: bool) -> Result<(Vec<u8>, u64), String> {
-    let len =
-        path.trim_start_matches('/').parse().map_err(|_| format!("--path: want /BYTES, not '{path}'"))?;
+    let body =
+        Body::of_path(path).ok_or_else(|| format!("--path: want /BYTES or /CHUNKSxBYTES, not '{path}'"))?;
     let connection = if close { "Connection: close\r\n" } else { "" };
     let text = format!(
         "GET {path} HTTP/1.1\r\nHost: bench.test\r\nUser-Agent: load/1.0\r\nAccept: */*\r\n{connection}\r\n"
     );
-    Ok((text.into_bytes(), len))
+    Ok((text.into_bytes(), body.wire_len()))
 }
 
 /// A request with a body, whose reply may have any length. `{conn}` is the connection's number in four digits, so that

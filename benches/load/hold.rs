@@ -66,7 +66,7 @@ fn exchange(stream: &mut TcpStream, request: &[u8]) -> Result<String, String> {
         }
         bytes.extend_from_slice(&chunk[..count]);
         match reply::head(&bytes) {
-            Ok(head) if (bytes.len() - head.head_len) as u64 >= head.body_len => {
+            Ok(head) if (bytes.len() - head.head_len) as u64 >= head.body_len.unwrap_or(u64::MAX) => {
                 return Ok(head.status.to_string());
             }
             Ok(_) | Err(reply::NoHead::Partial) => {}

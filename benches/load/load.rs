@@ -8,6 +8,7 @@
 //! load http      --target ADDR[,ADDR] [--path /128] [--close] [--conns 64] [pace and window]
 //! load http      --target ADDR[,ADDR] --method PUT --path PATH [--body TEXT] [--conns 64] [pace and window]
 //! load tcp       --target ADDR [--reply 128] [--close] [--conns 64] [pace and window]
+//! load upload    --target ADDR [--bytes N] [--duration SECS]
 //! load hold      --target ADDR [--path /128] [--conns 100]
 //! load sink-unix --path SOCKET
 //! ```
@@ -27,6 +28,7 @@ mod reply;
 mod sink;
 mod socket;
 mod tally;
+mod upload;
 
 use args::Args;
 use std::process::ExitCode;
@@ -34,13 +36,14 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let mut words = std::env::args().skip(1);
     let Some(part) = words.next() else {
-        eprintln!("usage: load origin|http|tcp|hold|sink-unix --option value ...");
+        eprintln!("usage: load origin|http|tcp|upload|hold|sink-unix --option value ...");
         return ExitCode::from(2);
     };
     let outcome = Args::parse(words).and_then(|args| match part.as_str() {
         "origin" => origin::run(&args),
         "http" => client::run(&args, client::Protocol::Http),
         "tcp" => client::run(&args, client::Protocol::Tcp),
+        "upload" => upload::run(&args),
         "hold" => hold::run(&args),
         "sink-unix" => sink::run(&args),
         other => Err(format!("unknown part '{other}'")),

@@ -1,9 +1,10 @@
 //! The origin: fixed-size answers over HTTP/1.1 and over plain TCP, on any number of ports, in one thread.
 //!
-//! `GET /N` is answered by N bytes; on a TCP port 128 B that begin with N are. The control port answers any
+//! `GET /N` is answered by N bytes, `GET /CxN` by C chunks of N bytes; on a TCP port 128 B that begin with N are. The control port answers any
 //! request with the counts of every port since the last time it was asked, as JSON.
 
 use crate::args::Args;
+use crate::reply::Body;
 use crate::socket::{self, Clock, Got, Set};
 use serde_json::json;
 use std::collections::{HashMap, VecDeque};
@@ -39,6 +40,8 @@ struct Connection {
     stream: TcpStream,
     port: usize,
     pending: Vec<u8>,
+    /// Bytes of a request's body that are still to come; its answer waits for them.
+    upload: u64,
     answer: Option<Answer>,
     /// Tells a delayed answer whether its connection is still the one it was for.
     generation: u64,
@@ -55,10 +58,12 @@ struct Answer {
 
 /// What a request asks for.
 struct Wish {
-    size: u64,
+    body: Body,
     close: bool,
-    /// Bytes of the request.
+    /// Bytes of the request's head.
     used: usize,
+    /// Bytes of its body: read and forgotten.
+    upload: u64,
 }
 
 struct Origin {
@@ -71,7 +76,7 @@ struct Origin {
     clock: Clock,
     set: Set,
     /// Heads with up to a chunk of body, by body size and whether the connection closes.
-    prefixes: HashMap<(u64, bool), Rc<[u8]>>,
+    prefixes: HashMap<(Body, bool), Rc<[u8]>>,
     nothing: Rc<[u8]>,
     filler: Vec<u8>,
     buffer: Vec<u8>,
@@ -165,8 +170,14 @@ impl Origin {
         });
         self.set.add(&stream, FIRST_CONNECTION + index as u64, false);
         let generation = self.generations;
-        self.connections[index] =
-            Some(Connection { stream, port: port_index, pending: Vec::new(), answer: None, generation });
+        self.connections[index] = Some(Connection {
+            stream,
+            port: port_index,
+            pending: Vec::new(),
+            upload: 0,
+            answer: None,
+            generation,
+        });
         self.read(index);
     }
 
@@ -187,6 +198,16 @@ impl Origin {
             Got::Later => return,
             Got::End | Got::Failed(_) => return self.close(index),
         };
+        if connection.upload > 0 {
+            if count as u64 > connection.upload {
+                return self.close(index);
+            }
+            connection.upload -= count as u64;
+            if connection.upload == 0 {
+                self.flush(index);
+            }
+            return;
+        }
         let port = &mut self.ports[connection.port];
         connection.pending.extend_from_slice(&self.buffer[..count]);
         let wish = if port.kind == Kind::Tcp {
@@ -196,17 +217,20 @@ impl Origin {
         };
         match wish {
             Ok(None) => return,
-            Ok(Some(wish)) if wish.used == connection.pending.len() && connection.answer.is_none() => {
+            Ok(Some(wish)) if wish.fits(connection.pending.len()) && connection.answer.is_none() => {
+                connection.upload = wish.upload - (connection.pending.len() - wish.used) as u64;
                 connection.pending.clear();
+                let body_len = wish.body.wire_len();
                 let (prefix, body_in_prefix) = match port.kind {
                     Kind::Tcp => (Rc::clone(&self.nothing), 0),
                     _ => {
-                        let key = (wish.size, wish.close);
+                        let key = (wish.body, wish.close);
                         let cached = self.prefixes.entry(key).or_insert_with(|| http_prefix(&wish));
-                        (Rc::clone(cached), wish.size.min(CHUNK_LEN as u64))
+                        let whole = wish.body.chunks > 0;
+                        (Rc::clone(cached), if whole { body_len } else { body_len.min(CHUNK_LEN as u64) })
                     }
                 };
-                let total = prefix.len() as u64 + wish.size - body_in_prefix;
+                let total = prefix.len() as u64 + body_len - body_in_prefix;
                 connection.answer =
                     Some(Answer { prefix, sent: 0, total, close: wish.close, watching_room: false });
             }
@@ -221,6 +245,8 @@ impl Origin {
         let generation = connection.generation;
         if port.kind == Kind::Control {
             self.report(index);
+        } else if connection.upload > 0 {
+            return;
         } else if self.delay_ns > 0 {
             self.delayed.push_back((self.clock.now_ns() + self.delay_ns, index, generation));
             return;
@@ -272,7 +298,7 @@ impl Origin {
         }
         let body = json!(ports).to_string();
         let Some(connection) = &mut self.connections[index] else { return };
-        let prefix = [http_head(body.len() as u64, true), body.into_bytes()].concat();
+        let prefix = [http_head(Some(body.len() as u64), true), body.into_bytes()].concat();
         let total = prefix.len() as u64;
         connection.answer =
             Some(Answer { prefix: Rc::from(prefix), sent: 0, total, close: true, watching_room: false });
@@ -294,6 +320,13 @@ impl Port {
     }
 }
 
+impl Wish {
+    /// Whether so many bytes are no more than this request.
+    fn fits(&self, bytes: usize) -> bool {
+        bytes >= self.used && (bytes - self.used) as u64 <= self.upload
+    }
+}
+
 fn writing(connection: &Connection) -> bool {
     connection.answer.as_ref().is_some_and(|answer| answer.watching_room)
 }
@@ -309,29 +342,44 @@ fn http_wish(bytes: &[u8]) -> Parsed {
         Ok(httparse::Status::Partial) => return Ok(None),
         Err(_) => return Err(()),
     };
-    let size = request.path.unwrap_or("/").trim_start_matches('/').parse().unwrap_or(128);
+    let body = Body::of_path(request.path.unwrap_or("/")).unwrap_or(Body { chunks: 0, size: 128 });
+    let length = request.headers.iter().find(|header| header.name.eq_ignore_ascii_case("content-length"));
+    let upload = match length {
+        Some(header) => std::str::from_utf8(header.value).ok().and_then(|text| text.parse().ok()).ok_or(())?,
+        None => 0,
+    };
     let close = request.headers.iter().any(|header| {
         header.name.eq_ignore_ascii_case("connection") && header.value.eq_ignore_ascii_case(b"close")
     });
-    Ok(Some(Wish { size, close, used }))
+    Ok(Some(Wish { body, close, used, upload }))
 }
 
 fn tcp_wish(bytes: &[u8]) -> Parsed {
     let Some(request) = bytes.get(..TCP_REQUEST_LEN) else { return Ok(None) };
     let size = std::str::from_utf8(request).ok().and_then(|text| text.trim().parse().ok()).ok_or(())?;
-    Ok(Some(Wish { size, close: false, used: TCP_REQUEST_LEN }))
+    Ok(Some(Wish { body: Body { chunks: 0, size }, close: false, used: TCP_REQUEST_LEN, upload: 0 }))
 }
 
-fn http_head(size: u64, close: bool) -> Vec<u8> {
+/// The head of a body of this length; `None`: chunked.
+fn http_head(len: Option<u64>, close: bool) -> Vec<u8> {
     let connection = if close { "Connection: close\r\n" } else { "" };
+    let framing = match len {
+        Some(len) => format!("Content-Length: {len}"),
+        None => "Transfer-Encoding: chunked".to_owned(),
+    };
     let text = format!(
-        "HTTP/1.1 200 OK\r\nServer: origin\r\nContent-Type: text/plain\r\nContent-Length: {size}\r\n{connection}\r\n"
+        "HTTP/1.1 200 OK\r\nServer: origin\r\nContent-Type: text/plain\r\n{framing}\r\n{connection}\r\n"
     );
     text.into_bytes()
 }
 
+/// The head, and the beginning of the body; all of it when it is chunked.
 fn http_prefix(wish: &Wish) -> Rc<[u8]> {
-    let mut prefix = http_head(wish.size, wish.close);
-    prefix.resize(prefix.len() + wish.size.min(CHUNK_LEN as u64) as usize, b'x');
+    let body = wish.body;
+    if body.chunks > 0 {
+        return Rc::from([http_head(None, wish.close), body.chunked()].concat());
+    }
+    let mut prefix = http_head(Some(body.size), wish.close);
+    prefix.resize(prefix.len() + body.size.min(CHUNK_LEN as u64) as usize, b'x');
     Rc::from(prefix)
 }

@@ -63,7 +63,8 @@ class Lab:
         self.private = os.environ[MARK] == "private"
         self.work = root / ".bench"
         self.work.mkdir(exist_ok=True)
-        self.load_bin = root / "target/release/examples/load"
+        target = Path(os.environ.get("CARGO_TARGET_DIR", root / "target"))
+        self.load_bin = target / "release/examples/load"
         self.children: list[subprocess.Popen] = []
         self.next_port = 1100
 

@@ -154,6 +154,10 @@ impl Metrics {
 }
 
 impl Applet for Metrics {
+    fn log_name(&self) -> &'static str {
+        "<PROMEX>"
+    }
+
     fn call(&self, request: &AppletRequest<'_>) -> AppletReply {
         let Some(query) = Query::parse(request.target) else {
             return AppletReply {

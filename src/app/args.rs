@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use super::flags::{COMMANDS, FLAGS, Takes};
 use super::version::VersionText;
+use crate::lang::suggest;
 use crate::{client, operator};
 
 /// What the user asked for.
@@ -27,7 +28,7 @@ pub enum Command {
     Operator(Vec<String>),
     /// `agent`: a client agent, by its own flags.
     Agent(Box<client::Options>),
-    /// `help`, `--help`: the usage text on stdout, exit 0.
+    /// `help`, `-h`, `--help`: the usage text on stdout, exit 0.
     Help,
     /// `-dMhelp`.
     MemoryHelp,
@@ -47,15 +48,21 @@ pub enum Target {
 pub struct Fault {
     pub message: Option<String>,
     pub usage: bool,
+    /// Of a command of ours: said without HAProxy's form.
+    pub is_ours: bool,
 }
 
 impl Fault {
     pub fn usage(message: impl Into<String>) -> Self {
-        Fault { message: Some(message.into()), usage: true }
+        Fault { message: Some(message.into()), usage: true, is_ours: false }
     }
 
     pub fn fatal(message: impl Into<String>) -> Self {
-        Fault { message: Some(message.into()), usage: false }
+        Fault { message: Some(message.into()), usage: false, is_ours: false }
+    }
+
+    pub fn ours(message: impl Into<String>) -> Self {
+        Fault { message: Some(message.into()), usage: false, is_ours: true }
     }
 }
 
@@ -100,8 +107,6 @@ pub struct Args {
     pub pidfile: Option<PathBuf>,
     /// `-n`.
     pub maxconn: Option<u32>,
-    /// `-N`: default `maxconn` of a proxy.
-    pub proxy_maxconn: Option<u32>,
     /// `-m`.
     pub memory_mb: Option<u64>,
     pub local_peer: Option<String>,
@@ -116,25 +121,20 @@ pub struct Args {
     pub dump_keywords: Option<String>,
     pub dump_config: Option<DumpConfig>,
     pub dump_libraries: bool,
-    /// `-dt`, as written; empty text stands for every source at error level.
-    pub traces: Vec<String>,
     pub no_reuseport: bool,
     pub no_splice: bool,
-    pub no_zero_copy: bool,
     pub no_fast_forward: bool,
     pub no_ssl_verify: bool,
     /// `-dr`: a name that does not resolve does not stop the start.
     pub ignore_resolve_failures: bool,
-    /// `-4`.
-    pub ipv4_only: bool,
-    pub insecure_fork: bool,
-    pub cpu_debug: bool,
     pub old_pids: Vec<i32>,
     pub old_stop: OldStop,
     /// `-x`.
     pub old_socket: Option<PathBuf>,
     /// `--pretty` of `isobar check`: diagnostics with the source line under them.
     pub pretty: bool,
+    /// A command of ours (`isobar check`), whose messages need not be HAProxy's.
+    pub is_ours: bool,
 }
 
 /// What a row of the table asks the parser to do next.
@@ -225,7 +225,9 @@ fn unknown(word: &str) -> Fault {
 /// `isobar check`, `explain`, `reload`, `help`, `version`.
 fn command_word(mut args: Args, word: &str, rest: &[String]) -> Result<Command, Fault> {
     if !COMMANDS.iter().any(|c| c.name == word) {
-        return Err(Fault::usage(format!("unknown command '{word}'.")));
+        let hint = suggest::hint(word, COMMANDS.iter().map(|c| c.name));
+        let hint = hint.unwrap_or_else(|| "'isobar help' lists them".to_owned());
+        return Err(Fault::ours(format!("unknown command '{word}'; {hint}")));
     }
     if operator::begins(word) {
         return Ok(Command::Operator(std::iter::once(word.to_owned()).chain(rest.iter().cloned()).collect()));
@@ -233,7 +235,7 @@ fn command_word(mut args: Args, word: &str, rest: &[String]) -> Result<Command, 
     match (word, rest) {
         ("agent", rest) => match client::Options::parse(rest) {
             Ok(options) => Ok(Command::Agent(Box::new(options))),
-            Err(why) => Err(Fault::fatal(format!("agent: {why}"))),
+            Err(why) => Err(Fault::ours(format!("agent: {why}"))),
         },
         ("help", _) => Ok(Command::Help),
         ("version", []) => Ok(Command::Version(VersionText::Plain)),
@@ -243,18 +245,26 @@ fn command_word(mut args: Args, word: &str, rest: &[String]) -> Result<Command, 
                 match word.as_str() {
                     "--pretty" => args.pretty = true,
                     flag if flag.starts_with('-') => {
-                        return Err(Fault::usage(format!("unknown option '{flag}'.")));
+                        let hint = suggest::hint(flag, ["--pretty"]).map(|hint| format!("; {hint}"));
+                        let hint = hint.unwrap_or_default();
+                        return Err(Fault::ours(format!("check: unknown option '{flag}'{hint}")));
                     }
                     file => args.files.push(file.into()),
                 }
             }
-            (args.check, args.verbose) = (true, true);
+            if args.files.is_empty() {
+                return Err(Fault::ours("check: which file? 'isobar check <file>... [--pretty]'"));
+            }
+            (args.check, args.verbose, args.is_ours) = (true, true, true);
             Ok(Command::Run(Box::new(args)))
         }
         ("reload", []) => Ok(Command::Reload(Target::Default)),
         ("reload", [flag, value]) if flag == "-p" => Ok(Command::Reload(Target::Pidfile(value.into()))),
         ("reload", [flag, value]) if flag == "-S" => Ok(Command::Reload(Target::MasterSocket(value.clone()))),
-        _ => Err(Fault::usage(format!("wrong arguments for '{word}'."))),
+        _ => {
+            let usage = COMMANDS.iter().find(|c| c.name == word).map_or("", |c| c.args);
+            Err(Fault::ours(format!("{word}: wrong arguments; 'isobar {word} {usage}' is the form")))
+        }
     }
 }
 
@@ -287,7 +297,7 @@ mod tests {
     #[test]
     fn test_suite_prefix_and_version() {
         let a = run("-d -dM -dI -dW -m 100 -L A -f h1/cfg");
-        assert!(a.debug && a.insecure_fork && a.zero_warning);
+        assert!(a.debug && a.zero_warning);
         assert_eq!((a.memory_mb, a.local_peer.as_deref()), (Some(100), Some("A")));
         assert_eq!(of("-dM -dI -dW -vv"), Ok(Command::Version(VersionText::Full)));
         assert_eq!(of("-vqb nonsense"), Ok(Command::Version(VersionText::Branch)));
@@ -310,8 +320,7 @@ mod tests {
     fn attached_values() {
         assert_eq!(run("-dKcfg,smp -f a").dump_keywords.as_deref(), Some("cfg,smp"));
         assert_eq!(run("-dC1234,line -f a").dump_config, Some(DumpConfig { key: 1234, line_numbers: true }));
-        assert_eq!(run("-dt h1:debug -dt -f a").traces, ["h1:debug", ""]);
-        assert_eq!(run("-dth2 -f a").traces, ["h2"]);
+        assert_eq!(run("-dt h1:debug -dt -f a").files, run("-dth2 -f a").files);
         assert_eq!(of("-dMhelp"), Ok(Command::MemoryHelp));
         assert!(run("-dM0x50,no-merge -f a").files.len() == 1);
     }
@@ -336,7 +345,17 @@ mod tests {
         assert_eq!(of("reload"), Ok(Command::Reload(Target::Default)));
         assert_eq!(of("help"), Ok(Command::Help));
         assert_eq!(of("version"), Ok(Command::Version(VersionText::Plain)));
-        assert!(of("explode").is_err());
+        for (line, said) in [
+            ("chek a.cfg", "unknown command 'chek'; did you mean 'check' maybe ?"),
+            ("qqqqqqq", "unknown command 'qqqqqqq'; 'isobar help' lists them"),
+            ("check a.cfg --prety", "check: unknown option '--prety'; did you mean '--pretty' maybe ?"),
+            ("check", "check: which file? 'isobar check <file>... [--pretty]'"),
+            ("explain", "explain: wrong arguments; 'isobar explain <keyword>' is the form"),
+        ] {
+            assert_eq!(of(line), Err(Fault::ours(said)), "{line}");
+        }
+        assert!(run("check a.cfg").is_ours && !run("-c -f a.cfg").is_ours);
+        assert_eq!(of("-h"), Ok(Command::Help));
     }
 
     #[test]

@@ -82,6 +82,14 @@ const fn switch(
     Flag { entry: Entry::full(name, "", doc, example, since), takes: Takes::Nothing, apply }
 }
 
+impl Flag {
+    /// What the switch would change is always as it is; `enabled()` tells of it.
+    const fn seen_by_conditions(self) -> Self {
+        let why = Status::Partial("conditions (.if, -cc) see it; data moves as it always does");
+        Flag { entry: self.entry.with(why), ..self }
+    }
+}
+
 /// A switch that is read and has no effect.
 const fn idle(
     name: &'static str,
@@ -211,12 +219,10 @@ pub static FLAGS: &[Flag] = &[
         },
     ),
     flag(
-        entry("-N", "<maxconn>", "Sets the default connection limit of a proxy.", "-N 1000 -f a.cfg", "1.0"),
+        entry("-N", "<maxconn>", "Sets the default connection limit of a proxy.", "-N 1000 -f a.cfg", "1.0")
+            .with(Status::Accepted("a proxy without 'maxconn' is limited with the process alone")),
         Takes::Value,
-        |a, v| {
-            a.proxy_maxconn = Some(number("-N", v)?);
-            NEXT
-        },
+        |_, v| number::<u32>("-N", v).and(NEXT),
     ),
     flag(
         entry("-m", "<megabytes>", "Limits the memory the process can allocate.", "-m 512 -f a.cfg", "1.2"),
@@ -327,49 +333,45 @@ pub static FLAGS: &[Flag] = &[
             "Traces to stderr.",
             "-dt h1:debug -f a.cfg",
             "2.9",
-        ),
+        )
+        .with(Status::Accepted("there are no traces")),
         Takes::Trace,
-        |a, v| {
-            a.traces.push(v.into());
-            NEXT
-        },
+        |_, _| NEXT,
     ),
     switch("-dR", "Does not use SO_REUSEPORT.", "-dR -f a.cfg", "1.7", |a, _| {
         a.no_reuseport = true;
         NEXT
-    }),
+    })
+    .seen_by_conditions(),
     switch("-dS", "Does not use splice().", "-dS -f a.cfg", "1.4", |a, _| {
         a.no_splice = true;
         NEXT
-    }),
-    switch("-dZ", "Does not forward without copying.", "-dZ -f a.cfg", "2.9", |a, _| {
-        a.no_zero_copy = true;
-        NEXT
-    }),
+    })
+    .seen_by_conditions(),
+    idle("-dZ", "Does not forward without copying.", "-dZ -f a.cfg", "2.9", "data moves as it always does"),
     switch("-dF", "Does not use fast forwarding, nor splice().", "-dF -f a.cfg", "2.7", |a, _| {
         a.no_fast_forward = true;
         NEXT
-    }),
+    })
+    .seen_by_conditions(),
     switch("-dV", "Does not verify the certificates of servers.", "-dV -f a.cfg", "1.5", |a, _| {
         a.no_ssl_verify = true;
         NEXT
-    }),
+    })
+    .seen_by_conditions(),
     switch("-dr", "Starts even if a server's name does not resolve.", "-dr -f a.cfg", "1.7", |a, _| {
         a.ignore_resolve_failures = true;
         NEXT
     }),
-    switch("-4", "Resolvers ask for and take IPv4 addresses only.", "-4 -f a.cfg", "3.3", |a, _| {
-        a.ipv4_only = true;
-        NEXT
-    }),
-    switch("-dI", "Lets the process fork after start-up.", "-dI -f a.cfg", "2.1", |a, _| {
-        a.insecure_fork = true;
-        NEXT
-    }),
-    switch("-dc", "Lists the CPUs that were chosen.", "-dc -f a.cfg", "3.2", |a, _| {
-        a.cpu_debug = true;
-        NEXT
-    }),
+    idle(
+        "-4",
+        "Resolvers ask for and take IPv4 addresses only.",
+        "-4 -f a.cfg",
+        "3.3",
+        "there are no resolvers",
+    ),
+    idle("-dI", "Lets the process fork after start-up.", "-dI -f a.cfg", "2.1", "no program is started"),
+    idle("-dc", "Lists the CPUs that were chosen.", "-dc -f a.cfg", "3.2", "the kernel chooses them"),
     idle(
         "-dG",
         "Does not use getaddrinfo().",
@@ -419,6 +421,7 @@ pub static FLAGS: &[Flag] = &[
             NEXT
         },
     ),
+    switch("-h", "Shows this text.", "-h", "isobar", |_, _| Ok(Step::Done(Command::Help))),
     switch("--help", "Shows this text.", "--help", "isobar", |_, _| Ok(Step::Done(Command::Help))),
     switch("--version", "Shows the version.", "--version", "isobar", |_, _| version(VersionText::Plain)),
 ];

@@ -30,6 +30,11 @@ impl Messages {
         self.inner.quiet.store(quiet, Ordering::Relaxed);
     }
 
+    /// For commands of ours: whoever calls them knows which program this is.
+    pub fn need_no_introduction(&self) {
+        self.inner.introduced.store(true, Ordering::Relaxed);
+    }
+
     pub fn is_quiet(&self) -> bool {
         self.inner.quiet.load(Ordering::Relaxed)
     }

@@ -47,8 +47,8 @@ impl Program for Node {
         condition::check(text, &version::facts(args), &environment(args)).map_err(|e| e.message)
     }
 
-    fn explain(&self, name: &str) -> Option<String> {
-        explain::explain(name, &keywords::registry()).ok()
+    fn explain(&self, name: &str) -> Result<String, String> {
+        explain::explain(name, &keywords::registry())
     }
 
     fn keywords(&self, classes: &str) -> String {

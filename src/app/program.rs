@@ -30,9 +30,8 @@ pub struct Settings {
     /// `no strict-limits`: a limit that cannot be set is a warning.
     pub lax_limits: bool,
     pub set_dumpable: bool,
-    /// Whether an enabled proxy, `peers` or `log-forward` section listens: without one, `-c` exits with 2.
-    pub proxies_listen: bool,
-    /// Whether anything at all listens, `stats socket` too: without it, a process without a master does not start.
+    /// Whether anything at all listens, `stats socket` too: without it `-c` exits with 2, and a process without a
+    /// master does not start.
     pub listens: bool,
     /// Whether loading printed any warning.
     pub warned: bool,
@@ -81,7 +80,7 @@ pub trait Program: Sized {
     fn condition(&self, args: &Args, text: &str) -> Result<bool, String>;
 
     /// `isobar explain`; `None` for an unknown name.
-    fn explain(&self, name: &str) -> Option<String>;
+    fn explain(&self, name: &str) -> Result<String, String>;
 
     /// `-dK<classes>`.
     fn keywords(&self, classes: &str) -> String;

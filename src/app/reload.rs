@@ -6,7 +6,6 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 use super::args::Target;
-use super::messages::Messages;
 use super::program::Exit;
 use crate::os::process::signal_all;
 use crate::os::signal::Signal;
@@ -27,7 +26,7 @@ pub(super) fn run(target: &Target) -> Exit {
         Ok(true) => Exit::Code(0),
         Ok(false) => Exit::Code(1),
         Err(text) => {
-            Messages::default().alert(&text);
+            eprintln!("isobar: reload: {text}");
             Exit::Code(1)
         }
     }

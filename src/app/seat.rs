@@ -3,7 +3,7 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::AsRawFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -13,6 +13,7 @@ use tokio::task::AbortHandle;
 use tokio_rustls::TlsAcceptor;
 
 use crate::catalog;
+use crate::conn;
 use crate::os::bind::BindSpec;
 use crate::os::opener::Opener;
 use crate::os::{process, socket};
@@ -22,6 +23,7 @@ use crate::region::rollout::{Answering, Local, Rollout};
 use crate::region::spec::{Profile, SeatSpec, Spec, Tls};
 use crate::region::store::FORCE_NEW;
 use crate::region::{Seat, prober};
+use crate::tls::{Authorities, Certified, Clients, Pem, Server, Versions};
 
 use super::change::{self, Change, Request};
 use super::program::BindError;
@@ -134,8 +136,8 @@ impl Seated {
         listener.set_nonblocking(true)?;
         let listener = tokio::net::TcpListener::from_std(listener)?;
         let listener = match tls {
-            Some(tls) => catalog::Listener::Tls(listener, tls),
-            None => catalog::Listener::Tcp(listener),
+            Some(tls) => conn::http::Listener::Tls(listener, tls),
+            None => conn::http::Listener::Tcp(listener),
         };
         let name = |token: &Option<String>| token.as_deref().map(Name::from);
         let settings = catalog::Settings {
@@ -241,24 +243,44 @@ fn mutual_tls(tls: &Tls, opener: &Opener) -> Result<raft::Tls, String> {
     let (Some(crt), Some(ca)) = (&tls.crt, &tls.ca_file) else {
         return Err("region map: 'ssl' needs 'crt' and 'ca-file'".into());
     };
-    raft::Tls::from_pem(&read(crt, opener)?, &read(ca, opener)?)
-        .map_err(|e| format!("region map: {}, {}: {e}", crt.display(), ca.display()))
+    let signed = Authorities::of(&read(ca, opener)?).map_err(unusable)?;
+    raft::Tls::new(&certified(crt, opener)?, &signed).map_err(unusable)
 }
 
-fn read(path: &Path, opener: &Opener) -> Result<Vec<u8>, String> {
-    opener
-        .read(path)
-        .map_err(|e| format!("region map: {}: {}", path.display(), crate::lang::load::reason(&e)))
+fn unusable(e: impl std::fmt::Display) -> String {
+    format!("region map: {e}")
+}
+
+fn certified(path: &Path, opener: &Opener) -> Result<Certified, String> {
+    let pem = read(path, opener)?;
+    Certified::of(&pem, &pem).map_err(unusable)
+}
+
+fn read(path: &Path, opener: &Opener) -> Result<Pem, String> {
+    let file = path.display().to_string();
+    let text =
+        opener.read(path).map_err(|e| unusable(format!("{file}: {}", crate::lang::load::reason(&e))))?;
+    Pem::parse(&file, &text).map_err(unusable)
 }
 
 /// What the API shows, and whether it asks its clients for certificates.
 fn api_tls(spec: &SeatSpec, opener: &Opener) -> Result<Option<TlsAcceptor>, String> {
     let Some(tls) = spec.http_api.as_ref().and_then(|listen| listen.tls.as_ref()) else { return Ok(None) };
     let Some(crt) = &tls.crt else { return Err("region map: 'http-api' with 'ssl' needs 'crt'".into()) };
-    let ca = tls.ca_file.as_ref().map(|path| read(path, opener)).transpose()?;
-    let server = raft::Tls::listener(&read(crt, opener)?, ca.as_deref(), tls.verify);
-    let server = server.map_err(|e| format!("region map: {}: {e}", crt.display()))?;
-    Ok(Some(TlsAcceptor::from(server)))
+    let signed = |path: &PathBuf| Authorities::of(&read(path, opener)?).map_err(unusable);
+    let clients = match tls.ca_file.as_ref().map(signed).transpose()? {
+        None => Clients::Any,
+        Some(signed) if tls.verify => Clients::Required(signed),
+        Some(signed) => Clients::Optional(signed),
+    };
+    let server = Server {
+        shows: certified(crt, opener)?.alone(),
+        clients,
+        versions: Versions::Both,
+        alpn: vec![b"http/1.1".to_vec()],
+        resumes: true,
+    };
+    Ok(Some(TlsAcceptor::from(server.config().map_err(unusable)?)))
 }
 
 /// The answer to who asked for the end is to leave first.

@@ -12,7 +12,7 @@ use crate::admin::stat::Process;
 use crate::admin::{Haterm, Metrics, StatsPage};
 use crate::base::{Live, clock};
 use crate::check::{Checks, Hooks};
-use crate::config::global::{CliLevel, StatsSocket};
+use crate::config::global::{CliLevel, SeverityOutput, StatsSocket};
 use crate::config::{Config, Global, Proxy};
 use crate::model::applet::Applet;
 use crate::model::{Address, Cut, Server};
@@ -149,6 +149,7 @@ pub fn cli_sockets(global: &Global, args: &Args) -> Vec<(StatsSocket, bool)> {
         uid: None,
         gid: None,
         level: CliLevel::Admin,
+        severity: SeverityOutput::None,
         expose_fd: false,
         name: None,
     });

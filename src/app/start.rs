@@ -47,11 +47,8 @@ pub fn start(argv: impl IntoIterator<Item = OsString>, program: impl Program) ->
         Ok(Command::MemoryHelp) => print(version::MEMORY_HELP),
         Ok(Command::Condition(args, text)) => condition(&program, &args, &text),
         Ok(Command::Explain(name)) => match program.explain(&name) {
-            Some(text) => print(&text),
-            None => {
-                Messages::default().alert(&format!("nothing is called '{name}'."));
-                Exit::Code(1)
-            }
+            Ok(text) => print(&text),
+            Err(text) => refuse(&Fault::ours(text), &name),
         },
         Ok(Command::Reload(target)) => reload::run(&target),
         Ok(Command::Operator(words)) => Exit::Code(operator::run(&words)),
@@ -100,8 +97,10 @@ fn print(text: &str) -> Exit {
 }
 
 fn refuse(fault: &Fault, name: &str) -> Exit {
-    if let Some(message) = &fault.message {
-        Messages::default().alert(message);
+    match &fault.message {
+        Some(message) if fault.is_ours => eprintln!("isobar: {message}"),
+        Some(message) => Messages::default().alert(message),
+        None => {}
     }
     if fault.usage {
         let program = name.rsplit('/').next().unwrap_or("isobar");
@@ -145,6 +144,9 @@ impl Starting {
     fn new(args: Args, started: std::time::Duration) -> Self {
         let messages = Messages::default();
         messages.set_quiet(args.quiet && !args.verbose);
+        if args.is_ours {
+            messages.need_no_introduction();
+        }
         let (opener, settings) = (Opener::default(), Settings::default());
         Starting { args, started, messages, opener, boot: FdLimit::current(), settings }
     }
@@ -189,7 +191,9 @@ impl Starting {
         if self.args.files.is_empty() {
             return match &self.args.dump_keywords {
                 Some(classes) => Err(print(&program.keywords(classes))),
-                None => Err(refuse(&Fault { message: None, usage: true }, &self.args.program)),
+                None => {
+                    Err(refuse(&Fault { message: None, usage: true, is_ours: false }, &self.args.program))
+                }
             };
         }
         let Some(settings) = program.load(&self.start()) else { return Err(Exit::Code(1)) };
@@ -235,7 +239,8 @@ impl Starting {
             if settings.warned {
                 say("Warnings were found.\n");
             }
-            if !settings.proxies_listen {
+            let has_master_cli = args.master_worker && !args.master_cli.is_empty();
+            if !settings.listens && !has_master_cli {
                 say("Configuration file has no error but will not start (no listener) => exit(2).\n");
                 return Err(Exit::Code(2));
             }

@@ -1,6 +1,8 @@
 //! The table of algorithms: what `balance` accepts, and what builds each.
 
 use crate::base::Millis;
+use crate::lang::registry::Kind;
+use crate::lang::void::is_void;
 use crate::lang::{Entry, Status};
 use crate::model::{Balancer, Server};
 
@@ -204,7 +206,10 @@ pub fn parse_balance(words: &[&str]) -> Result<Method, String> {
     let mut args: Vec<&str> = Vec::with_capacity(words.len());
     args.extend(inner);
     args.extend(rest);
-    (algorithm.parse)(&args)
+    let method = (algorithm.parse)(&args)?;
+    // One that does nothing takes the first server, and `first` the next.
+    let other = if name == "first" { Method::RoundRobin } else { Method::First };
+    Ok(if is_void(Kind::Balance, name) { other } else { method })
 }
 
 fn positive(keyword: &str, word: Option<&&str>) -> Result<usize, String> {

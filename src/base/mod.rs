@@ -5,6 +5,7 @@ pub mod clock;
 pub mod live;
 pub mod rate;
 pub mod shard;
+pub mod sync;
 
 pub use buf::Buf;
 pub use clock::{Millis, Nanos};

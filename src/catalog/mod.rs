@@ -1,7 +1,7 @@
 //! The catalog's HTTP API, as Consul's clients know it, over the region map.
 //!
 //! `request` is one request, how its handler sees it and what is answered; `record` what the catalog keeps in the map for
-//! itself. Each folder is a family of endpoints; `endpoints` lists them all, `serve` accepts and answers.
+//! itself. Each folder is a family of endpoints; `endpoints` lists them all, `serve` answers.
 
 pub mod acl;
 pub mod agent;
@@ -21,4 +21,4 @@ pub mod ui;
 
 pub use api::{Api, Forwarder, Operator, Process, Settings};
 pub use request::{Answer, Stream, Wire};
-pub use serve::{Listener, serve};
+pub use serve::serve;

@@ -1,22 +1,12 @@
-//! Connections: accepting them, reading requests within bounds, writing answers.
+//! Requests: read within bounds, answered, and what all answers have.
 
-use std::convert::Infallible;
-use std::net::SocketAddr;
-use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
-use http_body_util::BodyExt;
+use bytes::Bytes;
 use hyper::body::Incoming;
 use hyper::header::{ALLOW, AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderValue};
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
 use hyper::{Method, Request, StatusCode};
-use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream, UnixListener};
-use tokio::sync::Semaphore;
 
 use crate::catalog::acl::store;
 use crate::catalog::api::{Api, Forwarder};
@@ -24,7 +14,8 @@ use crate::catalog::cluster::server;
 use crate::catalog::endpoints::{Found, find};
 use crate::catalog::request::{Answer, Call, Fault, Outcome, Params, Route, Wire};
 use crate::catalog::session::expiry;
-use crate::os::socket;
+use crate::conn;
+use crate::conn::http::{BodyError, Bounds, Limits, Listener};
 
 /// A connection may be silent, or take for a head, this long: longer than clients keep idle ones (Go: 90 s), so that it is
 /// they who close.
@@ -37,99 +28,23 @@ const DRAIN: usize = 8 << 20;
 const HEAD_BYTES: usize = 64 << 10;
 /// A peer may take nothing of an answer for so long, in milliseconds.
 const PATIENCE_MS: u32 = 60_000;
-/// After a failed accept, for want of descriptors: others end meanwhile.
-const BREATH: Duration = Duration::from_millis(50);
-
-/// Where requests come from.
-pub enum Listener {
-    Tcp(TcpListener),
-    Unix(UnixListener),
-    /// TLS over TCP.
-    Tls(TcpListener, tokio_rustls::TlsAcceptor),
-}
-
-impl Listener {
-    /// The address of a listener that has one.
-    pub fn local_addr(&self) -> Option<SocketAddr> {
-        match self {
-            Listener::Tcp(listener) | Listener::Tls(listener, _) => listener.local_addr().ok(),
-            Listener::Unix(_) => None,
-        }
-    }
-}
 
 /// Serves until it is dropped, and keeps the time of sessions meanwhile.
 pub async fn serve(listeners: Vec<Listener>, api: Arc<Api>) {
-    let slots = Arc::new(Semaphore::new(api.settings.connections));
-    let mut accepting = tokio::task::JoinSet::new();
-    accepting.spawn(expiry::keep(api.clone()));
-    accepting.spawn(server::keep(api.clone()));
-    for listener in listeners {
-        accepting.spawn(accept(listener, api.clone(), slots.clone()));
-    }
-    while accepting.join_next().await.is_some() {}
-}
-
-async fn accept(listener: Listener, api: Arc<Api>, slots: Arc<Semaphore>) {
-    // Ends with this future, and with it every connection.
-    let mut connections = tokio::task::JoinSet::new();
-    loop {
-        let Ok(slot) = slots.clone().acquire_owned().await else { return };
-        while connections.try_join_next().is_some() {}
-        let api = api.clone();
-        let failed = match &listener {
-            Listener::Tcp(tcp) => tcp.accept().await.map(|(stream, _)| {
-                tune(&stream);
-                connections.spawn(async move {
-                    converse(stream, api).await;
-                    drop(slot);
-                });
-            }),
-            Listener::Unix(unix) => unix.accept().await.map(|(stream, _)| {
-                connections.spawn(async move {
-                    converse(stream, api).await;
-                    drop(slot);
-                });
-            }),
-            Listener::Tls(tcp, acceptor) => tcp.accept().await.map(|(stream, _)| {
-                tune(&stream);
-                let handshake = acceptor.accept(stream);
-                connections.spawn(async move {
-                    if let Ok(Ok(stream)) = tokio::time::timeout(BODY, handshake).await {
-                        converse(stream, api).await;
-                    }
-                    drop(slot);
-                });
-            }),
-        };
-        if failed.is_err() {
-            tokio::time::sleep(BREATH).await;
-        }
-    }
-}
-
-/// Answers leave at once; a peer that is gone, or reads nothing, does not hold its connection for ever.
-fn tune(stream: &TcpStream) {
-    let _ = stream.set_nodelay(true);
-    socket::set_patience(stream.as_raw_fd(), PATIENCE_MS);
-}
-
-/// One connection. While a request waits, hyper watches for the peer to close; then the handler is dropped.
-async fn converse<S>(stream: S, api: Arc<Api>)
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let service = service_fn(move |request| {
-        let api = api.clone();
-        async move { Ok::<Wire, Infallible>(respond(api, request).await) }
-    });
-    let served = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD)
-        .max_buf_size(HEAD_BYTES)
-        .serve_connection(TokioIo::new(stream), service);
-    // What ends a connection early is the peer's affair.
-    let _ = served.await;
+    let mut keeping = tokio::task::JoinSet::new();
+    keeping.spawn(expiry::keep(api.clone()));
+    keeping.spawn(server::keep(api.clone()));
+    let limits = Limits {
+        connections: api.settings.connections,
+        handshake: BODY,
+        head: HEAD,
+        head_bytes: HEAD_BYTES,
+        patience_ms: PATIENCE_MS,
+        drain: Duration::ZERO,
+    };
+    let handler = move |request| respond(api.clone(), request);
+    conn::http::serve(listeners, limits, handler, std::future::pending()).await;
+    while keeping.join_next().await.is_some() {}
 }
 
 async fn respond(api: Arc<Api>, mut request: Request<Incoming>) -> Wire {
@@ -233,22 +148,9 @@ async fn read_body(route: &Route, headers: &HeaderMap, body: Incoming) -> Result
 }
 
 /// What a request has beyond what its endpoint reads is an error only where something is read.
-async fn collect(limit: usize, mut body: Incoming) -> Result<Bytes, Fault> {
-    let mut read = BytesMut::new();
-    let mut total = 0;
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|e| Fault::bad_request(format!("reading the body: {e}")))?;
-        let Ok(data) = frame.into_data() else { continue };
-        total += data.len();
-        if total <= limit {
-            read.extend_from_slice(&data);
-        } else if total > DRAIN {
-            break;
-        }
-    }
-    if total > limit && (limit > 0 || total > DRAIN) {
-        Err(Fault::too_large(limit))
-    } else {
-        Ok(read.freeze())
-    }
+async fn collect(limit: usize, body: Incoming) -> Result<Bytes, Fault> {
+    conn::http::read(body, Bounds { most: limit, drain: DRAIN }).await.map_err(|e| match e {
+        BodyError::Broken(e) => Fault::bad_request(format!("reading the body: {e}")),
+        BodyError::TooLarge => Fault::too_large(limit),
+    })
 }

@@ -26,12 +26,15 @@ impl Fault {
 /// The check lines of a proxy section while it is read, in any order.
 ///
 /// A section begins with a copy of its `defaults` ([`Rules::inherit`]): its first own step of a kind drops the
-/// inherited ones.
+/// inherited ones, and so does an `option httpchk` of its own. The request of an inherited `option httpchk` goes with
+/// the inherited `http-check` steps.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Rules {
     protocol: Protocol,
     /// From `option httpchk`.
     request: Option<Request>,
+    /// The `option` stood behind the first `http-check send`: what it says holds.
+    request_is_last: bool,
     http: List,
     tcp: List,
     disable_on_404: bool,
@@ -60,10 +63,22 @@ impl List {
         self.steps.push(Step { index, comment, action });
     }
 
-    fn own(&mut self) {
-        if std::mem::take(&mut self.inherited) {
+    /// Drops what `defaults` gave. True when there was anything to drop.
+    fn own(&mut self) -> bool {
+        let was_inherited = std::mem::take(&mut self.inherited);
+        if was_inherited {
             self.steps.clear();
             self.comment = None;
+        }
+        was_inherited
+    }
+
+    /// The first `http-check send`, where the request of `option httpchk` has its place.
+    fn first_request(&self) -> (usize, Option<&Request>) {
+        let at = usize::from(matches!(self.steps.first(), Some(Step { action: Action::Connect(_), .. })));
+        match self.steps.get(at).map(|s| &s.action) {
+            Some(Action::Send(Send::Http(own))) => (at, Some(own)),
+            _ => (at, None),
         }
     }
 
@@ -133,8 +148,23 @@ impl Rules {
             request.headers.push(("host".to_owned(), literal(3, host)?));
         }
         self.protocol = Protocol::Http;
+        self.own_http();
+        self.request_is_last = self.http.first_request().1.is_some();
         self.request = Some(request);
         Ok(warnings)
+    }
+
+    /// What `defaults` says of HTTP checks holds no longer.
+    fn own_http(&mut self) {
+        if self.http.own() {
+            self.request = None;
+        }
+    }
+
+    /// Settings of HTTP checks that are on, inherited ones too.
+    pub fn http_settings(&self) -> impl Iterator<Item = &'static str> {
+        let all = [("disable-on-404", self.disable_on_404), ("send-state", self.send_state)];
+        all.into_iter().filter(|(_, is_on)| *is_on).map(|(name, _)| name)
     }
 
     /// The words after `http-check`.
@@ -155,8 +185,8 @@ impl Rules {
     }
 
     fn http_step(&mut self, first: &str, words: &[&str]) -> Result<(), Fault> {
+        self.own_http();
         let list = &mut self.http;
-        list.own();
         let step = list.steps.last().map_or(1, |s| s.index + 2);
         let misplaced = |kind: &str, missing: &str| {
             Err(Fault::new(
@@ -267,10 +297,12 @@ impl Rules {
     fn http_steps(&self) -> Vec<Step> {
         let mut steps = self.http.steps.clone();
         if let Some(request) = &self.request {
-            let at = usize::from(matches!(steps.first(), Some(Step { action: Action::Connect(_), .. })));
-            match steps.get_mut(at).map(|s| &mut s.action) {
-                Some(Action::Send(Send::Http(own))) => *own = merge(request, own),
-                _ => {
+            match self.http.first_request() {
+                (at, Some(own)) => {
+                    let (first, last) = if self.request_is_last { (own, request) } else { (request, own) };
+                    steps[at].action = Action::Send(Send::Http(merge(first, last)));
+                }
+                (at, None) => {
                     let action = Action::Send(Send::Http(request.clone()));
                     steps.insert(at, Step { index: at, comment: None, action });
                 }
@@ -285,14 +317,14 @@ impl Rules {
     }
 }
 
-/// The request of `option httpchk` with what the first `http-check send` says instead.
-fn merge(option: &Request, own: &Request) -> Request {
+/// What two lines say of one request: the last one's word holds.
+fn merge(first: &Request, last: &Request) -> Request {
     Request {
-        method: own.method.clone().or_else(|| option.method.clone()),
-        uri: own.uri.clone().or_else(|| option.uri.clone()),
-        version: own.version.clone().or_else(|| option.version.clone()),
-        headers: if own.headers.is_empty() { option.headers.clone() } else { own.headers.clone() },
-        body: own.body.clone().or_else(|| option.body.clone()),
+        method: last.method.clone().or_else(|| first.method.clone()),
+        uri: last.uri.clone().or_else(|| first.uri.clone()),
+        version: last.version.clone().or_else(|| first.version.clone()),
+        headers: if last.headers.is_empty() { first.headers.clone() } else { last.headers.clone() },
+        body: last.body.clone().or_else(|| first.body.clone()),
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::header::{
     AUTHORIZATION, CONNECTION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING,
@@ -17,6 +17,8 @@ use tokio::sync::{mpsc, watch};
 
 use super::members::{ANSWER, Failed, Members};
 use crate::catalog::{self, Answer, Stream, Wire};
+use crate::conn;
+use crate::conn::http::Bounds;
 use crate::region::Seat;
 use crate::region::map::{Index, Topic};
 
@@ -148,8 +150,8 @@ impl MemberForwarder {
             http_body_util::Either::Right(Stream::new(trickle(body)))
         } else {
             let broken = |e| Failed { was_sent: true, why: format!("{address}: {e}") };
-            let whole = Limited::new(body, ANSWER).collect().await.map_err(broken)?;
-            http_body_util::Either::Left(Full::new(whole.to_bytes()))
+            let whole = conn::http::read(body, Bounds::of(ANSWER)).await.map_err(broken)?;
+            http_body_util::Either::Left(Full::new(whole))
         };
         let mut wire = Response::new(body);
         *wire.status_mut() = head.status;

@@ -6,16 +6,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::client::conn::http1::SendRequest;
 use hyper::{Request, Response, StatusCode};
-use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio::sync::watch;
 
-use super::secure::Secure;
+use crate::conn::http::{ConnectError, Connection, Peer};
+use crate::tls::Secure;
 
 /// A member that does not take a connection in that time is not asked.
 const CONNECT: Duration = Duration::from_secs(1);
@@ -32,13 +29,11 @@ pub(super) struct Members {
     /// The address from which a member was reached last.
     own: Mutex<Option<IpAddr>>,
     /// The connection of this agent's own requests, to be used again.
-    kept: Mutex<Option<(String, Sender)>>,
+    kept: Mutex<Option<(String, Connection)>>,
     pub(super) token: Option<String>,
     /// How TLS is spoken to them, if it is.
     secure: Option<Secure>,
 }
-
-type Sender = SendRequest<Full<Bytes>>;
 
 /// Why there is no answer.
 #[derive(Debug)]
@@ -117,17 +112,18 @@ impl Members {
     }
 
     /// A connection to one member.
-    async fn connect(&self, address: &str) -> Result<Sender, String> {
-        let connected = tokio::time::timeout(CONNECT, TcpStream::connect(address)).await;
-        let stream = connected.map_err(|_| "does not answer".to_owned())?;
-        let stream = stream.map_err(|e| crate::lang::load::reason(&e))?;
-        let _ = stream.set_nodelay(true);
-        if let Ok(own) = stream.local_addr() {
-            *self.own.lock().unwrap_or_else(PoisonError::into_inner) = Some(own.ip());
+    async fn connect(&self, address: &str) -> Result<Connection, String> {
+        let secure = self.secure.as_ref().map(|secure| secure.to(address)).transpose();
+        let secure = secure.map_err(|e| e.to_string())?;
+        let opened = Connection::open(Peer::Tcp(address), secure.as_ref(), CONNECT).await;
+        let connection = opened.map_err(|e| match e {
+            ConnectError::Io(e) => crate::lang::load::reason(&e),
+            e => e.to_string(),
+        })?;
+        if connection.own.is_some() {
+            *self.own.lock().unwrap_or_else(PoisonError::into_inner) = connection.own;
         }
-        let Some(secure) = &self.secure else { return speak(stream).await };
-        let shaken = tokio::time::timeout(CONNECT, secure.to(address)?.over(stream)).await;
-        speak(shaken.map_err(|_| "does not shake hands".to_owned())?.map_err(|e| e.to_string())?).await
+        Ok(connection)
     }
 
     /// Asks one member on a connection of its own.
@@ -137,15 +133,14 @@ impl Members {
         request: Request<Full<Bytes>>,
     ) -> Result<Response<Incoming>, Failed> {
         let unsent = |why: String| Failed { was_sent: false, why: format!("{address}: {why}") };
-        let mut sender = self.connect(address).await.map_err(unsent)?;
-        let answered = sender.send_request(request).await;
+        let answered = self.connect(address).await.map_err(unsent)?.ask(request).await;
         answered.map_err(|e| Failed { was_sent: !e.is_canceled(), why: format!("{address}: {e}") })
     }
 
     /// The kept connection, if it goes to that member and is open still.
-    fn kept(&self, address: &str) -> Option<Sender> {
+    fn kept(&self, address: &str) -> Option<Connection> {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).take();
-        kept.filter(|(to, sender)| to == address && !sender.is_closed()).map(|(_, sender)| sender)
+        kept.filter(|(to, kept)| to == address && kept.is_open()).map(|(_, kept)| kept)
     }
 
     /// Asks the current member with a JSON body, within a time. Status and body, or the next one is current.
@@ -163,16 +158,14 @@ impl Members {
         let request = request.body(Full::new(Bytes::from(body))).map_err(|e| e.to_string())?;
         let exchange = async {
             let failed = |e: &dyn std::fmt::Display| format!("{address}: {e}");
-            let mut sender = match self.kept(&address) {
-                Some(sender) => sender,
+            let mut connection = match self.kept(&address) {
+                Some(connection) => connection,
                 None => self.connect(&address).await.map_err(|e| failed(&e))?,
             };
-            sender.ready().await.map_err(|e| failed(&e))?;
-            let response = sender.send_request(request).await.map_err(|e| failed(&e))?;
-            let status = response.status();
-            let body = Limited::new(response.into_body(), ANSWER).collect().await.map_err(|e| failed(&e))?;
-            *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some((address.clone(), sender));
-            Ok((status, body.to_bytes()))
+            connection.ready().await.map_err(|e| failed(&e))?;
+            let (head, body) = connection.exchange(request, ANSWER).await.map_err(|e| failed(&e))?;
+            *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some((address.clone(), connection));
+            Ok((head.status, body))
         };
         let answer = match tokio::time::timeout(within, exchange).await {
             Ok(answer) => answer,
@@ -183,14 +176,6 @@ impl Members {
         }
         answer
     }
-}
-
-/// HTTP over a connection.
-async fn speak(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> Result<Sender, String> {
-    let shaken = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
-    let (sender, connection) = shaken.map_err(|e| e.to_string())?;
-    tokio::spawn(connection);
-    Ok(sender)
 }
 
 fn is_loopback(address: &str) -> bool {

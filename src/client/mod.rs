@@ -17,9 +17,7 @@ mod options;
 mod process;
 mod report;
 mod run;
-mod secure;
 
 pub use options::Options;
 pub use process::Process;
 pub use run::run;
-pub(crate) use secure::{Files, Secure};

@@ -14,13 +14,14 @@ use super::members::Members;
 use super::options::Options;
 use super::process::Process;
 use super::report::{Reporter, own_node};
-use super::secure::{Files, Secure};
 use crate::catalog;
+use crate::conn;
 use crate::lang::Severity;
 use crate::os::notify;
 use crate::region::map::{Command, Map, Registration};
 use crate::region::prober;
 use crate::region::seat::Seat;
+use crate::tls::{Files, Secure};
 
 const THREADS: usize = 2;
 /// So that an answer to `leave` gets out.
@@ -90,7 +91,7 @@ pub fn run(options: &Options, process: Process, ended: impl FnOnce()) -> Result<
     let api = api(options, &id, &seat, OwnProcess { prober, end: process.end }, forwarder);
     let listener = tokio::net::TcpListener::from_std(listener).map_err(reason)?;
     let mut tasks = vec![
-        tokio::spawn(catalog::serve(vec![catalog::Listener::Tcp(listener)], api)),
+        tokio::spawn(catalog::serve(vec![conn::http::Listener::Tcp(listener)], api)),
         tokio::spawn(reporter.clone().run()),
     ];
     tasks.extend(dir.map(|dir| tokio::spawn(keep::keep(seat, dir))));
@@ -117,7 +118,8 @@ fn secure(options: &Options) -> Result<Option<Secure>, String> {
         key: options.client_key.clone(),
     };
     let first = options.join.first().filter(|_| options.secure);
-    first.map(|address| Secure::new(address, &files)).transpose()
+    let secure = |address: &String| files.client().and_then(|client| Secure::new(client, address));
+    first.map(secure).transpose().map_err(|e| e.to_string())
 }
 
 fn api(

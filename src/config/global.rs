@@ -15,6 +15,7 @@ pub struct StatsSocket {
     pub uid: Option<u32>,
     pub gid: Option<u32>,
     pub level: CliLevel,
+    pub severity: SeverityOutput,
     pub expose_fd: bool,
     pub name: Option<String>,
 }
@@ -25,6 +26,26 @@ pub enum CliLevel {
     #[default]
     Operator,
     Admin,
+}
+
+/// How messages of the runtime API show their severity (`severity-output`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum SeverityOutput {
+    #[default]
+    None,
+    Number,
+    String,
+}
+
+impl SeverityOutput {
+    pub fn of(word: &str) -> Option<SeverityOutput> {
+        Some(match word {
+            "none" => SeverityOutput::None,
+            "number" => SeverityOutput::Number,
+            "string" => SeverityOutput::String,
+            _ => return None,
+        })
+    }
 }
 
 /// `global`, with the manual's defaults filled in.
@@ -41,6 +62,8 @@ pub struct Global {
     pub chroot: Option<PathBuf>,
     pub daemon: bool,
     pub master_worker: bool,
+    /// `master-worker no-exit-on-failure`.
+    pub stay_on_failure: bool,
     pub pidfile: Option<PathBuf>,
     pub ulimit_n: Option<u64>,
     pub logs: Vec<LogTarget>,
@@ -68,8 +91,6 @@ pub struct Global {
     pub quiet: bool,
     /// `zero-warning`: warnings are errors.
     pub zero_warning: bool,
-    pub h1_accept_payload_with_any_method: bool,
-    pub h1_do_not_close_on_insecure_transfer_encoding: bool,
     /// `ssl-*`, `ca-base` and the like: keyword and text, for the day TLS comes.
     pub tls: Vec<(String, String)>,
 }
@@ -130,6 +151,7 @@ impl Default for Global {
             chroot: None,
             daemon: false,
             master_worker: false,
+            stay_on_failure: false,
             pidfile: None,
             ulimit_n: None,
             logs: Vec::new(),
@@ -154,8 +176,6 @@ impl Default for Global {
             h1_case_adjust: Arc::from([]),
             quiet: false,
             zero_warning: false,
-            h1_accept_payload_with_any_method: false,
-            h1_do_not_close_on_insecure_transfer_encoding: false,
             tls: Vec::new(),
         }
     }

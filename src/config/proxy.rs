@@ -75,20 +75,6 @@ pub enum HttpReuse {
     Always,
 }
 
-/// `option splice-*`. `Auto` is ours when the file says nothing: splice from 256 KiB on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SpliceOptions {
-    pub request: bool,
-    pub response: bool,
-    pub auto: bool,
-}
-
-impl Default for SpliceOptions {
-    fn default() -> Self {
-        SpliceOptions { request: false, response: false, auto: true }
-    }
-}
-
 /// `option forwardfor` / `originalto`: header name, networks left out, only when the field is absent.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ForwardFor {
@@ -102,7 +88,6 @@ pub struct ForwardFor {
 pub struct Options {
     pub http_connection: HttpConnection,
     pub http_reuse: HttpReuse,
-    pub splice: SpliceOptions,
     pub dontlognull: bool,
     pub dontlog_normal: bool,
     pub log_separate_errors: bool,
@@ -111,29 +96,23 @@ pub struct Options {
     pub redispatch: bool,
     /// Every how many retries `redispatch` applies (-1: the last one only; 0 off).
     pub redispatch_every: i32,
+    /// Said with `no` only: it is the default.
     pub abortonclose: bool,
     pub allbackups: bool,
     pub http_buffer_request: bool,
     pub http_ignore_probes: bool,
     pub http_no_delay: bool,
     pub http_pretend_keepalive: bool,
-    pub http_use_proxy_header: bool,
     pub http_restrict_req_hdr_names: RestrictNames,
     pub prefer_last_server: bool,
     pub socket_stats: bool,
     pub tcpka_client: bool,
     pub tcpka_server: bool,
-    pub tcp_smart_accept: Option<bool>,
-    pub tcp_smart_connect: Option<bool>,
     pub independent_streams: bool,
     pub nolinger: bool,
-    pub transparent: bool,
     pub accept_unsafe_request: bool,
     pub accept_unsafe_response: bool,
     pub persist: bool,
-    pub checkcache: bool,
-    pub h1_case_adjust_client: bool,
-    pub h1_case_adjust_server: bool,
     pub forwardfor: Option<ForwardFor>,
     pub originalto: Option<ForwardFor>,
 }
@@ -195,6 +174,8 @@ pub struct Rules {
     pub tcp_response: RuleSet,
     pub tcp_response_inspect_delay_ms: u64,
     pub http_request: RuleSet,
+    /// `redirect` lines.
+    pub redirect: RuleSet,
     pub http_response: RuleSet,
     pub http_after_response: RuleSet,
 }
@@ -351,6 +332,7 @@ pub struct Bind {
     pub gid: Option<u32>,
     pub nice: i32,
     pub level: super::global::CliLevel,
+    pub severity: super::global::SeverityOutput,
     /// Old processes may hand this socket over (`expose-fd listeners`; runtime sockets only).
     pub expose_fd: bool,
     pub label: Option<Arc<str>>,
@@ -382,6 +364,7 @@ impl Bind {
             gid: None,
             nice: 0,
             level: super::global::CliLevel::default(),
+            severity: super::global::SeverityOutput::default(),
             expose_fd: false,
             label: None,
             congestion: None,
@@ -402,7 +385,6 @@ pub struct StatsSpec {
     pub show_node: Option<String>,
     pub show_desc: Option<String>,
     pub show_legends: bool,
-    pub show_modules: bool,
     pub scope: Vec<String>,
     /// `stats admin`: 0 never, 1 always (`if TRUE`); conditions are evaluated by rules when they come.
     pub admin: bool,

@@ -68,6 +68,11 @@ impl Link {
         self.socket().is_closed()
     }
 
+    /// The peer has ended the connection, or with `half` its direction of it.
+    pub fn has_ended(&self, half: bool) -> bool {
+        self.socket().has_ended(half)
+    }
+
     /// The connection is known to be reset, or closed in both directions.
     pub fn is_broken(&self) -> bool {
         self.socket().is_broken()
@@ -135,6 +140,13 @@ impl Link {
     /// Makes the task run again when the peer's end becomes known, without waiting or reading.
     pub fn watch(&self) -> io::Result<()> {
         self.socket().watch()
+    }
+
+    /// Takes the socket from its worker, for another one.
+    pub fn detach(self) -> Option<OwnedFd> {
+        match self {
+            Link::Plain(conn) => conn.detach(),
+        }
     }
 
     /// Waits until a connection in progress has succeeded or failed.

@@ -1,7 +1,9 @@
-//! Connections: made, accepted and shared out as [`Link`]s, whatever they are made of.
+//! Connections: made, accepted and shared out as [`Link`]s, whatever they are made of; and the control plane's HTTP, which
+//! runs on tokio.
 
 pub mod address;
 pub mod dial;
+pub mod http;
 pub mod link;
 pub mod proxy_protocol;
 

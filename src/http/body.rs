@@ -123,12 +123,17 @@ impl Chunks {
             if self.state == State::Done {
                 break;
             }
+            let rest = &bytes[at..];
             if self.state == State::Data {
-                let rest = &bytes[at..];
                 let n = usize::try_from(self.left).map_or(rest.len(), |left| left.min(rest.len()));
                 sink(&rest[..n]);
                 self.skip(n as u64);
                 at += n;
+                continue;
+            }
+            let plain = self.plain_framing(rest);
+            if plain > 0 {
+                at += plain;
                 continue;
             }
             if let Err(reason) = self.step(*byte) {
@@ -141,6 +146,29 @@ impl Chunks {
             at += 1;
         }
         Ok(Scan { consumed: at, done: self.is_done() })
+    }
+
+    /// Framing as nearly everybody writes it, passed in one go: a line of nothing but a size, the line end behind
+    /// data, the end of a body without trailer. Tells how many bytes that were; 0: [`Chunks::step`] looks closer.
+    #[inline]
+    fn plain_framing(&mut self, rest: &[u8]) -> usize {
+        match (self.state, rest) {
+            (State::Size, _) if self.spent == 0 => {
+                let Some((size, len)) = plain_size(rest) else { return 0 };
+                self.left = size;
+                self.state = if size > 0 { State::Data } else { State::Trailer };
+                len
+            }
+            (State::DataCr, [b'\r', b'\n', ..]) => {
+                self.state = State::Size;
+                2
+            }
+            (State::Trailer, [b'\r', b'\n', ..]) => {
+                self.state = State::Done;
+                2
+            }
+            _ => 0,
+        }
     }
 
     fn step(&mut self, byte: u8) -> Result<(), Reason> {
@@ -245,6 +273,22 @@ impl Chunks {
     }
 }
 
+/// A size of up to eight digits with its line end, and how long both are.
+#[inline]
+fn plain_size(bytes: &[u8]) -> Option<(u64, usize)> {
+    let mut size = 0;
+    for (at, byte) in bytes.iter().take(9).enumerate() {
+        match char::from(*byte).to_digit(16) {
+            Some(digit) if at < 8 => size = size << 4 | u64::from(digit),
+            None if at > 0 && *byte == b'\r' && bytes.get(at + 1) == Some(&b'\n') => {
+                return Some((size, at + 2));
+            }
+            _ => break,
+        }
+    }
+    None
+}
+
 /// The line before a chunk of `size` bytes of data; [`CHUNK_END`] goes behind them.
 #[derive(Clone, Copy, Debug)]
 pub struct ChunkHead {
@@ -313,6 +357,11 @@ mod tests {
             ("g\r\n", Err(ChunkSize)),
             ("10000000000000\r\n", Err(ChunkSize)),
             ("fffffffffffff\r\n", more(15)),
+            ("ffffffff\r\n", more(10)),
+            ("000000005\r\nhello\r\n", more(18)),
+            ("5\r", more(2)),
+            ("5\r\nhello\r", more(9)),
+            ("0\r\n\r", more(4)),
             ("ffffffffffffffff1\r\n", Err(ChunkSize)),
             ("00000000000000001\r\n", Err(ChunkSize)),
             ("5\r\nhelloX\r\n", Err(ChunkEnd)),

@@ -188,7 +188,10 @@ impl Head {
         let mut kept = true;
         if name.is_empty() || b.get(colon) != Some(&b':') {
             match self.odd_line(b, line, colon, o)? {
-                Odd::End => return Ok(None),
+                Odd::End => {
+                    self.progress.lines = self.fields.len();
+                    return Ok(None);
+                }
                 Odd::Colon(at) => (colon, sound) = (at, false),
                 Odd::Drop(at) => (colon, kept) = (at, false),
             }
@@ -210,8 +213,11 @@ impl Head {
                     return Err(Stop::Bad(Reason::TooManyFields, name.start()));
                 }
                 self.fields.push(field);
+                self.progress.ragged |= !sound;
+                return Ok(Some(next));
             }
         }
+        self.progress.ragged = true;
         Ok(Some(next))
     }
 

@@ -78,21 +78,23 @@ pub enum FieldKind {
 }
 
 impl FieldKind {
+    /// The kind of a field by its name, a token.
     #[inline]
     pub fn of(name: &[u8]) -> FieldKind {
-        let (known, kind): (&[u8], FieldKind) = match name.len() {
-            2 => (b"te", FieldKind::Te),
-            4 => (b"host", FieldKind::Host),
-            6 => (b"expect", FieldKind::Expect),
-            7 => (b"upgrade", FieldKind::Upgrade),
-            10 if matches!(name[0], b'k' | b'K') => (b"keep-alive", FieldKind::KeepAlive),
-            10 => (b"connection", FieldKind::Connection),
-            14 => (b"content-length", FieldKind::ContentLength),
-            16 => (b"proxy-connection", FieldKind::ProxyConnection),
-            17 => (b"transfer-encoding", FieldKind::TransferEncoding),
+        use super::token::is_name;
+        let (is_it, kind) = match name.len() {
+            2 => (is_name(name, b"te"), FieldKind::Te),
+            4 => (is_name(name, b"host"), FieldKind::Host),
+            6 => (is_name(name, b"expect"), FieldKind::Expect),
+            7 => (is_name(name, b"upgrade"), FieldKind::Upgrade),
+            10 if is_name(name, b"keep-alive") => (true, FieldKind::KeepAlive),
+            10 => (is_name(name, b"connection"), FieldKind::Connection),
+            14 => (is_name(name, b"content-length"), FieldKind::ContentLength),
+            16 => (is_name(name, b"proxy-connection"), FieldKind::ProxyConnection),
+            17 => (is_name(name, b"transfer-encoding"), FieldKind::TransferEncoding),
             _ => return FieldKind::Other,
         };
-        if name[0] | 0x20 == known[0] && name.eq_ignore_ascii_case(known) { kind } else { FieldKind::Other }
+        if is_it { kind } else { FieldKind::Other }
     }
 }
 
@@ -152,6 +154,10 @@ pub(super) struct Progress {
     /// Start of the first line behind the start line.
     pub(super) fields: usize,
     pub(super) start_line_done: bool,
+    /// Some line does not go on as it came, or not at all.
+    pub(super) ragged: bool,
+    /// Lines behind the start line, once the head is complete.
+    pub(super) lines: usize,
 }
 
 /// Methods that matter to the proxy; any other token is `Other`.

@@ -28,7 +28,7 @@ impl<'a> Iterator for Elements<'a> {
 }
 
 /// Position of the first comma outside a quoted string, or the length.
-fn element_end(bytes: &[u8]) -> usize {
+pub fn element_end(bytes: &[u8]) -> usize {
     let (mut quoted, mut escaped) = (false, false);
     for (at, byte) in bytes.iter().enumerate() {
         match byte {

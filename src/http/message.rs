@@ -168,12 +168,15 @@ impl Head {
         }
     }
 
+    /// Gives every `Host` field another value.
     pub(super) fn replace_host(&mut self, value: &[u8]) {
-        if let Some(index) = self.fields.iter().position(|f| f.kind == FieldKind::Host) {
+        for index in 0..self.fields.len() {
             let mut field = self.fields[index];
-            field.value = self.store(value);
-            field.line = Slot::default();
-            self.fields[index] = field;
+            if field.kind == FieldKind::Host {
+                field.value = self.store(value);
+                field.line = Slot::default();
+                self.fields[index] = field;
+            }
         }
     }
 

@@ -5,6 +5,7 @@ pub mod method;
 pub mod token;
 pub mod bad;
 pub mod list;
+pub mod cookie;
 pub mod uri;
 pub mod h1;
 mod start;

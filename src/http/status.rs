@@ -123,86 +123,97 @@ const fn codes() -> [[u8; 5]; 1000] {
     codes
 }
 
-#[allow(clippy::match_overlapping_arm)]
 /// The reason phrase that HAProxy writes with a status, for those it knows and for the classes of the others.
 pub const fn reason_phrase(status: u16) -> &'static str {
-    match status {
-        100 => "Continue",
-        101 => "Switching Protocols",
-        102 => "Processing",
-        200 => "OK",
-        201 => "Created",
-        202 => "Accepted",
-        203 => "Non-Authoritative Information",
-        204 => "No Content",
-        205 => "Reset Content",
-        206 => "Partial Content",
-        207 => "Multi-Status",
-        210 => "Content Different",
-        226 => "IM Used",
-        300 => "Multiple Choices",
-        301 => "Moved Permanently",
-        302 => "Found",
-        303 => "See Other",
-        304 => "Not Modified",
-        305 => "Use Proxy",
-        307 => "Temporary Redirect",
-        308 => "Permanent Redirect",
-        310 => "Too many Redirects",
-        400 => "Bad Request",
-        401 => "Unauthorized",
-        402 => "Payment Required",
-        403 => "Forbidden",
-        404 => "Not Found",
-        405 => "Method Not Allowed",
-        406 => "Not Acceptable",
-        407 => "Proxy Authentication Required",
-        408 => "Request Time-out",
-        409 => "Conflict",
-        410 => "Gone",
-        411 => "Length Required",
-        412 => "Precondition Failed",
-        413 => "Request Entity Too Large",
-        414 => "Request-URI Too Long",
-        415 => "Unsupported Media Type",
-        416 => "Requested range unsatisfiable",
-        417 => "Expectation failed",
-        418 => "I'm a teapot",
-        421 => "Misdirected Request",
-        422 => "Unprocessable Content",
-        423 => "Locked",
-        424 => "Method failure",
-        425 => "Too Early",
-        426 => "Upgrade Required",
-        428 => "Precondition Required",
-        429 => "Too Many Requests",
-        431 => "Request Header Fields Too Large",
-        449 => "Retry With",
-        450 => "Blocked by Windows Parental Controls",
-        451 => "Unavailable For Legal Reasons",
-        456 => "Unrecoverable Error",
-        499 => "client has closed connection",
-        500 => "Internal Server Error",
-        501 => "Not Implemented",
-        502 => "Bad Gateway or Proxy Error",
-        503 => "Service Unavailable",
-        504 => "Gateway Time-out",
-        505 => "HTTP Version not supported",
-        506 => "Variant also negotiate",
-        507 => "Insufficient storage",
-        508 => "Loop detected",
-        509 => "Bandwidth Limit Exceeded",
-        510 => "Not extended",
-        511 => "Network authentication required",
-        520 => "Web server is returning an unknown error",
-        100..=199 => "Informational",
-        200..=299 => "Success",
-        300..=399 => "Redirection",
-        400..=499 => "Client Error",
-        500..=599 => "Server Error",
-        _ => "Other",
-    }
+    static PHRASES: [&str; 1000] = phrases();
+    if status < 1000 { PHRASES[status as usize] } else { "Other" }
 }
+
+const fn phrases() -> [&'static str; 1000] {
+    let mut phrases = ["Other"; 1000];
+    let mut n = 100;
+    while n < 600 {
+        phrases[n] = ["Informational", "Success", "Redirection", "Client Error", "Server Error"][n / 100 - 1];
+        n += 1;
+    }
+    let mut n = 0;
+    while n < REASONS.len() {
+        phrases[REASONS[n].0] = REASONS[n].1;
+        n += 1;
+    }
+    phrases
+}
+
+const REASONS: &[(usize, &str)] = &[
+    (100, "Continue"),
+    (101, "Switching Protocols"),
+    (102, "Processing"),
+    (200, "OK"),
+    (201, "Created"),
+    (202, "Accepted"),
+    (203, "Non-Authoritative Information"),
+    (204, "No Content"),
+    (205, "Reset Content"),
+    (206, "Partial Content"),
+    (207, "Multi-Status"),
+    (210, "Content Different"),
+    (226, "IM Used"),
+    (300, "Multiple Choices"),
+    (301, "Moved Permanently"),
+    (302, "Found"),
+    (303, "See Other"),
+    (304, "Not Modified"),
+    (305, "Use Proxy"),
+    (307, "Temporary Redirect"),
+    (308, "Permanent Redirect"),
+    (310, "Too many Redirects"),
+    (400, "Bad Request"),
+    (401, "Unauthorized"),
+    (402, "Payment Required"),
+    (403, "Forbidden"),
+    (404, "Not Found"),
+    (405, "Method Not Allowed"),
+    (406, "Not Acceptable"),
+    (407, "Proxy Authentication Required"),
+    (408, "Request Time-out"),
+    (409, "Conflict"),
+    (410, "Gone"),
+    (411, "Length Required"),
+    (412, "Precondition Failed"),
+    (413, "Request Entity Too Large"),
+    (414, "Request-URI Too Long"),
+    (415, "Unsupported Media Type"),
+    (416, "Requested range unsatisfiable"),
+    (417, "Expectation failed"),
+    (418, "I'm a teapot"),
+    (421, "Misdirected Request"),
+    (422, "Unprocessable Content"),
+    (423, "Locked"),
+    (424, "Method failure"),
+    (425, "Too Early"),
+    (426, "Upgrade Required"),
+    (428, "Precondition Required"),
+    (429, "Too Many Requests"),
+    (431, "Request Header Fields Too Large"),
+    (449, "Retry With"),
+    (450, "Blocked by Windows Parental Controls"),
+    (451, "Unavailable For Legal Reasons"),
+    (456, "Unrecoverable Error"),
+    (499, "client has closed connection"),
+    (500, "Internal Server Error"),
+    (501, "Not Implemented"),
+    (502, "Bad Gateway or Proxy Error"),
+    (503, "Service Unavailable"),
+    (504, "Gateway Time-out"),
+    (505, "HTTP Version not supported"),
+    (506, "Variant also negotiate"),
+    (507, "Insufficient storage"),
+    (508, "Loop detected"),
+    (509, "Bandwidth Limit Exceeded"),
+    (510, "Not extended"),
+    (511, "Network authentication required"),
+    (520, "Web server is returning an unknown error"),
+];
 
 #[cfg(test)]
 mod tests {
@@ -222,6 +233,28 @@ mod tests {
             Connection: close\r\nContent-Type: text/html\r\n\r\n<html><body><h1>400 Bad request</h1>\n\
             Your browser sent an invalid request.\n</body></html>\n";
         assert_eq!(unparsed_answer(400).as_deref(), Some(unparsed.as_bytes()));
+    }
+
+    #[test]
+    fn a_status_without_a_phrase_has_that_of_its_class() {
+        let phrases = [0, 100, 103, 299, 302, 403, 499, 599, 600, 999, 1000, 65535].map(reason_phrase);
+        assert_eq!(
+            phrases,
+            [
+                "Other",
+                "Continue",
+                "Informational",
+                "Success",
+                "Found",
+                "Forbidden",
+                "client has closed connection",
+                "Server Error",
+                "Other",
+                "Other",
+                "Other",
+                "Other"
+            ]
+        );
     }
 
     #[test]

@@ -85,6 +85,33 @@ fn word_at(bytes: &[u8], at: usize) -> Option<u64> {
     Some(u64::from_le_bytes(eight.try_into().ok()?))
 }
 
+/// Whether `name`, a token, is `known` in whatever case, word by word. `known` has letters in lower case and hyphens.
+#[inline(always)]
+pub fn is_name<const N: usize>(name: &[u8], known: &[u8; N]) -> bool {
+    let Ok(name) = <&[u8; N]>::try_from(name) else { return false };
+    // Of all bytes of a token only an upper-case letter becomes a lower-case one, and only a hyphen stays a hyphen.
+    let eight = |at: usize| match (word_at(name, at), word_at(known, at)) {
+        (Some(a), Some(b)) => (a | 0x20 * ONES) ^ b,
+        _ => 1,
+    };
+    let two = |at: usize| {
+        u16::from_le_bytes([name[at] | 0x20, name[at + 1] | 0x20])
+            ^ u16::from_le_bytes([known[at], known[at + 1]])
+    };
+    if N < 8 {
+        let mut differing = two(N - 2);
+        for at in (0..N - 2).step_by(2) {
+            differing |= two(at);
+        }
+        return differing == 0;
+    }
+    let mut differing = eight(N - 8);
+    for at in (0..N - 8).step_by(8) {
+        differing |= eight(at);
+    }
+    differing == 0
+}
+
 /// `bytes` without spaces and tabs at its ends (the `OWS` of RFC 9110 section 5.6.3).
 pub fn trim(mut bytes: &[u8]) -> &[u8] {
     while let [first, rest @ ..] = bytes
@@ -124,6 +151,33 @@ mod tests {
     fn a_hit_behind_a_false_one_is_exact() {
         assert_eq!(value_end(b"\t\t\t!\t \x7f\n12345678", 0), 6);
         assert_eq!(target_end(b"ab\"$#\x80\x7f\x01", 0), 4);
+    }
+
+    #[test]
+    fn names_are_told_apart_byte_by_byte() {
+        fn check<const N: usize>(known: &[u8; N]) {
+            assert!(is_name(known, known) && is_name(&known.to_ascii_uppercase(), known));
+            assert!(!is_name(&known[1..], known) && !is_name(&[&known[..], b"x"].concat(), known));
+            for place in 0..N {
+                for byte in (0..=255u8).filter(|b| TOKEN[usize::from(*b)]) {
+                    let mut name = *known;
+                    name[place] = byte;
+                    assert_eq!(
+                        is_name(&name, known),
+                        name.eq_ignore_ascii_case(known),
+                        "{byte:#x} at {place}"
+                    );
+                }
+            }
+        }
+        check(b"te");
+        check(b"host");
+        check(b"expect");
+        check(b"upgrade");
+        check(b"connection");
+        check(b"content-length");
+        check(b"proxy-connection");
+        check(b"transfer-encoding");
     }
 
     #[test]

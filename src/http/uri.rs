@@ -296,6 +296,30 @@ mod tests {
         assert_eq!(h.target_bytes(), b"/");
     }
 
+    #[test]
+    fn every_host_follows_a_new_authority() {
+        for (uri, expected) in [
+            ("http://u@other.example:8080/new", "other.example:8080"),
+            ("https://other.example", "other.example"),
+            ("http://other.example:80/", "other.example:80"),
+            ("/new", "old"),
+            ("*", "old"),
+        ] {
+            let mut h = head("/x");
+            h.add(b"Host", b"old");
+            h.add(b"X", b"y");
+            h.add(b"host", b"old");
+            h.set_uri(uri.as_bytes());
+            let hosts: Vec<_> =
+                h.fields().filter(|(n, _)| n.eq_ignore_ascii_case(b"host")).map(|(_, v)| v).collect();
+            assert_eq!(hosts, [expected.as_bytes(); 2], "{uri}");
+            assert_eq!(h.target_bytes(), uri.as_bytes());
+        }
+        let mut h = head("/x");
+        h.set_uri(b"http://other.example/");
+        assert_eq!(h.fields().count(), 0, "no field is made");
+    }
+
     /// A path made from decoded input must not smuggle a second request line.
     #[test]
     fn a_target_cannot_end_its_line() {

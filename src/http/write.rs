@@ -1,6 +1,6 @@
 //! Writing a head as HTTP/1: the bytes that are there already, as few slices as they allow.
 
-use super::head::{BodyLen, Field, FieldKind, Head, Seen, Slot, Version};
+use super::head::{BodyLen, Field, FieldKind, Head, Progress, Seen, Slot, Version};
 use super::list::Elements;
 use super::strict;
 
@@ -146,6 +146,34 @@ impl Head {
     /// Writes the head as a list of slices; see [`Hop`] for what becomes of the fields of one hop (RFC 9110
     /// section 7.6.1). A head that nothing was done to is one slice, the bytes as received.
     pub fn slices<'a>(&'a self, hop: Hop, out: &mut Slices<'a>) {
+        if self.is_untouched() && !self.seen.contains(Seen::HOP) && self.connection_line(hop).is_none() {
+            let whole = Slot::raw(self.start_line.start(), self.len - self.start_line.start());
+            debug_assert_eq!(self.bytes(whole), self.pieces(hop).concat());
+            return out.push(self.bytes(whole));
+        }
+        self.write_pieces(hop, out);
+    }
+
+    /// Every line goes on as it was received, and nothing stands between them.
+    fn is_untouched(&self) -> bool {
+        let Progress { ragged, lines, .. } = self.progress;
+        // Whatever is added is stored in `edits`, whatever is removed is missing in `fields`.
+        self.edits.is_empty()
+            && !ragged
+            && lines == self.fields.len()
+            && !self.start_line.is_empty()
+            && !self.last_line.is_empty()
+            && !self.seen.contains(Seen::FRAMING_EDITED)
+    }
+
+    /// What [`Head::slices`] comes to without its short way.
+    fn pieces(&self, hop: Hop) -> Slices<'_> {
+        let mut out = Slices::new();
+        self.write_pieces(hop, &mut out);
+        out
+    }
+
+    fn write_pieces<'a>(&'a self, hop: Hop, out: &mut Slices<'a>) {
         let mut run = Run { head: self, out, run: Slot::default() };
         self.write_start_line(&mut run);
         let filtered = hop != Hop::AsIs && self.seen.contains(Seen::HOP);

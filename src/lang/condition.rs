@@ -2,8 +2,10 @@
 
 use super::env::Env;
 use super::lexer::{self, LexError, Place};
+use super::registry::Kind;
 use super::source::{FileId, Word};
 use super::version;
+use super::void::is_void;
 
 /// What conditions may ask about the program. Given by the caller: `lang` knows nothing of the build.
 #[derive(Clone, Debug, Default)]
@@ -285,6 +287,7 @@ impl Any {
 impl Term {
     fn holds(&self, facts: &Facts, env: &Env) -> Result<bool, String> {
         let holds = match &self.what {
+            What::Predicate(name, _) if is_void(Kind::Predicate, name) => false,
             What::Constant(value) => *value,
             What::Group(any) => any.holds(facts, env)?,
             What::Predicate(name, arguments) => {

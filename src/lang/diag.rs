@@ -1,5 +1,7 @@
 //! Diagnostics: collected while reading a configuration, all shown at the end.
 
+use std::collections::HashSet;
+
 use super::source::Span;
 
 /// HAProxy's own levels, by the word printed in brackets.
@@ -70,6 +72,11 @@ impl Diagnostics {
         self.list.push(Diagnostic { severity, span: Some(span), message, hint, frame });
     }
 
+    /// A finding of any level in another frame than a keyword's.
+    pub fn framed(&mut self, severity: Severity, frame: Frame, span: Span, message: impl Into<String>) {
+        self.list.push(Diagnostic { severity, span: Some(span), message: message.into(), hint: None, frame });
+    }
+
     pub fn warning(&mut self, span: Span, message: impl Into<String>) {
         self.push(Severity::Warning, Some(span), message);
     }
@@ -81,6 +88,18 @@ impl Diagnostics {
     /// A remark for `-dD`.
     pub fn diag(&mut self, span: Span, message: impl Into<String>) {
         self.push(Severity::Diag, Some(span), message);
+    }
+
+    /// Drops what says again what was said: the same of the same place, and every alert but the first about a place
+    /// that several sections share (`is_shared`), whatever section it names.
+    pub fn once(&mut self, is_shared: impl Fn(Span) -> bool) {
+        let mut said = HashSet::new();
+        self.list.retain(|d| {
+            let Some(span) = d.span else { return true };
+            let is_alert = d.severity == Severity::Alert;
+            let text = if is_alert && is_shared(span) { String::new() } else { d.message.clone() };
+            said.insert((is_alert, span, text))
+        });
     }
 
     pub fn has_alerts(&self) -> bool {

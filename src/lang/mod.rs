@@ -1,5 +1,6 @@
-//! The haproxy.cfg language without its meaning: lexer, places, diagnostics, keyword entries.
+//! The haproxy.cfg language without its meaning: lexer, places, diagnostics, keyword entries, arguments and times.
 
+pub mod args;
 pub mod condition;
 pub mod diag;
 pub mod entry;
@@ -17,7 +18,9 @@ mod statement;
 pub mod suggest;
 #[cfg(test)]
 mod tests;
+pub mod time;
 pub mod version;
+pub mod void;
 
 pub use condition::{CondError, Facts, check, evaluate};
 pub use diag::{Diagnostic, Diagnostics, Frame, Severity};

@@ -3,7 +3,9 @@
 use super::condition::{self, Facts};
 use super::diag::{Diagnostic, Diagnostics, Frame, Severity};
 use super::env::Env;
+use super::registry::Kind;
 use super::source::{Span, Word};
+use super::void::is_void;
 
 /// Deepest nesting of `.if`.
 const MAX_NESTED: usize = 99;
@@ -52,6 +54,7 @@ impl Conditions {
     ) -> Outcome {
         let Some(name) = words.first() else { return Outcome::Ignore };
         let judged = match name.str() {
+            void if is_void(Kind::Directive, void) => return Outcome::Ignore,
             ".if" => self.begin(words, facts, env),
             ".elif" => self.otherwise_if(words, facts, env),
             ".else" => self.otherwise(words),

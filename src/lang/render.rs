@@ -1,5 +1,7 @@
 //! Diagnostics as text: HAProxy's one-line form, and an annotated snippet for `--pretty`.
 
+use std::io::IsTerminal;
+
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
 use super::diag::{Diagnostic, Diagnostics, Frame, Severity};
@@ -16,6 +18,11 @@ pub struct Style {
     pub color: bool,
     /// Show remarks too (`-dD`).
     pub diag: bool,
+}
+
+/// Whether colours on standard error would be seen, and are wanted (`NO_COLOR`).
+pub fn wants_color() -> bool {
+    std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 /// `[ALERT]    (pid) : ` before a message of any room.
@@ -57,39 +64,6 @@ pub fn report(diagnostics: &Diagnostics, sources: &SourceMap, style: &Style) -> 
         out += &format!("{prefix}config : Fatal errors found in configuration.\n");
     }
     out
-}
-
-/// What `-c` says of a configuration without alerts, on standard output, and the exit code.
-///
-/// `listens`: it has a listener or a peer. With `zero_warning` (`-dW`) a warning is fatal; the text is then the
-/// alert for standard error.
-pub fn verdict(diagnostics: &Diagnostics, listens: bool, style: &Style, check: &Check) -> (String, u8) {
-    let warned = diagnostics.has_warnings();
-    if warned && check.zero_warning {
-        let prefix = prefix(Severity::Alert, style.pid);
-        let message = "Some warnings were found and 'zero-warning' is set. Aborting.";
-        return (format!("{prefix}config : {message}\n"), 1);
-    }
-    let mut out = String::new();
-    if warned {
-        out += "Warnings were found.\n";
-    }
-    if !listens {
-        out += "Configuration file has no error but will not start (no listener) => exit(2).\n";
-        return (out, 2);
-    }
-    if check.verbose {
-        out += "Configuration file is valid\n";
-    }
-    (out, 0)
-}
-
-/// How `-c` was asked.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Check {
-    pub zero_warning: bool,
-    /// `-V`: say that all is well.
-    pub verbose: bool,
 }
 
 fn label(severity: Severity) -> &'static str {
@@ -160,7 +134,13 @@ fn snippet(d: &Diagnostic, sources: &SourceMap, style: &Style) -> String {
         Severity::Diag => Level::INFO,
     };
     // Further lines of a message repeat the source for terminals without snippets.
-    let title = d.message.lines().next().unwrap_or("").trim_end_matches(':');
+    let first = d.message.lines().next().unwrap_or("").trim_end_matches(':');
+    // Messages of other rooms may carry their suggestion along.
+    let (title, within) = match first.split_once("; did you mean ") {
+        Some((title, rest)) => (title, Some(format!("did you mean {}", rest.trim_end_matches('.')))),
+        None => (first, None),
+    };
+    let hint = d.hint.as_ref().or(within.as_ref());
     let place = d.span.and_then(|span| Some((span, sources.line(span)?)));
     let mut group = match place {
         Some((span, text)) => {
@@ -174,7 +154,7 @@ fn snippet(d: &Diagnostic, sources: &SourceMap, style: &Style) -> String {
         }
         None => Group::with_title(level.primary_title(title)),
     };
-    if let Some(hint) = &d.hint {
+    if let Some(hint) = hint {
         group = group.element(Level::HELP.message(hint.as_str()));
     }
     let renderer = if style.color { Renderer::styled() } else { Renderer::plain() };

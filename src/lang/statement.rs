@@ -4,8 +4,10 @@ use super::diag::Frame;
 use super::lexer::{self, EmptyWord, LexError, Place, Words};
 use super::load::{DefaultPath, Loader, Whole};
 use super::preproc::{Conditions, Outcome};
+use super::registry::Kind;
 use super::source::{FileId, Line, Section, Span, Word};
 use super::suggest;
+use super::void::is_void;
 
 /// A file with this many faulty lines is read no further.
 const MAX_FATAL: usize = 50;
@@ -196,6 +198,9 @@ impl Unit {
     /// Puts a line into the section it belongs to, or begins one with it.
     fn place(&mut self, loader: &mut Loader<'_>, line: Line) {
         let keyword = line.str(0);
+        if keyword == "include" && is_void(Kind::Directive, keyword) {
+            return;
+        }
         if keyword == "include" {
             return self.include(loader, &line);
         }
@@ -220,6 +225,7 @@ impl Unit {
         };
         if kind == "global" {
             let done = match keyword {
+                _ if is_void(Kind::Global, keyword) => Ok(()),
                 "setenv" | "presetenv" | "unsetenv" | "resetenv" => environment(loader, &line),
                 "default-path" => self.default_path(loader, &line),
                 _ => Ok(()),

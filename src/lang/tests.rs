@@ -8,7 +8,7 @@ use expect_test::expect;
 use proptest::prelude::*;
 
 use super::load::{Input, LoadOptions, Loaded, key_of, load};
-use super::render::{Check, Style, report, verdict};
+use super::render::{Style, report};
 use super::{Env, Facts};
 
 const KINDS: [&str; 5] = ["global", "defaults", "frontend", "backend", "listen"];
@@ -240,22 +240,44 @@ fn a_snippet_points_at_the_word() {
     .assert_eq(&super::render::one(&loaded.diagnostics.list[0], &loaded.sources, &style));
 }
 
+/// Pretty findings say what they suggest in a line of its own, whichever room made them.
 #[test]
-fn verdicts_have_haproxy_s_words_and_codes() {
-    let (style, check) = (Style { pid: 1, ..Style::default() }, Check { zero_warning: false, verbose: true });
-    let fine = one("frontend x\n").diagnostics;
-    let warned = one(".warning w\n").diagnostics;
-    assert_eq!(verdict(&fine, true, &style, &check), ("Configuration file is valid\n".into(), 0));
-    assert_eq!(
-        verdict(&warned, false, &style, &check),
-        (
-            "Warnings were found.\nConfiguration file has no error but will not start (no listener) => exit(2).\n"
-                .into(),
-            2
-        )
+fn a_snippet_has_suggestions_in_its_help_line() {
+    let loaded = one("frontend x\n    bnd :80\n");
+    let line = &loaded.sections[0].lines[0];
+    let mut diags = super::Diagnostics::default();
+    diags.alert(line.words[0].span, "rule : unknown fetch 'pth'; did you mean 'path' maybe ?.");
+    diags.alert_hint(
+        line.words[0].span,
+        "unknown keyword 'bnd'",
+        Some("did you mean 'bind' maybe ?".to_owned()),
     );
-    let strict = Check { zero_warning: true, ..check };
-    assert_eq!(verdict(&warned, true, &style, &strict).1, 1);
+    let plain = Style { pretty: true, ..Style::default() };
+    let texts: Vec<String> =
+        diags.list.iter().map(|d| super::render::one(d, &loaded.sources, &plain)).collect();
+    assert!(texts[0].starts_with("error: rule : unknown fetch 'pth'\n"), "{}", texts[0]);
+    assert!(texts[0].ends_with("= help: did you mean 'path' maybe ?\n"), "{}", texts[0]);
+    assert!(texts[1].ends_with("= help: did you mean 'bind' maybe ?\n"), "{}", texts[1]);
+    let color = Style { color: true, ..plain };
+    assert!(super::render::one(&diags.list[0], &loaded.sources, &color).contains("\u{1b}["));
+}
+
+#[test]
+fn each_fault_is_told_once() {
+    let at = |line| super::Span { line, ..super::Span::default() };
+    let mut diags = super::Diagnostics::default();
+    for section in ["a", "b"] {
+        diags.alert(at(1), format!("cannot read, says {section}"));
+        diags.alert(at(2), format!("something of {section}"));
+        diags.warning(at(1), format!("odd in {section}"));
+        diags.warning(at(3), "the same");
+    }
+    diags.once(|span| span.line == 1);
+    let said: Vec<&str> = diags.list.iter().map(|d| d.message.as_str()).collect();
+    assert_eq!(
+        said,
+        ["cannot read, says a", "something of a", "odd in a", "the same", "something of b", "odd in b"]
+    );
 }
 
 proptest! {

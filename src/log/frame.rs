@@ -12,6 +12,7 @@ use super::target::{LogFraming, LogTarget};
 const MESSAGE: usize = 1024;
 
 /// Who speaks: `log-tag`, `log-send-hostname`, pid, and when (microseconds since the epoch).
+#[derive(Clone, Copy)]
 pub struct Origin<'a> {
     pub tag: &'a str,
     pub hostname: Option<&'a str>,
@@ -30,7 +31,21 @@ struct Stamps {
     /// `2026-11-21T23:25:12` and `+00:00`: a fraction goes between them (RFC 3339).
     long: String,
     offset: String,
+    /// What stood before the last lines of this second; seldom more than one.
+    heads: Vec<DatedHead>,
 }
+
+/// `<134>Nov 21 23:25:12 lb1 haproxy[26854]: `, and what it was made of.
+struct DatedHead {
+    priority: u32,
+    pid: u32,
+    tag: Box<str>,
+    host: Option<Box<str>>,
+    text: Vec<u8>,
+}
+
+/// Most heads kept for a second.
+const HEADS: usize = 8;
 
 impl Stamps {
     fn of(second: u64, zone: TimeZone) -> Stamps {
@@ -40,12 +55,42 @@ impl Stamps {
             short: at.strftime("%b %e %H:%M:%S").to_string(),
             long: at.strftime("%Y-%m-%dT%H:%M:%S").to_string(),
             offset: at.strftime("%:z").to_string(),
+            heads: Vec::new(),
         }
     }
 
     fn push_long(&self, now_us: u64, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.long.as_bytes());
+        let mut fraction = *b".000000";
+        let mut rest = now_us % 1_000_000;
+        for digit in fraction[1..].iter_mut().rev() {
+            *digit += (rest % 10) as u8;
+            rest /= 10;
+        }
+        out.extend_from_slice(&fraction);
+        out.extend_from_slice(self.offset.as_bytes());
+    }
+
+    /// The same for all lines of a second that come from the same source, so it is written once for them.
+    fn push_dated(&mut self, priority: u32, host: Option<&str>, tag: &str, pid: u32, out: &mut Vec<u8>) {
+        let known = self
+            .heads
+            .iter()
+            .find(|h| h.priority == priority && h.pid == pid && *h.tag == *tag && h.host.as_deref() == host);
+        if let Some(head) = known {
+            return out.extend_from_slice(&head.text);
+        }
+        let mut text = Vec::new();
         // Writing to a Vec cannot fail.
-        let _ = write!(out, "{}.{:06}{}", self.long, now_us % 1_000_000, self.offset);
+        let _ = write!(text, "<{priority}>{} ", self.short);
+        if let Some(host) = host {
+            let _ = write!(text, "{host} ");
+        }
+        let _ = write!(text, "{tag}[{pid}]: ");
+        out.extend_from_slice(&text);
+        if self.heads.len() < HEADS {
+            self.heads.push(DatedHead { priority, pid, tag: tag.into(), host: host.map(Into::into), text });
+        }
     }
 }
 
@@ -61,12 +106,12 @@ pub fn frame(target: &LogTarget, level: u8, origin: &Origin<'_>, message: &[u8],
         if stamps.second != second {
             *stamps = Stamps::of(second, TimeZone::system());
         }
-        frame_with(&stamps, target, level, origin, message, out);
+        frame_with(&mut stamps, target, level, origin, message, out);
     });
 }
 
 fn frame_with(
-    stamps: &Stamps,
+    stamps: &mut Stamps,
     target: &LogTarget,
     level: u8,
     origin: &Origin<'_>,
@@ -76,13 +121,6 @@ fn frame_with(
     let start = out.len();
     let priority = u32::from(target.facility) * 8 + u32::from(level);
     let Origin { tag, hostname, pid, now_us, structured } = *origin;
-    let dated = |out: &mut Vec<u8>, host: Option<&str>| {
-        let _ = write!(out, "<{priority}>{} ", stamps.short);
-        if let Some(host) = host {
-            let _ = write!(out, "{host} ");
-        }
-        let _ = write!(out, "{tag}[{pid}]: ");
-    };
     match target.format {
         LogFraming::Raw => {}
         LogFraming::Short => {
@@ -107,9 +145,11 @@ fn frame_with(
             out.extend_from_slice(if structured.is_empty() { b"-" } else { structured });
             out.push(b' ');
         }
-        LogFraming::Local => dated(out, None),
-        LogFraming::Rfc3164 => dated(out, Some(hostname.unwrap_or("localhost"))),
-        LogFraming::Unset => dated(out, hostname),
+        LogFraming::Local => stamps.push_dated(priority, None, tag, pid, out),
+        LogFraming::Rfc3164 => {
+            stamps.push_dated(priority, Some(hostname.unwrap_or("localhost")), tag, pid, out);
+        }
+        LogFraming::Unset => stamps.push_dated(priority, hostname, tag, pid, out),
     }
     let longest = target.max_len.max(MESSAGE) - 1;
     out.extend_from_slice(&message[..message.len().min(longest)]);
@@ -137,9 +177,19 @@ mod tests {
     }
 
     fn line(format: LogFraming, max_len: usize, origin: &Origin<'_>, message: &str) -> String {
-        let stamps = Stamps::of(origin.now_us / 1_000_000, TimeZone::UTC);
+        let mut stamps = Stamps::of(origin.now_us / 1_000_000, TimeZone::UTC);
+        line_at(&mut stamps, format, max_len, origin, message)
+    }
+
+    fn line_at(
+        stamps: &mut Stamps,
+        format: LogFraming,
+        max_len: usize,
+        origin: &Origin<'_>,
+        message: &str,
+    ) -> String {
         let mut out = Vec::new();
-        frame_with(&stamps, &target(format, max_len), 6, origin, message.as_bytes(), &mut out);
+        frame_with(stamps, &target(format, max_len), 6, origin, message.as_bytes(), &mut out);
         String::from_utf8(out).expect("text")
     }
 
@@ -176,6 +226,41 @@ mod tests {
             assert_eq!(line(format, 1024, &named, "x"), with_host, "{format:?}");
             assert_eq!(line(format, 1024, &plain, "x"), without, "{format:?}");
         }
+    }
+
+    /// A head that was kept is used for whom it was made, and for nobody else.
+    #[test]
+    fn lines_of_one_second_have_the_head_of_their_source() {
+        let one = Origin { tag: "a", hostname: Some("lb1"), pid: 1, now_us: NOW_US, structured: b"" };
+        let sources = [
+            one,
+            Origin { tag: "b", ..one },
+            Origin { hostname: Some("lb2"), ..one },
+            Origin { hostname: None, ..one },
+            Origin { pid: 2, ..one },
+        ];
+        let mut stamps = Stamps::of(NOW_US / 1_000_000, TimeZone::UTC);
+        for _ in 0..3 {
+            for origin in &sources {
+                for format in [LogFraming::Unset, LogFraming::Local, LogFraming::Rfc3164] {
+                    let kept = line_at(&mut stamps, format, 1024, origin, "x");
+                    assert_eq!(kept, line(format, 1024, origin, "x"));
+                }
+            }
+        }
+        assert!(stamps.heads.len() <= HEADS);
+    }
+
+    #[test]
+    fn fractions_of_a_second_have_six_digits() {
+        let origin = Origin {
+            tag: "t",
+            hostname: None,
+            pid: 1,
+            now_us: NOW_US / 1_000_000 * 1_000_000 + 70,
+            structured: b"",
+        };
+        assert_eq!(line(LogFraming::Iso, 1024, &origin, "x"), "2026-11-21T23:25:12.000070+00:00 x\n");
     }
 
     #[test]

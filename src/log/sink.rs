@@ -2,7 +2,6 @@
 //! traffic must never wait for a log.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -18,13 +17,22 @@ pub static DROPPED: AtomicU64 = AtomicU64::new(0);
 /// The sinks of one thread: each opens its own sockets, at the first line.
 #[derive(Default)]
 pub struct Logger {
-    sockets: RefCell<HashMap<Address, Option<OwnedFd>>>,
+    /// By address: few, and found sooner by looking at them than by hashing a path for every line.
+    sockets: RefCell<Vec<(Address, Option<OwnedFd>)>>,
     line: RefCell<Vec<u8>>,
 }
 
 fn open(address: &Address) -> Option<OwnedFd> {
     let raw = crate::conn::address::raw(address).ok()?;
     socket::datagram(&raw).ok()
+}
+
+/// Whether they are one, letter for letter: comparing paths as paths takes them apart.
+fn is_same(a: &Address, b: &Address) -> bool {
+    match (a, b) {
+        (Address::Unix(a), Address::Unix(b)) => a.as_os_str() == b.as_os_str(),
+        _ => a == b,
+    }
 }
 
 impl Logger {
@@ -53,7 +61,7 @@ impl Logger {
 
     fn write_socket(&self, address: &Address, line: &[u8]) -> bool {
         let mut sockets = self.sockets.borrow_mut();
-        if let Some(socket) = sockets.get_mut(address) {
+        if let Some((_, socket)) = sockets.iter_mut().find(|(known, _)| is_same(known, address)) {
             let Some(fd) = socket else {
                 *socket = open(address);
                 return false;
@@ -70,7 +78,7 @@ impl Logger {
         }
         let fd = open(address);
         let sent = fd.as_ref().is_some_and(|fd| socket::send(fd.as_raw_fd(), line, false).is_ok());
-        sockets.insert(address.clone(), fd);
+        sockets.push((address.clone(), fd));
         sent
     }
 }

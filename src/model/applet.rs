@@ -51,5 +51,10 @@ impl std::fmt::Debug for dyn Applet {
 
 /// Answers a request from memory, without waiting. Called on data workers.
 pub trait Applet: Send + Sync {
+    /// What logs call it, in the place of a server.
+    fn log_name(&self) -> &'static str {
+        "<NOSRV>"
+    }
+
     fn call(&self, request: &AppletRequest<'_>) -> AppletReply;
 }

@@ -4,6 +4,8 @@ pub mod address;
 pub mod applet;
 pub mod balancer;
 pub mod counters;
+pub mod invalid;
+pub mod notation;
 pub mod proxy;
 pub mod queue;
 pub mod server;

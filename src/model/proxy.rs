@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
 use crate::base::{Shards, rate::Rate};
 
 use super::counters::{Peak, ProxyCounters};
+use super::invalid::InvalidMessages;
 use super::queue::WaitQueue;
 
 /// Index of a proxy in one `Config`.
@@ -89,6 +90,8 @@ pub struct ProxyLive {
     pub maxconn_override: AtomicU32,
     /// Held while a server of the backend changes its state, so that changes are told in order.
     pub transition: Mutex<()>,
+    /// What could not be read last.
+    pub invalid: InvalidMessages,
 }
 
 impl ProxyLive {
@@ -101,6 +104,7 @@ impl ProxyLive {
             stopped: AtomicBool::new(false),
             maxconn_override: AtomicU32::new(0),
             transition: Mutex::new(()),
+            invalid: InvalidMessages::default(),
         }
     }
 }

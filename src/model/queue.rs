@@ -2,11 +2,13 @@
 //!
 //! A slot is granted under the queue's lock, in order of arrival. Who frees a slot first gives it back and then looks
 //! whether somebody waits; who queues first announces that it waits and then looks for a free slot: with both pairs
-//! in sequential consistency one of the two sees the other, and no wake-up is lost.
+//! in sequential consistency one of the two sees the other, and no wake-up is lost. `tests/loom` tries every order.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+
+use crate::base::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use crate::base::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::counters::Peak;
 use super::server::Server;

@@ -1,5 +1,6 @@
 //! Servers: what the configuration says of one (`ServerSpec`), what is true now (`ServerLive`), and the set of a backend.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU32, AtomicU64, Ordering};
 
@@ -97,7 +98,6 @@ pub struct ServerSpec {
     pub source: Option<Address>,
     pub interface: Option<Arc<str>>,
     pub cookie: Option<Arc<str>>,
-    pub redir: Option<Arc<str>>,
     pub tcp_ut_ms: u32,
     pub has_check: bool,
     pub rise: u32,
@@ -114,10 +114,17 @@ impl ServerSpec {
     }
 
     pub fn new(name: &str, id: u32, address: Address) -> Self {
+        ServerSpec { name: name.into(), id, address, ..ServerSpec::default() }
+    }
+}
+
+/// A line without options, at no address.
+impl Default for ServerSpec {
+    fn default() -> Self {
         ServerSpec {
-            name: name.into(),
-            id,
-            address,
+            name: "".into(),
+            id: 0,
+            address: Address::Inet(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0)),
             hostname: None,
             port_offset: None,
             weight: 1,
@@ -134,7 +141,6 @@ impl ServerSpec {
             source: None,
             interface: None,
             cookie: None,
-            redir: None,
             tcp_ut_ms: 0,
             has_check: false,
             rise: 2,
@@ -175,6 +181,8 @@ pub struct ServerLive {
     pub served_max: Peak,
     /// Idle connections pooled over all workers, and connections open for a stream.
     pub idle: AtomicU32,
+    /// The idle ones by the worker that holds them.
+    pub idle_by: Shards<AtomicU32>,
     pub used: AtomicU32,
     pub sess_rate: Rate,
     pub sess_rate_max: Peak,
@@ -252,6 +260,7 @@ impl ServerLive {
             served: AtomicU32::new(0),
             served_max: Peak::default(),
             idle: AtomicU32::new(0),
+            idle_by: Shards::new(workers),
             used: AtomicU32::new(0),
             sess_rate: Rate::default(),
             sess_rate_max: Peak::default(),

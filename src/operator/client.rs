@@ -3,17 +3,19 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::Full;
 use hyper::{Method, Request, StatusCode};
-use hyper_util::rt::TokioIo;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
-use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::client::{Files, Secure};
+use crate::conn::http::{Connection, Peer};
+use crate::tls::{Files, Secure};
 
 /// Longer than any change takes: a rollout waits for every node.
 const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// A connection has all that time too, and never ends the request before it.
+const CONNECT: Duration = TIMEOUT.saturating_add(Duration::from_secs(1));
 
 /// Bytes of an answer.
 const LIMIT: usize = 64 << 20;
@@ -58,7 +60,8 @@ impl Api {
             None => (wanted, address.as_str()),
         };
         let address = address.trim_end_matches('/').to_owned();
-        let secure = if is_secure { Some(Secure::new(&address, &files)?) } else { None };
+        let secure = || files.client().and_then(|client| Secure::new(client, &address));
+        let secure = is_secure.then(secure).transpose().map_err(|e| e.to_string())?;
         Ok(Api { address, token: said("--token", "HTTP_TOKEN"), secure })
     }
 
@@ -102,30 +105,19 @@ impl Api {
     }
 
     async fn ask(&self, method: Method, path: &str, body: Bytes) -> anyhow::Result<(StatusCode, Bytes)> {
-        let stream = tokio::net::TcpStream::connect(&self.address).await?;
-        match &self.secure {
-            Some(secure) => self.ask_over(secure.over(stream).await?, method, path, body).await,
-            None => self.ask_over(stream, method, path, body).await,
-        }
-    }
-
-    async fn ask_over(
-        &self,
-        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-        method: Method,
-        path: &str,
-        body: Bytes,
-    ) -> anyhow::Result<(StatusCode, Bytes)> {
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-        tokio::spawn(connection);
+        let peer = Peer::Tcp(&self.address);
+        let opening = Connection::open(peer, self.secure.as_ref(), CONNECT).await;
+        let mut connection = opening.map_err(|e| {
+            anyhow::anyhow!(
+                "{e}\nA node is named with --http-addr=HOST:PORT or ISOBAR_HTTP_ADDR; its address is what 'http-api' says in \
+                 its configuration."
+            )
+        })?;
         let mut request = Request::builder().method(method).uri(path).header("Host", &self.address);
         if let Some(token) = &self.token {
             request = request.header("X-Consul-Token", token);
         }
-        let response = sender.send_request(request.body(Full::new(body))?).await?;
-        let status = response.status();
-        let body =
-            Limited::new(response.into_body(), LIMIT).collect().await.map_err(|e| anyhow::anyhow!(e))?;
-        Ok((status, body.to_bytes()))
+        let (head, body) = connection.exchange(request.body(Full::new(body))?, LIMIT).await?;
+        Ok((head.status, body))
     }
 }

@@ -17,6 +17,11 @@ pub(super) fn check(ret: libc::c_int) -> io::Result<libc::c_int> {
     if ret < 0 { Err(io::Error::last_os_error()) } else { Ok(ret) }
 }
 
+/// Result of a syscall that tells a count.
+pub(super) fn counted(n: libc::c_long) -> io::Result<usize> {
+    if n < 0 { Err(io::Error::last_os_error()) } else { Ok(n as usize) }
+}
+
 /// One readiness report: the token given at registration and the event bits.
 #[derive(Clone, Copy)]
 pub struct Event {
@@ -89,15 +94,23 @@ impl Epoll {
     /// Waits for events, at most `timeout_ms` (-1: for ever). A signal is no event and no error.
     pub fn wait(&self, events: &mut Events, timeout_ms: i32) -> io::Result<()> {
         // SAFETY: the array has BATCH elements and lives through the call.
-        let n = unsafe {
-            libc::epoll_wait(self.fd.as_raw_fd(), events.raw.as_mut_ptr(), BATCH as i32, timeout_ms)
-        };
+        let n = counted(unsafe {
+            libc::syscall(
+                libc::SYS_epoll_pwait,
+                libc::c_long::from(self.fd.as_raw_fd()),
+                events.raw.as_mut_ptr(),
+                BATCH as libc::c_long,
+                libc::c_long::from(timeout_ms),
+                std::ptr::null::<libc::sigset_t>(),
+                0 as libc::c_long,
+            )
+        });
         events.len = 0;
-        if n < 0 {
-            let e = io::Error::last_os_error();
-            return if e.kind() == io::ErrorKind::Interrupted { Ok(()) } else { Err(e) };
+        match n {
+            Ok(n) => events.len = n,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
         }
-        events.len = n as usize;
         Ok(())
     }
 }

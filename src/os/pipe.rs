@@ -4,7 +4,7 @@
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
-use super::epoll::check;
+use super::epoll::{check, counted};
 
 /// A pipe between two splices; `held` counts the bytes inside.
 #[derive(Debug)]
@@ -50,6 +50,9 @@ impl Pipe {
 
 fn splice(from: RawFd, to: RawFd, max: usize, flags: libc::c_uint) -> io::Result<usize> {
     // SAFETY: null offsets; the descriptors are borrowed for the call.
-    let n = unsafe { libc::splice(from, std::ptr::null_mut(), to, std::ptr::null_mut(), max, flags) };
-    if n < 0 { Err(io::Error::last_os_error()) } else { Ok(n as usize) }
+    counted(unsafe {
+        let nowhere = std::ptr::null::<libc::loff_t>();
+        let (from, to, flags) = (libc::c_long::from(from), libc::c_long::from(to), libc::c_long::from(flags));
+        libc::syscall(libc::SYS_splice, from, nowhere, to, nowhere, max, flags)
+    })
 }

@@ -11,7 +11,7 @@ pub fn install(wake: fn(usize)) {
     let _ = WAKE.set(wake);
 }
 
-const VTABLE: RawWakerVTable = RawWakerVTable::new(clone, wake, wake, drop);
+static VTABLE: RawWakerVTable = RawWakerVTable::new(clone, wake, wake, drop);
 
 fn clone(data: *const ()) -> RawWaker {
     RawWaker::new(data, &VTABLE)
@@ -30,4 +30,9 @@ pub fn coded(code: usize) -> Waker {
     // SAFETY: the pointer is never dereferenced, cloning copies it and dropping does nothing, so the contract of
     // RawWakerVTable (thread safety, ownership) holds for any value.
     unsafe { Waker::from_raw(RawWaker::new(std::ptr::without_provenance(code), &VTABLE)) }
+}
+
+/// Whether it is the waker for this value.
+pub fn is_coded(waker: &Waker, code: usize) -> bool {
+    std::ptr::eq(waker.vtable(), &VTABLE) && waker.data().addr() == code
 }

@@ -9,7 +9,7 @@ use crate::log::Origin;
 use crate::model::{Mode, ProxyCounters, Server};
 use crate::rules::{BuildCtx, Ctx, LogFormat, LogUse, Txn};
 
-use super::end::Cause;
+use super::end::{Cause, Phase};
 use super::env::StreamEnv;
 use super::route::Route;
 use super::session::Session;
@@ -87,7 +87,12 @@ pub(super) fn count(stream: &Stream<'_>) {
     if txn.status > 0 {
         count_status!(front, txn.status);
     }
-    let aborted_in_data = stream.answered && stream.end.cause != Cause::Normal;
+    let of_client = matches!(stream.end.cause, Cause::ClientAbort | Cause::ClientTimeout);
+    // Before its response a server's failure counts as an error and not as an abort.
+    let aborted = (of_client && stream.end.phase != Phase::Request) || stream.responding;
+    if aborted {
+        count_end!(front, stream.end.cause);
+    }
     if stream.route.back_id.is_none() {
         return;
     }
@@ -96,26 +101,32 @@ pub(super) fn count(stream: &Stream<'_>) {
     if txn.status > 0 {
         count_status!(back, txn.status);
     }
-    if aborted_in_data {
-        count_end!(front, stream.end.cause);
+    if aborted {
         count_end!(back, stream.end.cause);
     }
-    let Some(hold) = &stream.hold else { return };
-    let server = hold.slot.server.live.counters.mine();
+    let Some(hold) = stream.hold.as_ref().filter(|hold| hold.was_used) else { return };
+    let server = hold.slot.server().live.counters.mine();
     server.bytes_in.add(txn.bytes_in);
     server.bytes_out.add(txn.bytes_out);
     server.http_req.inc();
-    if aborted_in_data {
+    if aborted {
         count_end!(server, stream.end.cause);
-    }
-    if txn.res.is_complete() && txn.status > 0 {
-        count_status!(server, txn.status);
+        if stream.end.cause == Cause::ServerAbort {
+            server.err_resp.inc();
+            back.err_resp.inc();
+        }
     }
     count_server(hold, back, txn);
 }
 
+/// Counts a head that a server sent, an interim one too, as it came.
+pub(super) fn count_received(hold: &Hold, status: u16) {
+    let server = hold.slot.server().live.counters.mine();
+    count_status!(server, status);
+}
+
 fn count_server(hold: &Hold, back: &ProxyCounters, txn: &Txn) {
-    let live = &hold.slot.server.live;
+    let live = &hold.slot.server().live;
     let server = live.counters.mine();
     server.sess_tot.inc();
     server.lbtot.inc();
@@ -138,12 +149,17 @@ pub(super) fn count_tcp(stream: &Stream<'_>) {
     }
     let counters = stream.route.back.live.back.counters.mine();
     count_side(counters, txn);
-    if let Some(hold) = &stream.hold {
+    if stream.end.phase == Phase::Data {
+        count_end!(stream.route.front.live.front.counters.mine(), cause);
         count_end!(counters, cause);
-        let server = hold.slot.server.live.counters.mine();
+    }
+    if let Some(hold) = stream.hold.as_ref().filter(|hold| hold.was_used) {
+        let server = hold.slot.server().live.counters.mine();
         server.bytes_in.add(txn.bytes_in);
         server.bytes_out.add(txn.bytes_out);
-        count_end!(server, cause);
+        if stream.end.phase == Phase::Data {
+            count_end!(server, cause);
+        }
         count_server(hold, counters, txn);
     }
 }
@@ -156,6 +172,11 @@ pub(super) fn log(s: &Session, txn: &mut Txn, route: &Route<'_>, server: Option<
         return;
     }
     if front.options.dontlog_normal && !failed && txn.retries == 0 && !txn.redispatched && txn.status < 500 {
+        return;
+    }
+    // The line of a proxy without a format tells of a connection with a request.
+    let is_request = front.mode == Mode::Tcp || txn.has_req;
+    if spec.format.is_none() && !is_request {
         return;
     }
     let format =

@@ -5,6 +5,7 @@
 
 use std::io::{self, ErrorKind};
 use std::rc::Rc;
+use std::task::Poll;
 
 use crate::base::Nanos;
 use crate::base::buf::{Buf, HEAD_SIZE};
@@ -45,8 +46,11 @@ pub struct H1Client {
 
 /// Why a request head was not received.
 pub enum Unread {
-    /// It is malformed or too long: answered with this status.
-    Bad(u16),
+    /// It is malformed or too long, at this place of its buffer: answered with this status.
+    Bad {
+        status: u16,
+        at: usize,
+    },
     Timeout,
     Closed,
 }
@@ -73,6 +77,33 @@ impl Downstream {
     #[inline]
     pub fn link(&self) -> &Rc<Link> {
         &self.client().link
+    }
+
+    /// The client has left: its connection is reset or, where that counts (`abortonclose`), it has ended its direction.
+    #[inline]
+    pub fn has_left(&self, aborts: bool) -> bool {
+        self.link().has_ended(aborts)
+    }
+
+    /// Makes the task run again when the client leaves.
+    pub fn watch(&self) {
+        let _ = self.link().watch();
+    }
+
+    /// The future's outcome, unless the client leaves before.
+    pub async fn unless_left<T>(&self, aborts: bool, future: impl Future<Output = T>) -> Option<T> {
+        let mut future = std::pin::pin!(future);
+        std::future::poll_fn(|cx| {
+            if let Poll::Ready(value) = future.as_mut().poll(cx) {
+                return Poll::Ready(Some(value));
+            }
+            if self.has_left(aborts) {
+                return Poll::Ready(None);
+            }
+            self.watch();
+            Poll::Pending
+        })
+        .await
     }
 
     /// Bytes of another request are there already.
@@ -134,7 +165,7 @@ impl Downstream {
         loop {
             match req.parse_request(options) {
                 Parse::Done => return Ok(()),
-                Parse::Bad(bad) => return Err(Unread::Bad(bad.status)),
+                Parse::Bad(bad) => return Err(Unread::Bad { status: bad.status, at: bad.at }),
                 Parse::More => {}
             }
             if req.buf.room_len() == 0 {
@@ -143,7 +174,7 @@ impl Downstream {
                 } else if req.buf.capacity() < bufsize {
                     req.buf.grow(bufsize);
                 } else {
-                    return Err(Unread::Bad(400));
+                    return Err(Unread::Bad { status: 400, at: req.buf.written().len() });
                 }
                 continue;
             }

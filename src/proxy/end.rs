@@ -1,5 +1,10 @@
 //! How a transaction ends: one table turns cause, side and phase into status code, log flags and counters.
 
+use std::sync::Arc;
+
+use crate::model::applet::Applet;
+use crate::rules::Reply;
+
 /// What ended it: the first character of the termination state (configuration manual, section 8.5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Cause {
@@ -89,5 +94,28 @@ impl End {
 
     pub const fn flags(self) -> [u8; 2] {
         [self.cause.flag(), self.phase.flag()]
+    }
+}
+
+/// The server closed, or said what is no response.
+pub const BAD_GATEWAY: End = End::new(Cause::ServerAbort, Phase::Headers, 502);
+
+/// Why a phase does not go on to the next one.
+pub enum Halt {
+    /// The proxy answers this; `denied` by a rule.
+    Reply { reply: Box<Reply>, denied: bool },
+    /// Answered after `timeout tarpit`.
+    Tarpit(Box<Reply>),
+    /// A service inside the process answers.
+    Service(Arc<dyn Applet>),
+    /// The transaction failed.
+    End(End),
+    /// The connection is closed without an answer.
+    Drop(End),
+}
+
+impl From<End> for Halt {
+    fn from(end: End) -> Halt {
+        Halt::End(end)
     }
 }

@@ -1,16 +1,16 @@
 //! What rules and log formats look up beside the transaction: names and live figures of the running configuration.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::base::Nanos;
 use crate::model::{ProxyId, ProxyLive, Server};
-use crate::rules::{Env, ReplySpec};
+use crate::rules::{Ctx, Env, Reply, Txn};
 
 use super::listener::ListenerCell;
 use super::route::Route;
 use super::session::Session;
-use super::worker::{View, Worker};
+use super::view::View;
+use super::worker::Worker;
 
 /// A stream's surroundings.
 pub struct StreamEnv<'a> {
@@ -117,9 +117,10 @@ impl Env for StreamEnv<'_> {
         self.worker.current_connections()
     }
 
-    fn error_page(&self, status: u16) -> Option<Arc<ReplySpec>> {
+    fn error_page(&self, status: u16, txn: &Txn) -> Option<Reply> {
         let config = self.view.config();
-        let of = |id: ProxyId| config.proxy(id).errors.page(status).cloned();
-        self.back.and_then(of).or_else(|| of(self.front))
+        let of = |id: ProxyId| config.proxy(id).errors.page(status);
+        let page = self.back.and_then(of).or_else(|| of(self.front))?;
+        Some(page.render_page(Ctx { txn, env: self }))
     }
 }

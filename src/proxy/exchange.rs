@@ -11,14 +11,12 @@ use crate::http::{Hop, Parse, Version};
 use crate::model::Seen;
 use crate::rt::NEVER;
 
+use super::access;
 use super::downstream::body_at_hand;
-use super::end::{Cause, End, Phase};
+use super::end::{Cause, End, Halt, Phase};
 use super::retry::Failure;
-use super::route::Attempt;
-use super::stream::{Halt, Stream};
+use super::stream::Stream;
 use super::transfer::{Broken, Side, Way};
-
-pub(super) const BAD_GATEWAY: End = End::new(Cause::ServerAbort, Phase::Headers, 502);
 
 /// Why nothing more comes from the server.
 pub(super) enum Got {
@@ -27,37 +25,6 @@ pub(super) enum Got {
 }
 
 impl Stream<'_> {
-    /// Sends the request to a server, retrying as the backend says, and forwards the response.
-    pub(super) async fn exchange(&mut self) -> Result<(), Halt> {
-        let no_server = End::new(Cause::ServerAbort, Phase::Connect, 503);
-        let Some(back) = self.route.back.back.as_ref() else {
-            // Without a backend the request does not count as complete.
-            self.txn.timers.request_done = 0;
-            return Err(no_server.into());
-        };
-        let mut attempt = Attempt::new(back);
-        self.make_unique_id();
-        if let Some(cookie) = back.cookie.as_deref() {
-            let forced = self.is_forced(back);
-            self.read_cookie(cookie, forced);
-            self.txn.sticky.is_direct = forced || self.txn.sticky.server != 0;
-        }
-        loop {
-            self.obtain(&mut attempt, true).await?;
-            match self.try_once(&attempt).await {
-                Ok(()) => break,
-                Err(Failure::Halt(halt)) => return Err(halt),
-                Err(failure) => self.after_failure(back, &mut attempt, failure).await?,
-            }
-        }
-        self.respond().await
-    }
-
-    async fn try_once(&mut self, attempt: &Attempt) -> Result<(), Failure> {
-        self.send_request().await?;
-        self.await_response(attempt.retries > 0).await
-    }
-
     /// What the request says about the server's connection, and whether that may be kept.
     fn hop_to_server(&self) -> (Hop, bool) {
         let keeps = |c: HttpConnection| c == HttpConnection::KeepAlive;
@@ -75,14 +42,14 @@ impl Stream<'_> {
     }
 
     /// The head, and the part of the body that is there, in one write.
-    async fn send_request(&mut self) -> Result<(), Failure> {
+    pub(super) async fn send_request(&mut self) -> Result<(), Failure> {
         let (hop, keep) = self.hop_to_server();
         let Some(hold) = self.hold.as_mut() else { return Err(Failure::Empty) };
         let reused = hold.upstream.is_reused();
         if let Some(name) = self.route.back.back.as_ref().and_then(|b| b.send_name_header.as_deref()) {
-            self.txn.req.set(name, hold.slot.server.spec.name.as_bytes());
+            self.txn.req.set(name, hold.slot.server().spec.name.as_bytes());
         }
-        hold.keep = keep && hold.slot.server.spec.send_proxy == 0;
+        hold.keep = keep;
         let timeouts = &self.route.back.timeouts;
         let set = self.txn.timeouts;
         let server_ms = set.server_ms.unwrap_or(timeouts.server);
@@ -91,7 +58,10 @@ impl Stream<'_> {
         let until = rt.after_ms(if reused { server_ms } else { connect_ms });
         let (extent, have) = body_at_hand(&self.txn.req)
             .map_err(|status| Failure::Halt(End::new(Cause::Proxy, Phase::Data, status).into()))?;
-        let sent = hold.upstream.send_head(&self.txn.req, hop, have, until).await;
+        let sending = hold.upstream.send_head(&self.txn.req, hop, have, until);
+        let Some(sent) = self.down.unless_left(self.route.aborts(), sending).await else {
+            return Err(Failure::Halt(End::new(Cause::ClientAbort, Phase::Connect, 0).into()));
+        };
         match sent {
             Ok(n) => self.request_sent(n),
             Err((0, e)) => {
@@ -108,6 +78,7 @@ impl Stream<'_> {
             let (from, to) = (self.down.link().clone(), hold.link().clone());
             Way::new((from, Side::Client), (to, Side::Server), self.patience.clone(), extent)
         });
+        hold.was_used = true;
         hold.request_sent = self.upload.is_none() && sent.is_ok();
         Ok(())
     }
@@ -122,25 +93,31 @@ impl Stream<'_> {
         if self.route.back.needs_server_address || self.route.front.needs_server_address {
             self.txn.server_local = hold.link().local().map(super::session::end_of).unwrap_or_default();
         }
-        hold.slot.server.live.seen(Seen::Connected);
-        self.txn.server_remote = match hold.slot.server.spec.address {
+        hold.slot.server().live.seen(Seen::Connected);
+        self.txn.server_remote = match hold.slot.server().spec.address {
             crate::model::Address::Inet(a) => crate::rules::Endpoint::Inet(a),
             _ => crate::rules::Endpoint::Unix,
         };
     }
 
     /// Reads until the head of a final response is complete, forwarding the request's body meanwhile.
-    async fn await_response(&mut self, may_retry: bool) -> Result<(), Failure> {
+    pub(super) async fn await_response(&mut self, may_retry: bool) -> Result<(), Failure> {
         loop {
             self.read_head().await?;
             let status = self.txn.res.status;
             if let Some(hold) = &self.hold {
                 let good = status < 500 || matches!(status, 501 | 505);
-                hold.slot.server.live.seen(if good { Seen::GoodResponse } else { Seen::WrongStatus });
+                hold.slot.server().live.seen(if good { Seen::GoodResponse } else { Seen::WrongStatus });
             }
-            if status >= 200 || status == 101 {
-                let retried = may_retry && self.is_retried(status);
-                return if retried { Err(Failure::Status) } else { Ok(()) };
+            let is_final = status >= 200 || status == 101;
+            if is_final && may_retry && self.is_retried(status) {
+                return Err(Failure::Status);
+            }
+            if let Some(hold) = &self.hold {
+                access::count_received(hold, status);
+            }
+            if is_final {
+                return Ok(());
             }
             self.forward_interim().await.map_err(Failure::Halt)?;
         }
@@ -164,7 +141,10 @@ impl Stream<'_> {
             if !self.txn.res.buf.is_empty() {
                 match self.txn.res.parse_response(method, &options) {
                     Parse::Done => return Ok(()),
-                    Parse::Bad(_) => return Err(Failure::Junk),
+                    Parse::Bad(bad) => {
+                        self.keep_invalid_response(bad.at);
+                        return Err(Failure::Junk);
+                    }
                     Parse::More if self.txn.res.buf.room_len() > 0 => {}
                     Parse::More if self.txn.res.buf.capacity() < bufsize => self.txn.res.buf.grow(bufsize),
                     Parse::More => return Err(Failure::Junk),
@@ -184,15 +164,13 @@ impl Stream<'_> {
 
     /// Bytes from the server, while the upload goes on.
     pub(super) async fn receive_some(&mut self, limit: u64) -> Result<usize, Got> {
-        let aborts = self.route.back.options.abortonclose;
+        let aborts = self.route.aborts();
         poll_fn(|_| {
             if let Err(end) = self.poll_upload() {
                 return Poll::Ready(Err(Got::Client(end)));
             }
-            let client = self.down.link();
-            // A client that has left, and not merely ended its request by half-closing where that is allowed.
-            if self.upload.is_none() && (client.is_broken() || (aborts && client.is_closed())) {
-                return Poll::Ready(Err(Got::Client(End::new(Cause::ClientAbort, Phase::Headers, 0))));
+            if self.upload.is_none() && self.down.has_left(aborts) {
+                return Poll::Ready(Err(Got::Client(End::new(Cause::ClientAbort, Phase::Headers, 400))));
             }
             // While the client is still sending, its timeout counts and the server's does not.
             let waits = self.upload.as_ref().is_none_or(Way::is_discarding);
@@ -202,8 +180,7 @@ impl Stream<'_> {
             };
             let polled = hold.upstream.poll_recv(self.txn.res.buf.room(), until.min(limit));
             if polled.is_pending() {
-                // Its end is to wake us, though nothing is read from it.
-                let _ = self.down.link().watch();
+                self.down.watch();
             }
             polled.map_err(Got::Server)
         })

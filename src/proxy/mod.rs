@@ -1,10 +1,15 @@
 //! The data plane: listener, session, stream, pool, queue, tunnel, access log.
 
+pub mod accept;
 pub mod access;
+pub mod capture;
+pub mod conclude;
+pub mod connection;
 pub mod downstream;
 pub mod end;
 pub mod env;
 pub mod exchange;
+mod invalid;
 pub mod listener;
 pub mod persist;
 pub mod pool;
@@ -15,13 +20,19 @@ pub mod retry;
 pub mod route;
 pub mod server;
 pub mod session;
+pub mod shared;
 pub mod stream;
+pub mod takeover;
 pub mod tcp;
+pub mod transaction;
 pub mod transfer;
 pub mod tunnel;
 pub mod upstream;
 pub mod verdict;
+pub mod view;
 pub mod worker;
 
+pub use shared::Shared;
 pub use transfer::spliced_bytes;
-pub use worker::{Shared, View, Worker};
+pub use view::View;
+pub use worker::Worker;

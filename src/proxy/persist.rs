@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use crate::config::Backend;
 use crate::config::proxy::{CookieMode, CookieSpec};
+use crate::http::cookie::{Cookie, Cookies};
 use crate::http::{Head, Method};
 use crate::model::ServerSet;
 use crate::rules::{Capture, Sticky, Txn};
@@ -13,29 +14,9 @@ use super::stream::Stream;
 /// Between the server and the application's own value (`prefix`).
 const PREFIX_END: u8 = b'~';
 
-/// One cookie of a `Cookie` field: where it stands between semicolons, and its value.
-struct Crumb {
-    whole: Range<usize>,
-    value: Range<usize>,
-}
-
 /// The next cookie called `name` from `at` on.
-fn next(field: &[u8], name: &[u8], mut at: usize) -> Option<Crumb> {
-    while at <= field.len() {
-        let rest = field.get(at..)?;
-        let len = memchr::memchr(b';', rest).unwrap_or(rest.len());
-        let part = &rest[..len];
-        if let Some(equals) = memchr::memchr(b'=', part)
-            && part[..equals].trim_ascii() == name
-        {
-            let value = part[equals + 1..].trim_ascii();
-            let lead = part[equals + 1..].len() - part[equals + 1..].trim_ascii_start().len();
-            let from = at + equals + 1 + lead;
-            return Some(Crumb { whole: at..at + len, value: from..from + value.len() });
-        }
-        at += len + 1;
-    }
-    None
+fn next(field: &[u8], is_list: bool, name: &[u8], at: usize) -> Option<Cookie> {
+    Cookies::of(field, is_list).from(at).find(|c| field[c.name.clone()] == *name)
 }
 
 /// A field without one of its cookies.
@@ -92,7 +73,7 @@ impl Stream<'_> {
             }
             let mut from = 0;
             let mut is_gone = false;
-            while let Some(crumb) = next(req.bytes(req.fields[at].value), &spec.name, from) {
+            while let Some(crumb) = next(req.bytes(req.fields[at].value), true, &spec.name, from) {
                 let field = req.bytes(req.fields[at].value);
                 let value = &field[crumb.value.clone()];
                 let end = match spec.mode {
@@ -134,7 +115,7 @@ impl Stream<'_> {
     pub(super) fn write_cookie(&mut self) {
         let Some(spec) = self.route.back.back.as_ref().and_then(|b| b.cookie.as_deref()) else { return };
         let Some(upstream) = &self.hold else { return };
-        let token = upstream.slot.server.spec.cookie.clone();
+        let token = upstream.slot.server().spec.cookie.clone();
         let token = token.as_deref().map(str::as_bytes);
         let Txn { req, res, sticky, .. } = &mut *self.txn;
         let kept = keep_own(res, spec, token, sticky);
@@ -176,7 +157,7 @@ fn keep_own(res: &mut Head, spec: &CookieSpec, token: Option<&[u8]>, sticky: &mu
     let mut at = 0;
     while at < res.fields.len() {
         let crumb = match is_named(res, at, b"set-cookie") {
-            true => next(res.bytes(res.fields[at].value), &spec.name, 0).filter(|c| c.whole.start == 0),
+            true => next(res.bytes(res.fields[at].value), false, &spec.name, 0),
             false => None,
         };
         at += 1;
@@ -232,13 +213,10 @@ fn is_cacheable(res: &Head) -> bool {
 /// `capture cookie`: name and value of the first cookie whose name begins as wanted.
 pub(super) fn captured(head: &Head, field: &[u8], wanted: &Capture) -> Option<Box<[u8]>> {
     let start = wanted.name.as_deref()?;
-    let is_list = field == b"cookie";
     for value in head.values(field) {
-        let mut parts = value.split(|c| *c == b';');
-        let found = match is_list {
-            true => parts.map(<[u8]>::trim_ascii).find(|part| part.starts_with(start)),
-            false => parts.next().map(<[u8]>::trim_ascii).filter(|part| part.starts_with(start)),
-        };
+        let found = Cookies::of(value, field == b"cookie")
+            .map(|c| &value[c.name.start..c.value.end])
+            .find(|cookie| cookie.starts_with(start));
         if let Some(found) = found {
             return Some(found[..found.len().min(wanted.len)].into());
         }
@@ -246,18 +224,12 @@ pub(super) fn captured(head: &Head, field: &[u8], wanted: &Capture) -> Option<Bo
     None
 }
 
-/// The server that a request is to go to again, by its place in the set.
-pub(super) fn persisted(txn: &Txn, set: &ServerSet) -> Option<usize> {
-    let uid = txn.sticky.server;
-    if uid == 0 { None } else { set.list.iter().position(|s| s.live.uid == uid) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn cut(field: &str) -> String {
-        let crumb = next(field.as_bytes(), b"SRV", 0).expect("a cookie");
+        let crumb = next(field.as_bytes(), true, b"SRV", 0).expect("a cookie");
         String::from_utf8(without(field.as_bytes(), &crumb.whole)).unwrap()
     }
 
@@ -268,11 +240,12 @@ mod tests {
             ("x=1; SRV=c; y=2", "c", "x=1; y=2"),
             ("SRV = b ; x=1", "b", "x=1"),
             ("x=1;SRV=", "", "x=1"),
+            ("x=\"SRV=n; SRV=m\"; SRV=\"a;b\"; y=2", "\"a;b\"", "x=\"SRV=n; SRV=m\"; y=2"),
         ] {
-            let crumb = next(field.as_bytes(), b"SRV", 0).expect("a cookie");
+            let crumb = next(field.as_bytes(), true, b"SRV", 0).expect("a cookie");
             assert_eq!(&field[crumb.value], value, "{field}");
             assert_eq!(cut(field), left, "{field}");
         }
-        assert!(next(b"SRVx=b; xSRV=1; SRV", b"SRV", 0).is_none());
+        assert!(next(b"SRVx=b; xSRV=1; SRV", true, b"SRV", 0).is_none());
     }
 }

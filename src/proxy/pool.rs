@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
 
@@ -32,8 +33,29 @@ struct ServerPool {
 }
 
 impl ServerPool {
-    fn drop_one(&self) {
-        self.server.live.idle.fetch_sub(1, Ordering::Relaxed);
+    /// So many are idle no more.
+    fn note_gone(&self, n: u32) {
+        self.server.live.idle.fetch_sub(n, Ordering::Relaxed);
+        self.server.live.idle_by.mine().fetch_sub(n, Ordering::Relaxed);
+    }
+
+    /// The connection that became idle last and still stands.
+    fn take(&mut self, proven_only: bool) -> Option<(Rc<Link>, u32)> {
+        self.renew();
+        let mut i = self.idle.len();
+        while i > 0 {
+            i -= 1;
+            if proven_only && self.idle[i].uses < 2 {
+                continue;
+            }
+            let idle = self.idle.remove(i);
+            self.note_gone(1);
+            // Anything readable on an idle connection is its end, or something that must not be answered with.
+            if !idle.link.is_readable() {
+                return Some((idle.link, idle.uses));
+            }
+        }
+        None
     }
 
     /// Closes connections that lead where the server is no longer.
@@ -42,14 +64,14 @@ impl ServerPool {
         if self.epoch != epoch {
             self.epoch = epoch;
             let gone = self.idle.drain(..).count() as u32;
-            self.server.live.idle.fetch_sub(gone, Ordering::Relaxed);
+            self.note_gone(gone);
         }
     }
 }
 
 impl Drop for ServerPool {
     fn drop(&mut self) {
-        self.server.live.idle.fetch_sub(self.idle.len() as u32, Ordering::Relaxed);
+        self.note_gone(self.idle.len() as u32);
     }
 }
 
@@ -73,25 +95,16 @@ impl Pools {
     }
 
     /// The connection that became idle last and still stands, with the number of requests it carried.
-    /// `reused_only`: one that has proven to survive reuse (`http-reuse aggressive`).
-    pub fn take(&self, server: &Server, reused_only: bool) -> Option<(Rc<Link>, u32)> {
-        self.with(server, |pool| {
-            pool.renew();
-            let mut i = pool.idle.len();
-            while i > 0 {
-                i -= 1;
-                if reused_only && pool.idle[i].uses < 2 {
-                    continue;
-                }
-                let idle = pool.idle.remove(i);
-                pool.drop_one();
-                // Anything readable on an idle connection is its end, or something that must not be answered with.
-                if !idle.link.is_readable() {
-                    return Some((idle.link, idle.uses));
-                }
-            }
-            None
-        })
+    /// `proven_only`: one that has proven to survive reuse (`http-reuse aggressive`).
+    pub fn take(&self, server: &Server, proven_only: bool) -> Option<(Rc<Link>, u32)> {
+        self.with(server, |pool| pool.take(proven_only))
+    }
+
+    /// Takes a connection out of this worker for another one.
+    pub fn give(&self, server: &Server, proven_only: bool) -> Option<(OwnedFd, u32)> {
+        let (link, uses) = self.take(server, proven_only)?;
+        let fd = Rc::into_inner(link)?.detach()?;
+        Some((fd, uses))
     }
 
     /// Keeps a connection whose last response is complete; closes it when the server's pool is full, or the
@@ -114,6 +127,7 @@ impl Pools {
                 live.idle.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).is_ok()
             };
             if pool.idle.len() < PER_SERVER && counted() {
+                live.idle_by.mine().fetch_add(1, Ordering::Relaxed);
                 pool.idle.push(Idle { link, since: now, uses });
             }
         });
@@ -139,7 +153,7 @@ impl Pools {
             pool.peaks = [pool.peaks[1], pool.server.live.used.load(Ordering::Relaxed)];
             pool.idle.retain(|i| !i.link.is_readable() && now.saturating_sub(i.since) < delay);
             let gone = (before - pool.idle.len()) as u32;
-            pool.server.live.idle.fetch_sub(gone, Ordering::Relaxed);
+            pool.note_gone(gone);
             !pool.idle.is_empty() || std::sync::Arc::strong_count(&pool.server.live) > 1
         });
     }

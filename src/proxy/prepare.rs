@@ -3,8 +3,8 @@
 use crate::config::proxy::RestrictNames;
 use crate::rules::{Ctx, Txn};
 
-use super::end::{Cause, End, Phase};
-use super::stream::{Halt, Stream};
+use super::end::{Cause, End, Halt, Phase};
+use super::stream::Stream;
 
 impl Stream<'_> {
     /// `option http-restrict-req-hdr-names`.
@@ -28,20 +28,13 @@ impl Stream<'_> {
 
     /// `option forwardfor`, `originalto`, `unique-id-header`, `http-send-name-header` come before the server is known.
     pub(super) fn mark_forwarded(&mut self) {
-        let options =
-            if self.route.back.options.forwardfor.is_some() { self.route.back } else { self.route.front };
-        if let Some(forwarded) = &options.options.forwardfor {
-            let client = self.txn.client;
-            add_forwarded(self.txn, forwarded, client);
-        }
-        let options =
-            if self.route.back.options.originalto.is_some() { self.route.back } else { self.route.front };
-        if let Some(original) = &options.options.originalto {
+        let (front, back) = (&self.route.front.options, &self.route.back.options);
+        add_forwarded(self.txn, [&front.forwardfor, &back.forwardfor], self.txn.client);
+        if front.originalto.is_some() || back.originalto.is_some() {
             if self.txn.local == crate::rules::Endpoint::None {
                 self.txn.local = self.s.local();
             }
-            let local = self.txn.local;
-            add_forwarded(self.txn, original, local);
+            add_forwarded(self.txn, [&front.originalto, &back.originalto], self.txn.local);
         }
     }
 
@@ -60,13 +53,16 @@ impl Stream<'_> {
     }
 }
 
-fn add_forwarded(txn: &mut Txn, forwarded: &crate::config::ForwardFor, end: crate::rules::Endpoint) {
-    let Some(addr) = end.inet() else { return };
-    if forwarded.if_none && txn.req.field(&forwarded.header).is_some() {
+/// Adds an address for the server. What the client wrote stays alone only where neither frontend nor backend adds to
+/// it; what either excepts is left out; the backend's name for the field counts, if it asks at all.
+fn add_forwarded(txn: &mut Txn, asked: [&Option<crate::config::ForwardFor>; 2], end: crate::rules::Endpoint) {
+    let asked = || asked.into_iter().flatten();
+    let (Some(last), Some(addr)) = (asked().last(), end.inet()) else { return };
+    if asked().all(|f| f.if_none) && txn.req.field(&last.header).is_some() {
         return;
     }
-    if forwarded.except.iter().any(|net| net.contains(&addr.ip())) {
+    if asked().flat_map(|f| &f.except).any(|net| net.contains(&addr.ip())) {
         return;
     }
-    txn.req.add(&forwarded.header, addr.ip().to_string().as_bytes());
+    txn.req.add(&last.header, addr.ip().to_string().as_bytes());
 }

@@ -8,9 +8,9 @@ use crate::http::{BodyLen, H1Options, Hop, Method, Parse, status};
 use crate::model::applet::{Applet, AppletBody, AppletRequest};
 use crate::rules::{Env, Reply, ReplyBody};
 
-use super::end::{Cause, End, Phase};
+use super::end::{Cause, End, Halt, Phase};
 use super::env::StreamEnv;
-use super::stream::{Halt, Stream};
+use super::stream::Stream;
 
 /// Filler of services that send many bytes of no meaning.
 static FILLER: [u8; 16384] = filler();
@@ -80,11 +80,7 @@ impl Stream<'_> {
         if end.phase == Phase::Request && end.cause != Cause::Local {
             self.keep_client = false;
         }
-        let page = {
-            let env = self.env();
-            let spec = env.error_page(end.status);
-            spec.map(|spec| spec.render(crate::rules::Ctx { txn: self.txn, env: &env }))
-        };
+        let page = self.env().error_page(end.status, self.txn);
         match page {
             Some(reply) => self.answer(&reply).await,
             None => {
@@ -202,7 +198,7 @@ impl Stream<'_> {
             Some(&self.route.front.rules.http_after_response),
         ];
         for rules in sets.into_iter().flatten().filter(|r| !r.is_empty()) {
-            let server = self.hold.as_ref().map(|h| &h.slot.server);
+            let server = self.hold.as_ref().map(|h| h.slot.server());
             let env = StreamEnv::of(self.s, &self.route, server);
             rules.run(self.txn, &env, &mut 0);
         }
@@ -278,6 +274,7 @@ impl Stream<'_> {
     /// A service inside the process.
     async fn serve(&mut self, applet: &dyn Applet) {
         self.route.front.live.front.counters.mine().intercepted.inc();
+        self.txn.service = Some(applet.log_name());
         if self.await_body(0, 0).await.is_err() {
             self.keep_client = false;
         }

@@ -9,10 +9,10 @@ use crate::base::buf::{Buf, HEAD_SIZE};
 use crate::http::{BodyLen, Chunks, Hop, Version};
 use crate::rules::{RuleSet, Wait};
 
-use super::end::{Cause, End, Phase};
+use super::end::{BAD_GATEWAY, Cause, End, Halt, Phase};
 use super::env::StreamEnv;
-use super::exchange::{BAD_GATEWAY, Got, client_end, later};
-use super::stream::{Halt, Stream, capture};
+use super::exchange::{Got, client_end, later};
+use super::stream::Stream;
 use super::transfer::{Broken, Extent, Side, Way};
 use super::tunnel::{self, Ends};
 use super::verdict::{self, Stage, Step};
@@ -33,6 +33,7 @@ impl Stream<'_> {
         if self.txn.res.status == 101 || self.txn.res.body == BodyLen::Tunnel {
             return self.upgrade().await;
         }
+        self.note_authentication();
         self.response_rules().await?;
         let (extent, taken) = self.note_body()?;
         let wire = self.txn.res.body;
@@ -50,6 +51,27 @@ impl Stream<'_> {
         self.send_head(taken).await?;
         self.txn.res.buf = Buf::default();
         if extent.is_done() { self.finish_upload().await } else { self.forward_body(extent).await }
+    }
+
+    /// NTLM and Negotiate authenticate the connection and not the request: it belongs to this client from here on.
+    fn note_authentication(&mut self) {
+        let res = &self.txn.res;
+        let name: &[u8] = match res.status {
+            401 => b"www-authenticate",
+            407 => b"proxy-authenticate",
+            _ => return,
+        };
+        let of_connection = |scheme: &[u8]| {
+            scheme
+                .get(..4)
+                .is_some_and(|s| s.eq_ignore_ascii_case(b"ntlm") || s.eq_ignore_ascii_case(b"nego"))
+        };
+        if let Some(hold) = &mut self.hold
+            && res.list_values(name).any(of_connection)
+        {
+            hold.is_private = true;
+            self.s.keep_server();
+        }
     }
 
     /// How the body comes from the server: what is still to come, and how much of it lies behind the head. Decides
@@ -79,7 +101,7 @@ impl Stream<'_> {
             hold.keep &= res.keep_alive && res.body != BodyLen::UntilClose && taken == received;
             let large = received >= HEAD_SIZE / 2 || matches!(extent, Extent::Length(n) if n > 0);
             if large != hold.large_responses {
-                self.s.worker.pools.note_size(&hold.slot.server, large);
+                self.s.worker.pools.note_size(hold.slot.server(), large);
             }
         }
         Ok((extent, taken))
@@ -89,9 +111,13 @@ impl Stream<'_> {
         let hop = Hop::to_client(self.keep_client, self.txn.req.version);
         let until = self.patience.until(Side::Client);
         self.answered = true;
+        self.responding = true;
         match self.down.send_head(&self.txn.res, hop, taken, until).await {
             Ok(n) => {
                 self.txn.bytes_out += n as u64;
+                if self.route.front.options.log_asap {
+                    self.log_early();
+                }
                 Ok(())
             }
             Err((n, e)) => {
@@ -141,18 +167,6 @@ impl Stream<'_> {
         }
     }
 
-    fn capture_response(&mut self) {
-        let Some(front) = self.route.front.front.as_ref() else { return };
-        if let Some(wanted) = &front.cookie_capture {
-            self.txn.res_cookie = super::persist::captured(&self.txn.res, b"set-cookie", wanted);
-        }
-        for (slot, wanted) in self.txn.res_captures.iter_mut().zip(&front.res_captures) {
-            if let Some(name) = wanted.name.as_deref() {
-                *slot = capture(self.txn.res.values(name).last(), wanted.len);
-            }
-        }
-    }
-
     /// `http-response` of the backend, then of the frontend, then `http-after-response` likewise.
     async fn response_rules(&mut self) -> Result<(), Halt> {
         let (back, front) = (self.route.back, self.route.front);
@@ -173,14 +187,19 @@ impl Stream<'_> {
         let mut at = 0;
         loop {
             let outcome = {
-                let server = self.hold.as_ref().map(|h| &h.slot.server);
+                let server = self.hold.as_ref().map(|h| h.slot.server());
                 let env = StreamEnv::of(self.s, &self.route, server);
                 rules.run(self.txn, &env, &mut at)
             };
-            match verdict::interpret(outcome, Stage::Response, self.route.back, self.down.link()) {
+            match verdict::interpret(outcome, Stage::Response, &self.route, self.down.link()) {
                 Ok(Step::Wait) if !self.txn.response_awaited => {}
                 Ok(_) => return Ok(()),
                 Err(halt) => {
+                    if let (Halt::Reply { denied: true, .. } | Halt::Drop(_), Some(hold)) =
+                        (&halt, &self.hold)
+                    {
+                        hold.slot.server().live.counters.mine().denied_resp.inc();
+                    }
                     if !matches!(halt, Halt::Reply { denied: false, .. } | Halt::Drop(_)) {
                         // What the server said was no valid response.
                         self.txn.timers.response = 0;

@@ -5,11 +5,10 @@ use crate::config::Backend;
 use crate::http::Method;
 use crate::model::Seen;
 
-use super::end::{Cause, End, Phase};
+use super::end::{BAD_GATEWAY, Cause, End, Halt, Phase};
 use super::env::StreamEnv;
-use super::exchange::BAD_GATEWAY;
 use super::route::{Attempt, Chooser};
-use super::stream::{Halt, Stream};
+use super::stream::Stream;
 
 /// What went wrong with one try.
 pub(super) enum Failure {
@@ -35,30 +34,43 @@ impl Stream<'_> {
     /// A server, its slot and a connection (which may still be under way).
     pub(super) async fn obtain(&mut self, attempt: &mut Attempt, http: bool) -> Result<(), Halt> {
         loop {
-            let chooser = Chooser::of(self.s, &self.route);
+            let chooser = Chooser::of(self.s, &self.route, self.down);
             let slot = {
                 let env = StreamEnv::of(self.s, &self.route, None);
-                chooser.slot(self.txn, attempt, &env).await?
+                chooser.slot(self.txn, attempt, &env).await
             };
+            let slot = slot.inspect_err(|end| self.count_no_server(*end))?;
             self.txn.timers.queue_done = self.now();
-            match chooser.connect(slot, http) {
+            match chooser.connect(slot, http).await {
                 Ok(hold) => {
                     self.hold = Some(hold);
                     return Ok(());
                 }
                 Err((slot, _)) => {
-                    slot.server.live.counters.mine().err_conn.inc();
-                    slot.server.live.seen(Seen::ConnectFailed);
-                    self.route.back.live.back.counters.mine().err_conn.inc();
-                    self.tried = Some(slot.server.clone());
+                    slot.server().live.seen(Seen::ConnectFailed);
+                    self.tried = Some(slot.server().clone());
                     drop(slot);
                     if attempt.retries == 0 {
+                        self.count_connect_error();
                         return Err(End::new(Cause::ServerAbort, Phase::Connect, 503).into());
                     }
-                    self.count_retry(attempt);
-                    self.choose_again(attempt, true).await;
+                    self.try_again(attempt, true).await?;
                 }
             }
+        }
+    }
+
+    fn count_no_server(&self, end: End) {
+        if end.cause != Cause::ClientAbort {
+            self.route.back.live.back.counters.mine().err_conn.inc();
+        }
+    }
+
+    /// No connection could be made, and no other try is left: once a request, however often it was tried.
+    fn count_connect_error(&self) {
+        self.route.back.live.back.counters.mine().err_conn.inc();
+        if let Some(server) = &self.tried {
+            server.live.counters.mine().err_conn.inc();
         }
     }
 
@@ -93,10 +105,14 @@ impl Stream<'_> {
         };
         let stale = matches!(failure, Failure::Connect { reused: true, .. })
             || (matches!(failure, Failure::Empty) && reused);
-        self.count_failure(&failure, stale);
         self.tell_failure(&failure, stale);
         let again = again && self.hold.as_ref().is_none_or(|h| h.cut().is_none());
-        if !again || (!stale && attempt.retries == 0) {
+        let gives_up = !again || (!stale && attempt.retries == 0);
+        self.count_failure(&failure, stale, gives_up);
+        if self.down.has_left(self.route.aborts()) && matches!(failure, Failure::Connect { .. }) {
+            return Err(End::new(Cause::ClientAbort, Phase::Connect, 0).into());
+        }
+        if gives_up {
             return Err(end.into());
         }
         let failed = self.hold.take();
@@ -106,45 +122,47 @@ impl Stream<'_> {
         if stale {
             return Ok(());
         }
-        self.tried = failed.map(|hold| hold.slot.server.clone());
-        self.count_retry(attempt);
+        self.tried = failed.map(|hold| hold.slot.server().clone());
         let pauses = matches!(failure, Failure::Connect { timeout: false, .. });
-        self.choose_again(attempt, pauses).await;
-        Ok(())
+        self.try_again(attempt, pauses).await
     }
 
-    fn count_retry(&mut self, attempt: &mut Attempt) {
+    /// The next try goes to another server where that is due, else to the same one, after a pause.
+    async fn try_again(&mut self, attempt: &mut Attempt, pauses: bool) -> Result<(), Halt> {
         attempt.retries -= 1;
         self.txn.retries += 1;
-        self.route.back.live.back.counters.mine().wretr.inc();
-        if let Some(server) = &self.tried {
-            server.live.counters.mine().wretr.inc();
-        }
-    }
-
-    /// The next try goes to another server where that is due, else to the same one after a pause.
-    async fn choose_again(&mut self, attempt: &mut Attempt, pauses: bool) {
-        let chooser = Chooser::of(self.s, &self.route);
+        let chooser = Chooser::of(self.s, &self.route, self.down);
+        let back = self.route.back.live.back.counters.mine();
+        let server = self.tried.as_ref().map(|s| s.live.counters.mine());
         if chooser.redispatches(attempt) {
             attempt.choose = true;
             if let Some(server) = &self.tried {
                 let set = self.route.view.servers(self.route.id());
                 attempt.failed = set.and_then(|set| set.by_name(&server.spec.name).map(|(i, _)| i));
-                server.live.counters.mine().wredis.inc();
             }
-            self.route.back.live.back.counters.mine().wredis.inc();
+            back.wredis.inc();
+            server.inspect(|s| s.wredis.inc());
             self.txn.redispatched = true;
             self.txn.unstick();
-        } else if pauses {
-            let rt = self.s.worker.rt;
-            rt.sleep_until(rt.now() + chooser.turn_around_ns()).await;
+            return Ok(());
         }
+        back.wretr.inc();
+        server.inspect(|s| s.wretr.inc());
+        if pauses {
+            let rt = self.s.worker.rt;
+            let pause = rt.sleep_until(rt.now() + chooser.turn_around_ns());
+            let left = self.down.unless_left(self.route.aborts(), pause).await.is_none();
+            if left {
+                return Err(End::new(Cause::ClientAbort, Phase::Connect, 0).into());
+            }
+        }
+        Ok(())
     }
 
     /// Tells `observe` what went wrong.
     fn tell_failure(&self, failure: &Failure, stale: bool) {
         let Some(hold) = self.hold.as_ref().filter(|h| !stale && h.cut().is_none()) else { return };
-        hold.slot.server.live.seen(match failure {
+        hold.slot.server().live.seen(match failure {
             Failure::Connect { .. } => Seen::ConnectFailed,
             Failure::Empty | Failure::Cut => Seen::Closed,
             Failure::Junk => Seen::BadHeaders,
@@ -153,20 +171,17 @@ impl Stream<'_> {
         });
     }
 
-    fn count_failure(&mut self, failure: &Failure, stale: bool) {
-        let (Some(hold), false) = (&mut self.hold, stale) else { return };
+    fn count_failure(&mut self, failure: &Failure, stale: bool, gives_up: bool) {
+        let Some(hold) = self.hold.as_mut().filter(|_| !stale) else { return };
         hold.keep = false;
-        let server = hold.slot.server.live.counters.mine();
-        let back = self.route.back.live.back.counters.mine();
+        self.tried = Some(hold.slot.server().clone());
         match failure {
-            Failure::Connect { .. } => {
-                server.err_conn.inc();
-                back.err_conn.inc();
-            }
-            Failure::Halt(_) => {}
+            Failure::Connect { .. } if gives_up => self.count_connect_error(),
+            // A response that is asked for once more is no error.
+            Failure::Connect { .. } | Failure::Status | Failure::Halt(_) => {}
             _ => {
-                server.err_resp.inc();
-                back.err_resp.inc();
+                hold.slot.server().live.counters.mine().err_resp.inc();
+                self.route.back.live.back.counters.mine().err_resp.inc();
             }
         }
     }

@@ -11,16 +11,18 @@ use crate::base::clock::{MS, SEC};
 use crate::config::proxy::{ServerTarget, Switch, SwitchTarget};
 use crate::config::{Backend, Config, HttpReuse, Proxy};
 use crate::conn::{Dial, Link, dial, proxy_protocol};
-use crate::model::{Address, Pick, ProxyId, ProxyLive, Server, ServerSet, Ticket, WaitQueue};
+use crate::model::{Address, Mode, Pick, ProxyId, ProxyLive, Server, ServerSet, Ticket, WaitQueue};
 use crate::rt::Remote;
 use crate::rules::{self, Ctx, Txn};
 
+use super::downstream::Downstream;
 use super::end::{Cause, End, Phase};
-use super::persist::persisted;
 use super::server::{ServerSlot, acquire, serve_queues};
 use super::session::Session;
+use super::takeover;
 use super::upstream::{Hold, Upstream};
-use super::worker::{Servers, View, Worker};
+use super::view::{Servers, View};
+use super::worker::Worker;
 
 /// The proxies that a stream goes through, and the configuration that says what they are.
 pub struct Route<'a> {
@@ -31,7 +33,7 @@ pub struct Route<'a> {
     pub back_id: Option<ProxyId>,
     /// The frontend itself until a backend was chosen.
     pub back: &'a Proxy,
-    slot: Option<BackendSlot>,
+    slot: Option<BackendSlot<'a>>,
 }
 
 impl<'a> Route<'a> {
@@ -66,6 +68,11 @@ impl<'a> Route<'a> {
         self.back_id.unwrap_or(self.front_id)
     }
 
+    /// A client that ends its direction has left: in HTTP mode, unless `no option abortonclose`.
+    pub fn aborts(&self) -> bool {
+        self.back.options.abortonclose && self.front.mode != Mode::Tcp
+    }
+
     /// Frontend and backend are one proxy.
     pub fn is_one(&self) -> bool {
         self.back_id == Some(self.front_id)
@@ -73,14 +80,14 @@ impl<'a> Route<'a> {
 }
 
 /// Counts a stream in its backend for as long as it lives.
-struct BackendSlot(Arc<ProxyLive>);
+struct BackendSlot<'a>(&'a ProxyLive);
 
-impl BackendSlot {
+impl<'a> BackendSlot<'a> {
     /// A stream begins in a backend.
-    fn enter(proxy: &Proxy, now_ms: u64) -> BackendSlot {
+    fn enter(proxy: &'a Proxy, now_ms: u64) -> BackendSlot<'a> {
         let live = &proxy.live.back;
         let current = live.cur.fetch_add(1, Ordering::AcqRel) + 1;
-        let slot = BackendSlot(proxy.live.clone());
+        let slot = BackendSlot(&proxy.live);
         live.max.raise(u64::from(current));
         live.sess_rate.add(now_ms, 1);
         live.sess_rate_max.raise(u64::from(live.sess_rate.read(now_ms)));
@@ -90,7 +97,7 @@ impl BackendSlot {
     }
 }
 
-impl Drop for BackendSlot {
+impl Drop for BackendSlot<'_> {
     fn drop(&mut self) {
         self.0.back.cur.fetch_sub(1, Ordering::AcqRel);
     }
@@ -125,26 +132,41 @@ pub struct Attempt {
     pub failed: Option<usize>,
     /// Choose anew rather than try the same server again.
     pub choose: bool,
+    /// Neither a cookie nor a rule decides any more, as the server they name cannot be had.
+    balanced: bool,
+    /// The server was not picked by the balancer.
+    is_direct: bool,
     chosen: Option<(Servers, usize)>,
 }
 
 impl Attempt {
     pub fn new(back: &Backend) -> Attempt {
-        Attempt { retries: back.retries, failed: None, choose: true, chosen: None }
+        Attempt {
+            retries: back.retries,
+            failed: None,
+            choose: true,
+            balanced: false,
+            is_direct: false,
+            chosen: None,
+        }
     }
 }
 
 /// What choosing needs to know, the same for streams of both modes.
 pub struct Chooser<'c> {
     session: &'c Session,
-    view: &'c View,
+    view: &'c Rc<View>,
     proxy: &'c Proxy,
     id: ProxyId,
+    client: &'c Downstream,
+    /// The end of the client's direction counts as its leaving.
+    aborts: bool,
 }
 
 impl<'c> Chooser<'c> {
-    pub fn of(session: &'c Session, route: &Route<'c>) -> Chooser<'c> {
-        Chooser { session, view: route.view, proxy: route.back, id: route.id() }
+    pub fn of(session: &'c Session, route: &Route<'c>, client: &'c Downstream) -> Chooser<'c> {
+        let (view, proxy, id) = (route.view, route.back, route.id());
+        Chooser { session, view, proxy, id, client, aborts: route.aborts() }
     }
 
     fn back(&self) -> Option<&'c Backend> {
@@ -164,7 +186,7 @@ impl<'c> Chooser<'c> {
         let back = self.back()?;
         let spec = &back.balance;
         match &spec.method {
-            Method::Source => match self.session.client().inet()?.ip() {
+            Method::Source => match txn.client.inet()?.ip() {
                 std::net::IpAddr::V4(ip) => balance::hash_key(spec, &ip.octets()),
                 std::net::IpAddr::V6(ip) => balance::hash_key(spec, &ip.octets()),
             },
@@ -223,9 +245,13 @@ impl<'c> Chooser<'c> {
             let ctx = Ctx { txn, env: ctx_env };
             if attempt.choose || attempt.chosen.is_none() {
                 let set = self.view.servers(self.id).ok_or(no_server)?;
-                let index = self
-                    .forced(&set, ctx)
-                    .or_else(|| persisted(txn, &set))
+                let direct = match attempt.balanced {
+                    true => None,
+                    false => self.forced(&set, ctx).or_else(|| persisted(txn, &set)),
+                };
+                attempt.is_direct = direct.is_some();
+                let index = direct
+                    .or_else(|| self.last(&set, attempt))
                     .or_else(|| self.pick(&set, self.hash(txn, ctx), attempt.failed));
                 match index {
                     Some(index) => attempt.chosen = Some((set, index)),
@@ -237,7 +263,7 @@ impl<'c> Chooser<'c> {
                         // All are full: the first slot that frees, of any of them.
                         let server = self.wait(txn, &self.proxy.live.queue, &set, None).await?;
                         return match server.and_then(|s| self.locate(&s)) {
-                            Some((set, index, server)) => Ok(self.hold(set, index, server)),
+                            Some((set, index)) => Ok(self.hold(set, index)),
                             None => continue,
                         };
                     }
@@ -245,36 +271,51 @@ impl<'c> Chooser<'c> {
                 attempt.choose = false;
             }
             let Some((set, index)) = attempt.chosen.clone() else { continue };
-            let Some(server) = set.list.get(index).cloned() else { return Err(no_server) };
+            let Some(server) = set.list.get(index) else { return Err(no_server) };
             let nobody_waits = server.live.queue.is_empty();
-            if nobody_waits && acquire(&server, &self.proxy.live, back.fullconn, self.now_ms()) {
-                return Ok(self.hold(set, index, server));
+            if nobody_waits && acquire(server, &self.proxy.live, back.fullconn, self.now_ms()) {
+                return Ok(self.hold(set, index));
             }
             if server.spec.maxqueue > 0 && server.live.queue.len() >= server.spec.maxqueue {
-                attempt.choose = true;
-                attempt.failed = Some(index);
-                if back.balance.is_keyed() {
+                // Its queue is full: another server, where one may be chosen, or none at once.
+                if !attempt.is_direct || !self.proxy.options.redispatch {
                     return Err(End::new(Cause::ServerAbort, Phase::Queue, 503));
                 }
+                attempt.choose = true;
+                attempt.balanced = true;
+                attempt.failed = Some(index);
+                txn.unstick();
+                continue;
             }
-            match self.wait(txn, &server.live.queue, &set, Some(&server)).await? {
-                Some(_) => return Ok(self.hold(set, index, server)),
+            match self.wait(txn, &server.live.queue, &set, Some(server)).await? {
+                Some(_) => return Ok(self.hold(set, index)),
                 None => attempt.choose = true,
             }
         }
     }
 
-    fn hold(&self, set: Servers, index: usize, server: Server) -> ServerSlot {
-        let fullconn = self.back().map_or(0, |b| b.fullconn);
-        ServerSlot::hold(set, index, server, self.proxy.live.clone(), fullconn, self.now_ms())
+    /// The server of the session's last request, where it is preferred and has room.
+    fn last(&self, set: &ServerSet, attempt: &Attempt) -> Option<usize> {
+        if attempt.failed.is_some() {
+            return None;
+        }
+        let uid = self.session.preferred(self.proxy.options.prefer_last_server)?;
+        let index = set.list.iter().position(|s| s.live.uid == uid)?;
+        let live = &set.list[index].live;
+        let limit = live.maxconn.load(Ordering::Relaxed);
+        let has_room = limit == 0 || live.served.load(Ordering::Relaxed) < limit;
+        (live.is_usable() && has_room).then_some(index)
+    }
+
+    fn hold(&self, set: Servers, index: usize) -> ServerSlot {
+        ServerSlot::hold(set, index, self.view.clone(), self.id, self.now_ms())
     }
 
     /// Where a server stands in the current set.
-    fn locate(&self, server: &Server) -> Option<(Servers, usize, Server)> {
+    fn locate(&self, server: &Server) -> Option<(Servers, usize)> {
         let set = self.view.servers(self.id)?;
         let index = set.list.iter().position(|s| s.live.uid == server.live.uid)?;
-        let server = set.list[index].clone();
-        Some((set, index, server))
+        Some((set, index))
     }
 
     /// Waits in `queue`. `None`: choose again.
@@ -316,33 +357,34 @@ impl<'c> Chooser<'c> {
         }
         let timeouts = &self.proxy.timeouts;
         let ms = if timeouts.queue > 0 { timeouts.queue } else { timeouts.connect };
-        let until = rt.after_ms(ms);
-        let ready = poll_fn(|_| {
+        let until = rt.after_ms(txn.timeouts.queue_ms.unwrap_or(ms));
+        poll_fn(|_| {
             if guard.ticket.is_ready() {
-                return Poll::Ready(true);
+                return Poll::Ready(Ok(()));
+            }
+            if self.client.has_left(self.aborts) {
+                return Poll::Ready(Err(End::new(Cause::ClientAbort, Phase::Queue, 0)));
             }
             if rt.now() >= until {
-                return Poll::Ready(false);
+                return Poll::Ready(Err(End::new(Cause::ServerTimeout, Phase::Queue, 503)));
             }
+            self.client.watch();
             rt.arm(until);
             Poll::Pending
         })
-        .await;
-        if !ready {
-            return Err(End::new(Cause::ServerTimeout, Phase::Queue, 503));
-        }
+        .await?;
         Ok(guard.ticket.take())
     }
 
-    /// A connection to the slot's server: an idle one where `http-reuse` allows it, else a new one, which may still be
-    /// under way.
-    pub fn connect(&self, slot: ServerSlot, http: bool) -> Result<Hold, (ServerSlot, std::io::Error)> {
-        let server = &slot.server;
-        // A connection that was opened in a client's name is of use to nobody else.
-        let reused = if http && server.spec.send_proxy == 0 { self.reuse(server) } else { None };
+    /// A connection to the slot's server: the session's own, an idle one where `http-reuse` allows it, else a new one,
+    /// which may still be under way.
+    pub async fn connect(&self, slot: ServerSlot, http: bool) -> Result<Hold, (ServerSlot, std::io::Error)> {
+        let server = slot.server();
         let live = &server.live;
         let epoch = live.epoch();
         let back = self.proxy.live.back.counters.mine();
+        let reused = if http { self.reuse(server).await } else { None };
+        let is_private = self.is_private(server);
         let (link, uses) = match reused {
             Some((link, uses)) => {
                 live.counters.mine().reuse.inc();
@@ -361,8 +403,17 @@ impl<'c> Chooser<'c> {
         };
         let used = live.used.fetch_add(1, Ordering::Relaxed) + 1;
         let large_responses = self.worker().pools.note_use(server, used);
-        let upstream = Upstream::h1(link, uses, self.preface(server));
-        Ok(Hold::new(slot, upstream, epoch, large_responses))
+        let preface = if uses == 0 { self.preface(server) } else { Vec::new() };
+        let upstream = Upstream::h1(link, uses, preface);
+        let mut hold = Hold::new(slot, upstream, epoch);
+        hold.large_responses = large_responses;
+        hold.is_private = is_private;
+        Ok(hold)
+    }
+
+    /// A connection that is opened in a client's name, or where sharing is forbidden, is of use to nobody else.
+    fn is_private(&self, server: &Server) -> bool {
+        server.spec.send_proxy > 0 || self.proxy.options.http_reuse == HttpReuse::Never
     }
 
     /// The PROXY header of a new connection.
@@ -391,14 +442,26 @@ impl<'c> Chooser<'c> {
         dial(self.worker().rt, &how)
     }
 
-    fn reuse(&self, server: &Server) -> Option<(Rc<Link>, u32)> {
-        let pools = &self.worker().pools;
+    async fn reuse(&self, server: &Server) -> Option<(Rc<Link>, u32)> {
+        if let Some(own) = self.session.take_own(server) {
+            return Some(own);
+        }
+        if self.is_private(server) {
+            return None;
+        }
         let first = self.session.requests() <= 1;
-        match self.proxy.options.http_reuse {
-            HttpReuse::Never => None,
-            HttpReuse::Safe if first => None,
-            HttpReuse::Aggressive if first => pools.take(server, true),
-            _ => pools.take(server, false),
+        let proven_only = match self.proxy.options.http_reuse {
+            HttpReuse::Never => return None,
+            HttpReuse::Safe if first => return None,
+            HttpReuse::Aggressive => first,
+            _ => false,
+        };
+        let pools = &self.worker().pools;
+        match pools.take(server, proven_only) {
+            None if server.live.idle.load(Ordering::Relaxed) > 0 => {
+                Box::pin(takeover::take(self.worker(), server, proven_only)).await
+            }
+            taken => taken,
         }
     }
 
@@ -443,4 +506,10 @@ impl Drop for Waiting<'_> {
             serve_queues(&server, &self.proxy.live, self.fullconn, self.now_ms);
         }
     }
+}
+
+/// The server that a request is to go to again, by its place in the set.
+fn persisted(txn: &Txn, set: &ServerSet) -> Option<usize> {
+    let uid = txn.sticky.server;
+    if uid == 0 { None } else { set.list.iter().position(|s| s.live.uid == uid) }
 }

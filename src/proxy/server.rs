@@ -1,19 +1,19 @@
 //! A stream's place on a server: one of its slots, taken, freed and passed on to who waits.
 
-use std::sync::Arc;
+use std::rc::Rc;
 use std::sync::atomic::Ordering;
 
-use crate::model::{ProxyLive, Server};
+use crate::model::{ProxyId, ProxyLive, Server};
 
-use super::worker::Servers;
+use super::view::{Servers, View};
 
-/// One of a server's `maxconn` slots. Dropping it lets the next stream in the queues have it.
+/// One of a server's `maxconn` slots. Dropping it lets the next stream in the queues have it. It holds worker-local
+/// counts only: streams of different workers must not fight for the counters of what they share.
 pub struct ServerSlot {
-    pub server: Server,
     set: Servers,
     index: usize,
-    back: Arc<ProxyLive>,
-    fullconn: u32,
+    view: Rc<View>,
+    back: ProxyId,
     now_ms: u64,
 }
 
@@ -56,24 +56,23 @@ pub fn serve_queues(server: &Server, back: &ProxyLive, fullconn: u32, now_ms: u6
 }
 
 impl ServerSlot {
-    /// Wraps a slot that was acquired.
-    pub fn hold(
-        set: Servers,
-        index: usize,
-        server: Server,
-        back: Arc<ProxyLive>,
-        fullconn: u32,
-        now_ms: u64,
-    ) -> ServerSlot {
+    /// Wraps a slot that was acquired, of the server at this place of the set.
+    pub fn hold(set: Servers, index: usize, view: Rc<View>, back: ProxyId, now_ms: u64) -> ServerSlot {
         set.balancer.load_changed(&set.list, index, true);
-        ServerSlot { server, set, index, back, fullconn, now_ms }
+        ServerSlot { set, index, view, back, now_ms }
+    }
+
+    pub fn server(&self) -> &Server {
+        &self.set.list[self.index]
     }
 }
 
 impl Drop for ServerSlot {
     fn drop(&mut self) {
-        self.server.live.served.fetch_sub(1, Ordering::SeqCst);
+        let back = self.view.config().proxy(self.back);
+        let fullconn = back.back.as_ref().map_or(0, |b| b.fullconn);
+        self.server().live.served.fetch_sub(1, Ordering::SeqCst);
         self.set.balancer.load_changed(&self.set.list, self.index, false);
-        serve_queues(&self.server, &self.back, self.fullconn, self.now_ms);
+        serve_queues(self.server(), &back.live, fullconn, self.now_ms);
     }
 }

@@ -1,52 +1,57 @@
-//! A client connection: connection rules, then one stream (TCP) or one after the other (HTTP).
-//!
-//! A session is shared by its streams: what belongs to one of them, or to the HTTP/1 connection that carries them one by
-//! one, lies in the stream and in its [`Downstream`].
+//! `Session`: what all streams of a client's connection share. What belongs to one of them, or to the HTTP/1 connection
+//! that carries them one by one, lies in the stream and in its downstream.
 
-use std::cell::Cell;
-use std::os::fd::OwnedFd;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
 
-use crate::base::clock::{MS, Nanos, SEC};
+use crate::base::clock::Nanos;
 use crate::config::Proxy;
-use crate::conn::{Link, proxy_protocol};
-use crate::model::{Mode, ProxyId};
+use crate::conn::Link;
+use crate::model::{ProxyId, Server};
 use crate::os::socket::Peer;
 use crate::rules::{self, Endpoint, Txn, Vars};
 
-use super::access;
-use super::downstream::Downstream;
-use super::end::{Cause, End, Phase};
-use super::env::StreamEnv;
 use super::listener::{ClientSlot, ListenerCell};
-use super::route::Route;
-use super::stream::{self, Next};
-use super::tcp::{self, Then};
-use super::transfer::Patience;
-use super::verdict::{self, Stage};
-use super::worker::{View, Worker};
-
-/// How long a connection counts as busy after a response.
-const LINGER: Nanos = SEC;
+use super::view::View;
+use super::worker::Worker;
 
 /// What all streams of a client's connection share.
 pub struct Session {
     pub worker: &'static Worker,
     pub listener: Rc<ListenerCell>,
-    link: Rc<Link>,
-    client: Cell<Endpoint>,
-    local: Cell<Option<Endpoint>>,
+    pub(super) link: Rc<Link>,
+    pub(super) client: Cell<Endpoint>,
+    pub(super) local: Cell<Option<Endpoint>>,
     pub accepted: Nanos,
     pub accept_date_us: u64,
     /// How long the client's PROXY header took.
-    handshake: Cell<Nanos>,
+    pub(super) handshake: Cell<Nanos>,
     /// Requests begun so far.
     requests: Cell<u32>,
     /// `sess` variables; a stream has them while it runs.
     vars: Cell<Vars>,
+    /// Both ends of the connection, once `tcp-request session` rules said otherwise for the session.
+    peers: Cell<Option<(Endpoint, Endpoint)>>,
+    /// Idle connections to servers that no other client may use.
+    own: RefCell<Vec<Own>>,
+    /// The server of the last request.
+    last: Cell<Option<u64>>,
+    /// The client has authenticated a server connection: it stays with that server.
+    keeps_server: Cell<bool>,
     slot: ClientSlot,
 }
+
+/// A server connection of one client's own.
+struct Own {
+    server: u64,
+    link: Rc<Link>,
+    uses: u32,
+    epoch: u32,
+}
+
+/// Most idle server connections of a session's own.
+const MOST_OWN: usize = 5;
 
 /// What the connection's next stream begins with: the configuration, and its frontend there.
 pub struct Current {
@@ -62,7 +67,7 @@ pub(super) fn end_of(peer: Peer) -> Endpoint {
 }
 
 impl Session {
-    fn new(
+    pub(super) fn new(
         worker: &'static Worker,
         listener: Rc<ListenerCell>,
         link: Rc<Link>,
@@ -79,6 +84,10 @@ impl Session {
             handshake: Cell::new(0),
             requests: Cell::new(0),
             vars: Cell::default(),
+            peers: Cell::new(None),
+            own: RefCell::default(),
+            last: Cell::new(None),
+            keeps_server: Cell::new(false),
             listener,
             slot,
         }
@@ -109,9 +118,45 @@ impl Session {
         self.requests.replace(self.requests.get() + 1)
     }
 
+    /// The server that the next request is to go to if it can (`option prefer-last-server`, or an authenticated
+    /// connection).
+    pub fn preferred(&self, wanted: bool) -> Option<u64> {
+        self.last.get().filter(|_| wanted || self.keeps_server.get())
+    }
+
+    /// The client has authenticated itself on a server connection.
+    pub fn keep_server(&self) {
+        self.keeps_server.set(true);
+    }
+
+    /// An intact server connection of the session's own.
+    pub fn take_own(&self, server: &Server) -> Option<(Rc<Link>, u32)> {
+        let mut own = self.own.borrow_mut();
+        let at = own.iter().position(|o| o.server == server.live.uid)?;
+        let Own { link, uses, epoch, .. } = own.remove(at);
+        (epoch == server.live.epoch() && link.is_drained()).then_some((link, uses))
+    }
+
+    /// Keeps a server connection for the session's next request; the oldest one goes when there are too many.
+    pub fn keep_own(&self, server: &Server, link: Rc<Link>, (uses, epoch): (u32, u32)) {
+        if server.live.epoch() != epoch || !link.is_drained() || link.watch().is_err() {
+            return;
+        }
+        let mut own = self.own.borrow_mut();
+        if own.len() == MOST_OWN {
+            own.remove(0);
+        }
+        own.push(Own { server: server.live.uid, link, uses, epoch });
+    }
+
+    /// The request went to this server.
+    pub fn note_server(&self, server: &Server) {
+        self.last.set(Some(server.live.uid));
+    }
+
     /// The newest configuration. `None` when the frontend or listener is gone, or the process stops: the session then
     /// ends, with the response to a request that it has in hand.
-    fn renew(&self) -> Option<Current> {
+    pub(super) fn renew(&self) -> Option<Current> {
         if self.is_over() {
             return None;
         }
@@ -135,10 +180,27 @@ impl Session {
         if proxy.needs_local_address {
             txn.local = self.local();
         }
+        (txn.conn_client, txn.conn_local) = self.peers.get().unwrap_or((txn.client, txn.local));
+    }
+
+    /// Our end of the connection, as rules of the session see it.
+    pub(super) fn introduce_local(&self, txn: &mut Txn) {
+        txn.conn_local = self.peers.get().map_or(txn.local, |(_, local)| local);
+    }
+
+    /// Takes over the addresses that rules of the connection or the session gave it.
+    pub(super) fn readdress(&self, txn: &Txn) {
+        if (txn.client, txn.local) != (self.client(), self.local()) {
+            if (txn.client, txn.local) != (txn.conn_client, txn.conn_local) {
+                self.peers.set(Some((txn.conn_client, txn.conn_local)));
+            }
+            self.client.set(txn.client);
+            self.local.set(Some(txn.local));
+        }
     }
 
     /// A transaction's record for the next stream, with the session's variables in it.
-    fn take_txn(&self, proxy: &Proxy) -> Box<Txn> {
+    pub(super) fn take_txn(&self, proxy: &Proxy) -> Box<Txn> {
         let mut txn = self.worker.take_txn();
         self.introduce(&mut txn, proxy);
         txn.vars = self.vars.take();
@@ -146,221 +208,10 @@ impl Session {
     }
 
     /// Takes the session's variables back.
-    fn keep_txn(&self, mut txn: Box<Txn>) {
+    pub(super) fn keep_txn(&self, mut txn: Box<Txn>) {
         let mut vars = std::mem::take(&mut txn.vars);
         vars.clear(rules::VarScope::Txn);
         self.vars.set(vars);
         self.worker.keep_txn(txn);
     }
-}
-
-/// Serves an accepted connection for as long as it lives.
-pub(super) async fn run(
-    worker: &'static Worker,
-    listener: Rc<ListenerCell>,
-    fd: OwnedFd,
-    peer: Peer,
-    slot: ClientSlot,
-) {
-    let link = Rc::new(Link::accepted(worker.rt, fd));
-    let mut down = Downstream::h1(link.clone());
-    let current = Current { view: worker.view(), front: listener.proxy.get() };
-    let session = Session::new(worker, listener, link, peer, slot);
-    let mode = {
-        let proxy = current.view.config().proxy(current.front);
-        if proxy.options.tcpka_client {
-            session.link.set_keepalive();
-        }
-        if !admits(&session, &current, Stage::Connection)
-            || !introduced(&session, proxy).await
-            || !admits(&session, &current, Stage::Session)
-        {
-            return;
-        }
-        count(&session, proxy);
-        proxy.mode
-    };
-    if mode == Mode::Tcp {
-        let mut txn = session.take_txn(current.view.config().proxy(current.front));
-        let then = Box::pin(tcp::serve(&session, &mut down, &mut txn, &current)).await;
-        session.keep_txn(txn);
-        if matches!(then, Then::Close) {
-            return;
-        }
-    }
-    http(session, down, current).await;
-}
-
-fn count(session: &Session, proxy: &Proxy) {
-    let live = &proxy.live.front;
-    let now_ms = session.worker.rt.now() / MS;
-    live.counters.mine().sess_tot.inc();
-    live.sess_rate.add(now_ms, 1);
-    live.sess_rate_max.raise(u64::from(live.sess_rate.read(now_ms)));
-    live.last_session_ms.store(now_ms, Ordering::Relaxed);
-    let shared = &session.worker.shared;
-    shared.sess_rate.add(now_ms, 1);
-    shared.sess_rate_max.raise(u64::from(shared.sess_rate.read(now_ms)));
-}
-
-/// `accept-proxy`: the client is who the header says. False: there is none.
-async fn introduced(session: &Session, proxy: &Proxy) -> bool {
-    let bind = proxy.front.as_ref().and_then(|f| f.binds.get(session.listener.bind.get()));
-    if !bind.is_some_and(|b| b.accept_proxy) {
-        return true;
-    }
-    let rt = session.worker.rt;
-    let ms = positive(proxy.timeouts.client_hs, proxy.timeouts.client);
-    let Some(ends) = Box::pin(proxy_protocol::receive(&session.link, rt.after_ms(ms))).await else {
-        proxy.live.front.counters.mine().err_req.inc();
-        return false;
-    };
-    session.handshake.set(rt.now().saturating_sub(session.accepted));
-    if let Some((client, local)) = ends {
-        session.client.set(Endpoint::Inet(client));
-        session.local.set(Some(Endpoint::Inet(local)));
-    }
-    true
-}
-
-/// `tcp-request connection` rules, or those of `session`. False: the connection is to be closed.
-fn admits(session: &Session, current: &Current, stage: Stage) -> bool {
-    let proxy = current.view.config().proxy(current.front);
-    let set = match stage {
-        Stage::Connection => &proxy.rules.tcp_connection,
-        _ => &proxy.rules.tcp_session,
-    };
-    if set.is_empty() {
-        return true;
-    }
-    let mut txn = session.take_txn(proxy);
-    txn.local = session.local();
-    let route = Route::new(&current.view, current.front);
-    let env = StreamEnv::of(session, &route, None);
-    let outcome = set.run(&mut txn, &env, &mut 0);
-    let admitted = verdict::interpret(outcome, stage, proxy, &session.link).is_ok();
-    session.keep_txn(txn);
-    admitted
-}
-
-/// An idle connection is this small future; what serves requests is boxed, so that the idle do not pay for it.
-async fn http(session: Session, mut down: Downstream, mut current: Current) {
-    loop {
-        match session.renew() {
-            Some(newest) => current = newest,
-            None if session.requests() > 0 && !down.has_pending() => return,
-            None => {}
-        }
-        if !down.has_pending() && !down.link().is_readable() {
-            let until = wait_limit(&session, &down, &current);
-            if session.requests() > 0 {
-                // An idle connection holds no configuration: it takes the newest when it speaks.
-                current.view = session.worker.no_view();
-            }
-            if let Err(e) = down.link().readable(until).await {
-                if e.kind() == std::io::ErrorKind::TimedOut && session.requests() == 0 {
-                    Box::pin(silent_client(&session, &mut down, &current)).await;
-                }
-                return;
-            }
-            continue;
-        }
-        if Box::pin(busy(&session, &mut down, &mut current)).await == Next::Close {
-            return;
-        }
-    }
-}
-
-/// Serves requests for as long as one follows the other soon: making this future anew costs more than waiting in it.
-async fn busy(session: &Session, down: &mut Downstream, current: &mut Current) -> Next {
-    let rt = session.worker.rt;
-    let patience = Rc::new(Patience::new(0, 0, 0));
-    loop {
-        let mut txn = session.take_txn(current.view.config().proxy(current.front));
-        if !down.receive_first(&mut txn.req) {
-            session.keep_txn(txn);
-            if down.link().is_readable() {
-                // The end of the stream, or an error.
-                log_empty(session, current);
-                return Next::Close;
-            }
-            return Next::KeepAlive;
-        }
-        let next = stream::run(session, down, &mut txn, current, &patience).await;
-        session.keep_txn(txn);
-        if next == Next::Close {
-            return Next::Close;
-        }
-        down.idle_until(idle_limit(current, rt.now()));
-        match session.renew() {
-            Some(newest) => *current = newest,
-            None if !down.has_pending() => return Next::Close,
-            None => {}
-        }
-        if !down.has_pending() && !down.link().is_readable() {
-            let Some(_seat) = session.worker.linger() else { return Next::KeepAlive };
-            let until = down.until().min(rt.now() + LINGER);
-            current.view = session.worker.no_view();
-            if down.link().readable(until).await.is_err() {
-                return Next::KeepAlive; // idle from now on, or at its end, which is found there
-            }
-            match session.renew() {
-                Some(newest) => *current = newest,
-                None => return Next::Close,
-            }
-        }
-    }
-}
-
-fn positive(ms: u64, otherwise: u64) -> u64 {
-    if ms > 0 { ms } else { otherwise }
-}
-
-/// Until when the first byte of the next request may come.
-fn wait_limit(session: &Session, down: &Downstream, current: &Current) -> Nanos {
-    if session.requests() > 0 {
-        return down.until();
-    }
-    let timeouts = &current.view.config().proxy(current.front).timeouts;
-    let ms = positive(timeouts.http_request, timeouts.client);
-    if ms == 0 { crate::rt::NEVER } else { session.accepted.saturating_add(ms * MS) }
-}
-
-fn idle_limit(current: &Current, now: Nanos) -> Nanos {
-    let timeouts = &current.view.config().proxy(current.front).timeouts;
-    let ms = positive(timeouts.http_keep_alive, positive(timeouts.http_request, timeouts.client));
-    if ms == 0 { crate::rt::NEVER } else { now.saturating_add(ms * MS) }
-}
-
-/// A client that connected and said nothing in time: 408, unless such connections are to be ignored.
-async fn silent_client(session: &Session, down: &mut Downstream, current: &Current) {
-    let proxy = current.view.config().proxy(current.front);
-    if proxy.options.http_ignore_probes {
-        return;
-    }
-    let mut txn = session.take_txn(proxy);
-    let end = End::new(Cause::ClientTimeout, Phase::Request, 408);
-    stream::refuse(session, down, &mut txn, current, end).await;
-    session.keep_txn(txn);
-}
-
-/// A connection that ended before it said anything is logged unless `dontlognull`.
-fn log_empty(session: &Session, current: &Current) {
-    if session.requests() > 0 {
-        return;
-    }
-    let proxy = current.view.config().proxy(current.front);
-    if proxy.options.dontlognull {
-        return;
-    }
-    proxy.live.front.counters.mine().err_req.inc();
-    let mut txn = session.take_txn(proxy);
-    txn.timers.request_start = session.accepted;
-    txn.timers.closed = session.worker.rt.now();
-    txn.request_date_us = session.accept_date_us;
-    txn.status = 400;
-    txn.set_end(End::new(Cause::ClientAbort, Phase::Request, 400).flags());
-    let route = Route::new(&current.view, current.front);
-    access::log(session, &mut txn, &route, None, true);
-    session.keep_txn(txn);
 }

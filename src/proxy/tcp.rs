@@ -6,18 +6,19 @@ use std::rc::Rc;
 use crate::base::buf::{Buf, HEAD_SIZE};
 use crate::base::clock::MS;
 use crate::config::Proxy;
+use crate::http::Parse;
 use crate::model::{Mode, Seen};
 use crate::rt::NEVER;
 use crate::rules::Txn;
 
 use super::access;
 use super::downstream::Downstream;
-use super::end::{Cause, End, Phase};
+use super::end::{Cause, End, Halt, Phase};
 use super::env::StreamEnv;
 use super::retry::Failure;
 use super::route::Attempt;
 use super::session::{Current, Session};
-use super::stream::{Halt, Stream};
+use super::stream::Stream;
 use super::transfer::Patience;
 use super::tunnel::{self, Ends};
 use super::verdict::{self, Stage, Step};
@@ -40,6 +41,7 @@ pub async fn serve(s: &Session, down: &mut Downstream, txn: &mut Txn, current: &
     match stream.choose().await {
         Ok(Then::Http) => {
             let chosen = stream.route.back_id;
+            drop(stream);
             down.become_http(chosen);
             return Then::Http;
         }
@@ -57,6 +59,10 @@ impl Stream<'_> {
     async fn choose(&mut self) -> Result<Then, Halt> {
         let front = self.route.front;
         self.content_rules(front, Stage::Front).await?;
+        if front.front.as_ref().is_some_and(|f| !f.switching.is_empty()) {
+            self.read_ahead();
+            self.look_for_http();
+        }
         let switched = self.switch();
         if !self.route.choose(switched) {
             return Err(Halt::Drop(End::new(Cause::ServerAbort, Phase::Connect, 0)));
@@ -103,13 +109,14 @@ impl Stream<'_> {
         let until = if delay_ms == 0 { rt.now() } else { rt.after_ms(delay_ms) };
         let mut at = 0;
         loop {
+            self.look_for_http();
             let outcome = {
                 let env = StreamEnv::of(self.s, &self.route, None);
                 let first = self.down.pending().as_ref().map_or(&[][..], Buf::data);
                 self.txn.req_body = bytes::Bytes::copy_from_slice(first);
                 proxy.rules.tcp_content.run(self.txn, &env, &mut at)
             };
-            let step = verdict::interpret(outcome, stage, proxy, self.down.link());
+            let step = verdict::interpret(outcome, stage, &self.route, self.down.link());
             let step = step.map_err(|halt| match halt {
                 Halt::Reply { .. } => Halt::Drop(End::new(Cause::Proxy, Phase::Request, 0)),
                 halt => halt,
@@ -118,6 +125,38 @@ impl Stream<'_> {
                 return Ok(());
             }
             self.await_content(until).await;
+        }
+    }
+
+    /// What the client has sent already, if nothing was read yet.
+    fn read_ahead(&mut self) {
+        if self.down.has_pending() {
+            return;
+        }
+        let mut buf = Buf::take(HEAD_SIZE);
+        if let Some(Ok(n)) = self.down.link().try_recv(buf.room())
+            && n > 0
+        {
+            buf.advance(n);
+            *self.down.pending() = Some(buf);
+        }
+    }
+
+    /// Reads the bytes at hand as a request, so that HTTP criteria can decide: for it, or that it is none.
+    fn look_for_http(&mut self) {
+        let Some(first) = self.down.pending().as_ref().filter(|first| !first.is_empty()) else { return };
+        let txn = &mut *self.txn;
+        if txn.req.is_complete() || txn.is_not_http {
+            return;
+        }
+        let mut buf = Buf::take(HEAD_SIZE.max(first.len()));
+        buf.push(first.data());
+        txn.req.reset();
+        txn.req.buf = buf;
+        let options = self.route.view.h1_request[self.route.front_id.0 as usize];
+        if let Parse::Bad(_) = txn.req.parse_request(&options) {
+            txn.is_not_http = true;
+            txn.req.reset();
         }
     }
 
@@ -141,14 +180,8 @@ impl Stream<'_> {
         let Some(back) = self.route.back.back.as_ref() else {
             return Err(Halt::Drop(End::new(Cause::ServerAbort, Phase::Connect, 0)));
         };
-        if !self.down.has_pending() && !self.route.front.options.independent_streams {
-            let mut buf = Buf::take(HEAD_SIZE);
-            if let Some(Ok(n)) = self.down.link().try_recv(buf.room())
-                && n > 0
-            {
-                buf.advance(n);
-                *self.down.pending() = Some(buf);
-            }
+        if !self.route.front.options.independent_streams {
+            self.read_ahead();
         }
         let mut attempt = Attempt::new(back);
         loop {
@@ -162,8 +195,9 @@ impl Stream<'_> {
                 }
             }
         }
-        if let Some(hold) = &self.hold {
-            hold.slot.server.live.seen(Seen::Connected);
+        if let Some(hold) = &mut self.hold {
+            hold.was_used = true;
+            hold.slot.server().live.seen(Seen::Connected);
         }
         self.txn.timers.connected = self.now();
         self.txn.timers.response = self.now();
@@ -198,9 +232,13 @@ impl Stream<'_> {
         self.end = end;
         self.txn.timers.closed = self.now();
         self.txn.set_end(end.flags());
+        self.route.leave();
         self.release_server();
         access::count_tcp(self);
-        let server = self.hold.take().map(|hold| hold.slot.server.clone()).or(self.tried.take());
+        let server = self.hold.take().map(|hold| hold.slot.server().clone()).or(self.tried.take());
+        if self.txn.bytes_in == 0 && self.route.front.options.dontlognull {
+            return;
+        }
         access::log(self.s, self.txn, &self.route, server.as_ref(), end.cause != Cause::Normal);
     }
 }

@@ -20,6 +20,10 @@ use crate::rt::{NEVER, Rt};
 /// From this many bytes on a body is spliced rather than copied.
 pub const SPLICE_FROM: u64 = 256 * 1024;
 const PIPE_SIZE: usize = 1 << 20;
+/// Most bytes that one direction reads before others have their turn, however fast its ends are: when nobody else has
+/// anything to do, and when many have.
+const SHARE: usize = 512 * 1024;
+const LEAST_SHARE: usize = 128 * 1024;
 const PIPES_KEPT: usize = 32;
 
 /// Bytes that went to sockets through pipes, by worker.
@@ -171,6 +175,8 @@ pub struct Way {
     pub surplus: Vec<u8>,
     /// The last read filled its buffer.
     full: bool,
+    /// Bytes that this poll may still read.
+    share: usize,
     ended: bool,
 }
 
@@ -196,6 +202,7 @@ impl Way {
             moved: 0,
             surplus: Vec::new(),
             full: false,
+            share: 0,
             ended,
         }
     }
@@ -267,8 +274,9 @@ impl Way {
         Ok(())
     }
 
-    /// Moves what can be moved now. Ready when the body is through.
+    /// Moves what can be moved now, up to a share of the turn. Ready when the body is through.
     pub fn poll(&mut self) -> Poll<Result<(), Broken>> {
+        self.share = (SHARE / (1 + self.rt().crowd())).max(LEAST_SHARE);
         loop {
             match self.poll_flush() {
                 Poll::Ready(Ok(())) => {}
@@ -277,6 +285,11 @@ impl Way {
             if self.ended {
                 self.release();
                 return Poll::Ready(Ok(()));
+            }
+            if self.share == 0 {
+                // More may be there: what carries it stays at hand.
+                self.rt().again();
+                return Poll::Pending;
             }
             match self.poll_fill() {
                 Poll::Ready(Ok(())) => {}
@@ -361,9 +374,11 @@ impl Way {
             Extent::Length(left) => (*left).min(pipe.size as u64) as usize,
             _ => pipe.size,
         };
+        let max = max.min(self.share);
         match self.from.poll_splice_in(pipe, max, self.patience.until(self.from_side)) {
             Poll::Ready(Ok(0)) => self.end_of_stream(),
             Poll::Ready(Ok(n)) => {
+                self.share = self.share.saturating_sub(n);
                 self.patience.renew(self.from_side, self.rt().now());
                 if let Extent::Length(left) = &mut self.extent {
                     *left = left.saturating_sub(n as u64);
@@ -397,6 +412,7 @@ impl Way {
         match self.from.poll_recv(self.buf.room(), self.patience.until(self.from_side)) {
             Poll::Ready(Ok(0)) => self.end_of_stream(),
             Poll::Ready(Ok(n)) => {
+                self.share = self.share.saturating_sub(n);
                 self.full = n == self.buf.capacity();
                 self.buf.advance(n);
                 self.patience.renew(self.from_side, self.rt().now());
@@ -416,5 +432,77 @@ impl Way {
             return Poll::Ready(Ok(()));
         }
         Poll::Ready(Err(Broken::Short))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::io::{ErrorKind, Read, Write};
+    use std::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    /// A connection as if accepted, and its peer, over TCP: there is room for more than a share.
+    fn tcp_pair(rt: &'static Rt) -> (Rc<Link>, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let peer = TcpStream::connect(listener.local_addr().expect("its address")).expect("a connection");
+        let (ours, _) = listener.accept().expect("a connection");
+        for end in [&ours, &peer] {
+            end.set_nonblocking(true).expect("O_NONBLOCK");
+        }
+        (Rc::new(Link::accepted(rt, ours.into())), peer)
+    }
+
+    fn drain(peer: &mut TcpStream) -> usize {
+        let mut all = Vec::new();
+        match peer.read_to_end(&mut all) {
+            Err(e) if e.kind() != ErrorKind::WouldBlock => panic!("{e}"),
+            _ => all.len(),
+        }
+    }
+
+    /// However fast both ends are, one poll reads a share and no more, spliced or not.
+    #[test]
+    fn a_transfer_moves_a_share_in_a_turn() {
+        for path in [BodyPath::Copy, BodyPath::Splice] {
+            let rt = Rt::start_by_hand();
+            let ((from, mut client), (to, mut server)) = (tcp_pair(rt), tcp_pair(rt));
+            let patience = Rc::new(Patience::new(rt.now(), 0, 0));
+            let sides = ((from, Side::Client), (to, Side::Server));
+            let mut way = Way::new(sides.0, sides.1, patience, Extent::Close);
+            way.path = path;
+            let polls: Rc<RefCell<Vec<u64>>> = Rc::default();
+            let record = polls.clone();
+            rt.spawn(async move {
+                let mut before = 0;
+                let ended = poll_fn(|_| {
+                    let polled = way.poll();
+                    record.borrow_mut().push(way.moved - before);
+                    before = way.moved;
+                    polled
+                });
+                ended.await.expect("both ends are well");
+            });
+            let (mut sent, mut received) = (0, 0);
+            let bytes = vec![b'x'; 64 * 1024];
+            for _ in 0..60 {
+                while let Ok(n) = client.write(&bytes) {
+                    sent += n;
+                }
+                rt.turn_once();
+                received += drain(&mut server);
+            }
+            drop(client);
+            rt.settle();
+            received += drain(&mut server);
+            rt.settle();
+            received += drain(&mut server);
+            assert_eq!(received, sent, "{path:?}");
+            let most = *polls.borrow().iter().max().expect("it was polled");
+            // What a poll before could not write comes first.
+            assert!(most <= (2 * SHARE + BODY_SIZE) as u64, "{most} bytes in one poll");
+            assert!(sent > 4 * SHARE, "{sent} bytes are too few to tell");
+        }
     }
 }

@@ -18,7 +18,7 @@ use crate::model::Cut;
 
 use super::end::Cause;
 use super::server::ServerSlot;
-use super::worker::Worker;
+use super::session::Session;
 
 /// The server's side of a stream.
 pub enum Upstream {
@@ -104,13 +104,27 @@ pub struct Hold {
     pub request_sent: bool,
     /// What is known of the response allows the connection to be used again.
     pub keep: bool,
+    /// The request, or part of it, went to the server.
+    pub was_used: bool,
+    /// The connection is of use to this client alone.
+    pub is_private: bool,
     /// The connection is not the stream's any more.
     released: bool,
 }
 
 impl Hold {
-    pub fn new(slot: ServerSlot, upstream: Upstream, epoch: u32, large_responses: bool) -> Hold {
-        Hold { slot, upstream, epoch, large_responses, request_sent: false, keep: false, released: false }
+    pub fn new(slot: ServerSlot, upstream: Upstream, epoch: u32) -> Hold {
+        Hold {
+            slot,
+            upstream,
+            epoch,
+            large_responses: false,
+            request_sent: false,
+            keep: false,
+            was_used: false,
+            is_private: false,
+            released: false,
+        }
     }
 
     /// The connection itself.
@@ -121,7 +135,7 @@ impl Hold {
 
     /// How a stream ends whose server's sessions were shut down.
     pub fn cut(&self) -> Option<Cause> {
-        match self.slot.server.live.cut(self.epoch)? {
+        match self.slot.server().live.cut(self.epoch)? {
             Cut::Moved => None,
             Cut::Killed => Some(Cause::Killed),
             Cut::Down => Some(Cause::ServerDown),
@@ -129,17 +143,22 @@ impl Hold {
         }
     }
 
-    /// Ends the server's part. The connection goes back to the pool if it is intact: request and response went through
-    /// it whole. Anything else of it must never meet another request.
-    pub fn release(&mut self, worker: &Worker) {
+    /// Ends the server's part. The connection goes back to the pool, or to the session that alone may use it, if it is
+    /// intact: request and response went through it whole. No other one must ever meet another request.
+    pub fn release(&mut self, session: &Session) {
         if std::mem::replace(&mut self.released, true) {
             return;
         }
-        let live = &self.slot.server.live;
+        let live = &self.slot.server().live;
         live.used.fetch_sub(1, Ordering::Relaxed);
         if self.keep && self.request_sent && live.is_up() {
             let past = (self.upstream.uses() + 1, self.epoch);
-            worker.pools.keep(&self.slot.server, self.link().clone(), past, worker.rt.now() / MS);
+            let worker = session.worker;
+            if self.is_private {
+                session.keep_own(self.slot.server(), self.link().clone(), past);
+            } else if !self.slot.server().spec.max_reuse.is_some_and(|most| past.0 > most) {
+                worker.pools.keep(self.slot.server(), self.link().clone(), past, worker.rt.now() / MS);
+            }
         }
     }
 }
@@ -147,7 +166,7 @@ impl Hold {
 impl Drop for Hold {
     fn drop(&mut self) {
         if !self.released {
-            self.slot.server.live.used.fetch_sub(1, Ordering::Relaxed);
+            self.slot.server().live.used.fetch_sub(1, Ordering::Relaxed);
         }
     }
 }

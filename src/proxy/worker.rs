@@ -3,125 +3,19 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::Sender;
 
-use crate::base::rate::Rate;
 use crate::base::{WorkerId, clock};
 use crate::config::Config;
-use crate::http::H1Options;
 use crate::log::Logger;
-use crate::model::counters::Peak;
-use crate::model::{ProxyId, ServerSet};
 use crate::rt::Rt;
 use crate::rules::Txn;
 
 use super::listener::Listeners;
 use super::pool::Pools;
-
-/// What all workers and the control plane share.
-#[derive(Debug)]
-pub struct Shared {
-    /// Process-wide limit and current number of client connections.
-    pub maxconn: AtomicU32,
-    pub current: AtomicU32,
-    pub current_max: Peak,
-    pub connections: AtomicU64,
-    pub requests: AtomicU64,
-    pub conn_rate: Rate,
-    pub conn_rate_max: Peak,
-    pub sess_rate: Rate,
-    pub sess_rate_max: Peak,
-    /// Some listener of some worker waits for a connection slot.
-    pub parked: AtomicBool,
-    /// Soft stop: no new connections, idle ones are closed.
-    pub stopping: AtomicBool,
-    pub hostname: String,
-    pub pid: u32,
-}
-
-impl Shared {
-    pub fn new(maxconn: u32, hostname: String) -> Arc<Shared> {
-        Arc::new(Shared {
-            maxconn: AtomicU32::new(maxconn),
-            current: AtomicU32::new(0),
-            current_max: Peak::default(),
-            connections: AtomicU64::new(0),
-            requests: AtomicU64::new(0),
-            conn_rate: Rate::default(),
-            conn_rate_max: Peak::default(),
-            sess_rate: Rate::default(),
-            sess_rate_max: Peak::default(),
-            parked: AtomicBool::new(false),
-            stopping: AtomicBool::new(false),
-            hostname,
-            pid: std::process::id(),
-        })
-    }
-}
-
-/// The servers of a backend as a worker holds them: counted without atomics, so that streams of different workers do
-/// not fight for a cache line.
-#[allow(clippy::redundant_allocation)]
-pub type Servers = Rc<Arc<ServerSet>>;
-
-/// One configuration as a worker holds it: reference-counted without atomics, and given back to the control thread
-/// when the last stream that began with it is gone.
-pub struct View {
-    config: Option<Arc<Config>>,
-    /// The server sets as last seen, by proxy.
-    sets: Vec<RefCell<Option<Servers>>>,
-    retired: Sender<Arc<Config>>,
-    pub h1_request: Vec<H1Options>,
-    pub h1_response: Vec<H1Options>,
-}
-
-impl View {
-    fn new(config: Arc<Config>, retired: Sender<Arc<Config>>) -> Rc<View> {
-        let tune = &config.global.tune;
-        let options = |accept_unsafe| H1Options {
-            max_fields: tune.http_maxhdr,
-            accept_unsafe,
-            max_head: tune.bufsize.saturating_sub(tune.maxrewrite),
-            ..H1Options::default()
-        };
-        let h1_request = config.proxies.iter().map(|p| options(p.options.accept_unsafe_request)).collect();
-        let h1_response = config.proxies.iter().map(|p| options(p.options.accept_unsafe_response)).collect();
-        let sets = config.proxies.iter().map(|_| RefCell::new(None)).collect();
-        Rc::new(View { config: Some(config), sets, retired, h1_request, h1_response })
-    }
-
-    /// What a session holds between two requests, so that an idle one does not keep an old configuration.
-    fn none(retired: Sender<Arc<Config>>) -> Rc<View> {
-        let (sets, h1_request, h1_response) = Default::default();
-        Rc::new(View { config: None, sets, retired, h1_request, h1_response })
-    }
-
-    pub fn config(&self) -> &Config {
-        // Present until `drop`; nobody asks a session that waits for its next request.
-        self.config.as_deref().expect("a view holds its configuration")
-    }
-
-    /// The current servers of a backend, without an atomic increment while they do not change.
-    pub fn servers(&self, backend: ProxyId) -> Option<Servers> {
-        let live = &self.config().proxy(backend).back.as_ref()?.servers;
-        let mut seen = self.sets.get(backend.0 as usize)?.borrow_mut();
-        if let Some(set) = seen.as_ref().filter(|set| live.is(set)) {
-            return Some(set.clone());
-        }
-        let set = Rc::new(live.load());
-        *seen = Some(set.clone());
-        Some(set)
-    }
-}
-
-impl Drop for View {
-    fn drop(&mut self) {
-        if let Some(config) = self.config.take() {
-            let _ = self.retired.send(config);
-        }
-    }
-}
+use super::shared::Shared;
+use super::view::View;
 
 /// Everything the sessions of one worker share.
 pub struct Worker {

@@ -1,6 +1,6 @@
 //! The tables of the `region` and `region-map` sections.
 
-use crate::config::compile::args::Args;
+use crate::lang::args::Args;
 use crate::lang::registry::{Kind, Registry};
 use crate::lang::{Entry, Place, What};
 

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use crate::config::compile::args::Args;
+use crate::lang::args::Args;
 use crate::lang::suggest;
 
 use super::map::RegionState;

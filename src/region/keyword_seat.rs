@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use crate::config::compile::args::{Args, Cursor};
+use crate::lang::args::{Args, Cursor};
 use crate::lang::{Span, suggest};
 
 use super::member::Admission;

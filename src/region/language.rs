@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
-use crate::config::compile::args::Args;
+use crate::lang::args::Args;
+use crate::lang::registry::Kind;
+use crate::lang::void::{is_void, is_void_in};
 use crate::lang::{Diagnostics, Section, Span, suggest};
 
 use super::keyword::{Keyword, REGION, SEAT};
@@ -19,6 +21,7 @@ pub fn build(inputs: &Inputs<'_>) -> (Option<Spec>, Diagnostics) {
     let mut seat_at: Option<Span> = None;
     for section in inputs.sections {
         match section.kind() {
+            kind if is_void(Kind::Section, kind) => {}
             "region" => spec.regions.extend(reading.region(section, &mut heads)),
             "region-map" => {
                 reading.once("region-map", &mut seat_at, section.head.span);
@@ -83,7 +86,9 @@ impl Reading<'_> {
                 continue;
             }
             places.entry(keyword.entry.name).or_insert(args.span);
-            (keyword.parse)(self, into, args);
+            if !is_void_in(section.kind(), word) {
+                (keyword.parse)(self, into, args);
+            }
         }
         places
     }

@@ -1,7 +1,6 @@
 //! The region map: what every node knows of regions, nodes, services, keys, sessions and configuration documents,
 //! replicated by Raft.
 
-pub mod tls;
 pub mod prober;
 pub mod checkers;
 pub mod choice;

@@ -3,10 +3,10 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
-use crate::config::compile::address::{Accept, Surroundings, parse};
-use crate::config::compile::args::Args;
-use crate::config::compile::time::{Unit, time_of};
+use crate::lang::args::Args;
+use crate::lang::time::{Unit, time_of};
 use crate::lang::{Diagnostics, Section, SourceMap, Span};
+use crate::model::notation::{Accept, Surroundings, parse};
 
 use super::map::Name;
 

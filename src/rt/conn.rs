@@ -1,7 +1,8 @@
 //! `Conn`: a stream socket of a worker, and `Acceptor`: a listening one.
 //!
 //! A read or write is tried when the socket may be ready and waits only after the kernel said no; a read that
-//! was short is taken as the end of what there is, so that no read is made only to hear EAGAIN.
+//! was short is taken as the end of what there is, so that no read is made only to hear EAGAIN. What is moved is taken
+//! off the running task's share of the turn; one that has had its share waits for the next turn as if for its peer.
 
 use std::future::poll_fn;
 use std::io::{self, ErrorKind, IoSlice};
@@ -34,9 +35,17 @@ impl Conn {
 
     /// Starts connecting `fd`. On loopback the connection stands at once, so the first write is tried.
     pub fn connect(rt: &'static Rt, fd: OwnedFd, addr: &RawAddr) -> io::Result<Conn> {
+        #[cfg(test)]
+        if let Some(dialled) = rt.told.dial(addr.peer()) {
+            return dialled.map(|fd| Conn::connecting(rt, fd));
+        }
         socket::connect(fd.as_raw_fd(), addr)?;
+        Ok(Conn::connecting(rt, fd))
+    }
+
+    fn connecting(rt: &'static Rt, fd: OwnedFd) -> Conn {
         let (slot, _) = rt.add_source(false, true);
-        Ok(Conn { fd: Some(fd), slot, rt })
+        Conn { fd: Some(fd), slot, rt }
     }
 
     /// Makes it one of those that [`Rt::shut_down`] ends together.
@@ -83,6 +92,11 @@ impl Conn {
         self.rt.source(self.slot, |s| s.closed)
     }
 
+    /// The peer has ended the connection, or with `half` its direction of it.
+    pub fn has_ended(&self, half: bool) -> bool {
+        self.rt.source(self.slot, |s| s.broken || (half && s.closed))
+    }
+
     /// The connection is known to be reset, or closed in both directions.
     pub fn is_broken(&self) -> bool {
         self.rt.source(self.slot, |s| s.broken)
@@ -116,8 +130,12 @@ impl Conn {
         if !self.is_readable() {
             return self.wait(false, until);
         }
+        if self.rt.has_had_its_share() {
+            return Poll::Pending;
+        }
         match socket::recv(self.fd(), room) {
             Ok(n) => {
+                self.rt.charge(n);
                 self.note_read(n, room.len());
                 Poll::Ready(Ok(n))
             }
@@ -144,8 +162,14 @@ impl Conn {
         if !self.is_readable() {
             return self.wait(false, until);
         }
+        if self.rt.has_had_its_share() {
+            return Poll::Pending;
+        }
         match pipe.fill(self.fd(), max) {
-            Ok(n) => Poll::Ready(Ok(n)),
+            Ok(n) => {
+                self.rt.charge(n);
+                Poll::Ready(Ok(n))
+            }
             // A full pipe blocks as well; the caller never asks with one.
             Err(e) if would_block(&e) => self.blocked(false, until),
             Err(e) => Poll::Ready(Err(e)),
@@ -165,8 +189,14 @@ impl Conn {
         if !self.rt.source(self.slot, |s| s.writable) {
             return self.wait(true, until);
         }
+        if self.rt.has_had_its_share() {
+            return Poll::Pending;
+        }
         match op(self.fd()) {
-            Ok(n) => Poll::Ready(Ok(n)),
+            Ok(n) => {
+                self.rt.charge(n);
+                Poll::Ready(Ok(n))
+            }
             Err(e) if would_block(&e) => self.blocked(true, until),
             // Not connected yet: the same answer in another word.
             Err(e) if e.raw_os_error() == Some(libc::ENOTCONN) => self.blocked(true, until),
@@ -176,7 +206,8 @@ impl Conn {
 
     /// Looks at what can be read without taking it, once it is more than `seen` bytes, or the end (`seen` again).
     pub async fn peek_more(&self, room: &mut [u8], seen: usize, until: Nanos) -> io::Result<usize> {
-        poll_fn(|_| {
+        poll_fn(|context| {
+            self.rt.assert_own(context);
             if !self.is_readable() {
                 return self.wait(false, until);
             }
@@ -196,6 +227,7 @@ impl Conn {
         }
         match socket::recv(self.fd(), room) {
             Ok(n) => {
+                self.rt.charge(n);
                 self.note_read(n, room.len());
                 Some(Ok(n))
             }
@@ -208,12 +240,20 @@ impl Conn {
     }
 
     pub async fn recv(&self, room: &mut [u8], until: Nanos) -> io::Result<usize> {
-        poll_fn(|_| self.poll_recv(room, until)).await
+        poll_fn(|context| {
+            self.rt.assert_own(context);
+            self.poll_recv(room, until)
+        })
+        .await
     }
 
     /// Waits until something can be read, without a buffer.
     pub async fn readable(&self, until: Nanos) -> io::Result<()> {
-        poll_fn(|_| if self.is_readable() { Poll::Ready(Ok(())) } else { self.wait(false, until) }).await
+        poll_fn(|context| {
+            self.rt.assert_own(context);
+            if self.is_readable() { Poll::Ready(Ok(())) } else { self.wait(false, until) }
+        })
+        .await
     }
 
     /// Registers for reading without waiting, so that an end of stream becomes known.
@@ -224,7 +264,8 @@ impl Conn {
     /// Waits until the socket can be written: a connection in progress has succeeded or failed.
     pub async fn writable(&self, until: Nanos) -> io::Result<()> {
         self.rt.source(self.slot, |s| s.writable = false);
-        poll_fn(|_| {
+        poll_fn(|context| {
+            self.rt.assert_own(context);
             if self.rt.source(self.slot, |s| s.writable) {
                 Poll::Ready(Ok(()))
             } else {
@@ -237,7 +278,11 @@ impl Conn {
     /// Writes everything.
     pub async fn send_all(&self, mut bytes: &[u8], more: bool, until: Nanos) -> io::Result<()> {
         while !bytes.is_empty() {
-            let n = poll_fn(|_| self.poll_send(bytes, more, until)).await?;
+            let n = poll_fn(|context| {
+                self.rt.assert_own(context);
+                self.poll_send(bytes, more, until)
+            })
+            .await?;
             bytes = &bytes[n..];
         }
         Ok(())
@@ -247,7 +292,11 @@ impl Conn {
     pub async fn send_slices(&self, slices: &mut [IoSlice<'_>], more: bool, until: Nanos) -> io::Result<()> {
         let mut rest = slices;
         while !rest.is_empty() {
-            let n = poll_fn(|_| self.poll_send_slices(rest, more, until)).await?;
+            let n = poll_fn(|context| {
+                self.rt.assert_own(context);
+                self.poll_send_slices(rest, more, until)
+            })
+            .await?;
             IoSlice::advance_slices(&mut rest, n);
         }
         Ok(())
@@ -296,7 +345,8 @@ impl Acceptor {
     /// Waits until a connection may be pending, or until `is_over` says so when the task is woken. The registration
     /// is edge-triggered: it stays readable until [`Acceptor::try_accept`] finds none.
     pub async fn readable(&self, is_over: impl Fn() -> bool) {
-        poll_fn(|_| {
+        poll_fn(|context| {
+            self.rt.assert_own(context);
             if is_over() || self.rt.source(self.slot, |s| s.readable) {
                 return Poll::Ready(());
             }

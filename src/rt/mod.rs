@@ -6,9 +6,15 @@
 //! an idle one; the control plane, where neither matters, runs on tokio.
 
 pub mod conn;
+pub mod inbox;
 pub mod remote;
 pub mod runtime;
+#[cfg(test)]
+pub mod testing;
 pub mod wheel;
+
+#[cfg(test)]
+mod tests;
 
 pub use conn::Conn;
 pub use remote::{Load, Remote};

@@ -1,12 +1,13 @@
 //! How other threads reach a worker: messages and wake-ups through one inbox.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use crate::base::WorkerId;
 use crate::base::shard::MAX_WORKERS;
 use crate::os::epoll::EventFd;
 
+use super::inbox::Inbox;
 use super::runtime::{Rt, TaskId};
 
 /// Work handed to a worker by another thread.
@@ -15,11 +16,9 @@ pub(super) enum Message {
     Run(Box<dyn FnOnce(&'static Rt) + Send>),
 }
 
-/// The inbox of one worker.
+/// A worker as other threads see it.
 pub struct Remote {
-    inbox: Mutex<Vec<Message>>,
-    raised: AtomicBool,
-    pub(super) event: EventFd,
+    inbox: Inbox<Message>,
     /// As of the last second: tasks, those ready to run, percent spent waiting.
     load: [AtomicU32; 3],
 }
@@ -46,12 +45,7 @@ static REMOTES: [OnceLock<Arc<Remote>>; MAX_WORKERS + 1] = [const { OnceLock::ne
 
 impl Remote {
     pub(super) fn new(event: EventFd) -> Arc<Remote> {
-        Arc::new(Remote {
-            inbox: Mutex::new(Vec::new()),
-            raised: AtomicBool::new(false),
-            event,
-            load: Default::default(),
-        })
+        Arc::new(Remote { inbox: Inbox::new(event), load: Default::default() })
     }
 
     pub(super) fn set_load(&self, load: Load) {
@@ -82,27 +76,22 @@ impl Remote {
         REMOTES.iter().filter_map(OnceLock::get)
     }
 
-    fn push(&self, message: Message) {
-        self.inbox.lock().unwrap_or_else(PoisonError::into_inner).push(message);
-        if !self.raised.swap(true, Ordering::AcqRel) {
-            self.event.raise();
-        }
+    pub(super) fn event(&self) -> &EventFd {
+        self.inbox.event()
     }
 
     /// Makes a task of that worker run. A task that has ended meanwhile, or another one in its place, is polled in
     /// vain, which every task must bear.
     pub fn wake(&self, task: TaskId) {
-        self.push(Message::Wake(task));
+        self.inbox.push(Message::Wake(task));
     }
 
     /// Runs `f` on the worker's thread, between two tasks.
     pub fn run(&self, f: impl FnOnce(&'static Rt) + Send + 'static) {
-        self.push(Message::Run(Box::new(f)));
+        self.inbox.push(Message::Run(Box::new(f)));
     }
 
     pub(super) fn take(&self) -> Vec<Message> {
-        self.event.clear();
-        self.raised.store(false, Ordering::Release);
-        std::mem::take(&mut *self.inbox.lock().unwrap_or_else(PoisonError::into_inner))
+        self.inbox.take()
     }
 }

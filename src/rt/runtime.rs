@@ -27,6 +27,10 @@ const NOBODY: TaskId = u32::MAX;
 const INBOX: u64 = u64::MAX;
 /// Most tasks polled before epoll is asked again.
 const POLLS_A_TURN: usize = 1024;
+/// What one poll of a task may move: bytes, and for each call on a socket what it costs besides, as if it were bytes.
+/// A task that has had its share is polled again in the next turn, so that no peer, however fast, owns its worker.
+const SHARE: usize = 8 << 20;
+const CALL: usize = 32 << 10;
 
 type BoxFuture = Pin<Box<dyn Future<Output = ()>>>;
 
@@ -65,6 +69,12 @@ pub struct Rt {
     tasks: RefCell<Vec<Task>>,
     free_tasks: RefCell<Vec<TaskId>>,
     ready: RefCell<VecDeque<TaskId>>,
+    /// Who wants to go on in the next turn, when epoll was asked.
+    yielded: RefCell<Vec<TaskId>>,
+    /// Tasks polled in this turn before the running one.
+    polled: Cell<usize>,
+    /// What is left of the running task's share.
+    share: Cell<usize>,
     sources: RefCell<Vec<Source>>,
     free_sources: RefCell<Vec<u32>>,
     wheel: RefCell<Wheel>,
@@ -74,6 +84,15 @@ pub struct Rt {
     count: Cell<usize>,
     /// Share of time spent waiting, in percent over the last second (`Idle_pct`).
     idle: Cell<(Nanos, Nanos, u8)>,
+    #[cfg(test)]
+    pub(super) told: super::testing::Told,
+}
+
+/// What a turn of the loop fills anew.
+#[derive(Default)]
+pub(super) struct Scratch {
+    events: Events,
+    due: Vec<TaskId>,
 }
 
 thread_local! {
@@ -96,12 +115,15 @@ fn wake_coded(code: usize) {
 impl Rt {
     /// The runtime of the calling thread, which becomes data worker `worker`.
     pub fn start(worker: WorkerId) -> io::Result<&'static Rt> {
+        Rt::start_at(worker, clock::now_ns())
+    }
+
+    pub(super) fn start_at(worker: WorkerId, now: Nanos) -> io::Result<&'static Rt> {
         waker::install(wake_coded);
         worker.enter();
         let epoll = Epoll::new()?;
         let remote = Remote::new(epoll::EventFd::new()?);
-        epoll.add(remote.event.as_raw_fd(), epoll::IN | epoll::EDGE, INBOX)?;
-        let now = clock::now_ns();
+        epoll.add(remote.event().as_raw_fd(), epoll::IN | epoll::EDGE, INBOX)?;
         let rt: &'static Rt = Box::leak(Box::new(Rt {
             epoll,
             remote: remote.clone(),
@@ -110,6 +132,9 @@ impl Rt {
             tasks: RefCell::default(),
             free_tasks: RefCell::default(),
             ready: RefCell::default(),
+            yielded: RefCell::default(),
+            polled: Cell::new(0),
+            share: Cell::new(usize::MAX),
             sources: RefCell::default(),
             free_sources: RefCell::default(),
             wheel: RefCell::new(Wheel::new(now)),
@@ -117,6 +142,8 @@ impl Rt {
             stop: Cell::new(false),
             count: Cell::new(0),
             idle: Cell::new((now, 0, 100)),
+            #[cfg(test)]
+            told: Default::default(),
         }));
         CURRENT.with(|c| c.set(Some(rt)));
         remote.publish(worker);
@@ -139,6 +166,11 @@ impl Rt {
     /// Number of tasks alive.
     pub fn task_count(&self) -> usize {
         self.count.get()
+    }
+
+    /// How many other tasks have, or had, something to do in this turn.
+    pub fn crowd(&self) -> usize {
+        self.polled.get() + self.ready.borrow().len()
     }
 
     /// Percent of the last full second spent waiting.
@@ -169,7 +201,7 @@ impl Rt {
         id
     }
 
-    /// Queues a task of this worker to be polled.
+    /// Queues a task of this worker to be polled: in this turn, or in the next one when it wakes itself.
     pub fn wake(&self, id: TaskId) {
         let mut tasks = self.tasks.borrow_mut();
         if let Some(task) = tasks.get_mut(id as usize)
@@ -177,8 +209,59 @@ impl Rt {
             && !task.queued
         {
             task.queued = true;
-            self.ready.borrow_mut().push_back(id);
+            if id == self.current.get() {
+                self.yielded.borrow_mut().push(id);
+            } else {
+                self.ready.borrow_mut().push_back(id);
+            }
         }
+    }
+
+    /// Lets the other tasks and new events have their turn before the running task goes on.
+    pub async fn yield_now(&self) {
+        let mut yielded = false;
+        std::future::poll_fn(|context| {
+            self.assert_own(context);
+            if std::mem::replace(&mut yielded, true) {
+                return std::task::Poll::Ready(());
+            }
+            self.again();
+            std::task::Poll::Pending
+        })
+        .await;
+    }
+
+    /// Queues the running task for the next turn: it is to return `Pending` though it waits for nothing.
+    pub fn again(&self) {
+        self.wake(self.current.get());
+    }
+
+    /// Takes what a call on a socket cost off the running task's share.
+    pub(super) fn charge(&self, bytes: usize) {
+        self.share.set(self.share.get().saturating_sub(bytes + CALL));
+    }
+
+    /// Whether the running task has had its share of this turn. If so it is queued for the next one and is to return
+    /// `Pending`.
+    pub(super) fn has_had_its_share(&self) -> bool {
+        let over = self.share.get() == 0;
+        if over {
+            self.again();
+        }
+        over
+    }
+
+    /// In debug builds, panics where a wait would ignore the waker that `context` brings: waiting wakes the running
+    /// task, whatever a combinator in between may want.
+    pub fn assert_own(&self, context: &Context<'_>) {
+        debug_assert!(
+            waker::is_coded(context.waker(), self.code_of(self.current.get())),
+            "a wait inside a future that brings a waker of its own"
+        );
+    }
+
+    fn code_of(&self, id: TaskId) -> usize {
+        (self.worker.0 as usize) << 32 | id as usize
     }
 
     /// Makes the running task run again at `until` at the latest. Holds for this poll only: whatever still waits at
@@ -198,7 +281,8 @@ impl Rt {
 
     /// Waits until `at`.
     pub async fn sleep_until(&self, at: Nanos) {
-        std::future::poll_fn(|_| {
+        std::future::poll_fn(|context| {
+            self.assert_own(context);
             if self.now.get() >= at {
                 return std::task::Poll::Ready(());
             }
@@ -221,36 +305,67 @@ impl Rt {
 
     /// Runs until [`Rt::stop`].
     pub fn run(&'static self) -> io::Result<()> {
-        let mut events = Events::default();
-        let mut due = Vec::new();
+        let mut scratch = Scratch::default();
         while !self.stop.get() {
-            self.run_ready();
-            let timeout_ms = self.timeout_ms();
-            let before = if timeout_ms == 0 { self.now.get() } else { clock::now_ns() };
-            self.epoll.wait(&mut events, timeout_ms)?;
-            let now = clock::now_ns();
-            self.now.set(now);
-            self.account(before, now);
-            for i in 0..events.len() {
-                let event = events.event(i);
-                if event.token == INBOX {
-                    self.receive();
-                } else {
-                    self.report(event);
-                }
-            }
-            due.clear();
-            self.wheel.borrow_mut().advance(now, &mut due);
-            for id in &due {
-                self.wake(*id);
-            }
+            self.turn(&mut scratch)?;
         }
         Ok(())
     }
 
-    fn account(&self, before: Nanos, now: Nanos) {
+    /// One turn: runs what is ready, waits for sockets, messages and deadlines, and queues whom they wake. Tells
+    /// whether anybody was woken.
+    pub(super) fn turn(&'static self, scratch: &mut Scratch) -> io::Result<bool> {
+        self.run_ready();
+        let timeout_ms = self.timeout_ms();
+        // Who only looks does not wait: such a turn is work from end to end.
+        let before = (timeout_ms > 0).then(|| self.read_clock());
+        self.wait(&mut scratch.events, timeout_ms)?;
+        let now = self.read_clock();
+        self.now.set(now);
+        self.account(before.map_or(0, |before| now.saturating_sub(before)), now);
+        for i in 0..scratch.events.len() {
+            let event = scratch.events.event(i);
+            if event.token == INBOX {
+                self.receive();
+            } else {
+                self.report(event);
+            }
+        }
+        scratch.due.clear();
+        self.wheel.borrow_mut().advance(now, &mut scratch.due);
+        for id in &scratch.due {
+            self.wake(*id);
+        }
+        // Behind those that events woke: they have waited longer.
+        self.ready.borrow_mut().extend(self.yielded.borrow_mut().drain(..));
+        Ok(!self.ready.borrow().is_empty())
+    }
+
+    #[cfg(not(test))]
+    fn read_clock(&self) -> Nanos {
+        clock::now_ns()
+    }
+
+    #[cfg(not(test))]
+    fn wait(&self, events: &mut Events, timeout_ms: i32) -> io::Result<()> {
+        self.epoll.wait(events, timeout_ms)
+    }
+
+    #[cfg(test)]
+    fn read_clock(&self) -> Nanos {
+        self.told.now().unwrap_or_else(clock::now_ns)
+    }
+
+    #[cfg(test)]
+    fn wait(&self, events: &mut Events, timeout_ms: i32) -> io::Result<()> {
+        self.told
+            .wait(timeout_ms, |timeout_ms| self.epoll.wait(events, timeout_ms).map(|()| !events.is_empty()))
+    }
+
+    /// Adds `waited` to the time spent waiting, and closes the second when it is full.
+    fn account(&self, waited: Nanos, now: Nanos) {
         let (since, idle, percent) = self.idle.get();
-        let idle = idle + now.saturating_sub(before);
+        let idle = idle + waited;
         let span = now.saturating_sub(since);
         if span >= clock::SEC {
             let percent = (idle * 100 / span).min(100) as u8;
@@ -267,7 +382,7 @@ impl Rt {
     }
 
     fn timeout_ms(&self) -> i32 {
-        if !self.ready.borrow().is_empty() {
+        if !self.ready.borrow().is_empty() || !self.yielded.borrow().is_empty() {
             return 0;
         }
         match self.wheel.borrow().wait_ms(self.now.get()) {
@@ -278,9 +393,10 @@ impl Rt {
 
     /// Polls what is ready, and what becomes ready meanwhile, up to a bound that lets sockets have their turn.
     fn run_ready(&self) {
-        for _ in 0..POLLS_A_TURN {
+        for polled in 0..POLLS_A_TURN {
             let next = self.ready.borrow_mut().pop_front();
             let Some(id) = next else { break };
+            self.polled.set(polled);
             self.poll(id);
         }
     }
@@ -295,7 +411,8 @@ impl Rt {
         let Some(mut future) = future else { return };
         self.wheel.borrow_mut().set(id, NEVER);
         self.current.set(id);
-        let waker = waker::coded((self.worker.0 as usize) << 32 | id as usize);
+        self.share.set(SHARE);
+        let waker = waker::coded(self.code_of(id));
         let mut context = Context::from_waker(&waker);
         // A panic costs one connection: what the task held is released by the unwinding drop.
         let polled =
@@ -314,6 +431,7 @@ impl Rt {
             self.tasks.borrow_mut()[id as usize].future = Some(future);
         }
         self.current.set(NOBODY);
+        self.share.set(usize::MAX);
     }
 
     fn receive(&'static self) {

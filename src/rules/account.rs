@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::lang::registry::Kind;
+use crate::lang::void::is_void;
 use crate::lang::{Diagnostics, Entry, Line, Section, Status};
 
 /// The lines of a section.
@@ -104,6 +106,7 @@ impl Userlists {
         let mut groups: Vec<(&Line, &str)> = Vec::new();
         for line in &section.lines {
             match line.str(0) {
+                word if is_void(Kind::In("userlist"), word) => {}
                 "user" => {
                     if let Err(message) = accounts.user(line) {
                         diags.alert(line.at(0), message);

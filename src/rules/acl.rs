@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::lang::registry::Kind;
+use crate::lang::void::is_void;
 use crate::lang::{Line, Place, Span, What, Word};
 
 use super::build::{BuildCtx, Dir};
@@ -10,7 +12,7 @@ use super::cast::{can_cast, cast};
 use super::criterion;
 use super::expr::{self, Expr, with_dir};
 use super::fetch::{self, Cursor};
-use super::pattern::{self, Match, Operator, Reading, View};
+use super::pattern::{self, Match, Matcher, Operator, Reading};
 use super::sample::SampleType;
 use super::txn::Ctx;
 
@@ -41,7 +43,7 @@ pub struct Test {
     expr: Expr,
     method: Match,
     /// Files and the patterns of the line: one of them must match.
-    views: Box<[Arc<View>]>,
+    matchers: Box<[Arc<Matcher>]>,
 }
 
 /// The tests of one name.
@@ -66,7 +68,7 @@ impl Test {
             cursor.more = false;
             cursor.may_change = false;
             let sample = self.expr.eval_at(ctx, &mut cursor).and_then(|s| cast(s, wants));
-            if sample.is_some_and(|s| self.views.iter().any(|v| v.matches(&s))) {
+            if sample.is_some_and(|s| self.matchers.iter().any(|m| m.matches(&s))) {
                 return Verdict::Pass;
             }
             if cursor.may_change && !is_final {
@@ -258,6 +260,7 @@ fn parse_patterns(
             }
             "-m" => {
                 let name = words.get(at).map_or("", Word::str);
+                flags.is_void = is_void(Kind::AclMatch, name);
                 flags.method = Some(forced_method(name, word.span, &expr, &flags, !files.is_empty(), ctx)?);
                 at += 1;
             }
@@ -270,6 +273,7 @@ fn parse_patterns(
             }
         }
     }
+    let void = flags.is_void || named.is_some_and(|name| is_void(Kind::Criterion, name));
     let Some(method) = flags.method.or(implied) else {
         let message = format!(
             "matching method must be specified first (using '-m') when using a sample fetch of this type ('{}')",
@@ -279,17 +283,20 @@ fn parse_patterns(
         return None;
     };
     warn(&expr, implied, &flags, named, words, first, ctx);
-    let mut views = Vec::new();
+    let mut matchers = Vec::new();
     for (file, ignore_case) in &files {
-        views.push(of_file(file, method, Flags { ignore_case: *ignore_case, ..flags }, ctx)?);
+        matchers.push(of_file(file, method, Flags { ignore_case: *ignore_case, ..flags }, ctx)?);
     }
     let rest = words.get(at..).unwrap_or_default();
-    // Methods without patterns need a view all the same.
+    // Methods without patterns need a matcher all the same.
     if !rest.is_empty() || files.is_empty() {
         let description = format!("acl '{}' in {} line {}", expr.fetch_name(), ctx.section, first.line);
-        views.push(of_words(rest, method, flags, description, first, ctx)?);
+        matchers.push(of_words(rest, method, flags, description, first, ctx)?);
     }
-    Some(Test { expr, method, views: views.into() })
+    if void {
+        matchers.clear();
+    }
+    Some(Test { expr, method, matchers: matchers.into() })
 }
 
 #[derive(Clone, Copy, Default)]
@@ -299,6 +306,7 @@ struct Flags {
     as_map: bool,
     method: Option<Match>,
     id: Option<u32>,
+    is_void: bool,
 }
 
 fn forced_method(
@@ -364,9 +372,9 @@ fn reading(method: Match, flags: Flags) -> Reading {
     Reading { method, ignore_case: flags.ignore_case, resolve: !flags.no_dns, out: None }
 }
 
-fn of_file(file: &Word, method: Match, flags: Flags, ctx: &mut BuildCtx<'_>) -> Option<Arc<View>> {
+fn of_file(file: &Word, method: Match, flags: Flags, ctx: &mut BuildCtx<'_>) -> Option<Arc<Matcher>> {
     let found = pattern::reference_of_file(file.str(), flags.as_map, file.span.line, ctx).and_then(|list| {
-        list.view(reading(method, flags)).map_err(|e| format!("{e} of file '{}'", file.str()))
+        list.matcher(reading(method, flags)).map_err(|e| format!("{e} of file '{}'", file.str()))
     });
     found.map_err(|e| ctx.error(file.span, e)).ok()
 }
@@ -378,7 +386,7 @@ fn of_words(
     description: String,
     span: Span,
     ctx: &mut BuildCtx<'_>,
-) -> Option<Arc<View>> {
+) -> Option<Arc<Matcher>> {
     let list = ctx.patterns.inline(flags.id, description).map_err(|e| ctx.error(span, e)).ok()?;
     let is_number = matches!(method, Match::Int | Match::Len);
     let mut operator = Operator::Eq;
@@ -391,5 +399,5 @@ fn of_words(
         list.load(&text, None, 0);
     }
     let place = words.first().map_or(span, |w| w.span);
-    list.view(reading(method, flags)).map_err(|e| ctx.error(place, e)).ok()
+    list.matcher(reading(method, flags)).map_err(|e| ctx.error(place, e)).ok()
 }

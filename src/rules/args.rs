@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use super::account::Accounts;
 use super::cast::leading_int;
-use super::pattern::View;
+use super::pattern::Matcher;
 use super::regex::Regex;
-use super::txn::VarId;
+use super::vars::VarId;
 
 /// Most arguments of one fetch or converter.
 const MAX: usize = 12;
@@ -77,7 +77,7 @@ pub enum Arg {
         backend: Box<str>,
         server: Box<str>,
     },
-    Map(Arc<View>),
+    Map(Arc<Matcher>),
 }
 
 impl Arg {

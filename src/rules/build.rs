@@ -11,7 +11,7 @@ use crate::model::applet::Applet;
 
 use super::account::Userlists;
 use super::capture::Captures;
-use super::errors::HttpErrors;
+use super::http_errors::HttpErrors;
 use super::pattern::PatternRefs;
 use super::vars::Names;
 

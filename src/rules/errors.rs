@@ -1,12 +1,12 @@
-//! `errorfile`, `errorloc`, `http-error`, `errorfiles` and `http-errors` sections: which page answers a status.
+//! `errorfile`, `errorloc`, `http-error`, `errorfiles` and the lines of `http-errors`: which page answers a status.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::http::status::reason_phrase;
 use crate::lang::{Section, Span, Word};
 
 use super::build::BuildCtx;
+use super::http_errors::{HttpErrors, Messages};
 use super::reply::{ReplySpec, error_file, is_handled};
 use super::txn::Reply;
 use super::words::{Failed, Words};
@@ -15,12 +15,6 @@ use super::words::{Failed, Words};
 #[derive(Clone, Debug, Default)]
 pub struct ErrorPages {
     list: Vec<(u16, Arc<ReplySpec>)>,
-}
-
-/// The `http-errors` sections by name.
-#[derive(Clone, Debug, Default)]
-pub struct HttpErrors {
-    sections: HashMap<String, ErrorPages>,
 }
 
 fn place(words: &[Word]) -> Span {
@@ -50,13 +44,8 @@ impl ErrorPages {
 
     /// `errorfile <code> <file>`; `words` begin after the keyword.
     pub fn errorfile(&mut self, words: &[Word], ctx: &mut BuildCtx<'_>) {
-        let [code, file] = words else {
-            return ctx.error(place(words), "errorfile : expects <status_code> and <file> as arguments.");
-        };
-        let found = handled(code).and_then(|status| Ok((status, error_file(file, ctx)?)));
-        match found {
-            Ok((status, reply)) => self.set(status, Arc::new(ReplySpec::message(status, reply))),
-            Err((span, message)) => ctx.error(span, format!("errorfile : {message}")),
+        if let Some((status, reply)) = errorfile(words, ctx) {
+            self.set(status, Arc::new(ReplySpec::message(status, reply)));
         }
     }
 
@@ -78,7 +67,7 @@ impl ErrorPages {
                     ],
                     ..Reply::default()
                 };
-                self.set(replaced, Arc::new(ReplySpec::message(replaced, reply)));
+                self.set(replaced, Arc::new(ReplySpec::message(replaced, Arc::new(reply))));
             }
             Err((span, message)) => ctx.error(span, format!("errorloc : {message}")),
         }
@@ -89,19 +78,20 @@ impl ErrorPages {
         let Some((name, codes)) = words.split_first() else {
             return ctx.error(place(words), "errorfiles : expects <name> as argument.");
         };
-        let Some(section) = ctx.http_errors.pages(name.str()) else {
+        let Some(section) = ctx.http_errors.messages(name.str()) else {
             let message = format!("errorfiles : unable to find the http-errors section '{}'", name.str());
             return ctx.error(name.span, message);
         };
         if codes.is_empty() {
-            for (status, page) in section.list.clone() {
-                self.set(status, page);
+            for (status, reply) in section {
+                self.set(*status, Arc::new(ReplySpec::message(*status, reply.clone())));
             }
             return;
         }
         for code in codes {
-            match handled(code).map(|status| (status, section.page(status).cloned())) {
-                Ok((status, Some(page))) => self.set(status, page),
+            let of = |status| section.iter().find(|(s, _)| *s == status).map(|(_, reply)| reply.clone());
+            match handled(code).map(|status| (status, of(status))) {
+                Ok((status, Some(reply))) => self.set(status, Arc::new(ReplySpec::message(status, reply))),
                 Ok((status, None)) => {
                     let message = format!(
                         "errorfiles : status '{status}' not declared in the http-errors section '{}'",
@@ -134,31 +124,40 @@ impl ErrorPages {
     }
 }
 
-impl HttpErrors {
-    /// Reads one `http-errors <name>` section. `ctx` holds other sections (or none), as this one is being made.
-    pub fn section(&mut self, section: &Section, ctx: &mut BuildCtx<'_>) {
-        let name = section.head.str(1);
-        if name.is_empty() {
-            return ctx.error(section.head.span, "missing name for http-errors section");
-        }
-        if self.sections.contains_key(name) {
-            let message = format!("http-errors section '{name}' already defined");
-            return ctx.error(section.head.at(1), message);
-        }
-        let mut pages = ErrorPages::default();
-        for line in &section.lines {
-            match line.str(0) {
-                "errorfile" => pages.errorfile(&line.words[1..], ctx),
-                other => {
-                    let message = format!("unknown keyword '{other}' in 'http-errors' section");
-                    ctx.error(line.at(0), message);
+/// Reads one `errorfile <code> <file>`; what is wrong with it was reported.
+fn errorfile(words: &[Word], ctx: &mut BuildCtx<'_>) -> Option<(u16, Arc<Reply>)> {
+    let [code, file] = words else {
+        ctx.error(place(words), "errorfile : expects <status_code> and <file> as arguments.");
+        return None;
+    };
+    let found = handled(code).and_then(|status| Ok((status, Arc::new(error_file(file, ctx)?))));
+    found.map_err(|(span, message)| ctx.error(span, format!("errorfile : {message}"))).ok()
+}
+
+/// Reads one `http-errors <name>` section. `ctx` holds other sections (or none), as this one is being made.
+pub fn http_errors_section(errors: &mut HttpErrors, section: &Section, ctx: &mut BuildCtx<'_>) {
+    let name = section.head.str(1);
+    if name.is_empty() {
+        return ctx.error(section.head.span, "missing name for http-errors section");
+    }
+    if errors.messages(name).is_some() {
+        let message = format!("http-errors section '{name}' already defined");
+        return ctx.error(section.head.at(1), message);
+    }
+    let mut messages = Messages::default();
+    for line in &section.lines {
+        match line.str(0) {
+            "errorfile" => {
+                if let Some((status, reply)) = errorfile(&line.words[1..], ctx) {
+                    messages.retain(|(s, _)| *s != status);
+                    messages.push((status, reply));
                 }
             }
+            other => {
+                let message = format!("unknown keyword '{other}' in 'http-errors' section");
+                ctx.error(line.at(0), message);
+            }
         }
-        self.sections.insert(name.into(), pages);
     }
-
-    pub fn pages(&self, name: &str) -> Option<&ErrorPages> {
-        self.sections.get(name)
-    }
+    errors.add(name, messages);
 }

@@ -237,7 +237,7 @@ impl Parts {
             if conv.out != SampleType::Any || conv.changes_type {
                 self.out = conv.out;
             }
-            self.steps.push(Step { input: conv.input, run: conv.run, args: args.into() });
+            self.steps.push(Step { input: conv.input, run: conv.function(), args: args.into() });
             at += len + taken;
             if text.get(at) != Some(&b',') {
                 return Ok(at);

@@ -14,6 +14,9 @@ pub mod errors;
 pub mod expr;
 pub mod fetch;
 pub mod hash;
+pub mod hex;
+pub mod kind;
+pub mod http_errors;
 pub mod known;
 pub mod logformat;
 pub mod message;
@@ -41,17 +44,19 @@ pub use capture::{Capture, Captures};
 pub use cast::to_bytes;
 pub use condition::Condition;
 pub use convert::CONVERTERS;
-pub use errors::{ErrorPages, HttpErrors};
+pub use errors::{ErrorPages, http_errors_section};
 pub use expr::Expr;
 pub use fetch::FETCHES;
+pub use http_errors::HttpErrors;
+pub use kind::RuleSetKind;
 pub use logformat::{LOG_TAGS, LogFormat, LogStage, LogUse};
 pub use pattern::{MATCHES, PatternRefs};
-pub use program::{RuleSet, RuleSetKind};
+pub use program::RuleSet;
 pub use register::register;
 pub use reply::ReplySpec;
 pub use sample::{Sample, SampleType};
 pub use txn::{
     Ctx, Endpoint, Env, Outcome, Pending, Reply, ReplyBody, Sticky, Store, TimeoutOverrides, Timers, Txn,
-    VarId, VarScope, Vars, Wait,
+    Wait,
 };
-pub use vars::Names;
+pub use vars::{Names, VarId, VarScope, Vars};

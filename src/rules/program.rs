@@ -3,63 +3,17 @@
 use std::cell::Cell;
 use std::sync::Arc;
 
-use crate::lang::{Span, Word};
+use crate::lang::{Frame, Severity, Span, Word};
 
 use super::acl::{Acls, Verdict};
 use super::action::{self, Action, Input, Run, Step};
 use super::build::{BuildCtx, Dir};
 use super::condition::Condition;
 use super::expr::with_dir;
+use super::kind::RuleSetKind;
 use super::known;
 use super::txn::{Ctx, Env, Outcome, Txn};
-use super::vocabulary;
 use super::words::{Failed, Words};
-
-/// The keyword before a rule.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
-pub enum RuleSetKind {
-    TcpConnection,
-    TcpSession,
-    TcpContent,
-    TcpResponse,
-    #[default]
-    HttpRequest,
-    HttpResponse,
-    HttpAfterResponse,
-}
-
-impl RuleSetKind {
-    /// As it stands in a configuration.
-    pub fn keyword(self) -> &'static str {
-        match self {
-            RuleSetKind::TcpConnection => "tcp-request connection",
-            RuleSetKind::TcpSession => "tcp-request session",
-            RuleSetKind::TcpContent => "tcp-request content",
-            RuleSetKind::TcpResponse => "tcp-response content",
-            RuleSetKind::HttpRequest => "http-request",
-            RuleSetKind::HttpResponse => "http-response",
-            RuleSetKind::HttpAfterResponse => "http-after-response",
-        }
-    }
-
-    /// Rules of these sets may wait for data.
-    fn waits(self) -> bool {
-        matches!(self, RuleSetKind::TcpContent | RuleSetKind::TcpResponse)
-    }
-
-    fn words(self) -> &'static crate::lang::registry::Vocabulary {
-        use vocabulary::action as words;
-        match self {
-            RuleSetKind::TcpConnection => &words::TCP_CONNECTION,
-            RuleSetKind::TcpSession => &words::TCP_SESSION,
-            RuleSetKind::TcpContent => &words::TCP_REQUEST,
-            RuleSetKind::TcpResponse => &words::TCP_RESPONSE,
-            RuleSetKind::HttpRequest => &words::HTTP_REQUEST,
-            RuleSetKind::HttpResponse => &words::HTTP_RESPONSE,
-            RuleSetKind::HttpAfterResponse => &words::HTTP_AFTER_RESPONSE,
-        }
-    }
-}
 
 /// One line.
 #[derive(Debug)]
@@ -74,6 +28,8 @@ struct Rule {
 #[derive(Clone, Debug, Default)]
 pub struct RuleSet {
     rules: Vec<Arc<Rule>>,
+    /// How many of them come from `defaults`.
+    inherited: usize,
     kind: RuleSetKind,
     maxrewrite: usize,
     bufsize: usize,
@@ -135,9 +91,17 @@ impl RuleSet {
         let Some(keyword) = action::find(name, kind) else {
             return Err((first.span, unknown(name, kind)));
         };
+        let covers = |r: &Arc<Rule>| r.condition.is_none() && r.action.is_last();
+        if kind.warns_of_final() && self.rules[self.inherited..].last().is_some_and(covers) {
+            let message = format!(
+                "previous '{}' action is final and has no condition attached, further entries are NOOP.",
+                kind.keyword()
+            );
+            ctx.diags.framed(Severity::Warning, Frame::Line, first.span, message);
+        }
         let mut reader = Words::new(&words[1..], first.span);
         let mut input = Input { words: &mut reader, ctx, kind, name, inside };
-        let action = (keyword.parse)(&mut input)?;
+        let action = keyword.read(&mut input)?;
         self.finish(kind, action, reader, first.span, acls, ctx)
     }
 
@@ -163,14 +127,6 @@ impl RuleSet {
                 return Ok(());
             }
         }
-        let covers = |r: &Arc<Rule>| r.condition.is_none() && r.action.is_last();
-        if self.rules.last().is_some_and(covers) {
-            let message = format!(
-                "a '{}' rule placed after an unconditional final one will never be reached.",
-                kind.keyword()
-            );
-            ctx.warning(span, message);
-        }
         self.kind = kind;
         self.maxrewrite = ctx.maxrewrite;
         self.bufsize = ctx.bufsize;
@@ -182,6 +138,7 @@ impl RuleSet {
     pub fn extend_from(&mut self, other: &RuleSet) {
         if !other.is_empty() {
             self.rules.extend(other.rules.iter().cloned());
+            self.inherited = self.rules.len();
             self.kind = other.kind;
             self.maxrewrite = other.maxrewrite;
             self.bufsize = other.bufsize;

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::hex::hex;
+
 /// A compiled expression over bytes.
 pub struct Regex {
     inner: pcre2::bytes::Regex,
@@ -66,11 +68,6 @@ impl Groups {
         }
         out.extend_from_slice(rest);
     }
-}
-
-/// The value of a hexadecimal digit (0 for any other byte).
-pub fn hex(digit: u8) -> u8 {
-    (digit as char).to_digit(16).unwrap_or(0) as u8
 }
 
 impl fmt::Debug for Regex {

@@ -40,8 +40,8 @@ enum Payload {
     Message(Arc<Reply>),
     /// The page that the proxy has for the status, else the built-in one.
     DefaultErrors,
-    /// A page of an `http-errors` section.
-    Page(Arc<ReplySpec>),
+    /// A page of an `http-errors` section, else the built-in one.
+    Page(Arc<Reply>),
 }
 
 /// Whether pages can be set for a status.
@@ -56,8 +56,8 @@ impl ReplySpec {
     }
 
     /// A whole message.
-    pub fn message(status: u16, reply: Reply) -> ReplySpec {
-        ReplySpec { status, payload: Payload::Message(Arc::new(reply)), ..ReplySpec::default() }
+    pub fn message(status: u16, reply: Arc<Reply>) -> ReplySpec {
+        ReplySpec { status, payload: Payload::Message(reply), ..ReplySpec::default() }
     }
 
     /// Has neither payload nor fields of its own.
@@ -72,12 +72,10 @@ impl ReplySpec {
                 let logged = (self.status != 0 && self.status != reply.status).then_some(self.status);
                 return Reply { logged, ..(**reply).clone() };
             }
-            Payload::Page(page) => return page.render_page(ctx),
+            Payload::Page(reply) => return (**reply).clone(),
             Payload::DefaultErrors => {
-                return match ctx.env.error_page(self.status) {
-                    Some(page) => page.render_page(ctx),
-                    None => message::built_in(self.status),
-                };
+                let page = ctx.env.error_page(self.status, ctx.txn);
+                return page.unwrap_or_else(|| message::built_in(self.status));
             }
             Payload::Empty => Bytes::new(),
             Payload::Bytes(bytes) => bytes.clone(),
@@ -108,7 +106,7 @@ impl ReplySpec {
     }
 
     /// As [`ReplySpec::render`], for a page that answers "the default": what it calls the default is built in.
-    fn render_page(&self, ctx: Ctx<'_>) -> Reply {
+    pub fn render_page(&self, ctx: Ctx<'_>) -> Reply {
         match self.payload {
             Payload::DefaultErrors => message::built_in(self.status),
             _ => self.render(ctx),
@@ -186,14 +184,12 @@ impl ReplySpec {
                 )
             }
             _ => {
-                let pages = ctx.http_errors.pages(word.str()).ok_or_else(|| {
+                let pages = ctx.http_errors.messages(word.str()).ok_or_else(|| {
                     fail(format!("unable to find the http-errors section '{}'", word.str()))
                 })?;
+                let page = pages.iter().find(|(status, _)| *status == self.status);
                 Payload::Page(
-                    pages
-                        .page(self.status)
-                        .cloned()
-                        .unwrap_or_else(|| Arc::new(ReplySpec::default_errors(self.status))),
+                    page.map_or_else(|| Arc::new(message::built_in(self.status)), |(_, reply)| reply.clone()),
                 )
             }
         };

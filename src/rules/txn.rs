@@ -13,6 +13,7 @@ use crate::http::Head;
 use crate::model::ProxyLive;
 
 use super::sample::Sample;
+use super::vars::{VarId, VarScope, Vars};
 
 /// A peer's or our own end of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -53,51 +54,6 @@ pub struct Timers {
     pub closed: Nanos,
 }
 
-/// Variables by scope (`proc`, `sess`, `txn`, `req`, `res`, `check`); few, so a list. Bounded by `tune.vars.*`.
-#[derive(Clone, Debug, Default)]
-pub struct Vars {
-    pub list: Vec<(VarId, Sample<'static>)>,
-}
-
-/// Scope and name of a variable, interned when the configuration is built (see `rules::vars`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct VarId {
-    pub scope: VarScope,
-    pub name: u32,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum VarScope {
-    Proc,
-    Sess,
-    Txn,
-    Req,
-    Res,
-    Check,
-}
-
-impl Vars {
-    pub fn value(&self, id: VarId) -> Option<&Sample<'static>> {
-        self.list.iter().find(|(i, _)| *i == id).map(|(_, v)| v)
-    }
-
-    pub fn set(&mut self, id: VarId, value: Sample<'static>) {
-        match self.list.iter_mut().find(|(i, _)| *i == id) {
-            Some((_, v)) => *v = value,
-            None => self.list.push((id, value)),
-        }
-    }
-
-    pub fn unset(&mut self, id: VarId) {
-        self.list.retain(|(i, _)| *i != id);
-    }
-
-    /// Drops what does not outlive a phase (`req` when the request was sent, `res` and `txn` at the end).
-    pub fn clear(&mut self, scope: VarScope) {
-        self.list.retain(|(i, _)| i.scope != scope);
-    }
-}
-
 /// Everything known of one transaction (a request with its response, or a TCP stream).
 #[derive(Debug, Default)]
 pub struct Txn {
@@ -109,9 +65,12 @@ pub struct Txn {
     /// Method, target and version as received, kept before rules change them: what `%r`, `capture.req.*` and
     /// logs show. Bounded by `tune.http.logurilen`.
     pub uri_line: Vec<u8>,
+    /// Who the stream is said to come from (`src`, logs), and where to (`dst`): rules may change them.
     pub client: Endpoint,
-    /// Local end of the client's connection (`dst`).
     pub local: Endpoint,
+    /// Both ends of the client's connection (`fc_src`, `fc_dst`), which only rules of the connection change.
+    pub conn_client: Endpoint,
+    pub conn_local: Endpoint,
     /// Our end of the server's connection (`bc_src`) and the server's (`bc_dst`).
     pub server_local: Endpoint,
     pub server_remote: Endpoint,
@@ -154,6 +113,10 @@ pub struct Txn {
     pub body_awaited: bool,
     /// The same of the response's.
     pub response_awaited: bool,
+    /// TCP mode: the bytes at hand are no HTTP request, whatever follows.
+    pub is_not_http: bool,
+    /// The service inside the process that answers.
+    pub service: Option<&'static str>,
     /// `inspect-delay` is over, or nothing more can come: rules no longer wait.
     pub inspect_over: bool,
     /// Number of requests before this one on the same client connection.
@@ -307,8 +270,8 @@ pub trait Env {
     fn random(&self) -> u64;
     /// Connections of the whole process.
     fn connections(&self) -> u32;
-    /// The page that the backend, else the frontend has for a status; `None`: the built-in one.
-    fn error_page(&self, status: u16) -> Option<Arc<super::ReplySpec>>;
+    /// The page that the backend, else the frontend has for a status, rendered; `None`: the built-in one.
+    fn error_page(&self, status: u16, txn: &Txn) -> Option<Reply>;
 }
 
 /// What a fetch sees. Copied around freely.
@@ -393,10 +356,10 @@ impl Txn {
             };
         }
         forget! { all but req res uri_line vars:
-            has_req client local server_local server_remote timers accept_date_us request_date_us
+            has_req client local conn_client conn_local server_local server_remote timers accept_date_us request_date_us
             req_captures res_captures unique_id status bytes_in bytes_out termination retries
             redispatched backend_queue server_queue actconn feconn beconn srvconn log_level
-            failed_rewrites request_no req_body res_body body_awaited response_awaited inspect_over
+            failed_rewrites request_no req_body res_body body_awaited response_awaited service is_not_http inspect_over
             session_requests req_growth res_growth req_cookie res_cookie log_no log_early pending
             sticky wait timeouts
         }

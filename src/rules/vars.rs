@@ -1,12 +1,56 @@
-//! Names of variables as numbers.
+//! Variables: their names as numbers, and their values.
 //!
-//! The numbers are the process's, not the configuration's: `sess` and `proc` variables outlive a change of
+//! The numbers of names are the process's, not the configuration's: `sess` and `proc` variables outlive a change of
 //! configuration, so a name must keep its number. The list only grows, by names that configurations spell out.
 
 use std::sync::{Mutex, PoisonError, RwLock};
 
 use super::sample::Sample;
-use super::txn::{VarId, VarScope};
+
+/// Variables by scope (`proc`, `sess`, `txn`, `req`, `res`, `check`); few, so a list. Bounded by `tune.vars.*`.
+#[derive(Clone, Debug, Default)]
+pub struct Vars {
+    pub list: Vec<(VarId, Sample<'static>)>,
+}
+
+/// Scope and name of a variable, interned when the configuration is built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct VarId {
+    pub scope: VarScope,
+    pub name: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum VarScope {
+    Proc,
+    Sess,
+    Txn,
+    Req,
+    Res,
+    Check,
+}
+
+impl Vars {
+    pub fn value(&self, id: VarId) -> Option<&Sample<'static>> {
+        self.list.iter().find(|(i, _)| *i == id).map(|(_, v)| v)
+    }
+
+    pub fn set(&mut self, id: VarId, value: Sample<'static>) {
+        match self.list.iter_mut().find(|(i, _)| *i == id) {
+            Some((_, v)) => *v = value,
+            None => self.list.push((id, value)),
+        }
+    }
+
+    pub fn unset(&mut self, id: VarId) {
+        self.list.retain(|(i, _)| *i != id);
+    }
+
+    /// Drops what does not outlive a phase (`req` when the request was sent, `res` and `txn` at the end).
+    pub fn clear(&mut self, scope: VarScope) {
+        self.list.retain(|(i, _)| i.scope != scope);
+    }
+}
 
 static NAMES: Mutex<Vec<Box<str>>> = Mutex::new(Vec::new());
 

@@ -1,6 +1,9 @@
 //! The words of one line while a parser goes through them.
 
+use crate::lang::time::{Unit, time};
 use crate::lang::{Span, Word};
+
+use super::build::BuildCtx;
 
 /// What is wrong and where.
 pub type Failed = (Span, String);
@@ -70,54 +73,11 @@ impl<'w> Words<'w> {
     }
 }
 
-/// A duration in milliseconds: a number and `us`, `ms`, `s`, `m`, `h` or `d`; milliseconds without a unit.
-pub fn time_ms(text: &str) -> Result<u64, String> {
-    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    let (number, unit) = text.split_at(digits);
-    let number: u64 = number.parse().map_err(|_| format!("invalid time '{text}'"))?;
-    let ms = match unit {
-        "" | "ms" => Some(number),
-        "us" => Some(number.div_ceil(1000)),
-        "s" => number.checked_mul(1000),
-        "m" => number.checked_mul(60_000),
-        "h" => number.checked_mul(3_600_000),
-        "d" => number.checked_mul(86_400_000),
-        other => return Err(format!("unexpected unit '{other}' in time '{text}'")),
-    };
-    ms.filter(|ms| *ms <= i32::MAX as u64)
-        .ok_or_else(|| format!("time '{text}' is too long (24.8 days at most)"))
-}
-
-/// A size in bytes: a number and `k`, `m` or `g`.
-pub fn size(text: &str) -> Result<u64, String> {
-    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    let (number, unit) = text.split_at(digits);
-    let number: u64 = number.parse().map_err(|_| format!("invalid size '{text}'"))?;
-    let shift = match unit {
-        "" => 0,
-        "k" | "K" => 10,
-        "m" | "M" => 20,
-        "g" | "G" => 30,
-        _ => return Err(format!("invalid size '{text}'")),
-    };
-    number
-        .checked_shl(shift)
-        .filter(|n| n >> shift == number)
-        .ok_or_else(|| format!("size '{text}' is too big"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_and_sizes() {
-        assert_eq!(time_ms("5s"), Ok(5000));
-        assert_eq!(time_ms("250"), Ok(250));
-        assert_eq!(time_ms("1500us"), Ok(2));
-        assert!(time_ms("5x").is_err() && time_ms("").is_err() && time_ms("99999d").is_err());
-        assert!(time_ms("5é").is_err());
-        assert_eq!(size("16k"), Ok(16384));
-        assert!(size("99999999999g").is_err() && size("1q").is_err());
+/// A duration in milliseconds; letters behind its unit draw a warning.
+pub fn time_ms(word: &Word, ctx: &mut BuildCtx<'_>) -> Result<u64, Failed> {
+    let read = time(word.str(), Unit::Milliseconds).map_err(|e| (word.span, e.about(word.str())))?;
+    if let Some(message) = read.warning(word.str()) {
+        ctx.warning(word.span, message);
     }
+    Ok(read.value)
 }

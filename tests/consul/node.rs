@@ -4,7 +4,8 @@
 
 use std::sync::Arc;
 
-use isobar::catalog::{Api, Listener, Process, Settings, serve};
+use isobar::catalog::{Api, Process, Settings, serve};
+use isobar::conn::http::Listener;
 use isobar::region::map::*;
 use isobar::region::{Direct, Seat};
 

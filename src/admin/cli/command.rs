@@ -7,7 +7,7 @@ use crate::lang::suggest;
 
 use super::session::{Answer, Session, Severity};
 use super::words::Args;
-use super::{counters, dynamic, frontend, mode, pattern, server, servers, show, variable};
+use super::{counters, dynamic, frontend, invalid, mode, pattern, server, servers, show, variable};
 
 /// A command. Its words are the name of its entry.
 pub struct Command {
@@ -43,6 +43,7 @@ pub fn all() -> impl Iterator<Item = &'static Command> {
         counters::COMMANDS,
         dynamic::COMMANDS,
         frontend::COMMANDS,
+        invalid::COMMANDS,
         mode::COMMANDS,
         pattern::COMMANDS,
         server::COMMANDS,

@@ -8,6 +8,7 @@ pub mod words;
 mod counters;
 mod dynamic;
 mod frontend;
+mod invalid;
 mod mode;
 mod pattern;
 mod server;

@@ -1,9 +1,10 @@
 //! Commands about the session itself: help, prompt, level, timeout, severity, expert mode.
 
 use crate::config::global::CliLevel::{self, Admin, Operator, User};
+use crate::config::global::SeverityOutput;
 
 use super::command::{Command, help};
-use super::session::{Answer, Mode, Session, Severity, SeverityOutput};
+use super::session::{Answer, Mode, Session, Severity};
 use super::words::Args;
 
 pub static COMMANDS: &[Command] = &[
@@ -139,13 +140,13 @@ fn prompt(session: &mut Session, args: &Args) -> Answer {
 }
 
 fn severity(session: &mut Session, args: &Args) -> Answer {
-    session.severity = match args.at(2) {
-        "none" => SeverityOutput::None,
-        "number" => SeverityOutput::Number,
-        "string" => SeverityOutput::String,
-        _ => return Answer::error("one of 'none', 'number', 'string' is a required argument\n"),
-    };
-    Answer::Done
+    match SeverityOutput::of(args.at(2)) {
+        None => Answer::error("one of 'none', 'number', 'string' is a required argument\n"),
+        Some(severity) => {
+            session.severity = severity;
+            Answer::Done
+        }
+    }
 }
 
 /// A delay as the configuration writes them; a bare number counts `unit_ms`.

@@ -3,9 +3,9 @@
 use std::fmt::Write;
 use std::sync::Arc;
 
-use crate::config::global::CliLevel::User;
+use crate::config::global::CliLevel::Admin;
 use crate::rules::SampleType;
-use crate::rules::pattern::{Key, Lookup, MATCHES, PatternRef};
+use crate::rules::pattern::{Entry, Found, Key, Lookup, MATCHES, PatternRef, Reading};
 
 use super::command::Command;
 use super::session::{Answer, Session, Severity};
@@ -13,7 +13,7 @@ use super::words::Args;
 
 pub static COMMANDS: &[Command] = &[
     Command::new(
-        User,
+        Admin,
         "show acl",
         "[[@<ver>] <acl>]",
         "ACLs, or the patterns of one.",
@@ -22,7 +22,7 @@ pub static COMMANDS: &[Command] = &[
         show,
     ),
     Command::new(
-        User,
+        Admin,
         "show map",
         "[[@<ver>] <map>]",
         "Maps, or the entries of one.",
@@ -31,7 +31,7 @@ pub static COMMANDS: &[Command] = &[
         show,
     ),
     Command::new(
-        User,
+        Admin,
         "get acl",
         "<acl> <value>",
         "What of an ACL matches a value.",
@@ -40,7 +40,7 @@ pub static COMMANDS: &[Command] = &[
         get,
     ),
     Command::new(
-        User,
+        Admin,
         "get map",
         "<map> <value>",
         "What of a map matches a value.",
@@ -49,7 +49,7 @@ pub static COMMANDS: &[Command] = &[
         get,
     ),
     Command::new(
-        User,
+        Admin,
         "add acl",
         "[@<ver>] <acl> <pattern>",
         "Add a pattern to an ACL.",
@@ -58,7 +58,7 @@ pub static COMMANDS: &[Command] = &[
         add,
     ),
     Command::new(
-        User,
+        Admin,
         "add map",
         "[@<ver>] <map> <key> <value>",
         "Add an entry to a map; several with a payload.",
@@ -67,7 +67,7 @@ pub static COMMANDS: &[Command] = &[
         add,
     ),
     Command::new(
-        User,
+        Admin,
         "set map",
         "<map> <key>|#<ref> <value>",
         "Change the value of a map's entry.",
@@ -76,7 +76,7 @@ pub static COMMANDS: &[Command] = &[
         set,
     ),
     Command::new(
-        User,
+        Admin,
         "del acl",
         "<acl> <pattern>|#<ref>",
         "Remove a pattern from an ACL.",
@@ -85,7 +85,7 @@ pub static COMMANDS: &[Command] = &[
         delete,
     ),
     Command::new(
-        User,
+        Admin,
         "del map",
         "<map> <key>|#<ref>",
         "Remove an entry from a map.",
@@ -94,7 +94,7 @@ pub static COMMANDS: &[Command] = &[
         delete,
     ),
     Command::new(
-        User,
+        Admin,
         "clear acl",
         "[@<ver>] <acl>",
         "Remove all patterns of an ACL.",
@@ -103,7 +103,7 @@ pub static COMMANDS: &[Command] = &[
         clear,
     ),
     Command::new(
-        User,
+        Admin,
         "clear map",
         "[@<ver>] <map>",
         "Remove all entries of a map.",
@@ -112,7 +112,7 @@ pub static COMMANDS: &[Command] = &[
         clear,
     ),
     Command::new(
-        User,
+        Admin,
         "prepare acl",
         "<acl>",
         "Begin a new version of an ACL.",
@@ -121,7 +121,7 @@ pub static COMMANDS: &[Command] = &[
         prepare,
     ),
     Command::new(
-        User,
+        Admin,
         "prepare map",
         "<map>",
         "Begin a new version of a map.",
@@ -130,7 +130,7 @@ pub static COMMANDS: &[Command] = &[
         prepare,
     ),
     Command::new(
-        User,
+        Admin,
         "commit acl",
         "@<ver> <acl>",
         "Use a version of an ACL.",
@@ -139,7 +139,7 @@ pub static COMMANDS: &[Command] = &[
         commit,
     ),
     Command::new(
-        User,
+        Admin,
         "commit map",
         "@<ver> <map>",
         "Use a version of a map.",
@@ -166,23 +166,33 @@ fn noun(args: &Args) -> &'static str {
     if is_map(args) { "map" } else { "ACL" }
 }
 
+/// Whether the command takes lists of the other kind too, as HAProxy's do.
+fn takes_both(args: &Args) -> bool {
+    matches!(args.at(0), "get" | "set" | "add")
+}
+
 fn named(session: &Session, args: &Args) -> Result<Named, Answer> {
-    let version = args.at(2).strip_prefix('@').map(str::parse::<u32>);
-    let version = match version {
-        None => None,
-        Some(Ok(version)) => Some(version),
-        Some(Err(_)) => return Err(Answer::error("Version number out of range.\n")),
-    };
+    let version = args.at(2).strip_prefix('@').map(number);
     let at = 2 + usize::from(version.is_some());
+    let word = args.at(at);
+    if word.is_empty() && matches!(args.at(0), "clear" | "commit") {
+        return Err(Answer::error(format!("Missing {} identifier.\n", noun(args))));
+    }
     let config = session.control.config();
-    let found = config.patterns.find(args.at(at)).filter(|r| r.is_map == is_map(args));
+    let found = config.patterns.find(word).filter(|r| takes_both(args) || r.is_map == is_map(args));
     match found {
         Some(list) => Ok(Named { list: list.clone(), version, rest: at + 1 }),
         None => {
-            let noun = noun(args);
+            let noun = if args.at(0) == "del" { "map" } else { noun(args) };
             Err(Answer::error(format!("Unknown {noun} identifier. Please use #<id> or <file>.\n")))
         }
     }
+}
+
+/// A version's number; what is no digit ends it, as in HAProxy.
+fn number(word: &str) -> u32 {
+    let digits = word.bytes().take_while(u8::is_ascii_digit);
+    digits.fold(0u32, |n, digit| n.wrapping_mul(10).wrapping_add(u32::from(digit - b'0')))
 }
 
 /// Runs `run` on what the command names.
@@ -199,7 +209,7 @@ fn show(session: &mut Session, args: &Args) -> Answer {
     }
     with(session, args, |named| {
         let mut text = String::new();
-        for entry in named.list.entries(named.version) {
+        for entry in named.list.entries(named.version).values() {
             let (id, key) = (0x1000 + entry.id * 64, String::from_utf8_lossy(&entry.key).into_owned());
             // Writing to a String cannot fail.
             let _ = match &entry.value {
@@ -230,7 +240,7 @@ fn list(session: &Session, args: &Args) -> String {
 }
 
 fn get(session: &mut Session, args: &Args) -> Answer {
-    if args.at(3).is_empty() {
+    if args.at(2).is_empty() || args.at(3).is_empty() {
         return Answer::error(format!("Missing {} identifier and/or key.\n", noun(args)));
     }
     with(session, args, |named| {
@@ -244,24 +254,42 @@ fn line(lookup: &Lookup, is_map: bool) -> String {
     let reading = lookup.reading;
     let method = MATCHES.iter().find(|m| m.method == reading.method).map_or("", |m| m.entry.name);
     let case = if reading.ignore_case { "insensitive" } else { "sensitive" };
-    let head = format!("type={method}, case={case}");
-    let (what, pattern) = if is_map { ("found", "key") } else { ("match", "pattern") };
-    let Some((key, value)) = &lookup.found else { return format!("{head}, {what}=no\n") };
-    let key = String::from_utf8_lossy(key);
-    let value = match value {
-        Some(value) => {
-            let kind = reading.out.unwrap_or(SampleType::Str).name();
+    let (what, noun) = if is_map { ("found", "key") } else { ("match", "pattern") };
+    let found = match &lookup.found {
+        Found::Nothing => "no".to_owned(),
+        Found::Anything => format!("yes, idx=list, {noun}=unknown"),
+        Found::Entry(entry, is_tree) => {
+            let index = if *is_tree { "tree" } else { "list" };
+            let key = String::from_utf8_lossy(&entry.key);
+            let value = if is_map { value(entry, reading) } else { String::new() };
+            format!("yes, idx={index}, {noun}=\"{key}\"{value}")
+        }
+    };
+    format!("type={method}, case={case}, {what}={found}\n")
+}
+
+fn value(entry: &Entry, reading: Reading) -> String {
+    match (&entry.value, reading.out) {
+        (Some(value), Some(out)) => {
+            let kind = match (out, entry.value.as_deref().unwrap_or_default().contains(&b':')) {
+                (SampleType::Addr, true) => SampleType::Ipv6.name(),
+                (SampleType::Addr, false) => SampleType::Ipv4.name(),
+                _ => out.name(),
+            };
             format!(", value=\"{}\", type=\"{kind}\"", String::from_utf8_lossy(value))
         }
-        None if is_map => ", value=none".to_owned(),
-        None => String::new(),
-    };
-    format!("{head}, {what}=yes, idx=list, {pattern}=\"{key}\"{value}\n")
+        _ => ", value=none".to_owned(),
+    }
 }
 
 fn add(session: &mut Session, args: &Args) -> Answer {
     with(session, args, |named| {
         let (list, version) = (&named.list, named.version);
+        if list.is_map && !is_map(args) {
+            return Answer::error(
+                "This ACL is shared with a map containing samples. You must use the command 'add map' to add values.\n",
+            );
+        }
         if version.is_some_and(|v| v > list.versions().1) {
             let noun = args.at(1);
             return Answer::error(format!(
@@ -307,9 +335,8 @@ fn key_and_value(line: &str) -> (&str, Option<&str>) {
 
 /// `#0x...` names one entry, anything else all entries with this text.
 fn key(word: &str) -> Result<Key<'_>, Answer> {
-    let Some(id) = word.strip_prefix('#') else { return Ok(Key::Text(word.as_bytes())) };
-    let digits = id.strip_prefix("0x").unwrap_or(id);
-    match u64::from_str_radix(digits, 16) {
+    let Some(id) = word.strip_prefix("#0x") else { return Ok(Key::Text(word.as_bytes())) };
+    match u64::from_str_radix(id, 16) {
         Ok(shown) => Ok(Key::Id(shown.saturating_sub(0x1000) / 64)),
         Err(_) => Err(Answer::error("Malformed identifier. Please use #<id> or <file>.\n")),
     }
@@ -355,11 +382,11 @@ fn prepare(session: &mut Session, args: &Args) -> Answer {
 }
 
 fn commit(session: &mut Session, args: &Args) -> Answer {
-    with(session, args, |named| match named.version {
-        None => Answer::error("Missing version number.\n"),
-        Some(version) => match named.list.commit(version) {
-            Ok(()) => Answer::Done,
-            Err(e) => Answer::error(format!("{e}\n")),
-        },
+    if !args.at(2).starts_with('@') {
+        return Answer::error("Missing version number.\n");
+    }
+    with(session, args, |named| match named.list.commit(named.version.unwrap_or_default()) {
+        Ok(()) => Answer::Done,
+        Err(e) => Answer::error(format!("{e}\n")),
     })
 }

@@ -10,7 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time;
 
 use crate::admin::control::Control;
-use crate::config::global::CliLevel;
+use crate::config::global::{CliLevel, SeverityOutput};
 
 use super::session::{Mode, Output, Session};
 use super::words::{commands, payload_mark};
@@ -32,6 +32,7 @@ pub enum Listener {
 pub struct Socket {
     pub listener: Listener,
     pub level: CliLevel,
+    pub severity: SeverityOutput,
     pub is_master: bool,
     /// `stats timeout`.
     pub timeout_ms: u64,
@@ -39,10 +40,11 @@ pub struct Socket {
 
 /// Accepts clients until the future is dropped. `clients` has one permit for each that `stats maxconn` allows.
 pub async fn serve(socket: Socket, control: Arc<dyn Control>, clients: Arc<Semaphore>) -> io::Result<()> {
-    let Socket { listener, level, is_master, timeout_ms } = socket;
+    let Socket { listener, level, severity, is_master, timeout_ms } = socket;
     let session = || {
         let mut session = Session::new(control.clone(), level, timeout_ms);
         session.is_master = is_master;
+        session.severity = severity;
         session
     };
     match listener {

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use crate::admin::control::{Control, process};
-use crate::config::global::CliLevel;
+use crate::config::global::{CliLevel, SeverityOutput};
+use crate::lang::registry;
+use crate::lang::void::is_void;
 
 use super::command::{self, Command};
 use super::words::{Args, words};
@@ -18,15 +20,6 @@ pub enum Mode {
     Silent,
     /// Many lines with a prompt.
     Prompt,
-}
-
-/// `set severity-output`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum SeverityOutput {
-    #[default]
-    None,
-    Number,
-    String,
 }
 
 /// Syslog severity of an answer.
@@ -112,6 +105,7 @@ impl Session {
         }
         let answer = match command::find(&args.words) {
             Some(command) if !self.may(command) => Answer::error("Permission denied\n"),
+            Some(command) if is_void(registry::Kind::Command, command.entry.name) => Answer::Done,
             Some(Command { run, .. }) => run(self, &args),
             None => command::unknown(self, &args),
         };

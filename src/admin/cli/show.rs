@@ -3,7 +3,6 @@
 use crate::admin::control::{process, snapshot};
 use crate::admin::stat::Show;
 use crate::admin::stat::render::{self, Form};
-use crate::base::clock;
 use crate::config::global::CliLevel::{Admin, Operator, User};
 use crate::model::Address;
 
@@ -43,15 +42,6 @@ pub static COMMANDS: &[Command] =
             |session, _| Answer::Message(Severity::Info, format!("{}\n", process(&*session.control).version)),
         ),
         Command::new(Operator, "show env", "[<name>]", "Environment variables.", "show env PATH", "1.6", env),
-        Command::new(
-            Operator,
-            "show errors",
-            "[<proxy>] [request|response]",
-            "Invalid messages that were captured.",
-            "show errors",
-            "1.4",
-            errors,
-        ),
         Command::new(
             User,
             "show cli sockets",
@@ -162,14 +152,6 @@ fn env(_: &mut Session, args: &Args) -> Answer {
             None => Answer::error("Variable not found\n"),
         },
     }
-}
-
-fn errors(_: &mut Session, _: &Args) -> Answer {
-    let zone = jiff::tz::TimeZone::system();
-    let wall = clock::wall();
-    let at = jiff::Timestamp::from_second(wall.as_secs() as i64).unwrap_or_default().to_zoned(zone);
-    let at = at.strftime("%d/%b/%Y:%H:%M:%S");
-    Answer::Dump(format!("Total events captured on [{at}.{:03}] : 0\n", wall.subsec_millis()))
 }
 
 fn sockets(session: &mut Session, _: &Args) -> Answer {

@@ -13,7 +13,7 @@ use super::session::Session;
 use super::words::commands;
 use crate::admin::testing::{Fake, RECORDED};
 use crate::base::clock;
-use crate::config::global::CliLevel;
+use crate::config::global::{CliLevel, SeverityOutput};
 use crate::model::OperState;
 
 fn session(fake: &Arc<Fake>, level: CliLevel) -> Session {
@@ -147,12 +147,32 @@ async fn exchange(path: &std::path::Path, input: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_socket_may_show_severities() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("s.sock");
+    let socket = Socket {
+        listener: Listener::Unix(std::os::unix::net::UnixListener::bind(&path).expect("bind")),
+        level: CliLevel::User,
+        severity: SeverityOutput::String,
+        is_master: false,
+        timeout_ms: 300,
+    };
+    let server = tokio::spawn(serve(socket, Fake::new(RECORDED), Arc::new(Semaphore::new(2))));
+    assert_eq!(exchange(&path, "get weight x\n").await, "[err]: Require 'backend/server'.\n\n");
+    assert_eq!(exchange(&path, "show map\n").await, "[err]: Permission denied\n\n");
+    let plain = exchange(&path, "set severity-output none;get weight x\n").await;
+    assert_eq!(plain, "\nRequire 'backend/server'.\n\n");
+    server.abort();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_socket_serves_lines_prompts_and_payloads() {
     let dir = tempfile::tempdir().expect("a directory");
     let path = dir.path().join("s.sock");
     let socket = Socket {
         listener: Listener::Unix(std::os::unix::net::UnixListener::bind(&path).expect("bind")),
         level: CliLevel::Admin,
+        severity: SeverityOutput::None,
         is_master: false,
         timeout_ms: 300,
     };
@@ -199,7 +219,7 @@ fn patterns_and_variables() {
     said("add acl virt@blocked nonsense.invalid", "'nonsense.invalid' is not a valid IPv4 or IPv6 address.");
     said(
         "get acl virt@blocked 10.1.2.3",
-        "type=ip, case=sensitive, match=yes, idx=list, pattern=\"10.0.0.0/8\"",
+        "type=ip, case=sensitive, match=yes, idx=tree, pattern=\"10.0.0.0/8\"",
     );
     said("get acl virt@blocked 11.1.2.3", "type=ip, case=sensitive, match=no");
     assert!(
@@ -214,7 +234,7 @@ fn patterns_and_variables() {
     said("set map virt@paths /a two", "");
     said(
         "get map virt@paths /abc",
-        "type=beg, case=sensitive, found=yes, idx=list, key=\"/a\", value=\"two\", type=\"str\"",
+        "type=beg, case=sensitive, found=yes, idx=tree, key=\"/a\", value=\"two\", type=\"str\"",
     );
     said("prepare map virt@paths", "New version created: 1");
     said("add map @1 virt@paths /b three", "");

@@ -134,6 +134,10 @@ fn refuse(spec: &StatsSpec) -> AppletReply {
 }
 
 impl Applet for StatsPage {
+    fn log_name(&self) -> &'static str {
+        "<STATS>"
+    }
+
     fn call(&self, request: &AppletRequest<'_>) -> AppletReply {
         let Some(control) = (self.found)() else { return not_yet() };
         let config = control.config();

@@ -113,7 +113,7 @@ struct Columns {
 }
 
 fn text(column: &Column, row: &Row<'_>) -> Option<String> {
-    let Datum { value, .. } = (column.read)(row)?;
+    let Datum { value, .. } = column.field(row)?;
     let mut text = String::new();
     match (column.entry.name, &value) {
         ("lastsess", Value::S32(n)) if *n < 0 => text.push('-'),

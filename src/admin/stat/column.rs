@@ -6,6 +6,8 @@ use std::sync::atomic::Ordering;
 use crate::balance::usable::throttle;
 use crate::lang::Entry;
 use crate::lang::entry::Status;
+use crate::lang::registry;
+use crate::lang::void::is_void;
 use crate::model::counters::Span;
 use crate::model::{Address, Mode};
 
@@ -58,6 +60,11 @@ impl Column {
 
     const fn note(self, status: Status) -> Column {
         Column { entry: self.entry.with(status), ..self }
+    }
+
+    /// The value in a line.
+    pub fn field<'a>(&self, row: &'a Row<'a>) -> Field<'a> {
+        if is_void(registry::Kind::StatField, self.entry.name) { None } else { (self.read)(row) }
     }
 
     pub fn is_exported(&self, kind: Kind) -> bool {

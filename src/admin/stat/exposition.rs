@@ -208,7 +208,7 @@ fn result(server: &Server) -> Option<&'static str> {
 
 /// The value of a metric without states. `None` where HAProxy has no sample, `NaN` where it has no value.
 fn plain(column: &Column, row: &Row<'_>) -> Option<String> {
-    let datum = (column.read)(row);
+    let datum = column.field(row);
     let is_http_only = matches!(
         column.entry.name,
         "hrsp_1xx"

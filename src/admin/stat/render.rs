@@ -44,7 +44,7 @@ pub fn csv_header() -> String {
 
 pub fn csv_row(row: &Row<'_>, out: &mut String) {
     for column in COLUMNS {
-        match (column.read)(row) {
+        match column.field(row) {
             Some(Datum { value: Value::Text(text), .. }) => push_csv(&text, out),
             Some(datum) => datum.value.write(out),
             None => {}
@@ -86,7 +86,7 @@ pub fn typed(snapshot: &Snapshot, describe: bool) -> String {
     for row in snapshot.rows() {
         let sid = row.server().map_or(0, |s| s.spec.id);
         for (i, column) in COLUMNS.iter().enumerate() {
-            let Some(datum) = (column.read)(&row) else { continue };
+            let Some(datum) = column.field(&row) else { continue };
             let (letter, ..) = row.kind().names();
             let _ = write!(out, "{letter}.{}.{sid}.{i}.{}.1:", row.proxy.uid, column.entry.name);
             let persistence = if column.shared { 'P' } else { 'V' };
@@ -121,7 +121,7 @@ pub fn json(snapshot: &Snapshot) -> String {
         let sid = row.server().map_or(0, |s| s.spec.id);
         let mut is_first = true;
         for (i, column) in COLUMNS.iter().enumerate() {
-            let Some(datum) = (column.read)(&row) else { continue };
+            let Some(datum) = column.field(&row) else { continue };
             if !std::mem::take(&mut is_first) {
                 out.push(',');
             }

@@ -78,7 +78,13 @@ impl Admin {
         let clients = Arc::new(Semaphore::new(self.maxconn));
         for Desired { stats, is_master, timeout_ms, listener, .. } in ready {
             let Ok(accepted) = again(&listener) else { continue };
-            let socket = Socket { listener: accepted, level: stats.level, is_master, timeout_ms };
+            let socket = Socket {
+                listener: accepted,
+                level: stats.level,
+                severity: stats.severity,
+                is_master,
+                timeout_ms,
+            };
             let (control, clients): (Arc<dyn Control>, _) = (control.clone(), clients.clone());
             let accepting = tokio::spawn(async move {
                 if let Err(e) = serve(socket, control, clients).await {

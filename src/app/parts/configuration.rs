@@ -80,7 +80,7 @@ impl Configuration {
         let style = Style {
             pid: std::process::id(),
             pretty: start.args.pretty,
-            color: false,
+            color: render::wants_color(),
             diag: start.args.diagnostics,
         };
         start.messages.report(&render::report(&loaded.diagnostics, &loaded.sources, &style));
@@ -190,7 +190,7 @@ impl Configuration {
         }
         let mut settings = Settings::default();
         self.require(&mut settings);
-        if listening && !settings.proxies_listen {
+        if listening && !settings.listens {
             messages.alert("No enabled listener found (check for 'bind' directives) !");
             self.abandon(&process.opener);
             return None;

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use crate::base::shard::MAX_WORKERS;
 use crate::lang::Section;
+use crate::lang::registry::Kind;
+use crate::lang::void::is_void;
 use crate::os::limits::{FdLimit, Wanted};
 use crate::os::process;
 
@@ -42,6 +44,9 @@ impl Preview {
 
     /// A number that is none is complained about by the build.
     fn global(&mut self, word: &str, argument: &str) {
+        if is_void(Kind::Global, word) {
+            return;
+        }
         self.watch |= word == "watch-config";
         let Ok(number) = argument.parse::<u64>() else { return };
         match word {

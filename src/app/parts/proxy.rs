@@ -311,11 +311,12 @@ fn control(hub: &Hub, process: &Process) -> Arc<RuntimeControl> {
 /// What the process itself has to know of a configuration.
 fn require(config: &Config, limits: Wanted, settings: &mut Settings) {
     let global: &Global = &config.global;
-    let proxies_listen =
+    let is_bound =
         config.proxies.iter().any(|p| !p.disabled && p.front.as_ref().is_some_and(|f| !f.binds.is_empty()));
     let binds: usize = config.proxies.iter().filter_map(|p| p.front.as_ref()).map(|f| f.binds.len()).sum();
     settings.daemon = global.daemon;
     settings.master_worker = global.master_worker;
+    settings.stay_on_failure = global.stay_on_failure;
     settings.quiet = global.quiet;
     settings.zero_warning = global.zero_warning;
     settings.pidfile = global.pidfile.clone();
@@ -327,8 +328,7 @@ fn require(config: &Config, limits: Wanted, settings: &mut Settings) {
         ..limits
     };
     settings.lax_limits = !global.strict_limits;
-    settings.proxies_listen |= proxies_listen;
-    settings.listens |= proxies_listen || !global.stats_sockets.is_empty();
+    settings.listens |= is_bound || !global.stats_sockets.is_empty();
 }
 
 /// A difference in words; nothing for what stays.

@@ -69,9 +69,7 @@ impl Part for RegionPart {
     }
 
     fn require(&self, settings: &mut Settings) {
-        let listens = self.built.as_ref().is_some_and(Spec::listens);
-        settings.proxies_listen |= listens;
-        settings.listens |= listens;
+        settings.listens |= self.built.as_ref().is_some_and(Spec::listens);
     }
 
     fn diff(&self) -> Plan {

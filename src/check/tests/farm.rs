@@ -135,6 +135,12 @@ pub(super) async fn closed() -> std::net::SocketAddr {
 
 pub(super) fn rules(lines: &[&str]) -> Rules {
     let mut rules = Rules::default();
+    read(&mut rules, lines);
+    rules
+}
+
+/// Reads lines into rules that may have some already.
+pub(super) fn read(rules: &mut Rules, lines: &[&str]) {
     for line in lines {
         let words: Vec<&str> = line.split(' ').collect();
         match (words[0], words[1]) {
@@ -144,7 +150,6 @@ pub(super) fn rules(lines: &[&str]) -> Rules {
             _ => rules.tcp_check(&words[1..]).unwrap(),
         }
     }
-    rules
 }
 
 pub(super) fn check(lines: &[&str]) -> CheckSpec {

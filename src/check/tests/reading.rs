@@ -73,6 +73,78 @@ fn sections_inherit_until_they_say_their_own() {
     assert_eq!((spec.protocol, spec.steps.len()), (Protocol::Tcp, 1));
 }
 
+/// What a section sends and expects, after these lines in its `defaults` and its own.
+fn request_of(defaults: &[&str], own: &[&str]) -> (String, usize) {
+    let mut rules = rules(defaults).inherit();
+    read(&mut rules, own);
+    let mut spec = CheckSpec::default();
+    rules.finish(&mut spec);
+    let sent = spec.steps.iter().find_map(|s| match &s.action {
+        rule::Action::Send(rule::Send::Http(request)) => Some(request::encode(request, None)),
+        _ => None,
+    });
+    let line = String::from_utf8(sent.unwrap_or_default()).unwrap();
+    (line.lines().next().unwrap_or_default().to_owned(), spec.steps.len())
+}
+
+/// Each as HAProxy 2.6 sent it.
+#[test]
+fn an_option_httpchk_of_a_section_starts_anew() {
+    let defaults =
+        ["option httpchk", "http-check send meth HEAD uri /h ver HTTP/1.1", "http-check expect status 404"];
+    let sends = |own: &[&str]| request_of(&defaults, own);
+    assert_eq!(sends(&[]), ("HEAD /h HTTP/1.1".to_owned(), 3));
+    assert_eq!(sends(&["option httpchk"]), ("OPTIONS / HTTP/1.0".to_owned(), 3));
+    assert_eq!(sends(&["option httpchk GET /b"]), ("GET /b HTTP/1.0".to_owned(), 3));
+    assert_eq!(sends(&["option tcp-check", "option httpchk"]).0, "OPTIONS / HTTP/1.0");
+    // Lines of its own without the option leave nothing of what was inherited.
+    assert_eq!(sends(&["http-check expect status 404"]), (String::new(), 2));
+    assert_eq!(sends(&["http-check send meth DELETE uri /bs"]).0, "DELETE /bs HTTP/1.0");
+    assert_eq!(sends(&["http-check disable-on-404"]).0, "HEAD /h HTTP/1.1");
+    assert_eq!(sends(&["tcp-check send PONG"]).0, "HEAD /h HTTP/1.1");
+    // Own lines stay, on whichever side of the option they stand; of two requests the last one's word holds.
+    for own in [
+        ["http-check expect status 404", "option httpchk"],
+        ["option httpchk", "http-check expect status 404"],
+    ] {
+        assert_eq!(sends(&own), ("OPTIONS / HTTP/1.0".to_owned(), 3));
+    }
+    assert_eq!(sends(&["http-check send uri /u", "option httpchk PUT /p"]).0, "PUT /p HTTP/1.0");
+    assert_eq!(sends(&["option httpchk PUT /p", "http-check send uri /u"]).0, "PUT /u HTTP/1.0");
+    assert_eq!(sends(&["http-check send meth HEAD uri /u", "option httpchk"]).0, "HEAD /u HTTP/1.0");
+}
+
+#[test]
+fn settings_of_defaults_outlast_an_option_httpchk() {
+    let mut rules =
+        rules(&["option httpchk", "http-check disable-on-404", "http-check send-state"]).inherit();
+    read(&mut rules, &["option httpchk GET /b"]);
+    let mut spec = CheckSpec::default();
+    rules.finish(&mut spec);
+    assert!(spec.disable_on_404 && spec.send_state);
+    assert_eq!(rules.http_settings().collect::<Vec<_>>(), ["disable-on-404", "send-state"]);
+}
+
+/// Names and values of check headers go out as they are, as from HAProxy.
+#[test]
+fn odd_headers_of_checks_are_sent() {
+    let mut rules = Rules::default();
+    rules.option_httpchk(&[]).unwrap();
+    rules
+        .http_check(&["send", "hdr", "Authorization Basic", "x", "hdr", "A:b", "y", "hdr", "(A)", " z "])
+        .unwrap();
+    let mut spec = CheckSpec::default();
+    rules.finish(&mut spec);
+    let rule::Action::Send(rule::Send::Http(request)) = &spec.steps[1].action else { panic!() };
+    assert_eq!(
+        String::from_utf8(request::encode(request, None)).unwrap(),
+        "OPTIONS / HTTP/1.0\r\nauthorization basic: x\r\na:b: y\r\n(a):  z \r\n\r\n"
+    );
+    for words in [["send", "hdr", "A", ""], ["send", "hdr", "", "x"]] {
+        assert!(Rules::default().http_check(&words).is_err());
+    }
+}
+
 #[test]
 fn every_example_of_a_backend_keyword_parses() {
     for entry in BACKEND_KEYWORDS {

@@ -8,9 +8,10 @@ use crate::lang::{Frame, Severity, Span};
 use crate::model::{Address, ServerSpec};
 
 use super::super::proxy::Backend;
-use super::address::{Host, Written};
+use super::declared::{InitAddr, ServerDraft, ServerSettings};
 use super::draft::{Cx, Draft};
-use super::server::{InitAddr, ServerDraft, ServerSettings, port_offset};
+use super::server::port_offset;
+use crate::model::notation::{Host, Written};
 
 /// Server declarations of `draft` as specs, in file order. Reports duplicates and what does not resolve.
 pub fn declared(cx: &mut Cx<'_>, draft: &Draft<'_>, previous: Option<&Backend>) -> Vec<Declared> {
@@ -67,7 +68,7 @@ pub struct Declared {
 fn spec(
     cx: &mut Cx<'_>,
     draft: &Draft<'_>,
-    server: &ServerDraft<'_>,
+    server: &ServerDraft,
     id: u32,
     previous: Option<&Backend>,
 ) -> Declared {
@@ -87,57 +88,52 @@ fn spec(
     let spec = ServerSpec {
         hostname,
         port_offset: port_offset(&server.written),
-        ..from_settings(&server.name, id, resolved.unwrap_or_else(nowhere), set, draft)
+        ..finished(&server.name, id, resolved.unwrap_or_else(nowhere), set, draft)
     };
     check_port(cx, draft, server);
     Declared { spec: Arc::new(spec), unresolved }
 }
 
-/// A server with these options.
-pub fn from_settings(
+/// A server with these options, and what they leave to its proxy.
+pub fn finished(
     name: &str,
     id: u32,
     address: Address,
-    set: &ServerSettings<'_>,
+    set: &ServerSettings,
     draft: &Draft<'_>,
 ) -> ServerSpec {
+    let line = &set.spec;
+    // What the proxy says of both holds for a server that says nothing of either.
+    let (source, interface) = match &line.source {
+        Some(_) => (line.source.clone(), line.interface.clone()),
+        None => (draft.set.source.clone(), draft.set.source_interface.map(Arc::from)),
+    };
     ServerSpec {
-        weight: set.weight,
-        backup: set.backup,
+        name: name.into(),
+        id,
+        address,
         // A lone or larger `minconn` is the maximum too; without it the limit does not move.
-        maxconn: set.maxconn.max(set.minconn),
-        minconn: if set.minconn == 0 { set.maxconn } else { set.minconn },
-        maxqueue: set.maxqueue,
-        slowstart_ms: set.slowstart_ms,
-        disabled: set.disabled,
-        pool_max_conn: set.pool_max_conn,
-        pool_purge_delay_ms: set.pool_purge_delay_ms,
-        max_reuse: set.max_reuse,
-        send_proxy: set.send_proxy,
-        source: set.source.clone().or_else(|| draft.set.source.clone()),
-        // What the proxy says of both holds for a server that says nothing of either.
-        interface: match &set.source {
-            Some(_) => set.interface,
-            None => draft.set.source_interface,
-        }
-        .map(Arc::from),
-        cookie: set.cookie.map(Arc::from),
-        redir: None,
-        tcp_ut_ms: set.tcp_ut_ms,
-        has_check: set.check,
+        maxconn: line.maxconn.max(line.minconn),
+        minconn: if line.minconn == 0 { line.maxconn } else { line.minconn },
+        source,
+        interface,
         rise: set.checking.rise,
         fall: set.checking.fall,
-        hash_key: set.hash_key,
-        ..ServerSpec::new(name, id, address)
+        ..line.clone()
     }
 }
 
-/// A check needs a port to go to.
-fn check_port(cx: &mut Cx<'_>, draft: &Draft<'_>, server: &ServerDraft<'_>) {
-    let is_inet = matches!(server.written.host, Host::Ip(_) | Host::Name(..));
+/// A check needs a port to go to. HAProxy asks for it where an address is known: not of names, nor where the address
+/// is left open (`*`).
+fn check_port(cx: &mut Cx<'_>, draft: &Draft<'_>, server: &ServerDraft) {
+    let host = match &server.written.host {
+        Host::Ip(ip) => Some(*ip),
+        _ => None,
+    };
+    let target = server.set.checking.addr.or(host);
     let script = draft.set.check.has_connect;
-    if server.set.check
-        && is_inet
+    if server.set.spec.has_check
+        && target.is_some_and(|ip| !ip.is_unspecified())
         && server.written.first_port() == 0
         && server.set.checking.port.is_none()
         && !script
@@ -154,7 +150,7 @@ fn check_port(cx: &mut Cx<'_>, draft: &Draft<'_>, server: &ServerDraft<'_>) {
 fn resolve(
     cx: &mut Cx<'_>,
     draft: &Draft<'_>,
-    server: &ServerDraft<'_>,
+    server: &ServerDraft,
     before: Option<&ServerSpec>,
 ) -> Option<Address> {
     let Written { host: Host::Name(name, family), .. } = &server.written else { return None };
@@ -209,10 +205,7 @@ fn resolve(
 }
 
 fn object(cx: &mut Cx<'_>, severity: Severity, at: Span, message: String) {
-    cx.diags.push(severity, Some(at), message);
-    if let Some(last) = cx.diags.list.last_mut() {
-        last.frame = Frame::Object;
-    }
+    cx.diags.framed(severity, Frame::Object, at, message);
 }
 
 /// One lookup a name, however many servers have it.

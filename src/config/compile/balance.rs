@@ -2,8 +2,8 @@
 
 use crate::balance::{Method, Spec, parse_affinity, parse_balance, parse_balance_factor, parse_hash_type};
 
-use super::args::Args;
 use super::keyword::Scope;
+use crate::lang::args::Args;
 
 /// Hashes a part of a request.
 pub fn needs_http(spec: &Spec) -> bool {

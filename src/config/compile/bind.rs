@@ -2,19 +2,21 @@
 
 use std::net::Ipv6Addr;
 
+use crate::lang::registry::Kind;
+use crate::lang::void::is_void;
 use crate::lang::{Entry, Place, Span, Status, What, suggest};
 use crate::model::Address;
 
-use super::super::global::CliLevel;
+use super::super::global::{CliLevel, SeverityOutput};
 use super::super::proxy::Bind;
-use super::address::{Accept, Port, Surroundings, parse};
-use super::args::{Args, Cursor};
 use super::draft::Cx;
 use super::keyword::Scope;
-use super::time::{Unit, time};
+use crate::lang::args::{Args, Cursor};
+use crate::lang::time::{Unit, time};
+use crate::model::notation::{Accept, Port, Surroundings, parse};
 
 /// Reads an option's argument into the bind, or says what is wrong with it.
-type BindFn = fn(&mut Bind, &str, &Cx<'_>) -> Result<(), String>;
+type BindFn = fn(&mut Bind, &str, &mut Cx<'_>) -> Result<(), String>;
 
 /// One option of `bind`.
 pub struct BindOption {
@@ -120,8 +122,7 @@ pub const BIND_OPTIONS: &[BindOption] = &[
     option("maxconn", "<maxconn>", "Most connections on this address.", "bind :80 maxconn 1000", "1.5", |b, v, _| {
         b.maxconn = v.parse().map_err(|_| format!("invalid value {v}, must be >= 0"))?;
         Ok(())
-    })
-    .accepted("the limit of the frontend holds"),
+    }),
     option("mode", "<mode>", "Permissions of a unix socket, in octal.", "bind /run/a.sock mode 660", "1.5", |b, v, _| {
         let mode = u32::from_str_radix(v, 8);
         b.mode = Some(mode.map_err(|_| format!("missing or invalid mode '{v}' (octal integer expected)"))?);
@@ -159,12 +160,11 @@ pub const BIND_OPTIONS: &[BindOption] = &[
     refused("quic-cc-algo", "<algorithm>", "QUIC congestion control.", "QUIC is not part of it"),
     refused("quic-force-retry", "", "Makes QUIC clients prove their address.", "QUIC is not part of it"),
     refused("quic-socket", "{ connection | listener }", "Sockets of QUIC connections.", "QUIC is not part of it"),
-    option("severity-output", "<format>", "How runtime messages show their severity.", "stats socket /run/a.sock severity-output none", "1.8", |_, v, _| match v {
-        "none" => Ok(()),
-        "number" | "string" => Err("messages of the runtime API carry no severity in this release".to_owned()),
-        _ => Err(format!("bad type '{v}', only 'none', 'number' or 'string' are supported")),
-    })
-    .partial("none only"),
+    option("severity-output", "<format>", "How runtime messages show their severity.", "stats socket /run/a.sock severity-output number", "1.8", |b, v, _| {
+        let bad = || format!("bad type '{v}', only 'none', 'number' or 'string' are supported");
+        b.severity = SeverityOutput::of(v).ok_or_else(bad)?;
+        Ok(())
+    }),
     option("shards", "<number> | by-thread | by-group", "Number of sockets for this address.", "bind :80 shards by-thread", "2.5", |_, v, _| {
         let good = matches!(v, "by-thread" | "by-group") || matches!(v.parse::<u32>(), Ok(1..=4096));
         if good { Ok(()) } else { Err(format!("invalid value {v}, allowed range is 1..4096 or 'by-thread'")) }
@@ -172,9 +172,12 @@ pub const BIND_OPTIONS: &[BindOption] = &[
     .accepted("every worker has a socket of its own"),
     refused("tcp-md5sig", "<password>", "Signs segments (RFC 2385).", "it is set on no socket"),
     refused("tcp-ss", "<mode>", "Keeps the SYN packet.", "it is kept for no connection"),
-    option("tcp-ut", "<delay>", "Longest time sent data may stay unacknowledged.", "bind :80 tcp-ut 10s", "1.5", |b, v, _| {
-        let ms = time(v, Unit::Milliseconds).map_err(|_| "expects a positive delay in milliseconds")?;
-        b.tcp_ut_ms = ms as u32;
+    option("tcp-ut", "<delay>", "Longest time sent data may stay unacknowledged.", "bind :80 tcp-ut 10s", "1.5", |b, v, cx| {
+        let read = time(v, Unit::Milliseconds).map_err(|_| "expects a positive delay in milliseconds")?;
+        if let Some(message) = read.warning(v) {
+            cx.diags.warning(b.declared_at, message);
+        }
+        b.tcp_ut_ms = read.value as u32;
         Ok(())
     }),
     option("tfo", "", "Takes data that comes with the SYN.", "bind :80 tfo", "1.5", |b, _, _| {
@@ -305,7 +308,7 @@ pub fn options(cx: &mut Cx<'_>, bind: &mut Bind, words: &mut Cursor<'_>, section
 }
 
 fn one_option(
-    cx: &Cx<'_>,
+    cx: &mut Cx<'_>,
     bind: &mut Bind,
     name: &str,
     at: Span,
@@ -328,6 +331,9 @@ fn one_option(
             None => return Err((at, format!("'{name}' : missing value"), None)),
         },
     };
+    if is_void(Kind::Bind, name) {
+        return Ok(());
+    }
     (option.apply)(bind, value, cx).map_err(|e| (at, format!("'{name}' : {e}"), None))
 }
 

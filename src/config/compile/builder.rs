@@ -1,8 +1,10 @@
 //! `build`: from sections to a configuration that can be activated.
 
+use std::collections::HashSet;
+
 use crate::check;
 use crate::lang::registry::{Kind, Registry};
-use crate::lang::{Diagnostics, Entry};
+use crate::lang::{Diagnostics, Entry, FileId};
 
 use super::bind::BIND_OPTIONS;
 use super::draft::{Cx, Inputs};
@@ -20,6 +22,9 @@ pub fn build(inputs: &Inputs<'_>) -> (Option<Built>, Diagnostics) {
     let mut cx = Cx::new(inputs);
     let drafts = read(&mut cx);
     let built = finish(&mut cx, &drafts);
+    let defaults = inputs.sections.iter().filter(|s| s.kind() == "defaults").flat_map(|s| &s.lines);
+    let shared: HashSet<(FileId, u32)> = defaults.map(|l| (l.span.file, l.span.line)).collect();
+    cx.diags.once(|at| shared.contains(&(at.file, at.line)));
     let usable = !cx.diags.has_alerts();
     (usable.then_some(built), cx.diags)
 }

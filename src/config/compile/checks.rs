@@ -5,10 +5,10 @@ use std::sync::Arc;
 use crate::check::{CheckSpec, Fault};
 use crate::lang::Severity;
 
-use super::args::Args;
+use super::declared::ServerSettings;
 use super::draft::{Cx, Draft};
 use super::keyword::Scope;
-use super::server::ServerSettings;
+use crate::lang::args::Args;
 
 fn words<'a>(args: Args<'a>, from: usize) -> Vec<&'a str> {
     (from..args.words.len()).map(|i| args.str(i)).collect()
@@ -44,7 +44,7 @@ pub fn rule<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {
     let words = words(args, 1);
     check.has_connect |= args.str(1) == "connect" && words.contains(&"port");
     let result = if args.str(0) == "http-check" {
-        check.has_http_rules = true;
+        check.has_http_rules |= !matches!(args.str(1), "disable-on-404" | "send-state");
         check.rules.http_check(&words)
     } else {
         check.has_tcp_rules = true;
@@ -57,17 +57,17 @@ pub fn rule<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {
 
 /// What to check of every server that asks for it.
 pub fn specs(cx: &Cx<'_>, draft: &Draft<'_>) -> Vec<(Arc<str>, CheckSpec)> {
-    let checked = draft.servers.iter().filter(|s| s.set.check);
+    let checked = draft.servers.iter().filter(|s| s.set.spec.has_check);
     checked.map(|server| (server.name.clone(), spec(cx, draft, &server.set))).collect()
 }
 
 /// What to check of a server with these options.
-pub fn spec(cx: &Cx<'_>, draft: &Draft<'_>, server: &ServerSettings<'_>) -> CheckSpec {
+pub fn spec(cx: &Cx<'_>, draft: &Draft<'_>, server: &ServerSettings) -> CheckSpec {
     let set = &draft.set;
     let mut spec = CheckSpec {
         timeout_check_ms: set.timeouts.check,
         timeout_connect_ms: set.timeouts.connect,
-        slowstart_ms: server.slowstart_ms,
+        slowstart_ms: server.spec.slowstart_ms,
         log_health_checks: set.options.log_health_checks,
         spread_percent: cx.global.spread_checks,
         answer_max: cx.global.tune.chksize,
@@ -76,7 +76,7 @@ pub fn spec(cx: &Cx<'_>, draft: &Draft<'_>, server: &ServerSettings<'_>) -> Chec
     // Checks that go where traffic goes begin as it does.
     let own_way = spec.addr.is_some() || spec.port.is_some();
     if spec.send_proxy > 0 || !own_way {
-        spec.send_proxy = spec.send_proxy.max(server.send_proxy);
+        spec.send_proxy = spec.send_proxy.max(server.spec.send_proxy);
     }
     set.check.rules.finish(&mut spec);
     spec

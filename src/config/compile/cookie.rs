@@ -1,8 +1,8 @@
 //! `cookie`: persistence by cookie.
 
 use super::super::proxy::{CookieMode, CookieSpec};
-use super::args::Args;
 use super::keyword::Scope;
+use crate::lang::args::Args;
 
 /// `cookie <name> [ rewrite | insert | prefix ] [ indirect ] ...`.
 pub fn cookie_line<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {

@@ -16,10 +16,9 @@ use crate::rules::{Capture, Captures, Names, PatternRefs, Userlists};
 
 use super::super::global::{Global, LogTarget};
 use super::super::proxy::{Bind, Config, CookieSpec, Options, RetryOn, StatsSpec, Timeouts};
-use super::address::Surroundings;
-use super::args::Args;
-use super::server::{ServerDraft, ServerSettings};
-use super::service::ServiceDraft;
+use super::declared::{ServerDraft, ServerSettings, ServiceDraft};
+use crate::lang::args::Args;
+use crate::model::notation::Surroundings;
 
 /// What the build reads besides the sections.
 pub struct Inputs<'a> {
@@ -224,7 +223,7 @@ pub struct Settings<'a> {
     pub unique_id_format: Option<&'a Word>,
     pub unique_id_header: Option<&'a Word>,
     pub default_backend: Option<&'a Word>,
-    pub default_server: ServerSettings<'a>,
+    pub default_server: ServerSettings,
     pub check: CheckDraft,
     pub source: Option<Address>,
     pub source_interface: Option<&'a str>,
@@ -252,7 +251,7 @@ impl Default for Settings<'_> {
             mode: Mode::Tcp,
             disabled: false,
             timeouts: Timeouts::default(),
-            options: Options::default(),
+            options: Options { abortonclose: true, ..Options::default() },
             maxconn: 0,
             backlog: 0,
             rate_limit_sessions: 0,
@@ -324,7 +323,7 @@ pub struct Draft<'a> {
     pub binds: Vec<Bind>,
     /// There is a `bind` line, good or not.
     pub has_bind: bool,
-    pub servers: Vec<ServerDraft<'a>>,
+    pub servers: Vec<ServerDraft>,
     pub dispatch: Option<Address>,
     pub services: Vec<ServiceDraft<'a>>,
     pub captures: Captures,
@@ -363,15 +362,6 @@ impl<'a> Draft<'a> {
 
     pub fn caps(&self) -> Caps {
         Caps { front: self.kind != Kind::Backend, back: self.kind != Kind::Frontend }
-    }
-
-    /// Has the side that a keyword needs.
-    pub fn caps_fit(&self, side: super::keyword::Side) -> bool {
-        match side {
-            super::keyword::Side::Front => self.caps().front,
-            super::keyword::Side::Back => self.caps().back,
-            super::keyword::Side::Any => true,
-        }
     }
 
     pub fn title(&self) -> String {

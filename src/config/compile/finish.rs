@@ -325,7 +325,7 @@ fn target(
         return None;
     };
     let other = &names.drafts[i];
-    if other.name == draft.name {
+    if std::ptr::eq(other, draft) {
         let message = format!("Proxy '{}': loop detected for {what}: '{name}'.", draft.name);
         cx.whole(Severity::Alert, at, message);
         return None;

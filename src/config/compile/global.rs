@@ -2,25 +2,30 @@
 
 use std::path::PathBuf;
 
+use crate::lang::registry::Kind;
+use crate::lang::void::is_void_line;
 use crate::lang::{Section, suggest};
 
 use super::super::global::{CliLevel, StatsSocket, Tune};
 use super::super::proxy::Bind;
-use super::address::Surroundings;
-use super::args::{Args, Cursor, Prefix};
 use super::bind;
 use super::draft::Cx;
 use super::global_table::{GLOBAL_INDEX, GLOBAL_KEYWORDS};
 use super::keyword::{refuse, too_many};
 use super::log;
 use super::section::split_prefix;
-use super::time::{TimeError, Unit, size, time_of};
+use crate::lang::args::{Args, Cursor, Prefix};
+use crate::lang::time::{TimeError, Unit, size, time_of};
+use crate::model::notation::Surroundings;
 
 /// Parses one line of `global`.
 pub type GlobalFn = for<'a> fn(&mut Cx<'a>, Args<'a>, Prefix);
 
-/// Reads the section.
-pub fn global_section<'a>(cx: &mut Cx<'a>, section: &'a Section) {
+/// What the threads are must be known before any other section.
+const FIRST: [&str; 3] = ["nbthread", "thread-group", "thread-groups"];
+
+/// Reads the section; `is_late`: it stands behind a section of another kind.
+pub fn global_section<'a>(cx: &mut Cx<'a>, section: &'a Section, is_late: bool) {
     too_many(cx, Args::of(&section.head), 0, 0);
     for line in &section.lines {
         let (prefix, args) = split_prefix(line);
@@ -33,7 +38,16 @@ pub fn global_section<'a>(cx: &mut Cx<'a>, section: &'a Section) {
                 cx.diags.alert(args.at(0), format!("negation/default is not supported for '{name}'."));
                 continue;
             }
-            if !keyword.entry.args.is_empty() || !too_many(cx, args, 0, 0) {
+            if is_late && FIRST.contains(&name) {
+                let message = format!(
+                    "'{name}' not allowed if a non-global section was previously defined. This parameter must be set in the \
+                     first global section."
+                );
+                cx.diags.alert(args.at(0), message);
+                continue;
+            }
+            let fits = !keyword.entry.args.is_empty() || !too_many(cx, args, 0, 0);
+            if fits && !is_void_line(Kind::Global, args.words) {
                 (keyword.parse)(cx, args, prefix);
             }
         } else {
@@ -102,6 +116,16 @@ pub fn tls_text<'a>(cx: &mut Cx<'a>, args: Args<'a>, _: Prefix) {
 
 /// Takes what is there, without effect.
 pub fn nothing<'a>(_: &mut Cx<'a>, _: Args<'a>, _: Prefix) {}
+
+/// `master-worker [no-exit-on-failure]`.
+pub fn master_worker<'a>(cx: &mut Cx<'a>, args: Args<'a>, _: Prefix) {
+    match args.str(1) {
+        "" => {}
+        "no-exit-on-failure" => cx.global.stay_on_failure = true,
+        _ => return cx.diags.alert(args.at(1), "'master-worker' only supports 'no-exit-on-failure' option."),
+    }
+    cx.global.master_worker = true;
+}
 
 pub fn maxconn<'a>(cx: &mut Cx<'a>, args: Args<'a>, _: Prefix) {
     if cx.global.maxconn != 0 {
@@ -228,6 +252,7 @@ fn stats_socket<'a>(cx: &mut Cx<'a>, args: Args<'a>) {
         uid: options.uid,
         gid: options.gid,
         level: options.level,
+        severity: options.severity,
         expose_fd: options.expose_fd,
         name: options.name.as_deref().map(str::to_owned),
     }));

@@ -4,13 +4,14 @@ use std::sync::LazyLock;
 
 use crate::lang::{Entry, Place, Status, What};
 
-use super::args::Prefix;
 use super::bind::unix_bind;
 use super::global::{
-    GlobalFn, delay, description, h1_case_adjust, log_line, log_send_hostname, maxconn, nbthread, nothing,
-    number, path, set_var, spread_checks, stats, text, tls_text, tune_percent, tune_size, user,
+    GlobalFn, delay, description, h1_case_adjust, log_line, log_send_hostname, master_worker, maxconn,
+    nbthread, nothing, number, path, set_var, spread_checks, stats, text, tls_text, tune_percent, tune_size,
+    user,
 };
 use super::keyword::Index;
+use crate::lang::args::Prefix;
 
 /// One keyword of `global`.
 pub struct GlobalKeyword {
@@ -153,7 +154,7 @@ pub const GLOBAL_KEYWORDS: &[GlobalKeyword] = &[
     refused("lua-load", "<file>", "Loads a script.", "Lua is not part of it"),
     refused("lua-load-per-thread", "<file>", "Loads a script.", "Lua is not part of it"),
     refused("lua-prepend-path", "<file>", "Loads a script.", "Lua is not part of it"),
-    full("master-worker", "[no-exit-on-failure]", "Runs a master that keeps the worker.", "master-worker", "1.8", |cx, _, _| cx.global.master_worker = true),
+    full("master-worker", "[no-exit-on-failure]", "Runs a master that keeps the worker.", "master-worker", "1.8", master_worker),
     full("max-spread-checks", "<delay>", "Longest time between the first checks of two servers.", "max-spread-checks 5s", "1.5", |cx, a, _| cx.global.max_spread_checks_ms = delay(cx, a).unwrap_or(0)),
     accepted("max-threads-per-group", "<number>", "Threads of a group.", "max-threads-per-group 16", "3.3", "there are no groups"),
     accepted("maxcompcpuusage", "<number>", "A limit of compression.", "maxcompcpuusage 50", "1.5", "messages are not compressed"),
@@ -292,7 +293,7 @@ pub const GLOBAL_KEYWORDS: &[GlobalKeyword] = &[
     accepted("tune.lua.task-timeout", "<value>", "A tuning of HAProxy.", "tune.lua.task-timeout 1", "1.6", "there are no scripts"),
     accepted("tune.max-checks-per-thread", "<value>", "A tuning of HAProxy.", "tune.max-checks-per-thread 1", "2.0", "it tunes a part that is built otherwise"),
     accepted("tune.max-rules-at-once", "<value>", "A tuning of HAProxy.", "tune.max-rules-at-once 1", "2.0", "it tunes a part that is built otherwise"),
-    full("tune.maxaccept", "<number>", "Connections accepted in a row.", "tune.maxaccept 64", "1.3", |cx, a, _| cx.global.tune.maxaccept = number::<i32>(cx, a).map_or(4, |n| u32::try_from(n).unwrap_or(u32::MAX))).accepted("it tunes a part that is built otherwise"),
+    full("tune.maxaccept", "<number>", "Connections accepted in a row before others have their turn.", "tune.maxaccept 64", "1.3", |cx, a, _| cx.global.tune.maxaccept = number::<i32>(cx, a).map_or(4, |n| u32::try_from(n).unwrap_or(u32::MAX))).accepted("how accepting interleaves with other work cannot be seen from outside"),
     accepted("tune.maxpollevents", "<value>", "A tuning of HAProxy.", "tune.maxpollevents 1", "2.0", "it tunes a part that is built otherwise"),
     full("tune.maxrewrite", "<size>", "Room kept in buffers for rewriting.", "tune.maxrewrite 1024", "1.3", |cx, a, _| tune_size(cx, a, |t, n| t.maxrewrite = n)),
     accepted("tune.memory.hot-size", "<value>", "A tuning of HAProxy.", "tune.memory.hot-size 1", "2.0", "it tunes a part that is built otherwise"),

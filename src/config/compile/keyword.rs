@@ -2,10 +2,12 @@
 
 use std::collections::HashMap;
 
-use crate::lang::{Entry, Span, Status};
+use crate::lang::void::is_void_line;
+use crate::lang::{Entry, Span, Status, registry};
+use crate::model::Caps;
 
-use super::args::{Args, Prefix};
 use super::draft::{Cx, Draft, Kind};
+use crate::lang::args::{Args, Prefix};
 
 /// Which side of a proxy a keyword needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,6 +15,16 @@ pub enum Side {
     Front,
     Back,
     Any,
+}
+
+impl Side {
+    pub fn is_of(self, caps: Caps) -> bool {
+        match self {
+            Side::Front => caps.front,
+            Side::Back => caps.back,
+            Side::Any => true,
+        }
+    }
 }
 
 /// Whether `defaults` takes a keyword.
@@ -111,13 +123,9 @@ impl<'a> Scope<'_, 'a> {
 
     /// False, with the warning HAProxy gives, when the section lacks the side that `what` needs.
     pub fn has_side(&mut self, side: Side, at: Span, what: &str, hint: &str) -> bool {
-        let caps = self.px.caps();
-        let (has, missing) = match side {
-            Side::Front => (caps.front, "no frontend"),
-            Side::Back => (caps.back, "no backend"),
-            Side::Any => (true, ""),
-        };
+        let has = side.is_of(self.px.caps());
         if !has {
+            let missing = if side == Side::Front { "no frontend" } else { "no backend" };
             let title = self.title();
             self.warning(at, format!("'{what}' ignored because {title} has {missing} capability.{hint}"));
         }
@@ -171,7 +179,8 @@ pub fn dispatch<'a>(scope: &mut Scope<'_, 'a>, keyword: &'static Keyword, args: 
         "fullconn" => " Maybe you want 'maxconn' instead ?",
         _ => "",
     };
-    if scope.has_side(keyword.side, args.at(0), name, hint) {
+    let void = is_void_line(registry::Kind::Proxy, args.words);
+    if scope.has_side(keyword.side, args.at(0), name, hint) && !void {
         (keyword.parse)(scope, args);
     }
 }

@@ -4,10 +4,10 @@ use crate::lang::Span;
 use crate::model::Address;
 
 use super::super::global::{LogAddress, LogFraming, LogTarget};
-use super::address::{Accept, Host, parse};
-use super::args::{Args, Cursor, Prefix};
 use super::draft::{Cx, FormatSource, Kind};
 use super::keyword::Scope;
+use crate::lang::args::{Args, Cursor, Prefix};
+use crate::model::notation::{Accept, Host, parse};
 
 const LEVELS: [&str; 8] = ["emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"];
 

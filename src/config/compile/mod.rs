@@ -3,8 +3,6 @@
 //! Lines go to one function each through keyword tables; what sections share (`defaults`, numbers, names of other
 //! proxies, live cells) is settled when all of them are read. A build touches nothing that runs.
 
-pub mod address;
-pub mod args;
 pub mod bind;
 pub mod draft;
 pub mod finish;
@@ -16,7 +14,6 @@ pub mod proxy_table;
 pub mod section;
 pub mod server_option;
 pub mod stats;
-pub mod time;
 pub mod timeout;
 
 mod backend;
@@ -24,6 +21,7 @@ mod balance;
 mod builder;
 mod checks;
 mod cookie;
+mod declared;
 mod errors;
 mod global;
 mod log;

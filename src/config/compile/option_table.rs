@@ -3,17 +3,15 @@
 use crate::lang::{Entry, Status};
 
 use super::super::proxy::Options;
-use super::args::Args;
 use super::keyword::{Scope, Side};
 use super::{checks, log, options};
+use crate::lang::args::Args;
 
 /// What an option does with its line.
 #[derive(Clone, Copy)]
 pub enum Apply {
     /// On, or off with `no`.
     Flag(fn(&mut Options) -> &mut bool),
-    /// On, off with `no`, and automatic when the file says nothing.
-    Auto(fn(&mut Options) -> &mut Option<bool>),
     /// No effect; takes no argument.
     Nothing,
     /// Reads its own arguments; `negatable` by its own means.
@@ -42,22 +40,6 @@ const fn flag(
         side,
         http: false,
         apply: Apply::Flag(field),
-    }
-}
-
-const fn auto(
-    name: &'static str,
-    side: Side,
-    doc: &'static str,
-    example: &'static str,
-    since: &'static str,
-    field: fn(&mut Options) -> &mut Option<bool>,
-) -> OptionKeyword {
-    OptionKeyword {
-        entry: Entry::full(name, "", doc, example, since),
-        side,
-        http: false,
-        apply: Apply::Auto(field),
     }
 }
 
@@ -183,15 +165,15 @@ pub const OPTIONS: &[OptionKeyword] = &[
     line("redispatch", "[<interval>]", Side::Back, "Lets a retry go to another server.", "option redispatch", "1.3", options::redispatch).negatable(),
     refused("smtpchk", "Checks servers with an SMTP greeting.", "option smtpchk", "its protocol is not spoken; use 'option tcp-check' or 'option httpchk' instead"),
     flag("socket-stats", Side::Front, "Counts each listening address apart.", "option socket-stats", "1.4", |o| &mut o.socket_stats).accepted("listeners have no line of their own"),
-    line("splice-auto", "", Side::Any, "Lets the kernel move data where that pays.", "option splice-auto", "1.3", options::splice).negatable().accepted("the kernel moves data where that pays"),
-    line("splice-request", "", Side::Any, "Lets the kernel move request data.", "option splice-request", "1.3", options::splice).negatable().accepted("the kernel moves data where that pays"),
-    line("splice-response", "", Side::Any, "Lets the kernel move response data.", "option splice-response", "1.3", options::splice).negatable().accepted("the kernel moves data where that pays"),
+    nothing("splice-auto", Side::Any, "Lets the kernel move data where that pays.", "option splice-auto", "1.3", "the kernel moves data where that pays"),
+    nothing("splice-request", Side::Any, "Lets the kernel move request data.", "option splice-request", "1.3", "the kernel moves data where that pays"),
+    nothing("splice-response", Side::Any, "Lets the kernel move response data.", "option splice-response", "1.3", "the kernel moves data where that pays"),
     refused("spop-check", "Checks servers with a SPOP hello.", "option spop-check", "SPOE is not part of it"),
     flag("srvtcpka", Side::Back, "TCP keep-alive packets towards servers.", "option srvtcpka", "1.3", |o| &mut o.tcpka_server),
     refused("ssl-hello-chk", "Checks servers with an SSLv3 hello.", "option ssl-hello-chk", "its protocol is not spoken; use 'option tcp-check' or 'option httpchk' instead"),
     line("tcp-check", "", Side::Back, "Checks servers with a script of 'tcp-check' lines.", "option tcp-check", "1.5", checks::method),
-    auto("tcp-smart-accept", Side::Front, "Saves a packet when a connection is accepted.", "option tcp-smart-accept", "1.3", |o| &mut o.tcp_smart_accept).accepted("the kernel decides when it acknowledges"),
-    auto("tcp-smart-connect", Side::Back, "Saves a packet when a connection is made.", "option tcp-smart-connect", "1.3", |o| &mut o.tcp_smart_connect).accepted("the kernel decides when it acknowledges"),
+    nothing("tcp-smart-accept", Side::Front, "Saves a packet when a connection is accepted.", "option tcp-smart-accept", "1.3", "the kernel decides when it acknowledges"),
+    nothing("tcp-smart-connect", Side::Back, "Saves a packet when a connection is made.", "option tcp-smart-connect", "1.3", "the kernel decides when it acknowledges"),
     line("tcpka", "", Side::Any, "TCP keep-alive packets on both sides.", "option tcpka", "1.3", options::tcpka),
     line("tcplog", "[clf]", Side::Any, "Logs connections in the TCP format.", "option tcplog", "1.3", log::option_log),
     refused("transparent", "Connects to the address the client asked for.", "option transparent", "connections to the address the client asked for are not made yet"),

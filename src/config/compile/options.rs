@@ -1,11 +1,13 @@
 //! `option ...`: switches and the few options with arguments.
 
+use crate::lang::registry::Kind;
 use crate::lang::suggest;
+use crate::lang::void::is_void;
 
 use super::super::proxy::{ForwardFor, HttpConnection, RestrictNames};
-use super::args::{Args, Prefix};
 use super::keyword::{Scope, Side, refuse};
 use super::option_table::{Apply, OPTIONS};
+use crate::lang::args::{Args, Prefix};
 
 /// `option NAME ...`, `no option NAME`, `default option NAME`.
 pub fn option_line<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {
@@ -21,6 +23,9 @@ pub fn option_line<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {
         return scope.cx.diags.alert_hint(args.at(1), format!("unknown option '{name}'"), hint);
     };
     if refuse(scope.cx, &option.entry, args.at(1)) {
+        return;
+    }
+    if is_void(Kind::Option, name) {
         return;
     }
     match option.apply {
@@ -40,9 +45,6 @@ pub fn option_line<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {
             let options = &mut scope.px.set.options;
             match (switch, scope.prefix) {
                 (Apply::Flag(field), prefix) => *field(options) = prefix == Prefix::None,
-                (Apply::Auto(field), Prefix::None) => *field(options) = Some(true),
-                (Apply::Auto(field), Prefix::No) => *field(options) = Some(false),
-                (Apply::Auto(field), Prefix::Default) => *field(options) = None,
                 (Apply::Nothing | Apply::Line(..), _) => {}
             }
         }
@@ -108,20 +110,6 @@ pub fn redispatch<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {
         },
     };
     (options.redispatch, options.redispatch_every) = (every != 0, every);
-}
-
-/// `option splice-*`: until one is named, splicing is ours to decide.
-pub fn splice<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {
-    if scope.too_many(args, 1, 0) {
-        return;
-    }
-    let on = scope.prefix == Prefix::None;
-    let splice = &mut scope.px.set.options.splice;
-    match args.str(1) {
-        "splice-request" => splice.request = on,
-        "splice-response" => splice.response = on,
-        _ => splice.auto = on || scope.prefix == Prefix::Default,
-    }
 }
 
 pub fn tcpka<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {

@@ -50,6 +50,13 @@ fn checks(cx: &mut Cx<'_>, draft: &Draft<'_>) {
             cx.whole(Severity::Warning, draft.at, message);
         }
     }
+    if draft.caps().back && check.method != "httpchk" {
+        for name in check.rules.http_settings() {
+            let message =
+                format!("'{name}' will be ignored for {} (requires 'option httpchk').", draft.title());
+            cx.whole(Severity::Warning, draft.at, message);
+        }
+    }
 }
 
 fn timeouts(cx: &mut Cx<'_>, draft: &Draft<'_>) {
@@ -101,7 +108,7 @@ fn needs_http(cx: &mut Cx<'_>, draft: &Draft<'_>, program: &Program<'_>) {
     }
     let mut options = draft.set.options.clone();
     for option in OPTIONS.iter().filter(|o| o.http && o.is_on(&mut options)) {
-        if draft.caps_fit(option.side) {
+        if option.side.is_of(draft.caps()) {
             let message =
                 format!("'option {}' ignored for {title} as it requires HTTP mode.", option.entry.name);
             cx.whole(Severity::Warning, draft.at, message);
@@ -124,7 +131,7 @@ fn tcp_servers(cx: &mut Cx<'_>, draft: &Draft<'_>) {
             );
             cx.whole(Severity::Alert, server.at, message);
         }
-        if server.set.cookie.is_some() {
+        if server.set.spec.cookie.is_some() {
             let message = format!(
                 "{} : ignoring cookie for server '{}' as HTTP mode is disabled.",
                 draft.title(),

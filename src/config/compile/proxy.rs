@@ -5,13 +5,13 @@ use crate::model::Mode;
 use crate::rules::Capture;
 
 use super::super::proxy::{HttpReuse, RetryOn};
-use super::address::{Accept, parse};
-use super::args::Args;
 use super::draft::{Kind, StateFile, Step};
 use super::keyword::Scope;
 use super::server_option::USESRC;
 use super::switching::needs_condition;
-use super::time::{Unit, time_of};
+use crate::lang::args::Args;
+use crate::lang::time::{Unit, time_of};
+use crate::model::notation::{Accept, parse};
 
 pub fn mode<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {
     if scope.too_many(args, 0, 1) {

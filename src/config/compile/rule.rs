@@ -6,12 +6,12 @@ use crate::lang::{Span, Word};
 use crate::model::{Caps, Mode};
 use crate::rules::{
     Acls, BuildCtx, Captures, Condition, Dir, ErrorPages, Expr, HttpErrors, LogFormat, LogUse, RuleSet,
-    RuleSetKind,
+    RuleSetKind, http_errors_section,
 };
 
 use super::super::proxy::{LogSpec, Rules};
-use super::args::Args;
-use super::draft::{Cx, Draft, FormatSource, Reference, Step};
+use super::draft::{Cx, Draft, FormatSource, Kind, Reference, Step};
+use crate::lang::args::Args;
 
 /// What the rule lines of one section compile to.
 #[derive(Default)]
@@ -66,7 +66,7 @@ pub fn http_errors<'a>(cx: &mut Cx<'a>, sections: &[&'a crate::lang::Section]) -
         // The builder looks up sections read so far while it adds one.
         let known = pages.clone();
         let mut ctx = build_ctx(cx, &title, caps, Mode::Http, &mut captures, &known);
-        pages.section(section, &mut ctx);
+        http_errors_section(&mut pages, section, &mut ctx);
     }
     pages
 }
@@ -95,13 +95,17 @@ pub fn program<'a>(
         seen.warn_misplaced(step, &mut ctx);
         one_step(&mut program, step, &mut acls, &mut redirects, &mut ctx);
     }
-    // `redirect` lines run after all `http-request` rules of their section.
-    program.rules.http_request.extend_from(&redirects);
+    // `redirect` lines run after all `http-request` rules of their section, and after its statistics.
+    program.rules.redirect = redirects;
     for line in &draft.set.errors {
         error_line(&mut program.errors, *line, &mut ctx);
     }
-    program.log = log_spec(draft, caps, &mut ctx);
-    let unique_id = draft.set.unique_id_format.filter(|_| caps.front);
+    // What `defaults` says of logs is looked at where it is used.
+    let has_log = draft.kind != Kind::Defaults;
+    if has_log {
+        program.log = log_spec(draft, caps, &mut ctx);
+    }
+    let unique_id = draft.set.unique_id_format.filter(|_| caps.front && has_log);
     program.unique_id = unique_id.and_then(|w| LogFormat::parse(w, LogUse::Log, &mut ctx)).map(Arc::new);
     if let crate::balance::Method::Expr(text) = &draft.set.balance.method
         && caps.back

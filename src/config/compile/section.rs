@@ -1,13 +1,14 @@
 //! Cuts a configuration into drafts: which section a line belongs to, which `defaults` a section starts from.
 
-use crate::lang::{Entry, Frame, Line, Place, Section, Span, Status, What, suggest};
+use crate::lang::void::is_void;
+use crate::lang::{Entry, Frame, Line, Place, Section, Span, Status, What, registry, suggest};
 
-use super::args::{Args, Prefix};
 use super::draft::{Cx, Draft, Kind, Step};
 use super::global::global_section;
 use super::keyword::{Scope, dispatch, too_many};
 use super::proxy_table::{INDEX, KEYWORDS, REMOVED};
 use super::server::invalid_char;
+use crate::lang::args::{Args, Prefix};
 
 /// Sections of HAProxy that Isobar does not have, with the reason.
 pub const REFUSED_SECTIONS: &[Entry] = &[
@@ -83,12 +84,17 @@ pub fn read<'a>(cx: &mut Cx<'a>) -> Drafts<'a> {
     let mut drafts =
         Drafts { proxies: Vec::new(), defaults: Vec::new(), http_errors: Vec::new(), current: None };
     let inputs = cx.inputs;
+    let mut is_late = false;
     for section in inputs.sections {
         let word = section.kind();
+        is_late |= word != "global";
+        if is_void(registry::Kind::Section, word) {
+            continue;
+        }
         if let Some(kind) = Kind::of(word) {
             drafts.proxy_section(cx, kind, section);
         } else if word == "global" {
-            global_section(cx, section);
+            global_section(cx, section, is_late);
         } else if word == "http-errors" {
             drafts.http_errors.push(section);
         } else if word == "userlist" {

@@ -1,91 +1,14 @@
 //! `server`, `server-template` and `default-server` lines.
 
-use std::sync::Arc;
+use crate::lang::void::is_void;
+use crate::lang::{Frame, Status, registry, suggest};
 
-use crate::check::CheckSpec;
-use crate::lang::{Frame, Span, Status, suggest};
-use crate::model::Address;
-use crate::model::server::HashKey;
-
-use super::address::{Accept, Host, Port, Written, parse};
-use super::args::{Args, Cursor};
+use super::declared::{ServerDraft, ServerSettings};
 use super::draft::{Cx, Kind};
 use super::keyword::Scope;
 use super::server_option::{Arity, OptionCx, SERVER_OPTIONS};
-
-/// Options of a server, as `default-server` hands them down.
-#[derive(Clone, Debug)]
-pub struct ServerSettings<'a> {
-    pub weight: u32,
-    pub backup: bool,
-    pub maxconn: u32,
-    pub minconn: u32,
-    pub maxqueue: u32,
-    pub slowstart_ms: u64,
-    pub disabled: bool,
-    pub pool_max_conn: Option<u32>,
-    pub pool_purge_delay_ms: u64,
-    pub max_reuse: Option<u32>,
-    pub send_proxy: u8,
-    pub source: Option<Address>,
-    pub interface: Option<&'a str>,
-    pub cookie: Option<&'a str>,
-    pub tcp_ut_ms: u32,
-    pub hash_key: HashKey,
-    /// `check`, and how.
-    pub check: bool,
-    pub checking: CheckSpec,
-    pub init_addr: Vec<InitAddr>,
-    pub id: Option<u32>,
-}
-
-impl Default for ServerSettings<'_> {
-    fn default() -> Self {
-        ServerSettings {
-            weight: 1,
-            backup: false,
-            maxconn: 0,
-            minconn: 0,
-            maxqueue: 0,
-            slowstart_ms: 0,
-            disabled: false,
-            pool_max_conn: None,
-            pool_purge_delay_ms: 5000,
-            max_reuse: None,
-            send_proxy: 0,
-            source: None,
-            interface: None,
-            cookie: None,
-            tcp_ut_ms: 0,
-            hash_key: HashKey::default(),
-            check: false,
-            checking: CheckSpec::default(),
-            init_addr: Vec::new(),
-            id: None,
-        }
-    }
-}
-
-/// One method of `init-addr`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum InitAddr {
-    /// The address of the last run (server-state file).
-    Last,
-    /// The system's resolver.
-    Libc,
-    /// Start without an address, in maintenance.
-    None,
-    Ip(std::net::IpAddr),
-}
-
-/// A server as its line declares it.
-#[derive(Clone, Debug)]
-pub struct ServerDraft<'a> {
-    pub name: Arc<str>,
-    pub at: Span,
-    pub written: Written,
-    pub set: ServerSettings<'a>,
-}
+use crate::lang::args::{Args, Cursor};
+use crate::model::notation::{Accept, Host, Port, Written, parse};
 
 /// `server <name> <address> [options]`.
 pub fn server_line<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {
@@ -201,15 +124,14 @@ pub fn port_offset(written: &Written) -> Option<i32> {
 
 fn options<'a>(
     cx: &mut Cx<'a>,
-    set: &mut ServerSettings<'a>,
+    set: &mut ServerSettings,
     mut words: Cursor<'a>,
     title: &str,
     is_default: bool,
 ) {
-    let name = title.rsplit('/').next().unwrap_or(title);
     while !words.is_done() {
         let at = words.at();
-        if let Err((message, hint)) = one_option(cx, set, &mut words, name, is_default) {
+        if let Err((message, hint)) = one_option(cx, set, &mut words, title, is_default) {
             cx.diags.alert_framed(Frame::Object, at, format!("'{title}' : {message}"), hint);
             // What follows may be an argument of the unknown option: nothing sure can be said of it.
             return;
@@ -218,10 +140,10 @@ fn options<'a>(
 }
 
 fn one_option<'a>(
-    cx: &Cx<'a>,
-    set: &mut ServerSettings<'a>,
+    cx: &mut Cx<'a>,
+    set: &mut ServerSettings,
     words: &mut Cursor<'a>,
-    server: &str,
+    title: &str,
     is_default: bool,
 ) -> Result<(), (String, Option<String>)> {
     let name = words.peek();
@@ -241,7 +163,11 @@ fn one_option<'a>(
         Arity::One => 1,
         Arity::Source => source_words(args),
     };
-    (option.apply)(set, args, &OptionCx { cx, server }).map_err(|e| (e, None))
+    if is_void(registry::Kind::Server, name) {
+        return Ok(());
+    }
+    let server = title.rsplit('/').next().unwrap_or(title);
+    (option.apply)(set, args, &mut OptionCx { cx, server, title }).map_err(|e| (e, None))
 }
 
 /// Words after `source`: an address, then `usesrc` and `interface` with one argument each.

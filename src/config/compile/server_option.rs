@@ -1,19 +1,21 @@
 //! The table of server options (manual 5.2).
 
 use crate::check::{parse_init_state, parse_observe, parse_on_error};
-use crate::lang::{Entry, Place, Status};
+use crate::lang::{Entry, Frame, Place, Severity, Status};
 use crate::model::server::HashKey;
 
-use super::address::{Accept, parse};
-use super::args::Args;
+use super::declared::{InitAddr, ServerSettings};
 use super::draft::Cx;
-use super::server::{InitAddr, ServerSettings};
-use super::time::{TimeError, Unit, time};
+use crate::lang::args::Args;
+use crate::lang::time::{TimeError, Unit, time};
+use crate::model::notation::{Accept, parse};
 
 /// What an option may look at besides its words.
 pub struct OptionCx<'c, 'a> {
-    pub cx: &'c Cx<'a>,
+    pub cx: &'c mut Cx<'a>,
     pub server: &'c str,
+    /// What messages call the line: `server web/s1`.
+    pub title: &'c str,
 }
 
 /// Arguments after an option's name.
@@ -26,7 +28,7 @@ pub enum Arity {
 }
 
 /// Applies an option; `args[0]` is its name.
-type ServerFn = for<'a> fn(&mut ServerSettings<'a>, Args<'a>, &OptionCx<'_, 'a>) -> Result<(), String>;
+type ServerFn = for<'a> fn(&mut ServerSettings, Args<'a>, &mut OptionCx<'_, 'a>) -> Result<(), String>;
 
 /// One option of `server`.
 pub struct ServerOption {
@@ -94,9 +96,14 @@ fn limit(args: Args<'_>) -> Result<Option<u32>, String> {
     }
 }
 
-fn delay(args: Args<'_>) -> Result<u64, String> {
+fn delay(args: Args<'_>, at: &mut OptionCx<'_, '_>) -> Result<u64, String> {
     let name = args.str(0);
-    time(args.str(1), Unit::Milliseconds).map_err(|e| match e {
+    let read = time(args.str(1), Unit::Milliseconds);
+    if let Some(message) = read.ok().and_then(|read| read.warning(args.str(1))) {
+        let message = format!("'{}' : {message}", at.title);
+        at.cx.diags.framed(Severity::Warning, Frame::Object, args.at(1), message);
+    }
+    read.map(|read| read.value).map_err(|e| match e {
         TimeError::Missing => format!("'{name}' expects a delay as argument."),
         TimeError::Over => {
             format!(
@@ -109,8 +116,8 @@ fn delay(args: Args<'_>) -> Result<u64, String> {
 }
 
 /// A time that is not zero.
-fn positive(args: Args<'_>) -> Result<u64, String> {
-    match delay(args)? {
+fn positive(args: Args<'_>, at: &mut OptionCx<'_, '_>) -> Result<u64, String> {
+    match delay(args, at)? {
         0 => Err(format!("'{}' has to be > 0.", args.str(0))),
         ms => Ok(ms),
     }
@@ -143,17 +150,17 @@ fn init_addr(text: &str) -> Result<Vec<InitAddr>, String> {
 }
 
 /// `source`: where connections to the server come from.
-fn source<'a>(set: &mut ServerSettings<'a>, args: Args<'a>, at: &OptionCx<'_, 'a>) -> Result<(), String> {
+fn source<'a>(set: &mut ServerSettings, args: Args<'a>, at: &mut OptionCx<'_, 'a>) -> Result<(), String> {
     let text = args.str(1);
     if text.is_empty() {
         return Err("'source' expects <addr>[:<port>[-<port>]], and optionally 'usesrc' <addr>, and 'interface' <name> as argument.".to_owned());
     }
     let written = parse(text, Accept::PORT | Accept::STREAM | Accept::RESOLVE, &at.cx.surroundings())
         .map_err(|e| format!("'source {text}' : {e}"))?;
-    set.source = written.address(written.first_port());
+    set.spec.source = written.address(written.first_port());
     match args.str(2) {
         "interface" if args.has(3) => {
-            set.interface = Some(args.str(3));
+            set.spec.interface = Some(args.str(3).into());
             Ok(())
         }
         "interface" => Err("'source' : missing interface name.".to_owned()),
@@ -183,12 +190,12 @@ pub const SERVER_OPTIONS: &[ServerOption] = &[
     refused("agent-port", "<port>", "Port of the agent.", AGENT),
     refused("agent-send", "<string>", "What is sent to the agent.", AGENT),
     option("backup", "", "Used only when no other server is left.", "server s 10.0.0.1:80 backup", "1.3", |s, _, _| {
-        s.backup = true;
+        s.spec.backup = true;
         Ok(())
     }),
     refused("cc", "<algorithm>", "TCP congestion control.", "server connections use the system's"),
     option("check", "", "Checks the server's health.", "server s 10.0.0.1:80 check", "1.3", |s, _, _| {
-        s.check = true;
+        s.spec.has_check = true;
         Ok(())
     }),
     refused("check-alpn", "<protocols>", "ALPN of checks.", TLS),
@@ -208,20 +215,19 @@ pub const SERVER_OPTIONS: &[ServerOption] = &[
     refused("check-ssl", "", "Checks over TLS.", TLS),
     refused("check-via-socks4", "", "Checks through a SOCKS4 proxy.", "SOCKS4 is not part of it"),
     option("cookie", "<value>", "Value of the persistence cookie for this server.", "server s 10.0.0.1:80 cookie s1", "1.3", |s, a, _| {
-        s.cookie = Some(text(a, "<value>")?);
-        Ok(())
-    })
-    ,
-    option("disabled", "", "Starts in maintenance.", "server s 10.0.0.1:80 disabled", "1.4", |s, _, _| {
-        s.disabled = true;
+        s.spec.cookie = Some(text(a, "<value>")?.into());
         Ok(())
     }),
-    option("downinter", "<delay>", "Time between checks while the server is down.", "server s 10.0.0.1:80 check downinter 3s", "1.3", |s, a, _| {
-        s.checking.downinter_ms = positive(a)?;
+    option("disabled", "", "Starts in maintenance.", "server s 10.0.0.1:80 disabled", "1.4", |s, _, _| {
+        s.spec.disabled = true;
+        Ok(())
+    }),
+    option("downinter", "<delay>", "Time between checks while the server is down.", "server s 10.0.0.1:80 check downinter 3s", "1.3", |s, a, at| {
+        s.checking.downinter_ms = positive(a, at)?;
         Ok(())
     }),
     option("enabled", "", "Undoes 'disabled' of default-server.", "server s 10.0.0.1:80 enabled", "1.8", |s, _, _| {
-        s.disabled = false;
+        s.spec.disabled = false;
         Ok(())
     }),
     option("error-limit", "<count>", "Errors in a row before 'on-error' acts.", "server s 10.0.0.1:80 check observe layer4 error-limit 10", "1.4", |s, a, _| {
@@ -232,15 +238,15 @@ pub const SERVER_OPTIONS: &[ServerOption] = &[
         s.checking.fall = count(a)?;
         Ok(())
     }),
-    option("fastinter", "<delay>", "Time between checks while the state is changing.", "server s 10.0.0.1:80 check fastinter 3s", "1.3", |s, a, _| {
-        s.checking.fastinter_ms = positive(a)?;
+    option("fastinter", "<delay>", "Time between checks while the state is changing.", "server s 10.0.0.1:80 check fastinter 3s", "1.3", |s, a, at| {
+        s.checking.fastinter_ms = positive(a, at)?;
         Ok(())
     }),
     option("guid", "<string>", "Global identifier.", "server s 10.0.0.1:80 guid web-s1", "3.0", |_, a, _| text(a, "<string>").map(|_| ()))
         .not_in_default()
         .status(Status::Accepted("statistics are kept by backend and name")),
     option("hash-key", "{ id | id32 | addr | addr-port }", "What consistent hashing makes the server's points from.", "server s 10.0.0.1:80 hash-key addr", "2.8", |s, a, _| {
-        s.hash_key = match a.str(1) {
+        s.spec.hash_key = match a.str(1) {
             "id" => HashKey::Id,
             "id32" => HashKey::Id32,
             "addr" => HashKey::Addr,
@@ -258,7 +264,7 @@ pub const SERVER_OPTIONS: &[ServerOption] = &[
         Ok(())
     })
     .not_in_default(),
-    option("idle-ping", "<delay>", "Pings idle HTTP/2 connections.", "server s 10.0.0.1:80 idle-ping 30s", "3.2", |_, a, _| delay(a).map(|_| ()))
+    option("idle-ping", "<delay>", "Pings idle HTTP/2 connections.", "server s 10.0.0.1:80 idle-ping 30s", "3.2", |_, a, at| delay(a, at).map(|_| ()))
         .status(Status::Accepted("HTTP/1 has no ping")),
     option("init-addr", "{last | libc | none | <ip>},[...]", "How the name is resolved at start.", "server s localhost:80 init-addr libc,none", "1.7", |s, a, _| {
         s.init_addr = init_addr(a.str(1))?;
@@ -268,37 +274,37 @@ pub const SERVER_OPTIONS: &[ServerOption] = &[
         s.checking.init_state = parse_init_state(a.str(1))?;
         Ok(())
     }),
-    option("inter", "<delay>", "Time between two checks.", "server s 10.0.0.1:80 check inter 3s", "1.3", |s, a, _| {
-        s.checking.inter_ms = positive(a)?;
+    option("inter", "<delay>", "Time between two checks.", "server s 10.0.0.1:80 check inter 3s", "1.3", |s, a, at| {
+        s.checking.inter_ms = positive(a, at)?;
         Ok(())
     }),
     refused("log-bufsize", "<size>", "Buffer of a log server.", "log backends are not part of it"),
     refused("log-proto", "<proto>", "Framing towards a log server.", "log backends are not part of it"),
     option("max-reuse", "<count>", "Requests on one connection; -1 for no limit.", "server s 10.0.0.1:80 max-reuse 100", "2.3", |s, a, _| {
-        s.max_reuse = limit(a)?;
+        s.spec.max_reuse = limit(a)?;
         Ok(())
     })
     .status(Status::Accepted("connections are reused without limit")),
     option("maxconn", "<maxconn>", "Most streams at once; more wait in a queue.", "server s 10.0.0.1:80 maxconn 100", "1.3", |s, a, _| {
-        s.maxconn = number(a)?;
+        s.spec.maxconn = number(a)?;
         Ok(())
     }),
     option("maxqueue", "<maxqueue>", "Most streams waiting for this server.", "server s 10.0.0.1:80 maxconn 100 maxqueue 10", "1.3", |s, a, _| {
-        s.maxqueue = number(a)?;
+        s.spec.maxqueue = number(a)?;
         Ok(())
     }),
     option("minconn", "<minconn>", "Makes maxconn follow the backend's load, from this value up.", "server s 10.0.0.1:80 minconn 10 maxconn 100", "1.3", |s, a, _| {
-        s.minconn = number(a)?;
+        s.spec.minconn = number(a)?;
         Ok(())
     }),
     refused("namespace", "<name>", "Network namespace of connections.", "sockets are made in the process's own namespace"),
     option("no-agent-check", "", "Undoes 'agent-check' of default-server.", "server s 10.0.0.1:80 no-agent-check", "1.8", |_, _, _| Ok(())),
     option("no-backup", "", "Undoes 'backup' of default-server.", "server s 10.0.0.1:80 no-backup", "1.8", |s, _, _| {
-        s.backup = false;
+        s.spec.backup = false;
         Ok(())
     }),
     option("no-check", "", "Undoes 'check' of default-server.", "server s 10.0.0.1:80 no-check", "1.8", |s, _, _| {
-        s.check = false;
+        s.spec.has_check = false;
         Ok(())
     }),
     option("no-check-send-proxy", "", "Undoes 'check-send-proxy' of default-server.", "server s 10.0.0.1:80 no-check-send-proxy", "1.8", |s, _, _| {
@@ -307,11 +313,11 @@ pub const SERVER_OPTIONS: &[ServerOption] = &[
     }),
     nothing("no-check-ssl", "Undoes 'check-ssl' of default-server.", "server s 10.0.0.1:80 no-check-ssl", "1.8"),
     option("no-send-proxy", "", "Undoes 'send-proxy' of default-server.", "server s 10.0.0.1:80 no-send-proxy", "1.8", |s, _, _| {
-        s.send_proxy &= !1;
+        s.spec.send_proxy &= !1;
         Ok(())
     }),
     option("no-send-proxy-v2", "", "Undoes 'send-proxy-v2' of default-server.", "server s 10.0.0.1:80 no-send-proxy-v2", "1.8", |s, _, _| {
-        s.send_proxy &= !2;
+        s.spec.send_proxy &= !2;
         Ok(())
     }),
     nothing("no-ssl", "Undoes 'ssl' of default-server.", "server s 10.0.0.1:80 no-ssl", "1.8"),
@@ -338,11 +344,11 @@ pub const SERVER_OPTIONS: &[ServerOption] = &[
     option("pool-low-conn", "<max>", "Idle connections below which a worker takes none from another.", "server s 10.0.0.1:80 pool-low-conn 4", "2.3", |_, a, _| limit(a).map(|_| ()))
         .status(Status::Accepted("a worker takes an idle connection over only when it has none")),
     option("pool-max-conn", "<max>", "Most idle connections kept; -1 for no limit.", "server s 10.0.0.1:80 pool-max-conn 50", "1.9", |s, a, _| {
-        s.pool_max_conn = limit(a)?;
+        s.spec.pool_max_conn = limit(a)?;
         Ok(())
     }),
-    option("pool-purge-delay", "<delay>", "How often half of the unused idle connections are closed.", "server s 10.0.0.1:80 pool-purge-delay 10s", "1.9", |s, a, _| {
-        s.pool_purge_delay_ms = delay(a)?;
+    option("pool-purge-delay", "<delay>", "How often half of the unused idle connections are closed.", "server s 10.0.0.1:80 pool-purge-delay 10s", "1.9", |s, a, at| {
+        s.spec.pool_purge_delay_ms = delay(a, at)?;
         Ok(())
     }),
     option("port", "<port>", "Port that checks go to.", "server s 10.0.0.1:80 check port 8080", "1.3", |s, a, _| {
@@ -368,11 +374,11 @@ pub const SERVER_OPTIONS: &[ServerOption] = &[
         Ok(())
     }),
     option("send-proxy", "", "Starts connections with the PROXY protocol, version 1.", "server s 10.0.0.1:80 send-proxy", "1.5", |s, _, _| {
-        s.send_proxy = 1;
+        s.spec.send_proxy = 1;
         Ok(())
     }),
     option("send-proxy-v2", "", "Starts connections with the PROXY protocol, version 2.", "server s 10.0.0.1:80 send-proxy-v2", "1.5", |s, _, _| {
-        s.send_proxy = 2;
+        s.spec.send_proxy = 2;
         Ok(())
     }),
     refused("send-proxy-v2-ssl", "", "PROXY v2 with TLS fields.", TLS),
@@ -380,8 +386,8 @@ pub const SERVER_OPTIONS: &[ServerOption] = &[
     refused("set-proxy-v2-tlv-fmt", "<format>", "A field of one's own in PROXY v2 headers.", "such fields are not written yet"),
     option("shard", "<shard>", "Part of the tables sent to a peer.", "server s 10.0.0.1:80 shard 1", "2.9", |_, a, _| number(a).map(|_| ()))
         .status(Status::Accepted("it matters in 'peers' sections only")),
-    option("slowstart", "<start_time>", "Time over which a server that came up takes its full load.", "server s 10.0.0.1:80 check slowstart 60s", "1.3", |s, a, _| {
-        s.slowstart_ms = delay(a)?;
+    option("slowstart", "<start_time>", "Time over which a server that came up takes its full load.", "server s 10.0.0.1:80 check slowstart 60s", "1.3", |s, a, at| {
+        s.spec.slowstart_ms = delay(a, at)?;
         Ok(())
     }),
     refused("socks4", "<addr>:<port>", "Connects through a SOCKS4 proxy.", "SOCKS4 is not part of it"),
@@ -390,8 +396,8 @@ pub const SERVER_OPTIONS: &[ServerOption] = &[
     nothing("stick", "Undoes 'non-stick' of default-server.", "server s 10.0.0.1:80 stick", "1.5"),
     nothing("strict-maxconn", "Counts connections rather than requests against maxconn.", "server s 10.0.0.1:80 maxconn 10 strict-maxconn", "3.2"),
     refused("tcp-md5sig", "<password>", "Signs segments (RFC 2385).", "it is set on no socket"),
-    option("tcp-ut", "<delay>", "Longest time sent data may stay unacknowledged.", "server s 10.0.0.1:80 tcp-ut 10s", "1.5", |s, a, _| {
-        s.tcp_ut_ms = delay(a).map_err(|_| "'tcp-ut' : expects a positive delay in milliseconds")? as u32;
+    option("tcp-ut", "<delay>", "Longest time sent data may stay unacknowledged.", "server s 10.0.0.1:80 tcp-ut 10s", "1.5", |s, a, at| {
+        s.spec.tcp_ut_ms = delay(a, at).map_err(|_| "'tcp-ut' : expects a positive delay in milliseconds")? as u32;
         Ok(())
     })
     .status(Status::Accepted("the system's value holds")),
@@ -400,7 +406,7 @@ pub const SERVER_OPTIONS: &[ServerOption] = &[
     refused("usesrc", "", "Address that servers see (after 'source').", USESRC),
     option("weight", "<weight>", "Share of the load, 0 to 256.", "server s 10.0.0.1:80 weight 10", "1.3", |s, a, at| {
         let w = a.str(1).parse::<i64>().unwrap_or(-1);
-        s.weight = u32::try_from(w).ok().filter(|w| *w <= 256).ok_or_else(|| {
+        s.spec.weight = u32::try_from(w).ok().filter(|w| *w <= 256).ok_or_else(|| {
             format!("weight of server {} is not within 0 and 256 ({}).", at.server, a.str(1))
         })?;
         Ok(())

@@ -7,24 +7,11 @@ use crate::lang::{Span, suggest};
 use crate::model::{Address, ServerSpec};
 
 use super::super::service::{OVERFLOW_PERCENT, Reach, ServiceSpec};
-use super::args::{Args, Cursor};
+use super::declared::ServiceDraft;
 use super::draft::{Cx, Draft, Kind};
 use super::keyword::Scope;
-use super::server::{ServerSettings, invalid_char};
-
-/// A `service` line while its section is read.
-#[derive(Clone, Debug)]
-pub struct ServiceDraft<'a> {
-    pub at: Span,
-    name: &'a str,
-    reach: Reach,
-    tags: Vec<Arc<str>>,
-    check: bool,
-    overflow_percent: u32,
-    max: usize,
-    /// `default-server` as it stood at the line.
-    set: ServerSettings<'a>,
-}
+use super::server::invalid_char;
+use crate::lang::args::{Args, Cursor};
 
 const OPTIONS: [&str; 5] = ["check", "max", "overflow", "regions", "tag"];
 
@@ -44,7 +31,7 @@ pub fn service_line<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {
         name,
         reach: Reach::default(),
         tags: Vec::new(),
-        check: scope.px.set.default_server.check,
+        check: scope.px.set.default_server.spec.has_check,
         overflow_percent: OVERFLOW_PERCENT,
         max: 0,
         set: scope.px.set.default_server.clone(),
@@ -155,6 +142,6 @@ pub fn specs(cx: &Cx<'_>, draft: &Draft<'_>) -> Vec<ServiceSpec> {
 /// A server without a name, a number and an address of its own. The map says how it is.
 fn template(draft: &Draft<'_>, service: &ServiceDraft<'_>) -> ServerSpec {
     let nowhere = Address::Inet(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0));
-    let spec = super::backend::from_settings("", 0, nowhere, &service.set, draft);
+    let spec = super::backend::finished("", 0, nowhere, &service.set, draft);
     ServerSpec { has_check: false, ..spec }
 }

@@ -1,13 +1,13 @@
 //! `stats ...` of proxy sections: the statistics page.
 
-use crate::lang::{Entry, suggest};
+use crate::lang::{Entry, Status, suggest};
 
 use super::super::proxy::StatsSpec;
-use super::args::Args;
 use super::draft::{Kind, Step};
 use super::keyword::{Scope, refuse};
 use super::switching::needs_condition;
-use super::time::{Unit, time_of};
+use crate::lang::args::Args;
+use crate::lang::time::{Unit, time_of};
 
 /// One `stats NAME` of a proxy section.
 pub struct StatsKeyword {
@@ -83,7 +83,12 @@ pub const STATS: &[StatsKeyword] = &[
     }),
     stats("stats show-desc", "[ <desc> ]", "Shows a description.", "stats show-desc Main", show_desc),
     stats("stats show-legends", "", "Shows more as tool tips.", "stats show-legends", |s, _| spec(s).show_legends = true),
-    stats("stats show-modules", "", "Shows the counters of modules.", "stats show-modules", |s, _| spec(s).show_modules = true),
+    StatsKeyword {
+        entry: Entry::full("stats show-modules", "", "Shows the counters of modules.", "stats show-modules", "1.3").with(Status::Accepted("there are no modules")),
+        ..stats("stats show-modules", "", "", "", |s, _| {
+            spec(s);
+        })
+    },
     stats("stats show-node", "[ <name> ]", "Shows the node's name.", "stats show-node lb1", show_node),
     stats("stats show-version", "", "Shows the version.", "stats show-version", |s, _| spec(s).hide_version = false),
     stats("stats uri", "<prefix>", "Address of the page.", "stats uri /stats", |s, a| {
@@ -104,7 +109,6 @@ pub fn default_spec() -> StatsSpec {
         show_node: None,
         show_desc: None,
         show_legends: false,
-        show_modules: false,
         scope: Vec::new(),
         admin: false,
         applet: None,

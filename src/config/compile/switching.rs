@@ -1,8 +1,8 @@
 //! Which backend and which server: `use_backend`, `default_backend`, `use-server`.
 
-use super::args::Args;
 use super::draft::Step;
 use super::keyword::Scope;
+use crate::lang::args::Args;
 
 /// `use_backend <backend> [{ if | unless } <cond>]`.
 pub fn use_backend<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {

@@ -3,10 +3,10 @@
 use crate::lang::{Entry, Status, suggest};
 
 use super::super::proxy::Timeouts;
-use super::args::Args;
 use super::draft::Kind;
 use super::keyword::{Scope, Side};
-use super::time::{Unit, time_of};
+use crate::lang::args::Args;
+use crate::lang::time::{Unit, time_of};
 
 /// One `timeout NAME`.
 pub struct Timeout {

@@ -129,7 +129,7 @@ impl Env for Nowhere {
         0
     }
 
-    fn error_page(&self, _: u16) -> Option<std::sync::Arc<crate::rules::ReplySpec>> {
+    fn error_page(&self, _: u16, _: &Txn) -> Option<crate::rules::Reply> {
         None
     }
 }

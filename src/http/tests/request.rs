@@ -5,10 +5,9 @@ use crate::base::Buf;
 use crate::http::*;
 
 /// Verdict of a request: `None` is accepted, else reason and status.
-#[test]
-fn requests() {
+const REQUESTS: &[(&str, Option<(Reason, u16)>)] = {
     use Reason::*;
-    let table: &[(&str, Option<(Reason, u16)>)] = &[
+    &[
         // start line
         ("GET / HTTP/1.1\r\nHost: h\r\n\r\n", None),
         ("\r\n\r\nGET / HTTP/1.1\r\nHost: h\r\n\r\n", None),
@@ -113,8 +112,12 @@ fn requests() {
              Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
             None,
         ),
-    ];
-    for (bytes, expected) in table {
+    ]
+};
+
+#[test]
+fn requests() {
+    for (bytes, expected) in REQUESTS {
         let (_, verdict) = request(bytes.as_bytes());
         assert_ne!(verdict, Parse::More, "{}", bytes.escape_debug());
         assert_eq!(reason(verdict), *expected, "{}", bytes.escape_debug());

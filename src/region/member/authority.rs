@@ -2,16 +2,15 @@
 
 use std::time::Duration;
 
-use base64::Engine;
 use bytes::Bytes;
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateSigningRequestParams, DistinguishedName, DnType,
     ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256,
 };
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
+use rustls::pki_types::CertificateDer;
 
 use super::token::{Digest, digest_of};
+use crate::tls::{Pem, PemError, pem};
 
 /// The name of the map's record with certificate and key of the authority, as PEM.
 pub const RECORD: &str = "authority";
@@ -24,6 +23,8 @@ pub const LIFE: Duration = Duration::from_secs(90 * 86_400);
 const AUTHORITY_LIFE: Duration = Duration::from_secs(20 * 365 * 86_400);
 /// Clocks differ.
 const SKEW: Duration = Duration::from_secs(3600);
+/// The label of a certificate's section.
+const CERTIFICATE: &str = "CERTIFICATE";
 /// Of a common name (X.520).
 const NAME: usize = 64;
 
@@ -31,8 +32,8 @@ const NAME: usize = 64;
 pub enum AuthorityError {
     #[error("the cluster's authority: {0}")]
     Certificate(#[from] rcgen::Error),
-    #[error("the cluster's authority: PEM: {0}")]
-    Pem(#[from] rustls::pki_types::pem::Error),
+    #[error("the cluster's {0}")]
+    Pem(#[from] PemError),
 }
 
 /// To whom a certificate is given.
@@ -64,14 +65,14 @@ impl Authority {
 
     /// From what [`Authority::to_pem`] made.
     pub fn from_pem(text: &[u8]) -> Result<Authority, AuthorityError> {
-        let certificate = CertificateDer::from_pem_slice(text)?;
-        let key = PrivatePkcs8KeyDer::from_pem_slice(text)?;
-        let key = KeyPair::from_pkcs8_der_and_sign_algo(&key, &PKCS_ECDSA_P256_SHA256)?;
+        let pem = Pem::parse("authority", text)?;
+        let (certificate, key) = (pem.certificate()?, pem.key()?.1);
+        let key = KeyPair::from_der_and_sign_algo(&key, &PKCS_ECDSA_P256_SHA256)?;
         Ok(Authority { issuer: Issuer::from_ca_cert_der(&certificate, key)?, certificate })
     }
 
     pub fn to_pem(&self) -> Bytes {
-        let text = pem(&self.certificate) + &self.issuer.key().serialize_pem();
+        let text = pem::encode(CERTIFICATE, &self.certificate) + &self.issuer.key().serialize_pem();
         text.into()
     }
 
@@ -96,7 +97,8 @@ impl Authority {
         hold(&mut params, now.saturating_sub(SKEW), now + LIFE);
         request.params = params;
         let certificate = request.signed_by(&self.issuer)?;
-        Ok((pem(certificate.der()) + &pem(&self.certificate)).into())
+        let own = pem::encode(CERTIFICATE, certificate.der());
+        Ok((own + &pem::encode(CERTIFICATE, &self.certificate)).into())
     }
 }
 
@@ -105,17 +107,6 @@ fn hold(params: &mut CertificateParams, from: Duration, until: Duration) {
     let epoch = rcgen::date_time_ymd(1970, 1, 1);
     params.not_before = epoch + Duration::from_secs(from.as_secs());
     params.not_after = epoch + Duration::from_secs(until.as_secs());
-}
-
-/// A certificate as PEM (RFC 7468).
-fn pem(certificate: &CertificateDer<'_>) -> String {
-    let text = base64::engine::general_purpose::STANDARD.encode(certificate);
-    let mut out = String::from("-----BEGIN CERTIFICATE-----\n");
-    for line in text.as_bytes().chunks(64) {
-        out.push_str(&String::from_utf8_lossy(line));
-        out.push('\n');
-    }
-    out + "-----END CERTIFICATE-----\n"
 }
 
 #[cfg(test)]

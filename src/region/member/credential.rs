@@ -9,14 +9,13 @@ use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256, PublicKeyData};
 use rustls::RootCertStore;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::ServerCertVerifier;
-use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::authority::MEMBER;
 use crate::region::store::snapshot::write_private;
-use crate::region::tls::provider;
+use crate::tls::{Certified, Pem, PemError, provider};
 
 const KEY: &str = "member.key";
 const CHAIN: &str = "member.pem";
@@ -29,8 +28,8 @@ pub enum CredentialError {
     Io(String, #[source] std::io::Error),
     #[error("{0}")]
     Broken(&'static str),
-    #[error("PEM: {0}")]
-    Pem(#[from] rustls::pki_types::pem::Error),
+    #[error(transparent)]
+    Pem(#[from] PemError),
     #[error(transparent)]
     Key(#[from] rcgen::Error),
     #[error(transparent)]
@@ -58,8 +57,8 @@ impl Key {
         let path = dir.join(KEY);
         match read(&path)? {
             Some(text) => {
-                let key = PrivatePkcs8KeyDer::from_pem_slice(&text)?;
-                Ok(Key(KeyPair::from_pkcs8_der_and_sign_algo(&key, &PKCS_ECDSA_P256_SHA256)?))
+                let (_, key) = Pem::parse(&path.display().to_string(), &text)?.key()?;
+                Ok(Key(KeyPair::from_der_and_sign_algo(&key, &PKCS_ECDSA_P256_SHA256)?))
             }
             None => {
                 let key = Key::generate()?;
@@ -82,8 +81,10 @@ impl Key {
         Ok(CertificateParams::new(vec![MEMBER.to_owned()])?.self_signed(&self.0)?.der().clone())
     }
 
-    pub fn private(&self) -> PrivateKeyDer<'static> {
-        PrivatePkcs8KeyDer::from(self.0.serialize_der()).into()
+    /// With a chain that is for it, ready to be shown.
+    pub fn certified(&self, chain: Vec<CertificateDer<'static>>) -> Result<Certified, CredentialError> {
+        let private: PrivateKeyDer<'static> = PrivatePkcs8KeyDer::from(self.0.serialize_der()).into();
+        Ok(Certified::of_der("member", chain, private)?)
     }
 }
 
@@ -100,7 +101,12 @@ pub struct Credential {
 
 impl Credential {
     pub fn from_pem(text: &[u8]) -> Result<Credential, CredentialError> {
-        let chain = CertificateDer::pem_slice_iter(text).collect::<Result<Vec<_>, _>>()?;
+        Credential::parse("certificate", text)
+    }
+
+    /// `file`: where the text is, for errors.
+    fn parse(file: &str, text: &[u8]) -> Result<Credential, CredentialError> {
+        let chain = Pem::parse(file, text)?.certificates()?;
         let [own, _authority] = chain.as_slice() else {
             return Err(CredentialError::Broken("not a certificate of a member with that of its authority"));
         };
@@ -116,7 +122,8 @@ impl Credential {
 
     /// What is kept in a directory, if anything.
     pub fn open(dir: &Path) -> Result<Option<Credential>, CredentialError> {
-        read(&dir.join(CHAIN))?.map(|text| Credential::from_pem(&text)).transpose()
+        let path = dir.join(CHAIN);
+        read(&path)?.map(|text| Credential::parse(&path.display().to_string(), &text)).transpose()
     }
 
     /// Keeps it in a directory.

@@ -15,11 +15,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use rustls::client::Resumption;
-use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
+use rustls::client::danger::ServerCertVerifier;
 use rustls::{ClientConfig, ServerConfig};
 use tokio::net::TcpStream;
-use tokio_rustls::{TlsAcceptor, TlsConnector};
+use tokio_rustls::TlsAcceptor;
 
 use super::super::raft::connection::{Dialed, Dialer, Stream};
 use super::super::raft::guest::Guest;
@@ -31,7 +30,7 @@ use super::verifier::Pinned;
 use crate::base::clock;
 use crate::base::live::Live;
 use crate::region::store::snapshot::write_private;
-use crate::region::tls::{Anyone, provider};
+use crate::tls::{self, Anyone, Authorities, Certified, Client, Clients, Secure, Server, Servers, Versions};
 
 const MEMBER: &[u8] = b"isobar-member";
 const JOIN: &[u8] = b"isobar-join";
@@ -45,10 +44,8 @@ pub enum TrustError {
     Credential(#[from] CredentialError),
     #[error(transparent)]
     Authority(#[from] super::authority::AuthorityError),
-    #[error("{0}")]
-    Tls(#[from] rustls::Error),
-    #[error("{0}")]
-    Verifier(#[from] rustls::server::VerifierBuilderError),
+    #[error(transparent)]
+    Tls(#[from] tls::Error),
     #[error("the certificate is {0}")]
     Wrong(&'static str),
     #[error("{0}: {1}")]
@@ -165,27 +162,14 @@ impl Trust {
     }
 
     fn standing_of(&self, credential: Credential) -> Result<Standing, TrustError> {
-        let roots = credential.roots()?;
+        let authority = Authorities::from(credential.roots()?);
+        let protocols = [MEMBER, JOIN].into_iter().chain(self.founding.as_ref().map(|_| FOUND));
+        let chain = self.key.certified(credential.chain.clone())?;
         // One that joins has nothing to show yet; the protocol it asks for says what it may do.
-        let verifier = WebPkiClientVerifier::builder_with_provider(roots.clone(), provider())
-            .allow_unauthenticated()
-            .build()?;
-        let mut server = ServerConfig::builder_with_provider(provider())
-            .with_protocol_versions(&[&rustls::version::TLS13])?
-            .with_client_cert_verifier(verifier)
-            .with_single_cert(credential.chain.clone(), self.key.private())?;
-        server.alpn_protocols = vec![MEMBER.to_vec(), JOIN.to_vec()];
-        server.alpn_protocols.extend(self.founding.as_ref().map(|_| FOUND.to_vec()));
-        let own = credential.chain.iter().take(1).cloned().collect();
-        let client = ClientConfig::builder_with_provider(provider())
-            .with_protocol_versions(&[&rustls::version::TLS13])?
-            .with_root_certificates(roots)
-            .with_client_auth_cert(own, self.key.private())?;
-        Ok(Standing {
-            credential: Some(credential),
-            server: Some(Arc::new(without_resumption(server))),
-            client: Some(Arc::new(forgetful(client, MEMBER))),
-        })
+        let server = listening(&chain, Clients::Optional(authority.clone()), protocols)?;
+        let own = self.key.certified(credential.chain.iter().take(1).cloned().collect())?;
+        let client = dialing(Servers::Signed(authority), Some(own), MEMBER)?;
+        Ok(Standing { credential: Some(credential), server: Some(server), client: Some(client) })
     }
 
     /// Without a certificate there is nothing to do here but to meet others of whom the same is true.
@@ -193,12 +177,9 @@ impl Trust {
         if self.founding.is_none() {
             return Ok(Standing::default());
         }
-        let mut server = ServerConfig::builder_with_provider(provider())
-            .with_protocol_versions(&[&rustls::version::TLS13])?
-            .with_no_client_auth()
-            .with_single_cert(vec![self.key.self_signed()?], self.key.private())?;
-        server.alpn_protocols = vec![FOUND.to_vec()];
-        Ok(Standing { server: Some(Arc::new(without_resumption(server))), ..Standing::default() })
+        let own = self.key.certified(vec![self.key.self_signed()?])?;
+        let server = listening(&own, Clients::Any, [FOUND])?;
+        Ok(Standing { server: Some(server), ..Standing::default() })
     }
 
     /// Shakes hands with who connected, and says who that is.
@@ -235,38 +216,41 @@ impl Trust {
     /// Connects as one of those who form the first cluster. `None` without their secret.
     pub fn founders(self: &Arc<Self>) -> Option<Arc<dyn Dialer>> {
         let secret = self.founding.clone()?;
-        let client = anonymous(Arc::new(Anyone)).ok()?;
-        Some(Arc::new(AsFounder { client: Arc::new(forgetful(client, FOUND)), secret }))
+        let client = anonymous(Arc::new(Anyone), FOUND).ok()?;
+        Some(Arc::new(AsFounder { client, secret }))
     }
 }
 
 /// Connects as one that has nothing but a token of a cluster whose CA has this digest.
 pub fn joining(authority: Digest) -> Result<Arc<dyn Dialer>, TrustError> {
-    let client = anonymous(Arc::new(Pinned::new(authority)))?;
-    Ok(Arc::new(AsJoiner(Arc::new(forgetful(client, JOIN)))))
+    let client = anonymous(Arc::new(Pinned::new(authority)), JOIN)?;
+    Ok(Arc::new(AsJoiner(client)))
 }
 
 fn anonymous(
-    verifier: Arc<dyn rustls::client::danger::ServerCertVerifier>,
-) -> Result<ClientConfig, rustls::Error> {
-    Ok(ClientConfig::builder_with_provider(provider())
-        .with_protocol_versions(&[&rustls::version::TLS13])?
-        .dangerous()
-        .with_custom_certificate_verifier(verifier)
-        .with_no_client_auth())
+    verifier: Arc<dyn ServerCertVerifier>,
+    protocol: &[u8],
+) -> Result<Arc<ClientConfig>, tls::Error> {
+    dialing(Servers::Verified(verifier), None, protocol)
 }
 
-/// A session that goes on would go on with an old certificate.
-fn without_resumption(mut server: ServerConfig) -> ServerConfig {
-    server.session_storage = Arc::new(NoServerSessionStorage {});
-    server.send_tls13_tickets = 0;
-    server
+/// No session resumes, on either side: it would go on with an old certificate.
+fn listening<'a>(
+    shows: &Certified,
+    clients: Clients,
+    protocols: impl IntoIterator<Item = &'a [u8]>,
+) -> Result<Arc<ServerConfig>, tls::Error> {
+    let alpn = protocols.into_iter().map(<[u8]>::to_vec).collect();
+    Server { shows: shows.alone(), clients, versions: Versions::Newest, alpn, resumes: false }.config()
 }
 
-fn forgetful(mut client: ClientConfig, protocol: &[u8]) -> ClientConfig {
-    client.resumption = Resumption::disabled();
-    client.alpn_protocols = vec![protocol.to_vec()];
-    client
+fn dialing(
+    servers: Servers,
+    shows: Option<Certified>,
+    protocol: &[u8],
+) -> Result<Arc<ClientConfig>, tls::Error> {
+    Client { servers, shows, versions: Versions::Newest, alpn: vec![protocol.to_vec()], resumes: false }
+        .config()
 }
 
 fn refused(why: &'static str) -> io::Error {
@@ -279,7 +263,7 @@ async fn connect(client: Arc<ClientConfig>, address: &str) -> io::Result<Secured
     let stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
     // Members are known by who signed, not by where they are.
-    TlsConnector::from(client).connect(member_name(), stream).await
+    Secure::named(client, member_name()).over(stream).await
 }
 
 struct AsMember(Arc<Trust>);
@@ -388,18 +372,9 @@ mod tests {
 
     /// Connects with what `trust` shows, to whomever, in some protocol.
     async fn brazen(server: &Arc<Trust>, trust: &Trust, with: bool, protocol: &[u8]) -> io::Result<Guest> {
-        let verifier = Arc::new(Anyone);
-        let credential = trust.standing.load().credential.clone();
-        let builder = ClientConfig::builder_with_provider(provider())
-            .with_protocol_versions(&[&rustls::version::TLS13])
-            .unwrap()
-            .dangerous()
-            .with_custom_certificate_verifier(verifier);
-        let client = match credential.filter(|_| with) {
-            Some(credential) => builder.with_client_auth_cert(credential.chain, trust.key.private()).unwrap(),
-            None => builder.with_no_client_auth(),
-        };
-        let client = Arc::new(forgetful(client, protocol));
+        let credential = trust.standing.load().credential.clone().filter(|_| with);
+        let shows = credential.map(|credential| trust.key.certified(credential.chain).unwrap());
+        let client = dialing(Servers::Verified(Arc::new(Anyone)), shows, protocol).unwrap();
         meet(server, async |address| {
             let mut stream = connect(client, &address).await?;
             // The server says what it thinks of a certificate when the client believes to be done.

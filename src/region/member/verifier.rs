@@ -8,7 +8,7 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 
 use super::token::{Digest, digest_of};
-use crate::region::tls::{Anyone, provider};
+use crate::tls::{Anyone, provider};
 
 /// Believes the authority that a join token names, if the other side shows it.
 #[derive(Debug)]

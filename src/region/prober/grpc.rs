@@ -5,6 +5,7 @@ use http::{Method, Request, Version};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::region::map::Health;
+use crate::tls::client::host_of;
 
 use super::machine::Finding;
 use super::{socket, tls};
@@ -33,7 +34,7 @@ pub(super) async fn check(address: &str, with_tls: bool, skip_verify: bool) -> F
 async fn serving(target: &str, service: &str, with_tls: bool, skip_verify: bool) -> Result<u64, String> {
     let stream = socket::connect(target).await.map_err(|e| e.to_string())?;
     if with_tls {
-        let stream = tls::connect(stream, socket::host(target), &[b"h2"], skip_verify).await;
+        let stream = tls::connect(stream, host_of(target), &[b"h2"], skip_verify).await;
         return ask(stream.map_err(|e| e.to_string())?, "https", target, service).await;
     }
     ask(stream, "http", target, service).await

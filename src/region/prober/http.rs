@@ -2,13 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use http_body_util::{BodyExt, Full};
+use http_body_util::Full;
 use hyper::body::Bytes;
-use hyper::client::conn::http1;
-use hyper::{Request, Response, Uri};
-use hyper_util::rt::TokioIo;
+use hyper::{Request, Uri};
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use crate::conn::http::{Connection, Ending, beginning};
 use crate::region::map::{Health, Name};
 
 use super::machine::{Finding, OUTPUT_MAX};
@@ -134,32 +133,10 @@ async fn send<S>(stream: S, request: Request<Full<Bytes>>) -> Result<Answer, Str
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|e| e.to_string())?;
-    let exchange = async {
-        let response = sender.send_request(request).await.map_err(|e| e.to_string())?;
-        let location = response.headers().get("location").and_then(|v| v.to_str().ok()).map(str::to_owned);
-        Ok(Answer { status: response.status(), location, text: text(response).await })
-    };
-    // The connection lives in this task and ends with it: nothing is left when the check times out.
-    let mut exchange = std::pin::pin!(exchange);
-    tokio::select! {
-        answer = &mut exchange => answer,
-        ended = connection => match ended {
-            Ok(()) => exchange.await,
-            Err(e) => Err(e.to_string()),
-        },
-    }
-}
-
-/// The beginning of the body.
-async fn text(response: Response<hyper::body::Incoming>) -> String {
-    let (mut body, mut text) = (response.into_body(), Vec::new());
-    while text.len() < OUTPUT_MAX
-        && let Some(Ok(frame)) = body.frame().await
-    {
-        if let Ok(data) = frame.into_data() {
-            text.extend_from_slice(&data[..data.len().min(OUTPUT_MAX - text.len())]);
-        }
-    }
-    String::from_utf8_lossy(&text).into_owned()
+    // Nothing is left of it when the check times out.
+    let mut connection = Connection::over(stream, Ending::Cut).await.map_err(|e| e.to_string())?;
+    let (head, body) = connection.ask(request).await.map_err(|e| e.to_string())?.into_parts();
+    let location = head.headers.get("location").and_then(|v| v.to_str().ok()).map(str::to_owned);
+    let text = beginning(body, OUTPUT_MAX).await;
+    Ok(Answer { status: head.status, location, text: String::from_utf8_lossy(&text).into_owned() })
 }

@@ -20,4 +20,3 @@ mod tests;
 
 pub use machine::Finding;
 pub use runner::{Prober, Settings};
-pub use tls::system_roots;

@@ -10,6 +10,7 @@ use crate::region::map::Health;
 
 use super::machine::Finding;
 use super::tls;
+use crate::tls::client::host_of;
 
 /// Connects to `host:port`, whichever of its addresses answers first in order.
 pub(super) async fn connect(address: &str) -> io::Result<TcpStream> {
@@ -20,15 +21,9 @@ pub(super) async fn connect(address: &str) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-/// The host of `host:port`, without brackets.
-pub(super) fn host(address: &str) -> &str {
-    let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
-    host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host)
-}
-
 pub(super) async fn tcp(address: &str, with_tls: bool) -> Finding {
     let connected = match connect(address).await {
-        Ok(stream) if with_tls => tls::connect(stream, host(address), &[], false).await.map(drop),
+        Ok(stream) if with_tls => tls::connect(stream, host_of(address), &[], false).await.map(drop),
         other => other.map(drop),
     };
     match connected {

@@ -28,7 +28,7 @@ pub use callee::{CALL_BYTES, CallError, Called, Callee};
 pub use frame::{ClientHeartbeat, Denial, MemberError, Operation};
 pub use start::{Options, RaftHandle, StartError, start};
 pub use timing::{Profile, Timing};
-pub use tls::{Tls, TlsError, roots_of};
+pub use tls::Tls;
 
 #[cfg(test)]
 mod tests;

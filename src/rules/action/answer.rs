@@ -1,8 +1,8 @@
 //! Answers of the proxy's own: `deny`, `tarpit`, `return`, `auth`.
 
 use crate::lang::Entry;
+use crate::rules::kind::RuleSetKind;
 use crate::rules::logformat::{LogFormat, LogUse};
-use crate::rules::program::RuleSetKind;
 use crate::rules::reply::{REPLY_FILES, ReplySpec, is_handled, parse_status};
 use crate::rules::txn::Outcome;
 use crate::rules::words::Failed;
@@ -80,11 +80,10 @@ struct Auth {
 
 impl Action for Auth {
     fn run(&self, run: &mut Run<'_>) -> Step {
-        // A request that names an absolute target speaks to us as its proxy (RFC 9110 section 11.7).
-        let is_proxy = memchr::memmem::find(run.txn.req.target_bytes(), b"://").is_some();
-        let (status, name): (u16, &[u8]) =
-            if is_proxy { (407, b"proxy-authenticate") } else { (401, b"www-authenticate") };
-        let mut reply = ReplySpec::default_errors(status).render(run.ctx());
+        // 407 is for proxies that browsers are told of (`option http-use-proxy-header`, refused), whatever the target.
+        let name = &b"www-authenticate"[..];
+        let mut reply = ReplySpec::default_errors(401).render(run.ctx());
+        reply.fields.retain(|(n, _)| !n.eq_ignore_ascii_case(name));
         let realm = match &self.realm {
             Some(value) => run.render(value),
             None => run.env.frontend_name().as_bytes().to_vec(),
@@ -156,7 +155,7 @@ pub static ACTIONS: &[ActionKeyword] = &[
         Entry::full(
             "auth",
             "[realm <realm>]",
-            "Answers 401 (407 to a proxy request) and asks for Basic authorization.",
+            "Answers 401 and asks for Basic authorization.",
             "auth realm private",
             "1.5",
         ),

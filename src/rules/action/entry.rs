@@ -4,9 +4,10 @@ use std::fmt;
 
 use bitflags::bitflags;
 
+use crate::lang::void::is_void_action;
 use crate::lang::{Entry, Status};
 use crate::rules::build::BuildCtx;
-use crate::rules::program::RuleSetKind;
+use crate::rules::kind::RuleSetKind;
 use crate::rules::txn::{Ctx, Env, Outcome, Txn};
 use crate::rules::words::{Failed, Words};
 
@@ -75,6 +76,13 @@ impl ActionKeyword {
     pub const fn with(self, status: Status) -> Self {
         ActionKeyword { entry: self.entry.with(status), ..self }
     }
+
+    /// Reads the arguments behind the name.
+    pub fn read(&self, input: &mut Input<'_, '_, '_>) -> Result<Box<dyn Action>, Failed> {
+        let action = (self.parse)(input)?;
+        let void = is_void_action(input.kind.keyword(), self.entry.name);
+        Ok(if void { Box::new(Void) } else { action })
+    }
 }
 
 /// What an action led to.
@@ -89,9 +97,19 @@ pub enum Step {
 pub trait Action: Send + Sync + fmt::Debug {
     fn run(&self, run: &mut Run<'_>) -> Step;
 
-    /// Ends the rule set when it runs: rules behind it without condition are never reached.
+    /// Ends the rule set when it runs, and HAProxy warns of rules behind it: they are never reached.
     fn is_last(&self) -> bool {
         false
+    }
+}
+
+/// An action that does nothing, see `lang::void`.
+#[derive(Debug)]
+struct Void;
+
+impl Action for Void {
+    fn run(&self, _: &mut Run<'_>) -> Step {
+        Step::Next
     }
 }
 

@@ -4,10 +4,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::http::BodyLen;
+use crate::lang::time::size;
 use crate::lang::{Entry, Status};
 use crate::model::applet::Applet;
 use crate::rules::txn::{Outcome, Wait};
-use crate::rules::words::{Failed, size, time_ms};
+use crate::rules::words::{Failed, time_ms};
 
 use super::entry::{Action, ActionKeyword, Input, Run, Sets, Step};
 
@@ -35,10 +36,6 @@ impl Action for Close {
     fn run(&self, _: &mut Run<'_>) -> Step {
         Step::Done(Outcome::Close { silent: self.silent })
     }
-
-    fn is_last(&self) -> bool {
-        true
-    }
 }
 
 fn parse_drop(input: &mut Input<'_, '_, '_>) -> Result<Box<dyn Action>, Failed> {
@@ -60,10 +57,6 @@ impl fmt::Debug for Service {
 impl Action for Service {
     fn run(&self, _: &mut Run<'_>) -> Step {
         Step::Done(Outcome::Service(self.0.clone()))
-    }
-
-    fn is_last(&self) -> bool {
-        true
     }
 }
 
@@ -123,10 +116,10 @@ fn parse_wait(input: &mut Input<'_, '_, '_>) -> Result<Box<dyn Action>, Failed> 
     while !input.words.at_end() {
         if input.words.take("time") {
             let word = input.words.want("<time> as argument")?;
-            time = Some(time_ms(word.str()).map_err(|e| (word.span, e))?);
+            time = Some(time_ms(word, input.ctx)?);
         } else if input.words.take("at-least") {
             let word = input.words.want("<size> as argument")?;
-            at_least = size(word.str()).map_err(|e| (word.span, e))?;
+            at_least = size(word.str()).map_err(|e| (word.span, e.about(word.str())))?;
         } else {
             return input.words.fail("expects 'time' and optionally 'at-least'");
         }

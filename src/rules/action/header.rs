@@ -1,7 +1,8 @@
 //! Header fields: `set-header`, `add-header`, `del-header`, `replace-header`, `replace-value`.
 
+use crate::http::list::element_end;
+use crate::http::token::trim;
 use crate::lang::Entry;
-use crate::rules::fetch::trim;
 use crate::rules::logformat::{LogFormat, LogUse};
 use crate::rules::pattern::Match;
 use crate::rules::regex::Regex;
@@ -203,16 +204,6 @@ impl ReplaceHeader {
             rest = &rest[end + 1..];
         }
     }
-}
-
-/// Where a comma outside quotes ends the first element.
-fn element_end(value: &[u8]) -> usize {
-    let mut quoted = false;
-    let end = value.iter().position(|c| {
-        quoted ^= *c == b'"';
-        *c == b',' && !quoted
-    });
-    end.unwrap_or(value.len())
 }
 
 fn parse_replace(input: &mut Input<'_, '_, '_>) -> Result<Box<dyn Action>, Failed> {

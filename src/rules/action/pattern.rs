@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::lang::{Entry, Status};
+use crate::lang::Entry;
 use crate::rules::logformat::{LogFormat, LogUse};
 use crate::rules::pattern::{Key, PatternRef, reference_of_file};
 use crate::rules::words::Failed;
@@ -29,12 +29,10 @@ impl Action for Change {
         }
         let key = key.clone();
         let value = self.value.as_ref().map(|v| run.render(v));
-        let known = self.list.entries(None).iter().any(|e| *e.key == *key);
         // A pattern that cannot be read is left out, as by the runtime API.
-        let _ = match (&value, known) {
-            (Some(value), true) => self.list.set(Key::Text(&key), value).map(drop),
-            (None, true) => Ok(()),
-            (value, false) => self.list.add(&key, value.as_deref(), None),
+        let _ = match &value {
+            Some(value) => self.list.put(&key, value),
+            None => self.list.add_once(&key),
         };
         *run.scratch = value.unwrap_or(key);
         Step::Next
@@ -59,8 +57,6 @@ fn parse(input: &mut Input<'_, '_, '_>) -> Result<Box<dyn Action>, Failed> {
     Ok(Box::new(Change { list, deletes, key, value }))
 }
 
-const STATUS: Status = Status::Partial("every change compiles the whole list anew: for short lists");
-
 const fn change(
     name: &'static str,
     args: &'static str,
@@ -68,7 +64,7 @@ const fn change(
     example: &'static str,
     sets: Sets,
 ) -> ActionKeyword {
-    ActionKeyword::new(Entry::full(name, args, doc, example, "1.6"), sets, parse).with(STATUS)
+    ActionKeyword::new(Entry::full(name, args, doc, example, "1.6"), sets, parse)
 }
 
 pub static ACTIONS: &[ActionKeyword] = &[

@@ -48,7 +48,7 @@ fn store(run: &mut Run<'_>, part: Part, value: &[u8]) -> Step {
     let req = &mut run.txn.req;
     match part {
         Part::Method => req.set_method(value),
-        Part::Uri => req.set_target(value),
+        Part::Uri => req.set_uri(value),
         Part::Path => req.set_path(value),
         Part::PathAndQuery => req.set_path_and_query(value),
         Part::Query => req.set_query(value),

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use crate::lang::{Entry, Status, Word};
 use crate::rules::cast::cast;
 use crate::rules::expr::Expr;
+use crate::rules::kind::RuleSetKind;
 use crate::rules::sample::{Sample, SampleType};
 use crate::rules::txn::Endpoint;
 use crate::rules::words::{Failed, time_ms};
@@ -126,12 +127,13 @@ fn parse_timeout(input: &mut Input<'_, '_, '_>) -> Result<Box<dyn Action>, Faile
         "tarpit" => Which::Tarpit,
         other => return Err((word.span, format!("'{other}' is not a valid timeout"))),
     };
-    let value = match time_ms(input.words.peek()) {
-        Ok(ms) => {
+    // What does not begin like a number is an expression.
+    let value = match input.words.rest().first() {
+        Some(word) if word.str().starts_with(|c: char| c.is_ascii_digit()) => {
             input.words.skip(1);
-            Duration::Constant(ms)
+            Duration::Constant(time_ms(word, input.ctx)?)
         }
-        Err(_) => Duration::Expr(expression(input)?),
+        _ => Duration::Expr(expression(input)?),
     };
     Ok(Box::new(SetTimeout { which, value }))
 }
@@ -142,20 +144,30 @@ struct SetAddress {
     expr: Expr,
     is_source: bool,
     is_port: bool,
+    /// A rule of `tcp-request connection`: the connection itself gets the address too.
+    of_connection: bool,
 }
 
 impl Action for SetAddress {
     fn run(&self, run: &mut Run<'_>) -> Step {
         let wanted = if self.is_port { SampleType::Int } else { SampleType::Addr };
         let value = self.expr.eval(run.ctx()).and_then(|s| cast(s, wanted)).map(Sample::into_owned);
-        let end = if self.is_source { &mut run.txn.client } else { &mut run.txn.local };
-        let now = end.inet().unwrap_or(SocketAddr::new(IpAddr::from([0, 0, 0, 0]), 0));
-        *end = match value {
-            Some(Sample::Ipv4(a)) => Endpoint::Inet(SocketAddr::new(a.into(), now.port())),
-            Some(Sample::Ipv6(a)) => Endpoint::Inet(SocketAddr::new(a.into(), now.port())),
-            Some(Sample::Int(n)) => Endpoint::Inet(SocketAddr::new(now.ip(), n as u16)),
+        let txn = &mut *run.txn;
+        let (stream, connection) = match self.is_source {
+            true => (&mut txn.client, &mut txn.conn_client),
+            false => (&mut txn.local, &mut txn.conn_local),
+        };
+        let now = stream.inet().unwrap_or(SocketAddr::new(IpAddr::from([0, 0, 0, 0]), 0));
+        let changed = match value {
+            Some(Sample::Ipv4(a)) => SocketAddr::new(a.into(), now.port()),
+            Some(Sample::Ipv6(a)) => SocketAddr::new(a.into(), now.port()),
+            Some(Sample::Int(n)) => SocketAddr::new(now.ip(), n as u16),
             _ => return Step::Next,
         };
+        *stream = Endpoint::Inet(changed);
+        if self.of_connection {
+            *connection = *stream;
+        }
         Step::Next
     }
 }
@@ -167,8 +179,9 @@ fn parse_address(input: &mut Input<'_, '_, '_>) -> Result<Box<dyn Action>, Faile
         "set-dst" => (false, false),
         _ => (false, true),
     };
+    let of_connection = input.kind == RuleSetKind::TcpConnection;
     let expr = expression(input)?;
-    Ok(Box::new(SetAddress { expr, is_source, is_port }))
+    Ok(Box::new(SetAddress { expr, is_source, is_port, of_connection }))
 }
 
 const ADDRESS: Sets =
@@ -209,7 +222,7 @@ pub static ACTIONS: &[ActionKeyword] = &[
         Entry::full(
             "set-src",
             "<expr>",
-            "Another source address for this stream.",
+            "Another source address: of the connection, of the session or of the stream, as the rule set says.",
             "set-src hdr(x-forwarded-for)",
             "1.6",
         ),

@@ -6,7 +6,7 @@ use crate::rules::fetch;
 use crate::rules::logformat::{LogFormat, LogUse};
 use crate::rules::sample::Sample;
 use crate::rules::store::{Only, is_allowed};
-use crate::rules::txn::{VarId, VarScope};
+use crate::rules::vars::{VarId, VarScope};
 use crate::rules::words::Failed;
 
 use super::entry::{Action, ActionKeyword, Input, Run, Sets, Step};

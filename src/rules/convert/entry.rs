@@ -1,5 +1,7 @@
 //! What a converter is to the tables: its entry, arguments, types and function.
 
+use crate::lang::registry::Kind;
+use crate::lang::void::is_void;
 use crate::lang::{Entry, Status};
 use crate::rules::args::{Arg, ArgSpec};
 use crate::rules::build::BuildCtx;
@@ -43,6 +45,11 @@ impl Converter {
 
     pub const fn partial(self, why: &'static str) -> Self {
         Converter { entry: self.entry.with(Status::Partial(why)), ..self }
+    }
+
+    /// The function that an expression runs.
+    pub fn function(&self) -> ConvFn {
+        if is_void(Kind::Converter, self.entry.name) { |sample, _, _| Some(sample) } else { self.run }
     }
 }
 

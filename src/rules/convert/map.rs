@@ -6,15 +6,15 @@ use crate::lang::{Entry, Place};
 use crate::rules::args::{Arg, ArgKind, ArgSpec, Args};
 use crate::rules::build::BuildCtx;
 use crate::rules::cast::cast;
-use crate::rules::pattern::{Match, Reading, View, reference_of_file};
+use crate::rules::pattern::{Match, Matcher, Reading, reference_of_file};
 use crate::rules::sample::{Sample, SampleType as T};
 use crate::rules::txn::Ctx;
 
 use super::entry::{ConvFn, Converter};
 
-fn view_of(args: &[Arg]) -> Option<&View> {
+fn matcher_of(args: &[Arg]) -> Option<&Matcher> {
     match args.first()? {
-        Arg::Map(view) => Some(view),
+        Arg::Map(matcher) => Some(matcher),
         _ => None,
     }
 }
@@ -30,17 +30,17 @@ fn default(arg: &Arg) -> Option<Sample<'_>> {
 }
 
 fn run<'a>(sample: Sample<'a>, args: &'a [Arg], _: Ctx<'a>) -> Option<Sample<'a>> {
-    view_of(args)?.value(&sample).or_else(|| args.get(1).and_then(default))
+    matcher_of(args)?.value(&sample).or_else(|| args.get(1).and_then(default))
 }
 
 fn run_key<'a>(sample: Sample<'a>, args: &'a [Arg], _: Ctx<'a>) -> Option<Sample<'a>> {
-    view_of(args)?.key(&sample).map(|k| Sample::Str(Cow::Owned(k)))
+    matcher_of(args)?.key(&sample).map(|k| Sample::Str(Cow::Owned(k)))
 }
 
 /// The value's `\1` are groups of the expression that matched.
 fn run_regm<'a>(sample: Sample<'a>, args: &'a [Arg], _: Ctx<'a>) -> Option<Sample<'a>> {
     let Sample::Str(text) = &sample else { return None };
-    match view_of(args)?.expanded(text) {
+    match matcher_of(args)?.expanded(text) {
         Some(value) => Some(Sample::Str(Cow::Owned(value))),
         None => args.get(1).and_then(default),
     }
@@ -51,7 +51,7 @@ fn load(args: &mut [Arg], ctx: &mut BuildCtx<'_>, method: Match, out: T) -> Resu
     let name = String::from_utf8_lossy(Args::str(args, 0)).into_owned();
     let reference = reference_of_file(&name, true, 0, ctx)?;
     let reading = Reading { method, ignore_case: false, resolve: false, out: Some(out) };
-    args[0] = Arg::Map(reference.view(reading).map_err(|e| format!("{e} of file <{name}>"))?);
+    args[0] = Arg::Map(reference.matcher(reading).map_err(|e| format!("{e} of file <{name}>"))?);
     let text = Args::str(args, 1).to_vec();
     if out == T::Addr && args.len() > 1 {
         args[1] = match cast(Sample::Str(Cow::Borrowed(&text)), T::Addr) {

@@ -7,7 +7,8 @@ use crate::rules::cast::text;
 use crate::rules::fetch;
 use crate::rules::sample::{Sample, SampleType as T};
 use crate::rules::store::{Only, is_allowed};
-use crate::rules::txn::{Ctx, Store, VarScope};
+use crate::rules::txn::{Ctx, Store};
+use crate::rules::vars::VarScope;
 
 use super::entry::Converter;
 

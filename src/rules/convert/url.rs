@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use crate::lang::Entry;
 use crate::rules::args::{Arg, ArgKind, ArgSpec, Args};
 use crate::rules::build::BuildCtx;
-use crate::rules::regex::hex;
+use crate::rules::hex::hex;
 use crate::rules::sample::{Sample, SampleType as T};
 use crate::rules::txn::Ctx;
 

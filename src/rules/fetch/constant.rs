@@ -7,7 +7,7 @@ use crate::base::clock;
 use crate::lang::Entry;
 use crate::rules::args::{Arg, ArgKind, ArgSpec, Args};
 use crate::rules::build::BuildCtx;
-use crate::rules::regex::hex;
+use crate::rules::hex::from_hex;
 use crate::rules::sample::{Sample, SampleType as T};
 use crate::rules::txn::Ctx;
 
@@ -216,14 +216,6 @@ fn check_bin(args: &mut Vec<Arg>, _: &mut BuildCtx<'_>) -> Result<(), String> {
         from_hex(args.as_slice().str(0)).ok_or("an hex string with an even number of digits is expected")?;
     args[0] = Arg::Str(bytes.into());
     Ok(())
-}
-
-/// The bytes written as pairs of hexadecimal digits.
-pub fn from_hex(text: &[u8]) -> Option<Vec<u8>> {
-    if !text.len().is_multiple_of(2) || !text.iter().all(u8::is_ascii_hexdigit) {
-        return None;
-    }
-    Some(text.as_chunks::<2>().0.iter().map(|[a, b]| hex(*a) << 4 | hex(*b)).collect())
 }
 
 fn check_env(args: &mut Vec<Arg>, _: &mut BuildCtx<'_>) -> Result<(), String> {

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use crate::http::Head;
+use crate::http::cookie::Cookies;
 use crate::lang::Entry;
 use crate::rules::args::{Arg, ArgKind, ArgSpec, Args};
 use crate::rules::cast::leading_int;
@@ -11,34 +12,6 @@ use crate::rules::txn::Ctx;
 
 use super::entry::{Cursor, Fetch, FetchFn, Needs};
 use super::header;
-
-/// The next cookie of one field's value from `*at` on: name and value. `Set-Cookie` has only one a field.
-fn next_pair<'a>(value: &'a [u8], is_list: bool, at: &mut usize) -> Option<(&'a [u8], &'a [u8])> {
-    while *at < value.len() {
-        let rest = &value[*at..];
-        let ends = |c: &u8| *c == b';' || is_list && *c == b',';
-        let name_end = rest.iter().position(|c| *c == b'=' || ends(c)).unwrap_or(rest.len());
-        let name = rest[..name_end].trim_ascii();
-        if rest.get(name_end) != Some(&b'=') {
-            *at = if is_list { *at + name_end + 1 } else { value.len() };
-            continue;
-        }
-        let tail = &rest[name_end + 1..];
-        let mut quoted = false;
-        let end = tail
-            .iter()
-            .position(|c| {
-                quoted ^= *c == b'"';
-                !quoted && ends(c)
-            })
-            .unwrap_or(tail.len());
-        *at = if is_list { *at + name_end + 1 + end + 1 } else { value.len() };
-        if name.first() != Some(&b'$') {
-            return Some((name, tail[..end].trim_ascii()));
-        }
-    }
-    None
-}
 
 /// The next cookie of this name (`""`: any) from the cursor on, with its name.
 pub fn next<'a>(
@@ -53,9 +26,13 @@ pub fn next<'a>(
             field.name.len() == field_name.len() && head.bytes(field.name).eq_ignore_ascii_case(field_name);
         if is_named {
             let value = head.bytes(field.value);
-            while let Some(pair) = next_pair(value, !is_response, &mut cursor.byte) {
-                if name.is_empty() || pair.0 == name {
-                    return Some(pair);
+            let mut cookies = Cookies::of(value, !is_response).from(cursor.byte);
+            for cookie in &mut cookies {
+                // HAProxy does not look at the end of a value that is too short for this name and a value behind it.
+                let fits = cookie.whole.start + name.len() + 1 < value.len();
+                if fits && (name.is_empty() || value[cookie.name.clone()] == *name) {
+                    cursor.byte = cookies.at;
+                    return Some((&value[cookie.name], &value[cookie.value]));
                 }
             }
         }

@@ -1,5 +1,7 @@
 //! What a fetch is to the tables: its entry, arguments, type, what it needs, and its function.
 
+use crate::lang::registry::Kind;
+use crate::lang::void::is_void;
 use crate::lang::{Entry, Status};
 use crate::rules::args::{Arg, ArgSpec};
 use crate::rules::build::{BuildCtx, Dir};
@@ -82,6 +84,7 @@ impl Fetch {
     /// The function for rules of this direction.
     pub fn function(&self, dir: Dir) -> FetchFn {
         match (dir, self.response) {
+            _ if is_void(Kind::Fetch, self.entry.name) => |_, _, _| None,
             (Dir::Response, Some(run)) => run,
             _ => self.run,
         }

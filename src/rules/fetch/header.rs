@@ -4,6 +4,8 @@ use std::borrow::Cow;
 use std::net::Ipv6Addr;
 
 use crate::http::Head;
+use crate::http::list::element_end;
+use crate::http::token::trim;
 use crate::lang::Entry;
 use crate::rules::args::{Arg, ArgKind, ArgSpec, Args};
 use crate::rules::cast::leading_int;
@@ -17,8 +19,8 @@ const NAME: ArgSpec = ArgSpec::new(0, &[ArgKind::Str]);
 
 /// The request head, if it is there.
 pub fn request<'a>(ctx: Ctx<'a>, cursor: &mut Cursor) -> Option<&'a Head> {
-    if !ctx.txn.has_req {
-        cursor.may_change = true;
+    if !ctx.txn.req.is_complete() {
+        cursor.may_change = !ctx.txn.is_not_http;
         return None;
     }
     Some(&ctx.txn.req)
@@ -31,26 +33,6 @@ pub fn response<'a>(ctx: Ctx<'a>, cursor: &mut Cursor) -> Option<&'a Head> {
         return None;
     }
     Some(&ctx.txn.res)
-}
-
-/// The end of the comma-separated element that begins at `from`: a comma outside quotes, or the end.
-fn element_end(value: &[u8], from: usize) -> usize {
-    let mut quoted = false;
-    let mut at = from;
-    while let Some(c) = value.get(at) {
-        match c {
-            b'"' => quoted = !quoted,
-            b'\\' if quoted => at += 1,
-            b',' if !quoted => return at,
-            _ => {}
-        }
-        at += 1;
-    }
-    value.len()
-}
-
-pub fn trim(value: &[u8]) -> &[u8] {
-    value.trim_ascii()
 }
 
 /// The next value of the fields with this name (`""`: of all fields) from the cursor on.
@@ -68,7 +50,7 @@ pub fn next<'a>(head: &'a Head, name: &[u8], whole: bool, cursor: &mut Cursor) -
             return Some(trim(value));
         }
         let from = cursor.byte.min(value.len());
-        let end = element_end(value, from);
+        let end = from + element_end(&value[from..]);
         if end < value.len() {
             cursor.byte = end + 1;
         } else {

@@ -59,25 +59,22 @@ pub static FETCHES: &[Fetch] = &[
         |_, ctx, _| port(ctx.txn.local),
     ),
     Fetch::new(
-        Entry::full("fc_src", "", "The client's address at the connection's level.", "fc_src", "2.5")
-            .with(Status::Partial("equals src: rules cannot change one and not the other yet")),
+        Entry::full("fc_src", "", "The client's address at the connection's level.", "fc_src", "2.5"),
         T::Addr,
         C,
-        |_, ctx, _| address(ctx.txn.client),
+        |_, ctx, _| address(ctx.txn.conn_client),
     ),
     Fetch::new(
-        Entry::full("fc_src_port", "", "The client's port at the connection's level.", "fc_src_port", "2.5")
-            .with(Status::Partial("equals src_port: rules cannot change one and not the other yet")),
+        Entry::full("fc_src_port", "", "The client's port at the connection's level.", "fc_src_port", "2.5"),
         T::Int,
         C,
-        |_, ctx, _| port(ctx.txn.client),
+        |_, ctx, _| port(ctx.txn.conn_client),
     ),
     Fetch::new(
-        Entry::full("fc_dst", "", "The destination address at the connection's level.", "fc_dst", "2.5")
-            .with(Status::Partial("equals dst: rules cannot change one and not the other yet")),
+        Entry::full("fc_dst", "", "The destination address at the connection's level.", "fc_dst", "2.5"),
         T::Addr,
         C,
-        |_, ctx, _| address(ctx.txn.local),
+        |_, ctx, _| address(ctx.txn.conn_local),
     ),
     Fetch::new(
         Entry::full(
@@ -86,11 +83,10 @@ pub static FETCHES: &[Fetch] = &[
             "The destination port at the connection's level.",
             "fc_dst_port",
             "2.5",
-        )
-        .with(Status::Partial("equals dst_port: rules cannot change one and not the other yet")),
+        ),
         T::Int,
         C,
-        |_, ctx, _| port(ctx.txn.local),
+        |_, ctx, _| port(ctx.txn.conn_local),
     ),
     Fetch::new(
         Entry::full("bc_src", "", "Our address on the server's connection.", "bc_src", "2.6"),

@@ -14,9 +14,8 @@ mod response;
 mod url;
 mod variable;
 
-pub use constant::{check_unit, from_hex};
+pub use constant::check_unit;
 pub use entry::{Cursor, Fetch, FetchFn, Needs, find};
-pub use header::trim;
 pub use request::{line_parts, origin, path_of, without_query};
 pub use variable::{check_name as check_variable, value as variable_value};
 

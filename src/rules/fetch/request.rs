@@ -6,6 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::http::head::Version;
+use crate::http::token::trim;
 use crate::lang::{Entry, Status};
 use crate::rules::args::{Arg, ArgKind, ArgSpec, Args};
 use crate::rules::build::BuildCtx;
@@ -146,7 +147,7 @@ fn basic(ctx: Ctx<'_>, cursor: &mut Cursor) -> Option<(Vec<u8>, Vec<u8>)> {
     if !scheme.eq_ignore_ascii_case(b"basic ") {
         return None;
     }
-    let plain = STANDARD.decode(header::trim(token)).ok()?;
+    let plain = STANDARD.decode(trim(token)).ok()?;
     let colon = memchr::memchr(b':', &plain)?;
     Some((plain[..colon].to_vec(), plain[colon + 1..].to_vec()))
 }
@@ -192,7 +193,7 @@ fn auth_bearer<'a>(args: &'a [Arg], ctx: Ctx<'a>, cursor: &mut Cursor) -> Option
     let value = header::request(ctx, cursor)?.field(name)?;
     let at = memchr::memchr(b' ', value)?;
     let (scheme, token) = value.split_at(at);
-    scheme.eq_ignore_ascii_case(b"bearer").then(|| header::trim(token)).and_then(str)
+    scheme.eq_ignore_ascii_case(b"bearer").then(|| trim(token)).and_then(str)
 }
 
 fn unique_id<'a>(_: &'a [Arg], ctx: Ctx<'a>, _: &mut Cursor) -> Option<Sample<'a>> {

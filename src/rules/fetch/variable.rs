@@ -6,13 +6,14 @@ use crate::lang::Entry;
 use crate::rules::args::{Arg, ArgKind, ArgSpec, Args};
 use crate::rules::build::BuildCtx;
 use crate::rules::sample::{Sample, SampleType as T};
-use crate::rules::txn::{Ctx, VarScope};
+use crate::rules::txn::Ctx;
 use crate::rules::vars;
+use crate::rules::vars::{VarId, VarScope};
 
 use super::entry::{Cursor, Fetch, Needs};
 
 /// The value of a variable, those of converters that have not been stored yet included.
-pub fn value<'a>(ctx: Ctx<'a>, id: crate::rules::txn::VarId) -> Option<Sample<'a>> {
+pub fn value<'a>(ctx: Ctx<'a>, id: VarId) -> Option<Sample<'a>> {
     if let Some(pending) = ctx.txn.pending.value(id) {
         return pending;
     }

@@ -2,6 +2,8 @@
 
 use bitflags::bitflags;
 
+use crate::lang::registry::Kind;
+use crate::lang::void::is_void;
 use crate::lang::{Entry, Status};
 use crate::rules::txn::Ctx;
 
@@ -59,6 +61,11 @@ impl LogTag {
 
     pub const fn http(self) -> Self {
         LogTag { http_only: true, ..self }
+    }
+
+    /// The function that a format runs.
+    pub fn function(&self) -> TagFn {
+        if is_void(Kind::LogAlias, self.entry.name) { |_, _, _| {} } else { self.run }
     }
 
     pub const fn partial(self, why: &'static str) -> Self {

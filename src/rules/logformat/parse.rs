@@ -1,6 +1,8 @@
 //! Reading a format.
 
 use crate::lang::Span;
+use crate::lang::registry::Kind;
+use crate::lang::void::is_void;
 use crate::rules::build::BuildCtx;
 use crate::rules::expr;
 use crate::rules::known;
@@ -136,7 +138,9 @@ impl Reader<'_> {
         let name = String::from_utf8_lossy(&rest[..len]).into_owned();
         self.at += len;
         if name == "o" {
-            self.flags = flags;
+            if !is_void(Kind::LogAlias, "o") {
+                self.flags = flags;
+            }
             return Ok(());
         }
         let Some(tag) = find(&name) else {
@@ -155,7 +159,7 @@ impl Reader<'_> {
         if matches!(tag.entry.name, "hr" | "hrl" | "hs" | "hsl") {
             flags |= Flags::VANISHES;
         }
-        self.parts.push(Part::Tag(tag.run, flags));
+        self.parts.push(Part::Tag(tag.function(), flags));
         Ok(())
     }
 }

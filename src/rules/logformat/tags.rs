@@ -189,7 +189,7 @@ pub static LOG_TAGS: &[LogTag] = &[
     tag("r", "The request line.", "%r", REQUEST, request_line).http(),
     tag("rc", "How often connecting was tried again; + for another server.", "%rc", END, retries),
     tag("rt", "The number of the transaction in the process.", "%rt", REQUEST, |c, f, o| text::int_or_hex(c.txn.request_no & 0xffff_ffff, 4, f, o)),
-    tag("s", "The server's name.", "%s", CONNECT, |c, f, o| text::plain(c.env.server_name().unwrap_or("<NOSRV>").as_bytes(), f, o)),
+    tag("s", "The server's name.", "%s", CONNECT, |c, f, o| text::plain(c.env.server_name().or(c.txn.service).unwrap_or("<NOSRV>").as_bytes(), f, o)),
     tag("sc", "Sessions of the server.", "%sc", END, |c, _, o| count(c.txn.srvconn, o)),
     tag("si", "The server's address.", "%si", CONNECT, |c, f, o| text::address(c.txn.server_remote, f, o)),
     tag("sp", "The server's port.", "%sp", CONNECT, |c, f, o| text::port(c.txn.server_remote, 0, f, o)),

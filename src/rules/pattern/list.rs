@@ -1,243 +1,164 @@
-//! A list of patterns of one method, indexed where that pays.
+//! The patterns of one reading, indexed where that pays. What is found never depends on how many there are.
 
-use std::collections::HashMap;
+use std::cmp::Reverse;
+use std::net::IpAddr;
+use std::sync::Arc;
 
-use smallvec::SmallVec;
+use imbl::OrdMap;
 
-use crate::rules::fetch::from_hex;
-use crate::rules::regex::Regex;
 use crate::rules::sample::Sample;
 
-use super::ip::{Net, Nets};
+use super::entry::Entry;
 use super::method::Match;
-use super::number::Range;
-use super::word;
+use super::nets::{self, Nets};
+use super::reading::{Pattern, Reading};
+use super::texts::{Keyed, Texts};
 
-type Index = HashMap<Box<[u8]>, usize, foldhash::fast::FixedState>;
+/// Up to this many patterns a scan is faster than an index.
+const FEW: usize = 8;
 
-/// Up to this many string patterns a scan is faster than hashing.
-const SCAN: usize = 8;
-
-/// Patterns of one method. Each has a number, in the order of insertion.
-#[derive(Debug)]
+/// Patterns in the order of their ids. A copy shares its structure: it costs next to nothing, a change its own size.
+#[derive(Clone, Debug)]
 pub struct Patterns {
-    method: Match,
-    len: usize,
-    /// Strings in order, those to compare without regard to case marked (and in lower case).
-    strings: Vec<(Box<[u8]>, bool)>,
-    /// The strings with regard to case, once there are many: for `str`, `beg` and `end`.
-    index: Index,
-    /// Lengths in `index`, longest first.
-    lengths: Vec<usize>,
-    /// Whether any string ignores case: those are not in `index`.
-    any_ignoring: bool,
-    ranges: Vec<Range>,
-    nets: Nets,
-    regexes: Vec<Regex>,
+    pub reading: Reading,
+    store: Store,
+}
+
+#[derive(Clone, Debug)]
+enum Store {
+    Few(Vec<Arc<Pattern>>),
+    /// Methods that must try one pattern after the other.
+    Ordered(OrdMap<u64, Arc<Pattern>>),
+    Texts(Texts<Arc<Pattern>>),
+    Nets(Nets),
+}
+
+impl Store {
+    fn many(method: Match) -> Store {
+        match method {
+            Match::Str | Match::Bin | Match::Beg | Match::End => Store::Texts(Texts::default()),
+            Match::Ip => Store::Nets(Nets::default()),
+            _ => Store::Ordered(OrdMap::default()),
+        }
+    }
 }
 
 impl Patterns {
-    pub fn new(method: Match) -> Patterns {
-        Patterns {
-            method,
-            len: 0,
-            strings: Vec::new(),
-            index: Index::default(),
-            lengths: Vec::new(),
-            any_ignoring: false,
-            ranges: Vec::new(),
-            nets: Nets::default(),
-            regexes: Vec::new(),
+    pub fn new(reading: Reading) -> Patterns {
+        Patterns { reading, store: Store::Few(Vec::new()) }
+    }
+
+    /// Whether HAProxy keeps such patterns in a tree (`idx=` of `get map`).
+    pub fn is_tree(&self, pattern: &Pattern) -> bool {
+        match self.reading.method {
+            Match::Str | Match::Beg => !self.reading.ignore_case,
+            Match::Ip => pattern.net().is_some_and(|net| net.prefix().is_some()),
+            _ => false,
         }
     }
 
-    pub fn method(&self) -> Match {
-        self.method
-    }
-
-    pub fn len(&self) -> usize {
-        self.len
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-
-    /// Adds a pattern. `resolve`: names may stand for addresses.
-    pub fn add(&mut self, text: &[u8], ignore_case: bool, resolve: bool) -> Result<(), String> {
-        match self.method {
-            Match::Found | Match::Bool => {}
-            Match::Int | Match::Len => self.ranges.push(Range::parse(text)?),
-            Match::Ip => {
-                return Net::parse(&String::from_utf8_lossy(text), resolve).map(|net| self.add_net(net));
-            }
-            Match::Reg => {
-                let pattern =
-                    std::str::from_utf8(text).map_err(|_| "a regex must be UTF-8 text".to_owned())?;
-                self.regexes.push(Regex::new(pattern, ignore_case)?);
-            }
-            Match::Bin => {
-                let bytes = from_hex(text).ok_or_else(|| {
-                    format!("an hex string is expected, got '{}'", String::from_utf8_lossy(text))
-                })?;
-                self.add_string(bytes, false);
-            }
-            Match::Str | Match::Beg | Match::Sub | Match::Dir | Match::Dom | Match::End => {
-                let mut bytes = text.to_vec();
-                if ignore_case {
-                    bytes.make_ascii_lowercase();
+    /// Adds a pattern, or replaces the one with its id.
+    pub fn insert(&mut self, pattern: Arc<Pattern>) {
+        match &mut self.store {
+            Store::Few(list) => {
+                let at = list.partition_point(|p| p.id() < pattern.id());
+                match list.get_mut(at) {
+                    Some(old) if old.id() == pattern.id() => *old = pattern,
+                    _ => list.insert(at, pattern),
                 }
-                self.add_string(bytes, ignore_case);
+                if list.len() > FEW {
+                    let list = std::mem::take(list);
+                    self.store = Store::many(self.reading.method);
+                    list.into_iter().for_each(|p| self.insert(p));
+                }
             }
-        }
-        self.len += 1;
-        Ok(())
-    }
-
-    /// Adds a network, to a list of networks.
-    pub fn add_net(&mut self, net: Net) {
-        self.nets.insert(net, self.len);
-        self.len += 1;
-    }
-
-    fn add_string(&mut self, bytes: Vec<u8>, ignore_case: bool) {
-        let bytes = bytes.into_boxed_slice();
-        self.any_ignoring |= ignore_case;
-        if !ignore_case {
-            let len = bytes.len();
-            let at = self.lengths.partition_point(|l| *l > len);
-            if self.lengths.get(at) != Some(&len) {
-                self.lengths.insert(at, len);
+            Store::Ordered(list) => {
+                list.insert(pattern.id(), pattern);
             }
-            self.index.entry(bytes.clone()).or_insert(self.len);
+            Store::Texts(texts) => texts.insert(pattern),
+            Store::Nets(nets) => nets.insert(pattern),
         }
-        self.strings.push((bytes, ignore_case));
     }
 
-    /// The number of a pattern that matches the sample (which has the type [`Match::wants`]). `found` and `bool` need
-    /// no pattern and answer 0.
-    pub fn find(&self, sample: &Sample<'_>) -> Option<usize> {
-        match (self.method, sample) {
-            (Match::Found, _) | (Match::Bool, Sample::Bool(true)) => Some(0),
-            (Match::Int, Sample::Int(n)) => self.ranges.iter().position(|r| r.contains(*n)),
-            (Match::Ip, sample) => self.nets.find(sample),
+    /// Removes what was read from this entry.
+    pub fn remove(&mut self, entry: &Entry) {
+        match &mut self.store {
+            Store::Few(list) => list.retain(|p| p.id() != entry.id),
+            Store::Ordered(list) => {
+                list.remove(&entry.id);
+            }
+            Store::Texts(texts) => {
+                // It was read before, so it can be read again.
+                let folded = self.reading.fold(&entry.key).unwrap_or_default();
+                texts.remove(folded.as_deref().unwrap_or(&entry.key), entry.id);
+            }
+            Store::Nets(nets) => nets.remove(entry),
+        }
+    }
+
+    /// Whether a pattern matches the sample, which has the type that [`Match::wants`]. `found` and `bool` need none.
+    pub fn matches(&self, sample: &Sample<'_>) -> bool {
+        match self.reading.method {
+            Match::Found => true,
+            Match::Bool => matches!(sample, Sample::Bool(true)),
+            _ => self.find(sample).is_some(),
+        }
+    }
+
+    /// The pattern that counts: the longest for `beg` (unless case is ignored) and `ip`, else the first.
+    pub fn find(&self, sample: &Sample<'_>) -> Option<&Arc<Pattern>> {
+        match (self.reading.method, sample) {
+            (Match::Ip, sample) => self.find_net(sample),
+            (Match::Int, Sample::Int(n)) => self.first(|p| p.matches_int(*n)),
+            (Match::Int, _) => None,
             (_, Sample::Str(text) | Sample::Bin(text) | Sample::Method(text)) => self.find_text(text),
             _ => None,
         }
     }
 
-    /// Its number and the regular expression that matched, for `map_regm`.
-    pub fn find_regex(&self, text: &[u8]) -> Option<(usize, &Regex)> {
-        self.regexes.iter().enumerate().find(|(_, r)| r.is_match(text))
-    }
-
-    fn find_text(&self, text: &[u8]) -> Option<usize> {
-        match self.method {
-            Match::Len => self.ranges.iter().position(|r| r.contains(text.len() as i64)),
-            Match::Reg => self.regexes.iter().position(|r| r.is_match(text)),
-            Match::Str | Match::Bin => self.find_whole(text),
-            Match::Beg => self.find_edge(text, |text, len| text.get(..len)),
-            Match::End => self.find_edge(text, |text, len| text.get(text.len().checked_sub(len)?..)),
-            Match::Sub => self.scan(|pattern, ignore_case| {
-                if ignore_case {
-                    word::contains_ignoring_case(text, pattern)
-                } else {
-                    memchr::memmem::find(text, pattern).is_some()
-                }
-            }),
-            Match::Dir => self.scan(|p, ignore_case| word::contains(text, p, word::DIR, ignore_case)),
-            Match::Dom => self.scan(|p, ignore_case| word::contains(text, p, word::DOM, ignore_case)),
-            _ => None,
+    fn first(&self, matches: impl Fn(&Pattern) -> bool) -> Option<&Arc<Pattern>> {
+        match &self.store {
+            Store::Few(list) => list.iter().find(|p| matches(p)),
+            Store::Ordered(list) => list.values().find(|p| matches(p)),
+            Store::Texts(_) | Store::Nets(_) => None,
         }
     }
 
-    fn scan(&self, matches: impl Fn(&[u8], bool) -> bool) -> Option<usize> {
-        self.strings.iter().position(|(pattern, ignore_case)| matches(pattern, *ignore_case))
+    fn find_text(&self, text: &[u8]) -> Option<&Arc<Pattern>> {
+        match &self.store {
+            Store::Few(list) if self.reading.prefers_longest() => list
+                .iter()
+                .filter(|p| p.matches_text(text, self.reading))
+                .min_by_key(|p| Reverse(p.text().len())),
+            Store::Texts(texts) if self.reading.ignore_case && text.iter().any(u8::is_ascii_uppercase) => {
+                self.find_in(texts, &text.to_ascii_lowercase())
+            }
+            Store::Texts(texts) => self.find_in(texts, text),
+            _ => self.first(|p| p.matches_text(text, self.reading)),
+        }
     }
 
-    fn find_whole(&self, text: &[u8]) -> Option<usize> {
-        if self.strings.len() <= SCAN {
-            return self.scan(|pattern, ignore_case| word::same(text, pattern, ignore_case));
+    fn find_in<'p>(&'p self, texts: &'p Texts<Arc<Pattern>>, text: &[u8]) -> Option<&'p Arc<Pattern>> {
+        match self.reading.method {
+            Match::Beg if self.reading.prefers_longest() => texts.beginnings(text).next(),
+            Match::Beg => texts.beginnings(text).min_by_key(|p| p.id()),
+            Match::End => texts.endings(text).min_by_key(|p| p.id()),
+            _ => texts.get(text).map(|bucket| bucket.first()),
         }
-        let exact = self.index.get(text).copied();
-        if exact.is_some() || !self.any_ignoring {
-            return exact;
-        }
-        self.strings.iter().position(|(p, ignore_case)| *ignore_case && p.eq_ignore_ascii_case(text))
     }
 
-    /// `edge` cuts that many bytes from the beginning or the end.
-    fn find_edge(&self, text: &[u8], edge: fn(&[u8], usize) -> Option<&[u8]>) -> Option<usize> {
-        let at_edge = |pattern: &[u8], ignore_case| {
-            edge(text, pattern.len()).is_some_and(|part| word::same(part, pattern, ignore_case))
+    fn find_net(&self, sample: &Sample<'_>) -> Option<&Arc<Pattern>> {
+        let list = match &self.store {
+            Store::Few(list) => list,
+            Store::Nets(nets) => return nets.find(sample),
+            Store::Ordered(_) | Store::Texts(_) => return None,
         };
-        if self.strings.len() <= SCAN {
-            return self.scan(at_edge);
-        }
-        let exact = self.lengths.iter().find_map(|len| self.index.get(edge(text, *len)?).copied());
-        if exact.is_some() || !self.any_ignoring {
-            return exact;
-        }
-        self.strings.iter().position(|(p, ignore_case)| *ignore_case && at_edge(p, true))
-    }
-
-    /// Text of all string patterns, for listings.
-    pub fn strings(&self) -> SmallVec<[&[u8]; 4]> {
-        self.strings.iter().map(|(s, _)| &**s).collect()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::borrow::Cow;
-
-    use super::*;
-
-    fn list(method: Match, ignore_case: bool, patterns: &[&str]) -> Patterns {
-        let mut list = Patterns::new(method);
-        for p in patterns {
-            list.add(p.as_bytes(), ignore_case, false).unwrap();
-        }
-        list
-    }
-
-    fn text(s: &str) -> Sample<'_> {
-        Sample::Str(Cow::Borrowed(s.as_bytes()))
-    }
-
-    #[test]
-    fn short_and_long_lists_agree() {
-        let many: Vec<String> = (0..50).map(|i| format!("/p{i}/")).collect();
-        let many: Vec<&str> = many.iter().map(String::as_str).collect();
-        for ignore_case in [false, true] {
-            let beg = list(Match::Beg, ignore_case, &many);
-            assert_eq!(beg.find(&text("/p49/x")), Some(49));
-            assert_eq!(beg.find(&text("/p50/x")), None);
-            assert_eq!(beg.find(&text("/P7/x")), ignore_case.then_some(7));
-            let end = list(Match::End, ignore_case, &many);
-            assert_eq!(end.find(&text("x/p3/")), Some(3));
-            let whole = list(Match::Str, ignore_case, &many);
-            assert_eq!(whole.find(&text("/p3/")), Some(3));
-            assert_eq!(whole.find(&text("/p3")), None);
-        }
-    }
-
-    #[test]
-    fn methods() {
-        for (method, pattern, value, expected) in [
-            (Match::Sub, "b", "abc", true),
-            (Match::Sub, "x", "abc", false),
-            (Match::Len, "2:4", "abc", true),
-            (Match::Reg, "^a.c$", "abc", true),
-            (Match::End, ".css", "a.css", true),
-            (Match::End, "long.css", ".css", false),
-            (Match::Bin, "616263", "abc", true),
-            (Match::Found, "", "abc", true),
-        ] {
-            let found = list(method, false, &[pattern]).find(&text(value)).is_some();
-            assert_eq!(found, expected, "{method:?} {pattern} {value}");
-        }
-        assert!(Patterns::new(Match::Bin).add(b"zz", false, false).is_err());
-        assert!(Patterns::new(Match::Reg).add(b"(", false, false).is_err());
+        let containing = |addr: IpAddr, is_prefix: bool| {
+            let matches = move |p: &&Arc<Pattern>| {
+                p.net().is_some_and(|n| n.prefix().is_some() == is_prefix && n.contains(addr))
+            };
+            list.iter().filter(matches).min_by_key(|p| Reverse(p.net().and_then(|n| n.prefix())))
+        };
+        nets::find(sample, |addr| containing(addr, true), |addr| containing(addr, false))
     }
 }

@@ -1,17 +1,27 @@
 //! Patterns: what ACLs and maps compare samples with.
 
+mod content;
+mod entry;
 mod file;
-mod ip;
 mod list;
+mod matcher;
 mod method;
+mod net;
+mod nets;
 mod number;
+mod reading;
 mod reference;
-mod view;
+mod registry;
+#[cfg(test)]
+mod tests;
+mod texts;
 mod word;
 
+pub use entry::{Entry, Key};
 pub use file::reference_of_file;
-pub use list::Patterns;
+pub use matcher::Matcher;
 pub use method::{MATCHES, Match, MatchKeyword, find};
 pub use number::Operator;
-pub use reference::{Entry, Key, Lookup, PatternRef, PatternRefs};
-pub use view::{Reading, View};
+pub use reading::Reading;
+pub use reference::{Found, Lookup, PatternRef};
+pub use registry::PatternRefs;

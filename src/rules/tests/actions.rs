@@ -103,6 +103,47 @@ fn replacing_values() {
     assert_eq!(all(&txn, "user-agent"), ["10.1.2.3-curl/8.0 (a, b)"]);
 }
 
+/// An escaped quote does not end the quotes, as for `hdr()`.
+#[test]
+fn quoted_elements_are_replaced_whole() {
+    let request = "GET / HTTP/1.1\r\nHost: a\r\nX-List: \"a\\\",b\", c\r\n\r\n";
+    let mut txn = txn(request, None);
+    run(RuleSetKind::HttpRequest, &["replace-value X-List ^(.*)$ <\\1>"], &mut txn);
+    assert_eq!(all(&txn, "x-list"), ["<\"a\\\",b\">,<c>"]);
+}
+
+#[test]
+fn host_follows_an_absolute_target() {
+    for (line, host) in [
+        ("set-uri http://h:8080/p", "h:8080"),
+        ("replace-uri ^/(.*) http://x/\\1", "x"),
+        ("set-uri /p", "www.Example.com:8080"),
+        ("set-path /p", "www.Example.com:8080"),
+    ] {
+        assert_eq!(all(&request(&[line]), "host"), [host], "{line}");
+    }
+}
+
+/// Rules of the connection change the connection, others what the stream is said to be.
+#[test]
+fn addresses_by_rule_set() {
+    use RuleSetKind::{HttpRequest, TcpConnection, TcpContent, TcpSession};
+    for kind in [TcpConnection, TcpSession, TcpContent, HttpRequest] {
+        let mut txn = usual();
+        (txn.conn_client, txn.conn_local) = (txn.client, txn.local);
+        let lines =
+            ["set-src src,ipmask(24)", "set-src-port int(1)", "set-dst dst,ipmask(8)", "set-dst-port int(2)"];
+        run(kind, &lines, &mut txn);
+        let inet = |text: &str| Endpoint::Inet(text.parse().unwrap());
+        assert_eq!((txn.client, txn.local), (inet("10.1.2.0:1"), inet("127.0.0.0:2")), "{kind:?}");
+        let own = match kind {
+            TcpConnection => (txn.client, txn.local),
+            _ => (inet("10.1.2.3:4000"), inet("127.0.0.1:80")),
+        };
+        assert_eq!((txn.conn_client, txn.conn_local), own, "{kind:?}");
+    }
+}
+
 #[test]
 fn the_request_line() {
     let query = "?a=1&b=two%20words&a=3";
@@ -180,6 +221,11 @@ fn authentication_is_asked_for() {
     let (reply, denied) = reply(RuleSetKind::HttpRequest, "auth realm \"my realm\"");
     assert_eq!((reply.status, denied), (401, false));
     assert_eq!(field(&reply, "www-authenticate"), Some("Basic realm=\"my realm\""));
+    let mut proxied = txn("GET http://a/x HTTP/1.1\r\nHost: a\r\n\r\n", None);
+    let outcome = run(RuleSetKind::HttpRequest, &["auth"], &mut proxied);
+    assert!(
+        matches!(outcome, Outcome::Final { reply, .. } if reply.status == 401 && field(&reply, "proxy-authenticate").is_none())
+    );
 }
 
 #[test]
@@ -444,5 +490,5 @@ fn mistakes_are_told() {
             set.push(HttpRequest, &words(line), &Acls::default(), ctx);
         }
     });
-    assert!(said[0].contains("will never be reached"), "{said:?}");
+    assert!(said[0].contains("further entries are NOOP"), "{said:?}");
 }

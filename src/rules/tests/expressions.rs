@@ -190,7 +190,7 @@ fn converters() {
         ("str(x),map(hosts.map,none)", "none"),
         ("src,map_ip_int(nets.map)", "16"),
         ("src,map_ip_key(nets.map)", "10.1.0.0/16"),
-        ("path,map_beg(beg.map)", "short"),
+        ("path,map_beg(beg.map)", "long"),
         ("path,map_regm(regs.map)", "picture-img/logo"),
         ("str(x),map_str_ip(hosts_ip.map,127.0.0.9)", "127.0.0.9"),
         ("str(5),add(2)", "7"),

@@ -24,7 +24,7 @@ fn sections() -> HttpErrors {
         head: line("http-errors site"),
         lines: vec![line("errorfile 403 403.http"), line("errorfile 500 empty")],
     };
-    let ((), said) = build(|ctx| errors.section(&section, ctx));
+    let ((), said) = build(|ctx| http_errors_section(&mut errors, &section, ctx));
     assert!(said.is_empty(), "{said:?}");
     errors
 }

@@ -69,8 +69,8 @@ impl Env for FakeEnv {
     fn connections(&self) -> u32 {
         9
     }
-    fn error_page(&self, status: u16) -> Option<Arc<ReplySpec>> {
-        self.pages.page(status).cloned()
+    fn error_page(&self, status: u16, txn: &Txn) -> Option<Reply> {
+        Some(self.pages.page(status)?.render_page(Ctx { txn, env: self }))
     }
 }
 

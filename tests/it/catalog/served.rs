@@ -6,7 +6,8 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use isobar::catalog::{Api, Listener, Process, Settings, serve};
+use isobar::catalog::{Api, Process, Settings, serve};
+use isobar::conn::http::Listener;
 use isobar::region::Direct;
 use isobar::region::map::{Check, Command, Health, NODE_LIVENESS, Node, Registration};
 use serde_json::Value;

@@ -228,7 +228,11 @@ backend be
     server s1 {{s1}}
 "
     );
-    same(&config, one, 6, |run| {
+    same(&config, one, 9, |run| {
+        let absolute = |more: &str| format!("GET http://a.test/basic HTTP/1.1\r\nHost: a.test\r\n{more}\r\n");
+        run.ask("fe", &absolute(""));
+        run.ask("fe", &absolute("Authorization: Basic YW5uOnNlY3JldA==\r\n"));
+        run.ask("fe", &absolute("Proxy-Authorization: Basic YW5uOnNlY3JldA==\r\n"));
         run.get("fe", "/basic", "");
         run.get("fe", "/basic", "Authorization: Basic YW5uOnNlY3JldA==\r\n");
         run.get("fe", "/basic", "Authorization: Basic YW5uOndyb25n\r\n");

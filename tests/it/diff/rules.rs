@@ -71,12 +71,20 @@ frontend fe
     http-request set-method PUT if { path /put }
     http-request replace-uri ^/ru/(.*) /really/\\1
     http-request set-pathq /pq?n=1 if { path /pathq }
+    http-request set-uri http://other.test:8080/new if { path /absolute }
+    http-request replace-uri ^/abs/(.*) https://u@third.test\\1 if { path_beg /abs/ }
+    http-request set-path /still if { path /new }
+    http-request set-header X-Seen %[req.hdr(host)]_%[base]_%[url]
     default_backend be
 backend be
     server s1 {s1}
 ",
     );
-    same(&config, one, 8, |run| {
+    same(&config, one, 11, |run| {
+        for path in ["/absolute", "/abs//x"] {
+            run.get("fe", path, "");
+        }
+        run.ask("fe", "GET http://a.test/uri?x HTTP/1.1\r\nHost: a.test\r\n\r\n");
         for path in ["/", "/a/b?k=v", "/a", "/uri?old=1", "/x/y.php?z", "/put", "/ru/a/b?c", "/pathq"] {
             run.get("fe", path, "");
         }
@@ -203,4 +211,132 @@ backend be
         run.get("fe", "/", "");
         run.get("fe", "/a%20b/+c?d=%7e", "X-W: single\r\n");
     });
+}
+
+/// The client's own field stays alone only where neither side adds to it.
+#[test]
+fn forwardfor_of_both_sides() {
+    for (front, back) in [
+        ("", "option forwardfor if-none"),
+        ("option forwardfor", "option forwardfor if-none"),
+        ("option forwardfor if-none", "option forwardfor"),
+        ("option forwardfor if-none", "option forwardfor if-none"),
+        ("option forwardfor except 127.0.0.0/8", "option forwardfor header X-Client"),
+        ("option forwardfor header X-Front", "option forwardfor header X-Back if-none"),
+        ("option originalto header X-Front", "option originalto except 127.0.0.0/8"),
+        ("option originalto header X-Front", "option originalto"),
+    ] {
+        let config = with(&format!(
+            "
+frontend fe
+    bind {{ip}}:{{port:fe}}
+    {front}
+    default_backend be
+backend be
+    {back}
+    server s1 {{s1}}
+"
+        ));
+        same(&config, one, 4, |run| {
+            run.get("fe", "/", "");
+            run.get("fe", "/", "X-Forwarded-For: 1.2.3.4\r\n");
+            run.get("fe", "/", "X-Back: 1.2.3.4\r\nX-Front: 1.2.3.4\r\n");
+            run.get("fe", "/", "x-forwarded-for: 1.2.3.4\r\nX-Forwarded-For: 5.6.7.8, 9.9.9.9\r\n");
+        });
+    }
+}
+
+#[test]
+fn quoted_cookies() {
+    let config = with(
+        "
+frontend fe
+    bind {ip}:{port:fe}
+    capture cookie a len 20
+    http-request set-header X-A %[req.cook(a)]
+    http-request set-header X-B %[req.cook(b)]
+    http-request set-header X-Count %[req.cook_cnt()]_%[req.cook_cnt(a)]
+    http-request set-header X-Found yes if { req.cook(b) -m found }
+    http-response set-header X-S %[res.cook(a)]_%[res.cook(b)]_%[res.cook_cnt()]
+    default_backend be
+backend be
+    cookie SRV insert indirect
+    server s1 {s1} cookie one
+",
+    );
+    same(&config, one, 15, |run| {
+        for cookie in [
+            "a=1; b=2",
+            "a=\"x;b=9\"; b=2",
+            "a=\"x\\\";b=9\"; b=2",
+            "a=x\\\"; b=2\"",
+            "a=\"x,b=9\", b=2",
+            "a=1,b=2;c=3",
+            "$Version=1; a=1; $Path=/; b=2",
+            "a; b=2",
+            "a=1; b=",
+            "a=1;b=",
+            "b=",
+            "=x; a=1",
+            "a=\"open; b=2",
+            "x=\"SRV=two; y\"; SRV=one; b=2",
+            "a=1; SRV=\"one\"; b=2",
+        ] {
+            run.get("fe", "/", &format!("Cookie: {cookie}\r\n"));
+        }
+    });
+}
+
+#[test]
+fn quoted_elements() {
+    let config = with(
+        "
+frontend fe
+    bind {ip}:{port:fe}
+    http-request set-header X-Hdr <%[req.hdr(x-list,1)]>_%[req.hdr_cnt(x-list)]
+    http-request replace-value X-List (.*) <\\1>
+    default_backend be
+backend be
+    server s1 {s1}
+",
+    );
+    same(&config, one, 5, |run| {
+        for list in ["a, b", "\"a,b\", c", "\"a\\\",b\", c", "a\\\", b", "\"open, b"] {
+            run.get("fe", "/", &format!("X-List: {list}\r\n"));
+        }
+    });
+}
+
+/// What rules of the connection, the session and the stream say of its addresses, for this request and the next.
+#[test]
+fn addresses_set_by_rules() {
+    for set in ["connection", "session", "content"] {
+        let config = with(&format!(
+            "
+frontend fe
+    bind {{ip}}:{{port:fe}}
+    log-format \"%ci:%cp %fi:%fp %ST\"
+    option forwardfor
+    tcp-request {set} set-src src,ipmask(8)
+    tcp-request {set} set-src-port int(1111)
+    tcp-request {set} set-dst dst,ipmask(8)
+    tcp-request {set} set-dst-port int(2222)
+    http-request set-src hdr_ip(x-src) if {{ req.hdr(x-src) -m found }}
+    http-request set-header X-Stream %[src]:%[src_port]_%[dst]:%[dst_port]
+    http-request set-header X-Conn %[fc_src]_%[fc_dst]
+    default_backend be
+backend be
+    server s1 {{s1}}
+"
+        ));
+        same(&config, one, 3, |run| {
+            run.get("fe", "/", "");
+            let mut client = crate::support::Client::connect(run.addr("fe"));
+            for more in ["X-Src: 10.1.2.3\r\n", ""] {
+                client.send(&format!("GET / HTTP/1.1\r\nHost: a.test\r\n{more}\r\n"));
+                run.note_response(&mut client, "GET", more);
+            }
+            run.finish(client, "twice");
+        });
+    }
 }

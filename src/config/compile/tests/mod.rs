@@ -1,6 +1,7 @@
 //! The builder as a whole.
 
 mod noise;
+mod once;
 mod reload;
 mod service;
 mod shipped;

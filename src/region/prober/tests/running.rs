@@ -13,6 +13,8 @@ use crate::region::map::*;
 use crate::region::prober::{Prober, Settings};
 use crate::region::testing::{node, registration, status};
 use crate::region::{Direct, Seat};
+use crate::tls::testing::Issuer;
+use crate::tls::{Clients, Server, Versions};
 
 use Health::{Critical, Passing, Warning};
 
@@ -336,19 +338,14 @@ async fn grpc_asks_for_a_service() {
 
 #[tokio::test]
 async fn tls_wants_a_certificate_that_somebody_vouches_for() {
-    let key = rcgen::KeyPair::generate().expect("a key");
-    let certificate = rcgen::CertificateParams::new(vec!["127.0.0.1".to_owned()])
-        .and_then(|params| params.self_signed(&key))
-        .expect("a certificate");
-    let private = rustls::pki_types::PrivateKeyDer::try_from(key.serialize_der()).expect("a key");
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .expect("versions")
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate.der().clone()], private)
-        .expect("a configuration");
-    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let server = Server {
+        shows: Issuer::new().certified(&["127.0.0.1"]).alone(),
+        clients: Clients::Any,
+        versions: Versions::Both,
+        alpn: Vec::new(),
+        resumes: true,
+    };
+    let acceptor = tokio_rustls::TlsAcceptor::from(server.config().expect("a configuration"));
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let port = listener.local_addr().expect("an address").port();
     tokio::spawn(async move {

@@ -1,6 +1,6 @@
 //! A keyword and its arguments as a parse function sees them.
 
-use crate::lang::{Line, Span, Word};
+use super::source::{Line, Span, Word};
 
 /// Words of one line from the keyword on (a leading `no` or `default` is already taken off). Missing words read as `""`.
 #[derive(Clone, Copy, Debug)]

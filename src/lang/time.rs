@@ -1,6 +1,7 @@
 //! Durations, sizes and numbers as HAProxy writes them (manual 2.5 and 2.6).
 
-use crate::lang::{Diagnostics, Word};
+use super::diag::Diagnostics;
+use super::source::{Span, Word};
 
 /// The unit of a number without one, which is also the unit of the result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,8 +19,39 @@ pub enum TimeError {
     Missing,
 }
 
-/// `10`, `10s`, `500us`: a duration in `unit`, rounded up. The largest is 2^31 - 1 units.
-pub fn time(text: &str, unit: Unit) -> Result<u64, TimeError> {
+impl TimeError {
+    /// Why `text` is no time or size, for messages that name the keyword by themselves.
+    pub fn about(self, text: &str) -> String {
+        match self {
+            TimeError::Over => format!("'{text}' is too large"),
+            TimeError::Unexpected(c) => format!("unexpected character '{c}' in '{text}'"),
+            TimeError::Missing => "a number is missing".to_owned(),
+        }
+    }
+}
+
+/// A duration as written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Time {
+    /// In the unit that was asked for, rounded up.
+    pub value: u64,
+    /// What follows the unit (`15min` is fifteen minutes): HAProxy overlooks it, with a warning.
+    pub odd: Option<char>,
+}
+
+impl Time {
+    /// The warning about letters behind the unit of `text`.
+    pub fn warning(self, text: &str) -> Option<String> {
+        let odd = self.odd?;
+        Some(format!(
+            "unexpected character '{odd}' after the timer value '{text}', only us, ms, s, m, h and d are units. \
+             Later versions will not take it."
+        ))
+    }
+}
+
+/// `10`, `10s`, `500us`: a duration. The largest is 2^31 - 1 units.
+pub fn time(text: &str, unit: Unit) -> Result<Time, TimeError> {
     let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
     let (number, suffix) = text.split_at(digits);
     let Some(first) = text.chars().next() else { return Err(TimeError::Missing) };
@@ -28,30 +60,23 @@ pub fn time(text: &str, unit: Unit) -> Result<u64, TimeError> {
     }
     let value: u128 = number.parse().map_err(|_| TimeError::Over)?;
     let unit_us: u128 = if unit == Unit::Seconds { 1_000_000 } else { 1000 };
-    let scale_us = match suffix {
-        "" => unit_us,
-        "us" => 1,
-        "ms" => 1000,
-        "s" => 1_000_000,
-        "m" => 60_000_000,
-        "h" => 3_600_000_000,
-        "d" => 86_400_000_000,
-        _ => return Err(TimeError::Unexpected(odd_char(suffix))),
+    let (scale_us, letters) = match suffix.as_bytes() {
+        [] => (unit_us, 0),
+        [b'u', b's', ..] => (1, 2),
+        [b'm', b's', ..] => (1000, 2),
+        [b's', ..] => (1_000_000, 1),
+        [b'm', ..] => (60_000_000, 1),
+        [b'h', ..] => (3_600_000_000, 1),
+        [b'd', ..] => (86_400_000_000, 1),
+        _ => return Err(TimeError::Unexpected(suffix.chars().next().unwrap_or(' '))),
     };
     let micros = value.checked_mul(scale_us).ok_or(TimeError::Over)?;
     // Rounded up, so that a short but positive time never reads as none.
     let result = micros.div_ceil(unit_us);
-    if result >= 1 << 31 { Err(TimeError::Over) } else { Ok(result as u64) }
-}
-
-/// The character of a wrong suffix that is to blame.
-fn odd_char(suffix: &str) -> char {
-    let skip = match suffix.as_bytes() {
-        [b'm', b's', ..] | [b'u', b's', ..] => 2,
-        [b'm' | b's' | b'h' | b'd', ..] => 1,
-        _ => 0,
-    };
-    suffix.chars().nth(skip).or(suffix.chars().next()).unwrap_or(' ')
+    if result >= 1 << 31 {
+        return Err(TimeError::Over);
+    }
+    Ok(Time { value: result as u64, odd: suffix[letters..].chars().next() })
 }
 
 /// `64k`, `1m`, `2g`: bytes.
@@ -79,7 +104,7 @@ pub fn time_of(
     word: Option<&Word>,
     what: &str,
     unit: Unit,
-    at: crate::lang::Span,
+    at: Span,
 ) -> Option<u64> {
     let text = word.map_or("", Word::str);
     let at = word.map_or(at, |w| w.span);
@@ -88,7 +113,12 @@ pub fn time_of(
         Unit::Seconds => ("2147483647 s or ~68 years", "seconds"),
     };
     match time(text, unit) {
-        Ok(value) => return Some(value),
+        Ok(read) => {
+            if let Some(message) = read.warning(text) {
+                diags.warning(at, message);
+            }
+            return Some(read.value);
+        }
         Err(TimeError::Over) => diags
             .alert(at, format!("timer overflow in argument '{text}' to {what} (maximum value is {maximum})")),
         Err(TimeError::Unexpected(c)) => diags.alert(at, format!("unexpected character '{c}' in {what}")),
@@ -120,13 +150,33 @@ mod tests {
             ("25d", Ms, Err(TimeError::Over)),
             ("99999999999999999999999999999999999999999", Ms, Err(TimeError::Over)),
             ("10x", Ms, Err(TimeError::Unexpected('x'))),
-            ("10sx", Ms, Err(TimeError::Unexpected('x'))),
+            ("10ux", Ms, Err(TimeError::Unexpected('u'))),
             ("1.5s", Ms, Err(TimeError::Unexpected('.'))),
             ("-1", Ms, Err(TimeError::Unexpected('-'))),
             ("", Ms, Err(TimeError::Missing)),
         ] {
+            let expected = expected.map(|value| Time { value, odd: None });
             assert_eq!(time(text, unit), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn letters_behind_a_unit_are_overlooked_with_a_warning() {
+        for (text, value, odd) in [
+            ("15min", 900_000, 'i'),
+            ("10sx", 10_000, 'x'),
+            ("10msx", 10, 'x'),
+            ("5usé", 1, 'é'),
+            ("2hours", 7_200_000, 'o'),
+            ("5d3", 432_000_000, '3'),
+        ] {
+            let read = time(text, Unit::Milliseconds).unwrap();
+            assert_eq!(read, Time { value, odd: Some(odd) }, "{text}");
+            assert!(
+                read.warning(text).is_some_and(|w| w.starts_with(&format!("unexpected character '{odd}'")))
+            );
+        }
+        assert_eq!(time("50dx", Unit::Milliseconds), Err(TimeError::Over));
     }
 
     #[test]

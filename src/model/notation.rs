@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use bitflags::bitflags;
 
-use crate::model::Address;
+use super::address::Address;
 
 bitflags! {
     /// What a keyword takes as an address.

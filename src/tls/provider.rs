@@ -1,11 +1,12 @@
-//! What all TLS of the region map has in common: its algorithms, and how to take a certificate whoever it names.
+//! What all TLS here has in common: its algorithms, its versions, and how to take a certificate whoever it names.
 
 use std::sync::{Arc, LazyLock};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{DigitallySignedStruct, SignatureScheme};
+use rustls::version::{TLS12, TLS13};
+use rustls::{DigitallySignedStruct, SignatureScheme, SupportedProtocolVersion};
 
 static PROVIDER: LazyLock<Arc<CryptoProvider>> =
     LazyLock::new(|| Arc::new(rustls::crypto::aws_lc_rs::default_provider()));
@@ -13,6 +14,27 @@ static PROVIDER: LazyLock<Arc<CryptoProvider>> =
 /// The algorithms.
 pub fn provider() -> Arc<CryptoProvider> {
     PROVIDER.clone()
+}
+
+/// The versions of the protocol that are spoken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Versions {
+    /// TLS 1.3 alone: where both sides are ours.
+    Newest,
+    /// TLS 1.2 too.
+    Both,
+}
+
+const NEWEST: &[&SupportedProtocolVersion] = &[&TLS13];
+const BOTH: &[&SupportedProtocolVersion] = &[&TLS13, &TLS12];
+
+impl Versions {
+    pub(super) fn list(self) -> &'static [&'static SupportedProtocolVersion] {
+        match self {
+            Versions::Newest => NEWEST,
+            Versions::Both => BOTH,
+        }
+    }
 }
 
 /// Takes every certificate: a check with `TLSSkipVerify`, or nodes that know each other by a secret. What is signed with

@@ -1,0 +1,57 @@
+//! Servers and services as their lines declare them, before names are resolved and numbers given.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use crate::check::CheckSpec;
+use crate::lang::Span;
+use crate::model::ServerSpec;
+use crate::model::notation::Written;
+
+use super::super::service::Reach;
+
+/// Options of a server, as `default-server` hands them down.
+#[derive(Clone, Debug, Default)]
+pub struct ServerSettings {
+    /// What balancing and connecting need. Its name, number and address are given when the section is complete.
+    pub spec: ServerSpec,
+    /// How `check` checks.
+    pub checking: CheckSpec,
+    pub init_addr: Vec<InitAddr>,
+    pub id: Option<u32>,
+}
+
+/// One method of `init-addr`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum InitAddr {
+    /// The address of the last run (server-state file).
+    Last,
+    /// The system's resolver.
+    Libc,
+    /// Start without an address, in maintenance.
+    None,
+    Ip(IpAddr),
+}
+
+/// A server as its line declares it.
+#[derive(Clone, Debug)]
+pub struct ServerDraft {
+    pub name: Arc<str>,
+    pub at: Span,
+    pub written: Written,
+    pub set: ServerSettings,
+}
+
+/// A `service` line while its section is read.
+#[derive(Clone, Debug)]
+pub struct ServiceDraft<'a> {
+    pub at: Span,
+    pub name: &'a str,
+    pub reach: Reach,
+    pub tags: Vec<Arc<str>>,
+    pub check: bool,
+    pub overflow_percent: u32,
+    pub max: usize,
+    /// `default-server` as it stood at the line.
+    pub set: ServerSettings,
+}

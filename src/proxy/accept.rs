@@ -1,0 +1,137 @@
+//! The accept loops of a worker, and the limits that hold them back.
+
+use std::cell::Cell;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+use std::sync::atomic::Ordering;
+
+use crate::base::clock::MS;
+use crate::os::socket::Peer;
+use crate::rt::conn::Acceptor;
+
+use super::connection;
+use super::listener::{ClientSlot, Listen, ListenerCell};
+use super::worker::Worker;
+
+/// How long a listener without a free slot waits before it looks again, when nobody woke it.
+const PARKED_NS: u64 = 5 * MS;
+/// After `accept` failed for want of descriptors or memory.
+const EXHAUSTED_NS: u64 = 100 * MS;
+
+impl Worker {
+    /// Opens, keeps or closes accept loops so that exactly those of `list` run. Called after [`Worker::replace`].
+    pub fn listen(&'static self, list: &[Listen]) {
+        let mut running = self.listeners.borrow_mut();
+        running.retain(|cell| {
+            let kept = list.iter().find(|l| l.id == cell.id);
+            match kept {
+                Some(listen) => {
+                    cell.proxy.set(listen.proxy);
+                    cell.bind.set(listen.bind);
+                }
+                None => {
+                    cell.stopped.set(true);
+                    self.rt.wake(cell.task.get());
+                }
+            }
+            kept.is_some()
+        });
+        for listen in list {
+            if running.iter().any(|cell| cell.id == listen.id) {
+                continue;
+            }
+            let Ok(acceptor) = Acceptor::new(self.rt, listen.fd.clone(), listen.shared) else { continue };
+            let cell = Rc::new(ListenerCell {
+                id: listen.id,
+                proxy: Cell::new(listen.proxy),
+                bind: Cell::new(listen.bind),
+                stopped: Cell::new(false),
+                task: Cell::new(0),
+                current: listen.current.clone(),
+            });
+            cell.task.set(self.rt.spawn(self.accept_loop(cell.clone(), acceptor)));
+            running.push(cell);
+        }
+    }
+
+    async fn accept_loop(&'static self, cell: Rc<ListenerCell>, acceptor: Acceptor) {
+        let mut in_a_row = 0;
+        loop {
+            acceptor.readable(|| cell.stopped.get()).await;
+            if cell.stopped.get() {
+                return;
+            }
+            if in_a_row >= self.view().config().global.tune.maxaccept.max(1) {
+                // The new ones speak, and those before them are answered, ere more are let in: otherwise many clients
+                // go through accept, request and answer in step, and one of the two ends always waits.
+                in_a_row = 0;
+                self.rt.yield_now().await;
+                continue;
+            }
+            let Some(slot) = self.client_slot(&cell) else {
+                self.shared.parked.store(true, Ordering::Relaxed);
+                self.rt.sleep_until(self.rt.now() + PARKED_NS).await;
+                if cell.stopped.get() {
+                    return;
+                }
+                continue;
+            };
+            match acceptor.try_accept() {
+                None => {
+                    in_a_row = 0;
+                    drop(slot);
+                }
+                Some(Ok((fd, peer))) => {
+                    in_a_row += 1;
+                    self.accepted(&cell, fd, peer, slot);
+                }
+                Some(Err(e)) => {
+                    drop(slot);
+                    if is_exhausted(&e) {
+                        self.rt.sleep_until(self.rt.now() + EXHAUSTED_NS).await;
+                    }
+                }
+            }
+        }
+    }
+
+    fn client_slot(&self, cell: &ListenerCell) -> Option<ClientSlot> {
+        let view = self.view();
+        let proxy = view.config().proxy(cell.proxy.get());
+        if proxy.live.paused.load(Ordering::Relaxed) {
+            return None;
+        }
+        let forced = proxy.live.maxconn_override.load(Ordering::Relaxed);
+        let front = if forced > 0 { forced } else { proxy.maxconn };
+        let bind = proxy.front.as_ref().and_then(|f| f.binds.get(cell.bind.get())).map_or(0, |b| b.maxconn);
+        let limit = proxy.front.as_ref().map_or(0, |f| f.rate_limit_sessions);
+        let now_ms = self.rt.now() / MS;
+        if limit > 0 && proxy.live.front.sess_rate.read(now_ms) >= limit {
+            return None;
+        }
+        let global = &view.config().global;
+        if (global.maxconnrate > 0 && self.shared.conn_rate.read(now_ms) >= global.maxconnrate)
+            || (global.maxsessrate > 0 && self.shared.sess_rate.read(now_ms) >= global.maxsessrate)
+        {
+            return None;
+        }
+        ClientSlot::take(&self.shared, &proxy.live, &cell.current, (front, bind))
+    }
+
+    fn accepted(&'static self, cell: &Rc<ListenerCell>, fd: OwnedFd, peer: Peer, slot: ClientSlot) {
+        let now_ms = self.rt.now() / MS;
+        slot.note_client();
+        self.shared.connections.fetch_add(1, Ordering::Relaxed);
+        self.shared.conn_rate.add(now_ms, 1);
+        self.shared.conn_rate_max.raise(u64::from(self.shared.conn_rate.read(now_ms)));
+        let live = &slot.front.front;
+        live.counters.mine().conn_tot.inc();
+        live.conn_rate.add(now_ms, 1);
+        live.conn_rate_max.raise(u64::from(live.conn_rate.read(now_ms)));
+        self.rt.spawn(connection::run(self, cell.clone(), fd, peer, slot));
+    }
+}
+
+fn is_exhausted(e: &std::io::Error) -> bool {
+    matches!(e.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM))
+}

@@ -1,0 +1,62 @@
+//! What is kept of a request and its response for logs and rules: the request line, `capture`d fields and cookies.
+
+use crate::http::Version;
+use crate::rules::Txn;
+
+use super::persist;
+use super::stream::Stream;
+
+impl Stream<'_> {
+    /// Method, target and version as received, for logs and `capture.req.*`.
+    pub(super) fn keep_uri_line(&mut self) {
+        let most = self.route.config.global.tune.http_logurilen.saturating_sub(1);
+        let Txn { req, uri_line, .. } = &mut *self.txn;
+        uri_line.clear();
+        let line = req.bytes(req.start_line);
+        let line = line.strip_suffix(b"\n").unwrap_or(line);
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        if line.is_empty() {
+            // A target that was brought into its normal form: the line is not there as it was received.
+            let version: &[u8] = if req.version == Version::Http10 { b" HTTP/1.0" } else { b" HTTP/1.1" };
+            for part in [req.method_bytes(), b" ", req.target_bytes(), version] {
+                uri_line.extend_from_slice(part);
+            }
+        } else {
+            uri_line.extend_from_slice(&line[..line.len().min(most)]);
+        }
+        uri_line.truncate(most);
+    }
+
+    pub(super) fn capture_request(&mut self) {
+        let Some(front) = self.route.front.front.as_ref() else { return };
+        if let Some(wanted) = &front.cookie_capture {
+            self.txn.req_cookie = persist::captured(&self.txn.req, b"cookie", wanted);
+        }
+        if front.req_captures.is_empty() && front.res_captures.is_empty() {
+            return;
+        }
+        self.txn.req_captures = front
+            .req_captures
+            .iter()
+            .map(|c| c.name.as_deref().and_then(|n| capture(self.txn.req.values(n).last(), c.len)))
+            .collect();
+        self.txn.res_captures = front.res_captures.iter().map(|_| None).collect();
+    }
+
+    pub(super) fn capture_response(&mut self) {
+        let Some(front) = self.route.front.front.as_ref() else { return };
+        if let Some(wanted) = &front.cookie_capture {
+            self.txn.res_cookie = persist::captured(&self.txn.res, b"set-cookie", wanted);
+        }
+        for (slot, wanted) in self.txn.res_captures.iter_mut().zip(&front.res_captures) {
+            if let Some(name) = wanted.name.as_deref() {
+                *slot = capture(self.txn.res.values(name).last(), wanted.len);
+            }
+        }
+    }
+}
+
+/// A copy of at most `len` bytes.
+fn capture(value: Option<&[u8]>, len: usize) -> Option<Box<[u8]>> {
+    value.map(|v| v[..v.len().min(len)].into())
+}

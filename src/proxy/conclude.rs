@@ -1,0 +1,71 @@
+//! The end of a transaction: what the proxy itself has to say, counters, the log line, and what becomes of the
+//! client's connection.
+
+use crate::http::BodyLen;
+
+use super::access;
+use super::end::{Cause, End, Halt};
+use super::stream::{Next, Stream};
+
+impl Stream<'_> {
+    /// Error in the request itself: answer it and log.
+    pub(super) async fn fail_request(&mut self, end: End) -> Next {
+        let options = &self.route.front.options;
+        self.route.front.live.front.counters.mine().err_req.inc();
+        self.keep_client = false;
+        let is_silent = self.txn.req.buf.is_empty();
+        let first = self.s.requests() <= 1;
+        if is_silent
+            && (!first // An idle connection that ended: nothing to say, nothing to log.
+                || (end.cause == Cause::ClientAbort && options.dontlognull)
+                || (end.cause == Cause::ClientTimeout && options.http_ignore_probes))
+        {
+            return Next::Close;
+        }
+        self.conclude(Err(Halt::End(end))).await
+    }
+
+    /// Answers what the proxy itself has to say, logs and counts.
+    pub(super) async fn conclude(&mut self, result: Result<(), Halt>) -> Next {
+        match result {
+            Ok(()) => {
+                // A body that ends with the connection does not tell by itself that it is whole.
+                if matches!(self.txn.res.body, BodyLen::UntilClose | BodyLen::Tunnel) {
+                    self.end = self.cut_short(self.end);
+                }
+                self.txn.set_end(self.end.flags());
+            }
+            Err(halt) => self.halt(halt).await,
+        }
+        self.txn.timers.closed = self.now();
+        self.route.leave();
+        self.release_server();
+        access::count(self);
+        // The slot is free before the line is written: the line does not count its own request.
+        let is_logged = !self.is_monitor && !self.is_logged && !self.route.front.log.targets.is_empty();
+        let server = self.hold.take().and_then(|h| is_logged.then(|| h.slot.server().clone()));
+        if is_logged {
+            let failed = self.txn.termination[0] != b'-' && self.txn.termination[0] != b'L';
+            access::log(self.s, self.txn, &self.route, server.as_ref(), failed);
+        }
+        if self.keep_client && self.down.finish(&self.txn.req) {
+            return Next::KeepAlive;
+        }
+        Next::Close
+    }
+
+    /// `logasap`: the line is written when the response's head is there; figures that still grow say so.
+    pub(super) fn log_early(&mut self) {
+        if self.is_monitor || std::mem::replace(&mut self.is_logged, true) {
+            return;
+        }
+        let now = self.now();
+        let closed = std::mem::replace(&mut self.txn.timers.closed, now);
+        self.txn.log_early = true;
+        self.txn.set_end(self.end.flags());
+        let server = self.hold.as_ref().map(|h| h.slot.server());
+        access::log(self.s, self.txn, &self.route, server, false);
+        self.txn.log_early = false;
+        self.txn.timers.closed = closed;
+    }
+}

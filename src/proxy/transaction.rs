@@ -1,0 +1,236 @@
+//! One HTTP transaction: its phases in order, each a function named like the phase.
+//!
+//! receive -> http-request rules (frontend) -> use_backend -> rules (backend) -> server and queue -> send ->
+//! response -> http-response rules -> forward -> log.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use crate::base::clock::MS;
+use crate::config::{HttpConnection, Proxy};
+use crate::http::{BodyLen, FieldKind, Method, Version};
+use crate::model::applet::Applet;
+use crate::rules::{Ctx, RuleSet, Sticky, Txn, Wait};
+
+use super::downstream::{Downstream, Unread};
+use super::end::{Cause, End, Halt, Phase};
+use super::env::StreamEnv;
+use super::retry::Failure;
+use super::route::Attempt;
+use super::session::{Current, Session};
+use super::stream::{Next, Stream};
+use super::transfer::Patience;
+use super::verdict::{self, Stage, Step};
+
+/// Serves one request from its first bytes, which lie in `txn.req.buf`, to its log line.
+pub async fn run(
+    s: &Session,
+    down: &mut Downstream,
+    txn: &mut Txn,
+    current: &Current,
+    patience: &Rc<Patience>,
+) -> Next {
+    let mut stream = Stream::new(s, down, txn, current, patience);
+    if let Err(end) = stream.receive().await {
+        return stream.fail_request(end).await;
+    }
+    let result = stream.transact().await;
+    stream.conclude(result).await
+}
+
+/// Answers a request that never came with an error.
+pub async fn refuse(s: &Session, down: &mut Downstream, txn: &mut Txn, current: &Current, end: End) {
+    let patience = Rc::new(Patience::new(0, 0, 0));
+    let mut stream = Stream::new(s, down, txn, current, &patience);
+    stream.txn.timers.request_start = s.accepted;
+    stream.txn.request_date_us = s.accept_date_us;
+    stream.fail_request(end).await;
+}
+
+impl<'a> Stream<'a> {
+    /// Reads until the request head is complete.
+    async fn receive(&mut self) -> Result<(), End> {
+        let rt = self.s.worker.rt;
+        let first = self.s.begin_request() == 0;
+        self.txn.request_no = self.s.worker.next_request();
+        self.txn.timers.request_start = if first { self.s.accepted } else { rt.now() };
+        self.txn.request_date_us = if first { self.s.accept_date_us } else { self.s.worker.date_us() };
+        let timeouts = &self.route.front.timeouts;
+        let limit_ms = if timeouts.http_request > 0 { timeouts.http_request } else { timeouts.client };
+        let until = if limit_ms == 0 {
+            crate::rt::NEVER
+        } else {
+            self.txn.timers.request_start.saturating_add(limit_ms * MS)
+        };
+        let options = self.route.view.h1_request[self.route.front_id.0 as usize];
+        let bufsize = self.route.config.global.tune.bufsize;
+        let received = self.down.receive_head(&mut self.txn.req, &options, bufsize, until).await;
+        received.map_err(|unread| match unread {
+            Unread::Bad { status, at } => {
+                self.keep_invalid_request(at);
+                End::new(Cause::Proxy, Phase::Request, status)
+            }
+            Unread::Timeout => End::new(Cause::ClientTimeout, Phase::Request, 408),
+            Unread::Closed => End::new(Cause::ClientAbort, Phase::Request, 400),
+        })?;
+        let req = &self.txn.req;
+        let hosts = req.fields.iter().filter(|f| f.kind == FieldKind::Host).count();
+        // RFC 9112 section 3.2: two Hosts are read in two ways.
+        if hosts > 1 {
+            return Err(End::new(Cause::Proxy, Phase::Request, 400));
+        }
+        let has_odd_chunks = req.version == Version::Http10 && req.body == BodyLen::Chunked;
+        self.note_received();
+        if has_odd_chunks {
+            self.txn.req.modernise();
+            self.keep_client = false;
+        }
+        Ok(())
+    }
+
+    fn note_received(&mut self) {
+        let now = self.now();
+        self.asked = self.txn.req.method;
+        self.txn.has_req = true;
+        self.txn.timers.request_done = now;
+        self.txn.bytes_in += self.txn.req.len as u64;
+        let front = &self.route.front.live.front;
+        let now_ms = now / MS;
+        front.req_rate.add(now_ms, 1);
+        front.req_rate_max.raise(u64::from(front.req_rate.read(now_ms)));
+        if self.route.front.needs_uri_line {
+            self.keep_uri_line();
+        }
+        self.keep_client = self.txn.req.keep_alive
+            && self.route.front.options.http_connection != HttpConnection::Close
+            && !self.s.is_over();
+        self.capture_request();
+    }
+
+    /// From the complete request head to the last byte of the response.
+    async fn transact(&mut self) -> Result<(), Halt> {
+        match self.down.chosen() {
+            Some(chosen) => self.route.choose(Some(chosen)),
+            None => {
+                self.monitor()?;
+                self.request_rules(self.route.front, Stage::Front).await?;
+                let switched = self.switch();
+                self.route.choose(switched)
+            }
+        };
+        self.enter_backend();
+        if !self.route.is_one() {
+            self.request_rules(self.route.back, Stage::Back).await?;
+        }
+        self.serve_inside()?;
+        self.restrict_names()?;
+        self.mark_forwarded();
+        self.exchange().await
+    }
+
+    /// `monitor-uri` and `monitor fail`.
+    fn monitor(&mut self) -> Result<(), Halt> {
+        let Some(front) = self.route.front.front.as_ref() else { return Ok(()) };
+        let Some(uri) = front.monitor_uri.as_deref() else { return Ok(()) };
+        if self.txn.req.target_bytes() != uri && self.txn.req.path_and_query() != uri {
+            return Ok(());
+        }
+        let env = self.env();
+        let ctx = Ctx { txn: self.txn, env: &env };
+        let failed = front.monitor_fail.iter().any(|c| c.eval(ctx));
+        self.is_monitor = true;
+        Err(Halt::End(End::new(Cause::Local, Phase::Request, if failed { 503 } else { 200 })))
+    }
+
+    async fn request_rules(&mut self, proxy: &'a Proxy, stage: Stage) -> Result<(), Halt> {
+        if proxy.options.http_buffer_request && !self.txn.body_awaited {
+            self.await_body(0, 0).await?;
+        }
+        self.run_rules(&proxy.rules.tcp_content, stage).await?;
+        self.run_rules(&proxy.rules.http_request, stage).await?;
+        if let Some(applet) = self.statistics(proxy) {
+            self.run_rules(&proxy.stats_rules, stage).await?;
+            return Err(Halt::Service(applet));
+        }
+        self.run_rules(&proxy.rules.redirect, stage).await
+    }
+
+    /// `stats uri`: asked for by GET, HEAD or POST.
+    fn statistics(&self, proxy: &Proxy) -> Option<Arc<dyn Applet>> {
+        let stats = proxy.stats.as_ref()?;
+        let asks = matches!(self.txn.req.method, Method::Get | Method::Head | Method::Post);
+        if asks && stats.serves(self.txn.req.path_and_query()) { stats.applet.clone() } else { None }
+    }
+
+    async fn run_rules(&mut self, rules: &RuleSet, stage: Stage) -> Result<(), Halt> {
+        if rules.is_empty() {
+            return Ok(());
+        }
+        let mut at = 0;
+        loop {
+            let outcome = {
+                let server = self.hold.as_ref().map(|h| h.slot.server());
+                let env = StreamEnv::of(self.s, &self.route, server);
+                rules.run(self.txn, &env, &mut at)
+            };
+            if verdict::interpret(outcome, stage, &self.route, self.down.link())? == Step::Done {
+                return Ok(());
+            }
+            let (time_ms, at_least) = match self.txn.wait {
+                Wait::Body { time_ms, at_least } => (time_ms, at_least),
+                Wait::Data => (0, 0),
+            };
+            self.await_body(time_ms, at_least).await?;
+        }
+    }
+
+    fn enter_backend(&mut self) {
+        if self.route.back_id.is_none() {
+            return;
+        }
+        self.route.enter(self.now() / MS);
+        self.route.back.live.back.counters.mine().http_req.inc();
+        if self.route.back.back.as_ref().is_some_and(|b| b.cookie.is_some()) {
+            self.txn.sticky = Sticky { request: b'N', response: b'N', ..Sticky::default() };
+        }
+    }
+
+    /// `mode haterm`, or a backend without servers whose stats page was not asked for.
+    fn serve_inside(&mut self) -> Result<(), Halt> {
+        match self.route.front.front.as_ref().and_then(|f| f.applet.clone()) {
+            Some(applet) => Err(Halt::Service(applet)),
+            None => Ok(()),
+        }
+    }
+
+    /// Sends the request to a server, retrying as the backend says, and forwards the response.
+    async fn exchange(&mut self) -> Result<(), Halt> {
+        let no_server = End::new(Cause::ServerAbort, Phase::Connect, 503);
+        let Some(back) = self.route.back.back.as_ref() else {
+            // Without a backend the request does not count as complete.
+            self.txn.timers.request_done = 0;
+            return Err(no_server.into());
+        };
+        let mut attempt = Attempt::new(back);
+        self.make_unique_id();
+        if let Some(cookie) = back.cookie.as_deref() {
+            let forced = self.is_forced(back);
+            self.read_cookie(cookie, forced);
+            self.txn.sticky.is_direct = forced || self.txn.sticky.server != 0;
+        }
+        loop {
+            self.obtain(&mut attempt, true).await?;
+            match self.try_once(&attempt).await {
+                Ok(()) => break,
+                Err(Failure::Halt(halt)) => return Err(halt),
+                Err(failure) => self.after_failure(back, &mut attempt, failure).await?,
+            }
+        }
+        self.respond().await
+    }
+
+    async fn try_once(&mut self, attempt: &Attempt) -> Result<(), Failure> {
+        self.send_request().await?;
+        self.await_response(attempt.retries > 0).await
+    }
+}

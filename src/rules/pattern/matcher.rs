@@ -1,0 +1,52 @@
+//! What an ACL or a map converter reads: the patterns of a reference as it is now.
+
+use std::sync::Arc;
+
+use crate::base::Live;
+use crate::rules::sample::Sample;
+
+use super::list::Patterns;
+use super::reading::Reading;
+
+/// The current patterns of a reference in one reading. Readers never wait for who changes them.
+#[derive(Debug)]
+pub struct Matcher {
+    pub reading: Reading,
+    live: Live<Patterns>,
+}
+
+impl Matcher {
+    pub(super) fn new(patterns: Patterns) -> Matcher {
+        Matcher { reading: patterns.reading, live: Live::new(patterns) }
+    }
+
+    pub(super) fn store(&self, patterns: Patterns) {
+        self.live.store(Arc::new(patterns));
+    }
+
+    /// Whether a pattern matches. The sample has the type that the method wants.
+    pub fn matches(&self, sample: &Sample<'_>) -> bool {
+        self.live.with(|p| p.matches(sample))
+    }
+
+    /// The value of the key that counts.
+    pub fn value(&self, sample: &Sample<'_>) -> Option<Sample<'static>> {
+        self.live.with(|p| p.find(sample)?.value())
+    }
+
+    /// The key that counts, as it was written.
+    pub fn key(&self, sample: &Sample<'_>) -> Option<Vec<u8>> {
+        self.live.with(|p| Some(p.find(sample)?.entry.key.to_vec()))
+    }
+
+    /// The value of the expression that counts, with its `\1` filled in.
+    pub fn expanded(&self, text: &[u8]) -> Option<Vec<u8>> {
+        self.live.with(|p| {
+            let sample = Sample::Str(text.into());
+            let found = p.find(&sample)?;
+            let mut out = Vec::new();
+            found.regex()?.groups(text, 0)?.expand(text, found.entry.value.as_deref()?, &mut out);
+            Some(out)
+        })
+    }
+}

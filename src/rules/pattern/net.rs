@@ -1,0 +1,118 @@
+//! A network as a pattern, IPv4 or IPv6.
+
+use std::net::{IpAddr, Ipv6Addr, ToSocketAddrs};
+
+/// A network as a pattern.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Net {
+    V4 {
+        addr: u32,
+        bits: u32,
+    },
+    V6 {
+        addr: u128,
+        bits: u32,
+    },
+    /// IPv4 with a mask that is no prefix.
+    Masked {
+        addr: u32,
+        mask: u32,
+    },
+}
+
+pub(super) fn mask4(bits: u32) -> u32 {
+    u32::MAX.checked_shl(32 - bits).unwrap_or(0)
+}
+
+pub(super) fn mask6(bits: u32) -> u128 {
+    u128::MAX.checked_shl(128 - bits).unwrap_or(0)
+}
+
+/// `a.b.c.d`, or with the zeros before the last part left out (`127.1`, manual section 7.1.6).
+fn ipv4(text: &str) -> Option<u32> {
+    let parts: Vec<&str> = text.split('.').collect();
+    let (last, first) = parts.split_last()?;
+    if first.is_empty() || first.len() > 3 {
+        return None;
+    }
+    let mut addr = 0u32;
+    for (i, part) in first.iter().enumerate() {
+        addr |= u32::from(part.parse::<u8>().ok()?) << (24 - 8 * i);
+    }
+    Some(addr | u32::from(last.parse::<u8>().ok()?))
+}
+
+impl Net {
+    /// `resolve`: a name that is no address may be looked up.
+    pub fn parse(text: &str, resolve: bool) -> Result<Net, String> {
+        let bad = || format!("'{text}' is not a valid IPv4 or IPv6 address");
+        let (host, mask) = match text.split_once('/') {
+            Some((host, mask)) => (host, Some(mask)),
+            None => (text, None),
+        };
+        if host.contains(':') {
+            let addr: Ipv6Addr = host.parse().map_err(|_| bad())?;
+            let bits: u32 = mask.unwrap_or("128").parse().ok().filter(|b| *b <= 128).ok_or_else(bad)?;
+            return Ok(Net::V6 { addr: u128::from(addr) & mask6(bits), bits });
+        }
+        let addr = match ipv4(host) {
+            Some(addr) => addr,
+            None if resolve && !host.is_empty() && !host.bytes().all(|c| c.is_ascii_digit() || c == b'.') => {
+                lookup(host).ok_or_else(bad)?
+            }
+            None => return Err(bad()),
+        };
+        let mask = match mask {
+            None => u32::MAX,
+            Some(dotted) if dotted.contains('.') => ipv4(dotted).ok_or_else(bad)?,
+            Some(bits) => mask4(bits.parse().ok().filter(|b| *b <= 32).ok_or_else(bad)?),
+        };
+        Ok(match mask.leading_ones() {
+            bits if mask4(bits) == mask => Net::V4 { addr: addr & mask, bits },
+            _ => Net::Masked { addr: addr & mask, mask },
+        })
+    }
+}
+
+/// The first IPv4 address of a name (`/etc/hosts` or DNS); only while a configuration is built.
+fn lookup(name: &str) -> Option<u32> {
+    (name, 0).to_socket_addrs().ok()?.find_map(|a| match a.ip() {
+        std::net::IpAddr::V4(a) => Some(u32::from(a)),
+        std::net::IpAddr::V6(_) => None,
+    })
+}
+
+impl Net {
+    /// Whether the address lies in it.
+    pub fn contains(self, addr: IpAddr) -> bool {
+        match (self, addr) {
+            (Net::V4 { addr, bits }, IpAddr::V4(a)) => u32::from(a) & mask4(bits) == addr,
+            (Net::V6 { addr, bits }, IpAddr::V6(a)) => u128::from(a) & mask6(bits) == addr,
+            (Net::Masked { addr, mask }, IpAddr::V4(a)) => u32::from(a) & mask == addr,
+            _ => false,
+        }
+    }
+
+    /// Length of its prefix; `None` for a mask that is none.
+    pub fn prefix(self) -> Option<u32> {
+        match self {
+            Net::V4 { bits, .. } | Net::V6 { bits, .. } => Some(bits),
+            Net::Masked { .. } => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts() {
+        assert!(Net::parse("10.0.0.0/33", false).is_err());
+        assert!(Net::parse("nonsense", false).is_err());
+        assert_eq!(Net::parse("0.0.0.0/0", false), Ok(Net::V4 { addr: 0, bits: 0 }));
+        // 192.168.1 is 192.168.0.1, unlike CIDR's short form.
+        assert_eq!(Net::parse("192.168.1/32", false), Net::parse("192.168.0.1", false));
+        assert_eq!(Net::parse("10.0.0.1/255.0.0.255", false).unwrap().prefix(), None);
+    }
+}

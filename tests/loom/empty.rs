@@ -1,0 +1,1 @@
+//! Nothing: the tests compile the files under test themselves.

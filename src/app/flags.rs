@@ -85,7 +85,7 @@ const fn switch(
 impl Flag {
     /// What the switch would change is always as it is; `enabled()` tells of it.
     const fn seen_by_conditions(self) -> Self {
-        let why = Status::Partial("conditions (.if, -cc) see it; data moves as it always does");
+        let why = Status::Partial("conditions (.if, -cc) see it; nothing else changes");
         Flag { entry: self.entry.with(why), ..self }
     }
 }

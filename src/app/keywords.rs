@@ -18,7 +18,6 @@ pub fn registry() -> Registry {
     PARTS.iter().for_each(|row| (row.register)(&mut registry));
     registry.add(Kind::Command, admin::cli::entries());
     registry.add(Kind::StatField, admin::stat::column::entries());
-    registry.add(Kind::Flag, super::flags::FLAGS.iter().map(|f| &f.entry));
     registry.add(Kind::Service, admin::SERVICES);
     registry
 }

@@ -87,3 +87,13 @@ impl<'a> Cursor<'a> {
         self.args.at(self.next)
     }
 }
+
+/// A line without the `no` or `default` before it.
+pub fn split_prefix(line: &Line) -> (Prefix, Args<'_>) {
+    let args = Args::of(line);
+    match args.str(0) {
+        "no" if args.has(1) => (Prefix::No, args.from(1)),
+        "default" if args.has(1) => (Prefix::Default, args.from(1)),
+        _ => (Prefix::None, args),
+    }
+}

@@ -137,8 +137,12 @@ fn snippet(d: &Diagnostic, sources: &SourceMap, style: &Style) -> String {
     let first = d.message.lines().next().unwrap_or("").trim_end_matches(':');
     // Messages of other rooms may carry their suggestion along.
     let (title, within) = match first.split_once("; did you mean ") {
-        Some((title, rest)) => (title, Some(format!("did you mean {}", rest.trim_end_matches('.')))),
-        None => (first, None),
+        Some((before, rest)) => {
+            let (name, after) = rest.split_once(" maybe ?").unwrap_or((rest, ""));
+            let title = format!("{before}{}", after.trim_end_matches('.'));
+            (title, Some(format!("did you mean {name} maybe ?")))
+        }
+        None => (first.to_owned(), None),
     };
     let hint = d.hint.as_ref().or(within.as_ref());
     let place = d.span.and_then(|span| Some((span, sources.line(span)?)));

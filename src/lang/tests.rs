@@ -246,7 +246,7 @@ fn a_snippet_has_suggestions_in_its_help_line() {
     let loaded = one("frontend x\n    bnd :80\n");
     let line = &loaded.sections[0].lines[0];
     let mut diags = super::Diagnostics::default();
-    diags.alert(line.words[0].span, "rule : unknown fetch 'pth'; did you mean 'path' maybe ?.");
+    diags.alert(line.words[0].span, "unknown fetch 'pth'; did you mean 'path' maybe ? in ACL 'x'.");
     diags.alert_hint(
         line.words[0].span,
         "unknown keyword 'bnd'",
@@ -255,7 +255,7 @@ fn a_snippet_has_suggestions_in_its_help_line() {
     let plain = Style { pretty: true, ..Style::default() };
     let texts: Vec<String> =
         diags.list.iter().map(|d| super::render::one(d, &loaded.sources, &plain)).collect();
-    assert!(texts[0].starts_with("error: rule : unknown fetch 'pth'\n"), "{}", texts[0]);
+    assert!(texts[0].starts_with("error: unknown fetch 'pth' in ACL 'x'\n"), "{}", texts[0]);
     assert!(texts[0].ends_with("= help: did you mean 'path' maybe ?\n"), "{}", texts[0]);
     assert!(texts[1].ends_with("= help: did you mean 'bind' maybe ?\n"), "{}", texts[1]);
     let color = Style { color: true, ..plain };

@@ -28,35 +28,40 @@ use super::worker::Worker;
 /// How long a connection counts as busy after a response.
 const LINGER: Nanos = SEC;
 
-/// Serves an accepted connection for as long as it lives.
-pub(super) async fn run(
+/// Serves an accepted connection for as long as it lives. What an idle connection keeps stands in the future once: an
+/// `async fn` would keep its arguments beside what is made of them.
+pub(super) fn run(
     worker: &'static Worker,
     listener: Rc<ListenerCell>,
     fd: OwnedFd,
     peer: Peer,
     slot: ClientSlot,
-) {
+) -> impl Future<Output = ()> + 'static {
     let link = Rc::new(Link::accepted(worker.rt, fd));
     let mut down = Downstream::h1(link.clone());
-    let current = Current { view: worker.view(), front: listener.proxy.get() };
+    let mut current = Current { view: worker.view(), front: listener.proxy.get() };
     let session = Session::new(worker, listener, link, peer, slot);
+    async move { serve(&session, &mut down, &mut current).await }
+}
+
+async fn serve(session: &Session, down: &mut Downstream, current: &mut Current) {
     let mode = {
         let proxy = current.view.config().proxy(current.front);
         if proxy.options.tcpka_client {
             session.link.set_keepalive();
         }
-        if !admits(&session, &current, Stage::Connection)
-            || !introduced(&session, proxy).await
-            || !admits(&session, &current, Stage::Session)
+        if !admits(session, current, Stage::Connection)
+            || !introduced(session, proxy).await
+            || !admits(session, current, Stage::Session)
         {
             return;
         }
-        count(&session, proxy);
+        count(session, proxy);
         proxy.mode
     };
     if mode == Mode::Tcp {
         let mut txn = session.take_txn(current.view.config().proxy(current.front));
-        let then = Box::pin(tcp::serve(&session, &mut down, &mut txn, &current)).await;
+        let then = Box::pin(tcp::serve(session, down, &mut txn, current)).await;
         session.keep_txn(txn);
         if matches!(then, Then::Close) {
             return;
@@ -120,28 +125,28 @@ fn admits(session: &Session, current: &Current, stage: Stage) -> bool {
 }
 
 /// An idle connection is this small future; what serves requests is boxed, so that the idle do not pay for it.
-async fn http(session: Session, mut down: Downstream, mut current: Current) {
+async fn http(session: &Session, down: &mut Downstream, current: &mut Current) {
     loop {
         match session.renew() {
-            Some(newest) => current = newest,
+            Some(newest) => *current = newest,
             None if session.requests() > 0 && !down.has_pending() => return,
             None => {}
         }
         if !down.has_pending() && !down.link().is_readable() {
-            let until = wait_limit(&session, &down, &current);
+            let until = wait_limit(session, down, current);
             if session.requests() > 0 {
                 // An idle connection holds no configuration: it takes the newest when it speaks.
                 current.view = session.worker.no_view();
             }
             if let Err(e) = down.link().readable(until).await {
                 if e.kind() == std::io::ErrorKind::TimedOut && session.requests() == 0 {
-                    Box::pin(silent_client(&session, &mut down, &current)).await;
+                    Box::pin(silent_client(session, down, current)).await;
                 }
                 return;
             }
             continue;
         }
-        if Box::pin(busy(&session, &mut down, &mut current)).await == Next::Close {
+        if Box::pin(busy(session, down, current)).await == Next::Close {
             return;
         }
     }

@@ -70,8 +70,7 @@ impl Stream<'_> {
             // The server may have said why before it closed.
             Err(_) => {}
         }
-        let client_ms = set.client_ms.unwrap_or(self.route.front.timeouts.client);
-        self.patience.restart(rt.now(), client_ms, server_ms);
+        self.restart_patience();
         let Some(hold) = self.hold.as_mut() else { return Err(Failure::Empty) };
         self.upload = extent.map(|extent| {
             self.down.begin_upload();
@@ -81,6 +80,14 @@ impl Stream<'_> {
         hold.was_used = true;
         hold.request_sent = self.upload.is_none() && sent.is_ok();
         Ok(())
+    }
+
+    /// Both sides may be silent for as long as the configuration, or a rule, says.
+    pub(super) fn restart_patience(&self) {
+        let set = self.txn.timeouts;
+        let client_ms = set.client_ms.unwrap_or(self.route.front.timeouts.client);
+        let server_ms = set.server_ms.unwrap_or(self.route.back.timeouts.server);
+        self.patience.restart(self.now(), client_ms, server_ms);
     }
 
     fn request_sent(&mut self, n: usize) {

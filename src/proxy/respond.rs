@@ -70,7 +70,7 @@ impl Stream<'_> {
             && res.list_values(name).any(of_connection)
         {
             hold.is_private = true;
-            self.s.keep_server();
+            self.s.keep_server(hold.slot.server());
         }
     }
 
@@ -255,8 +255,7 @@ impl Stream<'_> {
         let client = self.down.link().clone();
         let (from, to) = ((server, Side::Server), (client.clone(), Side::Client));
         let mut down = Way::new(from, to, self.patience.clone(), extent);
-        self.patience.renew(Side::Client, self.now());
-        self.patience.renew(Side::Server, self.now());
+        self.restart_patience();
         let result = poll_fn(|_| {
             // Whether the rest of the request comes decides nothing any more.
             let _ = self.poll_upload();

@@ -31,15 +31,22 @@ pub struct Session {
     requests: Cell<u32>,
     /// `sess` variables; a stream has them while it runs.
     vars: Cell<Vars>,
-    /// Both ends of the connection, once `tcp-request session` rules said otherwise for the session.
-    peers: Cell<Option<(Endpoint, Endpoint)>>,
-    /// Idle connections to servers that no other client may use.
-    own: RefCell<Vec<Own>>,
-    /// The server of the last request.
-    last: Cell<Option<u64>>,
-    /// The client has authenticated a server connection: it stays with that server.
-    keeps_server: Cell<bool>,
+    /// What few sessions need.
+    rare: RefCell<Option<Box<Rare>>>,
     slot: ClientSlot,
+}
+
+/// What few sessions need, so that the others do not pay for it.
+#[derive(Default)]
+struct Rare {
+    /// Both ends of the connection, once `tcp-request session` rules said otherwise for the session.
+    peers: Option<(Endpoint, Endpoint)>,
+    /// Idle connections to servers that no other client may use.
+    own: Vec<Own>,
+    /// The server of the last request, where it is preferred.
+    last: Option<u64>,
+    /// The client has authenticated a server connection: it stays with that server.
+    keeps_server: bool,
 }
 
 /// A server connection of one client's own.
@@ -84,10 +91,7 @@ impl Session {
             handshake: Cell::new(0),
             requests: Cell::new(0),
             vars: Cell::default(),
-            peers: Cell::new(None),
-            own: RefCell::default(),
-            last: Cell::new(None),
-            keeps_server: Cell::new(false),
+            rare: RefCell::default(),
             listener,
             slot,
         }
@@ -118,20 +122,33 @@ impl Session {
         self.requests.replace(self.requests.get() + 1)
     }
 
+    fn rare<T>(&self, f: impl FnOnce(&mut Rare) -> T) -> T {
+        f(self.rare.borrow_mut().get_or_insert_default())
+    }
+
     /// The server that the next request is to go to if it can (`option prefer-last-server`, or an authenticated
     /// connection).
     pub fn preferred(&self, wanted: bool) -> Option<u64> {
-        self.last.get().filter(|_| wanted || self.keeps_server.get())
+        self.rare.borrow().as_ref().filter(|rare| wanted || rare.keeps_server)?.last
     }
 
-    /// The client has authenticated itself on a server connection.
-    pub fn keep_server(&self) {
-        self.keeps_server.set(true);
+    /// The client has authenticated itself on a connection to this server.
+    pub fn keep_server(&self, server: &Server) {
+        self.rare(|rare| {
+            rare.keeps_server = true;
+            rare.last = Some(server.live.uid);
+        });
+    }
+
+    /// The request went to this server, and the next one may be meant to.
+    pub fn note_server(&self, server: &Server) {
+        self.rare(|rare| rare.last = Some(server.live.uid));
     }
 
     /// An intact server connection of the session's own.
     pub fn take_own(&self, server: &Server) -> Option<(Rc<Link>, u32)> {
-        let mut own = self.own.borrow_mut();
+        let mut rare = self.rare.borrow_mut();
+        let own = &mut rare.as_mut()?.own;
         let at = own.iter().position(|o| o.server == server.live.uid)?;
         let Own { link, uses, epoch, .. } = own.remove(at);
         (epoch == server.live.epoch() && link.is_drained()).then_some((link, uses))
@@ -142,16 +159,12 @@ impl Session {
         if server.live.epoch() != epoch || !link.is_drained() || link.watch().is_err() {
             return;
         }
-        let mut own = self.own.borrow_mut();
-        if own.len() == MOST_OWN {
-            own.remove(0);
-        }
-        own.push(Own { server: server.live.uid, link, uses, epoch });
-    }
-
-    /// The request went to this server.
-    pub fn note_server(&self, server: &Server) {
-        self.last.set(Some(server.live.uid));
+        self.rare(|rare| {
+            if rare.own.len() == MOST_OWN {
+                rare.own.remove(0);
+            }
+            rare.own.push(Own { server: server.live.uid, link, uses, epoch });
+        });
     }
 
     /// The newest configuration. `None` when the frontend or listener is gone, or the process stops: the session then
@@ -180,19 +193,24 @@ impl Session {
         if proxy.needs_local_address {
             txn.local = self.local();
         }
-        (txn.conn_client, txn.conn_local) = self.peers.get().unwrap_or((txn.client, txn.local));
+        (txn.conn_client, txn.conn_local) = self.peers().unwrap_or((txn.client, txn.local));
     }
 
     /// Our end of the connection, as rules of the session see it.
     pub(super) fn introduce_local(&self, txn: &mut Txn) {
-        txn.conn_local = self.peers.get().map_or(txn.local, |(_, local)| local);
+        txn.conn_local = self.peers().map_or(txn.local, |(_, local)| local);
+    }
+
+    fn peers(&self) -> Option<(Endpoint, Endpoint)> {
+        self.rare.borrow().as_ref()?.peers
     }
 
     /// Takes over the addresses that rules of the connection or the session gave it.
     pub(super) fn readdress(&self, txn: &Txn) {
         if (txn.client, txn.local) != (self.client(), self.local()) {
             if (txn.client, txn.local) != (txn.conn_client, txn.conn_local) {
-                self.peers.set(Some((txn.conn_client, txn.conn_local)));
+                let peers = (txn.conn_client, txn.conn_local);
+                self.rare(|rare| rare.peers = Some(peers));
             }
             self.client.set(txn.client);
             self.local.set(Some(txn.local));

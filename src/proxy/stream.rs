@@ -100,7 +100,9 @@ impl<'a> Stream<'a> {
     /// Gives the server's connection back.
     pub(super) fn release_server(&mut self) {
         if let Some(hold) = &mut self.hold {
-            self.s.note_server(hold.slot.server());
+            if self.route.back.options.prefer_last_server {
+                self.s.note_server(hold.slot.server());
+            }
             hold.release(self.s);
         }
     }

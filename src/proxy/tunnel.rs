@@ -74,6 +74,10 @@ pub async fn run(
             match up.poll() {
                 Poll::Ready(Ok(())) => {
                     up_done = true;
+                    if down_done {
+                        // Nothing is under way in either direction: the close says it to both.
+                        return Poll::Ready(None);
+                    }
                     ends.server.shutdown_write();
                     if fin.0.client_fin > 0 {
                         patience.change(Side::Client, fin.0.client_fin, rt.now());
@@ -87,7 +91,7 @@ pub async fn run(
             match down.poll() {
                 Poll::Ready(Ok(())) => {
                     down_done = true;
-                    if is_over() {
+                    if up_done || is_over() {
                         return Poll::Ready(None);
                     }
                     ends.client.shutdown_write();

@@ -22,88 +22,90 @@ pub fn build(inputs: &Inputs<'_>) -> (Option<Spec>, Diagnostics) {
     for section in inputs.sections {
         match section.kind() {
             kind if is_void(Kind::Section, kind) => {}
-            "region" => spec.regions.extend(reading.region(section, &mut heads)),
+            "region" => spec.regions.extend(region(&mut reading, section, &mut heads)),
             "region-map" => {
                 reading.once("region-map", &mut seat_at, section.head.span);
-                spec.seat = Some(reading.seat(section));
+                spec.seat = Some(seat(&mut reading, section));
             }
             _ => {}
         }
     }
-    reading.known_regions(&spec);
+    known_regions(&mut reading, &spec);
     let usable = !reading.diags.has_alerts();
     (usable.then_some(spec), reading.diags)
 }
 
-impl Reading<'_> {
-    fn region(&mut self, section: &Section, heads: &mut HashMap<Name, Span>) -> Option<RegionSpec> {
-        let head = Args::of(&section.head);
-        let name = head.str(1);
-        if name.is_empty() {
-            self.alert(head.span, "'region' expects a name as argument.");
-            return None;
-        }
-        self.too_many(head, 1);
-        let name = self.name(head, 1, "region name")?;
-        if let Some(first) = heads.insert(name.clone(), head.span) {
-            let message = format!("region '{name}' was declared already at {}.", self.place(first));
-            self.alert(head.at(1), message);
-        }
-        let mut spec = RegionSpec { name, ..RegionSpec::default() };
-        self.lines(section, REGION, &mut spec);
-        Some(spec)
+fn region(
+    reading: &mut Reading<'_>,
+    section: &Section,
+    heads: &mut HashMap<Name, Span>,
+) -> Option<RegionSpec> {
+    let head = Args::of(&section.head);
+    let name = head.str(1);
+    if name.is_empty() {
+        reading.alert(head.span, "'region' expects a name as argument.");
+        return None;
     }
-
-    fn seat(&mut self, section: &Section) -> SeatSpec {
-        let head = Args::of(&section.head);
-        self.too_many(head, 0);
-        let mut spec = SeatSpec::default();
-        let places = self.lines(section, SEAT, &mut spec);
-        super::keyword_seat::settle(self, &spec, &|word| places.get(word).copied().unwrap_or(head.span));
-        spec
+    reading.too_many(head, 1);
+    let name = reading.name(head, 1, "region name")?;
+    if let Some(first) = heads.insert(name.clone(), head.span) {
+        let message = format!("region '{name}' was declared already at {}.", reading.place(first));
+        reading.alert(head.at(1), message);
     }
+    let mut spec = RegionSpec { name, ..RegionSpec::default() };
+    lines(reading, section, REGION, &mut spec);
+    Some(spec)
+}
 
-    /// Runs each line's keyword. Returns where each keyword stood first.
-    fn lines<T>(
-        &mut self,
-        section: &Section,
-        table: &'static [Keyword<T>],
-        into: &mut T,
-    ) -> HashMap<&'static str, Span> {
-        let mut places = HashMap::new();
-        for line in &section.lines {
-            let args = Args::of(line);
-            let word = args.str(0);
-            let Some(keyword) = table.iter().find(|k| k.entry.name == word) else {
-                let hint = suggest::hint(word, table.iter().map(|k| k.entry.name));
-                let message = format!("unknown keyword '{word}' in '{}' section", section.kind());
-                self.diags.alert_hint(args.at(0), message, hint);
-                continue;
-            };
-            if let Some(first) = places.get(keyword.entry.name).filter(|_| !keyword.repeats) {
-                let message = format!("'{word}' was given already at {}.", self.place(*first));
-                self.alert(args.at(0), message);
-                continue;
-            }
-            places.entry(keyword.entry.name).or_insert(args.span);
-            if !is_void_in(section.kind(), word) {
-                (keyword.parse)(self, into, args);
-            }
+fn seat(reading: &mut Reading<'_>, section: &Section) -> SeatSpec {
+    let head = Args::of(&section.head);
+    reading.too_many(head, 0);
+    let mut spec = SeatSpec::default();
+    let places = lines(reading, section, SEAT, &mut spec);
+    super::keyword_seat::settle(reading, &spec, &|word| places.get(word).copied().unwrap_or(head.span));
+    spec
+}
+
+/// Runs each line's keyword. Returns where each keyword stood first.
+fn lines<T>(
+    reading: &mut Reading<'_>,
+    section: &Section,
+    table: &'static [Keyword<T>],
+    into: &mut T,
+) -> HashMap<&'static str, Span> {
+    let mut places = HashMap::new();
+    for line in &section.lines {
+        let args = Args::of(line);
+        let word = args.str(0);
+        let Some(keyword) = table.iter().find(|k| k.entry.name == word) else {
+            let hint = suggest::hint(word, table.iter().map(|k| k.entry.name));
+            let message = format!("unknown keyword '{word}' in '{}' section", section.kind());
+            reading.diags.alert_hint(args.at(0), message, hint);
+            continue;
+        };
+        if let Some(first) = places.get(keyword.entry.name).filter(|_| !keyword.repeats) {
+            let message = format!("'{word}' was given already at {}.", reading.place(*first));
+            reading.alert(args.at(0), message);
+            continue;
         }
-        places
+        places.entry(keyword.entry.name).or_insert(args.span);
+        if !is_void_in(section.kind(), word) {
+            (keyword.parse)(reading, into, args);
+        }
     }
+    places
+}
 
-    /// Regions that lines name must have a section, once any region has one.
-    fn known_regions(&mut self, spec: &Spec) {
-        if spec.regions.is_empty() {
-            return;
+/// Regions that lines name must have a section, once any region has one.
+fn known_regions(reading: &mut Reading<'_>, spec: &Spec) {
+    if spec.regions.is_empty() {
+        return;
+    }
+    for (name, at) in std::mem::take(&mut reading.mentioned) {
+        if spec.regions.iter().any(|r| r.name == name) {
+            continue;
         }
-        for (name, at) in std::mem::take(&mut self.mentioned) {
-            if spec.regions.iter().any(|r| r.name == name) {
-                continue;
-            }
-            let hint = suggest::hint(&name, spec.regions.iter().map(|r| &*r.name));
-            self.diags.alert_hint(at, format!("there is no 'region {name}' section."), hint);
-        }
+        let hint = suggest::hint(&name, spec.regions.iter().map(|r| &*r.name));
+        reading.diags.alert_hint(at, format!("there is no 'region {name}' section."), hint);
     }
 }

@@ -12,9 +12,11 @@ use super::cast::{can_cast, cast};
 use super::criterion;
 use super::expr::{self, Expr, with_dir};
 use super::fetch::{self, Cursor};
+use super::known;
 use super::pattern::{self, Match, Matcher, Operator, Reading};
 use super::sample::SampleType;
 use super::txn::Ctx;
+use super::vocabulary;
 
 /// The flag that names a file of patterns; conditions stand in lines of all kinds.
 pub const PATTERN_FILE: Place = Place::option("-f", What::File);
@@ -209,8 +211,12 @@ fn parse_expr(
     let len = text.iter().position(|c| matches!(c, b'(' | b',')).unwrap_or(text.len());
     let name = String::from_utf8_lossy(&text[..len]);
     let found = criterion::find(&name).and_then(|c| Some((c, fetch::find(c.fetch)?)));
-    let (mut parts, mut end) = expr::parse_fetch(text, word.span, found.map(|(_, f)| f), ctx)
-        .map_err(|e| format!("{e} in ACL expression '{}'", word.str()))?;
+    let there = |e: String| format!("{e} in ACL expression '{}'", word.str());
+    if found.is_none() && fetch::find(&name).is_none() && !name.is_empty() {
+        return Err(there(unknown(&name)));
+    }
+    let (mut parts, mut end) =
+        expr::parse_fetch(text, word.span, found.map(|(_, f)| f), ctx).map_err(there)?;
     let has_converters = text.get(end) == Some(&b',');
     if has_converters {
         end = parts.converters(text, end + 1, ctx)?;
@@ -225,6 +231,13 @@ fn parse_expr(
     };
     let named = found.map(|(c, _)| c.name).filter(|_| !has_converters);
     Ok((expr, implied, named))
+}
+
+/// What to say of a name that is neither a fetch nor a criterion.
+fn unknown(name: &str) -> String {
+    let criteria = criterion::all().filter(|c| fetch::find(c.fetch).is_some()).map(|c| c.name);
+    let fetches = fetch::FETCHES.iter().flat_map(|t| t.iter()).map(|f| f.entry.name);
+    known::complaint("fetch method", name, &vocabulary::fetch::FETCHES, fetches.chain(criteria))
 }
 
 /// Flags and patterns behind the criterion.

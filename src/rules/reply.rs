@@ -40,8 +40,6 @@ enum Payload {
     Message(Arc<Reply>),
     /// The page that the proxy has for the status, else the built-in one.
     DefaultErrors,
-    /// A page of an `http-errors` section, else the built-in one.
-    Page(Arc<Reply>),
 }
 
 /// Whether pages can be set for a status.
@@ -72,7 +70,6 @@ impl ReplySpec {
                 let logged = (self.status != 0 && self.status != reply.status).then_some(self.status);
                 return Reply { logged, ..(**reply).clone() };
             }
-            Payload::Page(reply) => return (**reply).clone(),
             Payload::DefaultErrors => {
                 let page = ctx.env.error_page(self.status, ctx.txn);
                 return page.unwrap_or_else(|| message::built_in(self.status));
@@ -188,7 +185,7 @@ impl ReplySpec {
                     fail(format!("unable to find the http-errors section '{}'", word.str()))
                 })?;
                 let page = pages.iter().find(|(status, _)| *status == self.status);
-                Payload::Page(
+                Payload::Message(
                     page.map_or_else(|| Arc::new(message::built_in(self.status)), |(_, reply)| reply.clone()),
                 )
             }
@@ -208,7 +205,7 @@ impl ReplySpec {
         let mut ignored = None;
         match &self.payload {
             Payload::Empty => ignored = Some("because neither errorfile nor payload defined"),
-            Payload::Message(_) | Payload::Page(_) | Payload::DefaultErrors => {
+            Payload::Message(_) | Payload::DefaultErrors => {
                 if !matches!(self.payload, Payload::Message(_)) && !is_handled(self.status) {
                     return words.fail(format!(
                         "status code '{}' not handled by default with '{}' argument.",

@@ -71,7 +71,6 @@ impl Demo {
             }
         }
         settings.listens = !self.binds.is_empty();
-        settings.proxies_listen = settings.listens;
         Some(settings)
     }
 
@@ -134,8 +133,8 @@ impl Program for Demo {
         isobar::lang::evaluate(text, &Facts::default(), &Env::default()).map_err(|e| e.to_string())
     }
 
-    fn explain(&self, name: &str) -> Option<String> {
-        (name == "bind").then(|| "bind <addr>\n".into())
+    fn explain(&self, name: &str) -> Result<String, String> {
+        if name == "bind" { Ok("bind <addr>\n".into()) } else { Err(format!("no keyword is named '{name}'")) }
     }
 
     fn keywords(&self, classes: &str) -> String {

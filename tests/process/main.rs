@@ -78,6 +78,8 @@ fn check_exit_statuses() {
         ("-c -f bad.cfg", 1, "", "[ALERT] "),
         ("-c -f missing.cfg", 1, "", "missing.cfg : No such file or directory"),
         ("-c -C missing -f good.cfg", 1, "", "Could not change to directory missing"),
+        ("-c -W -S m.sock -f empty.cfg", 0, "", ""),
+        ("-c -S m.sock -f empty.cfg", 2, "=> exit(2).\n", ""),
         ("-S m.sock -f good.cfg", 1, "", "master-worker mode (-W) is not enabled."),
         ("-dKall -c -f good.cfg", 0, "# keywords of all\n", ""),
         ("-dC -f good.cfg", 0, "# nothing\n", ""),
@@ -97,6 +99,8 @@ fn words_before_running() {
         ("-v", 0, "HAProxy version 3.4.0 "),
         ("-dM -dI -dW -vv", 0, "\nAvailable services : prometheus-exporter\n"),
         ("help", 0, "Usage : "),
+        ("-h", 0, "Usage : "),
+        ("chek good.cfg", 1, ""),
         ("-cc 1", 0, ""),
         ("-cc 0", 1, ""),
         ("-cc nonsense(", 2, ""),
@@ -113,6 +117,16 @@ fn words_before_running() {
         assert!(String::from_utf8_lossy(&done.stdout).contains(out), "{line}: {done:?}");
     }
     assert!(String::from_utf8_lossy(&place.run("-Z").stderr).contains("Usage : "));
+    // Our own commands speak of themselves alone.
+    for (line, said) in [
+        ("chek good.cfg", "isobar: unknown command 'chek'; did you mean 'check' maybe ?\n"),
+        ("explain nothing", "isobar: no keyword is named 'nothing'\n"),
+    ] {
+        assert_eq!(String::from_utf8_lossy(&place.run(line).stderr), said, "{line}");
+    }
+    let checked = place.run("check missing.cfg");
+    let checked = String::from_utf8_lossy(&checked.stderr);
+    assert!(checked.contains("missing.cfg") && !checked.contains("version is"), "{checked}");
 }
 
 fn plain_stops() {

@@ -1,6 +1,7 @@
 //! The runtime API: commands over `stats socket` (management manual 9.3) and the master's socket (9.4).
 
 pub mod command;
+mod lookup;
 pub mod serve;
 pub mod session;
 pub mod words;
@@ -19,6 +20,6 @@ mod variable;
 #[cfg(test)]
 mod tests;
 
-pub use command::entries;
+pub use lookup::entries;
 pub use serve::{Listener, Socket, serve};
 pub use session::{Answer, Session};

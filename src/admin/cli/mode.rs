@@ -1,22 +1,13 @@
-//! Commands about the session itself: help, prompt, level, timeout, severity, expert mode.
+//! Commands about the session itself: prompt, level, timeout, severity, expert mode.
 
 use crate::config::global::CliLevel::{self, Admin, Operator, User};
 use crate::config::global::SeverityOutput;
 
-use super::command::{Command, help};
+use super::command::Command;
 use super::session::{Answer, Mode, Session, Severity};
 use super::words::Args;
 
 pub static COMMANDS: &[Command] = &[
-    Command::new(
-        User,
-        "help",
-        "[<command>]",
-        "List all commands, or those that match.",
-        "help show",
-        "1.3",
-        help,
-    ),
     Command::new(
         User,
         "prompt",

@@ -4,11 +4,6 @@ use std::sync::Arc;
 
 use crate::admin::control::{Control, process};
 use crate::config::global::{CliLevel, SeverityOutput};
-use crate::lang::registry;
-use crate::lang::void::is_void;
-
-use super::command::{self, Command};
-use super::words::{Args, words};
 
 /// Whether a session goes on after a line, and with a prompt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -93,37 +88,7 @@ impl Session {
         }
     }
 
-    /// Runs one command and says what is to be sent, the mark of its end and the prompt included.
-    pub fn run(&mut self, text: &str, payload: Option<String>) -> Output {
-        let mut args = Args { words: words(text), payload };
-        if self.is_master && args.at(0).starts_with('@') {
-            // Whatever process is meant, there is one. `@` alone would choose where the next commands go.
-            args.words.remove(0);
-            if args.words.is_empty() {
-                return self.end(String::new(), 0);
-            }
-        }
-        let answer = match command::find(&args.words) {
-            Some(command) if !self.may(command) => Answer::error("Permission denied\n"),
-            Some(command) if is_void(registry::Kind::Command, command.entry.name) => Answer::Done,
-            Some(Command { run, .. }) => run(self, &args),
-            None => command::unknown(self, &args),
-        };
-        match answer {
-            Answer::Done => self.end(String::new(), 0),
-            Answer::Dump(text) => self.end(text, 0),
-            Answer::Message(severity, text) => self.end(self.message(severity, &text), 0),
-            Answer::Wait(ms) => self.end(String::new(), ms),
-            Answer::Quit => Output { text: String::new(), wait_ms: 0, is_over: true },
-        }
-    }
-
-    /// Whether the session may run a command (and hear of it).
-    pub fn may(&self, command: &Command) -> bool {
-        self.level >= command.level
-    }
-
-    fn message(&self, severity: Severity, text: &str) -> String {
+    pub(super) fn message(&self, severity: Severity, text: &str) -> String {
         let number = severity as u8;
         let name = match severity {
             Severity::Error => "err",
@@ -142,7 +107,7 @@ impl Session {
         line
     }
 
-    fn end(&self, mut text: String, wait_ms: u64) -> Output {
+    pub(super) fn end(&self, mut text: String, wait_ms: u64) -> Output {
         text.push('\n');
         text.push_str(&self.prompt());
         Output { text, wait_ms, is_over: false }

@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::sync::Semaphore;
 
-use super::command;
+use super::lookup;
 use super::serve::{Listener, Socket, serve};
 use super::session::Session;
 use super::words::commands;
@@ -102,7 +102,7 @@ fn servers_come_and_go() {
 #[test]
 fn levels_hide_and_deny() {
     let fake = Fake::new(RECORDED);
-    for command in command::all() {
+    for command in lookup::all() {
         let denied = |level| answer(&fake, level, command.entry.name) == "Permission denied\n\n";
         assert_eq!(denied(CliLevel::User), command.level > CliLevel::User, "{}", command.entry.name);
         assert_eq!(denied(CliLevel::Operator), command.level > CliLevel::Operator, "{}", command.entry.name);
@@ -128,9 +128,9 @@ fn what_is_not_there_is_said() {
 
 #[test]
 fn every_example_is_a_command_of_its_table() {
-    for command in command::all() {
+    for command in lookup::all() {
         let words = super::words::words(command.entry.example);
-        let found = command::find(&words).map(|c| c.entry.name);
+        let found = lookup::find(&words).map(|c| c.entry.name);
         assert_eq!(found, Some(command.entry.name), "{}", command.entry.example);
         assert!(!command.entry.doc.is_empty());
     }

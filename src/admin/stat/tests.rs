@@ -7,6 +7,7 @@ use super::super::testing::{RECORDED, config};
 use super::info;
 use super::render::{self, Form};
 use super::{COLUMNS, Process, Show, Snapshot};
+use crate::model::proxy::SideLive;
 use crate::model::{AdminState, CheckState, OperState};
 
 fn snapshot(show: Show) -> Snapshot {
@@ -110,6 +111,205 @@ fn csv_has_a_cell_for_every_column() {
     );
     assert!(lines[2].contains(",0,0,0,70,"), "mean of the times: {}", lines[2]);
     assert!(lines[4].starts_with("be,s3,0,0,0,0,,0,0,0,,0,,0,0,0,0,MAINT,1,1,0,"));
+}
+
+/// Every counter and gauge with a value of its own.
+fn busy() -> Snapshot {
+    let text = RECORDED
+        .replace("default_backend be", "default_backend be\n    rate-limit sessions 77")
+        .replace("maxconn 5", "maxconn 5 maxqueue 6 slowstart 60s pool-max-conn 8");
+    let config = config(&text);
+    let set = |side: &SideLive| {
+        let c = side.counters.mine();
+        let counts = [
+            (&c.denied_req, 1),
+            (&c.denied_resp, 2),
+            (&c.err_req, 3),
+            (&c.err_conn, 4),
+            (&c.err_resp, 5),
+            (&c.wretr, 6),
+            (&c.wredis, 7),
+            (&c.rsp_1xx, 11),
+            (&c.rsp_3xx, 13),
+            (&c.rsp_4xx, 14),
+            (&c.rsp_other, 16),
+            (&c.cli_aborts, 17),
+            (&c.srv_aborts, 18),
+            (&c.intercepted, 19),
+            (&c.denied_conn, 20),
+            (&c.denied_sess, 21),
+            (&c.failed_rewrites, 22),
+            (&c.reuse, 23),
+            (&c.internal_errors, 24),
+            (&c.http_req, 25),
+            (&c.sess_tot, 26),
+            (&c.bytes_in, 27),
+            (&c.bytes_out, 28),
+            (&c.timed, 1),
+        ];
+        counts.into_iter().for_each(|(counter, n)| counter.add(n));
+        c.queue_time_us.add(31_000);
+        c.connect_time_us.add(32_000);
+        c.response_time_us.add(33_000);
+        side.down_trans.store(34, Ordering::Relaxed);
+        side.last_change_ms.store(5000, Ordering::Relaxed);
+        side.down_ms.store(9000, Ordering::Relaxed);
+        side.req_rate.add(5000, 35);
+        side.conn_rate.add(5000, 36);
+    };
+    set(&config.proxies[0].live.front);
+    set(&config.proxies[1].live.back);
+    set(&config.proxies[2].live.front);
+    config.proxies[1].back.as_ref().expect("a backend").servers.with(|set| {
+        let s1 = &set.list[0].live;
+        let (code, duration_ms, text) = (Some(200), Some(12), "hello".to_owned());
+        s1.check.store(CheckState { status: "L7OK", code, duration_ms, text }.into());
+        s1.check_failed.store(41, Ordering::Relaxed);
+        s1.idle.store(42, Ordering::Relaxed);
+        s1.used.store(43, Ordering::Relaxed);
+        s1.slowstart_from_ms.store(1, Ordering::Relaxed);
+        s1.health.store(3, Ordering::Relaxed);
+    });
+    Snapshot::new(config, 9983, 5000, legends())
+}
+
+/// The cells of a column in the lines of `fe`, `s1`, `be` and the frontend of `tcpl`.
+#[rustfmt::skip]
+const CELLS: &[(&str, [&str; 4])] = &[
+    ("dreq", ["1", "", "1", "1"]),
+    ("pxname", ["fe", "be", "be", "tcpl"]),
+    ("svname", ["FRONTEND", "s1", "BACKEND", "FRONTEND"]),
+    ("qcur", ["", "0", "0", ""]),
+    ("qmax", ["", "0", "0", ""]),
+    ("scur", ["0", "0", "0", "0"]),
+    ("smax", ["0", "0", "0", "0"]),
+    ("slim", ["9983", "5", "999", "9983"]),
+    ("stot", ["26", "0", "26", "26"]),
+    ("bin", ["27", "0", "27", "27"]),
+    ("bout", ["28", "0", "28", "28"]),
+    ("dresp", ["2", "0", "2", "2"]),
+    ("ereq", ["3", "", "", "3"]),
+    ("econ", ["", "0", "4", ""]),
+    ("eresp", ["", "0", "5", ""]),
+    ("wretr", ["", "0", "6", ""]),
+    ("wredis", ["", "0", "7", ""]),
+    ("status", ["OPEN", "UP", "UP", "OPEN"]),
+    ("weight", ["", "10", "10", ""]),
+    ("act", ["", "1", "1", ""]),
+    ("bck", ["", "0", "1", ""]),
+    ("chkfail", ["", "41", "", ""]),
+    ("chkdown", ["", "0", "34", ""]),
+    ("lastchg", ["", "0", "0", ""]),
+    ("downtime", ["", "0", "9", ""]),
+    ("qlimit", ["", "6", "", ""]),
+    ("pid", ["1", "1", "1", "1"]),
+    ("iid", ["2", "3", "3", "5"]),
+    ("sid", ["0", "1", "0", "0"]),
+    ("throttle", ["", "", "", ""]),
+    ("lbtot", ["", "0", "0", ""]),
+    ("tracked", ["", "", "", ""]),
+    ("type", ["0", "2", "1", "0"]),
+    ("rate", ["0", "0", "0", "0"]),
+    ("rate_lim", ["77", "", "", "0"]),
+    ("rate_max", ["0", "0", "0", "0"]),
+    ("check_status", ["", "L7OK", "", ""]),
+    ("check_code", ["", "200", "", ""]),
+    ("check_duration", ["", "12", "", ""]),
+    ("hrsp_1xx", ["11", "0", "11", ""]),
+    ("hrsp_2xx", ["0", "0", "0", ""]),
+    ("hrsp_3xx", ["13", "0", "13", ""]),
+    ("hrsp_4xx", ["14", "0", "14", ""]),
+    ("hrsp_5xx", ["0", "0", "0", ""]),
+    ("hrsp_other", ["16", "0", "16", ""]),
+    ("hanafail", ["", "", "", ""]),
+    ("req_rate", ["35", "", "", "35"]),
+    ("req_rate_max", ["0", "", "", "0"]),
+    ("req_tot", ["25", "0", "25", "25"]),
+    ("cli_abrt", ["", "0", "17", ""]),
+    ("srv_abrt", ["", "0", "18", ""]),
+    ("comp_in", ["0", "", "0", "0"]),
+    ("comp_out", ["0", "", "0", "0"]),
+    ("comp_byp", ["0", "", "0", "0"]),
+    ("comp_rsp", ["0", "", "0", "0"]),
+    ("lastsess", ["", "-1", "-1", ""]),
+    ("last_chk", ["", "hello", "", ""]),
+    ("last_agt", ["", "", "", ""]),
+    ("qtime", ["", "0", "31", ""]),
+    ("ctime", ["", "0", "32", ""]),
+    ("rtime", ["", "0", "33", ""]),
+    ("ttime", ["", "0", "0", ""]),
+    ("agent_status", ["", "", "", ""]),
+    ("agent_code", ["", "", "", ""]),
+    ("agent_duration", ["", "", "", ""]),
+    ("check_desc", ["", "Layer7 check passed", "", ""]),
+    ("agent_desc", ["", "", "", ""]),
+    ("check_rise", ["", "2", "", ""]),
+    ("check_fall", ["", "2", "", ""]),
+    ("check_health", ["", "3", "", ""]),
+    ("agent_rise", ["", "", "", ""]),
+    ("agent_fall", ["", "", "", ""]),
+    ("agent_health", ["", "", "", ""]),
+    ("addr", ["", "127.0.0.1:24010", "", ""]),
+    ("cookie", ["", "s1", "", ""]),
+    ("mode", ["http", "http", "http", "tcp"]),
+    ("algo", ["", "", "roundrobin", ""]),
+    ("conn_rate", ["36", "", "", "36"]),
+    ("conn_rate_max", ["0", "", "", "0"]),
+    ("conn_tot", ["0", "", "", "0"]),
+    ("intercepted", ["19", "", "", ""]),
+    ("dcon", ["20", "", "", "20"]),
+    ("dses", ["21", "", "", "21"]),
+    ("wrew", ["22", "0", "22", "22"]),
+    ("connect", ["", "0", "0", ""]),
+    ("reuse", ["", "0", "23", ""]),
+    ("cache_lookups", ["0", "", "0", ""]),
+    ("cache_hits", ["0", "", "0", ""]),
+    ("srv_icur", ["", "42", "", ""]),
+    ("src_ilim", ["", "8", "", ""]),
+    ("qtime_max", ["", "0", "31", ""]),
+    ("ctime_max", ["", "0", "32", ""]),
+    ("rtime_max", ["", "0", "33", ""]),
+    ("ttime_max", ["", "0", "0", ""]),
+    ("eint", ["24", "0", "24", "24"]),
+    ("idle_conn_cur", ["", "0", "", ""]),
+    ("safe_conn_cur", ["", "42", "", ""]),
+    ("used_conn_cur", ["", "43", "", ""]),
+    ("need_conn_est", ["", "43", "", ""]),
+    ("uweight", ["", "10", "10", ""]),
+    ("agg_server_status", ["", "", "0", ""]),
+    ("agg_server_check_status", ["", "", "0", ""]),
+    ("agg_check_status", ["", "", "0", ""]),
+    ("srid", ["", "0", "", ""]),
+    ("sess_other", ["0", "", "", "26"]),
+    ("h1sess", ["26", "", "", "0"]),
+    ("h2sess", ["0", "", "", "0"]),
+    ("h3sess", ["0", "", "", "0"]),
+    ("req_other", ["0", "", "", "0"]),
+    ("h1req", ["25", "", "", "25"]),
+    ("h2req", ["0", "", "", "0"]),
+    ("h3req", ["0", "", "", "0"]),
+    ("proto", ["", "", "", ""]),
+    ("priv_idle_cur", ["", "0", "", ""]),
+    ("reqbin", ["27", "0", "27", "27"]),
+    ("reqbout", ["27", "0", "27", "27"]),
+    ("resbin", ["28", "0", "28", "28"]),
+    ("resbout", ["28", "0", "28", "28"]),
+];
+
+#[test]
+fn every_column_shows_what_it_is_of() {
+    let csv = render::csv(&busy());
+    let cells: Vec<Vec<&str>> =
+        csv.lines().map(|l| l.trim_start_matches("# ").split(',').collect()).collect();
+    let mut wrong = Vec::new();
+    let named = cells[0].iter().enumerate().filter(|(_, name)| !matches!(**name, "-" | ""));
+    for (at, name) in named {
+        let found = [1, 2, 5, 6].map(|line| cells[line][at]);
+        if CELLS.iter().find(|(column, _)| column == name).is_none_or(|(_, expected)| *expected != found) {
+            wrong.push(format!("    (\"{name}\", {found:?}),"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]

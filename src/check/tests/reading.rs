@@ -64,8 +64,8 @@ fn sections_inherit_until_they_say_their_own() {
     assert_eq!(steps(&own), steps(&defaults));
     own.http_check(&["expect", "string", "x"]).unwrap();
     let steps = steps(&own);
-    assert_eq!(steps.len(), 3);
-    let rule::Action::Expect(expect) = &steps[2].action else { panic!() };
+    assert_eq!(steps.len(), 2);
+    let rule::Action::Expect(expect) = &steps[1].action else { panic!() };
     assert_eq!(expect.pattern, rule::Match::Body(b"x".to_vec()));
     own.option_tcp_check();
     let mut spec = CheckSpec::default();

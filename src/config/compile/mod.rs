@@ -24,6 +24,7 @@ mod cookie;
 mod declared;
 mod errors;
 mod global;
+mod global_section;
 mod log;
 mod needs;
 mod options;

@@ -4,11 +4,11 @@ use crate::lang::void::is_void;
 use crate::lang::{Entry, Frame, Line, Place, Section, Span, Status, What, registry, suggest};
 
 use super::draft::{Cx, Draft, Kind, Step};
-use super::global::global_section;
+use super::global_section::global_section;
 use super::keyword::{Scope, dispatch, too_many};
 use super::proxy_table::{INDEX, KEYWORDS, REMOVED};
 use super::server::invalid_char;
-use crate::lang::args::{Args, Prefix};
+use crate::lang::args::{Args, split_prefix};
 
 /// Sections of HAProxy that Isobar does not have, with the reason.
 pub const REFUSED_SECTIONS: &[Entry] = &[
@@ -308,16 +308,6 @@ fn may_start_from(kind: Kind, base: &Draft<'_>, user: Option<Kind>) -> Result<()
             "a frontend section cannot inherit from a defaults section defining 'tcp-response content' rules {at}."
         )),
         _ => Ok(()),
-    }
-}
-
-/// A line without the `no` or `default` before it.
-pub fn split_prefix(line: &Line) -> (Prefix, Args<'_>) {
-    let args = Args::of(line);
-    match args.str(0) {
-        "no" if args.has(1) => (Prefix::No, args.from(1)),
-        "default" if args.has(1) => (Prefix::Default, args.from(1)),
-        _ => (Prefix::None, args),
     }
 }
 

@@ -21,7 +21,7 @@ use super::lease::Lease;
 use super::machine::Machine;
 use super::network::Network;
 use super::node::{Ask, Node, Reader};
-use super::timing::Profile;
+use super::timing::{Profile, Timing};
 use super::tls::Tls;
 use super::types::Raft;
 use super::{proposer, read, server};
@@ -163,7 +163,8 @@ pub fn start(options: Options) -> Result<(Seat, RaftHandle), StartError> {
     Ok((seat, RaftHandle { node, data_dir, runtime, departed, closed, stop, thread }))
 }
 
-fn parts(options: Options) -> Result<Parts, StartError> {
+/// What must be said and is not.
+fn missing(options: &Options) -> Result<(), StartError> {
     if options.name.is_empty() {
         return Err(StartError::NoName);
     }
@@ -171,10 +172,21 @@ fn parts(options: Options) -> Result<Parts, StartError> {
     if options.bind.is_none() && (expected > 1 || !options.retry_join.is_empty()) {
         return Err(StartError::NoBind);
     }
+    Ok(())
+}
+
+/// The profile's times, and those that the section sets itself.
+fn timing(options: &Options) -> Timing {
     let mut timing = options.profile.timing();
     let ms = |time: Duration| time.as_millis() as u64;
     timing.liveness_ms = options.liveness_timeout.map_or(timing.liveness_ms, ms).max(1);
     timing.region_ms = options.region_timeout.map_or(timing.region_ms, ms).max(1);
+    timing
+}
+
+fn parts(options: Options) -> Result<Parts, StartError> {
+    missing(&options)?;
+    let timing = timing(&options);
     if let Some(dir) = &options.data_dir {
         departed::clear(dir)?;
     }
@@ -184,12 +196,8 @@ fn parts(options: Options) -> Result<Parts, StartError> {
     #[cfg(not(test))]
     let log = LogStore::open(options.data_dir.as_deref())?;
     let place = options.data_dir.as_ref().map_or("memory".into(), |dir| dir.display().to_string());
-    let bad = |e| StartError::Snapshot(place, e);
-    let snapshots = Snapshots::open(options.data_dir.as_deref());
-    let snapshots = match snapshots {
-        Ok(snapshots) => snapshots,
-        Err(e) => return Err(bad(e)),
-    };
+    let bad = |e| StartError::Snapshot(place.clone(), e);
+    let snapshots = Snapshots::open(options.data_dir.as_deref()).map_err(&bad)?;
     if options.force_new {
         super::alone::make_alone(&log, &snapshots, &options.name, &options.advertise)?;
     }

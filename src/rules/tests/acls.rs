@@ -129,6 +129,10 @@ fn mistakes_are_told() {
         ("acl a path", "no pattern to match against"),
         ("acl a path_beg -m str x", "was overwritten"),
         ("acl a path -f nets.lst -m beg", "'-m' must only be specified before"),
+        (
+            "acl a path_bge /",
+            "unknown fetch method 'path_bge'; did you mean 'path_beg' maybe ? in ACL expression",
+        ),
         ("acl a nope /", "unknown fetch method 'nope' in ACL expression 'nope'"),
     ] {
         let (_, said) = build(|ctx| {

@@ -14,7 +14,7 @@ fn set(kind: RuleSetKind, lines: &[&str]) -> RuleSet {
     })
 }
 
-fn run(kind: RuleSetKind, lines: &[&str], txn: &mut Txn) -> Outcome {
+pub fn run(kind: RuleSetKind, lines: &[&str], txn: &mut Txn) -> Outcome {
     set(kind, lines).run(txn, &FakeEnv::default(), &mut 0)
 }
 
@@ -470,7 +470,7 @@ fn mistakes_are_told() {
         (HttpRequest, "use-service nope", "unknown service 'nope'"),
         (HttpRequest, "strict-mode maybe", "Only 'on' and 'off' are supported"),
         (HttpRequest, "replace-path '(' x", "is invalid"),
-        (HttpRequest, "wait-for-body time x", "invalid time 'x'"),
+        (HttpRequest, "wait-for-body time x", "unexpected character 'x'"),
         (HttpRequest, "capture src", "expects 'len' or 'id'"),
         (HttpRequest, "set-timeout nope 5s", "'nope' is not a valid timeout"),
         (HttpRequest, "set-log-level loud", "log level name"),

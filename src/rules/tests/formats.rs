@@ -15,6 +15,12 @@ fn render(text: &str, used: LogUse, txn: &Txn) -> String {
 
 fn logged() -> Txn {
     let mut txn = usual();
+    under_way(&mut txn);
+    txn
+}
+
+/// Gives a transaction its times and numbers.
+pub fn under_way(txn: &mut Txn) {
     txn.timers = Timers {
         accepted: 1000 * MS,
         handshake: 0,
@@ -33,7 +39,6 @@ fn logged() -> Txn {
     txn.beconn = 2;
     txn.srvconn = 1;
     txn.request_no = 255;
-    txn
 }
 
 /// Local time is the test machine's: the date is checked by its length and cut out.
@@ -87,6 +92,8 @@ fn fields_and_flags() {
         ("%ST %B %U %tsc %ts", "404 5000 200 ---- --"),
         ("%Ta %Tt %Tq %TR %Ti %Tw %Tc %Tr %Td %Th %Tu", "24 30 7 1 6 2 3 5 13 0 24"),
         ("%f %ft %b %s %H %pid %rt", "fe fe be s1 box 4242 255"),
+        ("%ac %fc %bc %sc %rc %sq %bq %lc", "4 3 2 1 0 0 0 0"),
+        ("%bi:%bp|%CS", "-:-|-"),
         ("%ID|%CC|%si:%sp", "-|-|-:-"),
         ("%[path] %[req.hdr(nope)]", "/img/logo.png -"),
         ("%{+Q}[req.hdr(host)] %{+Q}[req.hdr(nope)]", "\"www.Example.com:8080\" \"\""),
@@ -98,6 +105,14 @@ fn fields_and_flags() {
         ("%[bool(1)]%[int(3)]", "13"),
     ] {
         assert_eq!(render(text, LogUse::Log, &txn), expected, "{text}");
+    }
+}
+
+/// Local time is the test machine's.
+#[test]
+fn dates_of_every_form() {
+    for (text, len) in [("%t", 24), ("%tr", 24), ("%trl", 26), ("%trg", 26), ("%T", 26), ("%Tl", 26)] {
+        assert_eq!(render(text, LogUse::Log, &logged()).len(), len, "{text}");
     }
 }
 

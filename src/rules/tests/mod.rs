@@ -3,6 +3,7 @@
 mod acls;
 mod actions;
 mod expressions;
+mod families;
 mod formats;
 mod pages;
 mod support;

@@ -151,7 +151,11 @@ fn file(path: &Path) -> io::Result<Vec<u8>> {
         "bad.http" => b"HTTP/1.1 403 X\r\ncontent-length: 9\r\n\r\nno".to_vec(),
         "empty" => Vec::new(),
         "lf.txt" => b"path is %[path]\n".to_vec(),
-        _ => return Err(io::ErrorKind::NotFound.into()),
+        // A map of one line.
+        name => match name.strip_suffix(".map").and_then(|line| line.split_once('=')) {
+            Some((key, value)) => format!("{key} {value}\n").into_bytes(),
+            None => return Err(io::ErrorKind::NotFound.into()),
+        },
     })
 }
 

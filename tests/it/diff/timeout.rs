@@ -108,18 +108,6 @@ fn client_goes_away() {
     });
 }
 
-/// What `option abortonclose` asks for in 2.6 (of the frontend), 3.4 does unasked.
-#[test]
-fn client_goes_away_before_the_answer() {
-    let config = CONFIG.replace("    option httplog\n", "    option httplog\n    option abortonclose\n");
-    same(&config, moody, 1, |run| {
-        let mut client = Client::connect(run.addr("fe"));
-        client.send("GET /hang HTTP/1.1\r\nHost: x\r\n\r\n");
-        std::thread::sleep(Duration::from_millis(150));
-        client.reset();
-    });
-}
-
 #[test]
 fn idle_connections() {
     same(CONFIG, moody, 2, |run| {

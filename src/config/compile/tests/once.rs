@@ -13,7 +13,7 @@ fn a_fault_of_defaults_is_told_once_whoever_starts_from_them() {
         "errorfile 503 /proc/self/mem",
         "errorfiles nosuch",
         "http-error status 500 errorfile /nowhere.http",
-        "log-format %zz",
+        "log-format %zz\n log 127.0.0.1 local0",
         "error-log-format %zz",
         "unique-id-format %zz",
         "balance hash nosuch",
@@ -30,8 +30,9 @@ fn a_fault_of_defaults_is_told_once_whoever_starts_from_them() {
         "http-request return status 200 file /nowhere",
         "http-request set-header a %[nosuch]",
     ] {
-        let frontends = USERS.split("backend c\n").next().unwrap().replace("default_backend c", "maxconn 5");
-        let (built, diags) = build_text(&format!("defaults x\n{TIMES} {rule}\n{frontends}"));
+        let frontends =
+            USERS.split("\nbackend c\n").next().unwrap().replace("default_backend c", "maxconn 5");
+        let (built, diags) = build_text(&format!("defaults x\n{TIMES} {rule}\n{frontends}\n"));
         let said = messages(&diags);
         assert!(built.is_none() && said.len() == 1, "{rule}: {said:#?}");
     }

@@ -69,3 +69,36 @@ impl Preview {
         u32::try_from(self.limits.budget(FdLimit::current()).maxconn).unwrap_or(u32::MAX)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lang::condition::Facts;
+    use crate::lang::env::Env;
+    use crate::lang::load::{Input, LoadOptions, load};
+
+    fn preview(text: &str) -> Preview {
+        let facts = Facts::default();
+        let options = LoadOptions::new(&facts, Env::default(), &["global", "frontend", "region-map"]);
+        let input = Input::Text { name: "t".into(), text: text.into() };
+        Preview::of(&load(&[input], options).sections)
+    }
+
+    #[test]
+    fn the_last_word_holds_where_it_belongs() {
+        let seen = preview(
+            "global\n nbthread 3\n nbthread 2\nfrontend f\n nbthread 7\n bind :1\n data-dir /no\n\
+             region-map\n data-dir /a\n bind :2\n",
+        );
+        assert_eq!((seen.workers(), seen.watch, seen.limits.fixed), (2, false, 104));
+        assert_eq!(seen.data_dir, Some("/a".into()));
+        assert!(preview("global\n watch-config\n").watch);
+    }
+
+    #[test]
+    fn connections_follow_from_the_most_descriptors() {
+        let seen = preview("global\n fd-hard-limit 900\nfrontend f\n bind :1\n");
+        let boot = FdLimit { soft: 1024, hard: 1024 };
+        assert_eq!(seen.limits.budget(boot).maxconn, (900 - 102) / 2);
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 
 use bytes::Bytes;
 use tempfile::TempDir;
@@ -34,8 +34,12 @@ struct Node {
     runtime: tokio::runtime::Runtime,
     process: Option<Arc<Process>>,
     hub: Hub,
-    _asked: Option<(mpsc::Receiver<Request>, mpsc::Receiver<Event>)>,
+    asked: Option<(mpsc::Receiver<Request>, mpsc::Receiver<Event>)>,
+    /// Workers have their numbers in the process: one node at a time.
+    _alone: MutexGuard<'static, ()>,
 }
+
+static ALONE: Mutex<()> = Mutex::new(());
 
 impl Node {
     fn new() -> Node {
@@ -60,7 +64,8 @@ impl Node {
                 .unwrap(),
             process: None,
             hub,
-            _asked: None,
+            asked: None,
+            _alone: ALONE.lock().unwrap_or_else(PoisonError::into_inner),
         }
     }
 
@@ -87,14 +92,20 @@ impl Node {
     }
 
     fn start(&mut self) {
+        self.start_while(|_| {});
+    }
+
+    /// Something happens between the preparation and the start.
+    fn start_while(&mut self, meanwhile: impl FnOnce(&Node)) {
         let (args, opener) = (self.args(), Opener::default());
         let start = Start { args: &args, opener: &opener, messages: &self.messages };
         let outcome = self.configuration.build(&start);
         assert!(outcome.built, "{}", self.messages.log());
         self.configuration.prepare(&start, 1).unwrap();
+        meanwhile(self);
         let (requests, asked) = mpsc::channel();
         let (steering, events) = mpsc::channel();
-        self._asked = Some((asked, events));
+        self.asked = Some((asked, events));
         let process = Arc::new(Process {
             args: self.args(),
             opener,
@@ -215,6 +226,25 @@ fn what_is_made_ready_is_abandoned_when_it_expires_or_something_else_comes() {
         ["build two", "prepare two", "abandon", "build three", "prepare three", "commit three"]
     );
     assert!(!node.at("b.sock").exists() && node.listens("c.sock"));
+    node.configuration.stop();
+}
+
+#[test]
+fn what_is_saved_while_a_node_starts_is_a_change() {
+    let mut node = Node::new();
+    node.write("a.sock", "word one\nglobal\n watch-config");
+    node.start_while(|node| node.write("a.sock", "word three\nglobal\n watch-config"));
+    let asked = |node: &Node| node.asked.as_ref().and_then(|(requests, _)| requests.try_recv().ok());
+    let now = clock::now_ms();
+    (0..5).for_each(|turn| node.configuration.turn(now + turn * 200));
+    let file = node.at("test.cfg");
+    match asked(&node) {
+        Some(Request::Change(Change::Files(paths))) => assert_eq!(paths, [file]),
+        other => panic!("{other:?}"),
+    }
+    assert!(node.change(), "{}", node.messages.log());
+    (5..40).for_each(|turn| node.configuration.turn(now + turn * 200));
+    assert!(asked(&node).is_none(), "told twice");
     node.configuration.stop();
 }
 

@@ -1,7 +1,7 @@
 //! `watch-config` as a part: saving a file is enough. It looks at what was read the last time, whether that runs or was
 //! refused, so that mending a broken save is noticed as well.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::os::fd::OwnedFd;
@@ -35,12 +35,20 @@ struct WatchPart {
     current: Option<PathBuf>,
     /// What the configuration that runs was read from; empty unless it says `watch-config`.
     runs: BTreeSet<PathBuf>,
-    /// What the one that was read last was read from, and whether it wants to be watched.
-    next: Option<(Vec<PathBuf>, bool)>,
+    next: Option<Next>,
     watch: Watch,
     events: Option<OwnedFd>,
     process: Option<Arc<Process>>,
     draining: bool,
+}
+
+/// What the configuration that was read last was read from, and whether it wants to be watched.
+#[derive(Default)]
+struct Next {
+    files: Vec<PathBuf>,
+    /// As they were then: what is saved before a commit is a change as well.
+    stamps: BTreeMap<PathBuf, Stamp>,
+    wanted: bool,
 }
 
 impl WatchPart {
@@ -57,15 +65,16 @@ impl WatchPart {
         }
     }
 
-    /// Looks at what runs and at `more`, which was refused.
-    fn look_at(&mut self, more: &[PathBuf], opener: &Opener) {
-        let files: Vec<PathBuf> =
-            self.runs.iter().chain(more.iter().filter(|path| !self.runs.contains(*path))).cloned().collect();
+    /// Looks at what runs and at what was read last, which may have been refused.
+    fn look_at(&mut self, read: &Next, opener: &Opener) {
+        let more = read.files.iter().filter(|path| !self.runs.is_empty() && !self.runs.contains(*path));
+        let files: Vec<PathBuf> = self.runs.iter().chain(more).cloned().collect();
         if let Some(process) = self.process.as_ref().filter(|_| files.len() > MAX_FILES) {
             let text = format!("watch-config: only {MAX_FILES} of {} files are watched.", files.len());
             process.messages.warning(&text);
         }
-        self.watch.set(&files, &|path| stamp(opener, path));
+        let as_read = |path: &Path| read.stamps.get(path).copied();
+        self.watch.set(&files, &|path| as_read(path).unwrap_or_else(|| stamp(opener, path)));
         let directories: Vec<PathBuf> = self.watch.directories().into_iter().take(MAX_DIRECTORIES).collect();
         // Without events, changes are found by looking now and then.
         self.events = if directories.is_empty() { None } else { opener.watch(&directories).ok() };
@@ -77,7 +86,7 @@ impl Part for WatchPart {
         let current =
             self.current.get_or_insert_with(|| std::env::current_dir().unwrap_or_else(|_| "/".into()));
         if !reading.preview.watch && self.runs.is_empty() {
-            self.next = Some((Vec::new(), false));
+            self.next = Some(Next::default());
             return;
         }
         let read = |path: &Path| reading.opener.read(path).ok();
@@ -87,7 +96,9 @@ impl Part for WatchPart {
         // The configuration itself comes first: it is what must not be left out.
         files.extend(reading.loaded.sources.files.iter().map(|file| normal(&current.join(&file.path))));
         files.extend(names.files);
-        self.next = Some((files, reading.preview.watch));
+        let seen = files.iter().take(MAX_FILES);
+        let stamps = seen.map(|path| (path.clone(), stamp(reading.opener, path))).collect();
+        self.next = Some(Next { files, stamps, wanted: reading.preview.watch });
     }
 
     fn build(&mut self, _reading: &Reading<'_>) -> Diagnostics {
@@ -104,15 +115,15 @@ impl Part for WatchPart {
     }
 
     fn commit(&mut self) {
-        let (Some(process), Some((files, wanted))) = (self.process.clone(), self.next.take()) else { return };
-        self.runs = if wanted { files.into_iter().collect() } else { BTreeSet::new() };
-        self.look_at(&[], &process.opener);
+        let (Some(process), Some(read)) = (self.process.clone(), self.next.take()) else { return };
+        self.runs = if read.wanted { read.files.iter().cloned().collect() } else { BTreeSet::new() };
+        self.look_at(&read, &process.opener);
     }
 
     /// What was read and is not used is looked at too: mending it is a change.
     fn abandon(&mut self, opener: &Opener) {
-        if let Some((files, _)) = self.next.take().filter(|_| !self.runs.is_empty()) {
-            self.look_at(&files, opener);
+        if let Some(read) = self.next.take().filter(|_| !self.runs.is_empty()) {
+            self.look_at(&read, opener);
         }
     }
 

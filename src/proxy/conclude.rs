@@ -4,8 +4,10 @@
 use crate::http::BodyLen;
 
 use super::access;
+use super::downstream::body_at_hand;
 use super::end::{Cause, End, Halt};
 use super::stream::{Next, Stream};
+use super::transfer::{Side, Way};
 
 impl Stream<'_> {
     /// Error in the request itself: answer it and log.
@@ -51,7 +53,33 @@ impl Stream<'_> {
         if self.keep_client && self.down.finish(&self.txn.req) {
             return Next::KeepAlive;
         }
+        self.drain().await;
         Next::Close
+    }
+
+    /// The client was answered before it had sent all: the rest is taken and thrown away, for as long as it comes without
+    /// a pause of `timeout client`. A close before that would reset the connection, and the answer with it.
+    async fn drain(&mut self) {
+        let of_client = matches!(self.end.cause, Cause::ClientAbort | Cause::ClientTimeout);
+        let is_cut = self.responding && self.end.cause != Cause::Normal;
+        let req = &self.txn.req;
+        if !self.answered || of_client || is_cut || !self.txn.has_req || self.down.is_whole(req) {
+            return;
+        }
+        if req.expect_continue && req.rest().is_empty() {
+            return;
+        }
+        match (&mut self.upload, body_at_hand(req)) {
+            (Some(way), _) => way.discard(),
+            (None, Ok((Some(extent), _))) => {
+                self.down.begin_upload();
+                let from = (self.down.link().clone(), Side::Client);
+                self.upload = Some(Way::drain(from, self.patience.clone(), extent));
+            }
+            (None, _) => return,
+        }
+        self.restart_patience();
+        let _ = self.finish_upload().await;
     }
 
     /// `logasap`: the line is written when the response's head is there; figures that still grow say so.

@@ -286,7 +286,7 @@ impl Stream<'_> {
 
     /// The response is complete while the request is not. The rest of it is still taken, by the server as long as it
     /// listens, so that a client that sends all before it reads comes to read.
-    async fn finish_upload(&mut self) -> Result<(), Halt> {
+    pub(super) async fn finish_upload(&mut self) -> Result<(), Halt> {
         if let Some(way) = &mut self.upload {
             if self.hold.as_ref().is_some_and(|h| !h.keep) {
                 way.discard();

@@ -207,6 +207,13 @@ impl Way {
         }
     }
 
+    /// A body that nobody takes: it is thrown away as it comes.
+    pub fn drain((from, from_side): (Rc<Link>, Side), patience: Rc<Patience>, extent: Extent) -> Self {
+        let mut way = Way::new((from.clone(), from_side), (from, from_side), patience, extent);
+        way.discard();
+        way
+    }
+
     /// Bytes received already that are to be sent first and count as part of the body.
     pub fn begin_with(&mut self, bytes: Buf) -> Result<(), Broken> {
         self.buf = bytes;

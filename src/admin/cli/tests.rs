@@ -245,7 +245,10 @@ fn patterns_and_variables() {
     said("clear map virt@paths", "");
     said("show map virt@paths", "");
     said("show map nope", "Unknown map identifier. Please use #<id> or <file>.");
-    said("add acl virt@paths x", "Unknown ACL identifier. Please use #<id> or <file>.");
+    said(
+        "add acl virt@paths x",
+        "This ACL is shared with a map containing samples. You must use the command 'add map' to add values.",
+    );
     let mut several = session(&fake, CliLevel::User);
     let payload = "\n/x one two\n/y three\n".to_owned();
     assert_eq!(several.run("add map virt@paths", Some(payload)).text.trim_end(), "");

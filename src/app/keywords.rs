@@ -3,6 +3,7 @@
 use crate::lang::registry::{Kind, Registry};
 use crate::{admin, balance, config, lang, rules};
 
+use super::flags::FLAGS;
 use super::parts::table::PARTS;
 
 /// HAProxy's vocabulary and what each room implements of it.
@@ -19,5 +20,6 @@ pub fn registry() -> Registry {
     registry.add(Kind::Command, admin::cli::entries());
     registry.add(Kind::StatField, admin::stat::column::entries());
     registry.add(Kind::Service, admin::SERVICES);
+    registry.add(Kind::Flag, FLAGS.iter().map(|f| &f.entry));
     registry
 }

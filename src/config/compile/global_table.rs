@@ -118,9 +118,7 @@ pub const GLOBAL_KEYWORDS: &[GlobalKeyword] = &[
     full("expose-deprecated-directives", "", "Silences warnings about deprecated keywords.", "expose-deprecated-directives", "2.9", |cx, _, _| cx.deprecated_allowed = true),
     full("expose-experimental-directives", "", "Allows experimental keywords.", "expose-experimental-directives", "2.5", |cx, _, _| cx.experimental_allowed = true),
     refused("external-check", "[preserve-env]", "Allows checks by programs.", "programs are not run"),
-    full("fd-hard-limit", "<number>", "Most file descriptors that 'maxconn' is computed from when the file gives none.", "fd-hard-limit 1000", "2.6", |cx, a, _| {
-            let _ = number::<u64>(cx, a);
-        }),
+    full("fd-hard-limit", "<number>", "Most file descriptors that 'maxconn' is computed from when the file gives none.", "fd-hard-limit 1000", "2.6", |cx, a, _| { number::<u64>(cx, a); }),
     accepted("force-cfg-parser-pause", "<timeout>", "Waits while reading, for tests.", "force-cfg-parser-pause 1s", "3.1", "reading does not pause"),
     full("gid", "<number>", "Group to run as, by number.", "gid 0", "1.0", |cx, a, _| cx.global.gid = number(cx, a).or(cx.global.gid)),
     full("grace", "<time>", "How long listeners stay open after a soft stop.", "grace 10s", "1.0", |cx, a, _| cx.global.grace_ms = delay(cx, a).unwrap_or(cx.global.grace_ms)).accepted("listeners close at once"),

@@ -36,10 +36,14 @@
 //!
 //! # Life of a change
 //!
-//! A signal -> `app::configure` loads and builds (every finding is collected, with its place) -> `app::sockets` binds
-//! what is new -> only then is anything stored: live cells keep health, counters and queues by name, workers take the
-//! new configuration between two tasks, a stream keeps the one it began with, a session takes the newest at its next
-//! request. A change that fails leaves everything as it was.
+//! A signal, a saved file (`watch-config`), a runtime command or a document of the region map is a `Change`
+//! (`app::change`), and all of them go one way. `app::parts` loads the files once; each part of the configuration (the
+//! watcher, the proxy, the region map, checks) builds its value of them (every finding is collected, with its place), says
+//! what that changes, and prepares all that can fail: sockets are bound, files are read, permits are asked for. Only when
+//! all parts have prepared is anything stored, in all of them: live cells keep health, counters and queues by name,
+//! workers take the new configuration between two tasks, a stream keeps the one it began with, a session takes the newest
+//! at its next request. Else all parts abandon what they made, and everything is as it was. Which words of the language
+//! name files and addresses is said by their keyword entries; from there come what the opener permits and what is watched.
 //!
 //! # Life of an instance
 //!
@@ -50,6 +54,13 @@
 //! region for all (`region::checkers`); whether a region is lost, by the leader (`region::member`). What is registered
 //! with a client agent (`client`) comes through a member's API. A configuration document goes the same way after
 //! every live node has prepared it (`region::rollout`).
+//!
+//! # What the map does not hold
+//!
+//! What changes often and is worth nothing without its node (live sessions and capacity, shares of cluster-wide tables,
+//! progress of jobs) goes beside the map, from each node to all others ([`region::soft`]): the last value wins, and all
+//! of it is gone with its node. Who may do a thing alone holds a lease ([`region::lease`]), a record of the map whose time
+//! the leader keeps. DNS, VIPs, mirror and tables are to stand on these two and make none of their own.
 //!
 //! # Life of a member
 //!

@@ -9,12 +9,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::lang::Section;
 use crate::region::Seat;
 use crate::region::map::{Map, Topic};
 use crate::region::rollout::{Local, Prepared, State};
 
-use super::services::{ControlHandle, Request};
+use super::change::{Change, ControlHandle, Request};
 
 /// A node that could not activate a document tries again.
 const RETRY: Duration = Duration::from_secs(10);
@@ -79,10 +78,8 @@ impl Documents {
         found.1
     }
 
-    /// Learns from the `region-map` section where copies are. Tells whether that was news.
-    pub fn find_dir(&self, sections: &[Section]) -> bool {
-        let lines = sections.iter().filter(|s| s.kind() == "region-map").flat_map(|s| &s.lines);
-        let dir = lines.filter(|l| l.str(0) == "data-dir").map(|l| PathBuf::from(l.str(1))).next_back();
+    /// Learns where copies are (`data-dir`). Tells whether that was news.
+    pub fn kept_in(&self, dir: Option<PathBuf>) -> bool {
         let mut held = self.held();
         let news = held.dir != dir;
         held.dir = dir;
@@ -176,7 +173,7 @@ impl Documents {
         let handle = handle.clone();
         let asked = tokio::task::spawn_blocking(move || {
             let (answer, wait) = sync_channel(1);
-            handle.ask(Request::Activate(answer)).then(|| wait.recv().ok()).flatten()
+            handle.ask(Request::Change(Change::Map(answer))).then(|| wait.recv().ok()).flatten()
         });
         asked.await.ok().flatten().unwrap_or(false)
     }

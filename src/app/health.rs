@@ -36,13 +36,9 @@ impl HealthHooks {
     }
 }
 
-impl Hooks for HealthHooks {
-    fn line(&self, backend: &str, severity: Severity, level: u8, screen: &str, log: &str) {
-        match severity {
-            Severity::Alert => self.messages.alert(screen),
-            Severity::Warning => self.messages.warning(screen),
-            _ => self.messages.notice(screen),
-        }
+impl HealthHooks {
+    /// A line for the log targets of a backend, or for those of the process when `backend` is empty.
+    pub fn log(&self, backend: &str, level: u8, text: &str) {
         let Some(config) = (*self.current.load()).clone() else { return };
         let global = &config.global;
         let (targets, tag) = match config.backends.get(backend) {
@@ -62,7 +58,18 @@ impl Hooks for HealthHooks {
             structured: b"",
         };
         let logger = self.logger.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        logger.send(targets, level, &origin, log.as_bytes());
+        logger.send(targets, level, &origin, text.as_bytes());
+    }
+}
+
+impl Hooks for HealthHooks {
+    fn line(&self, backend: &str, severity: Severity, level: u8, screen: &str, log: &str) {
+        match severity {
+            Severity::Alert => self.messages.alert(screen),
+            Severity::Warning => self.messages.warning(screen),
+            _ => self.messages.notice(screen),
+        }
+        self.log(backend, level, log);
     }
 
     fn node(&self) -> String {

@@ -1,8 +1,10 @@
 //! The registry of everything that has a name, put together from every room.
 
-use super::flags::FLAGS;
 use crate::lang::registry::{Kind, Registry};
-use crate::{admin, balance, config, lang, region, rules};
+use crate::{admin, balance, config, lang, rules};
+
+use super::flags::FLAGS;
+use super::parts::table::PARTS;
 
 /// HAProxy's vocabulary and what each room implements of it.
 pub fn registry() -> Registry {
@@ -14,8 +16,7 @@ pub fn registry() -> Registry {
     lang::keywords::register(&mut registry);
     rules::register(&mut registry);
     registry.add(Kind::Balance, balance::algorithm::ALGORITHMS.iter().map(|a| &a.entry));
-    config::compile::register(&mut registry);
-    region::keyword::register(&mut registry);
+    PARTS.iter().for_each(|row| (row.register)(&mut registry));
     registry.add(Kind::Command, admin::cli::entries());
     registry.add(Kind::StatField, admin::stat::column::entries());
     registry.add(Kind::Service, admin::SERVICES);

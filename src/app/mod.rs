@@ -1,10 +1,11 @@
 //! Command line, start-up, workers, hot swap, drain, explain.
 
 pub mod args;
-pub mod configure;
+pub mod change;
 pub mod control;
 pub mod documents;
 pub mod dump;
+pub mod environment;
 pub mod explain;
 pub mod figures;
 pub mod flags;
@@ -12,8 +13,10 @@ mod health;
 pub mod journal;
 pub mod keywords;
 pub mod messages;
+pub mod named;
 pub mod node;
 pub mod notifier;
+pub mod parts;
 pub mod permit;
 pub mod program;
 pub mod seat;
@@ -23,6 +26,7 @@ pub mod sockets;
 pub mod start;
 pub mod version;
 pub mod vocabulary;
+pub mod watch;
 
 mod master;
 mod reload;

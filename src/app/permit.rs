@@ -1,108 +1,19 @@
 //! What the configuration files name: the opener's policy after the privileges were dropped.
 //!
 //! The privileged process reads the files again, by itself, whenever something is asked for that they did not name
-//! the last time. Only words in the places where the language expects a path or an address count, so that a rule
-//! like `path_beg /etc/shadow` opens nothing.
+//! the last time. What they name is found by [`Names`].
 
-use std::collections::HashSet;
-use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use crate::lang::Places;
 use crate::lang::condition::Facts;
 use crate::lang::env::Env;
-use crate::lang::load::{Input, LoadOptions, Loaded, load};
-use crate::lang::{Line, SourceMap, Span};
+use crate::lang::load::{Input, LoadOptions, load};
 use crate::os::bind::BindAddress;
 use crate::os::opener::{Policy, Request};
 
-/// How many words after a keyword its path or address comes, and the first word that the line must have, if any.
-type Place = (&'static str, usize, &'static str);
-
-/// Files that are read; a directory stands for what is in it.
-const FILES: &[Place] = &[
-    ("crt", 1, ""),
-    ("crt-list", 1, ""),
-    ("ca-file", 1, ""),
-    ("ca-verify-file", 1, ""),
-    ("ca-sign-file", 1, ""),
-    ("crl-file", 1, ""),
-    ("key", 1, "load"),
-    ("ocsp", 1, "load"),
-    ("issuer", 1, "load"),
-    ("sctl", 1, "load"),
-    ("account-key", 1, ""),
-    ("issuers-chain-path", 1, ""),
-    ("ssl-dh-param-file", 1, ""),
-    ("tls-ticket-keys", 1, ""),
-    ("ech", 1, ""),
-    ("errorfile", 1, ""),
-    ("errorfile", 2, ""),
-    ("errorfiles", 1, ""),
-    ("file", 1, "http-request"),
-    ("file", 1, "http-response"),
-    ("file", 1, "http-error"),
-    ("lf-file", 1, ""),
-    ("-f", 1, ""),
-    ("load-from-file", 1, ""),
-    ("server-state-file", 1, ""),
-    ("stats-file", 1, ""),
-    ("config", 1, "filter"),
-    ("zone-file", 1, ""),
-    ("zone-file", 2, ""),
-    ("geoip-db", 1, ""),
-    ("keepalived-config", 1, ""),
-];
-
-/// Directories that file names are joined to.
-const BASES: &[Place] =
-    &[("crt-base", 1, ""), ("ca-base", 1, ""), ("key-base", 1, ""), ("server-state-base", 1, "")];
-
-/// Addresses to listen on, comma-separated.
-const BINDS: &[Place] = &[
-    ("bind", 1, "bind"),
-    ("dgram-bind", 1, "dgram-bind"),
-    ("socket", 1, "stats"),
-    ("peer", 2, "peer"),
-    ("listen", 2, "listen"),
-    ("frontend", 2, "frontend"),
-    ("http-api", 1, "http-api"),
-];
-
-/// In a `peers` section a server may be this node itself.
-const PEER_BINDS: &[Place] = &[("server", 2, "server")];
-
-/// Unix sockets to connect to.
-const CONNECTS: &[Place] = &[("log", 1, "log"), ("server", 2, "server")];
-
-/// Converters and fetches whose arguments are files.
-const FILE_CALLS: &[&str] = &["map", "jwt_", "aes_", "mmdb"];
-
-/// Companions that are looked for beside a certificate.
-const SUFFIXES: &[&str] = &["key", "ocsp", "issuer", "sctl", "dh", "rsa", "dsa", "ecdsa", "pem", "crt"];
-
-/// Longest file list that is read.
-const LIST_LEN: u64 = 16 << 20;
-
-/// An address to listen on as a configuration writes it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Named {
-    Path(PathBuf),
-    Abstract(Vec<u8>),
-    /// No address stands for a name that must be resolved: then the port alone decides.
-    Inet {
-        ip: Option<IpAddr>,
-        first: u16,
-        last: u16,
-    },
-}
-
-/// What one reading of the files found.
-#[derive(Debug, Default)]
-struct Names {
-    files: HashSet<PathBuf>,
-    binds: Vec<Named>,
-    connects: HashSet<PathBuf>,
-}
+use super::named::{Names, normal};
 
 /// The policy. Holds what is needed to read the files again.
 pub struct Permit {
@@ -110,6 +21,7 @@ pub struct Permit {
     facts: Facts,
     kinds: &'static [&'static str],
     env: Env,
+    places: Arc<Places>,
     /// Relative paths start here.
     current: PathBuf,
     names: Names,
@@ -119,12 +31,20 @@ pub struct Permit {
 
 impl Permit {
     /// `kinds` are the words that begin sections, `env` the environment that the configuration sees at its start.
-    pub fn new(files: &[PathBuf], facts: Facts, kinds: &'static [&'static str], env: Env) -> Self {
+    /// `places` is where words name files and addresses.
+    pub fn new(
+        files: &[PathBuf],
+        facts: Facts,
+        kinds: &'static [&'static str],
+        env: Env,
+        places: Arc<Places>,
+    ) -> Self {
         Permit {
             inputs: files.iter().cloned().map(Input::Path).collect(),
             facts,
             kinds,
             env,
+            places,
             current: std::env::current_dir().unwrap_or_else(|_| "/".into()),
             names: Names::default(),
             stamps: Vec::new(),
@@ -136,11 +56,22 @@ impl Permit {
             Request::Open(path) | Request::Stat(path) | Request::List { path, .. } => {
                 self.is_input(path) || self.names.reads(path)
             }
+            Request::Watch(directories) => directories.iter().all(|path| self.watches(path)),
             Request::Connect { path, .. } => self.names.connects.contains(path),
             Request::Unlink(path) => self.names.binds_to(&BindAddress::Unix(path.clone())),
             Request::Bind(spec) => self.names.binds_to(&spec.address),
             Request::User(_) | Request::Group(_) | Request::Resolve(_) => true,
         }
+    }
+
+    /// A directory in which something named stands, or that is named itself.
+    fn watches(&self, directory: &Path) -> bool {
+        let inputs = self.inputs.iter().filter_map(|input| match input {
+            Input::Path(named) => Some(normal(&self.current.join(named))),
+            Input::Text { .. } => None,
+        });
+        let holds = |path: &Path| path == directory || path.parent() == Some(directory);
+        self.names.files.iter().any(|path| holds(path)) || inputs.into_iter().any(|path| holds(&path))
     }
 
     /// The files of the command line themselves, and `*.cfg` in its directories.
@@ -168,7 +99,7 @@ impl Permit {
         });
         let files = loaded.sources.files.iter().map(|file| file.path.clone());
         self.stamps = directories.chain(files).map(|path| (path.clone(), stamp(&path))).collect();
-        self.names = Names::of(&loaded, &self.current);
+        self.names = Names::of(&loaded, &self.places, &self.current, &read_list);
     }
 }
 
@@ -190,168 +121,12 @@ fn stamp(path: &Path) -> Option<(std::time::SystemTime, u64)> {
     Some((meta.modified().ok()?, meta.len()))
 }
 
-/// Without `.` and `..`, as the opener asks.
-fn normal(path: &Path) -> PathBuf {
-    let mut out = PathBuf::new();
-    for component in path.components() {
-        match component {
-            std::path::Component::ParentDir => {
-                out.pop();
-            }
-            std::path::Component::CurDir => {}
-            other => out.push(other),
-        }
-    }
-    out
-}
+/// Longest file list that is read.
+const LIST_LEN: u64 = 16 << 20;
 
-/// The words of a line that stand in one of `places`.
-fn at<'a>(line: &'a Line, places: &'a [Place]) -> impl Iterator<Item = (&'a str, Span)> {
-    places.iter().filter(move |(_, _, first)| first.is_empty() || line.str(0) == *first).flat_map(
-        move |(keyword, skip, _)| {
-            let hits = line.words.iter().enumerate().filter(move |(_, word)| word.str() == *keyword);
-            hits.filter_map(move |(i, _)| line.words.get(i + skip)).map(|word| (word.str(), word.span))
-        },
-    )
-}
-
-impl Names {
-    fn of(loaded: &Loaded, current: &Path) -> Names {
-        let mut names = Names::default();
-        let lines = || loaded.sections.iter().flat_map(|s| std::iter::once(&s.head).chain(&s.lines));
-        let mut bases: Vec<PathBuf> = Vec::new();
-        let mut prefixes = vec![String::new()];
-        for line in lines() {
-            bases.extend(at(line, BASES).map(|(base, _)| current.join(base)));
-            prefixes.extend(at(line, &[("prefix", 1, "unix-bind")]).map(|(prefix, _)| prefix.to_owned()));
-        }
-        let bases = Bases { list: bases, current, sources: &loaded.sources };
-        names.files.extend(loaded.sources.files.iter().map(|file| normal(&current.join(&file.path))));
-        for section in &loaded.sections {
-            let peers = if section.kind() == "peers" { PEER_BINDS } else { &[] };
-            for line in std::iter::once(&section.head).chain(&section.lines) {
-                names.add_files(line, &bases);
-                for (addresses, _) in at(line, BINDS).chain(at(line, peers)) {
-                    let each = addresses
-                        .split(',')
-                        .flat_map(|a| prefixes.iter().filter_map(|p| named(a, p, current)));
-                    names.binds.extend(each);
-                }
-                let sockets = at(line, CONNECTS).filter_map(|(address, _)| named(address, "", current));
-                names.connects.extend(sockets.filter_map(|socket| match socket {
-                    Named::Path(path) => Some(path),
-                    _ => None,
-                }));
-            }
-        }
-        names
-    }
-
-    fn add_files(&mut self, line: &Line, bases: &Bases<'_>) {
-        for (word, span) in at(line, FILES) {
-            bases.add(&mut self.files, word, span);
-        }
-        for word in &line.words {
-            calls(word.str()).for_each(|file| bases.add(&mut self.files, file, word.span));
-        }
-        for (list, span) in at(line, &[("crt-list", 1, "")]) {
-            bases.add_list(&mut self.files, list, span);
-        }
-    }
-
-    fn reads(&self, path: &Path) -> bool {
-        let named = |path: &Path| self.files.contains(path);
-        let companion = || path.extension().and_then(|e| e.to_str()).is_some_and(|e| SUFFIXES.contains(&e));
-        // A directory is a name as well: what is in it is meant, but not what is further down.
-        named(path) || path.parent().is_some_and(named) || (companion() && named(&path.with_extension("")))
-    }
-
-    fn binds_to(&self, address: &BindAddress) -> bool {
-        self.binds.iter().any(|named| match (named, address) {
-            (Named::Path(a), BindAddress::Unix(b)) => a == b,
-            (Named::Abstract(a), BindAddress::Abstract(b)) => a == b,
-            (Named::Inet { ip, first, last }, BindAddress::Inet(address)) => {
-                (*first..=*last).contains(&address.port()) && ip.is_none_or(|ip| same_ip(ip, address))
-            }
-            _ => false,
-        })
-    }
-}
-
-/// `0.0.0.0` and `::` stand for each other, for `:80` is one or the other.
-fn same_ip(ip: IpAddr, address: &SocketAddr) -> bool {
-    ip == address.ip() || (ip.is_unspecified() && address.ip().is_unspecified())
-}
-
-/// What relative names of files may be relative to.
-struct Bases<'a> {
-    list: Vec<PathBuf>,
-    current: &'a Path,
-    sources: &'a SourceMap,
-}
-
-impl Bases<'_> {
-    fn candidates(&self, name: &str, span: Span) -> Vec<PathBuf> {
-        // `file@`, `opt@`, `virt@` say what to do when the file is missing.
-        let name = name.split_once('@').filter(|(kind, _)| kind.len() < 6).map_or(name, |(_, name)| name);
-        if name.is_empty() {
-            return Vec::new();
-        }
-        let own = self.current.join(self.sources.resolve(span, name));
-        std::iter::once(own)
-            .chain(self.list.iter().map(|base| base.join(name)))
-            .map(|path| normal(&path))
-            .collect()
-    }
-
-    fn add(&self, files: &mut HashSet<PathBuf>, name: &str, span: Span) {
-        files.extend(self.candidates(name, span));
-    }
-
-    /// The certificates that a `crt-list` names.
-    fn add_list(&self, files: &mut HashSet<PathBuf>, list: &str, span: Span) {
-        for path in self.candidates(list, span) {
-            if std::fs::metadata(&path).is_ok_and(|meta| !meta.is_file() || meta.len() > LIST_LEN) {
-                continue;
-            }
-            let Ok(text) = std::fs::read_to_string(&path) else { continue };
-            let names = text.lines().filter_map(|line| line.split_whitespace().next());
-            names.filter(|name| !name.starts_with('#')).for_each(|name| self.add(files, name, span));
-        }
-    }
-}
-
-/// The arguments of the calls in an expression that take files: `%[src,map_ip(/etc/geo.map,none)]`.
-fn calls(word: &str) -> impl Iterator<Item = &str> {
-    word.match_indices('(').flat_map(move |(open, _)| {
-        let name = word[..open].rsplit(|c: char| !c.is_ascii_alphanumeric() && c != '_').next().unwrap_or("");
-        let takes = FILE_CALLS.iter().any(|call| name.starts_with(call));
-        let arguments = word[open + 1..].split(')').next().filter(|_| takes).unwrap_or("");
-        arguments
-            .split(',')
-            .map(|a| a.trim_matches(|c| matches!(c, '"' | '\'' | ' ')))
-            .filter(|a| !a.is_empty())
-    })
-}
-
-/// One address of `bind` and its kin. `prefix` is that of `unix-bind`.
-fn named(text: &str, prefix: &str, current: &Path) -> Option<Named> {
-    let (family, address) = text.split_once('@').unwrap_or(("", text));
-    if family.ends_with("abns") || family.ends_with("abnsz") {
-        return Some(Named::Abstract(address.as_bytes().to_vec()));
-    }
-    if address.starts_with('/') || ["unix", "uxst", "uxdg"].iter().any(|f| family.ends_with(f)) {
-        return Some(Named::Path(normal(&current.join(format!("{prefix}{address}")))));
-    }
-    let (host, ports) = address.rsplit_once(':')?;
-    let (first, last) = ports.split_once('-').unwrap_or((ports, ports));
-    let (first, last) = (first.parse().ok()?, last.parse().ok()?);
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    let ip = match host {
-        "" | "*" => Some(IpAddr::from([0, 0, 0, 0])),
-        _ => host.parse().ok(),
-    };
-    Some(Named::Inet { ip, first, last })
+fn read_list(path: &Path) -> Option<Vec<u8>> {
+    let meta = std::fs::metadata(path).ok()?;
+    if !meta.is_file() || meta.len() > LIST_LEN { None } else { std::fs::read(path).ok() }
 }
 
 #[cfg(test)]
@@ -363,7 +138,9 @@ mod tests {
 
     fn permit(dir: &Path, text: &str) -> Permit {
         std::fs::write(dir.join("haproxy.cfg"), text).unwrap();
-        let mut permit = Permit::new(&[dir.join("haproxy.cfg")], Facts::default(), KINDS, Env::default());
+        let places = Arc::new(Places::of(&super::super::keywords::registry()));
+        let files = [dir.join("haproxy.cfg")];
+        let mut permit = Permit::new(&files, Facts::default(), KINDS, Env::default(), places);
         permit.current = dir.into();
         permit
     }
@@ -402,6 +179,19 @@ mod tests {
         assert!(permit.permits(&Request::List { path: "/etc/certs".into(), after: None }));
         assert!(permit.permits(&Request::Open("/etc/certs/a.pem".into())));
         assert!(!permit.permits(&Request::Open("/etc/certs/deep/a.pem".into())));
+    }
+
+    #[test]
+    fn directories_that_may_be_watched() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut permit =
+            permit(dir.path(), "frontend f\n bind :443 ssl crt /etc/certs/\n errorfile 503 /e/503\n");
+        for good in [dir.path(), Path::new("/etc/certs"), Path::new("/e")] {
+            assert!(permit.permits(&Request::Watch(vec![good.into()])), "{}", good.display());
+        }
+        for bad in ["/", "/etc/certs/deep", "/root"] {
+            assert!(!permit.permits(&Request::Watch(vec![dir.path().into(), bad.into()])), "{bad}");
+        }
     }
 
     #[test]

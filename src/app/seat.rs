@@ -25,8 +25,8 @@ use crate::region::store::FORCE_NEW;
 use crate::region::{Seat, prober};
 use crate::tls::{Authorities, Certified, Clients, Pem, Server, Versions};
 
+use super::change::{self, Change, Request};
 use super::program::BindError;
-use super::services;
 use super::signals::Event;
 
 /// The addresses of the `region-map` section, bound while there are still privileges.
@@ -87,7 +87,7 @@ impl Seated {
         spec: &Spec,
         sockets: SeatSockets,
         opener: &Opener,
-        steering: services::ControlHandle,
+        steering: change::ControlHandle,
     ) -> Result<Option<Seated>, String> {
         let Some(section) = spec.seat.clone() else { return Ok(None) };
         let options = options(&section, sockets.members, opener)?;
@@ -119,7 +119,6 @@ impl Seated {
             let tls = api_tls(&seated.spec, opener)?;
             seated.serve(listener, tls, steering).map_err(|e| format!("region map: the API: {e}"))?;
         }
-        seated.tell_regions(spec);
         Ok(Some(seated))
     }
 
@@ -132,7 +131,7 @@ impl Seated {
         &mut self,
         listener: TcpListener,
         tls: Option<TlsAcceptor>,
-        steering: services::ControlHandle,
+        steering: change::ControlHandle,
     ) -> io::Result<()> {
         listener.set_nonblocking(true)?;
         let listener = tokio::net::TcpListener::from_std(listener)?;
@@ -291,11 +290,11 @@ const LAST_ANSWER: Duration = Duration::from_millis(200);
 struct OwnProcess {
     prober: Arc<prober::Prober>,
     raft: Arc<RaftHandle>,
-    steering: Mutex<services::ControlHandle>,
+    steering: Mutex<change::ControlHandle>,
 }
 
 impl OwnProcess {
-    fn steering(&self) -> services::ControlHandle {
+    fn steering(&self) -> change::ControlHandle {
         self.steering.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
@@ -308,7 +307,7 @@ impl catalog::Process for OwnProcess {
     fn reload(&self) -> Result<(), String> {
         let (answer, answered) = sync_channel(1);
         let gone = || "shutting down".to_owned();
-        if !self.steering().ask(services::Request::Reload(answer)) {
+        if !self.steering().ask(Request::Change(Change::Command(answer))) {
             return Err(gone());
         }
         match answered.recv().map_err(|_| gone())? {

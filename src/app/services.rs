@@ -3,20 +3,17 @@
 use std::collections::HashMap;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Sender, SyncSender, sync_channel};
+use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use bytes::Bytes;
-use tokio::sync::Semaphore;
-
-use crate::admin::cli::serve::{Listener, Socket, serve};
+use crate::admin::cli::serve::Listener;
 use crate::admin::control::{Control, Found};
 use crate::admin::stat::Process;
 use crate::admin::{Haterm, Metrics, StatsPage};
 use crate::base::{Live, clock};
 use crate::check::{Checks, Hooks};
 use crate::config::global::{CliLevel, SeverityOutput, StatsSocket};
-use crate::config::{Config, Proxy};
+use crate::config::{Config, Global, Proxy};
 use crate::model::applet::Applet;
 use crate::model::{Address, Cut, Server};
 use crate::os::bind::{BindAddress, BindSpec, SocketKind};
@@ -25,42 +22,20 @@ use crate::os::{process, socket};
 use crate::proxy::Shared;
 use crate::rt::Load;
 
-use super::configure::Services;
+use super::args::Args;
+use super::change::{Change, ControlHandle, Request};
 use super::figures;
 use super::health::{HealthHooks, cut_sessions};
 use super::messages::Messages;
 use super::notifier::Notifier;
-use super::program::{BindError, Start};
-use super::signals::Event;
+use super::program::BindError;
 use super::version;
+
+/// Services that configurations may name, and those behind `mode haterm` and `stats`.
+pub type Services = HashMap<&'static str, Arc<dyn Applet>>;
 
 /// The configuration that runs now, seen by services and the control plane.
 pub type Current = Arc<Live<Option<Arc<Config>>>>;
-
-/// What the runtime API asks of the control thread, which alone swaps and closes.
-pub enum Request {
-    /// `reload`: where its answer goes.
-    Reload(SyncSender<(bool, String)>),
-    /// Everything is to be made ready for this document of the region map, and nothing changed.
-    Prepare { name: String, text: Bytes, answer: SyncSender<Result<(), String>> },
-    /// The documents of the region map have changed: whether the node runs with them now.
-    Activate(SyncSender<bool>),
-    /// The listeners of a frontend are to be closed for good.
-    ShutdownFrontend(Arc<str>),
-}
-
-/// How requests reach the control thread.
-#[derive(Clone)]
-pub struct ControlHandle {
-    pub requests: Sender<Request>,
-    pub steering: Sender<Event>,
-}
-
-impl ControlHandle {
-    pub fn ask(&self, request: Request) -> bool {
-        self.requests.send(request).is_ok() && self.steering.send(Event::Asked).is_ok()
-    }
-}
 
 /// What the runtime API knows of the process.
 pub struct RuntimeControl {
@@ -143,7 +118,7 @@ impl Control for RuntimeControl {
 
     fn reload(&self) -> Option<(bool, String)> {
         let (answer, answered) = sync_channel(1);
-        if !self.notifier.has_master() || !self.ask(Request::Reload(answer)) {
+        if !self.notifier.has_master() || !self.ask(Request::Change(Change::Command(answer))) {
             return None;
         }
         answered.recv().ok()
@@ -158,79 +133,40 @@ impl Control for RuntimeControl {
     }
 }
 
-/// What services share, and the sockets of the runtime API before they are served.
-#[derive(Default)]
+/// What services share.
+#[derive(Clone, Default)]
 pub struct Hub {
     pub current: Current,
     /// Set when the process runs: services are made before.
     pub control: Arc<OnceLock<Arc<RuntimeControl>>>,
-    sockets: Vec<Socket>,
-    maxconn: usize,
 }
 
-impl Hub {
-    /// Binds the sockets of the runtime API.
-    pub fn bind(&mut self, config: &Config, start: &Start<'_>) -> Result<(), BindError> {
-        self.sockets.clear();
-        self.maxconn = config.global.stats_maxconn.max(1) as usize;
-        for stats in &config.global.stats_sockets {
-            self.open(stats, false, config.global.stats_timeout_ms, start.opener)?;
-        }
-        for text in &start.args.master_cli {
-            let address = master_address(text);
-            let stats = StatsSocket {
-                address,
-                mode: None,
-                uid: None,
-                gid: None,
-                level: CliLevel::Admin,
-                severity: SeverityOutput::None,
-                expose_fd: false,
-                name: None,
-            };
-            self.open(&stats, true, config.global.stats_timeout_ms, start.opener)?;
-        }
-        Ok(())
-    }
+/// The sockets that a configuration and the command line want for the runtime API; `true` with those of the master.
+pub fn cli_sockets(global: &Global, args: &Args) -> Vec<(StatsSocket, bool)> {
+    let of_master = args.master_cli.iter().map(|text| StatsSocket {
+        address: master_address(text),
+        mode: None,
+        uid: None,
+        gid: None,
+        level: CliLevel::Admin,
+        severity: SeverityOutput::None,
+        expose_fd: false,
+        name: None,
+    });
+    let of_file = global.stats_sockets.iter().cloned().map(|stats| (stats, false));
+    of_file.chain(of_master.map(|stats| (stats, true))).collect()
+}
 
-    fn open(
-        &mut self,
-        stats: &StatsSocket,
-        is_master: bool,
-        timeout_ms: u64,
-        opener: &Opener,
-    ) -> Result<(), BindError> {
-        let listener = listen(stats, opener).map_err(|e| BindError {
-            in_use: e.kind() == std::io::ErrorKind::AddrInUse,
-            message: format!(
-                "Starting frontend GLOBAL: cannot bind UNIX socket ({}) [{}]",
-                crate::lang::load::reason(&e),
-                stats.address
-            ),
-        })?;
-        self.sockets.push(Socket {
-            listener,
-            level: stats.level,
-            severity: stats.severity,
-            is_master,
-            timeout_ms,
-        });
-        Ok(())
-    }
-
-    /// Serves them; called within the control runtime.
-    pub fn serve(&mut self, control: &Arc<RuntimeControl>) {
-        let _ = self.control.set(control.clone());
-        let clients = Arc::new(Semaphore::new(self.maxconn));
-        for socket in self.sockets.drain(..) {
-            let (control, clients): (Arc<dyn Control>, _) = (control.clone(), clients.clone());
-            tokio::spawn(async move {
-                if let Err(e) = serve(socket, control, clients).await {
-                    eprintln!("runtime API: {e}");
-                }
-            });
-        }
-    }
+/// Binds a socket of the runtime API.
+pub fn bind_cli(stats: &StatsSocket, opener: &Opener) -> Result<Listener, BindError> {
+    listen(stats, opener).map_err(|e| BindError {
+        in_use: e.kind() == std::io::ErrorKind::AddrInUse,
+        message: format!(
+            "Starting frontend GLOBAL: cannot bind UNIX socket ({}) [{}]",
+            crate::lang::load::reason(&e),
+            stats.address
+        ),
+    })
 }
 
 /// The address of `-S <bind>[,<option>...]`.

@@ -10,6 +10,8 @@ use crate::check::Hooks;
 use crate::region::Seat;
 use crate::region::map::{Command, Name};
 
+use super::load::Measured;
+
 /// Finds the address of a host's name; may block.
 pub type Resolve = Arc<dyn Fn(&str) -> Option<IpAddr> + Send + Sync>;
 
@@ -29,6 +31,8 @@ pub(super) struct Context {
     pub(super) alone: watch::Sender<bool>,
     /// What this node can check for all, by its configuration; `None` before there is one.
     pub(super) keys: watch::Sender<Option<Vec<Name>>>,
+    /// What the others are told of the load of its servers.
+    pub(super) measured: Arc<Measured>,
 }
 
 impl Context {

@@ -19,6 +19,7 @@ use crate::region::{Consistency, Seat, SeatError};
 
 use super::context::{Context, PATIENCE, Resolve, TURN};
 use super::examine::Examiner;
+use super::load;
 use super::pool::{Pending, Pool, Surroundings, Target, server_name};
 use super::recovery::{RAMP_MS, Recovery};
 use super::regions::{self, Presence};
@@ -83,7 +84,7 @@ impl Discovery {
     /// `workers`: the number of data workers.
     pub fn new(seat: Seat, hooks: Arc<dyn Hooks>, workers: usize, resolve: Resolve) -> Discovery {
         let (alone, keys) = (watch::Sender::new(false), watch::Sender::new(None));
-        let context = Context { seat, hooks, workers, resolve, alone, keys };
+        let context = Context { seat, hooks, workers, resolve, alone, keys, measured: Arc::default() };
         Discovery { context: Arc::new(context), backends: HashMap::new(), tasks: Vec::new() }
     }
 
@@ -95,6 +96,8 @@ impl Discovery {
             self.tasks.push(tokio::spawn(context.clone().watch_quorum()).abort_handle());
             self.tasks.push(tokio::spawn(regions::watch(context.clone())).abort_handle());
             self.tasks.push(tokio::spawn(context.clone().announce()).abort_handle());
+            let telling = load::tell(context.seat.clone(), context.measured.clone());
+            self.tasks.push(tokio::spawn(telling).abort_handle());
         }
         let mut targets: HashMap<Arc<str>, Target> =
             config.proxies.iter().filter_map(Target::of).map(|t| (t.name.clone(), t)).collect();
@@ -306,6 +309,7 @@ impl State {
             now,
         };
         let pending = self.pool.apply(&self.target, &choices, &around);
+        context.measured.take_in(&self.target, &choices, &self.wake);
         if is_alone {
             let old = self.own.take().unwrap_or_default();
             let waking: Arc<dyn Hooks> =

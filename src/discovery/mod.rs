@@ -8,6 +8,7 @@ pub mod figures;
 pub mod follow;
 pub mod pool;
 pub mod recovery;
+pub mod load;
 mod regions;
 mod examine;
 

@@ -15,6 +15,7 @@ use crate::region::{Direct, Seat};
 
 use super::context::Context;
 use super::follow::{Discovery, State};
+use super::load;
 use super::pool::{Target, server_name, weights};
 
 use Health::{Critical, Passing, Warning};
@@ -70,6 +71,7 @@ impl Bench {
             resolve: Arc::new(|name| (name == "db.example").then(|| [10, 0, 0, 9].into())),
             alone: tokio::sync::watch::Sender::new(false),
             keys: tokio::sync::watch::Sender::new(None),
+            measured: Arc::default(),
         };
         Bench { context, witness, state: State::new(target(&config)), config, now: 10_000 }
     }
@@ -489,4 +491,30 @@ fn weights_keep_the_proportion_of_shares() {
     assert_eq!(of(&[0.5, 0.5], 2000.0), [256, 256]);
     assert_eq!(of(&[0.0, 0.0], 0.0), [0, 0]);
     assert_eq!(weights(&[]), Vec::<Vec<u32>>::new());
+}
+
+#[tokio::test]
+async fn the_load_of_a_service_is_told_by_region() {
+    let mut bench = Bench::new(&["service web"]);
+    bench.tell(world()).await;
+    bench.round();
+    for (name, sessions) in [("e1/a", 3), ("e2/b", 4)] {
+        let live = bench.server(name).live;
+        live.served.store(sessions, Ordering::Relaxed);
+        live.maxconn.store(10, Ordering::Relaxed);
+    }
+    let mut told = Default::default();
+    let mut tell = |bench: &Bench| {
+        load::publish(&bench.context.seat, &bench.context.measured, &mut told);
+        let sums = bench.context.seat.soft().view().sums();
+        let shown = |load: &crate::region::soft::Load| (load.sessions, load.capacity, load.servers);
+        ["eu", "us"].map(|region| sums.get(&("web".into(), region.into())).map(shown))
+    };
+    assert_eq!(tell(&bench), [Some((7, 20, 2)), Some((0, 0, 0))], "nobody is sent there");
+    bench.tell([status("e2", "b", Critical), gone("u1", "c")]).await;
+    bench.round();
+    assert_eq!(tell(&bench), [Some((7, 10, 1)), None], "what is left may finish");
+    // Nobody follows the backend any more.
+    bench.state = State::new(target(&bench.config));
+    assert_eq!(tell(&bench), [None, None]);
 }

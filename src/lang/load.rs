@@ -73,6 +73,8 @@ pub fn list_directory(path: &Path) -> io::Result<Option<Vec<String>>> {
 pub struct Loaded {
     pub sections: Vec<Section>,
     pub sources: SourceMap,
+    /// Directories whose files were looked for (`-f`, `include`).
+    pub directories: Vec<PathBuf>,
     /// The environment after `setenv` and its kin, with `HAPROXY_CFGFILES`.
     pub env: Env,
     pub diagnostics: Diagnostics,
@@ -131,6 +133,7 @@ pub(super) struct Loader<'a> {
     /// Files and documents being read, outermost first.
     open: Vec<String>,
     cfgfiles: Vec<String>,
+    directories: Vec<PathBuf>,
 }
 
 impl<'a> Loader<'a> {
@@ -157,6 +160,7 @@ impl<'a> Loader<'a> {
             explained_empty: false,
             open: Vec::new(),
             cfgfiles: Vec::new(),
+            directories: Vec::new(),
         }
     }
 
@@ -169,6 +173,7 @@ impl<'a> Loader<'a> {
         Loaded {
             sections: self.sections,
             sources: self.sources,
+            directories: self.directories,
             env: self.env,
             diagnostics: self.diagnostics,
         }
@@ -178,6 +183,7 @@ impl<'a> Loader<'a> {
     fn path(&mut self, path: &Path) {
         match (self.list)(path) {
             Ok(Some(names)) => {
+                self.directories.push(path.to_path_buf());
                 for name in configuration_files(names) {
                     self.file(&path.join(name), None);
                 }
@@ -273,6 +279,7 @@ impl<'a> Loader<'a> {
         } else {
             (self.list)(directory)
         };
+        self.directories.push(directory.to_path_buf());
         match listed {
             Ok(names) => {
                 let mut names = names.unwrap_or_default();

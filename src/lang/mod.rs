@@ -9,6 +9,7 @@ mod glob;
 pub mod keywords;
 pub mod lexer;
 pub mod load;
+pub mod named;
 pub mod preproc;
 pub mod registry;
 pub mod render;
@@ -23,7 +24,8 @@ pub mod void;
 
 pub use condition::{CondError, Facts, check, evaluate};
 pub use diag::{Diagnostic, Diagnostics, Frame, Severity};
-pub use entry::{Entry, Status};
+pub use entry::{Entry, Place, Status, What};
 pub use env::Env;
 pub use load::{Input, LoadOptions, Loaded, load};
+pub use named::{Mention, Places};
 pub use source::{FileId, Line, Section, SourceMap, Span, Word};

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use super::entry::{Entry, Status};
+use super::entry::{Entry, Place, Status};
 use super::suggest;
 
 /// Why a word of HAProxy's that no table implements is refused.
@@ -242,12 +242,28 @@ pub struct Item {
 pub struct Registry {
     added: Vec<(Kind, &'static Entry)>,
     known: Vec<&'static Vocabulary>,
+    /// Words that name something wherever they stand.
+    anywhere: Vec<Place>,
 }
 
 impl Registry {
     /// Adds what a table implements.
     pub fn add(&mut self, kind: Kind, entries: impl IntoIterator<Item = &'static Entry>) {
         self.added.extend(entries.into_iter().map(|entry| (kind, entry)));
+    }
+
+    /// Says which words name something in whatever line they stand, as the flags of conditions do.
+    pub fn name_anywhere(&mut self, places: &[Place]) {
+        self.anywhere.extend(places);
+    }
+
+    pub fn anywhere(&self) -> &[Place] {
+        &self.anywhere
+    }
+
+    /// Everything that tables implement.
+    pub fn entries(&self) -> impl Iterator<Item = (Kind, &'static Entry)> {
+        self.added.iter().copied()
     }
 
     /// Adds HAProxy's words of one kind or several.

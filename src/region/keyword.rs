@@ -1,8 +1,8 @@
 //! The tables of the `region` and `region-map` sections.
 
-use crate::lang::Entry;
 use crate::lang::args::Args;
 use crate::lang::registry::{Kind, Registry};
+use crate::lang::{Entry, Place, What};
 
 use super::keyword_region as region;
 use super::keyword_seat as seat;
@@ -34,6 +34,10 @@ const fn repeated<T>(entry: Entry, parse: LineFn<T>) -> Keyword<T> {
     Keyword { entry, repeats: true, parse }
 }
 
+/// What a line that listens names.
+const LISTENS: &[Place] =
+    &[Place::argument(1, What::Bind), Place::option("crt", What::File), Place::option("ca-file", What::File)];
+
 /// Keywords of `region`.
 #[rustfmt::skip]
 pub const REGION: &[Keyword<super::spec::RegionSpec>] = &[
@@ -47,11 +51,11 @@ pub const REGION: &[Keyword<super::spec::RegionSpec>] = &[
 /// Keywords of `region-map`.
 #[rustfmt::skip]
 pub const SEAT: &[Keyword<super::spec::SeatSpec>] = &[
-    once(Entry::full("bind", "<address>:<port> [ssl [crt <file>] [ca-file <file>] [verify { none | required }]] [insecure]", "Where the other nodes reach this one. An address other than loopback needs 'ssl' or 'insecure'. 'ssl crt F ca-file F' shows that certificate and believes whom those CAs signed. 'ssl' alone: the cluster has a CA of its own, made by its first node, whose key is in the map, so on every member; nodes join by a token ('join-token', or 'isobar cluster join'), get a certificate of 90 days and renew it by themselves. Such a node needs 'data-dir', and without 'join-token' and 'expect 1' waits for 'isobar cluster init' or 'join'.", "bind 127.0.0.1:7400", "isobar"), seat::bind),
+    once(Entry::full("bind", "<address>:<port> [ssl [crt <file>] [ca-file <file>] [verify { none | required }]] [insecure]", "Where the other nodes reach this one. An address other than loopback needs 'ssl' or 'insecure'. 'ssl crt F ca-file F' shows that certificate and believes whom those CAs signed. 'ssl' alone: the cluster has a CA of its own, made by its first node, whose key is in the map, so on every member; nodes join by a token ('join-token', or 'isobar cluster join'), get a certificate of 90 days and renew it by themselves. Such a node needs 'data-dir', and without 'join-token' and 'expect 1' waits for 'isobar cluster init' or 'join'.", "bind 127.0.0.1:7400", "isobar").naming(LISTENS), seat::bind),
     once(Entry::full("data-dir", "<directory>", "Where the map is kept; without it in memory.", "data-dir /var/lib/isobar", "isobar"), seat::data_dir),
     once(Entry::full("datacenter", "<name>", "The name of the datacenter that the API tells its clients, 'dc1' by default.", "datacenter dc1", "isobar"), seat::datacenter),
     once(Entry::full("expect", "<count>", "The first cluster forms once so many nodes have met; 1: of this node alone.", "expect 3", "isobar"), seat::expect),
-    once(Entry::full("http-api", "<address>:<port> [ssl crt <file> [ca-file <file>] [verify { none | required }]] [insecure]", "Where the catalog's API listens. An address other than loopback needs a token or 'insecure'.", "http-api 127.0.0.1:8500", "isobar"), seat::http_api),
+    once(Entry::full("http-api", "<address>:<port> [ssl crt <file> [ca-file <file>] [verify { none | required }]] [insecure]", "Where the catalog's API listens. An address other than loopback needs a token or 'insecure'.", "http-api 127.0.0.1:8500", "isobar").naming(LISTENS), seat::http_api),
     once(Entry::full("join-token", "{ <token> | <secret> }", "With 'bind ... ssl' without 'crt': what admits this node. A token that 'isobar cluster join-token' shows makes it ask the nodes of 'retry-join', which it believes by the token alone. With 'expect' above 1 it is instead a secret of at least 32 characters, the same in each of the first nodes: they prove to each other that they know it, form the cluster, and need it no more. A member needs neither.", "join-token 0123456789abcdef0123456789abcdef", "isobar"), seat::join_token),
     once(Entry::full("liveness-timeout", "<time>", "A node not heard for so long is dead, 3 s by default.", "liveness-timeout 3s", "isobar"), seat::liveness_timeout),
     once(Entry::full("node", "<name> [region <region>]", "The name of this node, unique in the cluster and its host's name by default, and the region it stands in.", "node lb1 region eu-west", "isobar"), seat::node),

@@ -4,10 +4,12 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::map::*;
+use super::soft::SoftState;
 use super::watch::{WATCHERS, Watches};
 use crate::base::live::Live;
 
@@ -176,11 +178,26 @@ pub struct Seat {
     cluster: Arc<dyn Cluster>,
     node_name: Name,
     region: Name,
+    soft: Arc<SoftState>,
 }
+
+/// Of soft state that nobody carries, so that it does not matter.
+const SILENCE: Duration = Duration::from_secs(6);
 
 impl Seat {
     pub fn new(view: Arc<View>, cluster: Arc<dyn Cluster>, node_name: Name, region: Name) -> Self {
-        Seat { view, cluster, node_name, region }
+        let soft = SoftState::new(node_name.clone(), SILENCE);
+        Seat { view, cluster, node_name, region, soft }
+    }
+
+    /// The same with soft state that is carried between members.
+    pub fn with_soft(self, soft: Arc<SoftState>) -> Self {
+        Seat { soft, ..self }
+    }
+
+    /// What nodes tell each other beside the map.
+    pub fn soft(&self) -> &Arc<SoftState> {
+        &self.soft
     }
 
     /// The newest map applied here.

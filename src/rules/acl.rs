@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::lang::registry::Kind;
 use crate::lang::void::is_void;
-use crate::lang::{Line, Span, Word};
+use crate::lang::{Line, Place, Span, What, Word};
 
 use super::build::{BuildCtx, Dir};
 use super::cast::{can_cast, cast};
@@ -17,6 +17,9 @@ use super::pattern::{self, Match, Matcher, Operator, Reading};
 use super::sample::SampleType;
 use super::txn::Ctx;
 use super::vocabulary;
+
+/// The flag that names a file of patterns; conditions stand in lines of all kinds.
+pub const PATTERN_FILE: Place = Place::option("-f", What::File);
 
 /// What a test said; `Miss`: it may be another when more of the message is here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -24,6 +24,7 @@ static FLAGS: Entry =
 pub fn register(registry: &mut Registry) {
     registry.add(Kind::Fetch, FETCHES.iter().flat_map(|t| t.iter()).map(|f| &f.entry));
     registry.add(Kind::Converter, CONVERTERS.iter().flat_map(|t| t.iter()).map(|c| &c.entry));
+    registry.name_anywhere(&[super::acl::PATTERN_FILE]);
     registry.add(Kind::AclMatch, MATCHES.iter().map(|m| &m.entry));
     registry.add(Kind::LogAlias, LOG_TAGS.iter().map(|t| &t.entry).chain([&FLAGS]));
     for (set, rules) in SETS {

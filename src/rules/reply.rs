@@ -6,13 +6,20 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::http::status::{answer_statuses, reason_phrase};
-use crate::lang::Word;
+use crate::lang::{Place, What, Word};
 
 use super::build::BuildCtx;
 use super::logformat::{LogFormat, LogUse};
 use super::message;
 use super::txn::{Ctx, Reply, ReplyBody};
 use super::words::{Failed, Words};
+
+/// The words of a reply that name files.
+pub const REPLY_FILES: &[Place] = &[
+    Place::option("errorfile", What::File),
+    Place::option("file", What::File),
+    Place::option("lf-file", What::File),
+];
 
 /// What `return`, `deny`, `http-error` and error files describe.
 #[derive(Clone, Debug, Default)]

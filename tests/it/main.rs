@@ -10,4 +10,5 @@ mod region;
 mod rfc;
 mod shipped;
 mod support;
+mod watch;
 mod wiring;

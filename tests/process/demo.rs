@@ -4,13 +4,15 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use isobar::app::args::{Args, DumpConfig};
+use isobar::app::keywords;
 use isobar::app::permit::Permit;
 use isobar::app::program::{BindError, Exit, Life, Program, Settings, Start};
 use isobar::app::signals::Event;
-use isobar::lang::{Env, Facts, Input, LoadOptions, load, render};
+use isobar::lang::{Env, Facts, Input, LoadOptions, Places, load, render};
 use isobar::os::bind::BindSpec;
 use isobar::os::opener::Opener;
 use isobar::os::socket;
@@ -149,7 +151,8 @@ impl Program for Demo {
 
     fn permit(&self, args: &Args) -> Permit {
         let files: Vec<PathBuf> = args.files.clone();
-        Permit::new(&files, Facts::default(), KINDS, Env::of_process())
+        let places = Places::of(&keywords::registry());
+        Permit::new(&files, Facts::default(), KINDS, Env::of_process(), Arc::new(places))
     }
 
     fn bind(&mut self, start: &Start<'_>, _: bool) -> Result<(), BindError> {

@@ -27,6 +27,7 @@ const TESTS: &[(&str, bool, fn())] = &[
     ("reload_after_drop", true, reload_after_drop),
     ("reload_after_drop_under_a_master", true, reload_after_drop_under_a_master),
     ("reload_after_drop_of_isobar", true, reload_after_drop_of_isobar),
+    ("save_after_drop_of_isobar", true, save_after_drop_of_isobar),
 ];
 
 fn main() -> std::process::ExitCode {
@@ -341,4 +342,46 @@ fn reload_after_drop_of_isobar() {
     assert!(run.wait_for_answer(second, question).ends_with("\r\n\r\ntwo"));
     run.signal(Signal::SIGTERM);
     assert_eq!(run.end(), (Some(0), None));
+}
+
+/// `watch-config` sees what is saved outside of the empty root that the process has.
+fn save_after_drop_of_isobar() {
+    let place = Place::new();
+    std::fs::create_dir(place.path("empty")).unwrap();
+    let port = support::low_port();
+    let config = |answer: &str| {
+        format!(
+            "global\n user nobody\n group nogroup\n watch-config\n chroot {}\ndefaults\n mode http\n timeout client 5s\n\
+             frontend f\n bind {}:{port}\n errorfile 404 page\n http-request deny deny_status 404 if {{ path /page }}\n \
+             http-request return status 200 content-type text/plain string {answer}\n",
+            place.path("empty").display(),
+            support::address()
+        )
+    };
+    let page = |text: &str| {
+        place.write("page", &format!("HTTP/1.1 404 No\r\nContent-Length: {}\r\n\r\n{text}", text.len()));
+        std::fs::set_permissions(place.path("page"), std::fs::Permissions::from_mode(0o600)).unwrap();
+    };
+    page("one");
+    place.write("a.cfg", &config("one"));
+    for flags in ["-db -f a.cfg", "-Ws -f a.cfg"] {
+        let mut run = place.start_isobar(flags);
+        let mut until = |path: &str, end: &str| {
+            let question = format!("GET {path} HTTP/1.0\r\n\r\n");
+            let until = std::time::Instant::now() + std::time::Duration::from_secs(15);
+            while !run.wait_for_answer(port, &question).ends_with(end) {
+                assert!(std::time::Instant::now() < until, "{flags}: {path} never gave {end}");
+                std::thread::sleep(std::time::Duration::from_millis(100));
+            }
+        };
+        until("/", "one");
+        place.write("a.cfg", &config("two"));
+        until("/", "two");
+        page("second");
+        until("/page", "second");
+        place.write("a.cfg", &config("one"));
+        until("/", "one");
+        run.signal(Signal::SIGTERM);
+        run.end();
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use crate::catalog::registry::health::{may_see, may_see_check};
 use crate::catalog::request::{Access, Answer, Call, Fault, GET, Outcome, Resource, Route};
 use crate::region::checkers::refuted;
 use crate::region::map::*;
+use crate::region::soft::Load;
 
 pub const ROUTES: &[Route] = &[
     Route { methods: GET, path: "/", body: 0, run: |call| Box::pin(root(call)), doc: "Leads to the page." },
@@ -121,8 +123,33 @@ struct NodeRow<'a> {
 struct ServiceRow<'a> {
     name: &'a str,
     tags: Vec<&'a str>,
+    /// Live sessions by region, over all nodes.
+    load: Vec<LoadRow<'a>>,
     #[serde(flatten)]
     counts: Counts,
+}
+
+/// What the nodes say together of their sessions on the servers of a service in a region.
+#[derive(Serialize)]
+struct LoadRow<'a> {
+    region: &'a str,
+    sessions: u64,
+    /// 0: not limited.
+    capacity: u64,
+    servers: u32,
+}
+
+type Loads = BTreeMap<(Name, Name), Load>;
+
+fn load_rows<'a>(loads: &'a Loads, service: &Name) -> Vec<LoadRow<'a>> {
+    let all = loads.range((service.clone(), Name::default())..).take_while(|((name, _), _)| name == service);
+    let row = |load: &'a Load| LoadRow {
+        region: &load.region,
+        sessions: load.sessions,
+        capacity: load.capacity,
+        servers: load.servers,
+    };
+    all.map(|(_, load)| row(load)).collect()
 }
 
 #[derive(Serialize)]
@@ -135,6 +162,9 @@ struct RegionRow<'a> {
     /// Since when it is lost, in milliseconds since 1970, and why.
     since: Option<u64>,
     cause: Option<&'a str>,
+    /// Of its nodes, as these say; a capacity of 0 is no limit, and nothing is not known.
+    sessions: Option<u64>,
+    capacity: Option<u64>,
     failover: &'a [Name],
 }
 
@@ -238,7 +268,8 @@ fn node_row<'a>(map: &'a Map, node: &'a Node, leader: Option<&Name>) -> NodeRow<
     }
 }
 
-fn region_row<'a>(map: &'a Map, region: &'a Region) -> RegionRow<'a> {
+fn region_row<'a>(map: &'a Map, region: &'a Region, loads: &Loads) -> RegionRow<'a> {
+    let load = loads.get(&(Name::default(), region.name.clone()));
     let outage = map.outage(&region.name).filter(|outage| outage.lost);
     let members = || map.members().filter(|member| member.region == region.name);
     RegionRow {
@@ -253,6 +284,8 @@ fn region_row<'a>(map: &'a Map, region: &'a Region) -> RegionRow<'a> {
         lost: outage.is_some(),
         since: outage.map(|outage| outage.since),
         cause: outage.map(|outage| &*outage.cause),
+        sessions: load.map(|load| load.sessions),
+        capacity: load.map(|load| load.capacity),
         failover: &region.failover,
     }
 }
@@ -261,19 +294,21 @@ async fn overview(call: &Call) -> Outcome {
     call.require(Resource::Node, "", Access::Read)?;
     let (api, map) = (&call.api, call.read_own().await?);
     let leader = leader(api);
+    let loads = api.seat.soft().view().sums();
     let nodes = map.nodes().filter(|node| call.allows(Resource::Node, &node.name, Access::Read));
     let services = map.services().filter(|(name, _)| call.allows(Resource::Service, name, Access::Read));
     let mut rows = Vec::new();
     for (name, service) in services {
         let seen = service.instances().filter(|one| may_see(call, one));
         let tags = service.tags().map(|tag| &**tag).collect();
-        rows.push(ServiceRow { name, tags, counts: Counts::of(&map, seen) });
+        let load = load_rows(&loads, name);
+        rows.push(ServiceRow { name, tags, load, counts: Counts::of(&map, seen) });
     }
     let ill = trouble(call, &map);
     Answer::json(&Overview {
         index: map.index(),
         node: &api.settings.node_name,
-        regions: map.regions().map(|region| region_row(&map, region)).collect(),
+        regions: map.regions().map(|region| region_row(&map, region, &loads)).collect(),
         nodes: nodes.map(|node| node_row(&map, node, leader.as_ref())).collect(),
         services: rows,
         troubles: ill.len(),

@@ -105,14 +105,19 @@ function regionsOf(map) {
   });
 }
 
+// As the nodes themselves say; a capacity of 0 is no limit.
+function sessions(load) {
+  return load.sessions == null ? soft("not known") : `${load.sessions}${load.capacity ? ` of ${load.capacity}` : ""}`;
+}
+
 function regionTable(map) {
   const standing = region => region.lost ? [mark("critical", region.since ? `lost for ${ago(region.since)}` : "lost"), region.cause ? el("pre", {}, region.cause) : null]
     : region.nodes.some(node => node.alive) ? mark("passing", "heard from") : soft("no node watched");
   const rows = regionsOf(map).map(region => [region.name || soft("no region"), standing(region),
     el("span", { class: "wrap" }, region.nodes.map(node => [el("span", { class: "one" },
       el("span", { class: node.alive === false ? "critical" : "passing" }, node.alive === false ? "■ " : "● "), toNode(node.name), leader(node)), " "])),
-    health(region), region.state || "-", region.failover.join(", ") || soft("the nearest")]);
-  return table(count(rows.length, "region"), ["Region", "Status", "Nodes", "Instances", "State", "Taken over by"], rows, "No region is known yet.");
+    health(region), sessions(region), region.state || "-", region.failover.join(", ") || soft("the nearest")]);
+  return table(count(rows.length, "region"), ["Region", "Status", "Nodes", "Instances", "Sessions", "State", "Taken over by"], rows, "No region is known yet.");
 }
 
 function tiles(map) {

@@ -4,7 +4,7 @@ use std::net::Ipv6Addr;
 
 use crate::lang::registry::Kind;
 use crate::lang::void::is_void;
-use crate::lang::{Entry, Span, Status, suggest};
+use crate::lang::{Entry, Place, Span, Status, What, suggest};
 use crate::model::Address;
 
 use super::super::global::{CliLevel, SeverityOutput};
@@ -39,13 +39,17 @@ const fn option(
 }
 
 const fn refused(name: &'static str, args: &'static str, doc: &'static str, why: &'static str) -> BindOption {
-    let entry = Entry { name, args, doc, example: "", since: "", status: Status::Refused(why) };
+    let entry = Entry::full(name, args, doc, "", "").with(Status::Refused(why));
     BindOption { entry, arguments: if args.is_empty() { 0 } else { 1 }, apply: |_, _, _| Ok(()) }
 }
 
 const TLS: &str = "TLS on listeners is not part of it yet";
 
 impl BindOption {
+    const fn naming(self, names: &'static [Place]) -> Self {
+        BindOption { entry: self.entry.naming(names), ..self }
+    }
+
     const fn accepted(self, why: &'static str) -> Self {
         BindOption { entry: self.entry.with(Status::Accepted(why)), ..self }
     }
@@ -212,20 +216,20 @@ pub const BIND_OPTIONS: &[BindOption] = &[
     refused("ssl", "", "Speaks TLS.", TLS),
     refused("allow-0rtt", "", "A setting of TLS.", TLS),
     refused("alpn", "", "A setting of TLS.", TLS),
-    refused("ca-file", "", "A setting of TLS.", TLS),
+    refused("ca-file", "", "A setting of TLS.", TLS).naming(Place::FILE),
     refused("ca-ignore-err", "", "A setting of TLS.", TLS),
-    refused("ca-sign-file", "", "A setting of TLS.", TLS),
+    refused("ca-sign-file", "", "A setting of TLS.", TLS).naming(Place::FILE),
     refused("ca-sign-pass", "", "A setting of TLS.", TLS),
-    refused("ca-verify-file", "", "A setting of TLS.", TLS),
+    refused("ca-verify-file", "", "A setting of TLS.", TLS).naming(Place::FILE),
     refused("ciphers", "", "A setting of TLS.", TLS),
     refused("ciphersuites", "", "A setting of TLS.", TLS),
     refused("client-sigalgs", "", "A setting of TLS.", TLS),
-    refused("crl-file", "", "A setting of TLS.", TLS),
-    refused("crt", "", "A setting of TLS.", TLS),
+    refused("crl-file", "", "A setting of TLS.", TLS).naming(Place::FILE),
+    refused("crt", "", "A setting of TLS.", TLS).naming(Place::FILE),
     refused("crt-ignore-err", "", "A setting of TLS.", TLS),
-    refused("crt-list", "", "A setting of TLS.", TLS),
+    refused("crt-list", "", "A setting of TLS.", TLS).naming(&[Place::argument(1, What::List)]),
     refused("curves", "", "A setting of TLS.", TLS),
-    refused("default-crt", "", "A setting of TLS.", TLS),
+    refused("default-crt", "", "A setting of TLS.", TLS).naming(Place::FILE),
     refused("ecdhe", "", "A setting of TLS.", TLS),
     refused("force-sslv3", "", "A setting of TLS.", TLS),
     refused("force-tlsv10", "", "A setting of TLS.", TLS),
@@ -249,7 +253,7 @@ pub const BIND_OPTIONS: &[BindOption] = &[
     refused("ssl-max-ver", "", "A setting of TLS.", TLS),
     refused("ssl-min-ver", "", "A setting of TLS.", TLS),
     refused("strict-sni", "", "A setting of TLS.", TLS),
-    refused("tls-ticket-keys", "", "A setting of TLS.", TLS),
+    refused("tls-ticket-keys", "", "A setting of TLS.", TLS).naming(Place::FILE),
     refused("tls-tickets", "", "A setting of TLS.", TLS),
     refused("verify", "", "A setting of TLS.", TLS),
 ];

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use crate::lang::{Entry, Status};
+use crate::lang::{Entry, Place, Status, What};
 
 use super::bind::unix_bind;
 use super::global::{
@@ -68,6 +68,10 @@ const fn refused(
 }
 
 impl GlobalKeyword {
+    const fn naming(self, names: &'static [Place]) -> Self {
+        GlobalKeyword { entry: self.entry.naming(names), ..self }
+    }
+
     const fn accepted(self, why: &'static str) -> Self {
         GlobalKeyword { entry: self.entry.with(Status::Accepted(why)), ..self }
     }
@@ -92,7 +96,7 @@ pub const GLOBAL_KEYWORDS: &[GlobalKeyword] = &[
     refused("acme.scheduler", "{ auto | off }", "Fetches certificates.", "certificates are not fetched"),
     accepted("anonkey", "<key>", "Key of anonymised dumps.", "anonkey 1", "2.7", "dumps are not anonymised"),
     accepted("busy-polling", "", "Spins rather than sleeping.", "busy-polling", "1.9", "workers sleep when there is nothing to do").negatable(),
-    tls("ca-base", "<dir>", "Directory of CA files.", "ca-base /etc/ssl/certs", "1.5"),
+    tls("ca-base", "<dir>", "Directory of CA files.", "ca-base /etc/ssl/certs", "1.5").naming(Place::BASE),
     full("chroot", "<jail dir>", "Directory that the process is confined to.", "chroot /var/lib/haproxy", "1.0", path),
     accepted("close-spread-time", "<time>", "Spreads the closing of idle connections on a stop.", "close-spread-time 10s", "2.7", "idle connections are closed at once"),
     refused("cluster-secret", "<secret>", "Secret shared by a cluster.", "QUIC is not part of it"),
@@ -100,7 +104,7 @@ pub const GLOBAL_KEYWORDS: &[GlobalKeyword] = &[
     accepted("cpu-map", "<set> <set>", "Cores of threads.", "cpu-map 1/1 0", "1.5", "threads are placed by the kernel"),
     accepted("cpu-policy", "<policy>", "How cores are chosen.", "cpu-policy performance", "3.2", "threads are placed by the kernel"),
     accepted("cpu-set", "<directive>", "Which cores are used.", "cpu-set reset", "3.2", "threads are placed by the kernel"),
-    tls("crt-base", "<dir>", "Directory of certificates.", "crt-base /etc/ssl/private", "1.5"),
+    tls("crt-base", "<dir>", "Directory of certificates.", "crt-base /etc/ssl/private", "1.5").naming(Place::BASE),
     full("daemon", "", "Runs in the background.", "daemon", "1.0", |cx, _, _| cx.global.daemon = true),
     refused("debug", "", "No longer in HAProxy.", "removed from HAProxy, use '-d' on the command line"),
     accepted("debug.counters", "{ on | off }", "Counts events for developers.", "debug.counters off", "3.2", "there are no such counters"),
@@ -114,7 +118,7 @@ pub const GLOBAL_KEYWORDS: &[GlobalKeyword] = &[
     full("expose-deprecated-directives", "", "Silences warnings about deprecated keywords.", "expose-deprecated-directives", "2.9", |cx, _, _| cx.deprecated_allowed = true),
     full("expose-experimental-directives", "", "Allows experimental keywords.", "expose-experimental-directives", "2.5", |cx, _, _| cx.experimental_allowed = true),
     refused("external-check", "[preserve-env]", "Allows checks by programs.", "programs are not run"),
-    accepted("fd-hard-limit", "<number>", "Most file descriptors.", "fd-hard-limit 1000", "2.6", "the system's limit holds"),
+    full("fd-hard-limit", "<number>", "Most file descriptors that 'maxconn' is computed from when the file gives none.", "fd-hard-limit 1000", "2.6", |cx, a, _| { number::<u64>(cx, a); }),
     accepted("force-cfg-parser-pause", "<timeout>", "Waits while reading, for tests.", "force-cfg-parser-pause 1s", "3.1", "reading does not pause"),
     full("gid", "<number>", "Group to run as, by number.", "gid 0", "1.0", |cx, a, _| cx.global.gid = number(cx, a).or(cx.global.gid)),
     full("grace", "<time>", "How long listeners stay open after a soft stop.", "grace 10s", "1.0", |cx, a, _| cx.global.grace_ms = delay(cx, a).unwrap_or(cx.global.grace_ms)).accepted("listeners close at once"),
@@ -138,13 +142,13 @@ pub const GLOBAL_KEYWORDS: &[GlobalKeyword] = &[
     accepted("httpclient.timeout.connect", "<timeout>", "A setting of the HTTP client of scripts.", "httpclient.timeout.connect 5s", "2.5", "there are no scripts"),
     accepted("insecure-fork-wanted", "", "Lets the process start others.", "insecure-fork-wanted", "2.2", "checks by programs need no leave").negatable(),
     accepted("insecure-setuid-wanted", "", "Keeps set-user programs working.", "insecure-setuid-wanted", "2.2", "checks by programs need no leave").negatable(),
-    tls("issuers-chain-path", "<dir>", "Directory of issuers.", "issuers-chain-path /etc/ssl/issuers", "2.2"),
+    tls("issuers-chain-path", "<dir>", "Directory of issuers.", "issuers-chain-path /etc/ssl/issuers", "2.2").naming(Place::FILE),
     refused("jwt.decrypt_alg_list", "<list>", "Algorithms of encrypted tokens.", "there is no jwt_decrypt"),
     refused("jwt.decrypt_enc_list", "<list>", "Encodings of encrypted tokens.", "there is no jwt_decrypt"),
-    tls("key-base", "<dir>", "Directory of private keys.", "key-base /etc/ssl/private", "3.0"),
+    tls("key-base", "<dir>", "Directory of private keys.", "key-base /etc/ssl/private", "3.0").naming(Place::BASE),
     accepted("limited-quic", "", "QUIC with a plain TLS library.", "limited-quic", "2.8", "QUIC is not part of it"),
     full("localpeer", "<name>", "Name of this node.", "localpeer lb1", "2.1", text).accepted("stick tables are not part of it yet"),
-    full("log", "<target> [len <length>] [format <format>] [sample <ranges>:<size>] <facility> [max level [min level]]", "Where log lines go.", "log 127.0.0.1 local0", "1.0", log_line).negatable(),
+    full("log", "<target> [len <length>] [format <format>] [sample <ranges>:<size>] <facility> [max level [min level]]", "Where log lines go.", "log 127.0.0.1 local0", "1.0", log_line).negatable().naming(&[Place::argument(1, What::Connect)]),
     full("log-send-hostname", "[<string>]", "Puts a host name in log lines.", "log-send-hostname lb1", "1.5", log_send_hostname),
     full("log-tag", "<string>", "Program name in log lines.", "log-tag web", "1.5", text),
     refused("lua-load", "<file>", "Loads a script.", "Lua is not part of it"),
@@ -189,8 +193,8 @@ pub const GLOBAL_KEYWORDS: &[GlobalKeyword] = &[
     accepted("profiling.tasks", "{ auto | on | off }", "Profiles tasks.", "profiling.tasks auto", "1.9", "there is no profiler inside"),
     full("quiet", "", "Says less at start.", "quiet", "1.0", |cx, _, _| cx.global.quiet = true),
     accepted("resetenv", "[<name> ...]", "A variable of the configuration.", "resetenv A", "1.6", "it acted while files were loaded"),
-    full("server-state-base", "<directory>", "Directory of server states.", "server-state-base /var/lib/haproxy", "1.6", path).accepted("a reload keeps states in memory"),
-    full("server-state-file", "<file>", "File of server states.", "server-state-file global.state", "1.6", path).accepted("a reload keeps states in memory"),
+    full("server-state-base", "<directory>", "Directory of server states.", "server-state-base /var/lib/haproxy", "1.6", path).accepted("a reload keeps states in memory").naming(Place::BASE),
+    full("server-state-file", "<file>", "File of server states.", "server-state-file global.state", "1.6", path).accepted("a reload keeps states in memory").naming(&[Place::argument(1, What::State)]),
     accepted("set-dumpable", "[ on | off | libs ]", "Allows core dumps.", "set-dumpable on", "1.9", "the system's setting holds").negatable(),
     full("set-var", "<var-name> <expr>", "A variable of the process.", "set-var proc.a str(b)", "1.8", set_var),
     full("set-var-fmt", "<var-name> <fmt>", "A variable of the process from a log-format.", "set-var-fmt proc.a b", "2.5", set_var),
@@ -211,7 +215,7 @@ pub const GLOBAL_KEYWORDS: &[GlobalKeyword] = &[
     tls("ssl-default-server-curves", "<text>", "TLS default of server lines.", "ssl-default-server-curves X25519", "2.3"),
     tls("ssl-default-server-options", "<text>", "TLS default of server lines.", "ssl-default-server-options ssl-min-ver TLSv1.2", "1.5"),
     tls("ssl-default-server-sigalgs", "<text>", "TLS default of server lines.", "ssl-default-server-sigalgs RSA+SHA256", "2.8"),
-    tls("ssl-dh-param-file", "<value>", "A setting of TLS.", "ssl-dh-param-file dh.pem", "1.6"),
+    tls("ssl-dh-param-file", "<value>", "A setting of TLS.", "ssl-dh-param-file dh.pem", "1.6").naming(Place::FILE),
     tls("ssl-engine", "<value>", "A setting of TLS.", "ssl-engine rdrand", "1.8"),
     accepted("ssl-load-extra-del-ext", "", "A setting of TLS.", "ssl-load-extra-del-ext", "2.3", "TLS is not part of it yet"),
     tls("ssl-load-extra-files", "<value>", "A setting of TLS.", "ssl-load-extra-files all", "2.2"),
@@ -387,10 +391,11 @@ pub const GLOBAL_KEYWORDS: &[GlobalKeyword] = &[
     accepted("tune.zlib.windowsize", "<value>", "A tuning of HAProxy.", "tune.zlib.windowsize 1", "1.5", "messages are not compressed"),
     full("uid", "<number>", "User to run as, by number.", "uid 0", "1.0", |cx, a, _| cx.global.uid = number(cx, a).or(cx.global.uid)),
     full("ulimit-n", "<number>", "Most file descriptors.", "ulimit-n 65536", "1.0", |cx, a, _| cx.global.ulimit_n = number(cx, a).or(cx.global.ulimit_n)),
-    full("unix-bind", "[ prefix <prefix> ] [ mode <mode> ] [ user <user> ] [ uid <uid> ] [ group <group> ] [ gid <gid> ]", "Defaults of unix listeners.", "unix-bind mode 770", "1.4", |cx, a, _| unix_bind(cx, a)),
+    full("unix-bind", "[ prefix <prefix> ] [ mode <mode> ] [ user <user> ] [ uid <uid> ] [ group <group> ] [ gid <gid> ]", "Defaults of unix listeners.", "unix-bind mode 770", "1.4", |cx, a, _| unix_bind(cx, a)).naming(&[Place::option("prefix", What::Prefix)]),
     accepted("unsetenv", "<name> ...", "A variable of the configuration.", "unsetenv A", "1.6", "it acted while files were loaded"),
     full("user", "<user name>", "User to run as.", "user root", "1.0", user),
     accepted("warn-blocked-traffic-after", "<time>", "Warns of slow tasks.", "warn-blocked-traffic-after 100ms", "3.1", "workers are watched otherwise"),
+    full("watch-config", "", "Saving is enough: when files of the configuration change on disk, or files that it names (maps, patterns of ACLs, error pages, certificates), it is read again, as by SIGUSR2. What cannot be used changes nothing, and the log says why.", "watch-config", "isobar", nothing),
     refused("wurfl-cache-size", "<value>", "Device detection.", "there is no device detection"),
     refused("wurfl-data-file", "<path>", "Device detection.", "there is no device detection"),
     refused("wurfl-information-list", "<value>", "Device detection.", "there is no device detection"),
@@ -407,6 +412,6 @@ pub static GLOBAL_INDEX: LazyLock<Index<GlobalKeyword>> =
 pub const STATS_SUBKEYWORDS: &[Entry] = &[
     Entry::full("stats bind-process", "<set>", "No longer in HAProxy.", "", "").with(Status::Refused("there is one process")),
     Entry::full("stats maxconn", "<connections>", "Most connections to the runtime API.", "stats maxconn 10", "1.4"),
-    Entry::full("stats socket", "<address> [param*]", "Address of the runtime API.", "stats socket /run/haproxy.sock mode 660 level admin", "1.4"),
+    Entry::full("stats socket", "<address> [param*]", "Address of the runtime API.", "stats socket /run/haproxy.sock mode 660 level admin", "1.4").naming(&[Place::argument(1, What::Bind)]),
     Entry::full("stats timeout", "<timeout>", "Longest silence on the runtime API.", "stats timeout 30s", "1.4"),
 ];

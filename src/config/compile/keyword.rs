@@ -66,7 +66,7 @@ impl Keyword {
         example: &'static str,
         why: &'static str,
     ) -> Self {
-        let entry = Entry { name, args, doc, example, since: "", status: Status::Refused(why) };
+        let entry = Entry::full(name, args, doc, example, "").with(Status::Refused(why));
         Keyword::new(entry, Side::Any, InDefaults::Yes, ignore).negatable()
     }
 }

@@ -2,7 +2,8 @@
 
 use std::sync::LazyLock;
 
-use crate::lang::{Entry, Status};
+use crate::lang::{Entry, Place, Status, What};
+use crate::rules::reply::REPLY_FILES;
 
 use super::keyword::InDefaults::{Named, No, Yes};
 use super::keyword::Side::{Any, Back, Front};
@@ -18,7 +19,7 @@ pub const KEYWORDS: &[Keyword] = &[
     Keyword::new(Entry::full("backlog", "<conns>", "Length of the kernel's queue of new connections.", "backlog 1024", "1.4"), Front, Yes, proxy::backlog),
     Keyword::new(Entry::full("balance", "<algorithm> [ <arguments> ]", "How a server is picked.", "balance roundrobin", "1.0"), Back, Yes, balance::balance_line),
     Keyword::refused("be-unpublished", "", "Starts with the backend unpublished.", "be-unpublished", "backends cannot be unpublished"),
-    Keyword::new(Entry::full("bind", "<address> [, ...] [param*]", "Listens on an address.", "bind :8080", "1.0"), Front, No, bind::bind_line),
+    Keyword::new(Entry::full("bind", "<address> [, ...] [param*]", "Listens on an address.", "bind :8080", "1.0").naming(&[Place::argument(1, What::Bind)]), Front, No, bind::bind_line),
     Keyword::new(Entry::full("capture", "{ cookie <name> | { request | response } header <name> } len <length>", "Keeps a header field or cookie for logs and rules.", "capture request header Host len 64", "1.3"), Front, No, proxy::capture),
     Keyword::refused("clitcpka-cnt", "<count>", "Keep-alive probes towards clients.", "clitcpka-cnt 3", "the system's values hold"),
     Keyword::refused("clitcpka-idle", "<timeout>", "Silence before keep-alive probes towards clients.", "clitcpka-idle 30s", "the system's values hold"),
@@ -36,7 +37,7 @@ pub const KEYWORDS: &[Keyword] = &[
     Keyword::refused("email-alert", "{ from | level | mailers | myhostname | to } <value>", "Mail when servers change state.", "email-alert level notice", "mail is not sent"),
     Keyword::new(Entry::full("enabled", "", "Undoes 'disabled' of 'defaults'.", "enabled", "1.0"), Any, Yes, proxy::disabled),
     Keyword::new(Entry::full("error-log-format", "<fmt>", "Format of lines about failed connections.", "error-log-format %ci", "2.5"), Front, Yes, log::log_format),
-    Keyword::new(Entry::full("errorfile", "<code> <file>", "Answers a status from a file, head included.", "errorfile 503 /etc/haproxy/errors/503.http", "1.0"), Any, Yes, errors::error_line),
+    Keyword::new(Entry::full("errorfile", "<code> <file>", "Answers a status from a file, head included.", "errorfile 503 /etc/haproxy/errors/503.http", "1.0").naming(&[Place::argument(2, What::File)]), Any, Yes, errors::error_line),
     Keyword::new(Entry::full("errorfiles", "<name> [<code> ...]", "Takes error pages from an 'http-errors' section.", "errorfiles site", "2.2"), Any, Yes, errors::error_line),
     Keyword::new(Entry::full("errorloc", "<code> <url>", "Redirects on a status (302).", "errorloc 503 http://www.example.com/sorry", "1.0"), Any, Yes, errors::error_line),
     Keyword::new(Entry::full("errorloc302", "<code> <url>", "Redirects on a status, keeping the method.", "errorloc302 503 http://www.example.com/sorry", "1.3"), Any, Yes, errors::error_line),
@@ -53,7 +54,7 @@ pub const KEYWORDS: &[Keyword] = &[
     Keyword::new(Entry::full("hash-type", "<method> [<function> [<modifier>]]", "How keys are mapped to servers.", "hash-type consistent", "1.4"), Back, Yes, balance::hash_type),
     Keyword::new(Entry::full("http-after-response", "<action> <options...> [ { if | unless } <condition> ]", "Rules on every response, our own included.", "http-after-response set-header x-by isobar", "2.2"), Any, Named, proxy::rule),
     Keyword::new(Entry::full("http-check", "{ comment | connect | disable-on-404 | expect | send | send-state | set-var | unset-var } ...", "Details of 'option httpchk'.", "http-check expect status 200", "1.3"), Back, Yes, checks::rule),
-    Keyword::new(Entry::full("http-error", "status <code> [...]", "Answers a status with a page of one's own.", "http-error status 503 content-type text/plain string sorry", "2.2"), Any, Yes, errors::error_line),
+    Keyword::new(Entry::full("http-error", "status <code> [...]", "Answers a status with a page of one's own.", "http-error status 503 content-type text/plain string sorry", "2.2").naming(REPLY_FILES), Any, Yes, errors::error_line),
     Keyword::new(Entry::full("http-request", "<action> [options...] [ { if | unless } <condition> ]", "Rules on requests.", "http-request deny if TRUE", "1.3"), Any, Named, proxy::rule),
     Keyword::new(Entry::full("http-response", "<action> <options...> [ { if | unless } <condition> ]", "Rules on responses.", "http-response del-header server", "1.3"), Any, Named, proxy::rule),
     Keyword::new(Entry::full("http-reuse", "{ never | safe | aggressive | always }", "When idle server connections are used again.", "http-reuse safe", "1.6"), Back, Yes, proxy::http_reuse),
@@ -61,7 +62,7 @@ pub const KEYWORDS: &[Keyword] = &[
     Keyword::new(Entry::full("id", "<value>", "Number of the proxy.", "id 70", "1.4"), Any, No, proxy::id),
     Keyword::refused("ignore-persist", "{ if | unless } <cond>", "Requests without persistence.", "ignore-persist if TRUE", "persistence by cookie is not part of it yet"),
     Keyword::new(Entry::full("load-server-state-from-file", "{ global | local | none }", "Where server states are read from at start.", "load-server-state-from-file global", "1.6").with(Status::Accepted("a reload keeps states in memory")), Back, Yes, proxy::load_server_state),
-    Keyword::new(Entry::full("log", "global | <target> [len <length>] [format <format>] [sample <ranges>:<size>] <facility> [<level> [<minlevel>]]", "Where log lines go.", "log global", "1.0"), Any, Yes, log::log_line).negatable(),
+    Keyword::new(Entry::full("log", "global | <target> [len <length>] [format <format>] [sample <ranges>:<size>] <facility> [<level> [<minlevel>]]", "Where log lines go.", "log global", "1.0").naming(&[Place::argument(1, What::Connect)]), Any, Yes, log::log_line).negatable(),
     Keyword::new(Entry::full("log-format", "<fmt>", "Format of log lines.", "log-format %ci", "1.5"), Front, Yes, log::log_format),
     Keyword::new(Entry::full("log-format-sd", "<fmt>", "Structured data of RFC 5424 lines.", "log-format-sd %ci", "1.6"), Front, Yes, log::log_format),
     Keyword::refused("log-steps", "<steps>", "When lines are logged.", "log-steps all", "one line is logged for each request or connection"),
@@ -79,7 +80,7 @@ pub const KEYWORDS: &[Keyword] = &[
     Keyword::new(Entry::full("redirect", "{ location | prefix | scheme } <to> [code <code>] <option> [{ if | unless } <condition>]", "Answers with a redirection.", "redirect scheme https", "1.3"), Any, No, proxy::rule),
     Keyword::new(Entry::full("retries", "<value>", "Attempts after a failed one.", "retries 3", "1.0"), Back, Yes, proxy::retries),
     Keyword::new(Entry::full("retry-on", "[ <event> ]*", "What is tried again.", "retry-on conn-failure 503", "2.0"), Back, Yes, proxy::retry_on),
-    Keyword::new(Entry::full("server", "<name> <address>[:[port]] [param*]", "A server.", "server s1 127.0.0.1:80 check", "1.0"), Any, No, server::server_line),
+    Keyword::new(Entry::full("server", "<name> <address>[:[port]] [param*]", "A server.", "server s1 127.0.0.1:80 check", "1.0").naming(&[Place::argument(2, What::Connect)]), Any, No, server::server_line),
     Keyword::new(Entry::full("server-state-file-name", "[ use-backend-name | <file> ]", "File of 'load-server-state-from-file local'.", "server-state-file-name app", "1.6").with(Status::Accepted("a reload keeps states in memory")), Back, Yes, proxy::server_state_file_name),
     Keyword::new(Entry::full("server-template", "<prefix> <num | range> <fqdn>[:<port>] [params*]", "Several servers alike.", "server-template web 1-3 127.0.0.1:80", "1.8"), Any, No, server::server_template_line),
     Keyword::new(Entry::full("service", "<name> [regions { local | nearest | any | <region>[,...] }] [tag <tag>]* [check] [overflow <percent>%] [max <count>]", "Servers from the region map: the instances of a service, the nearest region first. A region with less than 'overflow' of its capacity healthy (70% by default) spills to the next; 'max' bounds the servers of each region; 'default-server' holds for them. With 'check' up to three nodes of an instance's region check it as the backend says, and what most of them find holds for all; a node without a quorum checks for itself.", "service web regions nearest overflow 70%", "isobar"), Any, No, service::service_line),
@@ -146,14 +147,7 @@ pub const REMOVED: &[Entry] = &[
 ];
 
 const fn removed(name: &'static str, instead: &'static str) -> Entry {
-    Entry {
-        name,
-        args: "",
-        doc: "No longer in HAProxy.",
-        example: "",
-        since: "",
-        status: Status::Refused(instead),
-    }
+    Entry::full(name, "", "No longer in HAProxy.", "", "").with(Status::Refused(instead))
 }
 
 /// Keywords of several words, told apart by the parse functions of their first one.
@@ -186,5 +180,5 @@ pub const SUBKEYWORDS: &[Entry] = &[
 ];
 
 const fn refused(name: &'static str, args: &'static str, doc: &'static str, why: &'static str) -> Entry {
-    Entry { name, args, doc, example: "", since: "", status: Status::Refused(why) }
+    Entry::full(name, args, doc, "", "").with(Status::Refused(why))
 }

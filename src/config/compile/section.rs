@@ -1,7 +1,7 @@
 //! Cuts a configuration into drafts: which section a line belongs to, which `defaults` a section starts from.
 
 use crate::lang::void::is_void;
-use crate::lang::{Entry, Frame, Line, Section, Span, Status, registry, suggest};
+use crate::lang::{Entry, Frame, Line, Place, Section, Span, Status, What, registry, suggest};
 
 use super::draft::{Cx, Draft, Kind, Step};
 use super::global_section::global_section;
@@ -29,14 +29,7 @@ pub const REFUSED_SECTIONS: &[Entry] = &[
 ];
 
 const fn section(name: &'static str, why: &'static str) -> Entry {
-    Entry {
-        name,
-        args: "<name>",
-        doc: "A section of HAProxy.",
-        example: "",
-        since: "",
-        status: Status::Refused(why),
-    }
+    Entry::full(name, "<name>", "A section of HAProxy.", "", "").with(Status::Refused(why))
 }
 
 /// Sections that this room reads.
@@ -58,7 +51,8 @@ pub const HTTP_ERRORS: &[Entry] = &[Entry::full(
     "Answers a status from a file, head included.",
     "errorfile 503 /etc/haproxy/errors/503.http",
     "2.2",
-)];
+)
+.naming(&[Place::argument(2, What::File)])];
 
 /// Every section word this room reads or refuses.
 pub fn section_kinds() -> impl Iterator<Item = &'static str> {

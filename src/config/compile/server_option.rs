@@ -1,7 +1,7 @@
 //! The table of server options (manual 5.2).
 
 use crate::check::{parse_init_state, parse_observe, parse_on_error};
-use crate::lang::{Entry, Frame, Severity, Status};
+use crate::lang::{Entry, Frame, Place, Severity, Status};
 use crate::model::server::HashKey;
 
 use super::declared::{InitAddr, ServerSettings};
@@ -57,11 +57,15 @@ const fn refused(
     doc: &'static str,
     why: &'static str,
 ) -> ServerOption {
-    let entry = Entry { name, args, doc, example: "", since: "", status: Status::Refused(why) };
+    let entry = Entry::full(name, args, doc, "", "").with(Status::Refused(why));
     ServerOption { entry, arity: Arity::None, in_default: true, apply: |_, _, _| Ok(()) }
 }
 
 impl ServerOption {
+    const fn naming(self, names: &'static [Place]) -> Self {
+        ServerOption { entry: self.entry.naming(names), ..self }
+    }
+
     const fn status(self, status: Status) -> Self {
         ServerOption { entry: self.entry.with(status), ..self }
     }
@@ -416,12 +420,12 @@ pub const SERVER_OPTIONS: &[ServerOption] = &[
     refused("ssl", "", "Speaks TLS to the server.", TLS),
     refused("allow-0rtt", "", "A setting of TLS.", TLS),
     refused("alpn", "", "A setting of TLS.", TLS),
-    refused("ca-file", "", "A setting of TLS.", TLS),
+    refused("ca-file", "", "A setting of TLS.", TLS).naming(Place::FILE),
     refused("ciphers", "", "A setting of TLS.", TLS),
     refused("ciphersuites", "", "A setting of TLS.", TLS),
     refused("client-sigalgs", "", "A setting of TLS.", TLS),
-    refused("crl-file", "", "A setting of TLS.", TLS),
-    refused("crt", "", "A setting of TLS.", TLS),
+    refused("crl-file", "", "A setting of TLS.", TLS).naming(Place::FILE),
+    refused("crt", "", "A setting of TLS.", TLS).naming(Place::FILE),
     refused("curves", "", "A setting of TLS.", TLS),
     refused("force-sslv3", "", "A setting of TLS.", TLS),
     refused("force-tlsv10", "", "A setting of TLS.", TLS),

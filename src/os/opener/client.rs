@@ -5,14 +5,14 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::net::IpAddr;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::message::{FileStat, Message, Policy, Reply, Report, Request};
 use super::server::{self, Key, Server};
 use super::wire;
 use crate::os::bind::{BindSpec, SocketKind, connect_path, remove_socket};
-use crate::os::identity;
+use crate::os::{identity, watch};
 
 /// Opens files, binds sockets and connects to local ones: by itself while no privileged process stands behind it
 /// (see [`Opener::attach`]), through that one afterwards. Clones share it. Every call blocks; asynchronous code uses
@@ -162,6 +162,14 @@ impl Opener {
         }
     }
 
+    /// A descriptor that tells what happens in directories: what `os::watch` reads.
+    pub fn watch(&self, directories: &[PathBuf]) -> io::Result<OwnedFd> {
+        match self.remote(|| Request::Watch(directories.to_vec()))? {
+            Some((_, fd)) => descriptor(fd),
+            None => watch::directories(directories),
+        }
+    }
+
     /// A bound socket; listening is left to the caller, except for unix stream sockets.
     pub fn bind(&self, spec: &BindSpec) -> io::Result<OwnedFd> {
         match self.remote(|| Request::Bind(spec.clone()))? {
@@ -246,7 +254,6 @@ fn descriptor(fd: Option<OwnedFd>) -> io::Result<OwnedFd> {
 mod tests {
     use super::*;
     use std::os::fd::AsRawFd;
-    use std::path::PathBuf;
 
     struct Only(PathBuf);
 

@@ -21,6 +21,8 @@ pub enum Request {
     },
     Stat(PathBuf),
     Bind(BindSpec),
+    /// What happens in these directories from now on, as an inotify descriptor.
+    Watch(Vec<PathBuf>),
     /// A connection to a unix socket.
     Connect {
         path: PathBuf,
@@ -42,6 +44,7 @@ impl Request {
             Request::Open(_) => "open",
             Request::List { .. } => "list",
             Request::Stat(_) => "stat",
+            Request::Watch(_) => "watch",
             Request::Bind(_) => "bind",
             Request::Connect { .. } => "connect",
             Request::Unlink(_) => "unlink",
@@ -136,7 +139,7 @@ impl Request {
                 BindAddress::Unix(path) => Some(path),
                 _ => None,
             },
-            Request::User(_) | Request::Group(_) | Request::Resolve(_) => None,
+            Request::Watch(_) | Request::User(_) | Request::Group(_) | Request::Resolve(_) => None,
         }
     }
 
@@ -153,6 +156,11 @@ impl Request {
                 *path = normal_path(path, current)?
             }
             Request::List { path, .. } | Request::Connect { path, .. } => *path = normal_path(path, current)?,
+            Request::Watch(paths) => {
+                for path in paths {
+                    *path = normal_path(path, current)?;
+                }
+            }
             Request::Bind(_) | Request::User(_) | Request::Group(_) | Request::Resolve(_) => {}
         }
         Ok(self)

@@ -14,8 +14,8 @@ use super::client::Memory;
 use super::message::{FileStat, Message, Policy, Reply, Report, Request};
 use super::{trusted, wire};
 use crate::os::bind::{BindAddress, BindSpec, SocketKind, connect_path, remove_socket};
-use crate::os::identity;
 use crate::os::process::{self, Forked};
+use crate::os::{identity, watch};
 
 /// Names in one answer to `List`.
 const NAMES_LEN: usize = wire::MAX / 4;
@@ -46,6 +46,7 @@ pub(super) enum Key {
     Read(PathBuf),
     Bind(BindAddress, SocketKind),
     Connect(PathBuf),
+    Watch(Vec<PathBuf>),
 }
 
 impl Key {
@@ -56,6 +57,7 @@ impl Key {
             Request::Bind(spec) => Key::Bind(spec.address.clone(), spec.kind),
             Request::Connect { path, .. } => Key::Connect(path.clone()),
             Request::Unlink(path) => Key::Bind(BindAddress::Unix(path.clone()), SocketKind::Stream),
+            Request::Watch(paths) => Key::Watch(paths.clone()),
             Request::User(_) | Request::Group(_) | Request::Resolve(_) => return None,
         })
     }
@@ -139,6 +141,7 @@ impl<P: Policy> Server<P> {
                 let names = list(path, after.as_deref(), self.distrusted)?;
                 Ok((Reply { names, ..Reply::default() }, None))
             }
+            Request::Watch(paths) => Ok((Reply::default(), Some(self.watch(paths)?))),
             Request::Bind(spec) => Ok((Reply::default(), Some(self.bind(spec)?))),
             Request::Connect { path, kind } => {
                 let at = trusted::open(path, OFlag::O_PATH, self.distrusted)?;
@@ -170,6 +173,13 @@ impl<P: Policy> Server<P> {
                 self.answer(resolve(name).map(|addresses| (Reply { addresses, ..Reply::default() }, None)))
             }
         }
+    }
+
+    /// Directories that are not there are left out: whoever asks looks again.
+    fn watch(&self, paths: &[PathBuf]) -> io::Result<OwnedFd> {
+        let open = |path| trusted::open(path, OFlag::O_PATH | OFlag::O_DIRECTORY, self.distrusted);
+        let held_open: Vec<OwnedFd> = paths.iter().filter_map(|path| open(path).ok()).collect();
+        watch::directories(held_open.iter().map(held))
     }
 
     fn bind(&self, spec: &BindSpec) -> io::Result<OwnedFd> {

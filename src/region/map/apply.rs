@@ -80,6 +80,15 @@ impl Map {
             Command::RegionStands { name, lost, cause } => self.region_stands(name, lost, cause, change)?,
             Command::CheckerPut { node, keys } => self.checker_put(node, keys, change)?,
             Command::Found(found) => self.found(*found, change)?,
+            Command::LeaseAcquire { name, holder, claim, length_ms } => {
+                let lease = Lease { name, holder, claim, length_ms, ..Lease::default() };
+                return self.lease_acquire(lease, change);
+            }
+            Command::LeaseRenew { name, term } => return self.lease_renew(name, term, change),
+            Command::LeaseRelease { name, term } => self.lease_end(&name, term, None, change),
+            Command::LeaseExpire { name, term, renewed } => {
+                self.lease_end(&name, term, Some(renewed), change);
+            }
         }
         Ok(Reply::Done { index })
     }

@@ -95,6 +95,27 @@ pub enum Command {
     },
     /// What a node found of an instance. `instead_of`: nodes that no longer check it, whose word ends with this.
     Found(Box<Found>),
+    /// See [`Lease`]. `Reply::Id` bears the term.
+    LeaseAcquire {
+        name: Name,
+        holder: u64,
+        claim: u64,
+        length_ms: u64,
+    },
+    LeaseRenew {
+        name: Name,
+        term: u64,
+    },
+    LeaseRelease {
+        name: Name,
+        term: u64,
+    },
+    /// The leader found that its time is over. `renewed`: it ends only if it was not renewed after that index.
+    LeaseExpire {
+        name: Name,
+        term: u64,
+        renewed: Index,
+    },
 }
 
 /// One node's finding on one instance.
@@ -238,6 +259,10 @@ pub enum Refusal {
     CriticalCheck(Name),
     #[error("{0}")]
     Invalid(Name),
+    #[error("lease {name:?} is held by member {holder}")]
+    LeaseHeld { name: Name, holder: u64 },
+    #[error("lease {0:?} was lost")]
+    LeaseLost(Name),
 }
 
 /// A batch holds no batch, else bytes from the network could say how deep reading them goes.

@@ -59,6 +59,7 @@ impl Map {
             Topic::Regions => self.tables.index.regions,
             Topic::Members => self.tables.index.members,
             Topic::Documents => self.tables.index.documents,
+            Topic::Leases => self.tables.leases_index,
         }
     }
 
@@ -231,6 +232,16 @@ impl Map {
 
     pub fn member(&self, id: u64) -> Option<&Arc<Member>> {
         self.tables.members.get(&id)
+    }
+
+    /// By name: those that are held.
+    pub fn leases(&self) -> impl Iterator<Item = &Arc<Lease>> {
+        self.tables.leases.values()
+    }
+
+    /// `None`: nobody holds it.
+    pub fn lease(&self, name: &str) -> Option<&Arc<Lease>> {
+        self.tables.leases.get(name)
     }
 
     pub fn secret(&self, name: &str) -> Option<&Bytes> {

@@ -10,6 +10,7 @@ mod change;
 mod edit;
 mod held;
 mod kv;
+mod lease;
 #[allow(clippy::module_inception)]
 mod map;
 mod register;

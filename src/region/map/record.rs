@@ -302,6 +302,22 @@ pub struct Document {
     pub index: Index,
 }
 
+/// Who may do a thing alone, for now. One that nobody holds is not there.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lease {
+    pub name: Name,
+    /// The id of a member.
+    pub holder: u64,
+    /// Drawn by who asked for it: tells two who asked on one node from each other.
+    pub claim: u64,
+    /// The index at which it was granted, so greater than that of any holder before: what a fence lets through.
+    pub term: u64,
+    /// How long after its last renewal it ends, by the leader's clock.
+    pub length_ms: u64,
+    /// The index at which it was granted or last renewed.
+    pub renewed: Index,
+}
+
 /// How a region last changed between being heard from and not: the one word on it, by which traffic is routed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outage {

@@ -86,6 +86,10 @@ impl Map {
                 let of = (verdict.node.clone(), verdict.service_id.clone(), verdict.key.clone());
                 tables.verdicts.insert(of, verdict);
             }
+            Item::Lease(lease) => {
+                tables.leases.insert(lease.name.clone(), lease);
+            }
+            Item::LeasesIndex(index) => tables.leases_index = index,
             Item::Gone { kind, tombstone } => {
                 self.restore_key_index(kind, tombstone.index);
                 self.tombstones_mut(kind).add(tombstone.name, tombstone.index);

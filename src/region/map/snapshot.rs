@@ -92,6 +92,8 @@ pub(super) enum Item {
     Outage(Arc<Outage>),
     Checker(Arc<Checker>),
     Verdict(Arc<Verdict>),
+    Lease(Arc<Lease>),
+    LeasesIndex(Index),
 }
 
 /// Whose tombstone it is.
@@ -192,6 +194,13 @@ impl Map {
         }
         for verdict in self.tables.verdicts.values() {
             frames.put(&Item::Verdict(verdict.clone()))?;
+        }
+        for lease in self.leases() {
+            frames.put(&Item::Lease(lease.clone()))?;
+        }
+        // A program that knows no leases reads what never had any.
+        if self.tables.leases_index > 0 {
+            frames.put(&Item::LeasesIndex(self.tables.leases_index))?;
         }
         Ok(())
     }

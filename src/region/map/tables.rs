@@ -33,6 +33,10 @@ pub(super) struct Tables {
     pub(super) checkers: OrdMap<Name, Arc<Checker>>,
     /// By node, instance and key.
     pub(super) verdicts: OrdMap<(Name, Name, Name), Arc<Verdict>>,
+    /// Those that are held.
+    pub(super) leases: OrdMap<Name, Arc<Lease>>,
+    /// When one was granted or ended last.
+    pub(super) leases_index: Index,
     pub(super) index: TableIndex,
 }
 

@@ -29,4 +29,6 @@ pub enum Topic {
     Regions,
     Members,
     Documents,
+    /// Leases that are granted or end; not that one is renewed.
+    Leases,
 }

@@ -7,6 +7,9 @@ use bytes::Bytes;
 /// Longest body of a call or of its answer, in bytes.
 pub const CALL_BYTES: usize = 8 << 20;
 
+/// Kinds of calls from here on are the network's own.
+pub(super) const CARRIER: u8 = 128;
+
 pub type Called<'a> = Pin<Box<dyn Future<Output = Result<Bytes, String>> + Send + 'a>>;
 
 /// Who answers calls of other members (and of this one to itself).

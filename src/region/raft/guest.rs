@@ -18,6 +18,16 @@ pub enum Guest {
     Stranger,
 }
 
+impl Guest {
+    /// Which member it is known to be.
+    pub fn member(self) -> Option<u64> {
+        match self {
+            Guest::Member(id) => Some(id),
+            _ => None,
+        }
+    }
+}
+
 pub type Accepted = Pin<Box<dyn Future<Output = std::io::Result<(Box<dyn Stream>, Guest)>> + Send>>;
 
 /// How a connection that was accepted becomes a stream of frames: as it is, or with TLS.

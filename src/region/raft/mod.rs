@@ -23,6 +23,8 @@ pub mod tls;
 pub mod alone;
 pub mod start;
 pub mod belonging;
+mod leases;
+mod soft;
 
 pub use callee::{CALL_BYTES, CallError, Called, Callee};
 pub use frame::{ClientHeartbeat, Denial, MemberError, Operation};

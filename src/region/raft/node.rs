@@ -18,6 +18,7 @@ use crate::base::clock;
 use crate::region::map::{Index, Name, Proposal, Reply};
 use crate::region::member::{Heard, Meeting, Trust};
 use crate::region::seat::{Leader, RaftState, SeatError, Status, View};
+use crate::region::soft::SoftState;
 use crate::region::store::{LogStore, Snapshots};
 
 pub type Metrics = RaftMetrics<u64, Peer>;
@@ -49,6 +50,7 @@ pub struct Node {
     pub connections: Arc<Connections>,
     pub lease: Arc<Lease>,
     pub view: Arc<View>,
+    pub soft: Arc<SoftState>,
     /// There once the node is a member.
     pub raft: OnceLock<Raft>,
     /// There where the cluster has an authority of its own.

@@ -24,9 +24,10 @@ use super::node::{Ask, Node, Reader};
 use super::timing::{Profile, Timing};
 use super::tls::Tls;
 use super::types::Raft;
-use super::{proposer, read, server};
+use super::{leases, proposer, read, server, soft};
 use crate::region::member::{self, Admission, Trust, TrustError};
 use crate::region::seat::Seat;
+use crate::region::soft::SoftState;
 use crate::region::store::{LogStore, Snapshots, StoreError, departed};
 
 /// How a node is started.
@@ -158,6 +159,7 @@ pub fn start(options: Options) -> Result<(Seat, RaftHandle), StartError> {
     };
     let behind = Arc::new(RaftCluster { node: node.clone(), closed: closed.clone() });
     let seat = Seat::new(node.view.clone(), behind, node.name.clone(), node.region.clone());
+    let seat = seat.with_soft(node.soft.clone());
     let (stop, thread) = (Mutex::new(Some(stop)), Mutex::new(Some(thread)));
     let departed = AtomicBool::new(false);
     Ok((seat, RaftHandle { node, data_dir, runtime, departed, closed, stop, thread }))
@@ -184,6 +186,15 @@ fn timing(options: &Options) -> Timing {
     timing
 }
 
+/// Where others reach this node.
+fn address(bind: Option<&TcpListener>, advertise: String) -> std::io::Result<String> {
+    Ok(match bind {
+        _ if !advertise.is_empty() => advertise,
+        Some(bind) => bind.local_addr()?.to_string(),
+        None => SocketAddr::from(([127, 0, 0, 1], 0)).to_string(),
+    })
+}
+
 fn parts(options: Options) -> Result<Parts, StartError> {
     missing(&options)?;
     let timing = timing(&options);
@@ -203,11 +214,7 @@ fn parts(options: Options) -> Result<Parts, StartError> {
     }
     let (applied_in, applied) = watch::channel(0);
     let machine = Machine::open(&log, snapshots.clone(), applied_in).map_err(bad)?;
-    let address = match (&options.bind, options.advertise) {
-        (_, advertise) if !advertise.is_empty() => advertise,
-        (Some(bind), _) => bind.local_addr()?.to_string(),
-        (None, _) => SocketAddr::from(([127, 0, 0, 1], 0)).to_string(),
-    };
+    let address = address(options.bind.as_ref(), options.advertise)?;
     let (dialer, wrap) = match (options.tls, options.dialer, &trust) {
         (_, Some(dialer), _) => (dialer, plain()),
         (_, None, Some(trust)) => (trust.members(), trusting(trust.clone())),
@@ -241,6 +248,7 @@ fn parts(options: Options) -> Result<Parts, StartError> {
         connections,
         lease: Arc::new(Lease::new(timing.lease())),
         view: machine.publisher().view(),
+        soft: SoftState::new(options.name.as_str().into(), Duration::from_millis(timing.liveness_ms)),
         raft: OnceLock::new(),
         trust,
         meeting: member::Meeting::new(how, founding),
@@ -295,6 +303,8 @@ async fn main(parts: Parts, ready: Ready, stopped: oneshot::Receiver<Ending>, cl
     tokio::spawn(proposer::run(node.clone(), parts.asks));
     tokio::spawn(read::run(node.clone(), parts.readers, false));
     tokio::spawn(read::run(node.clone(), parts.sure_readers, true));
+    tokio::spawn(soft::run(node.clone()));
+    tokio::spawn(leases::run(node.clone()));
     tokio::spawn(live(node.clone(), parts.machine, ready));
     let ending = stopped.await;
     closed.store(true, Ordering::Release);

@@ -3,7 +3,7 @@
 use crate::lang::Entry;
 use crate::rules::kind::RuleSetKind;
 use crate::rules::logformat::{LogFormat, LogUse};
-use crate::rules::reply::{ReplySpec, is_handled, parse_status};
+use crate::rules::reply::{REPLY_FILES, ReplySpec, is_handled, parse_status};
 use crate::rules::txn::Outcome;
 use crate::rules::words::Failed;
 
@@ -122,7 +122,8 @@ pub static ACTIONS: &[ActionKeyword] = &[
             "Refuses the message with 403 (502 for responses), another status or an answer of its own.",
             "deny deny_status 429",
             "1.3",
-        ),
+        )
+        .naming(REPLY_FILES),
         Sets::HTTP_REQ_RES,
         parse_deny,
     ),
@@ -133,7 +134,8 @@ pub static ACTIONS: &[ActionKeyword] = &[
             "Like deny, after holding the connection for timeout tarpit; 500 unless said otherwise.",
             "tarpit deny_status 429",
             "1.3",
-        ),
+        )
+        .naming(REPLY_FILES),
         Sets::HTTP_REQUEST,
         parse_deny,
     ),
@@ -144,7 +146,8 @@ pub static ACTIONS: &[ActionKeyword] = &[
             "Answers at once, with status 200 unless said otherwise.",
             "return status 200 content-type text/plain string ok",
             "2.2",
-        ),
+        )
+        .naming(REPLY_FILES),
         Sets::HTTP_REQ_RES,
         parse_return,
     ),

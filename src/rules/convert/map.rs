@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::lang::Entry;
+use crate::lang::{Entry, Place};
 use crate::rules::args::{Arg, ArgKind, ArgSpec, Args};
 use crate::rules::build::BuildCtx;
 use crate::rules::cast::cast;
@@ -80,7 +80,7 @@ const fn converter(
     input: T,
     run: ConvFn,
 ) -> Converter {
-    Converter::new(Entry::full(name, args, doc, example, "1.5"), input, out, run)
+    Converter::new(Entry::full(name, args, doc, example, "1.5").naming(Place::FILE), input, out, run)
 }
 
 /// The four converters of a matching method: string, number, address, key.

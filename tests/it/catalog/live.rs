@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 
+use isobar::region::soft::{Load, Record};
 use serde_json::{Value, json};
 
 use super::served::{Served, settings};
@@ -29,9 +30,14 @@ fn the_overview_counts_by_the_worst_check() {
         );
         node.ok("/v1/agent/service/register", &body);
     }
+    let (service, region) = ("web".into(), "eu".into());
+    let load = Load { service, region, sessions: 3, capacity: 10, servers: 2 };
+    node.api.seat.soft().publish("web@eu", Record::Load(load)).expect("room");
     let seen = node.get("/ui/overview").json();
     let web = seen["services"].as_array().into_iter().flatten().find(|s| s["name"] == "web");
-    let wanted = json!({ "name": "web", "tags": ["t"], "passing": 2, "warning": 1, "critical": 1 });
+    let load = json!([{ "region": "eu", "sessions": 3, "capacity": 10, "servers": 2 }]);
+    let wanted =
+        json!({ "name": "web", "tags": ["t"], "load": load, "passing": 2, "warning": 1, "critical": 1 });
     assert_eq!(web, Some(&wanted));
     assert_eq!(
         (&seen["node"], &seen["leader"], &seen["nodes"][0]["leader"]),

@@ -129,6 +129,18 @@ fn any_key_command() -> impl Strategy<Value = Command> {
     ]
 }
 
+fn any_lease_command() -> impl Strategy<Value = Command> {
+    let named = || (any_name(&["l", "m"]), 0..40u64);
+    prop_oneof![
+        (any_name(&["l", "m"]), 1..3u64, 0..2u64).prop_map(|(name, holder, claim)| {
+            Command::LeaseAcquire { name, holder, claim, length_ms: 5000 }
+        }),
+        named().prop_map(|(name, term)| Command::LeaseRenew { name, term }),
+        named().prop_map(|(name, term)| Command::LeaseRelease { name, term }),
+        named().prop_map(|(name, term)| Command::LeaseExpire { name, term, renewed: term }),
+    ]
+}
+
 fn any_table_command() -> impl Strategy<Value = Command> {
     let query = (any_name(&IDS), any_name(&["", "q"]), any_name(&["", "a", "b"]));
     let document = (any_name(&["d", "e"]), prop::option::of(0..3u64));
@@ -155,6 +167,7 @@ fn any_table_command() -> impl Strategy<Value = Command> {
             expected
         }),
         any_name(&["d", "e"]).prop_map(|name| Command::DocumentDelete { name }),
+        any_lease_command(),
     ]
 }
 
@@ -188,6 +201,7 @@ fn topics() -> Vec<Topic> {
         Topic::Regions,
         Topic::Members,
         Topic::Documents,
+        Topic::Leases,
     ];
     all.extend(NODES.map(|text| Topic::Node(name(text))));
     all.extend(["web", "db", "x"].map(|text| Topic::Service(name(text))));

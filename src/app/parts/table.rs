@@ -1,0 +1,17 @@
+//! The parts of a configuration, in the order in which they build, prepare, start and commit. They stop in this order too.
+
+use std::sync::LazyLock;
+
+use super::part::Row;
+use super::{checks, proxy, region, watch};
+
+/// One line a part. The watcher comes first: it is to know how files were before the others read them. The proxy comes
+/// before the region map, whose servers are servers of its backends; checks come last, for they check all of these.
+pub static PARTS: [&Row; 4] = [&watch::WATCH, &proxy::PROXY, &region::REGION, &checks::CHECKS];
+
+/// The words that begin sections.
+pub fn section_kinds() -> &'static [&'static str] {
+    static KINDS: LazyLock<Vec<&'static str>> =
+        LazyLock::new(|| PARTS.iter().flat_map(|row| (row.sections)()).collect());
+    &KINDS
+}

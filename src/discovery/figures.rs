@@ -41,7 +41,7 @@ pub(super) fn load((service, region): &(Name, Name), load: &Load) {
     let (sessions, capacity) = (load.sessions as f64, load.capacity as f64);
     let region = ("region", region.to_string());
     if service.is_empty() {
-        gauge!("isobar_region_sessions", &[region.clone()]).set(sessions);
+        gauge!("isobar_region_sessions", std::slice::from_ref(&region)).set(sessions);
         gauge!("isobar_region_capacity", &[region]).set(capacity);
     } else {
         let labels = [("service", service.to_string()), region];

@@ -91,7 +91,7 @@ pub fn is_name<const N: usize>(name: &[u8], known: &[u8; N]) -> bool {
     let Ok(name) = <&[u8; N]>::try_from(name) else { return false };
     // Of all bytes of a token only an upper-case letter becomes a lower-case one, and only a hyphen stays a hyphen.
     let eight = |at: usize| match (word_at(name, at), word_at(known, at)) {
-        (Some(a), Some(b)) => (a | 0x20 * ONES) ^ b,
+        (Some(a), Some(b)) => (a | (0x20 * ONES)) ^ b,
         _ => 1,
     };
     let two = |at: usize| {

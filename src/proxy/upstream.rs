@@ -156,7 +156,7 @@ impl Hold {
             let worker = session.worker;
             if self.is_private {
                 session.keep_own(self.slot.server(), self.link().clone(), past);
-            } else if !self.slot.server().spec.max_reuse.is_some_and(|most| past.0 > most) {
+            } else if self.slot.server().spec.max_reuse.is_none_or(|most| past.0 <= most) {
                 worker.pools.keep(self.slot.server(), self.link().clone(), past, worker.rt.now() / MS);
             }
         }

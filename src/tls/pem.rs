@@ -117,10 +117,13 @@ impl Pem {
     }
 }
 
+/// The lines of a file with their numbers.
+type Lines<'a> = std::iter::Enumerate<std::slice::Split<'a, u8, fn(&u8) -> bool>>;
+
 /// The items of a text one by one: what is broken is an error, and the next may be right.
 pub(super) struct Sections<'a> {
     file: &'a str,
-    lines: std::iter::Enumerate<std::slice::Split<'a, u8, fn(&u8) -> bool>>,
+    lines: Lines<'a>,
 }
 
 impl<'a> Sections<'a> {

@@ -96,8 +96,8 @@ pub struct Options {
     pub redispatch: bool,
     /// Every how many retries `redispatch` applies (-1: the last one only; 0 off).
     pub redispatch_every: i32,
-    /// Said with `no` only: it is the default.
-    pub abortonclose: bool,
+    /// Unless said, as the mode has it: a half-closed connection is nothing unusual in TCP mode alone.
+    pub abortonclose: Option<bool>,
     pub allbackups: bool,
     pub http_buffer_request: bool,
     pub http_ignore_probes: bool,

@@ -108,7 +108,6 @@ pub(super) fn count(stream: &Stream<'_>) {
     let server = hold.slot.server().live.counters.mine();
     server.bytes_in.add(txn.bytes_in);
     server.bytes_out.add(txn.bytes_out);
-    server.http_req.inc();
     if aborted {
         count_end!(server, stream.end.cause);
         if stream.end.cause == Cause::ServerAbort {
@@ -116,28 +115,23 @@ pub(super) fn count(stream: &Stream<'_>) {
             back.err_resp.inc();
         }
     }
-    count_server(hold, back, txn);
+    count_server_times(hold, back, txn);
 }
 
-/// Counts a head that a server sent, an interim one too, as it came.
+/// Counts a head that a server sent, an interim one too, as it came. Only what it answered counts as a request to it.
 pub(super) fn count_received(hold: &Hold, status: u16) {
     let server = hold.slot.server().live.counters.mine();
     count_status!(server, status);
+    if status >= 200 || status == 101 {
+        server.http_req.inc();
+    }
 }
 
-fn count_server(hold: &Hold, back: &ProxyCounters, txn: &Txn) {
-    let live = &hold.slot.server().live;
-    let server = live.counters.mine();
-    server.sess_tot.inc();
-    server.lbtot.inc();
-    back.lbtot.inc();
+fn count_server_times(hold: &Hold, back: &ProxyCounters, txn: &Txn) {
+    let server = hold.slot.server().live.counters.mine();
     let t = &txn.timers;
     count_times!(server, t);
     count_times!(back, t);
-    let now_ms = t.closed / 1_000_000;
-    live.sess_rate.add(now_ms, 1);
-    live.sess_rate_max.raise(u64::from(live.sess_rate.read(now_ms)));
-    live.last_session_ms.store(now_ms, Ordering::Relaxed);
 }
 
 /// Adds a finished TCP stream.
@@ -159,8 +153,12 @@ pub(super) fn count_tcp(stream: &Stream<'_>) {
         server.bytes_out.add(txn.bytes_out);
         if stream.end.phase == Phase::Data {
             count_end!(server, cause);
+            if cause == Cause::ServerAbort {
+                server.err_resp.inc();
+                counters.err_resp.inc();
+            }
         }
-        count_server(hold, counters, txn);
+        count_server_times(hold, counters, txn);
     }
 }
 

@@ -5,7 +5,7 @@ use crate::http::BodyLen;
 
 use super::access;
 use super::downstream::body_at_hand;
-use super::end::{Cause, End, Halt};
+use super::end::{Cause, End, Halt, Phase};
 use super::stream::{Next, Stream};
 use super::transfer::{Side, Way};
 
@@ -46,6 +46,9 @@ impl Stream<'_> {
         // The slot is free before the line is written: the line does not count its own request.
         let is_logged = !self.is_monitor && !self.is_logged && !self.route.front.log.targets.is_empty();
         let server = self.hold.take().and_then(|h| is_logged.then(|| h.slot.server().clone()));
+        let server = server.or_else(|| {
+            self.tried.take().filter(|_| matches!(self.end.phase, Phase::Connect | Phase::Queue))
+        });
         if is_logged {
             let failed = self.txn.termination[0] != b'-' && self.txn.termination[0] != b'L';
             access::log(self.s, self.txn, &self.route, server.as_ref(), failed);

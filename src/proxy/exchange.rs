@@ -133,7 +133,7 @@ impl Stream<'_> {
     /// `retry-on 503 ...`, where the request can be sent again.
     fn is_retried(&self, status: u16) -> bool {
         let listed = self.route.back.back.as_ref().is_some_and(|b| b.retry_on.statuses.contains(&status));
-        listed && self.down.can_repeat(&self.txn.req)
+        listed && self.may_repeat()
     }
 
     async fn read_head(&mut self) -> Result<(), Failure> {

@@ -57,10 +57,11 @@ impl Stream<'_> {
             Halt::Reply { reply, .. } => self.answer(&reply).await,
             Halt::Tarpit(reply) => {
                 let rt = self.s.worker.rt;
-                let ms = self.txn.timeouts.tarpit_ms.unwrap_or(self.route.front.timeouts.tarpit);
+                let ms = self.txn.timeouts.tarpit_ms.unwrap_or(self.route.back.timeouts.tarpit);
                 let held = rt.sleep_until(rt.after_ms(ms.max(1)));
-                // Who leaves is held no longer.
-                let _ = self.down.unless_left(true, held).await;
+                if self.down.unless_left(self.route.aborts(), held).await.is_none() {
+                    self.keep_client = false;
+                }
                 // The time it was held counts as spent in a queue.
                 self.txn.timers.request_done = 0;
                 self.txn.timers.queue_done = rt.now();
@@ -276,7 +277,9 @@ impl Stream<'_> {
 
     /// A service inside the process.
     async fn serve(&mut self, applet: &dyn Applet) {
-        self.route.front.live.front.counters.mine().intercepted.inc();
+        if self.route.back_id.is_none() || self.route.is_one() {
+            self.route.front.live.front.counters.mine().intercepted.inc();
+        }
         self.txn.service = Some(applet.log_name());
         if self.await_body(0, 0).await.is_err() {
             self.keep_client = false;
@@ -318,6 +321,10 @@ impl Stream<'_> {
             }
             AppletBody::Filler { len, chunked } => (None, Body::Filler { len, chunked }),
         };
+        // It is its own server.
+        let now = self.now();
+        let timers = &mut self.txn.timers;
+        (timers.queue_done, timers.connected, timers.response) = (now, now, now);
         let fields = reply.headers.iter().map(|(n, v)| (n.as_bytes(), v.as_bytes()));
         self.begin(reply.status, status::reason_phrase(reply.status).as_bytes(), length, fields);
         self.emit(body).await;

@@ -39,7 +39,8 @@ impl Stream<'_> {
         let wire = self.txn.res.body;
         let has_body = self.txn.res.settle(self.asked);
         self.txn.status = self.txn.res.status;
-        self.keep_client &= !self.txn.res.closes_by_rule() && !self.s.is_over();
+        // What follows an interim response belongs to the same request: a rule that makes one ends the connection.
+        self.keep_client &= !self.txn.res.closes_by_rule() && !self.s.is_over() && self.txn.status >= 200;
         if !has_body {
             self.send_head(0).await?;
             return self.skip_body(&extent).await;
@@ -93,7 +94,7 @@ impl Stream<'_> {
             }
             Extent::Chunked(chunks) => match chunks.scan(res.rest()) {
                 Ok(scan) => scan.consumed,
-                Err(_) => return Err(End::new(Cause::Proxy, Phase::Headers, 502).into()),
+                Err(_) => return Err(self.malformed()),
             },
             Extent::Close => received,
         };
@@ -105,6 +106,16 @@ impl Stream<'_> {
             }
         }
         Ok((extent, taken))
+    }
+
+    /// What came behind the head is no body.
+    fn malformed(&mut self) -> Halt {
+        self.txn.timers.response = 0;
+        self.route.back.live.back.counters.mine().err_resp.inc();
+        if let Some(hold) = &self.hold {
+            hold.slot.server().live.counters.mine().err_resp.inc();
+        }
+        End::new(Cause::Proxy, Phase::Headers, 502).into()
     }
 
     async fn send_head(&mut self, taken: usize) -> Result<(), Halt> {
@@ -257,11 +268,13 @@ impl Stream<'_> {
         let mut down = Way::new(from, to, self.patience.clone(), extent);
         self.restart_patience();
         let result = poll_fn(|_| {
-            // Whether the rest of the request comes decides nothing any more.
-            let _ = self.poll_upload();
-            match down.poll() {
+            // A client that breaks off its request gets no more of the response.
+            if let Err(end) = self.poll_upload() {
+                return Poll::Ready(Err(Halt::from(end)));
+            }
+            match down.poll().map_err(|broken| Halt::from(download_end(&broken))) {
                 Poll::Pending if client.is_broken() => {
-                    Poll::Ready(Err(Broken::Write(ErrorKind::ConnectionReset.into())))
+                    Poll::Ready(Err(End::new(Cause::ClientAbort, Phase::Data, 0).into()))
                 }
                 Poll::Pending => {
                     // Its end is to wake us, though nothing is read from it.
@@ -273,15 +286,11 @@ impl Stream<'_> {
         })
         .await;
         self.txn.bytes_out += down.moved;
-        match result {
-            Ok(()) => {
-                if let Some(hold) = &mut self.hold {
-                    hold.keep &= down.surplus.is_empty();
-                }
-                self.finish_upload().await
-            }
-            Err(broken) => Err(download_end(&broken).into()),
+        result?;
+        if let Some(hold) = &mut self.hold {
+            hold.keep &= down.surplus.is_empty();
         }
+        self.finish_upload().await
     }
 
     /// The response is complete while the request is not. The rest of it is still taken, by the server as long as it
@@ -291,12 +300,11 @@ impl Stream<'_> {
             if self.hold.as_ref().is_some_and(|h| !h.keep) {
                 way.discard();
             }
-            let result = poll_fn(|_| match self.poll_upload() {
+            poll_fn(|_| match self.poll_upload() {
                 Ok(()) if self.upload.is_some() => Poll::Pending,
                 other => Poll::Ready(other),
             })
-            .await;
-            self.keep_client &= result.is_ok();
+            .await?;
         }
         Ok(())
     }

@@ -2,7 +2,6 @@
 
 use crate::base::buf::Buf;
 use crate::config::Backend;
-use crate::http::Method;
 use crate::model::Seen;
 
 use super::end::{BAD_GATEWAY, Cause, End, Halt, Phase};
@@ -39,8 +38,11 @@ impl Stream<'_> {
                 let env = StreamEnv::of(self.s, &self.route, None);
                 chooser.slot(self.txn, attempt, &env).await
             };
+            if !matches!(slot, Err(End { phase: Phase::Connect, .. })) {
+                self.txn.timers.queue_done = self.now();
+            }
+            self.tried = attempt.full.take().or(self.tried.take());
             let slot = slot.inspect_err(|end| self.count_no_server(*end))?;
-            self.txn.timers.queue_done = self.now();
             match chooser.connect(slot, http).await {
                 Ok(hold) => {
                     self.hold = Some(hold);
@@ -54,10 +56,16 @@ impl Stream<'_> {
                         self.count_connect_error();
                         return Err(End::new(Cause::ServerAbort, Phase::Connect, 503).into());
                     }
-                    self.try_again(attempt, true).await?;
+                    // No use in waiting: no server was asked.
+                    self.try_again(attempt, false).await?;
                 }
             }
         }
+    }
+
+    /// The whole request can be sent once more, and no rule forbids it.
+    pub(super) fn may_repeat(&self) -> bool {
+        !self.txn.no_repeat && self.down.can_repeat(&self.txn.req)
     }
 
     fn count_no_server(&self, end: End) {
@@ -82,8 +90,7 @@ impl Stream<'_> {
         failure: Failure,
     ) -> Result<(), Halt> {
         let on = &back.retry_on;
-        let whole = self.down.can_repeat(&self.txn.req);
-        let idempotent = is_idempotent(self.txn.req.method);
+        let whole = self.may_repeat();
         let reused = self.hold.as_ref().is_some_and(|h| h.upstream.is_reused());
         let (again, end) = match &failure {
             Failure::Connect { reused: true, .. } => (true, BAD_GATEWAY),
@@ -91,12 +98,11 @@ impl Stream<'_> {
                 (on.conn_failure, End::new(Cause::ServerTimeout, Phase::Connect, 503))
             }
             Failure::Connect { .. } => (on.conn_failure, End::new(Cause::ServerAbort, Phase::Connect, 503)),
-            // An idle connection that ended while the request was under way: as good as not sent, if repeating
-            // it does no harm.
-            Failure::Empty if reused && idempotent && whole => (true, BAD_GATEWAY),
-            Failure::Empty => (on.empty_response && whole, BAD_GATEWAY),
+            // An idle connection that ended while the request was under way: as good as not sent, if sending it
+            // twice changes nothing.
+            Failure::Empty if reused && whole && self.txn.req.method.is_safe() => (true, BAD_GATEWAY),
+            Failure::Empty | Failure::Cut => (on.empty_response && whole, BAD_GATEWAY),
             Failure::Status => (whole, BAD_GATEWAY),
-            Failure::Cut => (on.junk_response && whole, BAD_GATEWAY),
             Failure::Junk => (on.junk_response && whole, End::new(Cause::Proxy, Phase::Headers, 502)),
             Failure::Timeout => {
                 (on.response_timeout && whole, End::new(Cause::ServerTimeout, Phase::Headers, 504))
@@ -105,6 +111,11 @@ impl Stream<'_> {
         };
         let stale = matches!(failure, Failure::Connect { reused: true, .. })
             || (matches!(failure, Failure::Empty) && reused);
+        if stale && !again && self.s.requests() > 1 {
+            // Its connection ends as the server's did: the client knows whether it may ask again.
+            self.is_logged = true;
+            return Err(Halt::Drop(end));
+        }
         self.tell_failure(&failure, stale);
         let again = again && self.hold.as_ref().is_none_or(|h| h.cut().is_none());
         let gives_up = !again || (!stale && attempt.retries == 0);
@@ -177,7 +188,8 @@ impl Stream<'_> {
         self.tried = Some(hold.slot.server().clone());
         match failure {
             Failure::Connect { .. } if gives_up => self.count_connect_error(),
-            // A response that is asked for once more is no error.
+            // A response that is asked for once more is no error, unless it came and was none.
+            Failure::Empty | Failure::Cut | Failure::Timeout if !gives_up => {}
             Failure::Connect { .. } | Failure::Status | Failure::Halt(_) => {}
             _ => {
                 hold.slot.server().live.counters.mine().err_resp.inc();
@@ -185,12 +197,4 @@ impl Stream<'_> {
             }
         }
     }
-}
-
-/// Methods that may be sent again without asking (RFC 9110 section 9.2.2).
-fn is_idempotent(method: Method) -> bool {
-    matches!(
-        method,
-        Method::Get | Method::Head | Method::Put | Method::Delete | Method::Options | Method::Trace
-    )
 }

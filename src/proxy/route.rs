@@ -68,9 +68,9 @@ impl<'a> Route<'a> {
         self.back_id.unwrap_or(self.front_id)
     }
 
-    /// A client that ends its direction has left: in HTTP mode, unless `no option abortonclose`.
+    /// A client that ends its direction has left (`option abortonclose`).
     pub fn aborts(&self) -> bool {
-        self.back.options.abortonclose && self.front.mode != Mode::Tcp
+        self.back.options.abortonclose.unwrap_or(self.front.mode != Mode::Tcp)
     }
 
     /// Frontend and backend are one proxy.
@@ -137,6 +137,8 @@ pub struct Attempt {
     /// The server was not picked by the balancer.
     is_direct: bool,
     chosen: Option<(Servers, usize)>,
+    /// The server that could not even be waited for.
+    pub full: Option<Server>,
 }
 
 impl Attempt {
@@ -148,6 +150,7 @@ impl Attempt {
             balanced: false,
             is_direct: false,
             chosen: None,
+            full: None,
         }
     }
 }
@@ -254,7 +257,12 @@ impl<'c> Chooser<'c> {
                     .or_else(|| self.last(&set, attempt))
                     .or_else(|| self.pick(&set, self.hash(txn, ctx), attempt.failed));
                 match index {
-                    Some(index) => attempt.chosen = Some((set, index)),
+                    Some(index) => {
+                        if !attempt.is_direct {
+                            self.count_balanced(&set.list[index]);
+                        }
+                        attempt.chosen = Some((set, index));
+                    }
                     None => {
                         let (active, backup) = balance::usable_counts(&set.list);
                         if active + backup == 0 {
@@ -263,7 +271,10 @@ impl<'c> Chooser<'c> {
                         // All are full: the first slot that frees, of any of them.
                         let server = self.wait(txn, &self.proxy.live.queue, &set, None).await?;
                         return match server.and_then(|s| self.locate(&s)) {
-                            Some((set, index)) => Ok(self.hold(set, index)),
+                            Some((set, index)) => {
+                                self.count_balanced(&set.list[index]);
+                                Ok(self.hold(set, index))
+                            }
                             None => continue,
                         };
                     }
@@ -277,14 +288,7 @@ impl<'c> Chooser<'c> {
                 return Ok(self.hold(set, index));
             }
             if server.spec.maxqueue > 0 && server.live.queue.len() >= server.spec.maxqueue {
-                // Its queue is full: another server, where one may be chosen, or none at once.
-                if !attempt.is_direct || !self.proxy.options.redispatch {
-                    return Err(End::new(Cause::ServerAbort, Phase::Queue, 503));
-                }
-                attempt.choose = true;
-                attempt.balanced = true;
-                attempt.failed = Some(index);
-                txn.unstick();
+                self.turn_away(txn, attempt, server, index)?;
                 continue;
             }
             match self.wait(txn, &server.live.queue, &set, Some(server)).await? {
@@ -292,6 +296,44 @@ impl<'c> Chooser<'c> {
                 None => attempt.choose = true,
             }
         }
+    }
+
+    /// The chosen server's queue is full: another server, where one may be chosen, or none at once.
+    fn turn_away(
+        &self,
+        txn: &mut Txn,
+        attempt: &mut Attempt,
+        server: &Server,
+        index: usize,
+    ) -> Result<(), End> {
+        let counters = server.live.counters.mine();
+        if !attempt.is_direct || !self.proxy.options.redispatch {
+            counters.err_conn.inc();
+            attempt.full = Some(server.clone());
+            return Err(End::new(Cause::ServerAbort, Phase::Queue, 503));
+        }
+        counters.wredis.inc();
+        self.proxy.live.back.counters.mine().wredis.inc();
+        attempt.choose = true;
+        attempt.balanced = true;
+        attempt.failed = Some(index);
+        txn.unstick();
+        Ok(())
+    }
+
+    /// The balancer chose this server, whatever comes of it.
+    fn count_balanced(&self, server: &Server) {
+        server.live.counters.mine().lbtot.inc();
+        self.proxy.live.back.counters.mine().lbtot.inc();
+    }
+
+    /// A session with this server begins: a connection to it stands or is under way.
+    fn count_session(&self, server: &Server) {
+        let (live, now_ms) = (&server.live, self.now_ms());
+        live.counters.mine().sess_tot.inc();
+        live.sess_rate.add(now_ms, 1);
+        live.sess_rate_max.raise(u64::from(live.sess_rate.read(now_ms)));
+        live.last_session_ms.store(now_ms, Ordering::Relaxed);
     }
 
     /// The server of the session's last request, where it is preferred and has room.
@@ -383,24 +425,32 @@ impl<'c> Chooser<'c> {
         let live = &server.live;
         let epoch = live.epoch();
         let back = self.proxy.live.back.counters.mine();
-        let reused = if http { self.reuse(server).await } else { None };
-        let is_private = self.is_private(server);
+        // One that was this client's alone stays so: it may have authenticated itself on it.
+        let own = if http { self.session.take_own(server) } else { None };
+        let is_private = own.is_some() || self.is_private(server);
+        let reused = match own {
+            None if http && !is_private => self.reuse(server).await,
+            own => own,
+        };
         let (link, uses) = match reused {
             Some((link, uses)) => {
                 live.counters.mine().reuse.inc();
                 back.reuse.inc();
                 (link, uses)
             }
-            None => match self.open(server) {
-                Ok(link) => {
-                    link.belong_to(live.uid);
-                    live.counters.mine().connect.inc();
-                    back.connect.inc();
-                    (Rc::new(link), 0)
+            None => {
+                live.counters.mine().connect.inc();
+                back.connect.inc();
+                match self.open(server) {
+                    Ok(link) => {
+                        link.belong_to(live.uid);
+                        (Rc::new(link), 0)
+                    }
+                    Err(e) => return Err((slot, e)),
                 }
-                Err(e) => return Err((slot, e)),
-            },
+            }
         };
+        self.count_session(server);
         let used = live.used.fetch_add(1, Ordering::Relaxed) + 1;
         let large_responses = self.worker().pools.note_use(server, used);
         let preface = if uses == 0 { self.preface(server) } else { Vec::new() };
@@ -442,13 +492,8 @@ impl<'c> Chooser<'c> {
         dial(self.worker().rt, &how)
     }
 
+    /// An idle connection that other clients have used.
     async fn reuse(&self, server: &Server) -> Option<(Rc<Link>, u32)> {
-        if let Some(own) = self.session.take_own(server) {
-            return Some(own);
-        }
-        if self.is_private(server) {
-            return None;
-        }
         let first = self.session.requests() <= 1;
         let proven_only = match self.proxy.options.http_reuse {
             HttpReuse::Never => return None,
@@ -466,15 +511,22 @@ impl<'c> Chooser<'c> {
     }
 
     /// Whether the next try goes to another server: on the last retry, every `redispatch_every` retries, and at once
-    /// where the algorithm takes turns anyway and another server is up.
+    /// where the algorithm does not care for this particular server and another one is up.
     pub fn redispatches(&self, attempt: &Attempt) -> bool {
         let options = &self.proxy.options;
         let Some(back) = self.back().filter(|_| options.redispatch) else { return false };
         let done = back.retries.saturating_sub(attempt.retries);
         let every = options.redispatch_every;
         let due = if every > 0 { done % every as u32 == 0 } else { attempt.retries == 0 };
-        let turns =
-            matches!(back.balance.method, Method::RoundRobin | Method::StaticRr | Method::Random { .. });
+        let turns = !attempt.is_direct
+            && matches!(
+                back.balance.method,
+                Method::RoundRobin
+                    | Method::StaticRr
+                    | Method::LeastConn
+                    | Method::First
+                    | Method::Random { .. }
+            );
         due || (turns
             && self.view.servers(self.id).is_some_and(|set| balance::usable_counts(&set.list).0 > 1))
     }

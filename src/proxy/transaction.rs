@@ -139,6 +139,7 @@ impl<'a> Stream<'a> {
         let ctx = Ctx { txn: self.txn, env: &env };
         let failed = front.monitor_fail.iter().any(|c| c.eval(ctx));
         self.is_monitor = true;
+        self.route.front.live.front.counters.mine().intercepted.inc();
         Err(Halt::End(End::new(Cause::Local, Phase::Request, if failed { 503 } else { 200 })))
     }
 

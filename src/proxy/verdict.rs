@@ -38,7 +38,7 @@ pub fn interpret(outcome: Outcome, stage: Stage, route: &Route<'_>, client: &Lin
         Outcome::Final { reply, denied } => {
             if denied {
                 count_denial(stage, route);
-            } else if matches!(stage, Stage::Front | Stage::Back) {
+            } else if stage == Stage::Front {
                 route.front.live.front.counters.mine().intercepted.inc();
             }
             Err(Halt::Reply { reply: Box::new(reply), denied })

@@ -102,6 +102,8 @@ pub struct Txn {
     pub srvconn: u32,
     /// `http-request set-log-level`; 255 silent, `None` default.
     pub log_level: Option<u8>,
+    /// `http-request disable-l7-retry`.
+    pub no_repeat: bool,
     /// Header rewrites that did not fit (`rewrite` failures).
     pub failed_rewrites: u32,
     /// A number unique in the process (`%rt` request counter, uuids draw from it too).
@@ -358,7 +360,7 @@ impl Txn {
         forget! { all but req res uri_line vars:
             has_req client local conn_client conn_local server_local server_remote timers accept_date_us request_date_us
             req_captures res_captures unique_id status bytes_in bytes_out termination retries
-            redispatched backend_queue server_queue actconn feconn beconn srvconn log_level
+            redispatched backend_queue server_queue actconn feconn beconn srvconn log_level no_repeat
             failed_rewrites request_no req_body res_body body_awaited response_awaited service is_not_http inspect_over
             session_requests req_growth res_growth req_cookie res_cookie log_no log_early pending
             sticky wait timeouts

@@ -251,7 +251,7 @@ impl Default for Settings<'_> {
             mode: Mode::Tcp,
             disabled: false,
             timeouts: Timeouts::default(),
-            options: Options { abortonclose: true, ..Options::default() },
+            options: Options::default(),
             maxconn: 0,
             backlog: 0,
             rate_limit_sessions: 0,

@@ -118,7 +118,7 @@ impl OptionKeyword {
 /// Names after `option`.
 #[rustfmt::skip]
 pub const OPTIONS: &[OptionKeyword] = &[
-    flag("abortonclose", Side::Any, "Gives up a request still queued or connecting when its client leaves.", "option abortonclose", "1.3", |o| &mut o.abortonclose).accepted("a client that leaves early is noticed when the server answers"),
+    line("abortonclose", "", Side::Any, "Gives up a request still queued or connecting when its client leaves: the default in HTTP mode.", "option abortonclose", "1.3", options::abortonclose).negatable(),
     line("accept-invalid-http-request", "", Side::Any, "Old name of 'accept-unsafe-violations-in-http-request'.", "option accept-invalid-http-request", "1.3", options::accept_invalid),
     line("accept-invalid-http-response", "", Side::Any, "Old name of 'accept-unsafe-violations-in-http-response'.", "option accept-invalid-http-response", "1.3", options::accept_invalid),
     flag("accept-unsafe-violations-in-http-request", Side::Front, "Lets requests through that break the grammar in ways that can be dangerous.", "option accept-unsafe-violations-in-http-request", "3.0", |o| &mut o.accept_unsafe_request).http(),

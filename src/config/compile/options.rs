@@ -93,6 +93,14 @@ pub fn connection_mode<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {
 }
 
 /// `option redispatch [<interval>]`.
+pub fn abortonclose<'a>(scope: &mut Scope<'_, 'a>, _: Args<'a>) {
+    scope.px.set.options.abortonclose = match scope.prefix {
+        Prefix::None => Some(true),
+        Prefix::No => Some(false),
+        Prefix::Default => None,
+    };
+}
+
 pub fn redispatch<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {
     let options = &mut scope.px.set.options;
     (options.redispatch, options.redispatch_every) = (false, 0);

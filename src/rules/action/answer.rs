@@ -86,7 +86,7 @@ impl Action for Auth {
         reply.fields.retain(|(n, _)| !n.eq_ignore_ascii_case(name));
         let realm = match &self.realm {
             Some(value) => run.render(value),
-            None => run.env.frontend_name().as_bytes().to_vec(),
+            None => run.env.backend_name().as_bytes().to_vec(),
         };
         let challenge = [b"Basic realm=\"", &realm[..], b"\""].concat();
         reply.fields.push((name.into(), challenge.into()));

@@ -45,6 +45,22 @@ fn parse_drop(input: &mut Input<'_, '_, '_>) -> Result<Box<dyn Action>, Failed> 
     Ok(Box::new(Close { silent: true }))
 }
 
+/// `switch-mode http`: no other rule is looked at. That the connection becomes HTTP follows from its backend, as without
+/// the rule.
+fn parse_switch(input: &mut Input<'_, '_, '_>) -> Result<Box<dyn Action>, Failed> {
+    let word = input.words.want("'http' as the mode to switch to")?;
+    if word.str() != "http" {
+        return Err((word.span, format!("'{}' is no mode to switch to: only 'http' is", word.str())));
+    }
+    if input.words.take("proto") {
+        let word = input.words.want("a protocol name")?;
+        if word.str() != "h1" {
+            return Err((word.span, format!("protocol '{}' is not spoken here", word.str())));
+        }
+    }
+    Ok(Box::new(Allow))
+}
+
 /// `use-service`.
 struct Service(Arc<dyn Applet>);
 
@@ -163,6 +179,18 @@ pub static ACTIONS: &[ActionKeyword] = &[
         parse_drop,
     )
     .with(Status::Partial("the connection is closed with a reset; rst-ttl has no effect")),
+    ActionKeyword::new(
+        Entry::full(
+            "switch-mode",
+            "http [proto <name>]",
+            "The connection speaks HTTP from here on.",
+            "switch-mode http if HTTP",
+            "2.5",
+        ),
+        Sets::TCP_CONTENT,
+        parse_switch,
+    )
+    .with(Status::Partial("with a backend in HTTP mode, to which every connection is switched")),
     ActionKeyword::new(
         Entry::full(
             "use-service",

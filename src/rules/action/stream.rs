@@ -36,6 +36,17 @@ fn parse_level(input: &mut Input<'_, '_, '_>) -> Result<Box<dyn Action>, Failed>
     }
 }
 
+/// `disable-l7-retry`: a request that reached a server is not sent again, whatever `retry-on` says.
+#[derive(Debug)]
+struct ForbidRepeat;
+
+impl Action for ForbidRepeat {
+    fn run(&self, run: &mut Run<'_>) -> Step {
+        run.txn.no_repeat = true;
+        Step::Next
+    }
+}
+
 /// Accepted words without effect.
 #[derive(Debug)]
 struct NoEffect;
@@ -200,6 +211,17 @@ pub static ACTIONS: &[ActionKeyword] = &[
         ),
         Sets::HTTP.union(Sets::TCP_CONTENT).union(Sets::TCP_RESPONSE),
         parse_level,
+    ),
+    ActionKeyword::new(
+        Entry::full(
+            "disable-l7-retry",
+            "",
+            "Whatever 'retry-on' says, the request is not sent again once it has reached a server.",
+            "disable-l7-retry",
+            "2.0",
+        ),
+        Sets::HTTP_REQUEST,
+        |_| Ok(Box::new(ForbidRepeat)),
     ),
     ActionKeyword::new(
         Entry::full("set-nice", "<nice>", "The task's share of the processor.", "set-nice 10", "1.5"),

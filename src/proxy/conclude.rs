@@ -1,11 +1,14 @@
 //! The end of a transaction: what the proxy itself has to say, counters, the log line, and what becomes of the
 //! client's connection.
 
+use std::future::poll_fn;
+
 use crate::http::BodyLen;
 
 use super::access;
 use super::end::{Cause, End, Halt};
 use super::stream::{Next, Stream};
+use super::transfer::{Side, Way};
 
 impl Stream<'_> {
     /// Error in the request itself: answer it and log.
@@ -51,7 +54,33 @@ impl Stream<'_> {
         if self.keep_client && self.down.finish(&self.txn.req) {
             return Next::KeepAlive;
         }
+        if self.answered && !self.down.is_whole(&self.txn.req) {
+            Box::pin(self.drain()).await;
+        }
         Next::Close
+    }
+
+    /// Takes what is still to come of a request that was answered without it: closing a connection with unread bytes
+    /// would take the answer away from a client that sends all before it reads.
+    async fn drain(&mut self) {
+        let has_left = matches!(self.end.cause, Cause::ClientAbort | Cause::ClientTimeout);
+        let is_cut = self.responding && self.end.cause != Cause::Normal;
+        if has_left || is_cut {
+            return;
+        }
+        let client = self.down.link().clone();
+        let to_come = |extent| {
+            let end = (client.clone(), Side::Client);
+            Way::new(end.clone(), end, self.patience.clone(), extent)
+        };
+        let Some(mut rest) = self.upload.take().or_else(|| self.down.to_come(&self.txn.req).map(to_come))
+        else {
+            return;
+        };
+        client.shutdown_write();
+        rest.discard();
+        self.patience.restart(self.now(), self.route.front.timeouts.client, 0);
+        let _ = poll_fn(|_| rest.poll()).await;
     }
 
     /// `logasap`: the line is written when the response's head is there; figures that still grow say so.

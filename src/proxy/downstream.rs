@@ -215,6 +215,11 @@ impl Downstream {
         }
     }
 
+    /// What is still to come of a body that nobody has begun to take.
+    pub fn to_come(&self, req: &Head) -> Option<Extent> {
+        if self.client().received == Received::Buffered { body_at_hand(req).ok()?.0 } else { None }
+    }
+
     /// The whole request lies in its buffer, so that it can be sent again.
     pub fn can_repeat(&self, req: &Head) -> bool {
         self.client().received == Received::Buffered && self.is_whole(req)

@@ -75,8 +75,9 @@ pub async fn run(
                 Poll::Ready(Ok(())) => {
                     up_done = true;
                     ends.server.shutdown_write();
-                    if fin.0.client_fin > 0 {
-                        patience.change(Side::Client, fin.0.client_fin, rt.now());
+                    // The side that was told so has its own time for the rest.
+                    if fin.1.server_fin > 0 {
+                        patience.change(Side::Server, fin.1.server_fin, rt.now());
                     }
                 }
                 Poll::Ready(Err(broken)) => return Poll::Ready(Some(tunnel_end(&broken, Side::Client))),
@@ -91,8 +92,8 @@ pub async fn run(
                         return Poll::Ready(None);
                     }
                     ends.client.shutdown_write();
-                    if fin.1.server_fin > 0 {
-                        patience.change(Side::Server, fin.1.server_fin, rt.now());
+                    if fin.0.client_fin > 0 {
+                        patience.change(Side::Client, fin.0.client_fin, rt.now());
                     }
                 }
                 Poll::Ready(Err(broken)) => return Poll::Ready(Some(tunnel_end(&broken, Side::Server))),

@@ -234,13 +234,13 @@ async fn silent_client(session: &Session, down: &mut Downstream, current: &Curre
     session.keep_txn(txn);
 }
 
-/// A connection that ended before it said anything is logged unless `dontlognull`.
+/// A connection that ended before it said anything is logged unless `dontlognull` or `http-ignore-probes`.
 fn log_empty(session: &Session, current: &Current) {
     if session.requests() > 0 {
         return;
     }
     let proxy = current.view.config().proxy(current.front);
-    if proxy.options.dontlognull {
+    if proxy.options.dontlognull || proxy.options.http_ignore_probes {
         return;
     }
     proxy.live.front.counters.mine().err_req.inc();

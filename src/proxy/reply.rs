@@ -57,7 +57,8 @@ impl Stream<'_> {
             Halt::Reply { reply, .. } => self.answer(&reply).await,
             Halt::Tarpit(reply) => {
                 let rt = self.s.worker.rt;
-                rt.sleep_until(rt.after_ms(self.route.front.timeouts.tarpit.max(1))).await;
+                let held_ms = self.txn.timeouts.tarpit_ms.unwrap_or(self.route.back.timeouts.tarpit);
+                rt.sleep_until(rt.after_ms(held_ms.max(1))).await;
                 // The time it was held counts as spent in a queue.
                 self.txn.timers.request_done = 0;
                 self.txn.timers.queue_done = rt.now();

@@ -384,25 +384,26 @@ impl<'c> Chooser<'c> {
         let epoch = live.epoch();
         let back = self.proxy.live.back.counters.mine();
         let reused = if http { self.reuse(server).await } else { None };
-        let is_private = self.is_private(server);
-        let (link, uses) = match reused {
-            Some((link, uses)) => {
+        let (link, uses, is_own) = match reused {
+            Some(reused) => {
                 live.counters.mine().reuse.inc();
                 back.reuse.inc();
-                (link, uses)
+                reused
             }
             None => match self.open(server) {
                 Ok(link) => {
                     link.belong_to(live.uid);
                     live.counters.mine().connect.inc();
                     back.connect.inc();
-                    (Rc::new(link), 0)
+                    (Rc::new(link), 0, false)
                 }
                 Err(e) => return Err((slot, e)),
             },
         };
         let used = live.used.fetch_add(1, Ordering::Relaxed) + 1;
         let large_responses = self.worker().pools.note_use(server, used);
+        // What was one client's own stays so: it may have been authenticated.
+        let is_private = is_own || self.is_private(server);
         let preface = if uses == 0 { self.preface(server) } else { Vec::new() };
         let upstream = Upstream::h1(link, uses, preface);
         let mut hold = Hold::new(slot, upstream, epoch);
@@ -442,9 +443,10 @@ impl<'c> Chooser<'c> {
         dial(self.worker().rt, &how)
     }
 
-    async fn reuse(&self, server: &Server) -> Option<(Rc<Link>, u32)> {
-        if let Some(own) = self.session.take_own(server) {
-            return Some(own);
+    /// An idle connection, with the requests that it carried, and whether it is the session's own.
+    async fn reuse(&self, server: &Server) -> Option<(Rc<Link>, u32, bool)> {
+        if let Some((link, uses)) = self.session.take_own(server) {
+            return Some((link, uses, true));
         }
         if self.is_private(server) {
             return None;
@@ -457,12 +459,13 @@ impl<'c> Chooser<'c> {
             _ => false,
         };
         let pools = &self.worker().pools;
-        match pools.take(server, proven_only) {
+        let taken = match pools.take(server, proven_only) {
             None if server.live.idle.load(Ordering::Relaxed) > 0 => {
                 Box::pin(takeover::take(self.worker(), server, proven_only)).await
             }
             taken => taken,
-        }
+        };
+        taken.map(|(link, uses)| (link, uses, false))
     }
 
     /// Whether the next try goes to another server: on the last retry, every `redispatch_every` retries, and at once

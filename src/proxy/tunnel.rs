@@ -94,6 +94,8 @@ pub async fn run(
                     ends.client.shutdown_write();
                     if fin.0.client_fin > 0 {
                         patience.change(Side::Client, fin.0.client_fin, rt.now());
+                        // The other direction has been polled, with the time that was.
+                        rt.arm(patience.until(Side::Client));
                     }
                 }
                 Poll::Ready(Err(broken)) => return Poll::Ready(Some(tunnel_end(&broken, Side::Server))),

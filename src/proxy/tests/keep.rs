@@ -31,7 +31,7 @@ fn check(cases: &[Case]) {
         }
         let answer = client.take().to_lowercase();
         let what = format!("{lines:?} {request:?} {response:?}: {asked:?} {answer:?}");
-        assert!(answer.starts_with("http/1.1 200 ok\r\n"), "{what}");
+        assert!(answer.starts_with("http/1.") && answer.contains(" 200 ok\r\n"), "{what}");
         assert_eq!(!client.has_ended(), *client_stays, "client: {what}");
         assert_eq!(rig.idle("s1") == 1, *server_stays, "server: {what}");
         assert_eq!(!server.has_ended(), *server_stays, "server: {what}");
@@ -59,6 +59,23 @@ fn the_client_says_whether_its_connection_stays() {
             client_stays: false,
             ..PLAIN
         },
+    ]);
+}
+
+#[test]
+fn the_server_says_whether_its_connection_stays() {
+    check(&[
+        Case {
+            response: "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok",
+            server_stays: false,
+            ..PLAIN
+        },
+        Case { response: "HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok", server_stays: false, ..PLAIN },
+        Case {
+            response: "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\nok",
+            ..PLAIN
+        },
+        Case { response: "HTTP/1.1 200 OK\r\n\r\nok", client_stays: false, server_stays: false, ..PLAIN },
     ]);
 }
 

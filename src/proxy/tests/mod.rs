@@ -14,3 +14,4 @@ mod retry;
 mod rig;
 mod tcp;
 mod time;
+mod tunnel;

@@ -15,6 +15,35 @@ fn challenged(lines: &[&str], status: u16, field: &str) -> (Rig, Wire, Wire) {
 }
 
 #[test]
+fn a_connection_that_is_being_authenticated_is_its_clients_alone() {
+    for (status, field) in [
+        (401, "WWW-Authenticate: NTLM"),
+        (401, "WWW-Authenticate: NTLM TlRMTVNTUAACAAAA"),
+        (401, "WWW-Authenticate: ntlm"),
+        (401, "WWW-Authenticate: Negotiate"),
+        (401, "WWW-Authenticate: Nego2"),
+        (401, "WWW-Authenticate: Basic realm=\"x\", NTLM"),
+        (401, "WWW-Authenticate: Basic realm=\"x\"\r\nWWW-Authenticate: Negotiate"),
+        (407, "Proxy-Authenticate: NTLM"),
+        (407, "Proxy-Authenticate: negotiate oYG2MIGzoAMK"),
+    ] {
+        let (rig, mut client, mut server) = challenged(&["http-reuse always"], status, field);
+        let mut other = rig.client();
+        other.send(GET);
+        assert_eq!(rig.opened("s1"), 2, "{status} {field}: a stranger got it");
+        client.send(GET);
+        assert!(server.take().starts_with("GET / "), "{status} {field}: its client did not");
+        server.send(OK);
+        assert_eq!(answers(&client.take()), [200]);
+        client.send(GET);
+        assert!(server.take().starts_with("GET / "), "{status} {field}: it stays its client's");
+        server.send(OK);
+        client.leave();
+        assert!(server.has_ended(), "{status} {field}: it goes with its client");
+    }
+}
+
+#[test]
 fn other_challenges_leave_the_connection_to_all() {
     for (status, field) in [
         (401, "WWW-Authenticate: Basic realm=\"NTLM\""),

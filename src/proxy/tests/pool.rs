@@ -103,6 +103,21 @@ fn what_does_harm_twice_is_not_repeated_on_another_connection() {
 }
 
 #[test]
+fn max_reuse_bounds_what_a_connection_carries() {
+    let rig = Rig::listen(&["http-reuse always", "server s1 10.0.0.1:80 max-reuse 1"]);
+    let mut client = rig.client();
+    for round in 1..=3 {
+        let (mut server, text) = rig.exchange(&mut client, "s1");
+        assert_eq!((answers(&text), rig.opened("s1")), (vec![200], round));
+        client.send(GET);
+        assert!(server.take().starts_with("GET / "));
+        server.send(OK);
+        assert_eq!(answers(&client.take()), [200]);
+        assert!(server.has_ended(), "it has carried one more than its first");
+    }
+}
+
+#[test]
 fn no_connection_is_kept_where_the_pool_has_no_room() {
     for option in ["pool-max-conn 0", "pool-purge-delay 0"] {
         let rig = Rig::listen(&["http-reuse always", &format!("server s1 10.0.0.1:80 {option}")]);

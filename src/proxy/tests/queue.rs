@@ -70,6 +70,24 @@ fn a_slot_is_free_however_its_stream_ends() {
 }
 
 #[test]
+fn a_client_that_leaves_the_queue_is_not_served() {
+    let lines = &["option abortonclose", "timeout queue 60s", "server s1 10.0.0.1:80 maxconn 1"];
+    let (rig, _first, mut server) = full(lines);
+    let gone = waiting(&rig, "gone");
+    let mut half = waiting(&rig, "half");
+    let mut stays = waiting(&rig, "stays");
+    gone.leave();
+    half.finish();
+    assert_eq!(half.take(), "");
+    assert_eq!(rig.log(), ["p/<NOSRV> -1 CQ 0", "p/<NOSRV> -1 CQ 0"]);
+    server.send(OK);
+    let mut next = rig.try_server("s1").unwrap_or(server);
+    assert_eq!(asked(&next.take()), "/stays");
+    next.send(OK);
+    assert_eq!(answers(&stays.take()), [200]);
+}
+
+#[test]
 fn a_client_that_has_ended_its_direction_waits_on_without_abortonclose() {
     let lines = &["no option abortonclose", "timeout queue 60s", "server s1 10.0.0.1:80 maxconn 1"];
     let (rig, _first, mut server) = full(lines);

@@ -120,6 +120,16 @@ fn a_client_that_says_nothing_is_told_408_after_http_request() {
 }
 
 #[test]
+fn probes_are_ignored_on_demand() {
+    let rig = Rig::listen(&["timeout http-request 4s", "option http-ignore-probes", "server s1 10.0.0.1:80"]);
+    let mut client = rig.client();
+    rig.pass(4_000);
+    assert!(client.has_ended());
+    rig.client().leave();
+    assert_eq!(rig.log(), [""; 0]);
+}
+
+#[test]
 fn timeout_client_counts_where_there_is_no_http_request() {
     let rig = Rig::listen(&["timeout client 7s", "server s1 10.0.0.1:80"]);
     let mut client = rig.client();

@@ -38,7 +38,7 @@ use crate::rt::Rt;
 pub const GET: &str = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
 pub const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
-/// What precedes each text: lines are told to the rig, and nobody waits for ever.
+/// What precedes each text: lines are told to the rig, nobody waits for ever, and servers take turns.
 const HTTP: &str = "\
     mode http
     log-format \"%b/%s %ST %ts %rc\"
@@ -47,8 +47,9 @@ const TCP: &str = "\
     mode tcp
     log-format \"%b/%s %ts %rc %U>%B\"
 ";
-const TIMES: &str = "\
+const BOTH: &str = "\
     log global
+    balance roundrobin
     timeout client 10s
     timeout server 20s
     timeout connect 3s
@@ -154,7 +155,7 @@ impl Rig {
         // The worker writes to it for as long as the thread lives.
         let log = ours.into_raw_fd();
         let base =
-            format!("global\n log fd@{log} len 8192 format raw local0\n{global}\ndefaults\n{mode}{TIMES}\n");
+            format!("global\n log fd@{log} len 8192 format raw local0\n{global}\ndefaults\n{mode}{BOTH}\n");
         let rt = Rt::start_by_hand();
         let built = built(&format!("{base}{text}"), None, rt);
         Rig::on(rt, Arc::new(built.config), base, lines)

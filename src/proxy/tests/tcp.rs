@@ -1,6 +1,8 @@
 //! TCP mode: content rules, tunnels and their ends, and connections that become HTTP.
 
-use super::rig::{GET, OK, Rig, answers};
+use std::io::ErrorKind;
+
+use super::rig::{GET, OK, Reception, Rig, answers};
 
 #[test]
 fn bytes_go_both_ways_and_each_end_ends_its_direction() {
@@ -62,6 +64,66 @@ fn the_silent_side_is_named() {
         assert!(client.has_ended() && server.has_ended());
         assert_eq!(rig.log(), [format!("p/s1 {flags} 0 1>0")]);
     }
+}
+
+/// `client-fin` counts once the client was told that the server has ended, and `server-fin` likewise.
+#[test]
+fn a_side_that_is_half_closed_has_its_own_time() {
+    for (fin, by_client, ends_s, flags) in [
+        ("client-fin", true, 6, "sD"),
+        ("client-fin", false, 1, "cD"),
+        ("server-fin", true, 1, "sD"),
+        ("server-fin", false, 5, "cD"),
+    ] {
+        let rig = Rig::listen_tcp(&[
+            "timeout client 5s",
+            "timeout server 6s",
+            &format!("timeout {fin} 1s"),
+            "server s1 10.0.0.1:80",
+        ]);
+        let mut client = rig.client();
+        client.send("x");
+        let mut server = rig.server("s1");
+        server.take();
+        if by_client {
+            client.finish()
+        } else {
+            server.finish()
+        }
+        rig.pass(ends_s * 1_000 - 1);
+        assert_eq!(rig.log(), [""; 0], "{fin} {by_client}");
+        rig.pass(1);
+        assert_eq!(rig.log(), [format!("p/s1 {flags} 0 1>0")], "{fin} {by_client}");
+    }
+}
+
+#[test]
+fn connections_that_fail_are_redispatched() {
+    let lines = ["option redispatch 1", "retries 2", "server s1 10.0.0.1:80", "server s2 10.0.0.2:80"];
+    let rig = Rig::listen_tcp(&lines);
+    rig.receive("s1", Reception::Fails(ErrorKind::ConnectionRefused));
+    let mut client = rig.client();
+    client.send("first");
+    let mut server = rig.server("s2");
+    assert_eq!(server.take(), "first");
+    server.leave();
+    client.leave();
+    assert_eq!(rig.back("p").wredis, 1);
+    assert_eq!(rig.log(), ["p/s2 -- +1 5>0"]);
+}
+
+#[test]
+fn the_last_failure_closes_the_connection() {
+    let rig = Rig::listen_tcp(&["retries 2", "server s1 10.0.0.1:80"]);
+    rig.receive("s1", Reception::Fails(ErrorKind::ConnectionRefused));
+    let mut client = rig.client();
+    rig.pass(1_999);
+    assert!(!client.has_ended());
+    rig.pass(1);
+    assert!(client.has_ended());
+    let counted = rig.count("s1");
+    assert_eq!((counted.err_conn, counted.wretr, rig.back("p").err_conn), (1, 2, 1));
+    assert_eq!(rig.log(), ["p/s1 SC 2 0>0"]);
 }
 
 #[test]

@@ -215,3 +215,33 @@ fn rules_set_timeouts() {
     rig.pass(1);
     assert_eq!(answers(&client.take()), [408], "client");
 }
+
+#[test]
+fn set_timeout_tarpit_moves_the_answer() {
+    let rig = Rig::listen(&[
+        "timeout tarpit 6s",
+        "http-request set-timeout tarpit 2s",
+        "http-request tarpit",
+        "server s1 10.0.0.1:80",
+    ]);
+    let mut client = rig.client();
+    client.send(GET);
+    rig.pass(1_999);
+    assert_eq!(client.take(), "");
+    rig.pass(1);
+    assert_eq!(answers(&client.take()), [500]);
+}
+
+#[test]
+fn a_tarpit_of_a_backend_has_the_backends_time() {
+    let rig = Rig::new(
+        "frontend f\n bind :80\n timeout tarpit 9s\n default_backend b\n\
+         backend b\n timeout tarpit 2s\n http-request tarpit\n server s1 10.0.0.1:80\n",
+    );
+    let mut client = rig.client();
+    client.send(GET);
+    rig.pass(1_999);
+    assert_eq!(client.take(), "");
+    rig.pass(1);
+    assert_eq!(answers(&client.take()), [500]);
+}

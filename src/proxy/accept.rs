@@ -95,7 +95,8 @@ impl Worker {
         }
     }
 
-    fn client_slot(&self, cell: &ListenerCell) -> Option<ClientSlot> {
+    /// A slot for one more client of the listener. `None`: some limit is reached.
+    pub(super) fn client_slot(&self, cell: &ListenerCell) -> Option<ClientSlot> {
         let view = self.view();
         let proxy = view.config().proxy(cell.proxy.get());
         if proxy.live.paused.load(Ordering::Relaxed) {
@@ -118,7 +119,14 @@ impl Worker {
         ClientSlot::take(&self.shared, &proxy.live, &cell.current, (front, bind))
     }
 
-    fn accepted(&'static self, cell: &Rc<ListenerCell>, fd: OwnedFd, peer: Peer, slot: ClientSlot) {
+    /// Serves a connection that was accepted.
+    pub(super) fn accepted(
+        &'static self,
+        cell: &Rc<ListenerCell>,
+        fd: OwnedFd,
+        peer: Peer,
+        slot: ClientSlot,
+    ) {
         let now_ms = self.rt.now() / MS;
         slot.note_client();
         self.shared.connections.fetch_add(1, Ordering::Relaxed);

@@ -81,6 +81,8 @@ impl Stream<'_> {
             }
             (None, _) => return,
         }
+        // It is told that nothing more comes.
+        self.down.link().shutdown_write();
         self.restart_patience();
         let _ = self.finish_upload().await;
     }

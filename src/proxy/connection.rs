@@ -1,8 +1,10 @@
 //! The life of a client's connection: connection rules, then one stream (TCP) or one after the other (HTTP).
 
+use std::io::ErrorKind;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
+use std::task::Poll;
 
 use crate::base::clock::{MS, Nanos, SEC};
 use crate::config::Proxy;
@@ -138,8 +140,8 @@ async fn http(session: &Session, down: &mut Downstream, current: &mut Current) {
                 // An idle connection holds no configuration: it takes the newest when it speaks.
                 current.view = session.worker.no_view();
             }
-            if let Err(e) = down.link().readable(until).await {
-                if e.kind() == std::io::ErrorKind::TimedOut && session.requests() == 0 {
+            if let Err(e) = next_request(session, down, until).await {
+                if e.kind() == ErrorKind::TimedOut && session.requests() == 0 {
                     Box::pin(silent_client(session, down, current)).await;
                 }
                 return;
@@ -182,7 +184,7 @@ async fn busy(session: &Session, down: &mut Downstream, current: &mut Current) -
             let Some(_seat) = session.worker.linger() else { return Next::KeepAlive };
             let until = down.until().min(rt.now() + LINGER);
             current.view = session.worker.no_view();
-            if down.link().readable(until).await.is_err() {
+            if next_request(session, down, until).await.is_err() {
                 return Next::KeepAlive; // idle from now on, or at its end, which is found there
             }
             match session.renew() {
@@ -191,6 +193,18 @@ async fn busy(session: &Session, down: &mut Downstream, current: &mut Current) -
             }
         }
     }
+}
+
+/// Waits until something can be read, or the session is over for a client that has been served.
+async fn next_request(session: &Session, down: &Downstream, until: Nanos) -> std::io::Result<()> {
+    let mut readable = std::pin::pin!(down.link().readable(until));
+    std::future::poll_fn(|context| match readable.as_mut().poll(context) {
+        Poll::Pending if session.requests() > 0 && session.is_over() => {
+            Poll::Ready(Err(ErrorKind::ConnectionAborted.into()))
+        }
+        polled => polled,
+    })
+    .await
 }
 
 fn positive(ms: u64, otherwise: u64) -> u64 {
@@ -225,13 +239,13 @@ async fn silent_client(session: &Session, down: &mut Downstream, current: &Curre
     session.keep_txn(txn);
 }
 
-/// A connection that ended before it said anything is logged unless `dontlognull`.
+/// A connection that ended before it said anything is logged unless `dontlognull` or `http-ignore-probes`.
 fn log_empty(session: &Session, current: &Current) {
     if session.requests() > 0 {
         return;
     }
     let proxy = current.view.config().proxy(current.front);
-    if proxy.options.dontlognull {
+    if proxy.options.dontlognull || proxy.options.http_ignore_probes {
         return;
     }
     proxy.live.front.counters.mine().err_req.inc();

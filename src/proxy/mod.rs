@@ -32,6 +32,9 @@ pub mod verdict;
 pub mod view;
 pub mod worker;
 
+#[cfg(test)]
+mod tests;
+
 pub use shared::Shared;
 pub use transfer::spliced_bytes;
 pub use view::View;

@@ -160,12 +160,15 @@ impl Stream<'_> {
         let mut input = received;
         loop {
             let mut data = Vec::with_capacity(input.len());
-            chunks.decode(&input, |part| data.extend_from_slice(part)).map_err(|_| broken)?;
+            let scan = chunks.decode(&input, |part| data.extend_from_slice(part)).map_err(|_| broken)?;
             let until = self.patience.until(Side::Client);
             self.down.send_data(&data, until).await.map_err(|(_, e)| client_end(&e))?;
             self.txn.bytes_out += data.len() as u64;
             self.patience.renew(Side::Client, self.now());
             if chunks.is_done() {
+                if let Some(hold) = &mut self.hold {
+                    hold.keep &= scan.consumed == input.len();
+                }
                 return Ok(());
             }
             input.resize(HEAD_SIZE, 0);

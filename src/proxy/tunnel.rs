@@ -79,8 +79,9 @@ pub async fn run(
                         return Poll::Ready(None);
                     }
                     ends.server.shutdown_write();
-                    if fin.0.client_fin > 0 {
-                        patience.change(Side::Client, fin.0.client_fin, rt.now());
+                    // The side that was told so has its own time for the rest.
+                    if fin.1.server_fin > 0 {
+                        patience.change(Side::Server, fin.1.server_fin, rt.now());
                     }
                 }
                 Poll::Ready(Err(broken)) => return Poll::Ready(Some(tunnel_end(&broken, Side::Client))),
@@ -95,8 +96,10 @@ pub async fn run(
                         return Poll::Ready(None);
                     }
                     ends.client.shutdown_write();
-                    if fin.1.server_fin > 0 {
-                        patience.change(Side::Server, fin.1.server_fin, rt.now());
+                    if fin.0.client_fin > 0 {
+                        patience.change(Side::Client, fin.0.client_fin, rt.now());
+                        // The other direction has been polled, with the time that was.
+                        rt.arm(patience.until(Side::Client));
                     }
                 }
                 Poll::Ready(Err(broken)) => return Poll::Ready(Some(tunnel_end(&broken, Side::Server))),

@@ -64,8 +64,17 @@ impl Worker {
         config: Arc<Config>,
         retired: Sender<Arc<Config>>,
     ) -> std::io::Result<&'static Worker> {
-        let rt = Rt::start(id)?;
-        let seed = (clock::wall().as_nanos() as u64) ^ (u64::from(id.0) << 48) | 1;
+        Ok(Worker::on(Rt::start(id)?, shared, config, retired))
+    }
+
+    /// The worker of a runtime that the calling thread has.
+    pub(super) fn on(
+        rt: &'static Rt,
+        shared: Arc<Shared>,
+        config: Arc<Config>,
+        retired: Sender<Arc<Config>>,
+    ) -> &'static Worker {
+        let seed = (clock::wall().as_nanos() as u64) ^ (u64::from(rt.worker().0) << 48) | 1;
         let worker: &'static Worker = Box::leak(Box::new(Worker {
             rt,
             shared,
@@ -83,7 +92,7 @@ impl Worker {
         }));
         CURRENT.with(|c| c.set(Some(worker)));
         rt.spawn(worker.keep_house());
-        Ok(worker)
+        worker
     }
 
     /// The worker of the calling thread.

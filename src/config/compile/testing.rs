@@ -48,7 +48,7 @@ pub fn build_on(text: &str, previous: Option<&Config>) -> (Option<Built>, Diagno
         previous,
         ignore_unresolved: false,
         default_maxconn: 1000,
-        workers: 1,
+        workers: crate::base::shard::MAX_WORKERS,
         now: 5000,
     };
     let (built, mut diags) = build(&inputs);

@@ -1,0 +1,17 @@
+//! The data plane as its peers see it: bytes in, bytes out, log lines and counters; a file for each part of a
+//! request's life.
+
+mod body;
+mod change;
+mod framing;
+mod keep;
+mod log;
+mod own;
+mod pool;
+mod queue;
+mod receive;
+mod retry;
+mod rig;
+mod tcp;
+mod time;
+mod tunnel;

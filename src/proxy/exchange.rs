@@ -5,7 +5,6 @@ use std::io::{self, ErrorKind};
 use std::task::Poll;
 
 use crate::base::buf::{BODY_SIZE, Buf, HEAD_SIZE};
-use crate::base::clock::MS;
 use crate::config::HttpConnection;
 use crate::http::{Hop, Parse, Version};
 use crate::model::Seen;
@@ -249,10 +248,6 @@ impl Stream<'_> {
         res.reset();
         Ok(())
     }
-}
-
-pub(super) fn later(now: u64, ms: u64) -> u64 {
-    if ms == 0 { NEVER } else { now.saturating_add(ms * MS) }
 }
 
 pub(super) fn client_end(e: &io::Error) -> End {

@@ -11,7 +11,7 @@ use crate::rules::{RuleSet, Wait};
 
 use super::end::{BAD_GATEWAY, Cause, End, Halt, Phase};
 use super::env::StreamEnv;
-use super::exchange::{Got, client_end, later};
+use super::exchange::{Got, client_end};
 use super::stream::Stream;
 use super::transfer::{Broken, Extent, Side, Way};
 use super::tunnel::{self, Ends};
@@ -152,6 +152,7 @@ impl Stream<'_> {
         let received = self.txn.res.rest().to_vec();
         self.txn.res.set_body(BodyLen::UntilClose);
         self.send_head(0).await?;
+        self.patience.renew(Side::Server, self.now());
         let mut chunks = Chunks::new(true);
         let Some(link) = self.hold.as_ref().map(|h| h.link().clone()) else {
             return Err(BAD_GATEWAY.into());
@@ -172,11 +173,15 @@ impl Stream<'_> {
                 return Ok(());
             }
             input.resize(HEAD_SIZE, 0);
-            let until = later(self.now(), self.route.back.timeouts.server);
-            let n = link.recv(&mut input, until).await.map_err(|_| broken)?;
+            let until = self.patience.until(Side::Server);
+            let Some(received) = self.down.unless_left(false, link.recv(&mut input, until)).await else {
+                return Err(End::new(Cause::ClientAbort, Phase::Data, 0).into());
+            };
+            let n = received.map_err(|e| download_end(&Broken::Read(e)))?;
             if n == 0 {
                 return Err(broken.into());
             }
+            self.patience.renew(Side::Server, self.now());
             input.truncate(n);
         }
     }

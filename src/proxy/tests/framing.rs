@@ -140,6 +140,31 @@ fn a_chunked_response_is_decoded_for_http_1_0() {
     assert_eq!(rig.log(), ["p/s1 200 -- 0"]);
 }
 
+#[test]
+fn a_decoded_response_ends_as_any_other() {
+    for (how, flags) in [("silence", "sD"), ("server", "SD"), ("client", "CD"), ("junk", "SD")] {
+        let rig = Rig::listen(&["http-request set-timeout server 3s", "server s1 10.0.0.1:80"]);
+        let mut client = rig.client();
+        client.send("GET / HTTP/1.0\r\n\r\n");
+        let mut server = rig.server("s1");
+        server.take();
+        server.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nha");
+        assert!(client.take().ends_with("\r\n\r\nha"));
+        rig.pass(2_999);
+        server.send("lf\r\n");
+        rig.pass(2_999);
+        assert_eq!((client.take().as_str(), rig.log().len()), ("lf", 0), "each byte renews the time");
+        match how {
+            "silence" => rig.pass(1),
+            "server" => server.leave(),
+            "client" => client.reset(),
+            _ => server.send("zz\r\n"),
+        }
+        assert_eq!(rig.log(), [format!("p/s1 200 {flags} 0")], "{how}");
+        assert_eq!(rig.idle("s1"), 0, "{how}");
+    }
+}
+
 /// What a server sends behind its body must never be read as the answer to somebody else.
 #[test]
 fn a_body_behind_a_decoded_one_ends_the_server_connection() {

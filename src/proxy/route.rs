@@ -502,13 +502,12 @@ impl<'c> Chooser<'c> {
             _ => false,
         };
         let pools = &self.worker().pools;
-        let taken = match pools.take(server, proven_only) {
+        match pools.take(server, proven_only) {
             None if server.live.idle.load(Ordering::Relaxed) > 0 => {
                 Box::pin(takeover::take(self.worker(), server, proven_only)).await
             }
             taken => taken,
-        };
-        taken
+        }
     }
 
     /// Whether the next try goes to another server: on the last retry, every `redispatch_every` retries, and at once

@@ -249,7 +249,7 @@ fn patterns_and_variables() {
         "add acl virt@paths x",
         "This ACL is shared with a map containing samples. You must use the command 'add map' to add values.",
     );
-    let mut several = session(&fake, CliLevel::User);
+    let mut several = session(&fake, CliLevel::Admin);
     let payload = "\n/x one two\n/y three\n".to_owned();
     assert_eq!(several.run("add map virt@paths", Some(payload)).text.trim_end(), "");
     assert!(run("show map virt@paths").contains(" /x one two\n"));

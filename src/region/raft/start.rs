@@ -206,8 +206,8 @@ fn parts(options: Options) -> Result<Parts, StartError> {
     let log = options.log.map_or_else(|| LogStore::open(options.data_dir.as_deref()), Ok)?;
     #[cfg(not(test))]
     let log = LogStore::open(options.data_dir.as_deref())?;
-    let place = options.data_dir.as_ref().map_or("memory".into(), |dir| dir.display().to_string());
-    let bad = |e| StartError::Snapshot(place.clone(), e);
+    let place = || options.data_dir.as_ref().map_or("memory".into(), |dir| dir.display().to_string());
+    let bad = |e| StartError::Snapshot(place(), e);
     let snapshots = Snapshots::open(options.data_dir.as_deref()).map_err(&bad)?;
     if options.force_new {
         super::alone::make_alone(&log, &snapshots, &options.name, &options.advertise)?;

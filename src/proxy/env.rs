@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use crate::base::Nanos;
 use crate::model::{ProxyId, ProxyLive, Server};
-use crate::rules::{Ctx, Env, Reply, Txn};
+use crate::rules::{Ctx, Env, Reply, TimeoutOverrides, Txn};
 
 use super::listener::ListenerCell;
 use super::route::Route;
@@ -52,6 +52,19 @@ impl Env for StreamEnv<'_> {
 
     fn backend_name(&self) -> &str {
         &self.view.config().proxy(self.back.unwrap_or(self.front)).name
+    }
+
+    fn timeouts(&self) -> TimeoutOverrides {
+        let config = self.view.config();
+        let back = &config.proxy(self.back.unwrap_or(self.front)).timeouts;
+        TimeoutOverrides {
+            client_ms: Some(config.proxy(self.front).timeouts.client),
+            server_ms: Some(back.server),
+            tunnel_ms: Some(back.tunnel),
+            connect_ms: Some(back.connect),
+            queue_ms: Some(back.queue),
+            tarpit_ms: Some(back.tarpit),
+        }
     }
 
     fn server_name(&self) -> Option<&str> {

@@ -6,7 +6,7 @@ use std::task::Poll;
 
 use crate::base::buf::{BODY_SIZE, Buf, HEAD_SIZE};
 use crate::config::HttpConnection;
-use crate::http::{Hop, Parse, Version};
+use crate::http::{BodyLen, Chunks, Hop, Parse, Version};
 use crate::model::Seen;
 use crate::rt::NEVER;
 
@@ -146,7 +146,8 @@ impl Stream<'_> {
         loop {
             if !self.txn.res.buf.is_empty() {
                 match self.txn.res.parse_response(method, &options) {
-                    Parse::Done => return Ok(()),
+                    Parse::Done if self.begins_well() => return Ok(()),
+                    Parse::Done => return Err(Failure::Junk),
                     Parse::Bad(bad) => {
                         self.keep_invalid_response(bad.at);
                         return Err(Failure::Junk);
@@ -166,6 +167,12 @@ impl Stream<'_> {
                 Err(Got::Client(end)) => return Err(Failure::Halt(end.into())),
             }
         }
+    }
+
+    /// What lies behind the response's head is the beginning of its body, as far as that can be told.
+    fn begins_well(&self) -> bool {
+        let res = &self.txn.res;
+        res.body != BodyLen::Chunked || Chunks::new(true).scan(res.rest()).is_ok()
     }
 
     /// Bytes from the server, while the upload goes on.

@@ -94,7 +94,7 @@ impl Stream<'_> {
             }
             Extent::Chunked(chunks) => match chunks.scan(res.rest()) {
                 Ok(scan) => scan.consumed,
-                Err(_) => return Err(self.malformed()),
+                Err(_) => return Err(End::new(Cause::Proxy, Phase::Headers, 502).into()),
             },
             Extent::Close => received,
         };
@@ -106,16 +106,6 @@ impl Stream<'_> {
             }
         }
         Ok((extent, taken))
-    }
-
-    /// What came behind the head is no body.
-    fn malformed(&mut self) -> Halt {
-        self.txn.timers.response = 0;
-        self.route.back.live.back.counters.mine().err_resp.inc();
-        if let Some(hold) = &self.hold {
-            hold.slot.server().live.counters.mine().err_resp.inc();
-        }
-        End::new(Cause::Proxy, Phase::Headers, 502).into()
     }
 
     async fn send_head(&mut self, taken: usize) -> Result<(), Halt> {

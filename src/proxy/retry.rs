@@ -2,11 +2,12 @@
 
 use crate::base::buf::Buf;
 use crate::config::Backend;
-use crate::model::Seen;
+use crate::model::{Seen, Server};
+use crate::rules::Txn;
 
 use super::end::{BAD_GATEWAY, Cause, End, Halt, Phase};
 use super::env::StreamEnv;
-use super::route::{Attempt, Chooser};
+use super::route::{Attempt, Chooser, Route};
 use super::stream::Stream;
 
 /// What went wrong with one try.
@@ -38,11 +39,14 @@ impl Stream<'_> {
                 let env = StreamEnv::of(self.s, &self.route, None);
                 chooser.slot(self.txn, attempt, &env).await
             };
-            if !matches!(slot, Err(End { phase: Phase::Connect, .. })) {
+            if attempt.full.is_none() && !matches!(slot, Err(End { phase: Phase::Connect, .. })) {
                 self.txn.timers.queue_done = self.now();
             }
             self.tried = attempt.full.take().or(self.tried.take());
             let slot = slot.inspect_err(|end| self.count_no_server(*end))?;
+            if let Some(left) = attempt.left.take() {
+                count_next_try(&self.route, self.txn, &left, left.live.uid != slot.server().live.uid);
+            }
             match chooser.connect(slot, http).await {
                 Ok(hold) => {
                     self.hold = Some(hold);
@@ -143,22 +147,19 @@ impl Stream<'_> {
         attempt.retries -= 1;
         self.txn.retries += 1;
         let chooser = Chooser::of(self.s, &self.route, self.down);
-        let back = self.route.back.live.back.counters.mine();
-        let server = self.tried.as_ref().map(|s| s.live.counters.mine());
         if chooser.redispatches(attempt) {
             attempt.choose = true;
             if let Some(server) = &self.tried {
                 let set = self.route.view.servers(self.route.id());
                 attempt.failed = set.and_then(|set| set.by_name(&server.spec.name).map(|(i, _)| i));
             }
-            back.wredis.inc();
-            server.inspect(|s| s.wredis.inc());
-            self.txn.redispatched = true;
+            attempt.left = self.tried.clone();
             self.txn.unstick();
             return Ok(());
         }
-        back.wretr.inc();
-        server.inspect(|s| s.wretr.inc());
+        if let Some(server) = &self.tried {
+            count_next_try(&self.route, self.txn, server, false);
+        }
         if pauses {
             let rt = self.s.worker.rt;
             let pause = rt.sleep_until(rt.now() + chooser.turn_around_ns());
@@ -196,5 +197,18 @@ impl Stream<'_> {
                 self.route.back.live.back.counters.mine().err_resp.inc();
             }
         }
+    }
+}
+
+/// The next try, after one that this server failed: at another one, or at the same.
+fn count_next_try(route: &Route<'_>, txn: &mut Txn, failed: &Server, is_elsewhere: bool) {
+    let (back, server) = (route.back.live.back.counters.mine(), failed.live.counters.mine());
+    if is_elsewhere {
+        back.wredis.inc();
+        server.wredis.inc();
+        txn.redispatched = true;
+    } else {
+        back.wretr.inc();
+        server.wretr.inc();
     }
 }

@@ -139,6 +139,8 @@ pub struct Attempt {
     chosen: Option<(Servers, usize)>,
     /// The server that could not even be waited for.
     pub full: Option<Server>,
+    /// The server that another one is to be chosen for: whether one was is known by its slot.
+    pub left: Option<Server>,
 }
 
 impl Attempt {
@@ -151,6 +153,7 @@ impl Attempt {
             is_direct: false,
             chosen: None,
             full: None,
+            left: None,
         }
     }
 }
@@ -258,7 +261,7 @@ impl<'c> Chooser<'c> {
                     .or_else(|| self.pick(&set, self.hash(txn, ctx), attempt.failed));
                 match index {
                     Some(index) => {
-                        if !attempt.is_direct {
+                        if !attempt.is_direct && attempt.failed != Some(index) {
                             self.count_balanced(&set.list[index]);
                         }
                         attempt.chosen = Some((set, index));
@@ -317,6 +320,7 @@ impl<'c> Chooser<'c> {
         attempt.choose = true;
         attempt.balanced = true;
         attempt.failed = Some(index);
+        txn.redispatched = true;
         txn.unstick();
         Ok(())
     }

@@ -272,6 +272,10 @@ pub trait Env {
     fn random(&self) -> u64;
     /// Connections of the whole process.
     fn connections(&self) -> u32;
+    /// The timeouts of the backend as they are configured, and the frontend's for the client.
+    fn timeouts(&self) -> TimeoutOverrides {
+        TimeoutOverrides::default()
+    }
     /// The page that the backend, else the frontend has for a status, rendered; `None`: the built-in one.
     fn error_page(&self, status: u16, txn: &Txn) -> Option<Reply>;
 }

@@ -11,6 +11,7 @@ mod live;
 mod progress;
 mod request;
 mod response;
+mod timeout;
 mod url;
 mod variable;
 
@@ -29,6 +30,7 @@ pub static FETCHES: &[&[Fetch]] = &[
     header::FETCHES,
     cookie::FETCHES,
     response::FETCHES,
+    timeout::FETCHES,
     body::FETCHES,
     client_hello::FETCHES,
     variable::FETCHES,

@@ -110,3 +110,61 @@ fn reuse() {
         });
     }
 }
+
+/// An origin that says on which connection a request came, and asks for NTLM at `/login`.
+fn numbered() -> Vec<(&'static str, Origin)> {
+    let talk = |mut stream: std::net::TcpStream, connection: usize| {
+        let mut head = Vec::new();
+        let mut byte = [0];
+        while matches!(std::io::Read::read(&mut stream, &mut byte), Ok(1)) {
+            head.push(byte[0]);
+            if !head.ends_with(b"\r\n\r\n") {
+                continue;
+            }
+            let body = format!("connection {connection}");
+            let start = match head.starts_with(b"GET /login ") {
+                true => "401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"a\", nTlM",
+                false => "200 OK",
+            };
+            let answer = format!("HTTP/1.1 {start}\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+            if std::io::Write::write_all(&mut stream, answer.as_bytes()).is_err() {
+                return;
+            }
+            head.clear();
+        }
+    };
+    vec![("s1", Origin::raw(talk))]
+}
+
+/// A server connection that a client has authenticated stays that client's, however many requests later.
+#[test]
+fn authenticated_connections_are_not_shared() {
+    for reuse in ["always", "safe"] {
+        let config = format!(
+            "{HTTP}
+frontend fe
+    bind {{ip}}:{{port:fe}}
+    default_backend be
+backend be
+    http-reuse {reuse}
+    server s1 {{s1}}
+"
+        );
+        same(&config, numbered, 7, |run| {
+            let get = |run: &mut Run, client: &mut Client, path: &str| {
+                client.send(format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n"));
+                run.note_response(client, "GET", path);
+            };
+            let (mut one, mut two) = (Client::connect(run.addr("fe")), Client::connect(run.addr("fe")));
+            get(run, &mut one, "/login");
+            get(run, &mut two, "/two");
+            get(run, &mut one, "/one");
+            get(run, &mut two, "/two/again");
+            get(run, &mut one, "/one/again");
+            run.finish(one, "one");
+            get(run, &mut two, "/two/at/last");
+            run.finish(two, "two");
+            run.get("fe", "/three", "");
+        });
+    }
+}

@@ -4,6 +4,7 @@
 
 mod balance;
 mod connection;
+mod counters;
 mod expressions;
 mod language;
 mod log;

@@ -84,6 +84,50 @@ fn client_is_slow() {
     });
 }
 
+/// Answers before the request is whole, and waits for no more of it.
+fn hasty() -> Vec<(&'static str, Origin)> {
+    let early = |request: &Message| {
+        let length = "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nsome";
+        match request.target() {
+            "/flow" => {
+                Some(vec![Step::Send(length.into()), Step::Drip(vec![b'x'; 900], Duration::from_millis(1))])
+            }
+            "/204" => Some(vec![Step::Send(b"HTTP/1.1 204 No Content\r\n\r\n".into()), Step::Hang]),
+            _ => Some(vec![Step::Send(origin::ok("done").into()), Step::Hang]),
+        }
+    };
+    vec![("s1", Origin::serve_early(early, |_| Vec::new()))]
+}
+
+/// A request that breaks off while its response is under way ends that too, and the line says whose fault it was.
+#[test]
+fn uploads_that_break_off() {
+    same(CONFIG, hasty, 7, |run| {
+        let length = "Content-Length: 50\r\n\r\nhalf";
+        let chunked = "Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n";
+        for (path, framing, more, is_half) in [
+            ("/flow", length, "", true),
+            ("/flow", chunked, "", true),
+            ("/flow", chunked, "zz\r\n", false),
+            ("/204", length, "", true),
+            ("/done", length, "", true),
+            ("/done", chunked, "zz\r\n", false),
+            ("/done", length, "", false),
+        ] {
+            let mut client = Client::connect(run.addr("fe"));
+            client.send(format!("POST {path} HTTP/1.1\r\nHost: x\r\n{framing}"));
+            std::thread::sleep(Duration::from_millis(150));
+            client.send(more);
+            if is_half {
+                client.half_close();
+            }
+            let (bytes, end) = client.rest();
+            let status = String::from_utf8_lossy(&bytes).lines().next().unwrap_or_default().to_owned();
+            run.note(path, &format!("{status} {end:?}, whole: {}", bytes.len() >= 1000));
+        }
+    });
+}
+
 #[test]
 fn client_goes_away() {
     same(CONFIG, moody, 3, |run| {

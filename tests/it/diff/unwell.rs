@@ -2,6 +2,8 @@
 
 use super::{HTTP, three};
 use crate::support::differential::same;
+use crate::support::message::Message;
+use crate::support::{Origin, Step, origin};
 
 #[test]
 fn no_server() {
@@ -73,7 +75,6 @@ backend be
 
 #[test]
 fn retry_on() {
-    use crate::support::{Origin, Step, origin};
     fn flaky() -> Vec<(&'static str, Origin)> {
         let dying = Origin::serve(|_| vec![Step::Close]);
         let busy = Origin::canned(origin::ok("busy").replace("200 OK", "503 Busy"));
@@ -99,5 +100,39 @@ backend be
             run.get("fe", &format!("/{n}"), "");
         }
         run.ask("fe", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc");
+    });
+}
+
+/// `retry-on` and what forbids it; nothing else repeats a request that a server may have begun to serve.
+#[test]
+fn repeated_requests() {
+    let config = format!(
+        "{HTTP}
+frontend fe
+    bind {{ip}}:{{port:fe}}
+    default_backend be
+backend be
+    retry-on 503 empty-response
+    retries 2
+    http-request disable-l7-retry if {{ path_beg /once }}
+    http-request set-timeout server 1500ms
+    http-request set-header x-server %[cur_server_timeout],%[be_server_timeout]
+    http-request set-header x-tunnel %[cur_tunnel_timeout],%[be_tunnel_timeout]
+    server s1 {{s1}}
+"
+    );
+    let origins = || {
+        let answer = |request: &Message| match request.target().rsplit('/').next() {
+            Some("busy") => vec![Step::Send(origin::ok("busy").replace("200 OK", "503 Busy").into())],
+            Some("silent") => vec![Step::Close],
+            Some("half") => vec![Step::Send(b"HTTP/1.1 200 OK\r\nCont".to_vec()), Step::Close],
+            _ => vec![Step::Send(origin::ok("fine").into())],
+        };
+        vec![("s1", Origin::serve(answer))]
+    };
+    same(&config, origins, 7, |run| {
+        for path in ["/busy", "/silent", "/half", "/once/busy", "/once/silent", "/once/half", "/fine"] {
+            run.get("fe", path, "");
+        }
     });
 }

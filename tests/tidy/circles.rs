@@ -460,13 +460,14 @@ mod tests {
     fn a_table_of_circles_can_only_shrink() {
         let file = |uses: &[&str]| uses.iter().map(|f| (*f).to_owned()).collect::<BTreeSet<String>>();
         let uses: BTreeMap<_, _> =
-            [("a", &["b"][..]), ("b", &["c"]), ("c", &["a"]), ("d", &["e"]), ("e", &["d"])]
+            [("a", &["b"][..]), ("b", &["c"]), ("c", &["f"]), ("f", &["a"]), ("d", &["e"]), ("e", &["d"])]
                 .into_iter()
                 .map(|(name, uses)| (name.to_owned(), file(uses)))
                 .collect();
-        assert_eq!(complaints(&uses, &[&["a", "b", "c"]]), Vec::<String>::new());
+        assert_eq!(complaints(&uses, &[&["a", "b", "c", "f"]]), Vec::<String>::new());
         assert_eq!(complaints(&uses, &[]).len(), 1);
-        assert_eq!(complaints(&uses, &[&["a", "b"]]).len(), 3);
-        assert_eq!(complaints(&uses, &[&["a", "b", "c", "d"]]).len(), 1);
+        // What the row says and the files do not do: a circle it does not name, and rows for none.
+        assert!(!complaints(&uses, &[&["a", "b"]]).is_empty());
+        assert_eq!(complaints(&uses, &[&["a", "b", "c", "f", "d"]]).len(), 1);
     }
 }

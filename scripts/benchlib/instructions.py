@@ -86,7 +86,7 @@ ROWS = [
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rows", default=",".join(row.key for row in ROWS), metavar="A,B",
                         help="rows to run (default: all: %(default)s)")
-    parser.add_argument("--check", action="store_true", help=f"compare with {TABLE}, {TOLERANCE:.0%} tolerance")
+    parser.add_argument("--check", action="store_true", help=f"compare with {TABLE}, {TOLERANCE:.0%}% tolerance")
     parser.add_argument("--record", action="store_true", help=f"write the figures into {TABLE}")
     parser.add_argument("--keep", action="store_true",
                         help="keep callgrind's files in .bench and look each instruction up (for callgrind_annotate)")

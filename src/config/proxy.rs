@@ -180,6 +180,18 @@ pub struct Rules {
     pub http_after_response: RuleSet,
 }
 
+impl Rules {
+    /// A request has nothing to fear: no rule looks at it.
+    pub fn spare_requests(&self) -> bool {
+        self.tcp_content.is_empty() && self.http_request.is_empty() && self.redirect.is_empty()
+    }
+
+    /// No rule looks at a response.
+    pub fn spare_responses(&self) -> bool {
+        self.tcp_response.is_empty() && self.http_response.is_empty()
+    }
+}
+
 /// A `frontend`, `backend` or `listen` section.
 pub struct Proxy {
     pub name: Arc<str>,

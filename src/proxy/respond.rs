@@ -51,7 +51,11 @@ impl Stream<'_> {
         }
         self.send_head(taken).await?;
         self.txn.res.buf = Buf::default();
-        if extent.is_done() { self.finish_upload().await } else { self.forward_body(extent).await }
+        match (extent.is_done(), &self.upload) {
+            (true, None) => Ok(()),
+            (true, Some(_)) => self.finish_upload().await,
+            (false, _) => self.forward_body(extent).await,
+        }
     }
 
     /// NTLM and Negotiate authenticate the connection and not the request: it belongs to this client from here on.
@@ -179,9 +183,11 @@ impl Stream<'_> {
     /// `http-response` of the backend, then of the frontend, then `http-after-response` likewise.
     async fn response_rules(&mut self) -> Result<(), Halt> {
         let (back, front) = (self.route.back, self.route.front);
-        self.run_response(&back.rules.tcp_response).await?;
-        self.run_response(&back.rules.http_response).await?;
-        if !self.route.is_one() {
+        if !back.rules.spare_responses() {
+            self.run_response(&back.rules.tcp_response).await?;
+            self.run_response(&back.rules.http_response).await?;
+        }
+        if !self.route.is_one() && !front.rules.spare_responses() {
             self.run_response(&front.rules.http_response).await?;
         }
         self.write_cookie();

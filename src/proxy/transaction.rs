@@ -113,13 +113,15 @@ impl<'a> Stream<'a> {
             Some(chosen) => self.route.choose(Some(chosen)),
             None => {
                 self.monitor()?;
-                self.request_rules(self.route.front, Stage::Front).await?;
+                if looks_at_requests(self.route.front) {
+                    self.request_rules(self.route.front, Stage::Front).await?;
+                }
                 let switched = self.switch();
                 self.route.choose(switched)
             }
         };
         self.enter_backend();
-        if !self.route.is_one() {
+        if !self.route.is_one() && looks_at_requests(self.route.back) {
             self.request_rules(self.route.back, Stage::Back).await?;
         }
         self.serve_inside()?;
@@ -234,4 +236,9 @@ impl<'a> Stream<'a> {
         self.send_request().await?;
         self.await_response(attempt.retries > 0).await
     }
+}
+
+/// Whether anything of a proxy looks at requests before a server is chosen.
+fn looks_at_requests(proxy: &Proxy) -> bool {
+    !proxy.rules.spare_requests() || proxy.stats.is_some() || proxy.options.http_buffer_request
 }

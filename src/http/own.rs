@@ -83,7 +83,8 @@ mod tests {
         let chunks = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
         let empty = b"HTTP/1.1 204 No\r\n\r\n";
         // Received; method sent, status set, method asked; body, head without its first line.
-        let table: [(&[u8], Method, u16, Method, bool, &str); 7] = [
+        type Row = (&'static [u8], Method, u16, Method, bool, &'static str);
+        let table: [Row; 7] = [
             (three, Method::Get, 204, Method::Get, false, "\r\n"),
             (chunks, Method::Get, 204, Method::Get, false, "\r\n"),
             (three, Method::Get, 304, Method::Get, false, "Content-Length: 3\r\n\r\n"),

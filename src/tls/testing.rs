@@ -43,6 +43,7 @@ pub fn params_of(common: &str, names: &[&str]) -> CertificateParams {
 }
 
 impl Issuer {
+    #[allow(clippy::new_without_default)] // Each is another one.
     pub fn new() -> Issuer {
         let mut params = CertificateParams::new(Vec::new()).expect("parameters");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);

@@ -212,7 +212,7 @@ async fn end_of(ending: Ending) -> io::Result<usize> {
     tokio::spawn(async move {
         let (mut stream, _) = listener.accept().await.expect("a client");
         let mut block = [0; 4096];
-        stream.read(&mut block).await.expect("a request");
+        let _ = stream.read(&mut block).await.expect("a request");
         let _ = saw.send(stream.read(&mut block).await).await;
     });
     let stream = TcpStream::connect(address).await.expect("a connection");

@@ -333,7 +333,7 @@ backend be
             run.get("fe", "/", "");
             let mut client = crate::support::Client::connect(run.addr("fe"));
             for more in ["X-Src: 10.1.2.3\r\n", ""] {
-                client.send(&format!("GET / HTTP/1.1\r\nHost: a.test\r\n{more}\r\n"));
+                client.send(format!("GET / HTTP/1.1\r\nHost: a.test\r\n{more}\r\n"));
                 run.note_response(&mut client, "GET", more);
             }
             run.finish(client, "twice");

@@ -117,6 +117,7 @@ fn the_last_failure_closes_the_connection() {
     let rig = Rig::listen_tcp(&["retries 2", "server s1 10.0.0.1:80"]);
     rig.receive("s1", Reception::Refused);
     let mut client = rig.client();
+    client.send("first");
     rig.pass(1_999);
     assert!(!client.has_ended());
     rig.pass(1);

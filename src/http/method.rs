@@ -40,11 +40,6 @@ impl Method {
     pub const fn is_safe(self) -> bool {
         matches!(self, Method::Get | Method::Head | Method::Options | Method::Trace)
     }
-
-    /// May be sent twice with the effect of once (RFC 9110 section 9.2.2).
-    pub const fn is_idempotent(self) -> bool {
-        self.is_safe() || matches!(self, Method::Put | Method::Delete)
-    }
 }
 
 impl Version {

@@ -120,7 +120,9 @@ impl Pools {
         }
         self.with(server, |pool| {
             pool.renew();
-            let needed = pool.peaks[0].max(pool.peaks[1]).max(1);
+            // One each worker may always keep: what others hold may have ended without their having looked.
+            let needed =
+                if pool.idle.is_empty() { u32::MAX } else { pool.peaks[0].max(pool.peaks[1]).max(1) };
             let limit = spec.pool_max_conn.unwrap_or(u32::MAX).min(needed);
             let counted = || {
                 let one_more = |n| (n < limit).then_some(n + 1);

@@ -243,3 +243,27 @@ fn a_worker_that_does_not_answer_is_not_waited_for() {
     go.send(()).expect("the other worker");
     other.join().expect("the other worker");
 }
+
+/// What another worker holds idle may have ended without its having looked: it does not count against this one.
+#[test]
+fn a_worker_keeps_one_whatever_others_hold() {
+    let rig = Rig::listen(&["http-reuse safe", SERVER]);
+    let (config, (ready, is_ready), (go, may_go)) = (rig.config(), channel(), channel::<()>());
+    let other = std::thread::spawn(move || {
+        let rig = Rig::beside(config);
+        let mut client = rig.client();
+        let (server, _) = rig.exchange(&mut client, "s1");
+        server.leave();
+        ready.send(()).expect("the test waits");
+        may_go.recv().expect("the test has ended");
+    });
+    is_ready.recv().expect("an idle connection");
+    let mut client = rig.client();
+    let (mut server, _) = rig.exchange(&mut client, "s1");
+    client.send(GET);
+    assert!(server.take().starts_with("GET / "), "the session's own connection was closed");
+    server.send(OK);
+    assert_eq!((answers(&client.take()), rig.opened("s1")), (vec![200], 1));
+    go.send(()).expect("the other worker");
+    other.join().expect("the other worker");
+}

@@ -119,11 +119,14 @@ impl Chunks {
         mut sink: impl FnMut(&'b [u8]),
     ) -> Result<Scan, BadMessage> {
         let mut at = 0;
-        while let Some(byte) = bytes.get(at) {
+        while at < bytes.len() {
+            if self.state == State::Size && self.spent == 0 {
+                at += self.whole_chunks(&bytes[at..], &mut sink);
+            }
+            let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) else { break };
             if self.state == State::Done {
                 break;
             }
-            let rest = &bytes[at..];
             if self.state == State::Data {
                 let n = usize::try_from(self.left).map_or(rest.len(), |left| left.min(rest.len()));
                 sink(&rest[..n]);
@@ -136,7 +139,7 @@ impl Chunks {
                 at += plain;
                 continue;
             }
-            if let Err(reason) = self.step(*byte) {
+            if let Err(reason) = self.step(rest[0]) {
                 return Err(if self.is_response {
                     BadMessage::response(reason, at)
                 } else {
@@ -146,6 +149,23 @@ impl Chunks {
             at += 1;
         }
         Ok(Scan { consumed: at, done: self.is_done() })
+    }
+
+    /// Chunks that lie there whole, each in one go: a line of nothing but a size, the data, its line end. Tells how many
+    /// bytes they are.
+    #[inline]
+    fn whole_chunks<'b>(&mut self, bytes: &'b [u8], sink: &mut impl FnMut(&'b [u8])) -> usize {
+        let mut at = 0;
+        while let Some((size, line)) = plain_size(&bytes[at..])
+            && let Some(data) = usize::try_from(size).ok().and_then(|size| bytes.get(at + line..)?.get(..size))
+            && size > 0
+            && bytes[at + line + data.len()..].starts_with(CHUNK_END)
+        {
+            sink(data);
+            self.data += size;
+            at += line + data.len() + CHUNK_END.len();
+        }
+        at
     }
 
     /// Framing as nearly everybody writes it, passed in one go: a line of nothing but a size, the line end behind
@@ -277,17 +297,33 @@ impl Chunks {
 #[inline]
 fn plain_size(bytes: &[u8]) -> Option<(u64, usize)> {
     let mut size = 0;
-    for (at, byte) in bytes.iter().take(9).enumerate() {
-        match char::from(*byte).to_digit(16) {
-            Some(digit) if at < 8 => size = size << 4 | u64::from(digit),
-            None if at > 0 && *byte == b'\r' && bytes.get(at + 1) == Some(&b'\n') => {
-                return Some((size, at + 2));
-            }
-            _ => break,
+    let mut at = 0;
+    loop {
+        let byte = *bytes.get(at)?;
+        let digit = HEX[usize::from(byte)];
+        if digit > 15 {
+            let ends = at > 0 && byte == b'\r' && bytes.get(at + 1) == Some(&b'\n');
+            return ends.then_some((size, at + 2));
         }
+        if at == 8 {
+            return None;
+        }
+        size = size << 4 | u64::from(digit);
+        at += 1;
     }
-    None
 }
+
+/// The value of each hexadecimal digit; 255 for what is none.
+static HEX: [u8; 256] = {
+    let mut table = [255; 256];
+    let mut value = 0;
+    while value < 16 {
+        table[b"0123456789abcdef"[value] as usize] = value as u8;
+        table[b"0123456789ABCDEF"[value] as usize] = value as u8;
+        value += 1;
+    }
+    table
+};
 
 /// The line before a chunk of `size` bytes of data; [`CHUNK_END`] goes behind them.
 #[derive(Clone, Copy, Debug)]

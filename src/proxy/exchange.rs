@@ -14,7 +14,7 @@ use super::access;
 use super::downstream::body_at_hand;
 use super::end::{Cause, End, Halt, Phase};
 use super::retry::Failure;
-use super::stream::Stream;
+use super::stream::{Scanned, Stream};
 use super::transfer::{Broken, Side, Way};
 
 /// Why nothing more comes from the server.
@@ -151,7 +151,7 @@ impl Stream<'_> {
         loop {
             if !self.txn.res.buf.is_empty() {
                 match self.txn.res.parse_response(method, &options) {
-                    Parse::Done if self.begins_well() => return Ok(()),
+                    Parse::Done if self.body_begins() => return Ok(()),
                     Parse::Done => return Err(Failure::Junk),
                     Parse::Bad(bad) => {
                         self.keep_invalid_response(bad.at);
@@ -174,10 +174,17 @@ impl Stream<'_> {
         }
     }
 
-    /// What lies behind the response's head is the beginning of its body, as far as that can be told.
-    fn begins_well(&self) -> bool {
+    /// Whether what lies behind the response's head is the beginning of its body, as far as that can be told. What a
+    /// scan of chunks found is kept for when the body is forwarded.
+    fn body_begins(&mut self) -> bool {
         let res = &self.txn.res;
-        res.body != BodyLen::Chunked || Chunks::new(true).scan(res.rest()).is_ok()
+        if res.body != BodyLen::Chunked {
+            return true;
+        }
+        let mut chunks = Box::new(Chunks::new(true));
+        let Ok(scan) = chunks.scan(res.rest()) else { return false };
+        self.scanned = Some(Scanned { chunks, consumed: scan.consumed, of: res.rest().len() });
+        true
     }
 
     /// Bytes from the server, while the upload goes on.

@@ -12,7 +12,7 @@ use crate::rules::{RuleSet, Wait};
 use super::end::{BAD_GATEWAY, Cause, End, Halt, Phase};
 use super::env::StreamEnv;
 use super::exchange::{Got, client_end};
-use super::stream::Stream;
+use super::stream::{Scanned, Stream};
 use super::transfer::{Broken, Extent, Side, Way};
 use super::tunnel::{self, Ends};
 use super::verdict::{self, Stage, Step};
@@ -84,23 +84,22 @@ impl Stream<'_> {
     fn note_body(&mut self) -> Result<(Extent, usize), Halt> {
         let res = &self.txn.res;
         let received = res.rest().len();
-        let mut extent = match res.body {
-            BodyLen::None | BodyLen::Tunnel => Extent::Length(0),
-            BodyLen::Length(n) => Extent::Length(n),
-            BodyLen::Chunked => Extent::Chunked(Box::new(Chunks::new(true))),
-            BodyLen::UntilClose => Extent::Close,
-        };
-        let taken = match &mut extent {
-            Extent::Length(n) => {
-                let taken = (*n).min(received as u64);
-                *n -= taken;
-                taken as usize
+        let (extent, taken) = match res.body {
+            BodyLen::None | BodyLen::Tunnel => (Extent::Length(0), 0),
+            BodyLen::Length(n) => {
+                let taken = n.min(received as u64);
+                (Extent::Length(n - taken), taken as usize)
             }
-            Extent::Chunked(chunks) => match chunks.scan(res.rest()) {
-                Ok(scan) => scan.consumed,
-                Err(_) => return Err(End::new(Cause::Proxy, Phase::Headers, 502).into()),
+            BodyLen::Chunked => match self.scanned.take().filter(|scanned| scanned.of == received) {
+                Some(Scanned { chunks, consumed, .. }) => (Extent::Chunked(chunks), consumed),
+                None => {
+                    let mut chunks = Box::new(Chunks::new(true));
+                    let scan = chunks.scan(res.rest());
+                    let scan = scan.map_err(|_| End::new(Cause::Proxy, Phase::Headers, 502))?;
+                    (Extent::Chunked(chunks), scan.consumed)
+                }
             },
-            Extent::Close => received,
+            BodyLen::UntilClose => (Extent::Close, received),
         };
         if let Some(hold) = &mut self.hold {
             hold.keep &= res.keep_alive && res.body != BodyLen::UntilClose && taken == received;

@@ -3,7 +3,7 @@
 
 use std::rc::Rc;
 
-use crate::http::Method;
+use crate::http::{Chunks, Method};
 use crate::model::{ProxyId, Server};
 use crate::rules::{Ctx, Txn};
 
@@ -22,6 +22,13 @@ pub enum Next {
     Close,
 }
 
+/// How far the chunks behind a response's head go, of so many bytes.
+pub(super) struct Scanned {
+    pub chunks: Box<Chunks>,
+    pub consumed: usize,
+    pub of: usize,
+}
+
 /// A transaction under way.
 pub struct Stream<'a> {
     pub s: &'a Session,
@@ -34,6 +41,8 @@ pub struct Stream<'a> {
     pub tried: Option<Server>,
     /// The rest of the request's body on its way to the server.
     pub upload: Option<Way>,
+    /// The beginning of the response's body, where it is chunked.
+    pub(super) scanned: Option<Scanned>,
     pub patience: &'a Rc<Patience>,
     /// The method that the client asked with, whatever rules make of it.
     pub asked: Method,
@@ -67,6 +76,7 @@ impl<'a> Stream<'a> {
             hold: None,
             tried: None,
             upload: None,
+            scanned: None,
             patience,
             asked: Method::Other,
             keep_client: false,

@@ -27,19 +27,24 @@ impl Rate {
         self.pair.store(if second == seen + 1 { current } else { 0 }, Ordering::Relaxed);
     }
 
-    /// Counts `n` events at `now`.
-    pub fn add(&self, now: Millis, n: u32) {
+    /// Counts `n` events at `now`. Tells the rate with them.
+    #[inline]
+    pub fn add(&self, now: Millis, n: u32) -> u32 {
         self.turn(now);
-        self.pair.fetch_add(u64::from(n) << 32, Ordering::Relaxed);
+        let n = u64::from(n) << 32;
+        blend(self.pair.fetch_add(n, Ordering::Relaxed).wrapping_add(n), now)
     }
 
     /// Events per second, over the second that ends at `now`.
     pub fn read(&self, now: Millis) -> u32 {
         self.turn(now);
-        let pair = self.pair.load(Ordering::Relaxed);
-        let (current, previous) = (pair >> 32, pair & 0xffff_ffff);
-        (current + previous * (999 - now % 1000) / 1000) as u32
+        blend(self.pair.load(Ordering::Relaxed), now)
     }
+}
+
+fn blend(pair: u64, now: Millis) -> u32 {
+    let (current, previous) = (pair >> 32, pair & 0xffff_ffff);
+    (current + previous * (999 - now % 1000) / 1000) as u32
 }
 
 #[cfg(test)]
@@ -49,7 +54,7 @@ mod tests {
     #[test]
     fn a_second_ago_still_counts_and_two_do_not() {
         let rate = Rate::default();
-        rate.add(10_000, 100);
+        assert_eq!(rate.add(10_000, 100), 100);
         assert_eq!(rate.read(10_500), 100);
         assert_eq!(rate.read(11_499), 50);
         assert_eq!(rate.read(12_500), 0);

@@ -130,12 +130,10 @@ impl Worker {
         let now_ms = self.rt.now() / MS;
         slot.note_client();
         self.shared.connections.fetch_add(1, Ordering::Relaxed);
-        self.shared.conn_rate.add(now_ms, 1);
-        self.shared.conn_rate_max.raise(u64::from(self.shared.conn_rate.read(now_ms)));
+        self.shared.conn_rate_max.raise(u64::from(self.shared.conn_rate.add(now_ms, 1)));
         let live = &slot.front.front;
         live.counters.mine().conn_tot.inc();
-        live.conn_rate.add(now_ms, 1);
-        live.conn_rate_max.raise(u64::from(live.conn_rate.read(now_ms)));
+        live.conn_rate_max.raise(u64::from(live.conn_rate.add(now_ms, 1)));
         self.rt.spawn(connection::run(self, cell.clone(), fd, peer, slot));
     }
 }

@@ -76,12 +76,10 @@ fn count(session: &Session, proxy: &Proxy) {
     let live = &proxy.live.front;
     let now_ms = session.worker.rt.now() / MS;
     live.counters.mine().sess_tot.inc();
-    live.sess_rate.add(now_ms, 1);
-    live.sess_rate_max.raise(u64::from(live.sess_rate.read(now_ms)));
+    live.sess_rate_max.raise(u64::from(live.sess_rate.add(now_ms, 1)));
     live.last_session_ms.store(now_ms, Ordering::Relaxed);
     let shared = &session.worker.shared;
-    shared.sess_rate.add(now_ms, 1);
-    shared.sess_rate_max.raise(u64::from(shared.sess_rate.read(now_ms)));
+    shared.sess_rate_max.raise(u64::from(shared.sess_rate.add(now_ms, 1)));
 }
 
 /// `accept-proxy`: the client is who the header says. False: there is none.

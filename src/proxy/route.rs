@@ -89,8 +89,7 @@ impl<'a> BackendSlot<'a> {
         let current = live.cur.fetch_add(1, Ordering::AcqRel) + 1;
         let slot = BackendSlot(&proxy.live);
         live.max.raise(u64::from(current));
-        live.sess_rate.add(now_ms, 1);
-        live.sess_rate_max.raise(u64::from(live.sess_rate.read(now_ms)));
+        live.sess_rate_max.raise(u64::from(live.sess_rate.add(now_ms, 1)));
         live.last_session_ms.store(now_ms, Ordering::Relaxed);
         live.counters.mine().sess_tot.inc();
         slot
@@ -335,8 +334,7 @@ impl<'c> Chooser<'c> {
     fn count_session(&self, server: &Server) {
         let (live, now_ms) = (&server.live, self.now_ms());
         live.counters.mine().sess_tot.inc();
-        live.sess_rate.add(now_ms, 1);
-        live.sess_rate_max.raise(u64::from(live.sess_rate.read(now_ms)));
+        live.sess_rate_max.raise(u64::from(live.sess_rate.add(now_ms, 1)));
         live.last_session_ms.store(now_ms, Ordering::Relaxed);
     }
 

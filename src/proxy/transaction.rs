@@ -96,8 +96,7 @@ impl<'a> Stream<'a> {
         self.txn.bytes_in += self.txn.req.len as u64;
         let front = &self.route.front.live.front;
         let now_ms = now / MS;
-        front.req_rate.add(now_ms, 1);
-        front.req_rate_max.raise(u64::from(front.req_rate.read(now_ms)));
+        front.req_rate_max.raise(u64::from(front.req_rate.add(now_ms, 1)));
         if self.route.front.needs_uri_line {
             self.keep_uri_line();
         }

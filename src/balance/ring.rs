@@ -141,9 +141,6 @@ impl RingBalancer {
 
     /// `random`: the least loaded for its weight of several draws.
     fn draw(&self, ring: &Ring, list: &[Server], pick: &Pick, draws: u32) -> Option<usize> {
-        if let [only] = list {
-            return usable::has_room(only, pick, self.spec.fullconn).then_some(0);
-        }
         let mut random = pick.random;
         let mut best: Option<usize> = None;
         for _ in 0..draws.clamp(1, 1024) {
@@ -220,6 +217,11 @@ impl Balancer for RingBalancer {
     }
 
     fn pick(&self, list: &[Server], pick: &Pick) -> Option<usize> {
+        // Nothing is drawn for a lone server.
+        if let ([only], Method::Random { .. }) = (list, &self.spec.method) {
+            let fits = only.live.is_usable() && usable::has_room(only, pick, self.spec.fullconn);
+            return fits.then_some(0);
+        }
         self.ring.with(|ring| match (ring.serving, &self.spec.method) {
             _ if ring.points.is_empty() => None,
             (_, Method::Random { draws }) => self.draw(ring, list, pick, *draws),

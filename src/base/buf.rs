@@ -17,8 +17,14 @@ thread_local! {
     static FREE: RefCell<[Vec<Box<[u8]>>; 3]> = const { RefCell::new([Vec::new(), Vec::new(), Vec::new()]) };
 }
 
+#[inline]
 fn class(size: usize) -> Option<usize> {
-    [HEAD_SIZE, BODY_SIZE, BULK_SIZE].iter().position(|s| *s == size)
+    match size {
+        HEAD_SIZE => Some(0),
+        BODY_SIZE => Some(1),
+        BULK_SIZE => Some(2),
+        _ => None,
+    }
 }
 
 /// Bytes between a read and a write position, in memory that returns to its thread's pool.
@@ -128,16 +134,22 @@ impl Buf {
 }
 
 impl Drop for Buf {
+    #[inline]
     fn drop(&mut self) {
-        if let Some(c) = class(self.mem.len()) {
-            let mem = std::mem::take(&mut self.mem);
-            // The pool may be gone already when a thread ends.
-            let _ = FREE.try_with(|f| {
-                let list = &mut f.borrow_mut()[c];
-                if list.len() < KEEP[c] {
-                    list.push(mem);
-                }
-            });
+        if !self.mem.is_empty() {
+            give_back(std::mem::take(&mut self.mem));
         }
     }
+}
+
+/// Keeps the memory of a buffer for another one.
+fn give_back(mem: Box<[u8]>) {
+    let Some(c) = class(mem.len()) else { return };
+    // The pool may be gone already when a thread ends.
+    let _ = FREE.try_with(|f| {
+        let list = &mut f.borrow_mut()[c];
+        if list.len() < KEEP[c] {
+            list.push(mem);
+        }
+    });
 }

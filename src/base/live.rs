@@ -1,35 +1,42 @@
 //! A cell that many threads read without waiting while one replaces its value whole.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 
 /// A hot-swapped value. Readers take the current `Arc`; a writer stores a new one.
 #[derive(Debug)]
-pub struct Live<T>(ArcSwap<T>);
+pub struct Live<T> {
+    value: ArcSwap<T>,
+    /// Counts the values: one more after each was stored.
+    version: AtomicU64,
+}
 
 impl<T> Live<T> {
     pub fn new(value: T) -> Self {
-        Live(ArcSwap::from_pointee(value))
+        Live { value: ArcSwap::from_pointee(value), version: AtomicU64::new(0) }
     }
 
     /// The current value, kept alive by the caller. Costs an atomic increment.
     pub fn load(&self) -> Arc<T> {
-        self.0.load_full()
+        self.value.load_full()
     }
 
     /// Runs `f` on the current value without taking a reference count. `f` must be short.
     pub fn with<R>(&self, f: impl FnOnce(&T) -> R) -> R {
-        f(&self.0.load())
+        f(&self.value.load())
     }
 
-    /// Whether `value` is the current value itself. Takes no reference count.
-    pub fn is(&self, value: &Arc<T>) -> bool {
-        Arc::ptr_eq(&self.0.load(), value)
+    /// Which of its values the cell holds. Read before the value, it tells later whether there is a newer one, for less
+    /// than a look at the value costs.
+    pub fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
     }
 
     pub fn store(&self, value: Arc<T>) {
-        self.0.store(value);
+        self.value.store(value);
+        self.version.fetch_add(1, Ordering::Release);
     }
 }
 

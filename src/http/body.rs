@@ -157,7 +157,8 @@ impl Chunks {
     fn whole_chunks<'b>(&mut self, bytes: &'b [u8], sink: &mut impl FnMut(&'b [u8])) -> usize {
         let mut at = 0;
         while let Some((size, line)) = plain_size(&bytes[at..])
-            && let Some(data) = usize::try_from(size).ok().and_then(|size| bytes.get(at + line..)?.get(..size))
+            && let Some(data) =
+                usize::try_from(size).ok().and_then(|size| bytes.get(at + line..)?.get(..size))
             && size > 0
             && bytes[at + line + data.len()..].starts_with(CHUNK_END)
         {

@@ -30,6 +30,7 @@ impl Head {
 
     pub(super) fn store_line(&mut self, name: &[u8], value: &[u8]) -> Field {
         let at = self.edits.len();
+        self.edits.reserve(name.len() + value.len() + 4);
         self.edits.extend_from_slice(name);
         self.finish_line(at, FieldKind::of(name), value)
     }

@@ -173,7 +173,37 @@ impl Head {
                 return Ok(()); // HTTP/0.9 has nothing behind the line
             }
         }
-        while let Some(next) = self.field_line(b, *at, o)? {
+        loop {
+            self.plain_lines(b, at, o)?;
+            match self.field_line(b, *at, o)? {
+                Some(next) => *at = next,
+                None => return Ok(()),
+            }
+        }
+    }
+
+    /// Field lines as nearly everybody writes them, as far as there are any; [`Head::field_line`] looks closer at the
+    /// next one.
+    #[inline]
+    fn plain_lines(&mut self, b: &[u8], at: &mut usize, o: &H1Options) -> Result<(), Stop> {
+        while let Some(PlainLine { colon, start, end }) = plain_line(b, *at) {
+            let (line, name) = (*at, Slot::raw(*at, colon - *at));
+            let kind = FieldKind::of(&b[line..colon]);
+            let next = end + 2;
+            let field = Field {
+                name,
+                value: Slot::raw(start, end - start),
+                line: Slot::raw(line, next - line),
+                kind,
+            };
+            if kind == FieldKind::Other || self.note(b, field, o)? {
+                if self.fields.len() + 2 > o.max_fields {
+                    return Err(Stop::Bad(Reason::TooManyFields, line));
+                }
+                self.fields.push(field);
+            } else {
+                self.progress.ragged = true;
+            }
             *at = next;
         }
         Ok(())
@@ -364,6 +394,26 @@ impl Head {
         self.seen |= Seen::HOST;
         if uri::is_authority(value) { Ok(true) } else { Err(Stop::Bad(Reason::Authority, at)) }
     }
+}
+
+/// A line whose parts lie where one looks first.
+struct PlainLine {
+    colon: usize,
+    start: usize,
+    end: usize,
+}
+
+/// `name: value CRLF` with one blank or none before the value, none behind it, and nothing odd in either.
+#[inline(always)]
+fn plain_line(b: &[u8], line: usize) -> Option<PlainLine> {
+    let colon = token::token_end(b, line);
+    if colon == line || b.get(colon) != Some(&b':') {
+        return None;
+    }
+    let start = colon + 1 + usize::from(b.get(colon + 1) == Some(&b' '));
+    let end = token::value_end(b, start);
+    let trimmed = end == start || !(token::is_blank(b[start]) || token::is_blank(b[end - 1]));
+    (trimmed && b.get(end..end + 2) == Some(b"\r\n")).then_some(PlainLine { colon, start, end })
 }
 
 /// What [`Head::odd_line`] made of a line.

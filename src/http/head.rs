@@ -278,8 +278,9 @@ impl Head {
         self.fields.iter().map(|f| (self.bytes(f.name), self.bytes(f.value)))
     }
 
+    #[inline]
     pub(super) fn is_named(&self, field: &Field, name: &[u8]) -> bool {
-        field.name.len() == name.len() && self.bytes(field.name).eq_ignore_ascii_case(name)
+        field.name.len() == name.len() && super::token::same(self.bytes(field.name), name)
     }
 
     /// Value of the first field with this name.

@@ -1,7 +1,7 @@
 //! Comma-separated field values (RFC 9110 section 5.6.1), as HAProxy's `hdr()` family counts them.
 
 use super::head::Head;
-use super::token::trim;
+use super::token::{self, trim};
 
 /// The elements of one value: split at commas outside quoted strings, trimmed, empty ones included (an empty value has
 /// one element, and so has what follows a comma at the end).
@@ -28,9 +28,16 @@ impl<'a> Iterator for Elements<'a> {
 }
 
 /// Position of the first comma outside a quoted string, or the length.
+#[inline]
 pub fn element_end(bytes: &[u8]) -> usize {
+    let end = token::list_end(bytes, 0);
+    if bytes.get(end) == Some(&b'"') { quoted_end(bytes, end) } else { end }
+}
+
+/// The same from a quote on.
+fn quoted_end(bytes: &[u8], from: usize) -> usize {
     let (mut quoted, mut escaped) = (false, false);
-    for (at, byte) in bytes.iter().enumerate() {
+    for (at, byte) in bytes.iter().enumerate().skip(from) {
         match byte {
             _ if escaped => escaped = false,
             b'\\' if quoted => escaped = true,

@@ -29,7 +29,73 @@ pub const fn is_control(byte: u8) -> bool {
 /// Position of the first byte from `at` on that is no `tchar`; the length of `bytes` if there is none.
 #[inline]
 pub fn token_end(bytes: &[u8], mut at: usize) -> usize {
+    while let Some(word) = word_at(bytes, at) {
+        let odd = neither_letter_nor_hyphen(word);
+        if odd == 0 {
+            at += 8;
+            continue;
+        }
+        at += odd.trailing_zeros() as usize / 8;
+        if !TOKEN[bytes[at] as usize] {
+            return at;
+        }
+        at += 1;
+    }
     while at < bytes.len() && TOKEN[bytes[at] as usize] {
+        at += 1;
+    }
+    at
+}
+
+/// The top bit of each byte that is neither a letter nor a hyphen: of what names are mostly made of.
+#[inline]
+fn neither_letter_nor_hyphen(word: u64) -> u64 {
+    // Of seven bits each, so that no sum reaches the next byte.
+    let low = word & !HIGH;
+    let letter = low | (0x20 * ONES);
+    let is_letter = (letter + (0x80 - u64::from(b'a')) * ONES) & !(letter + (0x7f - u64::from(b'z')) * ONES);
+    let is_no_hyphen = (low ^ (u64::from(b'-') * ONES)) + !HIGH;
+    !((is_letter | !is_no_hyphen) & !word) & HIGH
+}
+
+/// A word with its upper-case letters in lower case.
+#[inline]
+fn lower_case(word: u64) -> u64 {
+    let low = word & !HIGH;
+    let is_upper =
+        (low + (0x80 - u64::from(b'A')) * ONES) & !(low + (0x7f - u64::from(b'Z')) * ONES) & !word & HIGH;
+    word | (is_upper >> 2)
+}
+
+/// As `eq_ignore_ascii_case`, word by word: names are compared all the time.
+#[inline]
+pub fn same(a: &[u8], b: &[u8]) -> bool {
+    if a.len() != b.len() {
+        return false;
+    }
+    let Some(last) = a.len().checked_sub(8) else { return a.eq_ignore_ascii_case(b) };
+    let differ = |at: usize| match (word_at(a, at), word_at(b, at)) {
+        (Some(a), Some(b)) => lower_case(a) != lower_case(b),
+        _ => true,
+    };
+    // The last word may overlap the one before it.
+    !differ(last) && !(0..last).step_by(8).any(differ)
+}
+
+/// Position of the first comma or quote from `at` on, or the length of `bytes`.
+#[inline]
+pub fn list_end(bytes: &[u8], mut at: usize) -> usize {
+    while let Some(word) = word_at(bytes, at) {
+        let comma = word ^ (u64::from(b',') * ONES);
+        let quote = word ^ (u64::from(b'"') * ONES);
+        let found = ((comma.wrapping_sub(ONES) & !comma) | (quote.wrapping_sub(ONES) & !quote)) & HIGH;
+        if found != 0 {
+            // A borrow can only spoil bytes behind the first true hit, so the lowest bit is exact.
+            return at + found.trailing_zeros() as usize / 8;
+        }
+        at += 8;
+    }
+    while at < bytes.len() && !matches!(bytes[at], b',' | b'"') {
         at += 1;
     }
     at
@@ -145,6 +211,42 @@ mod tests {
                 assert_eq!(target_end(&bytes, 0), target, "target, {byte:#x} at {place}");
             }
         }
+    }
+
+    #[test]
+    fn tokens_and_lists_end_where_the_definition_says() {
+        for byte in 0..=255u8 {
+            for place in 0..20 {
+                for filler in [b'a', b'Z', b'-', b'7', b'^'] {
+                    let mut bytes = [filler; 20];
+                    bytes[place] = byte;
+                    let end = bytes.iter().position(|b| !TOKEN[usize::from(*b)]).unwrap_or(20);
+                    assert_eq!(token_end(&bytes, 0), end, "token, {byte:#x} at {place}");
+                    let end = bytes.iter().position(|b| matches!(b, b',' | b'"')).unwrap_or(20);
+                    assert_eq!(list_end(&bytes, 0), end, "list, {byte:#x} at {place}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn texts_are_the_same_as_their_bytes_are() {
+        for byte in 0..=255u8 {
+            for other in [byte, byte ^ 0x20, byte.wrapping_add(1), byte ^ 0x80] {
+                for len in [1, 7, 8, 9, 16, 19] {
+                    for place in [0, len / 2, len - 1] {
+                        let (mut a, mut b) = (vec![b'x'; len], vec![b'X'; len]);
+                        (a[place], b[place]) = (byte, other);
+                        assert_eq!(
+                            same(&a, &b),
+                            a.eq_ignore_ascii_case(&b),
+                            "{byte:#x} {other:#x} at {place} of {len}"
+                        );
+                    }
+                }
+            }
+        }
+        assert!(!same(b"abcdefgh", b"abcdefghi") && same(b"", b""));
     }
 
     #[test]

@@ -15,6 +15,8 @@ use super::worker::Worker;
 
 /// How long a listener without a free slot waits before it looks again, when nobody woke it.
 const PARKED_NS: u64 = 5 * MS;
+/// One new connection to so many requests on those that stand.
+const NEWCOMERS: u32 = 8;
 /// After `accept` failed for want of descriptors or memory.
 const EXHAUSTED_NS: u64 = 100 * MS;
 
@@ -56,12 +58,18 @@ impl Worker {
 
     async fn accept_loop(&'static self, cell: Rc<ListenerCell>, acceptor: Acceptor) {
         let mut in_a_row = 0;
+        let mut resumed = self.resumed.get();
+        let mut allowed = 1;
         loop {
             acceptor.readable(|| cell.stopped.get()).await;
             if cell.stopped.get() {
                 return;
             }
-            if in_a_row >= self.view().config().global.tune.maxaccept.max(1) {
+            if in_a_row == 0 {
+                let since =
+                    self.resumed.get().wrapping_sub(std::mem::replace(&mut resumed, self.resumed.get()));
+                allowed = batch(self.view().config().global.tune.maxaccept, since);
+            } else if in_a_row >= allowed {
                 // The new ones speak, and those before them are answered, ere more are let in: otherwise many clients
                 // go through accept, request and answer in step, and one of the two ends always waits.
                 in_a_row = 0;
@@ -138,6 +146,28 @@ impl Worker {
     }
 }
 
+/// How many connections are accepted in a turn (`tune.maxaccept` at most), when so many requests came meanwhile on
+/// connections that had carried others. Their clients go before those who arrive, however many do at once, but hold
+/// nobody off.
+fn batch(maxaccept: u32, resumed: u32) -> u32 {
+    let most = maxaccept.max(1);
+    if resumed == 0 { most } else { (resumed / NEWCOMERS).clamp(1, most) }
+}
+
 fn is_exhausted(e: &std::io::Error) -> bool {
     matches!(e.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_connected_goes_before_who_arrives() {
+        let table =
+            [(4, 0, 4), (4, 1, 1), (4, 15, 1), (4, 16, 2), (4, 1000, 4), (1, 1000, 1), (0, 0, 1), (0, 9, 1)];
+        for (maxaccept, resumed, accepted) in table {
+            assert_eq!(batch(maxaccept, resumed), accepted, "tune.maxaccept {maxaccept}, {resumed} requests");
+        }
+    }
 }

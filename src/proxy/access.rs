@@ -54,12 +54,13 @@ fn span_us(from: u64, to: u64) -> u64 {
 }
 
 macro_rules! count_times {
-    ($counters:expr, $t:expr) => {
+    ($counters:expr, $spans:expr) => {
+        let [queue, connect, response, total] = $spans;
         $counters.timed.inc();
-        $counters.queue_time_us.add(span_us($t.request_done, $t.queue_done));
-        $counters.connect_time_us.add(span_us($t.queue_done, $t.connected));
-        $counters.response_time_us.add(span_us($t.connected, $t.response));
-        $counters.total_time_us.add(span_us($t.request_start, $t.closed));
+        $counters.queue_time_us.add(queue);
+        $counters.connect_time_us.add(connect);
+        $counters.response_time_us.add(response);
+        $counters.total_time_us.add(total);
     };
 }
 
@@ -130,8 +131,14 @@ pub(super) fn count_received(hold: &Hold, status: u16) {
 fn count_server_times(hold: &Hold, back: &ProxyCounters, txn: &Txn) {
     let server = hold.slot.server().live.counters.mine();
     let t = &txn.timers;
-    count_times!(server, t);
-    count_times!(back, t);
+    let spans = [
+        span_us(t.request_done, t.queue_done),
+        span_us(t.queue_done, t.connected),
+        span_us(t.connected, t.response),
+        span_us(t.request_start, t.closed),
+    ];
+    count_times!(server, spans);
+    count_times!(back, spans);
 }
 
 /// Adds a finished TCP stream.

@@ -57,11 +57,13 @@ impl Stream<'_> {
         let until = rt.after_ms(if reused { server_ms } else { connect_ms });
         let (extent, have) = body_at_hand(&self.txn.req)
             .map_err(|status| Failure::Halt(End::new(Cause::Proxy, Phase::Data, status).into()))?;
-        let sending = hold.upstream.send_head(&self.txn.req, hop, have, until);
         // Only a connection that is still under way takes time in which a client may leave.
         let sent = match reused {
-            true => Some(sending.await),
-            false => self.down.unless_left(self.route.aborts(), sending).await,
+            true => Some(hold.upstream.send_head(&self.txn.req, hop, have, until).await),
+            false => {
+                let sending = hold.upstream.send_head(&self.txn.req, hop, have, until);
+                self.down.unless_left(self.route.aborts(), sending).await
+            }
         };
         let Some(sent) = sent else {
             return Err(Failure::Halt(End::new(Cause::ClientAbort, Phase::Connect, 0).into()));

@@ -136,6 +136,7 @@ impl Pools {
     }
 
     /// Told how many connections to a server are in use. Tells whether its last responses were large.
+    #[inline]
     pub fn note_use(&self, server: &Server, used: u32) -> bool {
         self.with(server, |pool| {
             pool.peaks[1] = pool.peaks[1].max(used);

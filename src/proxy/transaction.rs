@@ -52,6 +52,9 @@ impl<'a> Stream<'a> {
     async fn receive(&mut self) -> Result<(), End> {
         let rt = self.s.worker.rt;
         let first = self.s.begin_request() == 0;
+        if !first {
+            self.s.worker.resumed.set(self.s.worker.resumed.get().wrapping_add(1));
+        }
         self.txn.request_no = self.s.worker.next_request();
         self.txn.timers.request_start = if first { self.s.accepted } else { rt.now() };
         self.txn.request_date_us = if first { self.s.accept_date_us } else { self.s.worker.date_us() };

@@ -22,8 +22,8 @@ pub const SPLICE_FROM: u64 = 256 * 1024;
 const PIPE_SIZE: usize = 1 << 20;
 /// Most bytes that one direction reads before others have their turn, however fast its ends are: when nobody else has
 /// anything to do, and when many have.
-const SHARE: usize = 512 * 1024;
-const LEAST_SHARE: usize = 128 * 1024;
+const SHARE: usize = 128 * 1024;
+const LEAST_SHARE: usize = 16 * 1024;
 const PIPES_KEPT: usize = 32;
 
 /// Bytes that went to sockets through pipes, by worker.

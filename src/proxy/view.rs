@@ -18,8 +18,8 @@ pub type Servers = Rc<Arc<ServerSet>>;
 /// when the last stream that began with it is gone.
 pub struct View {
     config: Option<Arc<Config>>,
-    /// The server sets as last seen, by proxy.
-    sets: Vec<RefCell<Option<Servers>>>,
+    /// The server sets as last seen, by proxy, each with its version.
+    sets: Vec<RefCell<Option<(u64, Servers)>>>,
     retired: Sender<Arc<Config>>,
     pub h1_request: Vec<H1Options>,
     pub h1_response: Vec<H1Options>,
@@ -55,11 +55,12 @@ impl View {
     pub fn servers(&self, backend: ProxyId) -> Option<Servers> {
         let live = &self.config().proxy(backend).back.as_ref()?.servers;
         let mut seen = self.sets.get(backend.0 as usize)?.borrow_mut();
-        if let Some(set) = seen.as_ref().filter(|set| live.is(set)) {
+        let version = live.version();
+        if let Some((_, set)) = seen.as_ref().filter(|(of, _)| *of == version) {
             return Some(set.clone());
         }
         let set = Rc::new(live.load());
-        *seen = Some(set.clone());
+        *seen = Some((version, set.clone()));
         Some(set)
     }
 }

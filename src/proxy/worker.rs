@@ -31,6 +31,8 @@ pub struct Worker {
     lingering: Cell<u32>,
     seed: Cell<u64>,
     requests: Cell<u64>,
+    /// Requests begun on connections that had carried others: counted to see what comes between two accepts.
+    pub(super) resumed: Cell<u32>,
     pub logger: Logger,
     pub(super) listeners: RefCell<Listeners>,
     /// Wall clock minus monotonic clock in microseconds, renewed every second.
@@ -86,6 +88,7 @@ impl Worker {
             lingering: Cell::new(0),
             seed: Cell::new(seed),
             requests: Cell::new(0),
+            resumed: Cell::new(0),
             logger: Logger::default(),
             listeners: RefCell::default(),
             wall_offset_us: Cell::new((0, 0)),

@@ -14,7 +14,7 @@ use super::expr::{self, Expr, with_dir};
 use super::fetch::{self, Cursor};
 use super::known;
 use super::pattern::{self, Match, Matcher, Operator, Reading};
-use super::sample::SampleType;
+use super::sample::{Sample, SampleType};
 use super::txn::Ctx;
 use super::vocabulary;
 
@@ -69,8 +69,13 @@ impl Test {
         loop {
             cursor.more = false;
             cursor.may_change = false;
-            let sample = self.expr.eval_at(ctx, &mut cursor).and_then(|s| cast(s, wants));
-            if sample.is_some_and(|s| self.matchers.iter().any(|m| m.matches(&s))) {
+            let matches = |s: &Sample<'_>| self.matchers.iter().any(|m| m.matches(s));
+            let passes = match self.expr.eval_at(ctx, &mut cursor) {
+                Some(sample) if sample.kind() == wants => matches(&sample),
+                Some(sample) => cast(sample, wants).is_some_and(|s| matches(&s)),
+                None => false,
+            };
+            if passes {
                 return Verdict::Pass;
             }
             if cursor.may_change && !is_final {

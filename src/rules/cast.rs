@@ -24,22 +24,20 @@ pub fn can_cast(from: SampleType, to: SampleType) -> bool {
 /// The sample as another type; `None` when this value has no such form.
 pub fn cast(sample: Sample<'_>, to: SampleType) -> Option<Sample<'_>> {
     use SampleType as T;
+    if to == T::Any || to == sample.kind() {
+        return Some(sample);
+    }
     Some(match (to, sample) {
-        (T::Any, s) => s,
-        (T::Bool, Sample::Bool(b)) => Sample::Bool(b),
         (T::Bool, Sample::Int(i)) => Sample::Bool(i != 0),
         (T::Bool, Sample::Str(s)) => Sample::Bool(str_to_int(&s)? != 0),
-        (T::Int, Sample::Int(i)) => Sample::Int(i),
         (T::Int, Sample::Bool(b)) => Sample::Int(i64::from(b)),
         (T::Int, Sample::Ipv4(a)) => Sample::Int(i64::from(u32::from(a))),
         (T::Int, Sample::Str(s)) => Sample::Int(str_to_int(&s)?),
         (T::Addr, s @ (Sample::Ipv4(_) | Sample::Ipv6(_))) => s,
         (T::Addr, Sample::Str(s)) => str_to_addr(&s)?,
         (T::Addr | T::Ipv4, Sample::Int(i)) => Sample::Ipv4(Ipv4Addr::from(i as u32)),
-        (T::Ipv4, Sample::Ipv4(a)) => Sample::Ipv4(a),
         (T::Ipv4, Sample::Ipv6(a)) => Sample::Ipv4(v6_to_v4(a)?),
         (T::Ipv4, Sample::Str(s)) => Sample::Ipv4(parse_text(&s)?),
-        (T::Ipv6, Sample::Ipv6(a)) => Sample::Ipv6(a),
         (T::Ipv6, Sample::Ipv4(a)) => Sample::Ipv6(a.to_ipv6_mapped()),
         (T::Ipv6, Sample::Int(i)) => Sample::Ipv6(Ipv4Addr::from(i as u32).to_ipv6_mapped()),
         (T::Ipv6, Sample::Str(s)) => match str_to_addr(&s)? {
@@ -91,13 +89,22 @@ pub fn write_text(sample: &Sample<'_>, out: &mut Vec<u8>) {
 
 /// Appends `a.b.c.d`.
 pub fn write_ipv4(addr: Ipv4Addr, out: &mut Vec<u8>) {
-    let mut buffer = itoa::Buffer::new();
-    for (i, octet) in addr.octets().into_iter().enumerate() {
-        if i > 0 {
-            out.push(b'.');
+    let mut text = [b'.'; 16];
+    let mut at = 0;
+    for octet in addr.octets() {
+        if octet >= 100 {
+            text[at] = b'0' + octet / 100;
+            at += 1;
         }
-        out.extend_from_slice(buffer.format(octet).as_bytes());
+        if octet >= 10 {
+            text[at] = b'0' + octet / 10 % 10;
+            at += 1;
+        }
+        text[at] = b'0' + octet % 10;
+        at += 2;
+        text[at - 1] = b'.';
     }
+    out.extend_from_slice(&text[..at - 1]);
 }
 
 fn until_nul(bytes: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
@@ -160,6 +167,19 @@ pub fn v6_to_v4(addr: Ipv6Addr) -> Option<Ipv4Addr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn addresses_are_written_as_they_are_shown() {
+        let octets = [0, 1, 9, 10, 11, 99, 100, 101, 127, 199, 200, 255];
+        for a in octets {
+            for b in octets {
+                let addr = Ipv4Addr::new(a, b, b, a);
+                let mut out = b"<".to_vec();
+                write_ipv4(addr, &mut out);
+                assert_eq!(String::from_utf8_lossy(&out), format!("<{addr}"));
+            }
+        }
+    }
 
     fn str(s: &str) -> Sample<'_> {
         Sample::Str(Cow::Borrowed(s.as_bytes()))

@@ -225,10 +225,14 @@ impl Txn {
     }
 
     /// Stores what converters set; rules do this after each rule, logs need not.
+    #[inline]
     pub fn settle(&mut self) {
-        if self.pending.is_empty() {
-            return;
+        if !self.pending.list.get_mut().is_empty() {
+            self.store_pending();
         }
+    }
+
+    fn store_pending(&mut self) {
         for (store, value) in self.pending.take() {
             match store {
                 Store::Var(id) => self.set_var(id, value),

@@ -1,7 +1,7 @@
 //! Header fields: `set-header`, `add-header`, `del-header`, `replace-header`, `replace-value`.
 
 use crate::http::list::element_end;
-use crate::http::token::trim;
+use crate::http::token::{same, trim};
 use crate::lang::Entry;
 use crate::rules::logformat::{LogFormat, LogUse};
 use crate::rules::pattern::Match;
@@ -32,19 +32,14 @@ impl Action for SetHeader {
 impl SetHeader {
     fn apply(&self, value: &[u8], run: &mut Run<'_>) -> Step {
         let line = |value: &[u8]| (self.name.len() + value.len() + 4) as i64;
-        let mut more = line(value);
-        if self.replaces {
-            let old: i64 = run.head().values(&self.name).map(line).sum();
-            more -= old;
-        }
-        if !run.grow(more) {
+        let old: i64 = if self.replaces { run.head().values(&self.name).map(line).sum() } else { 0 };
+        if !run.grow(line(value) - old) {
             return Step::NoRoom;
         }
-        if self.replaces {
-            run.head().set(&self.name, value);
-        } else {
-            run.head().add(&self.name, value);
+        if old > 0 {
+            run.head().remove(&self.name);
         }
+        run.head().add(&self.name, value);
         Step::Next
     }
 }
@@ -85,7 +80,7 @@ impl DelHeader {
             }
             Match::Sub => len == 0 || name.windows(len).any(|w| w.eq_ignore_ascii_case(pattern)),
             Match::Reg => self.regex.as_ref().is_some_and(|r| r.is_match(&name.to_ascii_lowercase())),
-            _ => name.eq_ignore_ascii_case(pattern),
+            _ => same(name, pattern),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::net::Ipv6Addr;
 
 use crate::http::Head;
 use crate::http::list::element_end;
-use crate::http::token::trim;
+use crate::http::token::{same, trim};
 use crate::lang::Entry;
 use crate::rules::args::{Arg, ArgKind, ArgSpec, Args};
 use crate::rules::cast::leading_int;
@@ -38,7 +38,7 @@ pub fn response<'a>(ctx: Ctx<'a>, cursor: &mut Cursor) -> Option<&'a Head> {
 /// The next value of the fields with this name (`""`: of all fields) from the cursor on.
 pub fn next<'a>(head: &'a Head, name: &[u8], whole: bool, cursor: &mut Cursor) -> Option<&'a [u8]> {
     while let Some(field) = head.fields.get(cursor.field) {
-        let is_named = field.name.len() == name.len() && head.bytes(field.name).eq_ignore_ascii_case(name);
+        let is_named = field.name.len() == name.len() && same(head.bytes(field.name), name);
         if !is_named && !name.is_empty() {
             cursor.field += 1;
             cursor.byte = 0;

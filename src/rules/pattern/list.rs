@@ -48,6 +48,11 @@ impl Patterns {
         Patterns { reading, store: Store::Few(Vec::new()) }
     }
 
+    /// Too few for an index.
+    pub fn are_few(&self) -> bool {
+        matches!(self.store, Store::Few(_))
+    }
+
     /// Whether HAProxy keeps such patterns in a tree (`idx=` of `get map`).
     pub fn is_tree(&self, pattern: &Pattern) -> bool {
         match self.reading.method {
@@ -98,9 +103,14 @@ impl Patterns {
 
     /// Whether a pattern matches the sample, which has the type that [`Match::wants`]. `found` and `bool` need none.
     pub fn matches(&self, sample: &Sample<'_>) -> bool {
-        match self.reading.method {
-            Match::Found => true,
-            Match::Bool => matches!(sample, Sample::Bool(true)),
+        match (self.reading.method, &self.store, sample) {
+            (Match::Found, ..) => true,
+            (Match::Bool, ..) => matches!(sample, Sample::Bool(true)),
+            (Match::Int | Match::Ip, ..) => self.find(sample).is_some(),
+            // Which one counts is not asked.
+            (_, Store::Few(list), Sample::Str(text) | Sample::Bin(text) | Sample::Method(text)) => {
+                list.iter().any(|p| p.matches_text(text, self.reading))
+            }
             _ => self.find(sample).is_some(),
         }
     }

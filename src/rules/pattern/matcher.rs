@@ -1,6 +1,7 @@
 //! What an ACL or a map converter reads: the patterns of a reference as it is now.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::base::Live;
 use crate::rules::sample::Sample;
@@ -13,35 +14,53 @@ use super::reading::Reading;
 pub struct Matcher {
     pub reading: Reading,
     live: Live<Patterns>,
+    /// The first ones, where they are few: read without a look at `live` for as long as nobody changed them.
+    first: Option<Patterns>,
+    is_changed: AtomicBool,
 }
 
 impl Matcher {
     pub(super) fn new(patterns: Patterns) -> Matcher {
-        Matcher { reading: patterns.reading, live: Live::new(patterns) }
+        let first = patterns.are_few().then(|| patterns.clone());
+        Matcher {
+            reading: patterns.reading,
+            live: Live::new(patterns),
+            first,
+            is_changed: AtomicBool::new(false),
+        }
+    }
+
+    #[inline]
+    fn with<R>(&self, f: impl FnOnce(&Patterns) -> R) -> R {
+        match &self.first {
+            Some(first) if !self.is_changed.load(Ordering::Acquire) => f(first),
+            _ => self.live.with(f),
+        }
     }
 
     pub(super) fn store(&self, patterns: Patterns) {
         self.live.store(Arc::new(patterns));
+        self.is_changed.store(true, Ordering::Release);
     }
 
     /// Whether a pattern matches. The sample has the type that the method wants.
     pub fn matches(&self, sample: &Sample<'_>) -> bool {
-        self.live.with(|p| p.matches(sample))
+        self.with(|p| p.matches(sample))
     }
 
     /// The value of the key that counts.
     pub fn value(&self, sample: &Sample<'_>) -> Option<Sample<'static>> {
-        self.live.with(|p| p.find(sample)?.value())
+        self.with(|p| p.find(sample)?.value())
     }
 
     /// The key that counts, as it was written.
     pub fn key(&self, sample: &Sample<'_>) -> Option<Vec<u8>> {
-        self.live.with(|p| Some(p.find(sample)?.entry.key.to_vec()))
+        self.with(|p| Some(p.find(sample)?.entry.key.to_vec()))
     }
 
     /// The value of the expression that counts, with its `\1` filled in.
     pub fn expanded(&self, text: &[u8]) -> Option<Vec<u8>> {
-        self.live.with(|p| {
+        self.with(|p| {
             let sample = Sample::Str(text.into());
             let found = p.find(&sample)?;
             let mut out = Vec::new();

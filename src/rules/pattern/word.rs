@@ -1,11 +1,13 @@
 //! Words between delimiters: `-m dir` and `-m dom` (manual section 7.1.3).
 
+use crate::http::token;
+
 pub const DIR: &[u8] = b"/?";
 pub const DOM: &[u8] = b"/?.:";
 
 /// Equal, with ASCII case ignored if asked for.
 pub fn same(a: &[u8], b: &[u8], ignore_case: bool) -> bool {
-    if ignore_case { a.eq_ignore_ascii_case(b) } else { a == b }
+    if ignore_case { token::same(a, b) } else { a == b }
 }
 
 /// Whether `pattern`, without delimiters around it, stands between delimiters somewhere in `text`.
@@ -27,7 +29,12 @@ pub fn contains(text: &[u8], pattern: &[u8], delimiters: &[u8], ignore_case: boo
 
 /// Whether `needle` is somewhere in `text`, with ASCII case ignored.
 pub fn contains_ignoring_case(text: &[u8], needle: &[u8]) -> bool {
-    needle.is_empty() || text.windows(needle.len()).any(|w| w.eq_ignore_ascii_case(needle))
+    let Some((first, rest)) = needle.split_first() else { return true };
+    let Some(last) = text.len().checked_sub(needle.len()) else { return false };
+    let first = first.to_ascii_lowercase();
+    (0..=last).any(|at| {
+        text[at].to_ascii_lowercase() == first && token::same(&text[at + 1..=at + rest.len()], rest)
+    })
 }
 
 #[cfg(test)]

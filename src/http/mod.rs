@@ -17,6 +17,7 @@ pub mod status;
 pub mod write;
 pub mod body;
 pub mod hpack;
+pub mod h2;
 pub mod fuzz;
 
 pub use bad::{BadMessage, Reason};

@@ -10,8 +10,6 @@ mod encoder;
 
 pub use decoder::{Decoder, Invalid};
 pub use encoder::Encoder;
-pub use integer::write as write_integer;
-pub use known::name as known_name;
 pub use table::OVERHEAD;
 
 #[cfg(test)]

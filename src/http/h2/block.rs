@@ -60,7 +60,7 @@ impl Connection {
 
     /// What a block on this stream is for. The error is the connection's.
     fn purpose(&mut self, id: u32, end: bool) -> Result<Purpose, Code> {
-        if id % 2 == 0 {
+        if id.is_multiple_of(2) {
             return Err(Code::PROTOCOL);
         }
         if let Some(stream) = self.streams.get(id) {

@@ -366,7 +366,7 @@ impl Connection {
 
     /// Nobody opened this stream yet.
     pub(super) fn is_idle(&self, id: u32) -> bool {
-        id % 2 == 0 || (id > self.last && !self.is_unwanted(id))
+        id.is_multiple_of(2) || (id > self.last && !self.is_unwanted(id))
     }
 
     /// Its peer may have opened it, but was told that it would not be looked at.

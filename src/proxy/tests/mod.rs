@@ -4,6 +4,7 @@
 mod body;
 mod change;
 mod framing;
+mod h2;
 mod keep;
 mod log;
 mod own;

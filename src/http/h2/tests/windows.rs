@@ -38,7 +38,7 @@ fn fc_negative() {
     peer.send(&settings(&[(4, 1000)])).send(&get(1)).send(&settings(&[(4, 0)]));
     assert_eq!(data(&mut peer), [1000]);
     peer.send(&update(1, 900));
-    assert_eq!(data(&mut peer), [], "the window was below 0");
+    assert_eq!(data(&mut peer), [0; 0], "the window was below 0");
     peer.send(&update(1, 300));
     assert_eq!(data(&mut peer), [200]);
     peer.send(&settings(&[(4, 500)]));

@@ -7,10 +7,12 @@ use crate::http::{CHUNK_END, ChunkHead};
 pub enum Ended {
     #[default]
     No,
-    /// By the client, in good order.
+    /// By the peer, in good order.
     Whole,
     /// The stream was reset, or the connection is lost.
     Reset,
+    /// The server did not look at the request.
+    Refused,
 }
 
 /// Received bytes, and their framing where the head says that there are chunks. What is kept is bounded by the
@@ -40,6 +42,18 @@ impl Incoming {
 
     pub fn push(&mut self, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);
+    }
+
+    /// The head of a response, which is read before its body. `end`: nothing follows.
+    pub fn begin(&mut self, head: &[u8], chunked: bool, end: bool) {
+        if self.framing_at == self.framing.len() {
+            self.frame(&[]);
+        }
+        self.framing.extend_from_slice(head);
+        self.chunked = chunked;
+        if end {
+            self.ended = Ended::Whole;
+        }
     }
 
     /// The fields behind the body.

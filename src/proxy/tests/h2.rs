@@ -7,7 +7,7 @@ use crate::http::{H1Options, Head, Hop, Parse, Slices};
 use super::rig::{OK, Rig, Wire};
 
 /// A client that speaks HTTP/2.
-struct Client {
+pub struct Client {
     wire: Wire,
     machine: Connection,
     /// What was received: a line for each event.
@@ -18,7 +18,7 @@ struct Client {
 }
 
 impl Client {
-    fn of(wire: Wire) -> Client {
+    pub fn of(wire: Wire) -> Client {
         let machine = Connection::new(Options { role: Role::Client, ..Options::default() });
         let mut client = Client { wire, machine, seen: Vec::new(), head: Head::default(), reads: true };
         client.turn();
@@ -82,7 +82,7 @@ impl Client {
         stream
     }
 
-    fn get(&mut self, path: &str) -> u32 {
+    pub fn get(&mut self, path: &str) -> u32 {
         self.ask(&format!("GET {path} HTTP/1.1\r\nhost: h\r\n\r\n"), true)
     }
 
@@ -99,7 +99,7 @@ impl Client {
         }
     }
 
-    fn saw(&mut self) -> Vec<String> {
+    pub fn saw(&mut self) -> Vec<String> {
         self.turn();
         std::mem::take(&mut self.seen)
     }

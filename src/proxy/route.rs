@@ -477,8 +477,8 @@ impl<'c> Chooser<'c> {
         let first = self.session.requests() <= 1;
         let muxes = &self.worker().muxes;
         let reused = match reuse {
-            HttpReuse::Never => None,
             HttpReuse::Safe if first => None,
+            _ if self.is_private(server) => None,
             _ => muxes.take(server),
         };
         let stream = match reused {
@@ -493,9 +493,8 @@ impl<'c> Chooser<'c> {
                 match self.open(server) {
                     Ok(link) => {
                         link.belong_to(live.uid);
-                        let write_ms = self.proxy.timeouts.server;
-                        let shared = reuse != HttpReuse::Never;
-                        muxes.open(self.worker().rt, server, link, shared, write_ms)
+                        let how = (!self.is_private(server), self.proxy.timeouts.server);
+                        muxes.open(server, link, self.preface(server), how)
                     }
                     Err(e) => return Err((slot, e)),
                 }

@@ -16,11 +16,14 @@ use super::mux::{Mux, State};
 
 /// A connection to a server.
 pub struct Dialled {
-    pub mux: Rc<Mux>,
+    mux: Rc<Mux>,
+    /// What goes before anything else (`send-proxy`), and how much of it went.
+    preface: Vec<u8>,
+    preface_at: usize,
     /// How long it is kept without a stream.
-    pub idle_ms: u64,
-    /// Until when the server must have taken something, while there is something for it.
-    pub write_ms: u64,
+    idle_ms: u64,
+    /// How long the server may take nothing, while there is something for it.
+    write_ms: u64,
     head: Head,
     was_idle: bool,
     idle_until: Nanos,
@@ -28,10 +31,14 @@ pub struct Dialled {
 }
 
 impl Dialled {
-    pub fn new(mux: Rc<Mux>, idle_ms: u64, write_ms: u64) -> Dialled {
+    /// `preface` goes before anything else; it is kept for `idle_ms` without a stream, and the server may take nothing
+    /// for `write_ms`.
+    pub fn new(mux: Rc<Mux>, preface: Vec<u8>, (idle_ms, write_ms): (u64, u64)) -> Dialled {
         let idle_until = mux.rt().after_ms(idle_ms.max(1000));
         Dialled {
             mux,
+            preface,
+            preface_at: 0,
             idle_ms,
             write_ms,
             head: Head::default(),
@@ -80,6 +87,13 @@ impl Dialled {
     }
 
     fn write(&mut self) -> Result<(), ()> {
+        while let Some(rest) = self.preface.get(self.preface_at..).filter(|rest| !rest.is_empty()) {
+            match self.mux.link.poll_send(rest, true, NEVER) {
+                Poll::Ready(Ok(n)) => self.preface_at += n,
+                Poll::Ready(Err(_)) => return Err(()),
+                Poll::Pending => return Ok(()),
+            }
+        }
         loop {
             let mut machine = self.mux.machine.borrow_mut();
             if machine.output().is_empty() {

@@ -14,7 +14,10 @@ use crate::http::h2::{Code, Connection, Event, Options};
 use crate::http::{BodyLen, Head};
 use crate::rt::NEVER;
 
+use super::super::access;
 use super::super::downstream::Downstream;
+use super::super::end::{self, Cause, End};
+use super::super::route::Route;
 use super::super::session::{Current, Session};
 use super::super::transaction;
 use super::super::transfer::Patience;
@@ -232,9 +235,20 @@ impl Server {
         });
     }
 
+    /// What was no request is counted and logged as one that could not be read.
     fn count_fault(&self) {
-        let proxy = self.current.view.config().proxy(self.current.front);
+        let (session, current) = (&*self.session, &self.current);
+        let proxy = current.view.config().proxy(current.front);
         proxy.live.front.counters.mine().err_req.inc();
+        let mut txn = session.take_txn(proxy);
+        session.lend_vars(&txn);
+        let now = self.mux.rt().now();
+        (txn.timers.request_start, txn.timers.closed) = (now, now);
+        txn.request_date_us = session.worker.date_us();
+        txn.set_end(End::new(Cause::Proxy, end::Phase::Request, 0).flags());
+        let route = Route::new(&current.view, current.front);
+        access::log(session, &mut txn, &route, None, true);
+        session.keep_txn(txn);
     }
 
     /// A request: it has a task of its own, and the newest configuration.

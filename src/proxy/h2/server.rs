@@ -12,7 +12,6 @@ use crate::conn::link::Stopped;
 use crate::http::h2::{Connection, Options, Role};
 use crate::http::{BodyLen, Head};
 use crate::model::Server;
-use crate::rt::Rt;
 
 use super::dialled::Dialled;
 use super::incoming::Incoming;
@@ -73,12 +72,20 @@ impl ServerMuxes {
         list.iter().find(|shared| free(&shared.mux)).map(|shared| stream(&shared.mux))
     }
 
-    /// A stream of a connection that is just being made. `shared`: others may use it too.
-    pub fn open(&self, rt: &Rt, server: &Server, link: Link, shared: bool, write_ms: u64) -> H2Server {
+    /// A stream of a connection that is just being made. `preface` goes before anything else; a `shared` one may be used by
+    /// others too. The server may take nothing for `write_ms`.
+    pub fn open(
+        &self,
+        server: &Server,
+        link: Link,
+        preface: Vec<u8>,
+        (shared, write_ms): (bool, u64),
+    ) -> H2Server {
+        let rt = link.rt();
         let options = Options { role: Role::Client, ..Options::default() };
         let mux = Rc::new(Mux::new(Rc::new(link), Connection::new(options)));
         let idle_ms = if shared { server.spec.pool_purge_delay_ms } else { 0 };
-        mux.task.set(rt.spawn(Dialled::new(mux.clone(), idle_ms, write_ms).run()));
+        mux.task.set(rt.spawn(Dialled::new(mux.clone(), preface, (idle_ms, write_ms)).run()));
         if shared {
             let entry = Shared { mux: mux.clone(), epoch: server.live.epoch() };
             self.by_server.borrow_mut().entry(server.live.uid).or_default().push(entry);

@@ -333,6 +333,11 @@ fn what_cannot_be_served() {
     rig.server("s1").send(OK);
     assert_eq!(client.saw(), ["3: HTTP/1.1 200 OK content-length: 2", "3> ok END"], "the connection lives");
     assert_eq!(rig.front("p").err_req, 1);
+    assert_eq!(rig.log(), ["p/<NOSRV> 431 PR 0", "p/s1 200 -- 0"]);
+    // HEADERS of stream 5 without a field.
+    client.wire.send([0, 0, 0, 1, 5, 0, 0, 0, 5]);
+    assert_eq!(rig.log(), ["p/<NOSRV> -1 PR 0"]);
+    assert_eq!(rig.front("p").err_req, 2);
 }
 
 #[test]

@@ -309,3 +309,16 @@ fn from_http_2_to_http_2() {
     ];
     assert_eq!(client.saw(), expected);
 }
+
+/// `send-proxy` goes before the preface, on a connection that nobody else uses.
+#[test]
+fn a_proxy_header_comes_first() {
+    let rig = Rig::listen(&["http-reuse always", "server s1 10.0.0.1:80 proto h2 send-proxy"]);
+    let (mut a, mut b) = (rig.client(), rig.client());
+    a.send(GET);
+    let mut wire = rig.server("s1");
+    let first = wire.take();
+    assert!(first.starts_with("PROXY ") && first.contains("\r\nPRI * HTTP/2.0\r\n"), "{first}");
+    b.send(GET);
+    assert_eq!(rig.opened("s1"), 2);
+}

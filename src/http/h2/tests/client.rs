@@ -28,92 +28,10 @@ fn reset(code: u32, ours: bool) -> Event {
 
 const STATUS: (&str, &str) = (":status", "200");
 
-/// What comes out of each answer: the heads as HTTP/1, then the last event.
-#[test]
-fn answers() {
-    let ok = head(0, &[STATUS]);
-    let data = |flags, bytes: &[u8]| frame(DATA, flags, 1, bytes);
-    let bad = || Event::Malformed { stream: 1 };
-    let ended = |n: usize| Event::Data { stream: 1, range: 9..9 + n, end: true };
-    let whole = Event::Head { stream: 1, end: true };
-    let more = Event::Head { stream: 1, end: false };
-    let interim = head(0, &[(":status", "103"), ("link", "</a>")]);
-    let protocol = || Event::Over(Code::PROTOCOL);
-    let chunked = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
-    let length = |n| format!("HTTP/1.1 200 OK\r\ncontent-length: {n}\r\n\r\n");
-    let none = String::new;
-    let rows: Vec<(&str, Vec<Vec<u8>>, String, Event)> = vec![
-        ("srv-plain", vec![ok.clone(), data(ES, b"ok")], chunked.into(), ended(2)),
-        ("srv-refuse", vec![rst(7)], none(), reset(7, false)),
-        ("srv-rstcancel", vec![rst(8)], none(), reset(8, false)),
-        ("srv-rst13", vec![rst(13)], none(), reset(13, false)),
-        ("srv-rstafterhdr", vec![ok.clone(), rst(2)], chunked.into(), reset(2, false)),
-        (
-            "srv-rstafterdata",
-            vec![head(0, &[STATUS, ("content-length", "10")]), data(0, b"abc"), rst(8)],
-            length(10),
-            reset(8, false),
-        ),
-        (
-            "srv-trailersonly",
-            vec![head(ES, &[STATUS, ("grpc-status", "12")])],
-            "HTTP/1.1 200 OK\r\ngrpc-status: 12\r\ncontent-length: 0\r\n\r\n".into(),
-            whole.clone(),
-        ),
-        (
-            "srv-trailers",
-            vec![ok.clone(), data(0, b"ok"), head(ES, &[("x-t", "v")])],
-            format!("{chunked}x-t: v\n"),
-            Event::Trailers { stream: 1 },
-        ),
-        ("srv-101", vec![head(0, &[(":status", "101")])], none(), bad()),
-        (
-            "srv-204",
-            vec![head(ES, &[(":status", "204")])],
-            "HTTP/1.1 204 No Content\r\n\r\n".into(),
-            whole.clone(),
-        ),
-        (
-            "srv-204body",
-            vec![head(0, &[(":status", "204")]), data(ES, b"abc")],
-            "HTTP/1.1 204 No Content\r\n\r\n".into(),
-            reset(1, true),
-        ),
-        (
-            "srv-304cl",
-            vec![head(ES, &[(":status", "304"), ("content-length", "55")])],
-            "HTTP/1.1 304 Not Modified\r\ncontent-length: 55\r\n\r\n".into(),
-            whole,
-        ),
-        (
-            "srv-cllong",
-            vec![head(0, &[STATUS, ("content-length", "3")]), data(ES, b"abcdef")],
-            length(3),
-            reset(1, true),
-        ),
-        ("srv-cles", vec![head(ES, &[STATUS, ("content-length", "9")])], none(), bad()),
-        ("srv-nostatus", vec![head(0, &[("x", "y")])], none(), bad()),
-        ("srv-status2x", vec![head(0, &[(":status", "2x")])], none(), bad()),
-        ("srv-conn", vec![head(0, &[STATUS, ("connection", "close")])], none(), bad()),
-        ("srv-upper", vec![head(0, &[STATUS, ("X-A", "b")])], none(), bad()),
-        ("srv-nul", vec![head(0, &[STATUS, ("x", "a\0")])], none(), bad()),
-        ("srv-lf", vec![head(0, &[STATUS, ("x", "a\nb")])], none(), bad()),
-        ("srv-ph2", vec![head(0, &[STATUS, STATUS])], none(), bad()),
-        ("srv-path", vec![head(0, &[STATUS, (":path", "/")])], none(), bad()),
-        ("srv-push", vec![frame(PUSH, EH, 1, &[0, 0, 0, 2])], none(), protocol()),
-        ("srv-ping", vec![frame(PING, 0, 0, &[0; 8]), ok.clone()], chunked.into(), more.clone()),
-        ("srv-dataidle", vec![frame(DATA, 0, 3, b"x")], none(), protocol()),
-        ("headers on an idle stream", vec![frame(HEADERS, EH, 3, &block(&[STATUS]))], none(), protocol()),
-        ("srv-nodatahdr", vec![data(0, b"x")], none(), reset(1, true)),
-        ("srv-iws", vec![settings(&[(4, 10)]), ok], chunked.into(), more.clone()),
-        (
-            "m-1xx",
-            vec![interim, head(0, &[STATUS])],
-            format!("HTTP/1.1 103 Informational\r\nlink: </a>\r\n\r\n{chunked}"),
-            more,
-        ),
-        ("1xx that ends", vec![head(ES, &[(":status", "103")])], none(), bad()),
-    ];
+/// An answer in frames, the heads that come of it as HTTP/1, and the last event.
+type Row = (&'static str, Vec<Vec<u8>>, String, Event);
+
+fn check(rows: Vec<Row>) {
     for (name, frames, heads, event) in rows {
         let mut peer = asked();
         for frame in frames {
@@ -122,6 +40,105 @@ fn answers() {
         assert_eq!(peer.heads.concat(), heads, "{name}");
         assert_eq!(peer.events.last(), Some(&event), "{name}");
     }
+}
+
+const CHUNKED: &str = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+
+fn with_length(n: u32) -> String {
+    format!("HTTP/1.1 200 OK\r\ncontent-length: {n}\r\n\r\n")
+}
+
+fn data(flags: u8, bytes: &[u8]) -> Vec<u8> {
+    frame(DATA, flags, 1, bytes)
+}
+
+const WHOLE: Event = Event::Head { stream: 1, end: true };
+const MORE: Event = Event::Head { stream: 1, end: false };
+
+#[test]
+fn good_answers() {
+    let ok = head(0, &[STATUS]);
+    let interim = head(0, &[(":status", "103"), ("link", "</a>")]);
+    let ended = |n: usize| Event::Data { stream: 1, range: 9..9 + n, end: true };
+    check(vec![
+        ("srv-plain", vec![ok.clone(), data(ES, b"ok")], CHUNKED.into(), ended(2)),
+        (
+            "srv-trailersonly",
+            vec![head(ES, &[STATUS, ("grpc-status", "12")])],
+            "HTTP/1.1 200 OK\r\ngrpc-status: 12\r\ncontent-length: 0\r\n\r\n".into(),
+            WHOLE,
+        ),
+        (
+            "srv-trailers",
+            vec![ok.clone(), data(0, b"ok"), head(ES, &[("x-t", "v")])],
+            format!("{CHUNKED}x-t: v\n"),
+            Event::Trailers { stream: 1 },
+        ),
+        ("srv-204", vec![head(ES, &[(":status", "204")])], "HTTP/1.1 204 No Content\r\n\r\n".into(), WHOLE),
+        (
+            "srv-304cl",
+            vec![head(ES, &[(":status", "304"), ("content-length", "55")])],
+            "HTTP/1.1 304 Not Modified\r\ncontent-length: 55\r\n\r\n".into(),
+            WHOLE,
+        ),
+        ("srv-ping", vec![frame(PING, 0, 0, &[0; 8]), ok.clone()], CHUNKED.into(), MORE),
+        ("srv-iws", vec![settings(&[(4, 10)]), ok], CHUNKED.into(), MORE),
+        (
+            "m-1xx",
+            vec![interim, head(0, &[STATUS])],
+            format!("HTTP/1.1 103 Informational\r\nlink: </a>\r\n\r\n{CHUNKED}"),
+            MORE,
+        ),
+    ]);
+}
+
+#[test]
+fn answers_that_break_off() {
+    let ok = head(0, &[STATUS]);
+    let none = String::new;
+    let ten = head(0, &[STATUS, ("content-length", "10")]);
+    check(vec![
+        ("srv-refuse", vec![rst(7)], none(), reset(7, false)),
+        ("srv-rstcancel", vec![rst(8)], none(), reset(8, false)),
+        ("srv-rst13", vec![rst(13)], none(), reset(13, false)),
+        ("srv-rstafterhdr", vec![ok, rst(2)], CHUNKED.into(), reset(2, false)),
+        ("srv-rstafterdata", vec![ten, data(0, b"abc"), rst(8)], with_length(10), reset(8, false)),
+        (
+            "srv-204body",
+            vec![head(0, &[(":status", "204")]), data(ES, b"abc")],
+            "HTTP/1.1 204 No Content\r\n\r\n".into(),
+            reset(1, true),
+        ),
+        (
+            "srv-cllong",
+            vec![head(0, &[STATUS, ("content-length", "3")]), data(ES, b"abcdef")],
+            with_length(3),
+            reset(1, true),
+        ),
+        ("srv-nodatahdr", vec![data(0, b"x")], none(), reset(1, true)),
+    ]);
+}
+
+#[test]
+fn answers_against_the_rules() {
+    let bad = |name, frame| (name, vec![frame], String::new(), Event::Malformed { stream: 1 });
+    let over = |name, frame| (name, vec![frame], String::new(), Event::Over(Code::PROTOCOL));
+    check(vec![
+        bad("srv-101", head(0, &[(":status", "101")])),
+        bad("srv-cles", head(ES, &[STATUS, ("content-length", "9")])),
+        bad("srv-nostatus", head(0, &[("x", "y")])),
+        bad("srv-status2x", head(0, &[(":status", "2x")])),
+        bad("srv-conn", head(0, &[STATUS, ("connection", "close")])),
+        bad("srv-upper", head(0, &[STATUS, ("X-A", "b")])),
+        bad("srv-nul", head(0, &[STATUS, ("x", "a\0")])),
+        bad("srv-lf", head(0, &[STATUS, ("x", "a\nb")])),
+        bad("srv-ph2", head(0, &[STATUS, STATUS])),
+        bad("srv-path", head(0, &[STATUS, (":path", "/")])),
+        bad("1xx that ends", head(ES, &[(":status", "103")])),
+        over("srv-push", frame(PUSH, EH, 1, &[0, 0, 0, 2])),
+        over("srv-dataidle", frame(DATA, 0, 3, b"x")),
+        over("headers on an idle stream", frame(HEADERS, EH, 3, &block(&[STATUS]))),
+    ]);
 }
 
 /// srv-goaway0, srv-goawaymax, srv-goawayerr.

@@ -114,6 +114,18 @@ pub struct Tune {
     pub pool_low_fd_ratio: u32,
     pub idletimer_ms: u64,
     pub splice: bool,
+    pub h2: H2Tune,
+}
+
+/// `tune.h2.*` of connections to clients; 0 is what HAProxy does without the word.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct H2Tune {
+    pub max_streams: usize,
+    pub fe_max_streams: usize,
+    pub initial_window: usize,
+    pub fe_initial_window: usize,
+    pub header_table: usize,
+    pub fe_glitches: usize,
 }
 
 impl Default for Tune {
@@ -135,6 +147,7 @@ impl Default for Tune {
             pool_low_fd_ratio: 20,
             idletimer_ms: 1000,
             splice: true,
+            h2: H2Tune::default(),
         }
     }
 }

@@ -1,7 +1,8 @@
 //! `Link`: one connection of a data worker, whatever its bytes are wrapped in.
 //!
-//! A link reads, writes and splices with a deadline, and is shared by the two directions that use it. Today it is a
-//! plain socket; TLS becomes its second variant, which cannot be spliced.
+//! A link reads, writes and splices with a deadline, and is shared by the two directions that use it. It is a plain
+//! socket, or one of many streams that a connection carries in frames; TLS becomes another variant. Only a socket can be
+//! spliced.
 
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
@@ -16,6 +17,25 @@ use crate::rt::{Conn, Rt};
 /// A connection to a client or to a server.
 pub enum Link {
     Plain(Conn),
+    /// A stream of a connection that carries many.
+    Carried(Box<dyn Carried>),
+}
+
+/// A stream of bytes that is no socket of its own. What wakes the task that made it is up to it: a wait has nothing to
+/// arm but its deadline.
+pub trait Carried {
+    /// See [`Link::poll_recv`].
+    fn poll_recv(&self, room: &mut [u8], until: Nanos) -> Poll<io::Result<usize>>;
+    /// See [`Link::poll_send`].
+    fn poll_send(&self, bytes: &[u8], until: Nanos) -> Poll<io::Result<usize>>;
+    /// See [`Link::is_readable`].
+    fn is_readable(&self) -> bool;
+    /// See [`Link::has_ended`].
+    fn has_ended(&self, half: bool) -> bool;
+    /// See [`Link::shutdown_write`].
+    fn shutdown_write(&self);
+    /// The connection that carries it.
+    fn carrier(&self) -> &Link;
 }
 
 /// The errors of a write that stopped halfway: the bytes that went before it, and why.
@@ -27,10 +47,12 @@ impl Link {
         Link::Plain(Conn::accepted(rt, fd))
     }
 
+    /// The socket that the bytes go through in the end.
     #[inline]
     fn socket(&self) -> &Conn {
         match self {
             Link::Plain(conn) => conn,
+            Link::Carried(stream) => stream.carrier().socket(),
         }
     }
 
@@ -55,27 +77,42 @@ impl Link {
     /// Data or an end of stream is waiting as far as is known without asking the kernel.
     #[inline]
     pub fn is_readable(&self) -> bool {
-        self.socket().is_readable()
+        match self {
+            Link::Plain(conn) => conn.is_readable(),
+            Link::Carried(stream) => stream.is_readable(),
+        }
     }
 
     /// Whether nothing is there to be read, asking the kernel where that is not known.
     pub fn is_drained(&self) -> bool {
-        self.socket().is_drained()
+        match self {
+            Link::Plain(conn) => conn.is_drained(),
+            Link::Carried(stream) => !stream.is_readable(),
+        }
     }
 
     /// The peer is known to have ended its direction, or the connection.
     pub fn is_closed(&self) -> bool {
-        self.socket().is_closed()
+        match self {
+            Link::Plain(conn) => conn.is_closed(),
+            Link::Carried(stream) => stream.has_ended(true),
+        }
     }
 
     /// The peer has ended the connection, or with `half` its direction of it.
     pub fn has_ended(&self, half: bool) -> bool {
-        self.socket().has_ended(half)
+        match self {
+            Link::Plain(conn) => conn.has_ended(half),
+            Link::Carried(stream) => stream.has_ended(half),
+        }
     }
 
     /// The connection is known to be reset, or closed in both directions.
     pub fn is_broken(&self) -> bool {
-        self.socket().is_broken()
+        match self {
+            Link::Plain(conn) => conn.is_broken(),
+            Link::Carried(stream) => stream.has_ended(false),
+        }
     }
 
     /// Reads into `room`; 0 is the end of the stream. `TimedOut` when nothing came before `until`.
@@ -83,6 +120,7 @@ impl Link {
     pub fn poll_recv(&self, room: &mut [u8], until: Nanos) -> Poll<io::Result<usize>> {
         match self {
             Link::Plain(conn) => conn.poll_recv(room, until),
+            Link::Carried(stream) => stream.poll_recv(room, until),
         }
     }
 
@@ -91,12 +129,17 @@ impl Link {
     pub fn poll_send(&self, bytes: &[u8], more: bool, until: Nanos) -> Poll<io::Result<usize>> {
         match self {
             Link::Plain(conn) => conn.poll_send(bytes, more, until),
+            Link::Carried(stream) => stream.poll_send(bytes, until),
         }
     }
 
     fn poll_send_slices(&self, slices: &[IoSlice<'_>], until: Nanos) -> Poll<io::Result<usize>> {
         match self {
             Link::Plain(conn) => conn.poll_send_slices(slices, false, until),
+            Link::Carried(stream) => match slices.iter().find(|s| !s.is_empty()) {
+                Some(slice) => stream.poll_send(slice, until),
+                None => Poll::Ready(Ok(0)),
+            },
         }
     }
 
@@ -104,6 +147,7 @@ impl Link {
     pub fn poll_splice_in(&self, pipe: &mut Pipe, max: usize, until: Nanos) -> Poll<io::Result<usize>> {
         match self {
             Link::Plain(conn) => conn.poll_splice_in(pipe, max, until),
+            Link::Carried(_) => Poll::Ready(Err(io::Error::from_raw_os_error(libc::EINVAL))),
         }
     }
 
@@ -111,6 +155,7 @@ impl Link {
     pub fn poll_splice_out(&self, pipe: &mut Pipe, more: bool, until: Nanos) -> Poll<io::Result<usize>> {
         match self {
             Link::Plain(conn) => conn.poll_splice_out(pipe, more, until),
+            Link::Carried(_) => Poll::Ready(Err(io::Error::from_raw_os_error(libc::EINVAL))),
         }
     }
 
@@ -125,6 +170,11 @@ impl Link {
     pub fn try_recv(&self, room: &mut [u8]) -> Option<io::Result<usize>> {
         match self {
             Link::Plain(conn) => conn.try_recv(room),
+            Link::Carried(stream) if !stream.is_readable() => None,
+            Link::Carried(stream) => match stream.poll_recv(room, Nanos::MAX) {
+                Poll::Ready(done) => Some(done),
+                Poll::Pending => None,
+            },
         }
     }
 
@@ -134,18 +184,31 @@ impl Link {
 
     /// Waits until something can be read, without a buffer.
     pub async fn readable(&self, until: Nanos) -> io::Result<()> {
-        self.socket().readable(until).await
+        match self {
+            Link::Plain(conn) => conn.readable(until).await,
+            Link::Carried(stream) => {
+                poll_fn(|_| match stream.is_readable() {
+                    true => Poll::Ready(Ok(())),
+                    false => stream.poll_recv(&mut [], until).map_ok(|_| ()),
+                })
+                .await
+            }
+        }
     }
 
     /// Makes the task run again when the peer's end becomes known, without waiting or reading.
     pub fn watch(&self) -> io::Result<()> {
-        self.socket().watch()
+        match self {
+            Link::Plain(conn) => conn.watch(),
+            Link::Carried(_) => Ok(()),
+        }
     }
 
     /// Takes the socket from its worker, for another one.
     pub fn detach(self) -> Option<OwnedFd> {
         match self {
             Link::Plain(conn) => conn.detach(),
+            Link::Carried(_) => None,
         }
     }
 
@@ -190,7 +253,10 @@ impl Link {
 
     /// Ends our direction.
     pub fn shutdown_write(&self) {
-        self.socket().shutdown_write();
+        match self {
+            Link::Plain(conn) => conn.shutdown_write(),
+            Link::Carried(stream) => stream.shutdown_write(),
+        }
     }
 
     /// Lets the close throw away what is not sent, without a FIN.

@@ -1,4 +1,4 @@
-//! HTTP messages without I/O: the head, its framing, the HTTP/1 codec.
+//! HTTP messages without I/O: the head, its framing, the HTTP/1 codec, HTTP/2.
 
 pub mod head;
 pub mod method;
@@ -16,6 +16,8 @@ mod own;
 pub mod status;
 pub mod write;
 pub mod body;
+pub mod hpack;
+pub mod h2;
 pub mod fuzz;
 
 pub use bad::{BadMessage, Reason};

@@ -310,7 +310,7 @@ impl Head {
 
     /// A received field that `Connection` names was meant for this hop. What the proxy added stays: a client must not
     /// be able to take `X-Forwarded-For` out of a request by naming it.
-    fn is_named_by_connection(&self, field: &Field) -> bool {
+    pub(super) fn is_named_by_connection(&self, field: &Field) -> bool {
         if !self.seen.contains(Seen::OTHER_OPTION) || !field.name.is_raw() {
             return false;
         }

@@ -93,6 +93,8 @@ pub struct ServerSpec {
     pub pool_purge_delay_ms: u64,
     /// `max-reuse`.
     pub max_reuse: Option<u32>,
+    /// It speaks HTTP/2 from the first byte on.
+    pub proto_h2: bool,
     /// 0, 1 or 2 (`send-proxy`, `send-proxy-v2`).
     pub send_proxy: u8,
     pub source: Option<Address>,
@@ -137,6 +139,7 @@ impl Default for ServerSpec {
             pool_max_conn: None,
             pool_purge_delay_ms: 5000,
             max_reuse: None,
+            proto_h2: false,
             send_proxy: 0,
             source: None,
             interface: None,

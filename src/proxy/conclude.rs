@@ -63,6 +63,9 @@ impl Stream<'_> {
     /// The client was answered before it had sent all: the rest is taken and thrown away, for as long as it comes without
     /// a pause of `timeout client`. A close before that would reset the connection, and the answer with it.
     async fn drain(&mut self) {
+        if self.down.is_one_of_many() {
+            return; // it is told to stop
+        }
         let of_client = matches!(self.end.cause, Cause::ClientAbort | Cause::ClientTimeout);
         let is_cut = self.responding && self.end.cause != Cause::Normal;
         let req = &self.txn.req;

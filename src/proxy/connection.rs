@@ -17,6 +17,7 @@ use super::access;
 use super::downstream::Downstream;
 use super::end::{Cause, End, Phase};
 use super::env::StreamEnv;
+use super::h2;
 use super::listener::{ClientSlot, ListenerCell};
 use super::route::Route;
 use super::session::{Current, Session};
@@ -43,10 +44,16 @@ pub(super) fn run(
     let mut down = Downstream::h1(link.clone());
     let mut current = Current { view: worker.view(), front: listener.proxy.get() };
     let session = Session::new(worker, listener, link, peer, slot);
-    async move { serve(&session, &mut down, &mut current).await }
+    async move {
+        if serve(&session, &mut down, &mut current).await == Next::Http2 {
+            let first = down.pending().take();
+            drop(down);
+            Box::pin(h2::serve::run(session, current, first)).await;
+        }
+    }
 }
 
-async fn serve(session: &Session, down: &mut Downstream, current: &mut Current) {
+async fn serve(session: &Session, down: &mut Downstream, current: &mut Current) -> Next {
     let mode = {
         let proxy = current.view.config().proxy(current.front);
         if proxy.options.tcpka_client {
@@ -56,9 +63,12 @@ async fn serve(session: &Session, down: &mut Downstream, current: &mut Current) 
             || !introduced(session, proxy).await
             || !admits(session, current, Stage::Session)
         {
-            return;
+            return Next::Close;
         }
         count(session, proxy);
+        if proxy.mode == Mode::Http && speaks_h2(session, proxy) {
+            return Next::Http2;
+        }
         proxy.mode
     };
     if mode == Mode::Tcp {
@@ -66,10 +76,16 @@ async fn serve(session: &Session, down: &mut Downstream, current: &mut Current) 
         let then = Box::pin(tcp::serve(session, down, &mut txn, current)).await;
         session.keep_txn(txn);
         if matches!(then, Then::Close) {
-            return;
+            return Next::Close;
         }
     }
-    http(session, down, current).await;
+    http(session, down, current).await
+}
+
+/// `proto h2`: the client speaks HTTP/2 without being asked.
+fn speaks_h2(session: &Session, proxy: &Proxy) -> bool {
+    let bind = proxy.front.as_ref().and_then(|f| f.binds.get(session.listener.bind.get()));
+    bind.is_some_and(|b| b.proto_h2)
 }
 
 fn count(session: &Session, proxy: &Proxy) {
@@ -125,11 +141,11 @@ fn admits(session: &Session, current: &Current, stage: Stage) -> bool {
 }
 
 /// An idle connection is this small future; what serves requests is boxed, so that the idle do not pay for it.
-async fn http(session: &Session, down: &mut Downstream, current: &mut Current) {
+async fn http(session: &Session, down: &mut Downstream, current: &mut Current) -> Next {
     loop {
         match session.renew() {
             Some(newest) => *current = newest,
-            None if session.requests() > 0 && !down.has_pending() => return,
+            None if session.requests() > 0 && !down.has_pending() => return Next::Close,
             None => {}
         }
         if !down.has_pending() && !down.link().is_readable() {
@@ -142,12 +158,13 @@ async fn http(session: &Session, down: &mut Downstream, current: &mut Current) {
                 if e.kind() == ErrorKind::TimedOut && session.requests() == 0 {
                     Box::pin(silent_client(session, down, current)).await;
                 }
-                return;
+                return Next::Close;
             }
             continue;
         }
-        if Box::pin(busy(session, down, current)).await == Next::Close {
-            return;
+        let next = Box::pin(busy(session, down, current)).await;
+        if next != Next::KeepAlive {
+            return next;
         }
     }
 }
@@ -169,8 +186,8 @@ async fn busy(session: &Session, down: &mut Downstream, current: &mut Current) -
         }
         let next = transaction::run(session, down, &mut txn, current, &patience).await;
         session.keep_txn(txn);
-        if next == Next::Close {
-            return Next::Close;
+        if next != Next::KeepAlive {
+            return next;
         }
         down.idle_until(idle_limit(current, rt.now()));
         match session.renew() {

@@ -1,7 +1,8 @@
 //! `Downstream`: what a stream receives its request from and sends its response to.
 //!
-//! It is an HTTP/1 connection of a client; a stream of an HTTP/2 connection becomes its second variant. In TCP mode the
-//! bytes of the connection are no messages, and only its link and what was read ahead are used.
+//! It is an HTTP/1 connection of a client, or a stream of an HTTP/2 connection, whose link reads and writes bodies as
+//! HTTP/1 has them. In TCP mode the bytes of the connection are no messages, and only its link and what was read ahead
+//! are used.
 
 use std::io::{self, ErrorKind};
 use std::rc::Rc;
@@ -11,14 +12,17 @@ use crate::base::Nanos;
 use crate::base::buf::{Buf, HEAD_SIZE};
 use crate::conn::Link;
 use crate::conn::link::Stopped;
-use crate::http::{BodyLen, Chunks, H1Options, Head, Hop, Parse, Slices};
+use crate::http::{BodyLen, Chunks, H1Options, Head, Hop, Parse, Reason, Slices};
 use crate::model::ProxyId;
 
+use super::h2::H2Client;
+use super::h2::mux::Lane;
 use super::transfer::Extent;
 
 /// The client's side of a stream.
 pub enum Downstream {
     H1(H1Client),
+    H2(Box<H2Client>),
 }
 
 /// How much of a request was received.
@@ -53,24 +57,45 @@ pub enum Unread {
     },
     Timeout,
     Closed,
+    /// It is the preface of HTTP/2, which lies where the next request is looked for.
+    Preface,
+}
+
+impl H1Client {
+    pub(super) fn new(link: Rc<Link>) -> H1Client {
+        H1Client { link, pending: None, received: Received::Buffered, idle_until: 0, chosen: None }
+    }
 }
 
 impl Downstream {
     pub fn h1(link: Rc<Link>) -> Downstream {
-        let received = Received::Buffered;
-        Downstream::H1(H1Client { link, pending: None, received, idle_until: 0, chosen: None })
+        Downstream::H1(H1Client::new(link))
+    }
+
+    /// A stream of an HTTP/2 connection. `refused`: what its request is answered with at once; 0: it is served.
+    pub fn h2(lane: Rc<Lane>, refused: u16) -> Downstream {
+        Downstream::H2(Box::new(H2Client::new(lane, refused)))
     }
 
     #[inline]
     fn client(&self) -> &H1Client {
-        let Downstream::H1(client) = self;
-        client
+        match self {
+            Downstream::H1(client) => client,
+            Downstream::H2(client) => &client.bytes,
+        }
     }
 
     #[inline]
     fn client_mut(&mut self) -> &mut H1Client {
-        let Downstream::H1(client) = self;
-        client
+        match self {
+            Downstream::H1(client) => client,
+            Downstream::H2(client) => &mut client.bytes,
+        }
+    }
+
+    /// One of many on its connection: it can be given up alone, and nobody waits for what is still to come of it.
+    pub fn is_one_of_many(&self) -> bool {
+        matches!(self, Downstream::H2(_))
     }
 
     /// The connection itself.
@@ -161,10 +186,23 @@ impl Downstream {
         bufsize: usize,
         until: Nanos,
     ) -> Result<(), Unread> {
-        let client = self.client_mut();
+        let client = match self {
+            Downstream::H1(client) => client,
+            Downstream::H2(client) if client.refused > 0 => {
+                return Err(Unread::Bad { status: client.refused, at: 0 });
+            }
+            Downstream::H2(client) => {
+                client.receive_head(req);
+                return Ok(());
+            }
+        };
         loop {
             match req.parse_request(options) {
                 Parse::Done => return Ok(()),
+                Parse::Bad(bad) if bad.reason == Reason::Http2Preface => {
+                    client.pending = Some(std::mem::take(&mut req.buf));
+                    return Err(Unread::Preface);
+                }
                 Parse::Bad(bad) => return Err(Unread::Bad { status: bad.status, at: bad.at }),
                 Parse::More => {}
             }
@@ -245,6 +283,9 @@ impl Downstream {
         taken: usize,
         until: Nanos,
     ) -> Result<usize, Stopped> {
+        if let Downstream::H2(client) = self {
+            return client.send(res, res.rest().get(..taken).unwrap_or_default(), until).await;
+        }
         let mut slices = Slices::new();
         res.slices(hop, &mut slices);
         let written = res.buf.written();
@@ -267,6 +308,9 @@ impl Downstream {
         body: &[u8],
         until: Nanos,
     ) -> Result<usize, Stopped> {
+        if let Downstream::H2(client) = self {
+            return client.send(res, body, until).await;
+        }
         let mut slices = Slices::new();
         res.slices(hop, &mut slices);
         slices.push(body);
@@ -280,6 +324,11 @@ impl Downstream {
 
     /// Asks for the body (RFC 9110 section 10.1.1).
     pub async fn send_continue(&self, until: Nanos) -> Result<(), Stopped> {
+        if let Downstream::H2(client) = self {
+            let mut head = Head::default();
+            head.begin_response(100, b"", BodyLen::None);
+            return client.send(&head, b"", until).await.map(|_| ());
+        }
         self.link().send_all(b"HTTP/1.1 100 Continue\r\n\r\n", false, until).await
     }
 }

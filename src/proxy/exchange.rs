@@ -13,6 +13,7 @@ use crate::rt::NEVER;
 use super::access;
 use super::downstream::body_at_hand;
 use super::end::{Cause, End, Halt, Phase};
+use super::h2::server::is_refusal;
 use super::retry::Failure;
 use super::stream::{Scanned, Stream};
 use super::transfer::{Broken, Side, Way};
@@ -169,6 +170,10 @@ impl Stream<'_> {
                 Ok(0) => return Err(Failure::Cut),
                 Ok(n) => self.txn.res.buf.advance(n),
                 Err(Got::Server(e)) if e.kind() == ErrorKind::TimedOut => return Err(Failure::Timeout),
+                // The request was not looked at: as good as not sent, if it can be sent again.
+                Err(Got::Server(e)) if is_refusal(&e) && self.may_repeat() => {
+                    return Err(Failure::Connect { reused: false, timeout: false });
+                }
                 Err(Got::Server(_)) if self.txn.res.buf.is_empty() => return Err(Failure::Empty),
                 Err(Got::Server(_)) => return Err(Failure::Cut),
                 Err(Got::Client(end)) => return Err(Failure::Halt(end.into())),

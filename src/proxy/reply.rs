@@ -88,7 +88,7 @@ impl Stream<'_> {
         match page {
             Some(reply) => self.answer(&reply).await,
             None => {
-                if !self.txn.has_req {
+                if !self.txn.has_req && !self.down.is_one_of_many() {
                     let text = status::unparsed_answer(end.status).or_else(|| status::unparsed_answer(400));
                     return self.answer_as_is(&text.unwrap_or_default(), end.status).await;
                 }
@@ -149,6 +149,9 @@ impl Stream<'_> {
         self.keep_client = false;
         self.answered = true;
         self.txn.status = code;
+        if self.down.is_one_of_many() {
+            return; // no message that it could be told of
+        }
         let until = self.patience_of_client();
         if self.down.send_data(bytes, until).await.is_ok() {
             self.txn.bytes_out += bytes.len() as u64;

@@ -301,6 +301,10 @@ impl Stream<'_> {
     pub(super) async fn finish_upload(&mut self) -> Result<(), Halt> {
         if let Some(way) = &mut self.upload {
             if self.hold.as_ref().is_some_and(|h| !h.keep) {
+                if self.down.is_one_of_many() {
+                    self.upload = None;
+                    return Ok(());
+                }
                 way.discard();
             }
             poll_fn(|_| match self.poll_upload() {

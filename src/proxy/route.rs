@@ -424,6 +424,9 @@ impl<'c> Chooser<'c> {
     /// which may still be under way.
     pub async fn connect(&self, slot: ServerSlot, http: bool) -> Result<Hold, (ServerSlot, std::io::Error)> {
         let server = slot.server();
+        if http && server.spec.proto_h2 {
+            return self.connect_h2(slot);
+        }
         let live = &server.live;
         let epoch = live.epoch();
         let back = self.proxy.live.back.counters.mine();
@@ -461,6 +464,43 @@ impl<'c> Chooser<'c> {
         hold.large_responses = large_responses;
         hold.is_private = is_private;
         Ok(hold)
+    }
+
+    /// A stream of an HTTP/2 connection: of one that stands where `http-reuse` allows it, else of a new one.
+    fn connect_h2(&self, slot: ServerSlot) -> Result<Hold, (ServerSlot, std::io::Error)> {
+        let server = slot.server();
+        let live = &server.live;
+        let (epoch, back) = (live.epoch(), self.proxy.live.back.counters.mine());
+        let reuse = self.proxy.options.http_reuse;
+        let first = self.session.requests() <= 1;
+        let muxes = &self.worker().muxes;
+        let reused = match reuse {
+            HttpReuse::Safe if first => None,
+            _ if self.is_private(server) => None,
+            _ => muxes.take(server),
+        };
+        let stream = match reused {
+            Some(stream) => {
+                live.counters.mine().reuse.inc();
+                back.reuse.inc();
+                stream
+            }
+            None => {
+                live.counters.mine().connect.inc();
+                back.connect.inc();
+                match self.open(server) {
+                    Ok(link) => {
+                        link.belong_to(live.uid);
+                        let how = (!self.is_private(server), self.proxy.timeouts.server);
+                        muxes.open(server, link, self.preface(server), how)
+                    }
+                    Err(e) => return Err((slot, e)),
+                }
+            }
+        };
+        self.count_session(server);
+        live.used.fetch_add(1, Ordering::Relaxed);
+        Ok(Hold::new(slot, Upstream::H2(Box::new(stream)), epoch))
     }
 
     /// A connection that is opened in a client's name, or where sharing is forbidden, is of use to nobody else.

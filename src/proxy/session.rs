@@ -122,6 +122,11 @@ impl Session {
         self.requests.replace(self.requests.get() + 1)
     }
 
+    /// What seemed to be the first request was none.
+    pub(super) fn forget_request(&self) {
+        self.requests.set(self.requests.get().saturating_sub(1));
+    }
+
     fn rare<T>(&self, f: impl FnOnce(&mut Rare) -> T) -> T {
         f(self.rare.borrow_mut().get_or_insert_default())
     }
@@ -223,6 +228,13 @@ impl Session {
         self.introduce(&mut txn, proxy);
         txn.vars = self.vars.take();
         txn
+    }
+
+    /// Streams run beside each other: each has what variables there were when it began, and who ends last leaves its own.
+    pub(super) fn lend_vars(&self, txn: &Txn) {
+        if !txn.vars.list.is_empty() {
+            self.vars.set(txn.vars.clone());
+        }
     }
 
     /// Takes the session's variables back.

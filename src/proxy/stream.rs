@@ -20,6 +20,8 @@ use super::upstream::Hold;
 pub enum Next {
     KeepAlive,
     Close,
+    /// The client speaks HTTP/2: what it said is ahead of it.
+    Http2,
 }
 
 /// How far the chunks behind a response's head go, of so many bytes.

@@ -31,8 +31,10 @@ pub async fn run(
     patience: &Rc<Patience>,
 ) -> Next {
     let mut stream = Stream::new(s, down, txn, current, patience);
-    if let Err(end) = stream.receive().await {
-        return stream.fail_request(end).await;
+    match stream.receive().await {
+        Ok(()) => {}
+        Err(Some(end)) => return stream.fail_request(end).await,
+        Err(None) => return Next::Http2,
     }
     let result = stream.transact().await;
     stream.conclude(result).await
@@ -48,8 +50,8 @@ pub async fn refuse(s: &Session, down: &mut Downstream, txn: &mut Txn, current: 
 }
 
 impl<'a> Stream<'a> {
-    /// Reads until the request head is complete.
-    async fn receive(&mut self) -> Result<(), End> {
+    /// Reads until the request head is complete. The error `None`: what came is no request, but HTTP/2.
+    async fn receive(&mut self) -> Result<(), Option<End>> {
         let rt = self.s.worker.rt;
         let first = self.s.begin_request() == 0;
         if !first {
@@ -69,18 +71,23 @@ impl<'a> Stream<'a> {
         let bufsize = self.route.config.global.tune.bufsize;
         let received = self.down.receive_head(&mut self.txn.req, &options, bufsize, until).await;
         received.map_err(|unread| match unread {
+            Unread::Preface if first && !self.route.front.options.disable_h2_upgrade => {
+                self.s.forget_request();
+                None
+            }
+            Unread::Preface => Some(End::new(Cause::Proxy, Phase::Request, 505)),
             Unread::Bad { status, at } => {
                 self.keep_invalid_request(at);
-                End::new(Cause::Proxy, Phase::Request, status)
+                Some(End::new(Cause::Proxy, Phase::Request, status))
             }
-            Unread::Timeout => End::new(Cause::ClientTimeout, Phase::Request, 408),
-            Unread::Closed => End::new(Cause::ClientAbort, Phase::Request, 400),
+            Unread::Timeout => Some(End::new(Cause::ClientTimeout, Phase::Request, 408)),
+            Unread::Closed => Some(End::new(Cause::ClientAbort, Phase::Request, 400)),
         })?;
         let req = &self.txn.req;
         let hosts = req.fields.iter().filter(|f| f.kind == FieldKind::Host).count();
         // RFC 9112 section 3.2: two Hosts are read in two ways.
         if hosts > 1 {
-            return Err(End::new(Cause::Proxy, Phase::Request, 400));
+            return Err(Some(End::new(Cause::Proxy, Phase::Request, 400)));
         }
         let has_odd_chunks = req.version == Version::Http10 && req.body == BodyLen::Chunked;
         self.note_received();

@@ -1,8 +1,8 @@
 //! `Upstream`: what a stream sends its request to and receives the response from, and the stream's `Hold` on the server
 //! behind it.
 //!
-//! It is an HTTP/1 connection to a server; a stream of an HTTP/2 connection becomes its second variant. In TCP mode only
-//! its link is used, and what is to be sent before anything else.
+//! It is an HTTP/1 connection to a server, or a stream of an HTTP/2 connection, from which a response is read as HTTP/1
+//! has it. In TCP mode only its link is used, and what is to be sent before anything else.
 
 use std::io;
 use std::rc::Rc;
@@ -17,12 +17,14 @@ use crate::http::{Head, Hop, Slices};
 use crate::model::Cut;
 
 use super::end::Cause;
+use super::h2::H2Server;
 use super::server::ServerSlot;
 use super::session::Session;
 
 /// The server's side of a stream.
 pub enum Upstream {
     H1(H1Server),
+    H2(Box<H2Server>),
 }
 
 /// An HTTP/1 connection to a server.
@@ -40,32 +42,34 @@ impl Upstream {
         Upstream::H1(H1Server { link, uses, preface })
     }
 
-    #[inline]
-    fn server(&self) -> &H1Server {
-        let Upstream::H1(server) = self;
-        server
-    }
-
     /// The connection itself.
     #[inline]
     pub fn link(&self) -> &Rc<Link> {
-        &self.server().link
+        match self {
+            Upstream::H1(server) => &server.link,
+            Upstream::H2(server) => &server.link,
+        }
     }
 
     /// Requests that it carried before this one.
     pub fn uses(&self) -> u32 {
-        self.server().uses
+        match self {
+            Upstream::H1(server) => server.uses,
+            Upstream::H2(server) => server.uses,
+        }
     }
 
     /// An idle connection was taken: it may have ended without our knowing.
     pub fn is_reused(&self) -> bool {
-        self.server().uses > 0
+        self.uses() > 0
     }
 
     /// What is to be sent before anything else: once.
     pub fn take_preface(&mut self) -> Vec<u8> {
-        let Upstream::H1(server) = self;
-        std::mem::take(&mut server.preface)
+        match self {
+            Upstream::H1(server) => std::mem::take(&mut server.preface),
+            Upstream::H2(_) => Vec::new(),
+        }
     }
 
     /// The request's head, and the first `have` bytes of its body behind it in its buffer, in one write. Tells how many
@@ -77,6 +81,9 @@ impl Upstream {
         have: usize,
         until: Nanos,
     ) -> Result<usize, Stopped> {
+        if let Upstream::H2(server) = self {
+            return server.send(req, req.rest().get(..have).unwrap_or_default(), until).await;
+        }
         let preface = self.take_preface();
         let mut slices = Slices::new();
         slices.push(&preface);
@@ -151,7 +158,8 @@ impl Hold {
         }
         let live = &self.slot.server().live;
         live.used.fetch_sub(1, Ordering::Relaxed);
-        if self.keep && self.request_sent && live.is_up() {
+        let is_whole = matches!(self.upstream, Upstream::H1(_));
+        if is_whole && self.keep && self.request_sent && live.is_up() {
             let past = (self.upstream.uses() + 1, self.epoch);
             let worker = session.worker;
             if self.is_private {

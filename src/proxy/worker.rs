@@ -12,6 +12,7 @@ use crate::log::Logger;
 use crate::rt::Rt;
 use crate::rules::Txn;
 
+use super::h2::ServerMuxes;
 use super::listener::Listeners;
 use super::pool::Pools;
 use super::shared::Shared;
@@ -25,6 +26,8 @@ pub struct Worker {
     no_view: Rc<View>,
     retired: Sender<Arc<Config>>,
     pub pools: Pools,
+    /// HTTP/2 connections to servers.
+    pub muxes: ServerMuxes,
     /// Boxed: they are large, and streams hold them by pointer.
     #[allow(clippy::vec_box)]
     txns: RefCell<Vec<Box<Txn>>>,
@@ -84,6 +87,7 @@ impl Worker {
             no_view: View::none(retired.clone()),
             retired,
             pools: Pools::default(),
+            muxes: ServerMuxes::default(),
             txns: RefCell::default(),
             lingering: Cell::new(0),
             seed: Cell::new(seed),
@@ -133,6 +137,7 @@ impl Worker {
         loop {
             self.rt.sleep_until(self.rt.now() + clock::SEC).await;
             self.pools.purge(self.rt.now() / clock::MS);
+            self.muxes.purge();
         }
     }
 

@@ -4,6 +4,7 @@
 mod catalog;
 mod diff;
 mod fuzz;
+mod h2;
 mod hostile;
 mod job13;
 mod region;

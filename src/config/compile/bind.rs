@@ -151,12 +151,13 @@ pub const BIND_OPTIONS: &[BindOption] = &[
         },
         ..refused("process", "<set>", "Processes that accept on this address (removed).", "")
     },
-    option("proto", "<name>", "HTTP version spoken from the first byte.", "bind :80 proto h1", "1.8", |_, v, _| match v {
-        "h1" | "none" => Ok(()),
-        "h2" => Err("'h2' without negotiation is not supported by this release".to_owned()),
+    option("proto", "<name>", "HTTP version spoken from the first byte.", "bind :80 proto h2", "1.8", |b, v, _| match v {
+        "h1" | "none" | "h2" => {
+            b.proto_h2 = v == "h2";
+            Ok(())
+        }
         _ => Err(format!("unknown MUX protocol '{v}'")),
-    })
-    .partial("h1 only"),
+    }),
     refused("quic-cc-algo", "<algorithm>", "QUIC congestion control.", "QUIC is not part of it"),
     refused("quic-force-retry", "", "Makes QUIC clients prove their address.", "QUIC is not part of it"),
     refused("quic-socket", "{ connection | listener }", "Sockets of QUIC connections.", "QUIC is not part of it"),

@@ -127,7 +127,7 @@ pub const OPTIONS: &[OptionKeyword] = &[
     refused("checkcache", "Blocks cacheable responses that set a cookie.", "option checkcache", "responses are not judged by their cookies"),
     flag("clitcpka", Side::Front, "TCP keep-alive packets towards clients.", "option clitcpka", "1.3", |o| &mut o.tcpka_client),
     nothing("contstats", Side::Front, "Counts bytes while a session runs rather than at its end.", "option contstats", "1.3", "counters are always brought up to date while data flows"),
-    nothing("disable-h2-upgrade", Side::Front, "Keeps clear-text connections from becoming HTTP/2.", "option disable-h2-upgrade", "2.3", "clear-text HTTP/2 is never taken up by itself").http(),
+    flag("disable-h2-upgrade", Side::Front, "Keeps clear-text connections from becoming HTTP/2.", "option disable-h2-upgrade", "2.3", |o| &mut o.disable_h2_upgrade).http(),
     flag("dontlog-normal", Side::Front, "Logs only what went wrong.", "option dontlog-normal", "1.3", |o| &mut o.dontlog_normal),
     flag("dontlognull", Side::Front, "Does not log connections that sent nothing.", "option dontlognull", "1.3", |o| &mut o.dontlognull),
     refused("external-check", "Checks servers with a program.", "option external-check", "programs are not run"),

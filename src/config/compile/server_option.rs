@@ -356,12 +356,14 @@ pub const SERVER_OPTIONS: &[ServerOption] = &[
         s.checking.port = (port > 0).then_some(port);
         Ok(())
     }),
-    option("proto", "<name>", "HTTP version spoken from the first byte.", "server s 10.0.0.1:80 proto h1", "1.8", |_, a, _| match a.str(1) {
-        "h1" | "none" => Ok(()),
-        "h2" | "fcgi" | "spop" => Err(format!("'proto' : '{}' is not supported by this release", a.str(1))),
+    option("proto", "<name>", "HTTP version spoken from the first byte.", "server s 10.0.0.1:80 proto h2", "1.8", |s, a, _| match a.str(1) {
+        name @ ("h1" | "none" | "h2") => {
+            s.spec.proto_h2 = name == "h2";
+            Ok(())
+        }
+        "fcgi" | "spop" => Err(format!("'proto' : '{}' is not supported by this release", a.str(1))),
         other => Err(format!("'proto' :  unknown MUX protocol '{other}'")),
-    })
-    .status(Status::Partial("h1 only")),
+    }),
     refused("proxy-v2-options", "<option>[,<option>]*", "Extra fields of PROXY v2 headers.", "they are not written yet"),
     refused("quic-cc-algo", "<algorithm>", "QUIC congestion control.", "QUIC is not part of it"),
     refused("redir", "<prefix>", "Redirects GET and HEAD to another address.", "write 'redirect' or 'http-request redirect' rules"),

@@ -4,6 +4,8 @@
 mod body;
 mod change;
 mod framing;
+mod h2;
+mod h2_server;
 mod keep;
 mod log;
 mod own;

@@ -1,0 +1,321 @@
+//! The task of a client's HTTP/2 connection: reads it, begins a task for each request, writes what all of them send, and
+//! ends it.
+
+use std::future::poll_fn;
+use std::io::ErrorKind;
+use std::rc::Rc;
+use std::task::Poll;
+
+use crate::base::Nanos;
+use crate::base::buf::{BODY_SIZE, Buf};
+use crate::base::clock::{MS, SEC};
+use crate::config::Proxy;
+use crate::http::h2::{Code, Connection, Event, Options};
+use crate::http::{BodyLen, Head};
+use crate::rt::NEVER;
+
+use super::super::access;
+use super::super::downstream::Downstream;
+use super::super::end::{self, Cause, End};
+use super::super::route::Route;
+use super::super::session::{Current, Session};
+use super::super::transaction;
+use super::super::transfer::Patience;
+use super::mux::{Lane, Mux};
+
+/// What a peer whose connection ends by an error may still have on its way, and for how long it is read: a close before
+/// that would reset the connection, and what it is told with it.
+const LINGER_BYTES: usize = 1 << 20;
+const LINGER: Nanos = SEC;
+
+/// What the connection has come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Open,
+    /// All is said but for what streams still send.
+    Leaving,
+    /// Over by an error, which is to be sent.
+    Over,
+}
+
+struct Server {
+    session: Rc<Session>,
+    mux: Rc<Mux>,
+    current: Current,
+    /// Where the next head is made.
+    head: Head,
+    phase: Phase,
+    /// Until when a stream must have been opened, while there is none.
+    idle_until: Nanos,
+    was_idle: bool,
+    /// Until when the client must have read something, while something is to be sent.
+    write_until: Nanos,
+}
+
+/// Serves a connection whose client speaks HTTP/2 from its first byte on. `first`: what was read of it already.
+pub async fn run(session: Session, current: Current, first: Option<Buf>) {
+    let proxy = current.view.config().proxy(current.front);
+    let machine = Connection::new(options(&session, &current));
+    let idle_until = limit(&session, proxy.timeouts.http_request, proxy, session.accepted);
+    let mux = Rc::new(Mux::new(session.link.clone(), machine));
+    let mut server = Server {
+        session: Rc::new(session),
+        mux,
+        current,
+        head: Head::default(),
+        phase: Phase::Open,
+        idle_until,
+        was_idle: true,
+        write_until: NEVER,
+    };
+    if let Some(first) = first {
+        server.take(first.data());
+    }
+    poll_fn(|_| server.poll()).await;
+    server.mux.lose();
+    if server.phase == Phase::Over {
+        linger(&server.mux).await;
+    }
+}
+
+fn options(session: &Session, current: &Current) -> Options {
+    let tune = &current.view.config().global.tune;
+    let (h2, usual) = (&tune.h2, Options::default());
+    let first = |said: [usize; 2], usual: u32| {
+        let said = said.into_iter().find(|n| *n > 0);
+        said.map_or(usual, |n| n.min(i32::MAX as usize) as u32)
+    };
+    Options {
+        max_streams: first([h2.fe_max_streams, h2.max_streams], usual.max_streams),
+        initial_window: first([h2.fe_initial_window, h2.initial_window], usual.initial_window),
+        header_table_size: first([h2.header_table, 0], usual.header_table_size),
+        glitches_threshold: first([h2.fe_glitches, 0], usual.glitches_threshold),
+        max_fields: tune.http_maxhdr,
+        max_head: tune.bufsize.saturating_sub(tune.maxrewrite),
+        seed: session.worker.random(),
+        ..usual
+    }
+}
+
+/// This timeout from `since` on, or that of the client.
+fn limit(session: &Session, ms: u64, proxy: &Proxy, since: Nanos) -> Nanos {
+    let ms = if ms > 0 { ms } else { proxy.timeouts.client };
+    if ms == 0 { NEVER } else { since.max(session.accepted).saturating_add(ms.saturating_mul(MS)) }
+}
+
+impl Server {
+    fn poll(&mut self) -> Poll<()> {
+        loop {
+            self.note_idle();
+            if self.write().is_err() {
+                return Poll::Ready(());
+            }
+            let has_output = !self.mux.machine.borrow().output().is_empty();
+            if self.is_finished() && !has_output {
+                return Poll::Ready(());
+            }
+            if self.phase == Phase::Over || (has_output && self.mux.machine.borrow().is_backed_up()) {
+                return Poll::Pending;
+            }
+            if self.mux.half.get() {
+                return Poll::Pending;
+            }
+            match self.read() {
+                Poll::Ready(true) => {}
+                Poll::Ready(false) => return Poll::Ready(()),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+
+    /// Nothing is left to be done but to send what is there.
+    fn is_finished(&self) -> bool {
+        let machine = self.mux.machine.borrow();
+        let no_more = self.phase == Phase::Leaving || self.mux.half.get() || machine.is_done();
+        machine.is_over() || (no_more && self.mux.is_idle())
+    }
+
+    /// Sends what the kernel takes. The error: the connection is of no use any more.
+    fn write(&mut self) -> Result<(), ()> {
+        let rt = self.mux.rt();
+        loop {
+            let mut machine = self.mux.machine.borrow_mut();
+            if machine.output().is_empty() {
+                self.write_until = NEVER;
+                machine.released(|id| {
+                    if let Some(lane) = self.mux.lane(id) {
+                        lane.wake();
+                    }
+                });
+                return Ok(());
+            }
+            if self.write_until == NEVER {
+                self.write_until = rt.after_ms(self.timeouts_client());
+            }
+            match self.mux.link.poll_send(machine.output(), false, self.write_until) {
+                Poll::Ready(Ok(n)) => {
+                    machine.advance(n);
+                    self.write_until = NEVER;
+                }
+                Poll::Ready(Err(_)) => return Err(()),
+                Poll::Pending => return Ok(()),
+            }
+        }
+    }
+
+    fn timeouts_client(&self) -> u64 {
+        self.current.view.config().proxy(self.current.front).timeouts.client
+    }
+
+    /// Reads and takes what there is. False: the connection has ended.
+    fn read(&mut self) -> Poll<bool> {
+        let until = if self.mux.is_idle() { self.idle_until } else { NEVER };
+        let mut buf = if self.mux.link.is_readable() { Buf::take(BODY_SIZE) } else { Buf::default() };
+        match self.mux.link.poll_recv(buf.room(), until) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Ok(0)) => {
+                self.mux.half.set(true);
+                self.mux.wake_all();
+                Poll::Ready(!self.mux.is_idle() || !self.mux.machine.borrow().output().is_empty())
+            }
+            Poll::Ready(Ok(n)) => {
+                buf.advance(n);
+                self.take(buf.data());
+                Poll::Ready(true)
+            }
+            Poll::Ready(Err(e)) if e.kind() == ErrorKind::TimedOut => {
+                self.mux.machine.borrow_mut().leave(true);
+                self.phase = Phase::Leaving;
+                Poll::Ready(true)
+            }
+            Poll::Ready(Err(_)) => Poll::Ready(false),
+        }
+    }
+
+    /// Hands bytes to the machine, and does what comes of them.
+    fn take(&mut self, bytes: &[u8]) {
+        let now_ms = self.mux.rt().now() / MS;
+        let mut at = 0;
+        loop {
+            let event = self.mux.machine.borrow_mut().receive(now_ms, bytes, &mut at, &mut self.head);
+            let Some(event) = event else { break };
+            match event {
+                Event::Head { stream, end } => self.begin(stream, end, 0),
+                Event::Refused { stream, status, end } => self.begin(stream, end, status),
+                Event::Data { stream, range, end } => match self.mux.lane(stream) {
+                    Some(lane) => lane.received(&bytes[range], end),
+                    None => self.mux.machine.borrow_mut().consumed(stream, range.len()),
+                },
+                Event::Trailers { stream } => {
+                    if let Some(lane) = self.mux.lane(stream) {
+                        lane.received_trailers(&self.head);
+                    }
+                }
+                Event::Reset { stream, .. } => {
+                    if let Some(lane) = self.mux.lane(stream) {
+                        lane.lose();
+                    }
+                }
+                Event::Malformed { .. } => self.count_fault(),
+                Event::GoAway { .. } => {}
+                Event::Over(code) => {
+                    self.phase = Phase::Over;
+                    if code != Code::NO_ERROR {
+                        self.count_fault();
+                    }
+                    self.mux.lose();
+                }
+            }
+        }
+        let mut machine = self.mux.machine.borrow_mut();
+        machine.released(|id| {
+            if let Some(lane) = self.mux.lane(id) {
+                lane.wake();
+            }
+        });
+    }
+
+    /// What was no request is counted and logged as one that could not be read.
+    fn count_fault(&self) {
+        let (session, current) = (&*self.session, &self.current);
+        let proxy = current.view.config().proxy(current.front);
+        proxy.live.front.counters.mine().err_req.inc();
+        let mut txn = session.take_txn(proxy);
+        session.lend_vars(&txn);
+        let now = self.mux.rt().now();
+        (txn.timers.request_start, txn.timers.closed) = (now, now);
+        txn.request_date_us = session.worker.date_us();
+        txn.set_end(End::new(Cause::Proxy, end::Phase::Request, 0).flags());
+        let route = Route::new(&current.view, current.front);
+        access::log(session, &mut txn, &route, None, true);
+        session.keep_txn(txn);
+    }
+
+    /// A request: it has a task of its own, and the newest configuration.
+    fn begin(&mut self, id: u32, end: bool, refused: u16) {
+        if let Some(newest) = self.session.renew() {
+            self.current = newest;
+        }
+        let lane = self.mux.open(id, self.head.body == BodyLen::Chunked, end);
+        let current = Current { view: self.current.view.clone(), front: self.current.front };
+        let head = std::mem::take(&mut self.head);
+        self.mux.rt().spawn(serve(self.session.clone(), current, lane, head, refused));
+    }
+
+    /// Notes that the last stream has ended, or the first has begun; and that the listener is gone.
+    fn note_idle(&mut self) {
+        let is_idle = self.mux.is_idle();
+        if is_idle && !self.was_idle {
+            let proxy = self.current.view.config().proxy(self.current.front);
+            let times = &proxy.timeouts;
+            let ms = if times.http_keep_alive > 0 { times.http_keep_alive } else { times.http_request };
+            self.idle_until = limit(&self.session, ms, proxy, self.mux.rt().now());
+        }
+        self.was_idle = is_idle;
+        if self.mux.machine.borrow().is_over() {
+            self.phase = Phase::Over;
+            self.mux.lose();
+        } else if self.phase == Phase::Open && self.session.is_over() {
+            // What is on its way is let in; who has nothing on its way may go.
+            let mut machine = self.mux.machine.borrow_mut();
+            machine.leave(false);
+            if is_idle {
+                machine.leave(true);
+                self.phase = Phase::Leaving;
+            }
+        }
+    }
+}
+
+/// One request from its head to its log line.
+async fn serve(session: Rc<Session>, current: Current, lane: Rc<Lane>, head: Head, refused: u16) {
+    let rt = session.worker.rt;
+    lane.task.set(Some(rt.current_task()));
+    let front = current.view.config().proxy(current.front);
+    let client_ms = front.timeouts.client;
+    let mut txn = session.take_txn(front);
+    session.lend_vars(&txn);
+    txn.req = head;
+    let mut down = Downstream::h2(lane, refused);
+    let patience = Rc::new(Patience::new(0, 0, 0));
+    transaction::run(&session, &mut down, &mut txn, &current, &patience).await;
+    let (cause, status) = (txn.termination[0], txn.status);
+    session.keep_txn(txn);
+    if let Downstream::H2(client) = &down {
+        client.conclude(cause == b'-', cause == b'P' && status == 0, rt.after_ms(client_ms)).await;
+    }
+}
+
+/// Lets the client read what it was told.
+async fn linger(mux: &Mux) {
+    mux.link.shutdown_write();
+    let until = mux.rt().now().saturating_add(LINGER);
+    let mut left = LINGER_BYTES;
+    let mut buf = Buf::take(BODY_SIZE);
+    while let Ok(n @ 1..) = mux.link.recv(buf.room(), until).await {
+        left = left.saturating_sub(n);
+        if left == 0 {
+            return;
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! `H2Server`: a stream of a server's HTTP/2 connection, as an upstream; and the connections of a worker, by server.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::future::poll_fn;
+use std::io;
+use std::rc::Rc;
+
+use crate::base::Nanos;
+use crate::conn::Link;
+use crate::conn::link::Stopped;
+use crate::http::h2::{Connection, Options, Role};
+use crate::http::{BodyLen, Head};
+use crate::model::Server;
+
+use super::dialled::Dialled;
+use super::incoming::Incoming;
+use super::mux::{Bytes, Lane, Mux, State};
+
+/// One request on a server's HTTP/2 connection. Dropped before its response is whole, it is given up.
+pub struct H2Server {
+    lane: Rc<Lane>,
+    pub link: Rc<Link>,
+    /// Requests that the connection carried, or was given, before this one.
+    pub uses: u32,
+}
+
+impl H2Server {
+    /// The request's head, and the first bytes of its body.
+    pub async fn send(&self, req: &Head, body: &[u8], until: Nanos) -> Result<usize, Stopped> {
+        let end = !req.upgrade
+            && req.method != crate::http::Method::Connect
+            && matches!(req.body, BodyLen::None | BodyLen::Length(0));
+        poll_fn(|_| self.lane.poll_request(req, end, until)).await.map_err(|e| (0, e))?;
+        self.lane.enlist();
+        if !end && !body.is_empty() {
+            self.link.send_all(body, false, until).await.map_err(|(n, e)| (req.len + n, e))?;
+        }
+        Ok(req.len + body.len())
+    }
+}
+
+impl Drop for H2Server {
+    fn drop(&mut self) {
+        self.lane.abandon();
+    }
+}
+
+/// A connection, and of which epoch of its server.
+struct Shared {
+    mux: Rc<Mux>,
+    epoch: u32,
+}
+
+/// Connections that streams of all clients of a worker share, by server.
+#[derive(Default)]
+pub struct ServerMuxes {
+    by_server: RefCell<HashMap<u64, Vec<Shared>, foldhash::fast::FixedState>>,
+}
+
+impl ServerMuxes {
+    /// A stream of a connection that stands and has room.
+    pub fn take(&self, server: &Server) -> Option<H2Server> {
+        let epoch = server.live.epoch();
+        let mut map = self.by_server.borrow_mut();
+        let list = map.get_mut(&server.live.uid)?;
+        list.retain(|shared| shared.epoch == epoch && shared.mux.state.get() != State::Lost);
+        let most = server.spec.max_reuse.unwrap_or(u32::MAX);
+        let free = |mux: &Mux| {
+            mux.state.get() == State::Up && mux.machine.borrow().has_room() && mux.uses.get() <= most
+        };
+        list.iter().find(|shared| free(&shared.mux)).map(|shared| stream(&shared.mux))
+    }
+
+    /// A stream of a connection that is just being made. `preface` goes before anything else; a `shared` one may be used by
+    /// others too. The server may take nothing for `write_ms`.
+    pub fn open(
+        &self,
+        server: &Server,
+        link: Link,
+        preface: Vec<u8>,
+        (shared, write_ms): (bool, u64),
+    ) -> H2Server {
+        let rt = link.rt();
+        let options = Options { role: Role::Client, ..Options::default() };
+        let mux = Rc::new(Mux::new(Rc::new(link), Connection::new(options)));
+        let idle_ms = if shared { server.spec.pool_purge_delay_ms } else { 0 };
+        mux.task.set(rt.spawn(Dialled::new(mux.clone(), preface, (idle_ms, write_ms)).run()));
+        if shared {
+            let entry = Shared { mux: mux.clone(), epoch: server.live.epoch() };
+            self.by_server.borrow_mut().entry(server.live.uid).or_default().push(entry);
+        }
+        stream(&mux)
+    }
+
+    /// Forgets connections that are lost, and servers that have none.
+    pub fn purge(&self) {
+        self.by_server.borrow_mut().retain(|_, list| {
+            list.retain(|shared| shared.mux.state.get() != State::Lost);
+            !list.is_empty()
+        });
+    }
+}
+
+fn stream(mux: &Rc<Mux>) -> H2Server {
+    let uses = mux.uses.get();
+    let lane = mux.reserve(Incoming::default());
+    let link = Rc::new(Link::Carried(Box::new(Bytes(lane.clone()))));
+    H2Server { lane, link, uses }
+}
+
+/// Whether what went wrong tells that the request was not looked at.
+pub fn is_refusal(e: &io::Error) -> bool {
+    e.kind() == io::ErrorKind::ConnectionRefused
+}

@@ -3,6 +3,7 @@
 
 mod body;
 mod client;
+mod guard;
 mod server;
 
 #[cfg(test)]

@@ -101,6 +101,5 @@ pub async fn change(call: &Call, ops: Vec<TxnOp>) -> Result<(), Fault> {
 
 /// `?cas=INDEX` of a change to a record.
 pub fn cas(call: &Call) -> Result<Option<Index>, Fault> {
-    let wrong = |_| Fault::bad_request("Invalid cas value, must be an unsigned number");
-    call.params.text("cas").map(|text| text.parse().map_err(wrong)).transpose()
+    call.params.number("cas")
 }

@@ -12,7 +12,7 @@ use crate::catalog::acl::store;
 use crate::catalog::api::{Api, Forwarder};
 use crate::catalog::cluster::server;
 use crate::catalog::endpoints::{Found, find};
-use crate::catalog::request::{Answer, Call, Fault, Outcome, Params, Route, Wire};
+use crate::catalog::request::{Answer, Call, Fault, Outcome, Params, Route, Wire, is_text};
 use crate::catalog::session::expiry;
 use crate::conn;
 use crate::conn::http::{BodyError, Bounds, Limits, Listener};
@@ -79,6 +79,9 @@ async fn pass_on(forwarder: &dyn Forwarder, request: Request<Incoming>) -> Wire 
 
 async fn answer(api: Arc<Api>, request: Request<Incoming>) -> Outcome {
     let (head, body) = request.into_parts();
+    if !is_text(head.uri.path()) {
+        return Err(Fault::bad_request("Invalid URL: the path is not UTF-8"));
+    }
     let (route, args) = match find(&head.method, head.uri.path()) {
         Found::Route { route, args } => (route, args),
         Found::WrongMethod(allowed) => return Ok(wrong_method(&head.method, &allowed)),
@@ -91,7 +94,7 @@ async fn answer(api: Arc<Api>, request: Request<Incoming>) -> Outcome {
     if changes && is_cross_site(&head.headers) {
         return Err(Fault::forbidden("a page of another site may change nothing"));
     }
-    let params = Params::parse(head.uri.query().unwrap_or_default());
+    let params = Params::parse(head.uri.query().unwrap_or_default())?;
     let token = token(&head.headers, &params);
     let authority = store::authority(&api, token.as_deref())?;
     let body = read_body(route, &head.headers, body).await?;
@@ -129,7 +132,8 @@ fn wrong_method(method: &Method, allowed: &[&'static Method]) -> Answer {
 
 /// From `X-Consul-Token`, `Authorization: Bearer`, or `?token`, which old clients send.
 fn token(headers: &HeaderMap, params: &Params) -> Option<String> {
-    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let header =
+        |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).filter(|text| !text.is_empty());
     let bearer = header(AUTHORIZATION.as_str()).and_then(|text| {
         let (scheme, token) = text.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())

@@ -14,5 +14,5 @@ pub use answer::{Answer, JSON, Stream, TEXT, Wire};
 pub use call::Call;
 pub use fault::Fault;
 pub use fields::{Fields, parse_value};
-pub use params::{Params, decode_path};
+pub use params::{Params, decode_path, is_text};
 pub use route::{DELETE, DOCUMENT, GET, Outcome, POST, PUT, PUT_OR_GET, PUT_OR_POST, Route, VALUE, Work};

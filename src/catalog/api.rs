@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::pin::Pin;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use bytes::Bytes;
@@ -33,6 +34,8 @@ pub struct Api {
     /// When sessions were last renewed through this node.
     pub(super) renewals: Mutex<HashMap<Name, Millis>>,
     pub(super) started_ms: Millis,
+    /// This node was seen in the catalog.
+    pub(super) stands: AtomicBool,
 }
 
 impl Api {
@@ -43,6 +46,7 @@ impl Api {
             coordinates: Mutex::default(),
             renewals: Mutex::default(),
             started_ms: clock::now_ms(),
+            stands: AtomicBool::new(false),
             seat,
             settings,
             process,

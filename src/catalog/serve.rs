@@ -9,6 +9,7 @@ use hyper::header::{ALLOW, AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderValue
 use hyper::{Method, Request, StatusCode};
 
 use crate::catalog::acl::store;
+use crate::catalog::agent::standing::first_answer;
 use crate::catalog::api::{Api, Forwarder};
 use crate::catalog::cluster::server;
 use crate::catalog::endpoints::{Found, find};
@@ -95,6 +96,7 @@ async fn answer(api: Arc<Api>, request: Request<Incoming>) -> Outcome {
         return Err(Fault::forbidden("a page of another site may change nothing"));
     }
     let params = Params::parse(head.uri.query().unwrap_or_default())?;
+    first_answer(&api).await;
     let token = token(&head.headers, &params);
     let authority = store::authority(&api, token.as_deref())?;
     let body = read_body(route, &head.headers, body).await?;

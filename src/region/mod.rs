@@ -11,6 +11,7 @@ pub mod spec;
 pub mod soft;
 pub mod watch;
 pub mod seat;
+pub mod own;
 pub mod direct;
 pub mod lease;
 pub mod store;

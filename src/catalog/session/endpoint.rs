@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::base::clock::MS;
-use crate::catalog::agent::service::own_node_stands;
+use crate::catalog::agent::standing::own_node_stands;
 use crate::catalog::record::{self, RENEWED};
 use crate::catalog::request::duration;
 use crate::catalog::request::{

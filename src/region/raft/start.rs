@@ -26,6 +26,7 @@ use super::tls::Tls;
 use super::types::Raft;
 use super::{leases, proposer, read, server, soft};
 use crate::region::member::{self, Admission, Trust, TrustError};
+use crate::region::own::Own;
 use crate::region::seat::Seat;
 use crate::region::soft::SoftState;
 use crate::region::store::{LogStore, Snapshots, StoreError, departed};
@@ -124,6 +125,7 @@ struct Parts {
 pub fn start(options: Options) -> Result<(Seat, RaftHandle), StartError> {
     let closed = Arc::new(AtomicBool::new(false));
     let data_dir = options.data_dir.clone();
+    let own = Own::open(data_dir.as_deref(), &options.name.as_str().into())?;
     let parts = parts(options)?;
     let node = parts.node.clone();
     let (stop, stopped) = oneshot::channel();
@@ -159,7 +161,7 @@ pub fn start(options: Options) -> Result<(Seat, RaftHandle), StartError> {
     };
     let behind = Arc::new(RaftCluster { node: node.clone(), closed: closed.clone() });
     let seat = Seat::new(node.view.clone(), behind, node.name.clone(), node.region.clone());
-    let seat = seat.with_soft(node.soft.clone());
+    let seat = seat.with_soft(node.soft.clone()).with_own(own);
     let (stop, thread) = (Mutex::new(Some(stop)), Mutex::new(Some(thread)));
     let departed = AtomicBool::new(false);
     Ok((seat, RaftHandle { node, data_dir, runtime, departed, closed, stop, thread }))

@@ -1,6 +1,5 @@
 //! What an API is made of: a seat in the cluster, settings, and the process around it.
 
-use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, OnceLock};
@@ -31,8 +30,6 @@ pub struct Api {
     /// Pages that listen for changes.
     pub(super) listeners: Arc<Semaphore>,
     pub(super) coordinates: Mutex<Coordinates>,
-    /// When sessions were last renewed through this node.
-    pub(super) renewals: Mutex<HashMap<Name, Millis>>,
     pub(super) started_ms: Millis,
     /// This node was seen in the catalog.
     pub(super) stands: AtomicBool,
@@ -44,7 +41,6 @@ impl Api {
             parked: Semaphore::new(settings.parked),
             listeners: Arc::new(Semaphore::new(LISTENERS)),
             coordinates: Mutex::default(),
-            renewals: Mutex::default(),
             started_ms: clock::now_ms(),
             stands: AtomicBool::new(false),
             seat,

@@ -21,8 +21,6 @@ pub const AUTH_METHOD: &str = "auth-method";
 pub const BINDING_RULE: &str = "binding-rule";
 pub const INTENTION: &str = "intention";
 pub const SETTING: &str = "setting";
-/// Renewals of sessions through nodes that do not keep their time.
-pub const RENEWED: &str = "renewed";
 
 /// A record with the indexes of its entry.
 #[derive(Debug, Clone)]

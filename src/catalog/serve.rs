@@ -14,7 +14,6 @@ use crate::catalog::api::{Api, Forwarder};
 use crate::catalog::cluster::server;
 use crate::catalog::endpoints::{Found, find};
 use crate::catalog::request::{Answer, Call, Fault, Outcome, Params, Route, Wire, is_text};
-use crate::catalog::session::expiry;
 use crate::conn;
 use crate::conn::http::{BodyError, Bounds, Limits, Listener};
 
@@ -30,10 +29,9 @@ const HEAD_BYTES: usize = 64 << 10;
 /// A peer may take nothing of an answer for so long, in milliseconds.
 const PATIENCE_MS: u32 = 60_000;
 
-/// Serves until it is dropped, and keeps the time of sessions meanwhile.
+/// Serves until it is dropped.
 pub async fn serve(listeners: Vec<Listener>, api: Arc<Api>) {
     let mut keeping = tokio::task::JoinSet::new();
-    keeping.spawn(expiry::keep(api.clone()));
     keeping.spawn(server::keep(api.clone()));
     let limits = Limits {
         connections: api.settings.connections,

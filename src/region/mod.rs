@@ -13,6 +13,7 @@ pub mod watch;
 pub mod seat;
 pub mod own;
 pub mod direct;
+pub mod expiry;
 pub mod lease;
 pub mod store;
 pub mod raft;

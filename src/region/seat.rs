@@ -89,6 +89,8 @@ pub trait Cluster: Send + Sync {
     fn fresh(&self, how: Consistency) -> Future<'_, Freshness>;
     /// See [`Seat::propose`].
     fn propose(&self, command: Command) -> Future<'_, Reply>;
+    /// See [`Seat::renew`].
+    fn renew(&self, session: Name) -> Future<'_, bool>;
     fn leader(&self) -> Option<Leader>;
     fn status(&self) -> Status;
 }
@@ -233,6 +235,11 @@ impl Seat {
     /// `Ok` once it is durable on a quorum and applied here, so that one reads what one wrote.
     pub async fn propose(&self, command: Command) -> Result<Reply, SeatError> {
         self.cluster.propose(command).await
+    }
+
+    /// Starts the time to live of a session again. False when there is no such session any more.
+    pub async fn renew(&self, session: Name) -> Result<bool, SeatError> {
+        self.cluster.renew(session).await
     }
 
     /// Returns when [`Map::index_of`] of any topic is above `after`, or at `until`; now and then without cause. Dropping

@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::oneshot;
 
 use super::node::Node;
-use super::proposer;
 use super::timing::after;
-use crate::region::map::{Command, Reply};
+use super::{expiry, proposer};
+use crate::region::map::{Command, Name, Reply};
 use crate::region::seat::{Cluster, Consistency, Freshness, Future, Leader, SeatError, Status};
 
 pub struct RaftCluster {
@@ -63,6 +63,13 @@ impl Cluster for RaftCluster {
         Box::pin(async move {
             self.open()?;
             proposer::ask(&self.node, command).await
+        })
+    }
+
+    fn renew(&self, session: Name) -> Future<'_, bool> {
+        Box::pin(async move {
+            self.open()?;
+            expiry::renew(&self.node, &session).await
         })
     }
 

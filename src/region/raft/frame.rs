@@ -8,7 +8,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-use crate::region::map::{Proposal, Reply};
+use crate::region::map::{Name, Proposal, Reply};
 use crate::region::raft::types::Peer;
 use crate::region::store::record::{IdRecord, VoteRecord};
 
@@ -61,6 +61,10 @@ pub enum Request {
     /// A client agent lives, as a member was told.
     ClientHeartbeat(ClientHeartbeat),
     Enroll(Enroll),
+    /// A session was renewed, as a client told a member.
+    Renew {
+        session: Name,
+    },
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -200,6 +204,8 @@ pub enum Answer {
         /// As in [`Request::Form`].
         certificate: Bytes,
     },
+    /// Whether there is such a session still.
+    Renewed(bool),
 }
 
 #[derive(Debug, Serialize, Deserialize)]

@@ -1,7 +1,7 @@
 //! A node of the cluster: what its tasks share, and what it knows of itself and of the leader.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use openraft::{RaftMetrics, ServerState};
@@ -15,6 +15,7 @@ use super::lease::Lease;
 use super::timing::Timing;
 use super::types::{Peer, Raft};
 use crate::base::clock;
+use crate::region::expiry::Expiry;
 use crate::region::map::{Index, Name, Proposal, Reply};
 use crate::region::member::{Heard, Meeting, Trust};
 use crate::region::seat::{Leader, RaftState, SeatError, Status, View};
@@ -51,6 +52,8 @@ pub struct Node {
     pub lease: Arc<Lease>,
     pub view: Arc<View>,
     pub soft: Arc<SoftState>,
+    /// The time of sessions, while this node leads.
+    pub expiry: Mutex<Expiry>,
     /// There once the node is a member.
     pub raft: OnceLock<Raft>,
     /// There where the cluster has an authority of its own.

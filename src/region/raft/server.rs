@@ -18,7 +18,7 @@ use super::frame::{
 use super::guest::{Accepted, Guest, Wrap};
 use super::node::Node;
 use super::types::{LogId, Vote};
-use super::{proposer, read, soft};
+use super::{expiry, proposer, read, soft};
 use crate::region::member;
 use crate::region::store::snapshot::Incoming;
 use crate::region::store::{Snapshots, record};
@@ -199,6 +199,7 @@ async fn answer(
             Ok(Answer::Forwarded(replies, index))
         }
         Request::ReadIndex { consistent } => Ok(Answer::ReadIndex(read::local(node, consistent).await?)),
+        Request::Renew { session } => Ok(Answer::Renewed(expiry::renew_here(node, &session)?)),
         Request::Call { kind: soft::CALL, body } => soft::heard(node, guest.member(), &body),
         Request::Call { kind, body } => super::call::answer(node, kind, body).await,
         other => member::answer(node, guest, other).await,

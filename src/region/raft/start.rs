@@ -24,7 +24,7 @@ use super::node::{Ask, Node, Reader};
 use super::timing::{Profile, Timing};
 use super::tls::Tls;
 use super::types::Raft;
-use super::{leases, proposer, read, server, soft};
+use super::{expiry, leases, proposer, read, server, soft};
 use crate::region::member::{self, Admission, Trust, TrustError};
 use crate::region::own::Own;
 use crate::region::seat::Seat;
@@ -251,6 +251,7 @@ fn parts(options: Options) -> Result<Parts, StartError> {
         lease: Arc::new(Lease::new(timing.lease())),
         view: machine.publisher().view(),
         soft: SoftState::new(options.name.as_str().into(), Duration::from_millis(timing.liveness_ms)),
+        expiry: Mutex::default(),
         raft: OnceLock::new(),
         trust,
         meeting: member::Meeting::new(how, founding),
@@ -307,6 +308,7 @@ async fn main(parts: Parts, ready: Ready, stopped: oneshot::Receiver<Ending>, cl
     tokio::spawn(read::run(node.clone(), parts.sure_readers, true));
     tokio::spawn(soft::run(node.clone()));
     tokio::spawn(leases::run(node.clone()));
+    tokio::spawn(expiry::run(node.clone()));
     tokio::spawn(live(node.clone(), parts.machine, ready));
     let ending = stopped.await;
     closed.store(true, Ordering::Release);

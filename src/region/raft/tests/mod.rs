@@ -8,6 +8,7 @@ mod leases;
 mod liveness;
 mod replication;
 mod secure;
+mod sessions;
 mod soft;
 mod throughput;
 mod trust;

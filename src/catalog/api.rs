@@ -10,7 +10,7 @@ use tokio::sync::Semaphore;
 
 use crate::base::clock::{self, Millis};
 use crate::catalog::registry::distance::Coordinates;
-use crate::catalog::request::Wire;
+use crate::catalog::request::{Budget, Wire};
 use crate::region::map::Name;
 use crate::region::raft::RaftHandle;
 use crate::region::rollout::Rollout;
@@ -31,6 +31,10 @@ pub struct Api {
     pub(super) listeners: Arc<Semaphore>,
     pub(super) coordinates: Mutex<Coordinates>,
     pub(super) started_ms: Millis,
+    /// What bodies of requests may hold while they come in.
+    pub(super) bodies: Budget,
+    /// What large answers may hold until they are read.
+    pub(super) answers: Budget,
     /// This node was seen in the catalog.
     pub(super) stands: AtomicBool,
 }
@@ -42,6 +46,8 @@ impl Api {
             listeners: Arc::new(Semaphore::new(LISTENERS)),
             coordinates: Mutex::default(),
             started_ms: clock::now_ms(),
+            bodies: Budget::new(BODIES),
+            answers: Budget::new(ANSWERS),
             stands: AtomicBool::new(false),
             seat,
             settings,
@@ -63,6 +69,9 @@ pub struct Operator {
     pub rollout: Arc<Rollout>,
 }
 
+/// Bytes of requests' bodies at once, and of answers that are larger than 16 KiB.
+pub const BODIES: usize = 64 << 20;
+pub const ANSWERS: usize = 256 << 20;
 /// Pages that may listen for changes at once.
 const LISTENERS: usize = 256;
 

@@ -17,7 +17,7 @@ use super::report::{Reporter, own_node};
 use crate::catalog;
 use crate::conn;
 use crate::lang::Severity;
-use crate::os::notify;
+use crate::os::{self, notify};
 use crate::region::map::{Command, Map, Registration};
 use crate::region::prober;
 use crate::region::seat::Seat;
@@ -51,7 +51,7 @@ impl catalog::Process for OwnProcess {
 pub fn run(options: &Options, process: Process, ended: impl FnOnce()) -> Result<(), String> {
     let reason = |e: std::io::Error| e.to_string();
     let dir: Option<Arc<Path>> = options.data_dir.as_deref().map(Arc::from);
-    let id = keep::id(dir.as_deref(), &options.datacenter, &options.node).map_err(reason)?;
+    let id = keep::id(dir.as_deref(), &options.datacenter, &options.node, &place(options)).map_err(reason)?;
     let map = dir.as_deref().map_or_else(|| Ok(Map::default()), keep::holdings).map_err(reason)?;
     if let Some(other) = map.nodes().find(|node| *node.name != *options.node) {
         return Err(format!("the data-dir is of node '{}', and this is '{}'", other.name, options.node));
@@ -108,6 +108,13 @@ pub fn run(options: &Options, process: Process, ended: impl FnOnce()) -> Result<
     }
     runtime.block_on(reporter.leave());
     Ok(())
+}
+
+/// What tells this agent from one of the same name on another host, or beside it on this one.
+fn place(options: &Options) -> String {
+    let machine = std::fs::read_to_string("/etc/machine-id").unwrap_or_default();
+    let advertise = options.advertise.as_deref().unwrap_or_default();
+    format!("{}/{}/{}/{advertise}", machine.trim(), os::process::hostname(), options.http_addr)
 }
 
 /// How TLS is spoken to members.

@@ -11,10 +11,12 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use super::super::raft::frame::{Alive, ClientHeartbeat};
-use crate::base::clock::Nanos;
+use crate::base::clock::{Nanos, SEC};
 
 /// Admissions that are remembered, for a node that asks again.
 const ADMITTED: usize = 256;
+/// Between two lines of the program's log about one refusal.
+const TOLD: Nanos = 60 * SEC;
 /// Client agents; more are refused.
 pub const CLIENTS: usize = 65_536;
 
@@ -36,6 +38,8 @@ struct State {
     members: BTreeMap<u64, (Nanos, Alive)>,
     clients: BTreeMap<String, (Nanos, ClientHeartbeat)>,
     admitted: BTreeMap<u128, u64>,
+    /// Refusals that were told, so that who asks again and again fills no log.
+    refused: BTreeMap<String, Nanos>,
 }
 
 /// A node, as far as the life of its region goes.
@@ -85,6 +89,19 @@ impl Heard {
             };
             *state = State { term, since: now, before, ..State::default() };
         }
+    }
+
+    /// Somebody was refused for that reason: whether it is to be told, which it is once in a while.
+    pub(super) fn refuses(&self, why: &str, now: Nanos) -> bool {
+        let refused = &mut self.lock().refused;
+        if refused.get(why).is_some_and(|told| now.saturating_sub(*told) < TOLD) {
+            return false;
+        }
+        if refused.len() >= ADMITTED {
+            refused.clear();
+        }
+        refused.insert(why.to_owned(), now);
+        true
     }
 
     pub(super) fn admitted(&self, store: u128) -> Option<u64> {

@@ -38,9 +38,7 @@ pub(super) async fn admit(node: &Arc<Node>, join: Join, role: Role) -> Result<(u
         return Err(MemberError::Busy.into());
     }
     if let Some(old) = map.members().find(|m| *m.name == *join.name) {
-        if old.alive {
-            return Err(MemberError::NameTaken(join.name).into());
-        }
+        refuse_name(node, old, &join)?;
         forget(node, old.id).await?;
     }
     let member = Member {
@@ -71,6 +69,22 @@ pub(super) async fn admit(node: &Arc<Node>, join: Join, role: Role) -> Result<(u
     node.heard.admit(join.store, alive, clock::now_ns());
     tracing::info!("region map: {} at {} is member {id}", join.name, join.address);
     Ok((id, cluster))
+}
+
+/// A name is its holder's until it is gone. One that comes without what the holder knew is taken for it, made anew, only
+/// at the holder's own address and once that one is down.
+fn refuse_name(node: &Node, old: &Member, join: &Join) -> Result<(), Denial> {
+    let (name, holder) = (join.name.clone(), format!("member {} at {}", old.id, old.address));
+    let asks = format!("store {:016x} at {}", (join.store >> 64) as u64, join.address);
+    let refusal = match old.alive {
+        true => MemberError::NameOf { name, holder, asks },
+        false if *old.address != *join.address => MemberError::NameOfDead { name, holder, asks },
+        false => return Ok(()),
+    };
+    if node.heard.refuses(&refusal.to_string(), clock::now_ns()) {
+        tracing::warn!("region map: a node was not admitted: {refusal}");
+    }
+    Err(refusal.into())
 }
 
 /// Passes a wish on to the leader.

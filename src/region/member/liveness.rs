@@ -91,15 +91,17 @@ pub(super) async fn client(node: &Node, said: ClientHeartbeat) -> Result<Answer,
     }
     listen(node, node.metrics().ok_or(Denial::NoMember)?.current_term);
     let (map, now) = (node.view.map(), clock::now_ns());
-    if map.members().any(|member| *member.name == *said.name) {
-        return Err(MemberError::NameTaken(said.name).into());
+    if let Some(member) = map.members().find(|member| *member.name == *said.name) {
+        return refused(node, &said, format!("member {} at {}", member.id, member.address));
     }
     let other = map.node(&said.name).filter(|known| !known.id.is_empty() && *known.id != *said.node_id);
-    if other.is_some() && client_lives(node, &map, &said.name, now) {
-        return Err(MemberError::NameTaken(said.name).into());
+    if let Some(known) = other
+        && client_lives(node, &map, &said.name, now)
+    {
+        return refused(node, &said, format!("ID {} at {}", known.id, known.address));
     }
     if !node.heard.client(said.clone(), now) {
-        return Err(Denial::Full("too many client clients".into()));
+        return Err(Denial::Full("too many client agents".into()));
     }
     if map.outage(&said.region).is_some_and(|outage| outage.lost) {
         node.heard.news.notify_one();
@@ -108,6 +110,16 @@ pub(super) async fn client(node: &Node, said: ClientHeartbeat) -> Result<Answer,
         proposer::alone(node, command).await?;
     }
     Ok(Answer::Done)
+}
+
+/// An agent whose name is another's: both are named, here and where it runs.
+fn refused(node: &Node, said: &ClientHeartbeat, holder: String) -> Result<Answer, Denial> {
+    let asks = format!("ID {} at {}", said.node_id, said.address);
+    let refusal = MemberError::NameOf { name: said.name.clone(), holder, asks };
+    if node.heard.refuses(&refusal.to_string(), clock::now_ns()) {
+        tracing::warn!("region map: an agent is not heard: {refusal}");
+    }
+    Err(refusal.into())
 }
 
 fn client_lives(node: &Node, map: &Map, name: &str, now: Nanos) -> bool {

@@ -281,6 +281,14 @@ pub enum MemberError {
          'region-map'"
     )]
     NoAuthority,
+    #[error("the name {name:?} is that of {holder}, which is alive: this node, {asks}, needs another name")]
+    NameOf { name: String, holder: String, asks: String },
+    #[error(
+        "the name {name:?} is that of {holder}, which is down: this node, {asks}, does not take its place. If that one is \
+         gone for good, 'isobar node demote {name}' and 'isobar node rm {name}' make room; else this node needs another \
+         name, or that one's data-dir"
+    )]
+    NameOfDead { name: String, holder: String, asks: String },
 }
 
 #[derive(Debug, thiserror::Error)]

@@ -321,12 +321,13 @@ impl catalog::Process for OwnProcess {
         }
     }
 
-    fn leave(&self) {
-        Handle::current().block_on(self.raft.depart());
+    fn leave(&self) -> Result<(), String> {
+        Handle::current().block_on(self.raft.depart()).map_err(|e| e.to_string())?;
         let steering = self.steering().steering;
         tokio::spawn(async move {
             tokio::time::sleep(LAST_ANSWER).await;
             let _ = steering.send(Event::SoftStop);
         });
+        Ok(())
     }
 }

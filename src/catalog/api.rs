@@ -134,6 +134,6 @@ pub trait Process: Send + Sync {
     /// Reads the configuration again.
     fn reload(&self) -> Result<(), String>;
 
-    /// The node gives up its seat and the process ends, after this has returned.
-    fn leave(&self);
+    /// The node gives up its seat and the process ends, after this has returned; or it may not go, and stays.
+    fn leave(&self) -> Result<(), String>;
 }

@@ -42,8 +42,9 @@ impl catalog::Process for OwnProcess {
         Err("an agent has no configuration to read".into())
     }
 
-    fn leave(&self) {
+    fn leave(&self) -> Result<(), String> {
         (self.end)();
+        Ok(())
     }
 }
 

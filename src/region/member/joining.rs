@@ -5,15 +5,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use openraft::ChangeMembers;
+use openraft::error::{ChangeMembershipError, ClientWriteError, RaftError};
 
 use super::super::map::{Command, Member, Refusal, Reply, Role};
 use super::super::raft::connection::Class;
 use super::super::raft::frame::{Alive, Answer, Denial, Join, MemberError, Request};
 use super::super::raft::node::Node;
 use super::super::raft::proposer;
+use super::super::raft::timing::{after, over};
+use super::super::raft::types::{Peer, Raft};
 use crate::base::clock;
 
 const FORWARD: Duration = Duration::from_secs(15);
+/// Between two looks at a change that is under way.
+const TURN: Duration = Duration::from_millis(20);
 
 pub(super) async fn join(node: &Arc<Node>, join: Join) -> Result<Answer, Denial> {
     if !node.leads() {
@@ -112,21 +117,33 @@ pub(super) async fn forget(node: &Node, id: u64) -> Result<(), Denial> {
 }
 
 /// Changes Raft's members; those that lose their vote leave.
-pub(super) async fn change(
-    raft: &super::super::raft::types::Raft,
-    what: ChangeMembers<u64, super::super::raft::types::Peer>,
+pub(super) async fn change(raft: &Raft, what: ChangeMembers<u64, Peer>) -> Result<(), Denial> {
+    change_voters(raft, what, false).await
+}
+
+/// The same; with `stay` those that lose their vote stay without one. A change that is under way, perhaps of a leader
+/// before this one, is waited for.
+pub(super) async fn change_voters(
+    raft: &Raft,
+    what: ChangeMembers<u64, Peer>,
+    stay: bool,
 ) -> Result<(), Denial> {
-    use openraft::error::{ClientWriteError, RaftError};
-    let changed = tokio::time::timeout(FORWARD, raft.change_membership(what, false)).await;
-    match changed.map_err(|_| Denial::Timeout)? {
-        Ok(_) => Ok(()),
-        Err(RaftError::APIError(ClientWriteError::ForwardToLeader(to))) => {
-            Err(Denial::NotLeader(to.leader_node))
+    let until = after(FORWARD);
+    loop {
+        let changed = tokio::time::timeout_at(until, raft.change_membership(what.clone(), stay)).await;
+        match changed.map_err(|_| Denial::Timeout)? {
+            Ok(_) => return Ok(()),
+            Err(RaftError::APIError(ClientWriteError::ForwardToLeader(to))) => {
+                return Err(Denial::NotLeader(to.leader_node));
+            }
+            Err(RaftError::APIError(ClientWriteError::ChangeMembershipError(
+                ChangeMembershipError::InProgress(_),
+            ))) if !over(until) => tokio::time::sleep(TURN).await,
+            Err(RaftError::APIError(ClientWriteError::ChangeMembershipError(e))) => {
+                return Err(Denial::Refused(e.to_string()));
+            }
+            Err(RaftError::Fatal(_)) => return Err(Denial::Shutdown),
         }
-        Err(RaftError::APIError(ClientWriteError::ChangeMembershipError(e))) => {
-            Err(Denial::Refused(e.to_string()))
-        }
-        Err(RaftError::Fatal(_)) => Err(Denial::Shutdown),
     }
 }
 

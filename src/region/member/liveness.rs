@@ -15,7 +15,7 @@ use super::super::raft::frame::{Alive, Answer, ClientHeartbeat, Denial, MemberEr
 use super::super::raft::node::Node;
 use super::super::raft::proposer;
 use super::heard::{Patience, Word};
-use super::operation;
+use super::handover;
 use crate::base::clock::{self, Nanos};
 
 /// Changes of client agents in one entry.
@@ -32,7 +32,7 @@ fn mine(node: &Node) -> Alive {
     }
 }
 
-fn listen(node: &Node, term: u64) {
+pub(super) fn listen(node: &Node, term: u64) {
     node.heard.listen(term, node.contact_ns.load(Ordering::Relaxed), clock::now_ns());
 }
 
@@ -153,7 +153,7 @@ pub(super) async fn run(node: &Arc<Node>) {
                     tracing::error!(
                         "region map: another is to lead, because the log cannot be written: {why}"
                     );
-                    operation::step_down(node).await;
+                    handover::step_down(node).await;
                 }
             }
             Some((_, peer)) => {

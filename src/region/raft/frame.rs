@@ -65,6 +65,16 @@ pub enum Request {
     Renew {
         session: Name,
     },
+    /// Would you vote for one whose log ends there? Changes nothing.
+    PreVote {
+        to: u64,
+        last: Option<IdRecord>,
+    },
+    /// The leader gives up: its followers' promise to it is void, and the one of this vote is to lead.
+    StandAside {
+        to: u64,
+        vote: VoteRecord,
+    },
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -169,6 +179,8 @@ pub enum Operation {
         id: u64,
         force: bool,
     },
+    /// Another is to lead.
+    HandOver,
 }
 
 pub use crate::region::map::Availability;
@@ -206,6 +218,7 @@ pub enum Answer {
     },
     /// Whether there is such a session still.
     Renewed(bool),
+    PreVote(bool),
 }
 
 #[derive(Debug, Serialize, Deserialize)]

@@ -24,7 +24,7 @@ use super::node::{Ask, Node, Reader};
 use super::timing::{Profile, Timing};
 use super::tls::Tls;
 use super::types::Raft;
-use super::{expiry, leases, proposer, read, server, soft};
+use super::{election, expiry, leases, proposer, read, server, soft};
 use crate::region::member::{self, Admission, Trust, TrustError};
 use crate::region::own::Own;
 use crate::region::seat::Seat;
@@ -263,6 +263,7 @@ fn parts(options: Options) -> Result<Parts, StartError> {
         sure_readers: sure_in,
         callee: OnceLock::new(),
         contact_ns: AtomicU64::new(0),
+        granted_ns: AtomicU64::new(0),
     });
     Ok(Parts { node, machine, listener: options.bind, wrap, asks, readers, sure_readers })
 }
@@ -309,6 +310,7 @@ async fn main(parts: Parts, ready: Ready, stopped: oneshot::Receiver<Ending>, cl
     tokio::spawn(soft::run(node.clone()));
     tokio::spawn(leases::run(node.clone()));
     tokio::spawn(expiry::run(node.clone()));
+    tokio::spawn(election::run(node.clone()));
     tokio::spawn(live(node.clone(), parts.machine, ready));
     let ending = stopped.await;
     closed.store(true, Ordering::Release);

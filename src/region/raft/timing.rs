@@ -100,6 +100,8 @@ impl Timing {
             snapshot_policy: SnapshotPolicy::LogsSinceLast(SNAPSHOT_EVERY),
             max_in_snapshot_log_to_keep: KEPT,
             purge_batch_size: 256,
+            // See `election`.
+            enable_elect: false,
             ..Config::default()
         }
     }

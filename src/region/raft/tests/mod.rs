@@ -1,5 +1,6 @@
 //! Whole nodes in one process, over loopback TCP, with a network that can be cut.
 
+mod calm;
 mod chaos;
 mod cluster;
 mod faulty;

@@ -77,6 +77,9 @@ pub enum SeatError {
     /// No room: on disk, or for one who waits.
     #[error("{0}")]
     Full(String),
+    /// This node's disk does not work: others may do it.
+    #[error("this node cannot write its log ({0}); ask another member")]
+    Disk(String),
     #[error("shutting down")]
     Shutdown,
 }

@@ -211,6 +211,7 @@ impl From<SeatError> for Fault {
             SeatError::NoLeader => Fault::internal("No cluster leader"),
             SeatError::TooLarge => Fault::new(StatusCode::PAYLOAD_TOO_LARGE, "Request is too large"),
             SeatError::Full(what) => Fault::new(StatusCode::TOO_MANY_REQUESTS, what),
+            SeatError::Disk(_) => Fault::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
             other => Fault::internal(other.to_string()),
         }
     }

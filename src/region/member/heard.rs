@@ -36,6 +36,8 @@ struct State {
     /// When the leader before it was last heard here.
     before: Nanos,
     members: BTreeMap<u64, (Nanos, Alive)>,
+    /// Why a member cannot do its part, as it said last.
+    ailing: BTreeMap<u64, String>,
     clients: BTreeMap<String, (Nanos, ClientHeartbeat)>,
     admitted: BTreeMap<u128, u64>,
     /// Refusals that were told, so that who asks again and again fills no log.
@@ -119,7 +121,21 @@ impl Heard {
     }
 
     pub(super) fn member(&self, alive: Alive, now: Nanos) {
-        self.lock().members.insert(alive.id, (now, alive));
+        let mut state = self.lock();
+        state.ailing.remove(&alive.id);
+        state.members.insert(alive.id, (now, alive));
+    }
+
+    /// A member lives, and cannot do its part.
+    pub(super) fn ails(&self, alive: Alive, why: String, now: Nanos) {
+        let mut state = self.lock();
+        state.ailing.insert(alive.id, why);
+        state.members.insert(alive.id, (now, alive));
+    }
+
+    /// Why a member cannot do its part.
+    pub(super) fn why(&self, id: u64) -> Option<String> {
+        self.lock().ailing.get(&id).cloned()
     }
 
     /// False when there are too many already.
@@ -136,9 +152,12 @@ impl Heard {
         self.lock().clients.remove(name);
     }
 
-    /// Whether a member was heard within the period, or may yet be. `alive`: what the map says of it.
+    /// Whether a member was heard within the period, or may yet be, and does its part. `alive`: what the map says of it.
     pub(super) fn lives(&self, id: u64, alive: bool, period: Duration, now: Nanos) -> bool {
         let state = self.lock();
+        if state.ailing.contains_key(&id) {
+            return false;
+        }
         let at = state.members.get(&id).map(|(at, _)| *at);
         state.lives(Word { at, alive }, period, now)
     }

@@ -75,6 +75,11 @@ pub enum Request {
         to: u64,
         vote: VoteRecord,
     },
+    /// A member lives, but cannot write its log.
+    Ailing {
+        alive: Alive,
+        why: String,
+    },
 }
 
 #[derive(Debug, Serialize, Deserialize)]

@@ -212,6 +212,25 @@ impl Node {
         }
     }
 
+    /// The same, but not for ever on a disk that does not work.
+    pub async fn applied_if_well(&self, end: Index, until: Instant) -> Result<(), SeatError> {
+        loop {
+            let look = until.min(super::timing::after(Duration::from_millis(self.timing.heartbeat_ms)));
+            match self.applied(end, look).await {
+                Err(SeatError::Timeout) if look < until => self.well()?,
+                other => return other,
+            }
+        }
+    }
+
+    /// An error when this node's disk does not work.
+    pub fn well(&self) -> Result<(), SeatError> {
+        match self.log.trouble() {
+            Some(why) => Err(SeatError::Disk(why.to_string())),
+            None => Ok(()),
+        }
+    }
+
     /// A moment in which a leader may have appeared.
     pub async fn moment(&self) {
         let pause = Duration::from_millis(self.timing.heartbeat_ms / 8);
@@ -244,6 +263,7 @@ pub fn deny(error: SeatError) -> Denial {
         SeatError::Timeout => Denial::Timeout,
         SeatError::TooLarge => Denial::TooLarge,
         SeatError::Full(why) => Denial::Full(why),
+        SeatError::Disk(why) => Denial::Full(SeatError::Disk(why).to_string()),
         SeatError::Shutdown => Denial::Shutdown,
     }
 }

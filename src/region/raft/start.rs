@@ -208,6 +208,7 @@ fn parts(options: Options) -> Result<Parts, StartError> {
     let log = options.log.map_or_else(|| LogStore::open(options.data_dir.as_deref()), Ok)?;
     #[cfg(not(test))]
     let log = LogStore::open(options.data_dir.as_deref())?;
+    log.bear(timing.stall());
     let place = || options.data_dir.as_ref().map_or("memory".into(), |dir| dir.display().to_string());
     let bad = |e| StartError::Snapshot(place(), e);
     let snapshots = Snapshots::open(options.data_dir.as_deref()).map_err(&bad)?;

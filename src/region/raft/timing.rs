@@ -88,6 +88,11 @@ impl Timing {
         Duration::from_millis(self.election_max_ms * 2 + self.heartbeat_ms)
     }
 
+    /// A disk that does not answer for so long is as one that is gone.
+    pub fn stall(&self) -> Duration {
+        self.lease() * 3
+    }
+
     pub fn config(&self) -> Config {
         Config {
             cluster_name: "region".into(),

@@ -10,6 +10,7 @@ mod liveness;
 mod replication;
 mod secure;
 mod sessions;
+mod sick;
 mod soft;
 mod throughput;
 mod trust;

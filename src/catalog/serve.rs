@@ -17,7 +17,7 @@ use crate::catalog::endpoints::{Found, find};
 use crate::catalog::request::budget::{Share, no_room};
 use crate::catalog::request::{Answer, Budget, Call, Fault, Outcome, Params, Route, Wire, is_text};
 use crate::conn;
-use crate::conn::http::{Limits, Listener};
+use crate::conn::http::{Limits, Listener, TwoLengths};
 
 /// A connection may be silent, or take for a head, this long: longer than clients keep idle ones (Go: 90 s), so that it is
 /// they who close; less when others wait for its place.
@@ -91,6 +91,9 @@ async fn pass_on(api: &Api, forwarder: &dyn Forwarder, request: Request<Incoming
 
 async fn answer(api: Arc<Api>, request: Request<Incoming>) -> Outcome {
     let (head, body) = request.into_parts();
+    if head.extensions.get::<TwoLengths>().is_some() {
+        return Err(Fault::bad_request("Content-Length with Transfer-Encoding"));
+    }
     if !is_text(head.uri.path()) {
         return Err(Fault::bad_request("Invalid URL: the path is not UTF-8"));
     }

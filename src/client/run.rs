@@ -17,6 +17,7 @@ use super::report::{Reporter, own_node};
 use crate::catalog;
 use crate::conn;
 use crate::lang::Severity;
+use crate::os::limits::FdLimit;
 use crate::os::{self, notify};
 use crate::region::map::{Command, Map, Registration};
 use crate::region::prober;
@@ -24,6 +25,9 @@ use crate::region::seat::Seat;
 use crate::tls::{Files, Secure};
 
 const THREADS: usize = 2;
+/// Connections of clients; what passes a request on needs a descriptor of its own.
+const CONNECTIONS_LEAST: u64 = 32;
+const CONNECTIONS_MOST: u64 = 16_384;
 /// So that an answer to `leave` gets out.
 const BREATH: Duration = Duration::from_millis(100);
 
@@ -143,6 +147,7 @@ fn api(
         node_id: id.into(),
         address: options.advertise.as_deref().unwrap_or("127.0.0.1").into(),
         script_checks: options.script_checks,
+        connections: (FdLimit::current().soft / 2).clamp(CONNECTIONS_LEAST, CONNECTIONS_MOST) as usize,
         ..catalog::Settings::default()
     };
     let api = catalog::Api::new(seat.clone(), settings, Arc::new(process));

@@ -31,6 +31,8 @@ pub(super) struct Talk {
     /// How long pieces of this answer waited before.
     waited_ms: AtomicU64,
     sent: AtomicU64,
+    /// The request that comes in says its length in two ways.
+    two_lengths: AtomicBool,
     /// Whether it is to end.
     ended: AtomicBool,
     pub(super) cut: Notify,
@@ -45,8 +47,18 @@ impl Talk {
         self.silent_since.store(now(), Ordering::Relaxed);
     }
 
-    pub(super) fn asked(&self) {
+    /// A request came in whole, its body aside. Whether it says its length in two ways.
+    pub(super) fn asked(&self) -> bool {
         self.silent_since.store(0, Ordering::Relaxed);
+        self.two_lengths.swap(false, Ordering::Relaxed)
+    }
+
+    pub(super) fn is_silent(&self) -> bool {
+        self.silent_since.load(Ordering::Relaxed) != 0
+    }
+
+    pub(super) fn says_two_lengths(&self, says: bool) {
+        self.two_lengths.store(says, Ordering::Relaxed);
     }
 
     fn end(&self) {

@@ -23,6 +23,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
 use super::guard::{Paced, Talk, Talks};
+use super::lengths::{Looked, TwoLengths};
 use crate::os::socket;
 
 /// After a failed accept, for want of descriptors: others end meanwhile.
@@ -212,8 +213,11 @@ where
         let Server { limits, handler, talks, mut stopped, .. } = self;
         let place = talks.begin();
         let talk: Arc<Talk> = place.talk.clone();
-        let service = service_fn(move |request| {
-            talk.asked();
+        let stream = Looked::new(stream, talk.clone());
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            if talk.asked() {
+                request.extensions_mut().insert(TwoLengths);
+            }
             let (answer, talk) = (handler(request), talk.clone());
             async move { Ok::<_, Infallible>(answer.await.map(|body| Paced::new(body, talk))) }
         });

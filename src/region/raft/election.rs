@@ -24,9 +24,11 @@ const LOOK: Duration = Duration::from_millis(20);
 pub async fn run(node: Arc<Node>) {
     let mut patience = draw(&node);
     let mut since = clock::now_ns();
+    let mut unsure = None;
     loop {
         tokio::time::sleep(LOOK).await;
         let Some(metrics) = node.metrics() else { continue };
+        check_quorum(&node, metrics.state, &mut unsure);
         let me = metrics.id;
         let voters: BTreeSet<u64> = metrics.membership_config.membership().voter_ids().collect();
         if metrics.state == ServerState::Leader || !voters.contains(&me) {
@@ -58,6 +60,27 @@ pub async fn run(node: Arc<Node>) {
         // The others wait for another time, too.
         patience = draw(&node) / 4;
     }
+}
+
+/// A leader that speaks and is not answered keeps others from standing for election, and can do nothing itself: after a
+/// while it is silent, until it is answered or another leads.
+fn check_quorum(node: &Node, state: ServerState, unsure: &mut Option<Nanos>) {
+    let Some(raft) = node.raft.get() else { return };
+    let now = clock::now_ns();
+    if state != ServerState::Leader || node.leads_surely() {
+        if unsure.take().is_some_and(|since| silent(node, since, now)) {
+            raft.runtime_config().heartbeat(true);
+        }
+        return;
+    }
+    let since = *unsure.get_or_insert(now);
+    if silent(node, since, now) {
+        raft.runtime_config().heartbeat(false);
+    }
+}
+
+fn silent(node: &Node, unsure_since: Nanos, now: Nanos) -> bool {
+    now.saturating_sub(unsure_since) >= (node.timing.lease() * 4).as_nanos() as Nanos
 }
 
 /// So long a node waits for others, drawn anew each time so that they do not all stand at once.

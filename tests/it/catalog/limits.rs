@@ -91,6 +91,33 @@ fn connections_beyond_the_bound_wait_for_their_turn() {
 }
 
 #[test]
+fn a_length_is_said_in_one_way() {
+    let node = Served::start();
+    for head in
+        ["Content-Length: 5\r\nTransfer-Encoding: chunked", "Transfer-Encoding: chunked\r\nContent-Length: 5"]
+    {
+        let mut stream = std::net::TcpStream::connect(node.address).expect("connected");
+        let first = "GET /v1/status/leader HTTP/1.1\r\nHost: x\r\n\r\n";
+        stream.write_all(first.as_bytes()).expect("sent");
+        let mut status = [0; 12];
+        stream.read_exact(&mut status).expect("an answer");
+        assert_eq!(&status, b"HTTP/1.1 200");
+        std::thread::sleep(Duration::from_millis(50));
+        let second = format!(
+            "PUT /v1/kv/two HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{head}\r\n\r\n5\r\nhello\r\n0\r\n\r\n"
+        );
+        // In pieces, as a network may bring it.
+        for piece in second.as_bytes().chunks(7) {
+            stream.write_all(piece).expect("sent");
+        }
+        let mut rest = String::new();
+        let _ = stream.read_to_string(&mut rest);
+        assert!(rest.contains("HTTP/1.1 400"), "{rest}");
+    }
+    assert_eq!(node.get("/v1/kv/two").status, 404);
+}
+
+#[test]
 fn one_that_has_been_silent_makes_room_for_one_who_asks() {
     let settings = isobar::catalog::Settings { connections: 4, ..super::served::settings() };
     let node = Served::with(settings);

@@ -67,6 +67,12 @@ impl Holdings {
         }
     }
 
+    pub(super) fn rename(&mut self, node: &Name) {
+        self.node = node.clone();
+        self.instances.iter_mut().for_each(|one| one.node = node.clone());
+        self.checks.iter_mut().for_each(|check| check.node = node.clone());
+    }
+
     /// By id, as a map has them.
     pub(super) fn sort(&mut self) {
         self.instances.sort_by(|a, b| a.id.cmp(&b.id));

@@ -208,7 +208,6 @@ fn parts(options: Options) -> Result<Parts, StartError> {
     let log = options.log.map_or_else(|| LogStore::open(options.data_dir.as_deref()), Ok)?;
     #[cfg(not(test))]
     let log = LogStore::open(options.data_dir.as_deref())?;
-    log.bear(timing.stall());
     let place = || options.data_dir.as_ref().map_or("memory".into(), |dir| dir.display().to_string());
     let bad = |e| StartError::Snapshot(place(), e);
     let snapshots = Snapshots::open(options.data_dir.as_deref()).map_err(&bad)?;
@@ -297,6 +296,7 @@ type Ready = std::sync::mpsc::Sender<Result<(), StartError>>;
 /// The life of the node's thread.
 async fn main(parts: Parts, ready: Ready, stopped: oneshot::Receiver<Ending>, closed: Arc<AtomicBool>) {
     let node = parts.node;
+    node.log.bear(node.timing.stall());
     if let Some(listener) = parts.listener {
         let listener =
             listener.set_nonblocking(true).and_then(|()| tokio::net::TcpListener::from_std(listener));

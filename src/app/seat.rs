@@ -88,6 +88,7 @@ impl Seated {
         sockets: SeatSockets,
         opener: &Opener,
         steering: change::ControlHandle,
+        api_connections: u64,
     ) -> Result<Option<Seated>, String> {
         let Some(section) = spec.seat.clone() else { return Ok(None) };
         let options = options(&section, sockets.members, opener)?;
@@ -117,7 +118,9 @@ impl Seated {
         };
         if let Some(listener) = sockets.api {
             let tls = api_tls(&seated.spec, opener)?;
-            seated.serve(listener, tls, steering).map_err(|e| format!("region map: the API: {e}"))?;
+            seated
+                .serve(listener, tls, steering, api_connections as usize)
+                .map_err(|e| format!("region map: the API: {e}"))?;
         }
         Ok(Some(seated))
     }
@@ -132,6 +135,7 @@ impl Seated {
         listener: TcpListener,
         tls: Option<TlsAcceptor>,
         steering: change::ControlHandle,
+        connections: usize,
     ) -> io::Result<()> {
         listener.set_nonblocking(true)?;
         let listener = tokio::net::TcpListener::from_std(listener)?;
@@ -148,6 +152,7 @@ impl Seated {
             read_token: name(&self.spec.read_token),
             write_token: name(&self.spec.write_token),
             script_checks: self.spec.script_checks,
+            connections: connections.max(1),
             ..catalog::Settings::default()
         };
         let process = Arc::new(OwnProcess {
@@ -316,12 +321,13 @@ impl catalog::Process for OwnProcess {
         }
     }
 
-    fn leave(&self) {
-        Handle::current().block_on(self.raft.depart());
+    fn leave(&self) -> Result<(), String> {
+        Handle::current().block_on(self.raft.depart()).map_err(|e| e.to_string())?;
         let steering = self.steering().steering;
         tokio::spawn(async move {
             tokio::time::sleep(LAST_ANSWER).await;
             let _ = steering.send(Event::SoftStop);
         });
+        Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! What an API is made of: a seat in the cluster, settings, and the process around it.
 
-use std::collections::HashMap;
 use std::pin::Pin;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use bytes::Bytes;
@@ -10,7 +10,7 @@ use tokio::sync::Semaphore;
 
 use crate::base::clock::{self, Millis};
 use crate::catalog::registry::distance::Coordinates;
-use crate::catalog::request::Wire;
+use crate::catalog::request::{Budget, Wire};
 use crate::region::map::Name;
 use crate::region::raft::RaftHandle;
 use crate::region::rollout::Rollout;
@@ -30,9 +30,13 @@ pub struct Api {
     /// Pages that listen for changes.
     pub(super) listeners: Arc<Semaphore>,
     pub(super) coordinates: Mutex<Coordinates>,
-    /// When sessions were last renewed through this node.
-    pub(super) renewals: Mutex<HashMap<Name, Millis>>,
     pub(super) started_ms: Millis,
+    /// What bodies of requests may hold while they come in.
+    pub(super) bodies: Budget,
+    /// What large answers may hold until they are read.
+    pub(super) answers: Budget,
+    /// This node was seen in the catalog.
+    pub(super) stands: AtomicBool,
 }
 
 impl Api {
@@ -41,8 +45,10 @@ impl Api {
             parked: Semaphore::new(settings.parked),
             listeners: Arc::new(Semaphore::new(LISTENERS)),
             coordinates: Mutex::default(),
-            renewals: Mutex::default(),
             started_ms: clock::now_ms(),
+            bodies: Budget::new(BODIES),
+            answers: Budget::new(ANSWERS),
+            stands: AtomicBool::new(false),
             seat,
             settings,
             process,
@@ -63,6 +69,9 @@ pub struct Operator {
     pub rollout: Arc<Rollout>,
 }
 
+/// Bytes of requests' bodies at once, and of answers that are larger than 16 KiB.
+pub const BODIES: usize = 64 << 20;
+pub const ANSWERS: usize = 256 << 20;
 /// Pages that may listen for changes at once.
 const LISTENERS: usize = 256;
 
@@ -125,6 +134,6 @@ pub trait Process: Send + Sync {
     /// Reads the configuration again.
     fn reload(&self) -> Result<(), String>;
 
-    /// The node gives up its seat and the process ends, after this has returned.
-    fn leave(&self);
+    /// The node gives up its seat and the process ends, after this has returned; or it may not go, and stays.
+    fn leave(&self) -> Result<(), String>;
 }

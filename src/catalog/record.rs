@@ -21,8 +21,6 @@ pub const AUTH_METHOD: &str = "auth-method";
 pub const BINDING_RULE: &str = "binding-rule";
 pub const INTENTION: &str = "intention";
 pub const SETTING: &str = "setting";
-/// Renewals of sessions through nodes that do not keep their time.
-pub const RENEWED: &str = "renewed";
 
 /// A record with the indexes of its entry.
 #[derive(Debug, Clone)]
@@ -101,6 +99,5 @@ pub async fn change(call: &Call, ops: Vec<TxnOp>) -> Result<(), Fault> {
 
 /// `?cas=INDEX` of a change to a record.
 pub fn cas(call: &Call) -> Result<Option<Index>, Fault> {
-    let wrong = |_| Fault::bad_request("Invalid cas value, must be an unsigned number");
-    call.params.text("cas").map(|text| text.parse().map_err(wrong)).transpose()
+    call.params.number("cas")
 }

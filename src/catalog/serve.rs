@@ -3,23 +3,27 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::header::{ALLOW, AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderValue};
 use hyper::{Method, Request, StatusCode};
 
 use crate::catalog::acl::store;
+use crate::catalog::agent::standing::first_answer;
 use crate::catalog::api::{Api, Forwarder};
 use crate::catalog::cluster::server;
 use crate::catalog::endpoints::{Found, find};
-use crate::catalog::request::{Answer, Call, Fault, Outcome, Params, Route, Wire};
-use crate::catalog::session::expiry;
+use crate::catalog::request::budget::{Share, no_room};
+use crate::catalog::request::{Answer, Budget, Call, Fault, Outcome, Params, Route, Wire, is_text};
 use crate::conn;
-use crate::conn::http::{BodyError, Bounds, Limits, Listener};
+use crate::conn::http::{Limits, Listener, TwoLengths};
 
 /// A connection may be silent, or take for a head, this long: longer than clients keep idle ones (Go: 90 s), so that it is
-/// they who close.
+/// they who close; less when others wait for its place.
 const HEAD: Duration = Duration::from_secs(300);
+/// For the handshake of TLS.
+const HANDSHAKE: Duration = Duration::from_secs(5);
 /// A body must have come within that time.
 const BODY: Duration = Duration::from_secs(30);
 /// What is read of a body that is too large before the connection is given up, so that the client reads why.
@@ -29,14 +33,13 @@ const HEAD_BYTES: usize = 64 << 10;
 /// A peer may take nothing of an answer for so long, in milliseconds.
 const PATIENCE_MS: u32 = 60_000;
 
-/// Serves until it is dropped, and keeps the time of sessions meanwhile.
+/// Serves until it is dropped.
 pub async fn serve(listeners: Vec<Listener>, api: Arc<Api>) {
     let mut keeping = tokio::task::JoinSet::new();
-    keeping.spawn(expiry::keep(api.clone()));
     keeping.spawn(server::keep(api.clone()));
     let limits = Limits {
         connections: api.settings.connections,
-        handshake: BODY,
+        handshake: HANDSHAKE,
         head: HEAD,
         head_bytes: HEAD_BYTES,
         patience_ms: PATIENCE_MS,
@@ -54,11 +57,16 @@ async fn respond(api: Arc<Api>, mut request: Request<Incoming>) -> Wire {
     }
     let forwarder = api.forwarder.get().cloned();
     if let Some(forwarder) = forwarder.as_ref().filter(|forwarder| forwarder.takes(request.uri().path())) {
-        return pass_on(&**forwarder, request).await;
+        return pass_on(&api, &**forwarder, request).await;
     }
     let changes = request.method() != Method::GET;
     let policy = if api.settings.write_token.is_some() { "deny" } else { "allow" };
+    let answers = api.answers.clone();
     let mut answer = answer(api, request).await.unwrap_or_else(Answer::from);
+    match answers.hold(std::mem::take(&mut answer.body)) {
+        Ok(body) => answer.body = body,
+        Err(fault) => answer = Answer::from(fault).with("retry-after", "1"),
+    }
     if let Some(forwarder) = forwarder.filter(|_| changes && answer.status.is_success()) {
         forwarder.settled().await;
     }
@@ -67,10 +75,14 @@ async fn respond(api: Arc<Api>, mut request: Request<Incoming>) -> Wire {
     answer.into_wire()
 }
 
-async fn pass_on(forwarder: &dyn Forwarder, request: Request<Incoming>) -> Wire {
+async fn pass_on(api: &Api, forwarder: &dyn Forwarder, request: Request<Incoming>) -> Wire {
     let (head, body) = request.into_parts();
+    let mut share = Share::default();
     let slow = |_| Fault::new(StatusCode::REQUEST_TIMEOUT, "the body took too long");
-    let body = tokio::time::timeout(BODY, collect(DRAIN, body)).await.map_err(slow).flatten();
+    let body = tokio::time::timeout(BODY, collect(&api.bodies, &mut share, DRAIN, body))
+        .await
+        .map_err(slow)
+        .flatten();
     match body {
         Ok(body) => forwarder.pass(head, body).await,
         Err(fault) => Answer::from(fault).into_wire(),
@@ -79,6 +91,12 @@ async fn pass_on(forwarder: &dyn Forwarder, request: Request<Incoming>) -> Wire 
 
 async fn answer(api: Arc<Api>, request: Request<Incoming>) -> Outcome {
     let (head, body) = request.into_parts();
+    if head.extensions.get::<TwoLengths>().is_some() {
+        return Err(Fault::bad_request("Content-Length with Transfer-Encoding"));
+    }
+    if !is_text(head.uri.path()) {
+        return Err(Fault::bad_request("Invalid URL: the path is not UTF-8"));
+    }
     let (route, args) = match find(&head.method, head.uri.path()) {
         Found::Route { route, args } => (route, args),
         Found::WrongMethod(allowed) => return Ok(wrong_method(&head.method, &allowed)),
@@ -91,10 +109,13 @@ async fn answer(api: Arc<Api>, request: Request<Incoming>) -> Outcome {
     if changes && is_cross_site(&head.headers) {
         return Err(Fault::forbidden("a page of another site may change nothing"));
     }
-    let params = Params::parse(head.uri.query().unwrap_or_default());
+    let params = Params::parse(head.uri.query().unwrap_or_default())?;
+    first_answer(&api).await;
     let token = token(&head.headers, &params);
     let authority = store::authority(&api, token.as_deref())?;
-    let body = read_body(route, &head.headers, body).await?;
+    // What a request holds counts until it is answered.
+    let mut share = Share::default();
+    let body = read_body(&api.bodies, &mut share, route, &head.headers, body).await?;
     let call = Call { api, args, params, body, token, authority };
     call.in_datacenter(call.params.text("dc").unwrap_or_default())?;
     let answer = (route.run)(&call).await?;
@@ -129,7 +150,8 @@ fn wrong_method(method: &Method, allowed: &[&'static Method]) -> Answer {
 
 /// From `X-Consul-Token`, `Authorization: Bearer`, or `?token`, which old clients send.
 fn token(headers: &HeaderMap, params: &Params) -> Option<String> {
-    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let header =
+        |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).filter(|text| !text.is_empty());
     let bearer = header(AUTHORIZATION.as_str()).and_then(|text| {
         let (scheme, token) = text.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
@@ -138,19 +160,47 @@ fn token(headers: &HeaderMap, params: &Params) -> Option<String> {
     given.filter(|token| !token.is_empty()).map(str::to_owned)
 }
 
-async fn read_body(route: &Route, headers: &HeaderMap, body: Incoming) -> Result<Bytes, Fault> {
+async fn read_body(
+    budget: &Budget,
+    share: &mut Share,
+    route: &Route,
+    headers: &HeaderMap,
+    body: Incoming,
+) -> Result<Bytes, Fault> {
     let announced = headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<usize>().ok());
     if announced.is_some_and(|len| len > DRAIN) {
         return Err(Fault::too_large(route.body));
     }
     let slow = |_| Fault::new(StatusCode::REQUEST_TIMEOUT, "the body took too long");
-    tokio::time::timeout(BODY, collect(route.body, body)).await.map_err(slow)?
+    tokio::time::timeout(BODY, collect(budget, share, route.body, body)).await.map_err(slow)?
 }
 
-/// What a request has beyond what its endpoint reads is an error only where something is read.
-async fn collect(limit: usize, body: Incoming) -> Result<Bytes, Fault> {
-    conn::http::read(body, Bounds { most: limit, drain: DRAIN }).await.map_err(|e| match e {
-        BodyError::Broken(e) => Fault::bad_request(format!("reading the body: {e}")),
-        BodyError::TooLarge => Fault::too_large(limit),
-    })
+/// What a request has beyond what its endpoint reads is an error only where something is read. What comes counts as it
+/// comes: one who says that much will come, and is slow to send it, takes nothing from others.
+async fn collect(
+    budget: &Budget,
+    share: &mut Share,
+    limit: usize,
+    mut body: Incoming,
+) -> Result<Bytes, Fault> {
+    let mut read = BytesMut::new();
+    let mut total = 0_usize;
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|e| Fault::bad_request(format!("reading the body: {e}")))?;
+        let Ok(data) = frame.into_data() else { continue };
+        total = total.saturating_add(data.len());
+        if total <= limit {
+            if !budget.grow(share, total) {
+                return Err(no_room("Too many bodies are being received"));
+            }
+            read.extend_from_slice(&data);
+        } else if total > DRAIN {
+            break;
+        }
+    }
+    if total > limit && (limit > 0 || total > DRAIN) {
+        Err(Fault::too_large(limit))
+    } else {
+        Ok(read.freeze())
+    }
 }

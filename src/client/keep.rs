@@ -15,10 +15,11 @@ const ID: &str = "node-id";
 const GATHER: Duration = Duration::from_millis(50);
 const PATIENCE: Duration = Duration::from_secs(600);
 
-/// A UUID: drawn once and kept, or without a directory the same for the same name.
-pub(super) fn id(dir: Option<&Path>, datacenter: &str, node: &str) -> io::Result<String> {
+/// A UUID: drawn once and kept, or without a directory the same for the same name at the same place: two agents of one
+/// name are two. `place`: what tells this host and this agent on it from others.
+pub(super) fn id(dir: Option<&Path>, datacenter: &str, node: &str, place: &str) -> io::Result<String> {
     let Some(dir) = dir else {
-        let number = xxhash_rust::xxh3::xxh3_128(format!("agent/{datacenter}/{node}").as_bytes());
+        let number = xxhash_rust::xxh3::xxh3_128(format!("agent/{datacenter}/{node}/{place}").as_bytes());
         return Ok(uuid::Builder::from_random_bytes(number.to_be_bytes()).into_uuid().to_string());
     };
     fs::create_dir_all(dir)?;
@@ -96,12 +97,13 @@ mod tests {
     #[test]
     fn an_id_is_drawn_once() {
         let dir = tempfile::tempdir().expect("a directory");
-        let first = id(Some(dir.path()), "dc1", "a").expect("an id");
-        assert_eq!(id(Some(dir.path()), "dc1", "b").expect("an id"), first);
-        assert_eq!(id(None, "dc1", "a").expect("an id"), id(None, "dc1", "a").expect("an id"));
-        assert_ne!(id(None, "dc1", "a").expect("an id"), id(None, "dc1", "b").expect("an id"));
+        let first = id(Some(dir.path()), "dc1", "a", "h").expect("an id");
+        assert_eq!(id(Some(dir.path()), "dc1", "b", "i").expect("an id"), first);
+        assert_eq!(id(None, "dc1", "a", "h").expect("an id"), id(None, "dc1", "a", "h").expect("an id"));
+        assert_ne!(id(None, "dc1", "a", "h").expect("an id"), id(None, "dc1", "a", "i").expect("an id"));
+        assert_ne!(id(None, "dc1", "a", "h").expect("an id"), id(None, "dc1", "b", "h").expect("an id"));
         fs::write(dir.path().join(ID), "nonsense").expect("written");
-        assert!(id(Some(dir.path()), "dc1", "a").expect_err("no id").to_string().contains("no UUID"));
+        assert!(id(Some(dir.path()), "dc1", "a", "h").expect_err("no id").to_string().contains("no UUID"));
     }
 
     #[test]

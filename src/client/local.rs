@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::base::clock;
-use crate::region::map::{Command, Index, Map, Proposal, Reply, WallMs};
+use crate::region::map::{Command, Index, Map, Name, Proposal, Reply, WallMs};
 use crate::region::{Cluster, Consistency, Freshness, Future, Leader, Publisher, RaftState, Status, View};
 
 pub(super) struct Local {
@@ -46,6 +46,13 @@ impl Cluster for Local {
 
     fn propose(&self, command: Command) -> Future<'_, Reply> {
         Box::pin(async move { Ok(self.apply(command)) })
+    }
+
+    /// The cluster keeps the time of sessions: what is asked of them is passed on.
+    fn renew(&self, session: Name) -> Future<'_, bool> {
+        let held = self.publisher.lock().unwrap_or_else(PoisonError::into_inner);
+        let stands = held.1.map().session(&session).is_some();
+        Box::pin(async move { Ok(stands) })
     }
 
     fn leader(&self) -> Option<Leader> {

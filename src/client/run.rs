@@ -17,13 +17,17 @@ use super::report::{Reporter, own_node};
 use crate::catalog;
 use crate::conn;
 use crate::lang::Severity;
-use crate::os::notify;
+use crate::os::limits::FdLimit;
+use crate::os::{self, notify};
 use crate::region::map::{Command, Map, Registration};
 use crate::region::prober;
 use crate::region::seat::Seat;
 use crate::tls::{Files, Secure};
 
 const THREADS: usize = 2;
+/// Connections of clients; what passes a request on needs a descriptor of its own.
+const CONNECTIONS_LEAST: u64 = 32;
+const CONNECTIONS_MOST: u64 = 16_384;
 /// So that an answer to `leave` gets out.
 const BREATH: Duration = Duration::from_millis(100);
 
@@ -42,8 +46,9 @@ impl catalog::Process for OwnProcess {
         Err("an agent has no configuration to read".into())
     }
 
-    fn leave(&self) {
+    fn leave(&self) -> Result<(), String> {
         (self.end)();
+        Ok(())
     }
 }
 
@@ -51,7 +56,7 @@ impl catalog::Process for OwnProcess {
 pub fn run(options: &Options, process: Process, ended: impl FnOnce()) -> Result<(), String> {
     let reason = |e: std::io::Error| e.to_string();
     let dir: Option<Arc<Path>> = options.data_dir.as_deref().map(Arc::from);
-    let id = keep::id(dir.as_deref(), &options.datacenter, &options.node).map_err(reason)?;
+    let id = keep::id(dir.as_deref(), &options.datacenter, &options.node, &place(options)).map_err(reason)?;
     let map = dir.as_deref().map_or_else(|| Ok(Map::default()), keep::holdings).map_err(reason)?;
     if let Some(other) = map.nodes().find(|node| *node.name != *options.node) {
         return Err(format!("the data-dir is of node '{}', and this is '{}'", other.name, options.node));
@@ -110,6 +115,13 @@ pub fn run(options: &Options, process: Process, ended: impl FnOnce()) -> Result<
     Ok(())
 }
 
+/// What tells this agent from one of the same name on another host, or beside it on this one.
+fn place(options: &Options) -> String {
+    let machine = std::fs::read_to_string("/etc/machine-id").unwrap_or_default();
+    let advertise = options.advertise.as_deref().unwrap_or_default();
+    format!("{}/{}/{}/{advertise}", machine.trim(), os::process::hostname(), options.http_addr)
+}
+
 /// How TLS is spoken to members.
 fn secure(options: &Options) -> Result<Option<Secure>, String> {
     let files = Files {
@@ -135,6 +147,7 @@ fn api(
         node_id: id.into(),
         address: options.advertise.as_deref().unwrap_or("127.0.0.1").into(),
         script_checks: options.script_checks,
+        connections: (FdLimit::current().soft / 2).clamp(CONNECTIONS_LEAST, CONNECTIONS_MOST) as usize,
         ..catalog::Settings::default()
     };
     let api = catalog::Api::new(seat.clone(), settings, Arc::new(process));

@@ -36,6 +36,8 @@ pub struct Wanted {
     pub fixed: u64,
     /// Pipes for splicing (`maxpipes`); `None`: as many as a quarter of the connections.
     pub pipes: Option<u64>,
+    /// Whether there is an API, whose clients get descriptors of their own: what they use up is nobody else's.
+    pub api: bool,
 }
 
 /// The limits that a process runs with.
@@ -48,7 +50,14 @@ pub struct Budget {
     pub maxsock: u64,
     /// The limit to ask the kernel for.
     pub descriptors: u64,
+    /// Connections of clients that the API may have; part of `maxsock`.
+    pub api: u64,
 }
+
+/// What the API's clients may have of the process's descriptors: an eighth.
+const API_PART: u64 = 8;
+const API_LEAST: u64 = 32;
+const API_MOST: u64 = 16_384;
 
 impl Wanted {
     fn hard_limit(&self) -> Option<u64> {
@@ -60,14 +69,28 @@ impl Wanted {
     pub fn budget(&self, boot: FdLimit) -> Budget {
         let maxconn = self.maxconn.unwrap_or_else(|| self.ideal_maxconn(boot));
         let pipes = self.pipes.unwrap_or(maxconn / 4);
-        let maxsock = self.fixed + 2 * maxconn + 2 * pipes;
+        let proxy = self.fixed + 2 * maxconn + 2 * pipes;
+        // Where `maxconn` was given, what it leaves.
+        let left = self.total(boot).saturating_sub(proxy).max(API_LEAST);
+        let api = if self.api { self.share(boot).min(left) } else { 0 };
+        let maxsock = proxy + api;
         let descriptors = self.descriptors.unwrap_or(maxsock);
-        Budget { maxconn, automatic: self.maxconn.is_none(), maxsock, descriptors }
+        Budget { maxconn, automatic: self.maxconn.is_none(), maxsock, descriptors, api }
+    }
+
+    /// The descriptors that there may be at all.
+    fn total(&self, boot: FdLimit) -> u64 {
+        self.descriptors.unwrap_or(boot.soft.max(boot.hard)).min(self.hard_limit().unwrap_or(u64::MAX))
+    }
+
+    fn share(&self, boot: FdLimit) -> u64 {
+        (self.total(boot) / API_PART).clamp(API_LEAST, API_MOST)
     }
 
     fn ideal_maxconn(&self, boot: FdLimit) -> u64 {
         let most = self.hard_limit().unwrap_or(u64::MAX);
-        let mut remain = boot.soft.max(boot.hard).min(most).saturating_sub(self.fixed);
+        let api = if self.api { self.share(boot) } else { 0 };
+        let mut remain = boot.soft.max(boot.hard).min(most).saturating_sub(self.fixed + api);
         let maxconn = match self.pipes {
             Some(pipes) => {
                 if pipes * 2 < remain {
@@ -153,6 +176,21 @@ mod tests {
         let budget = wanted.budget(BOOT);
         assert_eq!((budget.maxconn, budget.automatic, budget.maxsock), (1000, false, 10 + 2000 + 500));
         assert_eq!(Wanted { descriptors: Some(9000), ..wanted }.budget(BOOT).descriptors, 9000);
+    }
+
+    #[test]
+    fn the_api_has_a_part_of_its_own() {
+        let wanted = Wanted { fixed: 100, pipes: Some(0), api: true, ..Wanted::default() };
+        let tight = FdLimit { soft: 1024, hard: 1024 };
+        let budget = wanted.budget(tight);
+        assert_eq!((budget.api, budget.maxconn), (128, (1024 - 100 - 128) / 2));
+        assert!(budget.maxsock <= 1024);
+        assert_eq!(wanted.budget(BOOT).api, 16_384);
+        let given = Wanted { maxconn: Some(200), ..wanted };
+        assert_eq!(given.budget(FdLimit { soft: 1024, hard: 16_000 }).api, 2000);
+        assert_eq!(given.budget(FdLimit { soft: 600, hard: 600 }).api, 75);
+        let greedy = Wanted { maxconn: Some(450), ..wanted };
+        assert_eq!(greedy.budget(tight).api, 32, "what is left, and enough to be reached");
     }
 
     #[test]

@@ -47,6 +47,14 @@ impl Cluster for Direct {
         Box::pin(async move { Ok(self.apply(command)) })
     }
 
+    /// Nobody keeps time here.
+    fn renew(&self, session: Name) -> Future<'_, bool> {
+        Box::pin(async move {
+            let held = self.publisher.lock().unwrap_or_else(PoisonError::into_inner);
+            Ok(held.1.map().session(&session).is_some())
+        })
+    }
+
     fn leader(&self) -> Option<Leader> {
         Some(self.leader.clone())
     }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::map::*;
+use super::own::Own;
 use super::soft::SoftState;
 use super::watch::{WATCHERS, Watches};
 use crate::base::live::Live;
@@ -76,6 +77,9 @@ pub enum SeatError {
     /// No room: on disk, or for one who waits.
     #[error("{0}")]
     Full(String),
+    /// This node's disk does not work: others may do it.
+    #[error("this node cannot write its log ({0}); ask another member")]
+    Disk(String),
     #[error("shutting down")]
     Shutdown,
 }
@@ -88,6 +92,8 @@ pub trait Cluster: Send + Sync {
     fn fresh(&self, how: Consistency) -> Future<'_, Freshness>;
     /// See [`Seat::propose`].
     fn propose(&self, command: Command) -> Future<'_, Reply>;
+    /// See [`Seat::renew`].
+    fn renew(&self, session: Name) -> Future<'_, bool>;
     fn leader(&self) -> Option<Leader>;
     fn status(&self) -> Status;
 }
@@ -179,6 +185,7 @@ pub struct Seat {
     node_name: Name,
     region: Name,
     soft: Arc<SoftState>,
+    own: Option<Arc<Own>>,
 }
 
 /// Of soft state that nobody carries, so that it does not matter.
@@ -187,12 +194,30 @@ const SILENCE: Duration = Duration::from_secs(6);
 impl Seat {
     pub fn new(view: Arc<View>, cluster: Arc<dyn Cluster>, node_name: Name, region: Name) -> Self {
         let soft = SoftState::new(node_name.clone(), SILENCE);
-        Seat { view, cluster, node_name, region, soft }
+        Seat { view, cluster, node_name, region, soft, own: None }
     }
 
     /// The same with soft state that is carried between members.
     pub fn with_soft(self, soft: Arc<SoftState>) -> Self {
         Seat { soft, ..self }
+    }
+
+    /// The same with a memory of what is registered with this node.
+    pub fn with_own(self, own: Arc<Own>) -> Self {
+        Seat { own: Some(own), ..self }
+    }
+
+    /// What is registered with this node; none where the map is all there is.
+    pub fn own(&self) -> Option<&Arc<Own>> {
+        self.own.as_ref()
+    }
+
+    /// Proposes what somebody registers with this node, or takes away.
+    pub async fn propose_own(&self, command: Command) -> Result<Reply, SeatError> {
+        match &self.own {
+            Some(own) => own.propose(self, command).await,
+            None => self.propose(command).await,
+        }
     }
 
     /// What nodes tell each other beside the map.
@@ -213,6 +238,11 @@ impl Seat {
     /// `Ok` once it is durable on a quorum and applied here, so that one reads what one wrote.
     pub async fn propose(&self, command: Command) -> Result<Reply, SeatError> {
         self.cluster.propose(command).await
+    }
+
+    /// Starts the time to live of a session again. False when there is no such session any more.
+    pub async fn renew(&self, session: Name) -> Result<bool, SeatError> {
+        self.cluster.renew(session).await
     }
 
     /// Returns when [`Map::index_of`] of any topic is above `after`, or at `until`; now and then without cause. Dropping

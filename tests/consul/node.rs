@@ -22,11 +22,12 @@ impl Process for Alone {
         Ok(())
     }
 
-    fn leave(&self) {
+    fn leave(&self) -> Result<(), String> {
         tokio::spawn(async {
             tokio::time::sleep(std::time::Duration::from_millis(100)).await;
             std::process::exit(0);
         });
+        Ok(())
     }
 }
 

@@ -33,6 +33,7 @@ impl Preview {
                 match (section.kind(), line.str(0)) {
                     ("global", word) => preview.global(word, line.str(1)),
                     ("region-map", "data-dir") => preview.data_dir = Some(PathBuf::from(line.str(1))),
+                    ("region-map", "http-api") => preview.limits.api = true,
                     (_, "bind") => preview.binds += 1,
                     _ => {}
                 }

@@ -96,8 +96,8 @@ impl Part for RegionPart {
     fn start(&mut self, process: &Arc<Process>) -> io::Result<()> {
         self.started = true;
         let (Some(spec), sockets) = (&self.built, std::mem::take(&mut self.sockets)) else { return Ok(()) };
-        self.seated =
-            Seated::start(spec, sockets, &process.opener, process.handle()).map_err(io::Error::other)?;
+        self.seated = Seated::start(spec, sockets, &process.opener, process.handle(), process.budget.api)
+            .map_err(io::Error::other)?;
         let Some(seated) = &self.seated else { return Ok(()) };
         let seat = seated.seat.clone();
         let opener = process.opener.clone();

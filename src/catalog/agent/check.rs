@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::catalog::agent::service::{own_node, own_node_stands};
+use crate::catalog::agent::service::own_node;
+use crate::catalog::agent::standing::own_node_stands;
 use crate::catalog::filter::Schema;
 use crate::catalog::registry::definition;
 use crate::catalog::registry::view::CheckView;
@@ -115,7 +116,7 @@ async fn register(call: &Call) -> Outcome {
         checks: vec![check],
         replace_checks: false,
     };
-    call.propose(Command::Register(Box::new(what))).await?;
+    call.propose_own(Command::Register(Box::new(what))).await?;
     Ok(Answer::done())
 }
 
@@ -133,7 +134,7 @@ async fn own(call: &Call) -> Result<Arc<Check>, Fault> {
 async fn deregister(call: &Call) -> Outcome {
     let check = own(call).await?;
     let (node, check_id) = (check.node.clone(), Some(check.id.clone()));
-    call.propose(Command::Deregister(Deregistration { node, service_id: None, check_id })).await?;
+    call.propose_own(Command::Deregister(Deregistration { node, service_id: None, check_id })).await?;
     Ok(Answer::done())
 }
 

@@ -7,9 +7,10 @@ use hyper::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::catalog::cluster::member::SERVER;
 use crate::catalog::request::{Access, Answer, Call, Fault, Outcome, PUT, Resource, Route};
 use crate::region::map::*;
+pub use crate::region::own::Holdings;
+use crate::region::own::differences;
 use crate::region::raft::ClientHeartbeat;
 use crate::region::seat::Consistency;
 
@@ -63,60 +64,6 @@ pub struct HeartbeatReply {
     pub interval_ms: u64,
 }
 
-/// All that is registered with an agent.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Holdings {
-    pub node: Name,
-    /// By id.
-    pub instances: Vec<Instance>,
-    /// By id; not the node's liveness, which is the cluster's.
-    pub checks: Vec<Check>,
-}
-
-impl Holdings {
-    /// What a map says of a node.
-    pub fn of(map: &Map, node: &Name) -> Holdings {
-        let own = |check: &&Arc<Check>| *check.id != *NODE_LIVENESS;
-        Holdings {
-            node: node.clone(),
-            instances: map
-                .instances_on(node)
-                .filter(|one| *one.id != *SERVER)
-                .map(|one| plain(one))
-                .collect(),
-            checks: map.checks_on(node).filter(own).map(|check| plain_check(check)).collect(),
-        }
-    }
-
-    /// Equal for equal holdings, whatever the program's build.
-    pub fn digest(&self) -> String {
-        // What others may change of an instance does not count.
-        let shown = |one: &Instance| {
-            let tags = if one.enable_tag_override { Vec::new() } else { one.tags.clone() };
-            Instance { tags, ..one.clone() }
-        };
-        let instances: Vec<Instance> = self.instances.iter().map(shown).collect();
-        let bytes = serde_json::to_vec(&(&self.node, instances, &self.checks)).unwrap_or_default();
-        format!("{:032x}", xxhash_rust::xxh3::xxh3_128(&bytes))
-    }
-}
-
-fn plain(one: &Instance) -> Instance {
-    Instance { create_index: 0, modify_index: 0, ..one.clone() }
-}
-
-/// Without what the map fills in.
-fn plain_check(check: &Check) -> Check {
-    Check {
-        service: Name::default(),
-        service_tags: Vec::new(),
-        critical_since: 0,
-        create_index: 0,
-        modify_index: 0,
-        ..check.clone()
-    }
-}
-
 fn decoded<'a, T: Deserialize<'a>>(call: &'a Call) -> Result<T, Fault> {
     serde_json::from_slice(&call.body).map_err(|e| Fault::bad_request(format!("Request decode failed: {e}")))
 }
@@ -165,127 +112,14 @@ async fn holdings(call: &Call) -> Outcome {
     let Some(node) = map.node(&wanted.node) else {
         return Err(Fault::new(StatusCode::CONFLICT, "unknown node: it has to say first that it lives"));
     };
+    // Of two agents of one name, it is the one that lives here.
+    if !wanted.id.is_empty() && !node.id.is_empty() && wanted.id != node.id {
+        let text = format!("the node {:?} is that of ID {}, not {}", node.name, node.id, wanted.id);
+        return Err(Fault::new(StatusCode::CONFLICT, text));
+    }
     let commands = differences(&map, node, &wanted);
     for command in &commands {
         call.propose(command.clone()).await?;
     }
     Answer::json(&json!({ "Changed": commands.len() }))
-}
-
-/// What makes the catalog say of a node what its agent says.
-fn differences(map: &Map, node: &Arc<Node>, wanted: &Holdings) -> Vec<Command> {
-    let standing = Holdings::of(map, &node.name);
-    let register = |instance: Option<Instance>, checks: Vec<Check>| {
-        let (node, skip_node_update) = ((**node).clone(), true);
-        let what = Registration { node, skip_node_update, instance, checks, replace_checks: false };
-        Command::Register(Box::new(what))
-    };
-    let news = |check: &&Check| {
-        *check.id != *NODE_LIVENESS && !standing.checks.iter().any(|old| *old == plain_check(check))
-    };
-    let mut commands = Vec::new();
-    for one in wanted.instances.iter().filter(|one| *one.id != *SERVER) {
-        let mut one = plain(one);
-        one.node = node.name.clone();
-        let old = standing.instances.iter().find(|old| old.id == one.id);
-        if let Some(old) = old.filter(|_| one.enable_tag_override) {
-            one.tags = old.tags.clone();
-        }
-        let of_it = wanted.checks.iter().filter(|check| check.service_id == one.id).filter(news);
-        let checks: Vec<Check> = of_it.map(plain_check).collect();
-        if old != Some(&one) || !checks.is_empty() {
-            commands.push(register(Some(one), checks));
-        }
-    }
-    let of_node = wanted.checks.iter().filter(|check| check.service_id.is_empty()).filter(news);
-    let of_node: Vec<Check> = of_node.map(plain_check).collect();
-    if !of_node.is_empty() {
-        commands.push(register(None, of_node));
-    }
-    let gone = |service_id: Option<Name>, check_id: Option<Name>| {
-        Command::Deregister(Deregistration { node: node.name.clone(), service_id, check_id })
-    };
-    let holds = |id: &Name| wanted.instances.iter().any(|one| one.id == *id);
-    commands.extend(
-        standing.instances.iter().filter(|old| !holds(&old.id)).map(|old| gone(Some(old.id.clone()), None)),
-    );
-    let checked = |id: &Name| wanted.checks.iter().any(|check| check.id == *id);
-    let lone = standing.checks.iter().filter(|old| !checked(&old.id));
-    // The checks of an instance that goes go with it.
-    let lone = lone.filter(|old| old.service_id.is_empty() || holds(&old.service_id));
-    commands.extend(lone.map(|old| gone(None, Some(old.id.clone()))));
-    commands
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::region::testing::{World, registration};
-
-    fn world() -> World {
-        let mut world = World::default();
-        for (id, port) in [("a", 80), ("b", 81)] {
-            world.apply(registration(("box", "eu"), "web", id, port, Health::Passing));
-        }
-        let lives = Check { id: NODE_LIVENESS.into(), node: "box".into(), ..Check::default() };
-        let node = Node { name: "box".into(), ..Node::default() };
-        let what =
-            Registration { node, skip_node_update: true, checks: vec![lives], ..Registration::default() };
-        world.apply(Command::Register(Box::new(what)));
-        world
-    }
-
-    fn settle(world: &mut World, wanted: &Holdings) -> usize {
-        let node = world.map.node("box").expect("a node").clone();
-        let commands = differences(&world.map, &node, wanted);
-        let count = commands.len();
-        for command in commands {
-            world.apply(command);
-        }
-        count
-    }
-
-    #[test]
-    fn the_catalog_comes_to_say_what_the_agent_says_and_then_nothing_changes() {
-        let mut world = world();
-        let name: Name = "box".into();
-        let mut wanted = Holdings::of(&world.map, &name);
-        assert_eq!((wanted.instances.len(), wanted.checks.len()), (2, 2), "its liveness is not the agent's");
-        assert_eq!(settle(&mut world, &wanted), 0);
-        wanted.instances.remove(0);
-        wanted.checks.retain(|check| &*check.service_id == "b");
-        wanted.checks[0].status = Health::Critical;
-        wanted.checks.insert(0, Check { id: "_node".into(), node: name.clone(), ..Check::default() });
-        wanted.instances.push(Instance {
-            id: "c".into(),
-            service: "db".into(),
-            node: name.clone(),
-            ..Instance::default()
-        });
-        assert_ne!(Holdings::of(&world.map, &name).digest(), wanted.digest());
-        assert_eq!(settle(&mut world, &wanted), 4, "b's check, the node's, c, and a goes");
-        assert_eq!(Holdings::of(&world.map, &name).digest(), wanted.digest());
-        assert_eq!(settle(&mut world, &wanted), 0);
-        assert!(world.map.check("box", NODE_LIVENESS).is_some());
-        wanted.checks.remove(0);
-        assert_eq!(settle(&mut world, &wanted), 1);
-        assert!(world.map.check("box", "_node").is_none());
-    }
-
-    #[test]
-    fn tags_that_others_may_change_are_theirs() {
-        let mut world = world();
-        let name: Name = "box".into();
-        let mut wanted = Holdings::of(&world.map, &name);
-        wanted.instances[0].enable_tag_override = true;
-        settle(&mut world, &wanted);
-        let mut theirs = (**world.map.instance("box", "a").expect("a")).clone();
-        theirs.tags = vec!["blue".into()];
-        let node = Node { name: name.clone(), ..Node::default() };
-        let what =
-            Registration { node, skip_node_update: true, instance: Some(theirs), ..Registration::default() };
-        world.apply(Command::Register(Box::new(what)));
-        assert_eq!(Holdings::of(&world.map, &name).digest(), wanted.digest());
-        assert_eq!(settle(&mut world, &wanted), 0);
-    }
 }

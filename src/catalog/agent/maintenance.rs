@@ -1,6 +1,7 @@
 //! Maintenance: a critical check on a node or a service that says it is to be left alone.
 
-use crate::catalog::agent::service::{own_node, own_node_stands};
+use crate::catalog::agent::service::own_node;
+use crate::catalog::agent::standing::own_node_stands;
 use crate::catalog::request::{Access, Answer, Call, Fault, Outcome, PUT, Resource, Route};
 use crate::region::map::*;
 
@@ -78,6 +79,6 @@ async fn set(call: &Call, on: bool, id: Name, name: &str, service_id: Name, reas
     } else {
         Command::Deregister(Deregistration { node, service_id: None, check_id: Some(id) })
     };
-    call.propose(command).await?;
+    call.propose_own(command).await?;
     Ok(Answer::done())
 }

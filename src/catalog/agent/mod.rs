@@ -6,3 +6,4 @@ pub mod health;
 pub mod maintenance;
 pub mod node;
 pub mod service;
+pub mod standing;

@@ -250,7 +250,8 @@ async fn leave(call: &Call) -> Outcome {
 pub async fn end(call: &Call) -> Outcome {
     let process = call.api.process.clone();
     let left = tokio::task::spawn_blocking(move || process.leave()).await;
-    left.map_err(|e| Fault::internal(e.to_string()))?;
+    let left = left.map_err(|e| Fault::internal(e.to_string()))?;
+    left.map_err(|why| Fault::new(StatusCode::CONFLICT, format!("this node keeps its place: {why}")))?;
     Ok(Answer::done())
 }
 

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::catalog::cluster::member::SERVER;
+use crate::catalog::agent::standing::own_node_stands;
+use crate::catalog::cluster::member::{self, SERVER};
 use crate::catalog::filter::Schema;
 use crate::catalog::registry::definition;
 use crate::catalog::registry::view::{ServiceView, WeightsView, addresses};
@@ -141,42 +142,9 @@ async fn service(call: &Call) -> Outcome {
     }
 }
 
-/// How long a request waits for this node's own entry, which the leader makes once it heard of the node.
-const OWN_NODE_MS: u64 = 5_000;
-
-/// Returns once this node and its liveness are in the map: what is registered here, and sessions, stand on them. In the
-/// first moments of a cluster, or of a member of it, they are not yet.
-pub async fn own_node_stands(call: &Call) -> Result<(), Fault> {
-    let api = &call.api;
-    if api.operator.get().is_none() {
-        return Ok(());
-    }
-    let topic = [Topic::Node(api.settings.node_name.clone())];
-    let until = tokio::time::sleep(std::time::Duration::from_millis(OWN_NODE_MS)).deadline();
-    loop {
-        let map = api.seat.map();
-        let liveness = map.check(&api.settings.node_name, NODE_LIVENESS);
-        match liveness {
-            Some(check) if check.status != Health::Critical || call.is_over(until) => return Ok(()),
-            None if call.is_over(until) => {
-                return Err(Fault::internal("No cluster leader: this node is not in the catalog yet"));
-            }
-            _ => {}
-        }
-        call.park(&topic, map.index_of(&topic[0]), until).await?;
-    }
-}
-
-/// This node as it stands in the map, or as it would be made by its first registration.
+/// This node as it would be made by its first registration.
 pub fn own_node(call: &Call) -> Node {
-    let settings = &call.api.settings;
-    Node {
-        id: settings.node_id.clone(),
-        name: settings.node_name.clone(),
-        address: settings.address.clone(),
-        region: call.api.seat.region().clone(),
-        ..Node::default()
-    }
+    member::own_node(&call.api)
 }
 
 async fn register(call: &Call) -> Outcome {
@@ -201,7 +169,7 @@ async fn register(call: &Call) -> Outcome {
         let instance = Some(instance);
         let what =
             Registration { node: own_node(call), skip_node_update: true, instance, checks, replace_checks };
-        call.propose(Command::Register(Box::new(what))).await?;
+        call.propose_own(Command::Register(Box::new(what))).await?;
     }
     Ok(Answer::done())
 }
@@ -238,7 +206,7 @@ async fn deregister(call: &Call) -> Outcome {
     let sidecar = map.instance(&node, &sidecar_id(id)).filter(|one| &*one.kind == "connect-proxy");
     for id in [&instance.id].into_iter().chain(sidecar.map(|one| &one.id)) {
         let what = Deregistration { node: node.clone(), service_id: Some(id.clone()), check_id: None };
-        call.propose(Command::Deregister(what)).await?;
+        call.propose_own(Command::Deregister(what)).await?;
     }
     Ok(Answer::done())
 }

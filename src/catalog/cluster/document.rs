@@ -88,8 +88,7 @@ fn absent(name: &str) -> Fault {
 }
 
 fn version(call: &Call) -> Result<Option<u64>, Fault> {
-    let parse = |text: &str| text.parse().map_err(|_| Fault::bad_request("Invalid version"));
-    call.params.text("version").map(parse).transpose()
+    call.params.number("version")
 }
 
 async fn text(call: &Call) -> Outcome {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::catalog::api::Api;
 use crate::region::map::*;
+pub use crate::region::own::SERVER;
 
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
@@ -23,16 +24,32 @@ pub struct MemberView {
     pub delegate_cur: u8,
 }
 
-/// The id of the service that the servers of the cluster are: in the catalog, but no service of an agent.
-pub const SERVER: &str = "consul";
-
 /// The port that clients expect of a member which says none.
 const PORT: u16 = 8301;
 
-/// Every node whose liveness the cluster watches, by name.
+/// Every node whose liveness the cluster watches, by name, and this one: it knows itself before the catalog does.
 pub fn members(api: &Api, map: &Map) -> Vec<MemberView> {
-    let watched = map.nodes().filter(|node| map.check(&node.name, NODE_LIVENESS).is_some());
-    watched.map(|node| member(api, map, node)).collect()
+    let own = &api.settings.node_name;
+    let watched = |name: &str| map.check(name, NODE_LIVENESS).is_some();
+    let standing = map.nodes().filter(|node| watched(&node.name));
+    let mut all: Vec<MemberView> = standing.map(|node| member(api, map, node)).collect();
+    if !watched(own) {
+        let at = all.partition_point(|one| *one.name < **own);
+        all.insert(at, member(api, map, &own_node(api)));
+    }
+    all
+}
+
+/// This node as it stands in the map, or as it would be made by its first registration.
+pub fn own_node(api: &Api) -> Node {
+    let settings = &api.settings;
+    Node {
+        id: settings.node_id.clone(),
+        name: settings.node_name.clone(),
+        address: settings.address.clone(),
+        region: api.seat.region().clone(),
+        ..Node::default()
+    }
 }
 
 pub fn is_server(api: &Api, map: &Map, name: &str) -> bool {

@@ -10,6 +10,7 @@ use crate::catalog::request::{
     Access, Answer, Call, DELETE, DOCUMENT, Fault, GET, Outcome, PUT, PUT_OR_POST, Resource, Route,
 };
 use crate::region::map::*;
+use crate::region::raft::Operation;
 
 pub const ROUTES: &[Route] = &[
     Route {
@@ -31,7 +32,7 @@ pub const ROUTES: &[Route] = &[
         path: "/v1/operator/raft/transfer-leader",
         body: DOCUMENT,
         run: |call| Box::pin(transfer(call)),
-        doc: "Refused: leadership passes by election.",
+        doc: "Another server leads from now on.",
     },
     Route {
         methods: GET,
@@ -147,7 +148,8 @@ async fn remove_peer(call: &Call) -> Outcome {
 
 async fn transfer(call: &Call) -> Outcome {
     call.require(Resource::Operator, "", Access::Write)?;
-    Err(Fault::internal("cannot transfer leadership: it passes by election, when its holder leaves"))
+    call.operator()?.raft.operate(Operation::HandOver).await.map_err(|e| Fault::internal(e.to_string()))?;
+    Answer::json(&json!({ "Success": true }))
 }
 
 const AUTOPILOT: &str = "autopilot";

@@ -127,20 +127,16 @@ async fn keys(call: &Call, prefix: Name) -> Outcome {
     .await
 }
 
-fn number(call: &Call, name: &str) -> Result<Option<u64>, Fault> {
-    let wrong = |_| Fault::bad_request(format!("Invalid {name} value, must be an unsigned number"));
-    call.params.text(name).map(|text| text.parse().map_err(wrong)).transpose()
-}
-
 async fn put(call: &Call) -> Outcome {
     let key = client_key(call.arg("Missing key name")?)?;
     call.require(Resource::Key, &key, Access::Write)?;
-    let flags = number(call, "flags")?.unwrap_or(0);
+    let flags = call.params.number("flags")?.unwrap_or(0);
     let conditions = ["cas", "acquire", "release"].iter().filter(|name| call.params.has(name)).count();
     if conditions > 1 {
         return Err(Fault::bad_request("Conflicting flags: cas, acquire and release exclude each other"));
     }
-    let when = match (number(call, "cas")?, call.params.text("acquire"), call.params.text("release")) {
+    let params = &call.params;
+    let when = match (params.number("cas")?, params.one("acquire")?, params.one("release")?) {
         (Some(index), ..) => PutWhen::Cas(index),
         (_, Some(session), _) => PutWhen::Acquire(session.into()),
         (.., Some(session)) => PutWhen::Release(session.into()),
@@ -160,8 +156,8 @@ async fn put(call: &Call) -> Outcome {
 
 async fn delete(call: &Call) -> Outcome {
     let key = client_key(call.args.first().map_or("", String::as_str))?;
-    let cas = number(call, "cas")?;
-    if call.params.has("recurse") {
+    let cas = call.params.number("cas")?;
+    if call.params.flag("recurse") {
         if cas.is_some() {
             return Err(Fault::bad_request("Conflicting flags: cas and recurse exclude each other"));
         }

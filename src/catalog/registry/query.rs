@@ -273,9 +273,7 @@ struct Executed<'a> {
 
 async fn run(call: &Call) -> Outcome {
     let id = call.arg("Missing query ID")?;
-    let limit = call.params.text("limit").map(|text| text.parse::<usize>());
-    let limit =
-        limit.transpose().map_err(|_| Fault::bad_request("Invalid limit"))?.filter(|limit| *limit > 0);
+    let limit = call.params.number("limit")?.filter(|limit| *limit > 0).unwrap_or(u64::MAX) as usize;
     call.read(&[], |map| {
         let found = found(call, map, id)?;
         let query = &found.definition.service;
@@ -289,7 +287,7 @@ async fn run(call: &Call) -> Outcome {
             let known = call.api.coordinates.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
             sort_by_distance(map, &known, origin, &mut instances, |one| &one.node);
         }
-        instances.truncate(limit.unwrap_or(usize::MAX));
+        instances.truncate(limit);
         let datacenter = &call.api.settings.datacenter;
 
         let mut nodes = Vec::with_capacity(instances.len());

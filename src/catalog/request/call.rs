@@ -161,6 +161,14 @@ impl Call {
         }
     }
 
+    /// The same, of what is registered with this node or taken away.
+    pub async fn propose_own(&self, command: Command) -> Result<Reply, Fault> {
+        match self.api.seat.propose_own(command).await? {
+            Reply::Refused(refusal) => Err(Fault::internal(refusal.to_string())),
+            reply => Ok(reply),
+        }
+    }
+
     /// Proposes what has a condition: whether it held.
     pub async fn propose_held(&self, command: Command) -> Result<bool, Fault> {
         Ok(match self.propose(command).await? {
@@ -203,6 +211,7 @@ impl From<SeatError> for Fault {
             SeatError::NoLeader => Fault::internal("No cluster leader"),
             SeatError::TooLarge => Fault::new(StatusCode::PAYLOAD_TOO_LARGE, "Request is too large"),
             SeatError::Full(what) => Fault::new(StatusCode::TOO_MANY_REQUESTS, what),
+            SeatError::Disk(_) => Fault::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
             other => Fault::internal(other.to_string()),
         }
     }

@@ -6,13 +6,11 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::base::clock::MS;
-use crate::catalog::agent::service::own_node_stands;
-use crate::catalog::record::{self, RENEWED};
+use crate::catalog::agent::standing::own_node_stands;
 use crate::catalog::request::duration;
 use crate::catalog::request::{
     Access, Answer, Call, DOCUMENT, Fault, Fields, GET, Outcome, PUT, Resource, Route,
 };
-use crate::catalog::session::expiry;
 use crate::region::map::*;
 
 pub const ROUTES: &[Route] = &[
@@ -199,18 +197,24 @@ async fn found(call: &Call, access: Access) -> Result<Option<Arc<Session>>, Faul
 async fn destroy(call: &Call) -> Outcome {
     if let Some(session) = found(call, Access::Write).await? {
         let id = session.id.clone();
-        record::change(call, vec![record::delete_op(RENEWED, &id), TxnOp::SessionDestroy { id }]).await?;
+        call.propose(Command::SessionDestroy { id }).await?;
     }
     Ok(Answer::held(true))
 }
 
+fn gone(id: &str) -> Fault {
+    Fault::not_found(format!("Session id '{id}' not found"))
+}
+
 async fn renew(call: &Call) -> Outcome {
     let Some(session) = found(call, Access::Write).await? else {
-        let id = call.arg("Missing session")?;
-        return Err(Fault::not_found(format!("Session id '{id}' not found")));
+        return Err(gone(call.arg("Missing session")?));
     };
-    expiry::renew(call, &session).await?;
-    Answer::json(&[SessionView::new(&session)])
+    // The leader keeps its time, and may know that it is over.
+    match call.api.seat.renew(session.id.clone()).await? {
+        true => Answer::json(&[SessionView::new(&session)]),
+        false => Err(gone(&session.id)),
+    }
 }
 
 fn answer<'a>(call: &Call, sessions: impl Iterator<Item = &'a Arc<Session>>) -> Outcome {

@@ -1,4 +1,3 @@
-//! Sessions, which hold locks: their endpoints and their end.
+//! Sessions, which hold locks: their endpoints. Their time is the leader's (`region::expiry`).
 
 pub mod endpoint;
-pub mod expiry;

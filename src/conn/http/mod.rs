@@ -3,6 +3,8 @@
 
 mod body;
 mod client;
+mod guard;
+mod lengths;
 mod server;
 
 #[cfg(test)]
@@ -10,4 +12,5 @@ mod tests;
 
 pub use body::{BodyError, Bounds, beginning, read};
 pub use client::{AskError, ConnectError, Connection, Ending, Peer};
+pub use lengths::TwoLengths;
 pub use server::{Limits, Listener, serve};

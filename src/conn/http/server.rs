@@ -9,6 +9,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -16,22 +17,26 @@ use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
+use super::guard::{Paced, Talk, Talks};
+use super::lengths::{Looked, TwoLengths};
 use crate::os::socket;
 
 /// After a failed accept, for want of descriptors: others end meanwhile.
 const BREATH: Duration = Duration::from_millis(50);
+/// Between two looks at peers that do not take what they asked for, and at those that may make room.
+const LOOK: Duration = Duration::from_millis(250);
 /// hyper takes no smaller limit of a head.
 const HEAD_BYTES_MIN: usize = 8 << 10;
 
 /// What clients may use up.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// At a time, over all listeners; who comes then waits.
+    /// At a time, over all listeners; who comes then waits for one that has been silent for a while, which is sent away.
     pub connections: usize,
     /// For the handshake of TLS.
     pub handshake: Duration,
@@ -83,6 +88,7 @@ impl Listener {
 struct Server<H> {
     limits: Limits,
     slots: Arc<Semaphore>,
+    talks: Arc<Talks>,
     handler: H,
     /// Closed when it stops.
     stopped: watch::Receiver<()>,
@@ -98,40 +104,63 @@ pub async fn serve<H, A, B>(
 ) where
     H: Fn(Request<Incoming>) -> A + Clone + Send + 'static,
     A: Future<Output = Response<B>> + Send + 'static,
-    B: Body + Send + 'static,
-    B::Data: Send,
+    B: Body<Data = Bytes> + Unpin + Send + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     let (stopping, stopped) = watch::channel(());
-    let server = Server { limits, slots: Arc::new(Semaphore::new(limits.connections)), handler, stopped };
+    let slots = Arc::new(Semaphore::new(limits.connections));
+    let talks: Arc<Talks> = Arc::default();
+    let server = Server { limits, slots, talks: talks.clone(), handler, stopped };
     let mut accepting = JoinSet::new();
     for listener in listeners {
         accepting.spawn(server.clone().accept(listener));
     }
     drop(server);
     let mut all = pin!(async move { while accepting.join_next().await.is_some() {} });
+    let overdue = async {
+        loop {
+            tokio::time::sleep(LOOK * 4).await;
+            talks.end_overdue();
+        }
+    };
     tokio::select! {
         () = all.as_mut() => return,
+        () = overdue => {}
         () = stop => drop(stopping),
     }
     let _ = timeout(limits.drain, all).await;
+}
+
+/// A place for one more, for which another that is silent may have to go.
+async fn slot(slots: &Arc<Semaphore>, talks: &Talks) -> Option<OwnedSemaphorePermit> {
+    loop {
+        match slots.clone().try_acquire_owned() {
+            Ok(slot) => return Some(slot),
+            Err(TryAcquireError::Closed) => return None,
+            Err(TryAcquireError::NoPermits) => talks.make_room(),
+        }
+        if let Ok(slot) = timeout(LOOK, slots.clone().acquire_owned()).await {
+            return slot.ok();
+        }
+    }
 }
 
 impl<H, A, B> Server<H>
 where
     H: Fn(Request<Incoming>) -> A + Clone + Send + 'static,
     A: Future<Output = Response<B>> + Send + 'static,
-    B: Body + Send + 'static,
-    B::Data: Send,
+    B: Body<Data = Bytes> + Unpin + Send + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     async fn accept(mut self, listener: Listener) {
         // Ends with this future, and with it every connection.
         let mut connections = JoinSet::new();
+        let (slots, talks) = (self.slots.clone(), self.talks.clone());
         loop {
             let next = async {
-                let slot = self.slots.clone().acquire_owned().await.ok()?;
-                Some((listener.accept().await, slot))
+                // Only for one who is there does another have to go.
+                let accepted = listener.accept().await;
+                Some((accepted, slot(&slots, &talks).await?))
             };
             let next = tokio::select! {
                 next = next => next,
@@ -181,10 +210,16 @@ where
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let Server { limits, handler, mut stopped, .. } = self;
-        let service = service_fn(move |request| {
-            let answer = handler(request);
-            async move { Ok::<_, Infallible>(answer.await) }
+        let Server { limits, handler, talks, mut stopped, .. } = self;
+        let place = talks.begin();
+        let talk: Arc<Talk> = place.talk.clone();
+        let stream = Looked::new(stream, talk.clone());
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            if talk.asked() {
+                request.extensions_mut().insert(TwoLengths);
+            }
+            let (answer, talk) = (handler(request), talk.clone());
+            async move { Ok::<_, Infallible>(answer.await.map(|body| Paced::new(body, talk))) }
         });
         let served = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -195,6 +230,7 @@ where
         // What ends a connection early is the peer's affair.
         tokio::select! {
             _ = served.as_mut() => return,
+            () = place.talk.cut.notified() => return,
             _ = stopped.changed() => served.as_mut().graceful_shutdown(),
         }
         let _ = served.await;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::super::raft::frame::{Answer, Denial, Request};
 use super::super::raft::guest::Guest;
 use super::super::raft::node::Node;
-use super::{enrolling, forming, joining, liveness, operation, reconcile, renewal};
+use super::{ailing, enrolling, forming, handover, joining, liveness, operation, reconcile, renewal};
 
 /// Answers a request about members.
 pub async fn answer(node: &Arc<Node>, guest: Guest, request: Request) -> Result<Answer, Denial> {
@@ -18,7 +18,9 @@ pub async fn answer(node: &Arc<Node>, guest: Guest, request: Request) -> Result<
         Request::Enroll(enroll) => enrolling::admit(node, guest, enroll).await,
         Request::Alive(alive) => liveness::alive(node, alive),
         Request::ClientHeartbeat(client) => liveness::client(node, client).await,
-        Request::TakeOver { to } => operation::take_over(node, to),
+        Request::Ailing { alive, why } => liveness::ailing(node, alive, why),
+        Request::TakeOver { to } => handover::take_over(node, to),
+        Request::StandAside { to, vote } => handover::stand_aside(node, to, vote.into()).await,
         Request::Operate(what) => operation::operate(node, what).await.map(|()| Answer::Done),
         _ => Err(Denial::Refused("not a request about members".into())),
     }
@@ -27,5 +29,11 @@ pub async fn answer(node: &Arc<Node>, guest: Guest, request: Request) -> Result<
 /// What a member does as long as it is one: says that it lives; as leader, watches the others and keeps Raft's idea of
 /// the members equal to the map's.
 pub async fn run(node: Arc<Node>) {
-    tokio::join!(liveness::run(&node), reconcile::run(&node), forming::finish(&node), renewal::run(&node));
+    tokio::join!(
+        liveness::run(&node),
+        ailing::run(&node),
+        reconcile::run(&node),
+        forming::finish(&node),
+        renewal::run(&node)
+    );
 }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::super::raft::connection::{Class, Connection};
-use super::super::raft::frame::{Answer, Denial, Hello, Request};
+use super::super::raft::frame::{Answer, Denial, Hello, MemberError, Request};
 use super::super::raft::node::Node;
 use super::super::raft::types::Peer;
 use super::super::store::Identity;
@@ -28,6 +28,8 @@ use bytes::Bytes;
 const ROUND: Duration = Duration::from_millis(200);
 /// When there is nothing to do, or nothing that will be done soon.
 const IDLE: Duration = Duration::from_secs(5);
+/// Before a node whose name is taken asks again.
+const REFUSED: Duration = Duration::from_secs(2);
 const CALL: Duration = Duration::from_secs(2);
 /// A cluster may take its time to admit one.
 const JOIN: Duration = Duration::from_secs(20);
@@ -121,7 +123,7 @@ async fn meet(node: &Node) -> Duration {
             );
             return IDLE;
         }
-        (Some(address), false) => join(node, &address).await,
+        (Some(address), false) => return join(node, &address).await,
         (None, _) => {
             if let Some(members) = first_members(node) {
                 settle(node, uuid::Uuid::new_v4().as_u128(), members).await;
@@ -166,7 +168,11 @@ fn first_members(node: &Node) -> Option<Vec<(u64, Peer)>> {
     let stores: BTreeSet<u128> = all.iter().map(|h| h.store).collect();
     let names: BTreeSet<&str> = all.iter().map(|h| h.name.as_str()).collect();
     if names.len() < all.len() {
-        tracing::warn!("region map: two nodes that look for a cluster bear one name, of {names:?}");
+        let who: BTreeSet<String> = all.iter().map(|h| format!("{} at {}", h.name, h.address)).collect();
+        let why = format!("two nodes that look for a cluster bear one name: {who:?}");
+        if node.meeting.refused(&why) {
+            tracing::warn!("region map: {why}");
+        }
         return None;
     }
     let acquainted =
@@ -225,7 +231,8 @@ pub(super) async fn form(
     Ok(Answer::Done)
 }
 
-async fn join(node: &Node, address: &str) {
+/// Asks for admission. How long to wait until the next time.
+async fn join(node: &Node, address: &str) -> Duration {
     let request = Request::Join(wish(node));
     match node.connections.to(address, Class::Bulk).call(&request, JOIN).await {
         Ok(Answer::Joined { id, cluster }) if node.log.id() == 0 => {
@@ -235,11 +242,19 @@ async fn join(node: &Node, address: &str) {
             }
         }
         Ok(Answer::Denied(denial)) => {
-            tracing::warn!("region map: {address} does not admit this node: {denial}")
+            let why = denial.to_string();
+            // Once for each reason.
+            if node.meeting.refused(&why) {
+                tracing::warn!("region map: {address} does not admit this node: {why}");
+            }
+            if matches!(denial, Denial::Member(MemberError::NameOf { .. } | MemberError::NameOfDead { .. })) {
+                return REFUSED;
+            }
         }
         Ok(_) => {}
         Err(e) => tracing::warn!("region map: {address}: {e}"),
     }
+    ROUND
 }
 
 /// The lowest of the first members tells the others, then initializes Raft; again after a restart, until it is done.

@@ -11,10 +11,12 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use super::super::raft::frame::{Alive, ClientHeartbeat};
-use crate::base::clock::Nanos;
+use crate::base::clock::{Nanos, SEC};
 
 /// Admissions that are remembered, for a node that asks again.
 const ADMITTED: usize = 256;
+/// Between two lines of the program's log about one refusal.
+const TOLD: Nanos = 60 * SEC;
 /// Client agents; more are refused.
 pub const CLIENTS: usize = 65_536;
 
@@ -34,8 +36,12 @@ struct State {
     /// When the leader before it was last heard here.
     before: Nanos,
     members: BTreeMap<u64, (Nanos, Alive)>,
+    /// Why a member cannot do its part, as it said last.
+    ailing: BTreeMap<u64, String>,
     clients: BTreeMap<String, (Nanos, ClientHeartbeat)>,
     admitted: BTreeMap<u128, u64>,
+    /// Refusals that were told, so that who asks again and again fills no log.
+    refused: BTreeMap<String, Nanos>,
 }
 
 /// A node, as far as the life of its region goes.
@@ -87,6 +93,19 @@ impl Heard {
         }
     }
 
+    /// Somebody was refused for that reason: whether it is to be told, which it is once in a while.
+    pub(super) fn refuses(&self, why: &str, now: Nanos) -> bool {
+        let refused = &mut self.lock().refused;
+        if refused.get(why).is_some_and(|told| now.saturating_sub(*told) < TOLD) {
+            return false;
+        }
+        if refused.len() >= ADMITTED {
+            refused.clear();
+        }
+        refused.insert(why.to_owned(), now);
+        true
+    }
+
     pub(super) fn admitted(&self, store: u128) -> Option<u64> {
         self.lock().admitted.get(&store).copied()
     }
@@ -102,7 +121,21 @@ impl Heard {
     }
 
     pub(super) fn member(&self, alive: Alive, now: Nanos) {
-        self.lock().members.insert(alive.id, (now, alive));
+        let mut state = self.lock();
+        state.ailing.remove(&alive.id);
+        state.members.insert(alive.id, (now, alive));
+    }
+
+    /// A member lives, and cannot do its part.
+    pub(super) fn ails(&self, alive: Alive, why: String, now: Nanos) {
+        let mut state = self.lock();
+        state.ailing.insert(alive.id, why);
+        state.members.insert(alive.id, (now, alive));
+    }
+
+    /// Why a member cannot do its part.
+    pub(super) fn why(&self, id: u64) -> Option<String> {
+        self.lock().ailing.get(&id).cloned()
     }
 
     /// False when there are too many already.
@@ -119,9 +152,12 @@ impl Heard {
         self.lock().clients.remove(name);
     }
 
-    /// Whether a member was heard within the period, or may yet be. `alive`: what the map says of it.
+    /// Whether a member was heard within the period, or may yet be, and does its part. `alive`: what the map says of it.
     pub(super) fn lives(&self, id: u64, alive: bool, period: Duration, now: Nanos) -> bool {
         let state = self.lock();
+        if state.ailing.contains_key(&id) {
+            return false;
+        }
         let at = state.members.get(&id).map(|(at, _)| *at);
         state.lives(Word { at, alive }, period, now)
     }

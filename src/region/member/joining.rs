@@ -5,15 +5,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use openraft::ChangeMembers;
+use openraft::error::{ChangeMembershipError, ClientWriteError, RaftError};
 
 use super::super::map::{Command, Member, Refusal, Reply, Role};
 use super::super::raft::connection::Class;
 use super::super::raft::frame::{Alive, Answer, Denial, Join, MemberError, Request};
 use super::super::raft::node::Node;
 use super::super::raft::proposer;
+use super::super::raft::timing::{after, over};
+use super::super::raft::types::{Peer, Raft};
 use crate::base::clock;
 
 const FORWARD: Duration = Duration::from_secs(15);
+/// Between two looks at a change that is under way.
+const TURN: Duration = Duration::from_millis(20);
 
 pub(super) async fn join(node: &Arc<Node>, join: Join) -> Result<Answer, Denial> {
     if !node.leads() {
@@ -38,9 +43,7 @@ pub(super) async fn admit(node: &Arc<Node>, join: Join, role: Role) -> Result<(u
         return Err(MemberError::Busy.into());
     }
     if let Some(old) = map.members().find(|m| *m.name == *join.name) {
-        if old.alive {
-            return Err(MemberError::NameTaken(join.name).into());
-        }
+        refuse_name(node, old, &join)?;
         forget(node, old.id).await?;
     }
     let member = Member {
@@ -73,6 +76,22 @@ pub(super) async fn admit(node: &Arc<Node>, join: Join, role: Role) -> Result<(u
     Ok((id, cluster))
 }
 
+/// A name is its holder's until it is gone. One that comes without what the holder knew is taken for it, made anew, only
+/// at the holder's own address and once that one is down.
+fn refuse_name(node: &Node, old: &Member, join: &Join) -> Result<(), Denial> {
+    let (name, holder) = (join.name.clone(), format!("member {} at {}", old.id, old.address));
+    let asks = format!("store {:016x} at {}", (join.store >> 64) as u64, join.address);
+    let refusal = match old.alive {
+        true => MemberError::NameOf { name, holder, asks },
+        false if *old.address != *join.address => MemberError::NameOfDead { name, holder, asks },
+        false => return Ok(()),
+    };
+    if node.heard.refuses(&refusal.to_string(), clock::now_ns()) {
+        tracing::warn!("region map: a node was not admitted: {refusal}");
+    }
+    Err(refusal.into())
+}
+
 /// Passes a wish on to the leader.
 pub(super) async fn forward(node: &Node, wish: &Request) -> Result<Answer, Denial> {
     let leader = node.supposed_leader().filter(|(id, _)| *id != node.id());
@@ -98,21 +117,33 @@ pub(super) async fn forget(node: &Node, id: u64) -> Result<(), Denial> {
 }
 
 /// Changes Raft's members; those that lose their vote leave.
-pub(super) async fn change(
-    raft: &super::super::raft::types::Raft,
-    what: ChangeMembers<u64, super::super::raft::types::Peer>,
+pub(super) async fn change(raft: &Raft, what: ChangeMembers<u64, Peer>) -> Result<(), Denial> {
+    change_voters(raft, what, false).await
+}
+
+/// The same; with `stay` those that lose their vote stay without one. A change that is under way, perhaps of a leader
+/// before this one, is waited for.
+pub(super) async fn change_voters(
+    raft: &Raft,
+    what: ChangeMembers<u64, Peer>,
+    stay: bool,
 ) -> Result<(), Denial> {
-    use openraft::error::{ClientWriteError, RaftError};
-    let changed = tokio::time::timeout(FORWARD, raft.change_membership(what, false)).await;
-    match changed.map_err(|_| Denial::Timeout)? {
-        Ok(_) => Ok(()),
-        Err(RaftError::APIError(ClientWriteError::ForwardToLeader(to))) => {
-            Err(Denial::NotLeader(to.leader_node))
+    let until = after(FORWARD);
+    loop {
+        let changed = tokio::time::timeout_at(until, raft.change_membership(what.clone(), stay)).await;
+        match changed.map_err(|_| Denial::Timeout)? {
+            Ok(_) => return Ok(()),
+            Err(RaftError::APIError(ClientWriteError::ForwardToLeader(to))) => {
+                return Err(Denial::NotLeader(to.leader_node));
+            }
+            Err(RaftError::APIError(ClientWriteError::ChangeMembershipError(
+                ChangeMembershipError::InProgress(_),
+            ))) if !over(until) => tokio::time::sleep(TURN).await,
+            Err(RaftError::APIError(ClientWriteError::ChangeMembershipError(e))) => {
+                return Err(Denial::Refused(e.to_string()));
+            }
+            Err(RaftError::Fatal(_)) => return Err(Denial::Shutdown),
         }
-        Err(RaftError::APIError(ClientWriteError::ChangeMembershipError(e))) => {
-            Err(Denial::Refused(e.to_string()))
-        }
-        Err(RaftError::Fatal(_)) => Err(Denial::Shutdown),
     }
 }
 

@@ -15,7 +15,6 @@ use super::super::raft::frame::{Alive, Answer, ClientHeartbeat, Denial, MemberEr
 use super::super::raft::node::Node;
 use super::super::raft::proposer;
 use super::heard::{Patience, Word};
-use super::operation;
 use crate::base::clock::{self, Nanos};
 
 /// Changes of client agents in one entry.
@@ -32,21 +31,42 @@ fn mine(node: &Node) -> Alive {
     }
 }
 
-fn listen(node: &Node, term: u64) {
+pub(super) fn listen(node: &Node, term: u64) {
     node.heard.listen(term, node.contact_ns.load(Ordering::Relaxed), clock::now_ns());
 }
 
 /// A member lives.
 pub(super) fn alive(node: &Node, alive: Alive) -> Result<Answer, Denial> {
     let news = is_news(&node.view.map(), &alive);
-    note(node, alive)?;
+    note(node, alive, None)?;
     if news {
         node.heard.news.notify_one();
     }
     Ok(Answer::Done)
 }
 
-fn note(node: &Node, alive: Alive) -> Result<(), Denial> {
+/// A member lives, and says why it cannot do its part.
+pub(super) fn ailing(node: &Node, alive: Alive, why: String) -> Result<Answer, Denial> {
+    let id = alive.id;
+    let stands = node.view.map().member(id).is_some_and(|member| member.alive);
+    note(node, alive, Some(why))?;
+    if stands {
+        node.heard.news.notify_one();
+    }
+    Ok(Answer::Done)
+}
+
+/// Tells whoever leads that this member cannot write its log. All are told: who leads may not be known here.
+pub(super) async fn tell_ailing(node: &Arc<Node>, why: &str) {
+    if node.leads_surely() {
+        let _ = note(node, mine(node), Some(why.to_owned()));
+        return;
+    }
+    let request = |node: &Node| Request::Ailing { alive: mine(node), why: why.to_owned() };
+    tell_all(node, patience(node).node / 4, request).await;
+}
+
+fn note(node: &Node, alive: Alive, ails: Option<String>) -> Result<(), Denial> {
     if !node.leads() {
         return Err(Denial::NotLeader(None));
     }
@@ -57,7 +77,10 @@ fn note(node: &Node, alive: Alive) -> Result<(), Denial> {
     if !known && metrics.membership_config.membership().get_node(&alive.id).is_none() {
         return Err(MemberError::Unknown(alive.id).into());
     }
-    node.heard.member(alive, clock::now_ns());
+    match ails {
+        None => node.heard.member(alive, clock::now_ns()),
+        Some(why) => node.heard.ails(alive, why, clock::now_ns()),
+    }
     Ok(())
 }
 
@@ -91,15 +114,17 @@ pub(super) async fn client(node: &Node, said: ClientHeartbeat) -> Result<Answer,
     }
     listen(node, node.metrics().ok_or(Denial::NoMember)?.current_term);
     let (map, now) = (node.view.map(), clock::now_ns());
-    if map.members().any(|member| *member.name == *said.name) {
-        return Err(MemberError::NameTaken(said.name).into());
+    if let Some(member) = map.members().find(|member| *member.name == *said.name) {
+        return refused(node, &said, format!("member {} at {}", member.id, member.address));
     }
     let other = map.node(&said.name).filter(|known| !known.id.is_empty() && *known.id != *said.node_id);
-    if other.is_some() && client_lives(node, &map, &said.name, now) {
-        return Err(MemberError::NameTaken(said.name).into());
+    if let Some(known) = other
+        && client_lives(node, &map, &said.name, now)
+    {
+        return refused(node, &said, format!("ID {} at {}", known.id, known.address));
     }
     if !node.heard.client(said.clone(), now) {
-        return Err(Denial::Full("too many client clients".into()));
+        return Err(Denial::Full("too many client agents".into()));
     }
     if map.outage(&said.region).is_some_and(|outage| outage.lost) {
         node.heard.news.notify_one();
@@ -108,6 +133,16 @@ pub(super) async fn client(node: &Node, said: ClientHeartbeat) -> Result<Answer,
         proposer::alone(node, command).await?;
     }
     Ok(Answer::Done)
+}
+
+/// An agent whose name is another's: both are named, here and where it runs.
+fn refused(node: &Node, said: &ClientHeartbeat, holder: String) -> Result<Answer, Denial> {
+    let asks = format!("ID {} at {}", said.node_id, said.address);
+    let refusal = MemberError::NameOf { name: said.name.clone(), holder, asks };
+    if node.heard.refuses(&refusal.to_string(), clock::now_ns()) {
+        tracing::warn!("region map: an agent is not heard: {refusal}");
+    }
+    Err(refusal.into())
 }
 
 fn client_lives(node: &Node, map: &Map, name: &str, now: Nanos) -> bool {
@@ -132,18 +167,15 @@ pub(super) async fn run(node: &Arc<Node>) {
         let mut until_next = None;
         match node.supposed_leader() {
             Some((id, _)) if id == node.id() => {
-                let _ = note(node, mine(node));
-                watch(node).await;
+                // One that cannot write says nothing of anybody.
+                if node.log.trouble().is_none() {
+                    let _ = note(node, mine(node), None);
+                    watch(node).await;
+                }
                 let now = clock::now_ns();
                 until_next = node.heard.next(patience(node), now).map(|at| Duration::from_nanos(at - now));
-                // One that cannot write keeps everybody waiting.
-                if let Some(why) = node.log.trouble() {
-                    tracing::error!(
-                        "region map: another is to lead, because the log cannot be written: {why}"
-                    );
-                    operation::step_down(node).await;
-                }
             }
+            Some(_) if node.log.trouble().is_some() => {}
             Some((_, peer)) => {
                 let request = Request::Alive(mine(node));
                 let connection = node.connections.to(&peer.address, Class::Protocol);
@@ -157,7 +189,8 @@ pub(super) async fn run(node: &Arc<Node>) {
                 removed = unknown;
             }
             // It may be known under another address, and then nobody tells it who leads: whoever does takes it.
-            None => call_out(node, period / 4).await,
+            None if node.log.trouble().is_some() => {}
+            None => tell_all(node, period / 4, |node| Request::Alive(mine(node))).await,
         }
         let map = node.view.map();
         let pause = match map.member(node.id()).and(map.node(&node.name)) {
@@ -170,16 +203,15 @@ pub(super) async fn run(node: &Arc<Node>) {
     }
 }
 
-/// Says to everyone that this member lives.
-async fn call_out(node: &Arc<Node>, within: Duration) {
+/// Says something of this member to everyone.
+async fn tell_all(node: &Arc<Node>, within: Duration, request: impl Fn(&Node) -> Request) {
     let Some(metrics) = node.metrics() else { return };
     let membership = metrics.membership_config.membership();
     let others = membership.nodes().filter(|(id, _)| **id != node.id());
     let mut calls = tokio::task::JoinSet::new();
     for address in others.map(|(_, peer)| peer.address.clone()) {
-        let node = node.clone();
+        let (request, node) = (request(node), node.clone());
         calls.spawn(async move {
-            let request = Request::Alive(mine(&node));
             let _ = node.connections.to(&address, Class::Protocol).call(&request, within).await;
         });
     }
@@ -267,7 +299,7 @@ fn due(map: &Map, name: &str, said: Option<&ClientHeartbeat>, lives: bool) -> Op
             };
             Some(register(made))
         }
-        (_, Some(check)) if (check.status != Health::Critical) != lives => Some(stands(name, lives)),
+        (_, Some(check)) if (check.status != Health::Critical) != lives => Some(stands(name, lives, None)),
         _ => None,
     }
 }
@@ -341,19 +373,21 @@ fn transitions(node: &Node, member: &Member, said: Option<Alive>, map: &Map) -> 
             commands.push(registration(&said, standing.map(|old| &**old)));
         }
         (Some(check), _) if (check.status != Health::Critical) != lives => {
-            commands.push(stands(&member.name, lives));
+            commands.push(stands(&member.name, lives, node.heard.why(member.id).as_deref()));
         }
         _ => {}
     }
     commands
 }
 
-fn stands(name: &str, lives: bool) -> Command {
+fn stands(name: &str, lives: bool, why: Option<&str>) -> Command {
+    let output =
+        why.map_or_else(|| output(lives).to_owned(), |why| format!("Agent cannot do its part: {why}"));
     Command::CheckStatus {
         node: name.into(),
         check: NODE_LIVENESS.into(),
         status: if lives { Health::Passing } else { Health::Critical },
-        output: output(lives).into(),
+        output: output.into(),
     }
 }
 

@@ -1,11 +1,13 @@
 //! Members of the cluster: how the first find each other, how others join, what is done to them, and who is alive.
 
+mod ailing;
 pub mod authority;
 pub mod credential;
 pub mod token;
 mod duty;
 mod enrolling;
 mod forming;
+mod handover;
 mod heard;
 mod joining;
 mod liveness;
@@ -20,9 +22,10 @@ mod verifier;
 pub use duty::{answer, run};
 pub use enrolling::{enter, join_token};
 pub use forming::{founded, seek};
+pub use handover::step_down;
 pub use heard::Heard;
 pub use liveness::client_alive;
 pub use meeting::{Meeting, Membership};
-pub use operation::{operate, refuse_leaving, step_down};
+pub use operation::{operate, refuse_leaving, votes_alone};
 pub use token::{Admission, Token, TokenError};
 pub use trust::{Trust, TrustError};

@@ -12,7 +12,9 @@ use super::super::raft::frame::{Answer, Denial, MemberError, Operation, Request}
 use super::super::raft::node::Node;
 use super::super::raft::proposer;
 use super::super::raft::timing::{after, over};
-use super::joining::forget;
+use super::handover::step_down;
+use super::joining::{change_voters, forget};
+use super::liveness;
 use crate::base::clock;
 
 const FORWARD: Duration = Duration::from_secs(20);
@@ -32,6 +34,13 @@ pub async fn operate(node: &Arc<Node>, what: Operation) -> Result<(), Denial> {
         if node.leads() {
             return Err(MemberError::Busy.into());
         }
+    }
+    if node.leads() && what == Operation::HandOver {
+        if votes_alone(node) {
+            return Err(Denial::Refused("cannot transfer leadership: there is no other voter".into()));
+        }
+        step_down(node).await;
+        return if node.leads() { Err(MemberError::Busy.into()) } else { Ok(()) };
     }
     if node.leads() {
         let _one_at_a_time = node.changing.lock().await;
@@ -56,8 +65,15 @@ pub async fn operate(node: &Arc<Node>, what: Operation) -> Result<(), Denial> {
     }
 }
 
+/// Without this node there is no cluster.
+pub fn votes_alone(node: &Node) -> bool {
+    node.status().voters.as_slice() == [node.id()]
+}
+
 async fn lead(node: &Node, what: Operation) -> Result<(), Denial> {
     match what {
+        // Done before this, by whoever leads.
+        Operation::HandOver => Err(Denial::NotLeader(None)),
         Operation::Promote(id) => {
             let member = member(node, id)?;
             if !member.alive {
@@ -72,9 +88,7 @@ async fn lead(node: &Node, what: Operation) -> Result<(), Denial> {
             // Out of the quorum first: a role that says less than Raft would be a lie.
             if metrics.membership_config.membership().voter_ids().any(|voter| voter == id) {
                 let voters = ChangeMembers::RemoveVoters(BTreeSet::from([id]));
-                let changed =
-                    tokio::time::timeout(FORWARD, node.raft()?.change_membership(voters, true)).await;
-                changed.map_err(|_| Denial::Timeout)?.map_err(|e| Denial::Refused(e.to_string()))?;
+                change_voters(node.raft()?, voters, true).await?;
             }
             put(node, Member { role: Role::Worker, ..member }).await
         }
@@ -133,10 +147,12 @@ async fn put(node: &Node, member: Member) -> Result<(), Denial> {
     }
 }
 
-/// Swarm's two refusals.
+/// Swarm's two refusals. A leader that is new has heard nobody yet: it goes by what the one before it knew.
 fn refuse_demotion(node: &Node, id: u64) -> Result<(), Denial> {
     member(node, id)?;
     let metrics = node.metrics().ok_or(Denial::NoMember)?;
+    liveness::listen(node, metrics.current_term);
+    let map = node.view.map();
     let voters: BTreeSet<u64> = metrics.membership_config.membership().voter_ids().collect();
     if !voters.contains(&id) {
         return Ok(());
@@ -146,79 +162,12 @@ fn refuse_demotion(node: &Node, id: u64) -> Result<(), Denial> {
     }
     let period = Duration::from_millis(node.timing.liveness_ms);
     let now = clock::now_ns();
-    let lives = |voter: &&u64| **voter == node.id() || node.heard.lives(**voter, true, period, now);
+    let in_map = |voter: u64| map.member(voter).is_none_or(|member| member.alive);
+    let lives =
+        |voter: &&u64| **voter == node.id() || node.heard.lives(**voter, in_map(**voter), period, now);
     let left = voters.iter().filter(|voter| **voter != id);
     if left.clone().filter(lives).count() <= left.count() / 2 {
         return Err(MemberError::QuorumLoss(id).into());
     }
     Ok(())
-}
-
-/// Asks the follower that is furthest to lead. Returns when this node no longer leads, or after a while.
-///
-/// Once asked there is no way back within the term: that follower may stand for election whenever it hears of it, so
-/// the lease is given up for good, no proposal is taken, and without heartbeats the others soon elect somebody even if
-/// that follower does not.
-pub async fn step_down(node: &Arc<Node>) {
-    let (Some(raft), Some(metrics)) = (node.raft.get(), node.metrics()) else { return };
-    if !node.leads() {
-        return;
-    }
-    let membership = metrics.membership_config.membership();
-    let voters: BTreeSet<u64> = membership.voter_ids().filter(|id| *id != node.id()).collect();
-    if voters.is_empty() {
-        return;
-    }
-    // What it promised itself no longer holds, so it takes no more proposals either.
-    node.lease.give_up();
-    let Some(to) = caught_up(node, &voters).await else { return };
-    let Some(peer) = membership.get_node(&to).cloned() else { return };
-    // The others' promise to it is to run out.
-    raft.runtime_config().heartbeat(false);
-    let request = Request::TakeOver { to };
-    let asked = node.connections.to(&peer.address, Class::Protocol).call(&request, node.timing.lease()).await;
-    tracing::info!("region map: {peer} is asked to lead: {asked:?}");
-    let until = after(node.timing.leaderless());
-    let led = node.clone();
-    let over = tokio::spawn(async move {
-        while led.leads() {
-            led.moment().await;
-        }
-        if let Some(raft) = led.raft.get() {
-            raft.runtime_config().heartbeat(true);
-        }
-    });
-    let _ = tokio::time::timeout_at(until, over).await;
-}
-
-/// The follower that is furthest, once it has everything or nearly the time of an election has gone by.
-async fn caught_up(node: &Node, voters: &BTreeSet<u64>) -> Option<u64> {
-    let until = after(Duration::from_millis(node.timing.election_min_ms));
-    loop {
-        let metrics = node.metrics()?;
-        let progress = metrics.replication.unwrap_or_default();
-        let at = |id: &u64| progress.get(id).copied().flatten().map(|id| id.index);
-        let best = voters.iter().copied().max_by_key(at)?;
-        if at(&best) >= metrics.last_log_index || over(until) {
-            return Some(best);
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-}
-
-/// The leader asks this node to lead.
-pub(super) fn take_over(node: &Arc<Node>, to: u64) -> Result<Answer, Denial> {
-    let raft = node.raft_of(to)?.clone();
-    let node = node.clone();
-    tokio::spawn(async move {
-        let until = after(node.timing.leaderless());
-        // Others may still keep their promise to the old leader.
-        while !node.leads() && !over(until) {
-            if raft.trigger().elect().await.is_err() {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(node.timing.heartbeat_ms)).await;
-        }
-    });
-    Ok(Answer::Done)
 }

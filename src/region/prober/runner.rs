@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use crate::base::{Millis, clock};
 use crate::region::map::*;
+use crate::region::own;
 use crate::region::seat::{Seat, SeatError};
 
 use super::machine::{Finding, Machine, Ttl, first_delay_ms, interval_ms};
@@ -48,7 +49,7 @@ const PATIENCE: Duration = Duration::from_secs(600);
 /// A running prober; its checks end when it is dropped.
 pub struct Prober {
     inner: Arc<Inner>,
-    tasks: [AbortHandle; 2],
+    tasks: [AbortHandle; 3],
 }
 
 struct Inner {
@@ -97,7 +98,8 @@ impl Drop for Prober {
 }
 
 impl Prober {
-    /// Starts on the current tokio runtime: the checks that the map has for the seat's node, and those to come.
+    /// Starts on the current tokio runtime: the checks that the map has for the seat's node, and those to come; what was
+    /// registered with the node is put back when the catalog loses it.
     pub fn start(seat: Seat, settings: Settings) -> Prober {
         let inner = Arc::new(Inner {
             seat,
@@ -111,7 +113,8 @@ impl Prober {
         let index = map.index_of(&inner.topic());
         let follow = tokio::spawn(inner.clone().follow(index)).abort_handle();
         let reap = tokio::spawn(inner.clone().reap()).abort_handle();
-        Prober { inner, tasks: [follow, reap] }
+        let keep = tokio::spawn(own::keep(inner.seat.clone())).abort_handle();
+        Prober { inner, tasks: [follow, reap, keep] }
     }
 
     /// A check of this node was reported on: its time to live starts again.
@@ -298,7 +301,9 @@ impl Inner {
             let now = wall_ms();
             let (gone, next) = reaper::due(&self.seat.map(), self.node(), self.started, now);
             for deregistration in gone {
-                if self.seat.propose(Command::Deregister(deregistration)).await == Err(SeatError::Shutdown) {
+                if self.seat.propose_own(Command::Deregister(deregistration)).await
+                    == Err(SeatError::Shutdown)
+                {
                     return;
                 }
             }

@@ -4,7 +4,6 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::frame::{Denial, MemberError, Operation};
-use super::node::Node;
 use super::start::RaftHandle;
 use crate::region::map::Role;
 use crate::region::member::{self, Token};
@@ -63,7 +62,7 @@ impl RaftHandle {
         if !force {
             member::refuse_leaving(&node)?;
         }
-        if !votes_alone(&node) {
+        if !member::votes_alone(&node) {
             let what = Operation::Leave { id: node.id(), force };
             match self.tell(what).await {
                 Ok(()) => {}
@@ -81,24 +80,24 @@ impl RaftHandle {
     }
 
     /// Gives up this node's place if the cluster can do without it, as an agent of Consul does before it ends; else it
-    /// keeps it, and is down once it has ended.
-    pub async fn depart(&self) {
+    /// keeps it, and says why.
+    pub async fn depart(&self) -> Result<(), Denial> {
         let node = &self.node;
-        if self.departed.load(Ordering::Acquire) || node.id() == 0 || votes_alone(node) {
-            return;
+        if self.departed.load(Ordering::Acquire) || node.id() == 0 || member::votes_alone(node) {
+            return Ok(());
         }
         let told = self.tell(Operation::Leave { id: node.id(), force: false }).await;
         let done = match told {
             Ok(()) => self.forget_all().await,
             Err(e) => Err(e),
         };
-        if let Err(e) = done {
-            tracing::warn!("region map: this node keeps its place in the cluster while it is away: {e}");
-        }
+        done.inspect_err(|e| tracing::warn!("region map: this node keeps its place in the cluster: {e}"))
     }
 
     async fn tell(&self, what: Operation) -> Result<(), Denial> {
-        let busy = |told: &Result<(), Denial>| matches!(told, Err(Denial::Member(MemberError::Busy)));
+        let busy = |told: &Result<(), Denial>| {
+            matches!(told, Err(Denial::Member(MemberError::Busy) | Denial::NotLeader(_)))
+        };
         let mut told = Err(MemberError::Busy.into());
         for _ in 0..TRIES {
             let asked = tokio::time::timeout(PATIENCE, self.operate(what)).await;
@@ -117,10 +116,4 @@ impl RaftHandle {
         let marked = marked.unwrap_or_else(|e| Err(std::io::Error::other(e)));
         marked.map_err(|e| Denial::Refused(format!("the data-dir: {e}")))
     }
-}
-
-/// Without this node there is no cluster.
-fn votes_alone(node: &Node) -> bool {
-    let voters = node.status().voters;
-    voters.as_slice() == [node.id()]
 }

@@ -6,9 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::oneshot;
 
 use super::node::Node;
-use super::proposer;
 use super::timing::after;
-use crate::region::map::{Command, Reply};
+use super::{expiry, proposer};
+use crate::region::map::{Command, Name, Reply};
+use crate::region::member;
 use crate::region::seat::{Cluster, Consistency, Freshness, Future, Leader, SeatError, Status};
 
 pub struct RaftCluster {
@@ -28,6 +29,15 @@ impl RaftCluster {
             last_contact_ms: if leads { 0 } else { since },
             known_leader: self.node.leader().is_some(),
         }
+    }
+
+    /// What is asked of others is of no use where nothing can be kept, and may never be answered.
+    async fn asked_if_well(&self, consistent: bool) -> Result<u64, SeatError> {
+        // One that leads alone reads what it has.
+        if !member::votes_alone(&self.node) {
+            self.node.well()?;
+        }
+        self.index(consistent).await
     }
 
     async fn index(&self, consistent: bool) -> Result<u64, SeatError> {
@@ -50,11 +60,11 @@ impl Cluster for RaftCluster {
                 Consistency::Stale => return Ok(self.stale()),
                 Consistency::Default => match self.node.leased_index() {
                     Some(_) => return Ok(fresh),
-                    None => self.index(false).await?,
+                    None => self.asked_if_well(false).await?,
                 },
-                Consistency::Consistent => self.index(true).await?,
+                Consistency::Consistent => self.asked_if_well(true).await?,
             };
-            self.node.applied(end, after(self.node.timing.request())).await?;
+            self.node.applied_if_well(end, after(self.node.timing.request())).await?;
             Ok(fresh)
         })
     }
@@ -63,6 +73,13 @@ impl Cluster for RaftCluster {
         Box::pin(async move {
             self.open()?;
             proposer::ask(&self.node, command).await
+        })
+    }
+
+    fn renew(&self, session: Name) -> Future<'_, bool> {
+        Box::pin(async move {
+            self.open()?;
+            expiry::renew(&self.node, &session).await
         })
     }
 

@@ -3,6 +3,7 @@
 use metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
 
 use crate::base::clock::{Nanos, SEC};
+use crate::region::store::pace;
 
 pub const APPLIED: &str = "isobar_region_entries_applied_total";
 pub const LONGEST: &str = "isobar_region_apply_longest_seconds";
@@ -15,6 +16,7 @@ fn seconds(spent: Nanos) -> f64 {
 
 /// Names, units and meanings, once a recorder is there.
 pub fn describe() {
+    pace::describe();
     describe_counter!(APPLIED, Unit::Count, "Changes of the region map applied by this node.");
     describe_gauge!(LONGEST, Unit::Seconds, "The longest that applying a batch of changes took.");
     describe_counter!(SNAPSHOTS, Unit::Count, "Snapshots of the region map made by this node.");

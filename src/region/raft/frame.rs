@@ -8,7 +8,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-use crate::region::map::{Proposal, Reply};
+use crate::region::map::{Name, Proposal, Reply};
 use crate::region::raft::types::Peer;
 use crate::region::store::record::{IdRecord, VoteRecord};
 
@@ -61,6 +61,25 @@ pub enum Request {
     /// A client agent lives, as a member was told.
     ClientHeartbeat(ClientHeartbeat),
     Enroll(Enroll),
+    /// A session was renewed, as a client told a member.
+    Renew {
+        session: Name,
+    },
+    /// Would you vote for one whose log ends there? Changes nothing.
+    PreVote {
+        to: u64,
+        last: Option<IdRecord>,
+    },
+    /// The leader gives up: its followers' promise to it is void, and the one of this vote is to lead.
+    StandAside {
+        to: u64,
+        vote: VoteRecord,
+    },
+    /// A member lives, but cannot write its log.
+    Ailing {
+        alive: Alive,
+        why: String,
+    },
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -165,6 +184,8 @@ pub enum Operation {
         id: u64,
         force: bool,
     },
+    /// Another is to lead.
+    HandOver,
 }
 
 pub use crate::region::map::Availability;
@@ -200,6 +221,9 @@ pub enum Answer {
         /// As in [`Request::Form`].
         certificate: Bytes,
     },
+    /// Whether there is such a session still.
+    Renewed(bool),
+    PreVote(bool),
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -275,6 +299,14 @@ pub enum MemberError {
          'region-map'"
     )]
     NoAuthority,
+    #[error("the name {name:?} is that of {holder}, which is alive: this node, {asks}, needs another name")]
+    NameOf { name: String, holder: String, asks: String },
+    #[error(
+        "the name {name:?} is that of {holder}, which is down: this node, {asks}, does not take its place. If that one is \
+         gone for good, 'isobar node demote {name}' and 'isobar node rm {name}' make room; else this node needs another \
+         name, or that one's data-dir"
+    )]
+    NameOfDead { name: String, holder: String, asks: String },
 }
 
 #[derive(Debug, thiserror::Error)]

@@ -23,6 +23,8 @@ pub mod tls;
 pub mod alone;
 pub mod start;
 pub mod belonging;
+mod election;
+mod expiry;
 mod leases;
 mod soft;
 

@@ -1,7 +1,7 @@
 //! A node of the cluster: what its tasks share, and what it knows of itself and of the leader.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use openraft::{RaftMetrics, ServerState};
@@ -15,6 +15,7 @@ use super::lease::Lease;
 use super::timing::Timing;
 use super::types::{Peer, Raft};
 use crate::base::clock;
+use crate::region::expiry::Expiry;
 use crate::region::map::{Index, Name, Proposal, Reply};
 use crate::region::member::{Heard, Meeting, Trust};
 use crate::region::seat::{Leader, RaftState, SeatError, Status, View};
@@ -51,6 +52,8 @@ pub struct Node {
     pub lease: Arc<Lease>,
     pub view: Arc<View>,
     pub soft: Arc<SoftState>,
+    /// The time of sessions, while this node leads.
+    pub expiry: Mutex<Expiry>,
     /// There once the node is a member.
     pub raft: OnceLock<Raft>,
     /// There where the cluster has an authority of its own.
@@ -67,6 +70,8 @@ pub struct Node {
     pub callee: OnceLock<Arc<dyn Callee>>,
     /// When the leader was last heard.
     pub contact_ns: AtomicU64,
+    /// When this node last gave its vote to another.
+    pub granted_ns: AtomicU64,
 }
 
 impl Node {
@@ -207,6 +212,25 @@ impl Node {
         }
     }
 
+    /// The same, but not for ever on a disk that does not work.
+    pub async fn applied_if_well(&self, end: Index, until: Instant) -> Result<(), SeatError> {
+        loop {
+            let look = until.min(super::timing::after(Duration::from_millis(self.timing.heartbeat_ms)));
+            match self.applied(end, look).await {
+                Err(SeatError::Timeout) if look < until => self.well()?,
+                other => return other,
+            }
+        }
+    }
+
+    /// An error when this node's disk does not work.
+    pub fn well(&self) -> Result<(), SeatError> {
+        match self.log.trouble() {
+            Some(why) => Err(SeatError::Disk(why.to_string())),
+            None => Ok(()),
+        }
+    }
+
     /// A moment in which a leader may have appeared.
     pub async fn moment(&self) {
         let pause = Duration::from_millis(self.timing.heartbeat_ms / 8);
@@ -239,6 +263,7 @@ pub fn deny(error: SeatError) -> Denial {
         SeatError::Timeout => Denial::Timeout,
         SeatError::TooLarge => Denial::TooLarge,
         SeatError::Full(why) => Denial::Full(why),
+        SeatError::Disk(why) => Denial::Full(SeatError::Disk(why).to_string()),
         SeatError::Shutdown => Denial::Shutdown,
     }
 }

@@ -112,11 +112,14 @@ async fn propose(node: &Node, proposals: Vec<Proposal>) -> Result<(Vec<Reply>, I
         };
         match attempt {
             Ok((replies, index)) => {
-                node.applied(index + 1, until).await?;
-                return Ok((replies, index));
+                match node.applied_if_well(index + 1, until).await {
+                    // It is done, and nobody reads it here as long as this disk does not work.
+                    Ok(()) | Err(SeatError::Disk(_)) => return Ok((replies, index)),
+                    Err(e) => return Err(e),
+                }
             }
             Err(Failed::Final(e)) => return Err(e),
-            Err(Failed::NotYet) if over(patience) => return Err(SeatError::NoLeader),
+            Err(Failed::NotYet) if over(patience) => return node.well().and(Err(SeatError::NoLeader)),
             Err(Failed::NotYet) => node.moment().await,
         }
     }
@@ -126,11 +129,9 @@ type Attempt = Result<(Vec<Reply>, Index), Failed>;
 
 /// Proposes as the leader.
 async fn here(node: &Node, proposals: &[Proposal], until: Instant) -> Attempt {
-    if let Some(why) = node.log.trouble() {
-        return Err(Failed::Final(SeatError::Full(format!("the log cannot be written: {why}"))));
-    }
-    // A leader that hears no quorum would only keep its clients waiting.
-    if !node.leads_surely() {
+    // A leader that hears no quorum would only keep its clients waiting; one whose disk does not work hands over, and
+    // whoever leads next takes it.
+    if !node.leads_surely() || node.log.trouble().is_some() {
         return Err(Failed::NotYet);
     }
     let alone = proposals.len() == 1;

@@ -1,6 +1,7 @@
 //! Takes connections of other members and answers their requests.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -18,7 +19,8 @@ use super::frame::{
 use super::guest::{Accepted, Guest, Wrap};
 use super::node::Node;
 use super::types::{LogId, Vote};
-use super::{proposer, read, soft};
+use super::{election, expiry, proposer, read, soft};
+use crate::base::clock;
 use crate::region::member;
 use crate::region::store::snapshot::Incoming;
 use crate::region::store::{Snapshots, record};
@@ -190,6 +192,9 @@ async fn answer(
             let raft = node.raft_of(to)?;
             let request = VoteRequest::new(vote.into(), last.map(LogId::from));
             let vote = raft.vote(request).await.map_err(|_| Denial::Shutdown)?;
+            if vote.vote_granted {
+                node.granted_ns.store(clock::now_ns(), Ordering::Relaxed);
+            }
             let last = vote.last_log_id.map(Into::into);
             Ok(Answer::Vote { vote: vote.vote.into(), granted: vote.vote_granted, last })
         }
@@ -199,6 +204,11 @@ async fn answer(
             Ok(Answer::Forwarded(replies, index))
         }
         Request::ReadIndex { consistent } => Ok(Answer::ReadIndex(read::local(node, consistent).await?)),
+        Request::PreVote { to, last } => {
+            node.raft_of(to)?;
+            Ok(Answer::PreVote(election::would_vote(node, last.map(LogId::from))))
+        }
+        Request::Renew { session } => Ok(Answer::Renewed(expiry::renew_here(node, &session)?)),
         Request::Call { kind: soft::CALL, body } => soft::heard(node, guest.member(), &body),
         Request::Call { kind, body } => super::call::answer(node, kind, body).await,
         other => member::answer(node, guest, other).await,

@@ -24,8 +24,9 @@ use super::node::{Ask, Node, Reader};
 use super::timing::{Profile, Timing};
 use super::tls::Tls;
 use super::types::Raft;
-use super::{leases, proposer, read, server, soft};
+use super::{election, expiry, leases, proposer, read, server, soft};
 use crate::region::member::{self, Admission, Trust, TrustError};
+use crate::region::own::Own;
 use crate::region::seat::Seat;
 use crate::region::soft::SoftState;
 use crate::region::store::{LogStore, Snapshots, StoreError, departed};
@@ -124,6 +125,7 @@ struct Parts {
 pub fn start(options: Options) -> Result<(Seat, RaftHandle), StartError> {
     let closed = Arc::new(AtomicBool::new(false));
     let data_dir = options.data_dir.clone();
+    let own = Own::open(data_dir.as_deref(), &options.name.as_str().into())?;
     let parts = parts(options)?;
     let node = parts.node.clone();
     let (stop, stopped) = oneshot::channel();
@@ -159,7 +161,7 @@ pub fn start(options: Options) -> Result<(Seat, RaftHandle), StartError> {
     };
     let behind = Arc::new(RaftCluster { node: node.clone(), closed: closed.clone() });
     let seat = Seat::new(node.view.clone(), behind, node.name.clone(), node.region.clone());
-    let seat = seat.with_soft(node.soft.clone());
+    let seat = seat.with_soft(node.soft.clone()).with_own(own);
     let (stop, thread) = (Mutex::new(Some(stop)), Mutex::new(Some(thread)));
     let departed = AtomicBool::new(false);
     Ok((seat, RaftHandle { node, data_dir, runtime, departed, closed, stop, thread }))
@@ -249,6 +251,7 @@ fn parts(options: Options) -> Result<Parts, StartError> {
         lease: Arc::new(Lease::new(timing.lease())),
         view: machine.publisher().view(),
         soft: SoftState::new(options.name.as_str().into(), Duration::from_millis(timing.liveness_ms)),
+        expiry: Mutex::default(),
         raft: OnceLock::new(),
         trust,
         meeting: member::Meeting::new(how, founding),
@@ -260,6 +263,7 @@ fn parts(options: Options) -> Result<Parts, StartError> {
         sure_readers: sure_in,
         callee: OnceLock::new(),
         contact_ns: AtomicU64::new(0),
+        granted_ns: AtomicU64::new(0),
     });
     Ok(Parts { node, machine, listener: options.bind, wrap, asks, readers, sure_readers })
 }
@@ -292,6 +296,7 @@ type Ready = std::sync::mpsc::Sender<Result<(), StartError>>;
 /// The life of the node's thread.
 async fn main(parts: Parts, ready: Ready, stopped: oneshot::Receiver<Ending>, closed: Arc<AtomicBool>) {
     let node = parts.node;
+    node.log.bear(node.timing.stall());
     if let Some(listener) = parts.listener {
         let listener =
             listener.set_nonblocking(true).and_then(|()| tokio::net::TcpListener::from_std(listener));
@@ -305,6 +310,8 @@ async fn main(parts: Parts, ready: Ready, stopped: oneshot::Receiver<Ending>, cl
     tokio::spawn(read::run(node.clone(), parts.sure_readers, true));
     tokio::spawn(soft::run(node.clone()));
     tokio::spawn(leases::run(node.clone()));
+    tokio::spawn(expiry::run(node.clone()));
+    tokio::spawn(election::run(node.clone()));
     tokio::spawn(live(node.clone(), parts.machine, ready));
     let ending = stopped.await;
     closed.store(true, Ordering::Release);

@@ -88,6 +88,11 @@ impl Timing {
         Duration::from_millis(self.election_max_ms * 2 + self.heartbeat_ms)
     }
 
+    /// A disk that does not answer for so long is as one that is gone.
+    pub fn stall(&self) -> Duration {
+        self.lease() * 3
+    }
+
     pub fn config(&self) -> Config {
         Config {
             cluster_name: "region".into(),
@@ -100,6 +105,8 @@ impl Timing {
             snapshot_policy: SnapshotPolicy::LogsSinceLast(SNAPSHOT_EVERY),
             max_in_snapshot_log_to_keep: KEPT,
             purge_batch_size: 256,
+            // See `election`.
+            enable_elect: false,
             ..Config::default()
         }
     }

@@ -20,6 +20,7 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use bytes::Bytes;
 use openraft::storage::{LogFlushed, RaftLogStorage};
@@ -29,6 +30,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::disk::{self, Change, Opener};
 use super::error::StoreError;
+use super::pace::Pace;
 use super::progress::{Progress, Stable};
 use super::record::{self, Identity};
 use super::writer::{Op, Task, Trouble, Writer};
@@ -60,6 +62,7 @@ struct Shared {
     database: Arc<Mutex<Option<Arc<Database>>>>,
     tasks: Mutex<Sender<Task>>,
     trouble: Arc<Trouble>,
+    pace: Arc<Pace>,
     abandoned: Arc<AtomicBool>,
     thread: Mutex<Option<std::thread::JoinHandle<()>>>,
 }
@@ -115,6 +118,7 @@ impl LogStore {
             database: Arc::new(Mutex::new(Some(Arc::new(database)))),
             tasks: Mutex::new(tasks),
             trouble: Arc::default(),
+            pace: Arc::default(),
             abandoned: Arc::default(),
             thread: Mutex::new(None),
         };
@@ -124,6 +128,7 @@ impl LogStore {
             opener,
             progress: shared.progress.clone(),
             trouble: shared.trouble.clone(),
+            pace: shared.pace.clone(),
             abandoned: shared.abandoned.clone(),
         };
         let thread = std::thread::Builder::new().name("region-store".into()).spawn(move || writer.run());
@@ -135,9 +140,14 @@ impl LogStore {
         Stable(self.0.progress.at.subscribe())
     }
 
-    /// Why nothing can be written at the moment.
+    /// Why nothing can be written at the moment: what the disk said, or that it says nothing.
     pub fn trouble(&self) -> Option<Arc<String>> {
-        self.0.trouble.load_full()
+        self.0.trouble.load_full().or_else(|| self.0.pace.stalled().map(Arc::new))
+    }
+
+    /// A disk that does not answer for so long counts as one that cannot be written.
+    pub fn bear(&self, patience: Duration) {
+        self.0.pace.bear(patience);
     }
 
     pub fn identity(&self) -> Identity {

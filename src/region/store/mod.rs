@@ -6,6 +6,7 @@ pub mod error;
 pub mod writer;
 pub mod image;
 pub mod log;
+pub mod pace;
 mod progress;
 pub mod record;
 pub mod snapshot;

@@ -83,6 +83,8 @@ pub(crate) struct Disk {
     /// From then on nothing works.
     dark: AtomicBool,
     pub(crate) full: AtomicBool,
+    /// Nothing that is written comes back.
+    pub(crate) hung: AtomicBool,
 }
 
 const SECTOR: usize = 512;
@@ -96,6 +98,7 @@ impl Disk {
             left: AtomicU64::new(left),
             dark: AtomicBool::new(false),
             full: AtomicBool::new(false),
+            hung: AtomicBool::new(false),
         })
     }
 
@@ -111,6 +114,9 @@ impl Disk {
     }
 
     fn room(&self) -> io::Result<()> {
+        while self.hung.load(Ordering::SeqCst) {
+            std::thread::sleep(std::time::Duration::from_millis(2));
+        }
         if self.full.load(Ordering::SeqCst) { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
     }
 
@@ -159,6 +165,9 @@ impl StorageBackend for Plug {
 
     fn sync_data(&self) -> io::Result<()> {
         self.0.power()?;
+        while self.0.hung.load(Ordering::SeqCst) {
+            std::thread::sleep(std::time::Duration::from_millis(2));
+        }
         *self.0.synced.lock().unwrap() = self.0.seen.lock().unwrap().clone();
         self.0.dirty.lock().unwrap().clear();
         Ok(())

@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 
 use super::disk::{self, Change, Opener};
 use super::error::StoreError;
+use super::pace::Pace;
 use super::progress::Progress;
 
 /// How much goes into one commit.
@@ -47,6 +48,7 @@ pub(super) struct Writer {
     pub opener: Opener,
     pub progress: Arc<Progress>,
     pub trouble: Arc<Trouble>,
+    pub pace: Arc<Pace>,
     /// End without committing, as a process that is killed does.
     pub abandoned: Arc<AtomicBool>,
 }
@@ -110,8 +112,10 @@ impl Writer {
 
     fn persist(&self, batch: &[Op]) -> Result<(), StoreError> {
         loop {
+            self.pace.begins();
             let result =
                 self.open().and_then(|database| disk::commit(&database, batch.iter().map(|op| &op.change)));
+            self.pace.ends();
             match result {
                 Ok(()) => {
                     if self.trouble.swap(None).is_some() {

@@ -44,6 +44,65 @@ fn conditions_hold_or_do_not() {
     assert_eq!(node.put("/v1/kv/k?release=none", "z").body, "false");
 }
 
+/// A script with an unset variable must not believe that it holds a lock, or overwrite what it meant to protect.
+#[test]
+fn words_without_a_value_do_nothing() {
+    let node = Served::start();
+    node.ok("/v1/kv/k", "old");
+    let index = node.get("/v1/kv/k").index();
+    for said in [
+        "cas=",
+        "cas",
+        "acquire=",
+        "acquire",
+        "release=",
+        "flags=",
+        "cas=-1",
+        "cas=+1",
+        "cas=%20",
+        "cas=1.0",
+        "cas=18446744073709551616",
+        "flags=0x1",
+        "cas=0&cas=1",
+        "acquire=a&acquire=b",
+        "cas=&cas=0",
+        "acquire=%FF",
+        "cas=%FF",
+        "%FF=1",
+    ] {
+        let path = format!("/v1/kv/k?{said}");
+        let put = node.put(&path, "new");
+        assert_eq!(put.status, 400, "PUT {path}: {put:?}");
+        if said.contains("cas") || said.contains("FF") {
+            let deleted = node.ask("DELETE", &path, "", b"");
+            assert_eq!(deleted.status, 400, "DELETE {path}: {deleted:?}");
+        }
+    }
+    for said in ["recurse=false", "recurse=0"] {
+        node.ok("/v1/kv/k/below", "stays");
+        assert_eq!(node.ask("DELETE", &format!("/v1/kv/none?{said}"), "", b"").body, "true");
+        assert_eq!(node.ask("DELETE", &format!("/v1/kv/k/?{said}"), "", b"").body, "true");
+    }
+    assert_eq!(node.get("/v1/kv/k/below?raw").body, "stays");
+    assert_eq!((node.get("/v1/kv/k?raw").body.as_str(), node.get("/v1/kv/k").index()), ("old", index));
+    // What says nothing elsewhere is as if it were not there, as in Consul.
+    for said in ["dc=", "index=", "token=", "wait=", "near=", "filter=", "tag=", "separator="] {
+        assert_eq!(node.get(&format!("/v1/kv/k?{said}")).status, 200, "{said}");
+        assert_eq!(node.get(&format!("/v1/catalog/services?{said}")).status, 200, "{said}");
+    }
+    for said in ["index=-1", "index=x", "index=1&wait=x", "index=1&wait=-1s"] {
+        assert_eq!(node.get(&format!("/v1/catalog/services?{said}")).status, 400, "{said}");
+    }
+    // Two keys that are not UTF-8 must not become one.
+    assert_eq!(node.put("/v1/kv/%FE", "a").status, 400);
+    assert_eq!(node.get("/v1/kv/%FF").status, 400);
+    let lock = r#"[{"KV":{"Verb":"lock","Key":"k","Value":"bmV3","Session":""}}]"#;
+    assert_ne!(node.put("/v1/txn", lock).status, 200);
+    assert_eq!(node.get("/v1/kv/k?raw").body, "old");
+    let config = r#"{"Kind":"service-defaults","Name":"web","Protocol":"http"}"#;
+    assert_eq!(node.put("/v1/config?cas=", config).status, 400);
+}
+
 #[test]
 fn lists_and_their_index() {
     let node = Served::start();

@@ -91,6 +91,91 @@ fn connections_beyond_the_bound_wait_for_their_turn() {
 }
 
 #[test]
+fn a_length_is_said_in_one_way() {
+    let node = Served::start();
+    for head in
+        ["Content-Length: 5\r\nTransfer-Encoding: chunked", "Transfer-Encoding: chunked\r\nContent-Length: 5"]
+    {
+        let mut stream = std::net::TcpStream::connect(node.address).expect("connected");
+        let first = "GET /v1/status/leader HTTP/1.1\r\nHost: x\r\n\r\n";
+        stream.write_all(first.as_bytes()).expect("sent");
+        let mut status = [0; 12];
+        stream.read_exact(&mut status).expect("an answer");
+        assert_eq!(&status, b"HTTP/1.1 200");
+        std::thread::sleep(Duration::from_millis(50));
+        let second = format!(
+            "PUT /v1/kv/two HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{head}\r\n\r\n5\r\nhello\r\n0\r\n\r\n"
+        );
+        // In pieces, as a network may bring it.
+        for piece in second.as_bytes().chunks(7) {
+            stream.write_all(piece).expect("sent");
+        }
+        let mut rest = String::new();
+        let _ = stream.read_to_string(&mut rest);
+        assert!(rest.contains("HTTP/1.1 400"), "{rest}");
+    }
+    assert_eq!(node.get("/v1/kv/two").status, 404);
+}
+
+#[test]
+fn one_that_has_been_silent_makes_room_for_one_who_asks() {
+    let settings = isobar::catalog::Settings { connections: 4, ..super::served::settings() };
+    let node = Served::with(settings);
+    let silent: Vec<_> =
+        (0..40).map(|_| std::net::TcpStream::connect(node.address).expect("connected")).collect();
+    let began = std::time::Instant::now();
+    for _ in 0..3 {
+        assert_eq!(node.get("/v1/status/leader").status, 200);
+    }
+    // Each of the forty has its second, four at a time.
+    assert!(began.elapsed() < Duration::from_secs(25), "{:?}", began.elapsed());
+    drop(silent);
+}
+
+/// Answers that nobody reads hold no more than what is set aside for all of them, and not for ever.
+#[test]
+fn large_answers_that_nobody_reads_are_bounded() {
+    let node = Served::start();
+    let value = vec![b'v'; 512 << 10];
+    for n in 0..48 {
+        assert_eq!(node.ask("PUT", &format!("/v1/kv/large/{n}"), "", &value).body, "true");
+    }
+    // Some 33 MB each.
+    let slow: Vec<_> = (0..24).map(|_| node.send("GET", "/v1/kv/large/?recurse", "", b"")).collect();
+    let mut refused = 0;
+    for mut stream in &slow {
+        let mut status = [0; 12];
+        stream.read_exact(&mut status).expect("an answer");
+        refused += usize::from(&status == b"HTTP/1.1 503");
+    }
+    assert!((1..24).contains(&refused), "{refused} of 24 were refused");
+    assert_eq!(node.get("/v1/kv/large/1?keys").status, 200, "what is small is answered");
+    // Whoever reads nothing is cut off, and others have the room again.
+    let end = std::time::Instant::now() + Duration::from_secs(40);
+    while node.get("/v1/kv/large/?recurse").status != 200 {
+        assert!(std::time::Instant::now() < end, "the room is still taken");
+        std::thread::sleep(Duration::from_millis(500));
+    }
+}
+
+#[test]
+fn bodies_that_come_slowly_hold_what_came_and_no_more() {
+    let node = Served::start();
+    let mut slow: Vec<_> = (0..200)
+        .map(|n| {
+            let mut stream = std::net::TcpStream::connect(node.address).expect("connected");
+            let head = format!("PUT /v1/kv/slow/{n} HTTP/1.1\r\nHost: x\r\nContent-Length: 524288\r\n\r\n");
+            stream.write_all(head.as_bytes()).expect("sent");
+            stream
+        })
+        .collect();
+    // A hundred megabytes were announced, and none came.
+    assert_eq!(node.ask("PUT", "/v1/kv/k", "", &vec![b'v'; 512 << 10]).body, "true");
+    slow.iter_mut().for_each(|stream| stream.write_all(&[b'v'; 1000]).expect("sent"));
+    assert_eq!(node.ask("PUT", "/v1/kv/k", "", &vec![b'w'; 512 << 10]).body, "true");
+}
+
+#[test]
 fn a_page_of_another_site_changes_nothing() {
     let node = Served::start();
     node.ok("/v1/agent/service/register", r#"{"Name":"web"}"#);

@@ -27,7 +27,9 @@ impl Process for Recorder {
         Err("the file is wrong".into())
     }
 
-    fn leave(&self) {}
+    fn leave(&self) -> Result<(), String> {
+        Ok(())
+    }
 }
 
 pub struct Served {

@@ -20,6 +20,7 @@
 //! | `linear` | is a history of operations on one key possible for a single register? |
 //! | `traffic` | clients that make such histories |
 //! | `faults` | kill, pause, cut |
+//! | `outlive` | what stays when a node dies, leaves, is forgotten, or another takes its name |
 //! | `chaos` | traffic under faults, and the verdict |
 
 mod agent;
@@ -33,6 +34,7 @@ mod faults;
 mod forming;
 mod linear;
 mod load;
+mod outlive;
 mod page;
 mod propagation;
 mod relay;

@@ -116,6 +116,29 @@ fn a_wiped_node_comes_back_as_another_member() {
 }
 
 #[test]
+fn another_host_of_a_taken_name_never_takes_the_seat() {
+    let mut cluster = Cluster::new(3, true);
+    let leader = cluster.leader();
+    until("all members", || (cluster.seat(leader).map().members().count() == 3).then_some(()));
+    let away = (leader + 1) % 3;
+    let id = cluster.handle(away).id();
+    let (listener, address) = free_address();
+    let other = One { name: cluster.nodes[away].name.clone(), address, dir: None, running: None };
+    cluster.nodes.push(other);
+    let options = cluster.options(3, listener);
+    cluster.nodes[3].running = Some(start(options).expect("a node that looks for its cluster"));
+    std::thread::sleep(Duration::from_millis(500));
+    cluster.kill(away);
+    let alive = |cluster: &Cluster| cluster.seat(leader).map().member(id).map(|member| member.alive);
+    until("its death", || (alive(&cluster) == Some(false)).then_some(()));
+    std::thread::sleep(Duration::from_millis(4000));
+    assert_eq!((cluster.handle(3).id(), alive(&cluster)), (0, Some(false)), "the seat is the dead one's");
+    cluster.restart(away);
+    until("its return", || (alive(&cluster) == Some(true)).then_some(()));
+    assert_eq!((cluster.handle(away).id(), cluster.handle(3).id()), (id, 0));
+}
+
+#[test]
 fn a_member_may_move_but_not_change_its_name() {
     let mut cluster = Cluster::new(3, true);
     let leader = cluster.leader();

@@ -1,5 +1,6 @@
 //! Whole nodes in one process, over loopback TCP, with a network that can be cut.
 
+mod calm;
 mod chaos;
 mod cluster;
 mod faulty;
@@ -8,6 +9,8 @@ mod leases;
 mod liveness;
 mod replication;
 mod secure;
+mod sessions;
+mod sick;
 mod soft;
 mod throughput;
 mod trust;

@@ -160,10 +160,10 @@ fn one_alone_on_a_full_disk_refuses_writes_and_says_why() {
     runtime.block_on(seat.propose(put("a", "1"))).expect("a put");
     disk.full.store(true, std::sync::atomic::Ordering::SeqCst);
     let refused = until("a refusal", || match runtime.block_on(seat.propose(put("a", "2"))) {
-        Err(SeatError::Full(why)) => Some(why),
+        Err(e @ SeatError::Disk(_)) => Some(e.to_string()),
         _ => None,
     });
-    assert!(refused.contains("cannot be written"), "{refused}");
+    assert!(refused.contains("cannot write its log"), "{refused}");
     runtime.block_on(seat.fresh(Consistency::Default)).expect("a read");
     disk.full.store(false, std::sync::atomic::Ordering::SeqCst);
     until("a write again", || runtime.block_on(seat.propose(put("a", "3"))).ok());

@@ -1,0 +1,73 @@
+//! Leadership stays where it is well, and moves quickly when it is to.
+
+use super::cluster::*;
+
+fn terms(cluster: &Cluster) -> Vec<u64> {
+    cluster.running().map(|n| cluster.seat(n).status().term).collect()
+}
+
+#[test]
+fn a_member_that_was_cut_off_deposes_nobody_on_its_return() {
+    let cluster = Cluster::new(3, false);
+    let leader = cluster.leader();
+    cluster.put(leader, "a", "1").expect("a put");
+    let before = terms(&cluster);
+    let addresses: Vec<String> = cluster.nodes.iter().map(|one| one.address.clone()).collect();
+    for round in 0..3 {
+        let away = (leader + 1 + round % 2) % 3;
+        for other in (0..3).filter(|n| *n != away) {
+            cluster.cables.cut(&addresses[away], &addresses[other]);
+        }
+        std::thread::sleep(Duration::from_millis(4000));
+        cluster.put(leader, "a", &format!("{round}")).expect("a put without it");
+        cluster.cables.mend();
+        until("its return", || (cluster.value(away, "a")? == format!("{round}")).then_some(()));
+        std::thread::sleep(Duration::from_millis(500));
+        assert_eq!((cluster.leader(), terms(&cluster)), (leader, before.clone()), "round {round}");
+    }
+}
+
+#[test]
+fn leadership_is_handed_over_within_a_few_round_trips() {
+    let cluster = Cluster::new(3, true);
+    cluster.put(0, "a", "1").expect("a put");
+    let mut took = Vec::new();
+    for _ in 0..5 {
+        let old = cluster.leader();
+        let began = clock::now_ms();
+        cluster.runtime.block_on(cluster.handle(old).step_down());
+        let new = cluster.leader();
+        cluster.put(new, "a", "2").expect("a put under the new leader");
+        took.push(clock::now_ms() - began);
+        assert_ne!(old, new);
+    }
+    println!("handed over in {took:?} ms");
+    took.sort_unstable();
+    // Without waiting for the promises of followers to run out, which takes 800.
+    assert!(took[2] < 500, "{took:?} ms");
+}
+
+#[test]
+fn a_leader_is_demoted_and_one_that_leaves_is_gone_at_the_first_try() {
+    let cluster = Cluster::new(4, true);
+    until("four voters that the map knows", || {
+        let seat = cluster.seat(0);
+        (seat.status().voters.len() == 4 && seat.map().members().count() == 4).then_some(())
+    });
+    let leader = cluster.leader();
+    let id = cluster.handle(leader).id();
+    cluster.runtime.block_on(cluster.handle(leader).demote(id)).expect("demoted");
+    let leader = cluster.leader();
+    assert!(!cluster.seat(leader).status().voters.contains(&id));
+    let id = cluster.handle(leader).id();
+    cluster.runtime.block_on(cluster.handle(leader).depart()).expect("gone");
+    let other = until("another leader", || {
+        (0..4).filter(|n| *n != leader).find(|n| cluster.seat(*n).leader().is_some_and(|l| l.id != id))
+    });
+    let seat = cluster.seat(other);
+    until("no trace of it", || {
+        let gone = seat.map().member(id).is_none() && !seat.status().voters.contains(&id);
+        gone.then_some(())
+    });
+    assert!(seat.map().node(&cluster.nodes[leader].name).is_none(), "nor in the catalog");
+}

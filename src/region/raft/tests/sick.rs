@@ -1,0 +1,97 @@
+//! Disks that are full or do not answer.
+
+use std::sync::atomic::Ordering;
+
+use super::cluster::*;
+use crate::region::map::{Health, NODE_LIVENESS};
+use crate::region::seat::Consistency;
+use crate::region::store::tests::{Disk, open};
+
+/// Three nodes in a cluster, each on a disk of its own.
+fn three() -> (Cluster, Vec<Arc<Disk>>) {
+    let mut cluster = Cluster::new(0, false);
+    cluster.expect = 3;
+    let disks: Vec<_> = (0..3).map(|_| Disk::new(u64::MAX)).collect();
+    let listeners: Vec<_> = (0..3).map(|_| free_address()).collect();
+    for (n, (_, address)) in listeners.iter().enumerate() {
+        let one = One { name: format!("n{}", n + 1), address: address.clone(), dir: None, running: None };
+        cluster.nodes.push(one);
+    }
+    for (n, (listener, _)) in listeners.into_iter().enumerate() {
+        let log = Some(open(&disks[n]).expect("a store"));
+        let options = Options {
+            log,
+            liveness_timeout: Some(Duration::from_millis(3000)),
+            ..cluster.options(n, listener)
+        };
+        cluster.nodes[n].running = Some(start(options).expect("a node"));
+    }
+    until("all in the catalog", || (0..3).all(|n| cluster.seat(n).map().nodes().count() == 3).then_some(()));
+    (cluster, disks)
+}
+
+/// What the others say of a node: whether it lives, and why not.
+fn said_of(cluster: &Cluster, by: usize, of: usize) -> (bool, String) {
+    let map = cluster.seat(by).map();
+    let name = cluster.nodes[of].name.clone();
+    let check = map.check(&name, NODE_LIVENESS).expect("its liveness").clone();
+    (check.status == Health::Passing, check.output.to_string())
+}
+
+fn fresh(cluster: &Cluster, n: usize) -> Result<(), SeatError> {
+    let seat = cluster.seat(n);
+    cluster.runtime.block_on(async move { seat.fresh(Consistency::Default).await.map(drop) })
+}
+
+#[test]
+fn a_leader_whose_disk_hangs_hands_over_and_says_why_it_answers_nothing() {
+    let (cluster, disks) = three();
+    let old = cluster.leader();
+    let other = (old + 1) % 3;
+    cluster.put(other, "a", "1").expect("a put");
+    disks[old].hung.store(true, Ordering::SeqCst);
+    let hung = clock::now_ms();
+    // What is on its way when it hangs may be lost; nothing is known of it yet.
+    let _ = cluster.put(other, "a", "2");
+    until("a put under another leader", || cluster.put(other, "b", "1").ok());
+    assert!(clock::now_ms() - hung < 15_000, "within a few election timeouts and one request");
+    let new = until("another leader", || {
+        (0..3).filter(|n| *n != old).find(|n| {
+            let seat = cluster.seat(*n);
+            seat.status().state == RaftState::Leader && seat.leader().is_some()
+        })
+    });
+    let asked = clock::now_ms();
+    let refused = fresh(&cluster, old);
+    assert!(matches!(&refused, Err(SeatError::Disk(why)) if why.contains("has not answered")), "{refused:?}");
+    assert!(clock::now_ms() - asked < 1000 && cluster.seat(old).leader().is_none());
+    let why = until("its verdict", || Some(said_of(&cluster, new, old)).filter(|(lives, _)| !lives)).1;
+    assert!(why.contains("the disk has not answered") || why.contains("not live"), "{why}");
+    disks[old].hung.store(false, Ordering::SeqCst);
+    until("the old one to catch up", || cluster.value(old, "b"));
+    until("a read there", || fresh(&cluster, old).ok());
+    until("its verdict again", || Some(()).filter(|()| said_of(&cluster, new, old).0));
+    cluster.put(old, "c", "1").expect("a put there again");
+}
+
+#[test]
+fn a_follower_whose_disk_is_full_is_critical_with_the_cause_and_refuses_at_once() {
+    let (cluster, disks) = three();
+    let leader = cluster.leader();
+    let (full, third) = ((leader + 1) % 3, (leader + 2) % 3);
+    disks[full].full.store(true, Ordering::SeqCst);
+    cluster.put(third, "a", "1").expect("the two others are a quorum");
+    let why = until("its verdict", || Some(said_of(&cluster, third, full)).filter(|(lives, _)| !lives)).1;
+    assert!(why.contains("cannot do its part") && (why.contains("space") || why.contains("full")), "{why}");
+    let asked = clock::now_ms();
+    let read = fresh(&cluster, full);
+    assert!(matches!(read, Ok(()) | Err(SeatError::Disk(_))), "{read:?}");
+    cluster.put(full, "b", "1").expect("what it is told goes to the leader, and is done");
+    assert!(clock::now_ms() - asked < 3000, "at once");
+    assert_eq!(cluster.value(leader, "b").as_deref(), Some("1"));
+    assert_eq!(cluster.leader(), leader, "it deposes nobody");
+    disks[full].full.store(false, Ordering::SeqCst);
+    until("its verdict again", || Some(()).filter(|()| said_of(&cluster, third, full).0));
+    until("a read there", || fresh(&cluster, full).ok());
+    until("what it missed", || cluster.value(full, "b"));
+}

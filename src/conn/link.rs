@@ -230,14 +230,9 @@ impl Link {
         Ok(())
     }
 
-    /// Writes all slices, in one call while the kernel takes them.
-    pub async fn send_slices(&self, slices: &[&[u8]], until: Nanos) -> Result<(), Stopped> {
-        if let [one] = slices {
-            return self.send_all(one, false, until).await;
-        }
-        let mut list: smallvec::SmallVec<[IoSlice<'_>; 16]> =
-            slices.iter().map(|s| IoSlice::new(s)).collect();
-        let mut rest = &mut list[..];
+    /// Writes all slices, in one call while the kernel takes them. `slices` is used up.
+    pub async fn send_slices(&self, slices: &mut [IoSlice<'_>], until: Nanos) -> Result<(), Stopped> {
+        let mut rest = slices;
         let mut written = 0;
         while !rest.is_empty() {
             match poll_fn(|_| self.poll_send_slices(rest, until)).await {

@@ -4,7 +4,61 @@
 use super::head::{EDIT, Field, FieldKind, Head, Method, Slot};
 use super::token;
 
+/// A field that is added to many heads, made once: its name as it is written, and its value where that is known.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    /// `name: `, or the whole line.
+    bytes: Box<[u8]>,
+    name_len: u32,
+    kind: FieldKind,
+}
+
+impl Prepared {
+    /// A name whose value comes later.
+    pub fn name(name: &[u8]) -> Prepared {
+        Prepared {
+            bytes: [name, b": "].concat().into(),
+            name_len: name.len() as u32,
+            kind: FieldKind::of(name),
+        }
+    }
+
+    /// A field with its value. CR, LF and NUL in it become spaces.
+    pub fn line(name: &[u8], value: &[u8]) -> Prepared {
+        let mut bytes = [name, b": ", value, b"\r\n"].concat();
+        let value_at = name.len() + 2;
+        blank_out(&mut bytes[value_at..value_at + value.len()]);
+        Prepared { bytes: bytes.into(), ..Prepared::name(name) }
+    }
+}
+
 impl Head {
+    /// Appends a prepared line behind the last one.
+    pub fn add_line(&mut self, line: &Prepared) {
+        let at = self.edits.len() as u32 | EDIT;
+        self.edits.extend_from_slice(&line.bytes);
+        let len = line.bytes.len() as u32;
+        let name = Slot { at, len: line.name_len };
+        let value = Slot { at: at + line.name_len + 2, len: len - line.name_len - 4 };
+        if line.kind != FieldKind::Other {
+            let value_at = line.name_len as usize + 2;
+            self.note_edit(line.kind, &line.bytes[value_at..line.bytes.len() - 2]);
+        }
+        self.fields.push(Field { name, value, line: Slot { at, len }, kind: line.kind });
+    }
+
+    /// Appends a field of a prepared name.
+    pub fn add_named(&mut self, name: &Prepared, value: &[u8]) {
+        let at = self.edits.len();
+        self.edits.reserve(name.bytes.len() + value.len() + 2);
+        self.edits.extend_from_slice(&name.bytes);
+        let field = self.finish_value(at, name.name_len as usize, name.kind, value);
+        if name.kind != FieldKind::Other {
+            self.note_edit(name.kind, value);
+        }
+        self.fields.push(field);
+    }
+
     /// Appends a field behind the last one. CR, LF and NUL in the value become spaces (RFC 9110 section 5.5).
     pub fn add(&mut self, name: &[u8], value: &[u8]) {
         let field = self.store_line(name, value);
@@ -37,16 +91,21 @@ impl Head {
 
     /// Completes the line whose name begins at `at` and ends the edit arena.
     fn finish_line(&mut self, at: usize, kind: FieldKind, value: &[u8]) -> Field {
-        let slot = |from: usize, to: usize| Slot { at: from as u32 | EDIT, len: (to - from) as u32 };
-        let name_end = self.edits.len();
+        let name_len = self.edits.len() - at;
         self.edits.extend_from_slice(b": ");
+        self.finish_value(at, name_len, kind, value)
+    }
+
+    /// Completes the line whose name and colon begin at `at` and end the edit arena.
+    fn finish_value(&mut self, at: usize, name_len: usize, kind: FieldKind, value: &[u8]) -> Field {
+        let slot = |from: usize, to: usize| Slot { at: from as u32 | EDIT, len: (to - from) as u32 };
         let value_at = self.edits.len();
         self.edits.extend_from_slice(value);
         let value_end = self.edits.len();
         blank_out(&mut self.edits[value_at..]);
         self.edits.extend_from_slice(b"\r\n");
         Field {
-            name: slot(at, name_end),
+            name: slot(at, at + name_len),
             value: slot(value_at, value_end),
             line: slot(at, self.edits.len()),
             kind,

@@ -49,7 +49,7 @@ fn pieces(bytes: &[u8], response: bool, step: usize, o: &H1Options) -> Option<He
 fn write(head: &Head) -> Vec<u8> {
     let mut out = Slices::new();
     head.slices(Hop::AsIs, &mut out);
-    assert_eq!(out.len(), out.iter().map(<[u8]>::len).sum::<usize>());
+    assert_eq!(out.len(), out.as_slice().iter().map(|piece| piece.len()).sum::<usize>());
     out.concat()
 }
 

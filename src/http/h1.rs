@@ -412,7 +412,12 @@ fn plain_line(b: &[u8], line: usize) -> Option<PlainLine> {
     }
     let start = colon + 1 + usize::from(b.get(colon + 1) == Some(&b' '));
     let end = token::value_end(b, start);
-    let trimmed = end == start || !(token::is_blank(b[start]) || token::is_blank(b[end - 1]));
+    // Of all bytes up to the space a value holds only blanks.
+    let trimmed = match b.get(start..end)? {
+        [] => true,
+        [one] => *one > b' ',
+        [first, .., last] => *first > b' ' && *last > b' ',
+    };
     (trimmed && b.get(end..end + 2) == Some(b"\r\n")).then_some(PlainLine { colon, start, end })
 }
 

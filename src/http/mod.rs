@@ -22,6 +22,7 @@ pub mod fuzz;
 
 pub use bad::{BadMessage, Reason};
 pub use body::{CHUNK_END, ChunkHead, Chunks, LAST_CHUNK, Scan};
+pub use edit::Prepared;
 pub use h1::{H1Options, Parse};
 pub use head::{BodyLen, Field, FieldKind, Head, Method, Slot, Version};
 pub use write::{Hop, Slices};

@@ -82,6 +82,25 @@ pub fn same(a: &[u8], b: &[u8]) -> bool {
     !differ(last) && !(0..last).step_by(8).any(differ)
 }
 
+/// Position of the first such byte, or the length of `bytes`. For what is mostly short.
+#[inline]
+pub fn byte_at(bytes: &[u8], wanted: u8) -> usize {
+    let mut at = 0;
+    while let Some(word) = word_at(bytes, at) {
+        let other = word ^ (u64::from(wanted) * ONES);
+        let found = other.wrapping_sub(ONES) & !other & HIGH;
+        if found != 0 {
+            // A borrow can only spoil bytes behind the first true hit, so the lowest bit is exact.
+            return at + found.trailing_zeros() as usize / 8;
+        }
+        at += 8;
+    }
+    while at < bytes.len() && bytes[at] != wanted {
+        at += 1;
+    }
+    at
+}
+
 /// Position of the first comma or quote from `at` on, or the length of `bytes`.
 #[inline]
 pub fn list_end(bytes: &[u8], mut at: usize) -> usize {
@@ -224,6 +243,9 @@ mod tests {
                     assert_eq!(token_end(&bytes, 0), end, "token, {byte:#x} at {place}");
                     let end = bytes.iter().position(|b| matches!(b, b',' | b'"')).unwrap_or(20);
                     assert_eq!(list_end(&bytes, 0), end, "list, {byte:#x} at {place}");
+                    let first = bytes.iter().position(|b| *b == byte).unwrap_or(20);
+                    assert_eq!(byte_at(&bytes, byte), first, "{byte:#x} at {place}");
+                    assert_eq!(byte_at(&bytes, b'!'), if byte == b'!' { place } else { 20 });
                 }
             }
         }

@@ -1,5 +1,7 @@
 //! Writing a head as HTTP/1: the bytes that are there already, as few slices as they allow.
 
+use std::io::IoSlice;
+
 use super::head::{BodyLen, Field, FieldKind, Head, Progress, Seen, Slot, Version};
 use super::list::Elements;
 use super::strict;
@@ -40,10 +42,10 @@ fn is_end_to_end(name: &[u8]) -> bool {
         || name.get(..PREFIX.len()).is_some_and(|n| n.eq_ignore_ascii_case(PREFIX))
 }
 
-/// The pieces of a head in order, borrowed from it.
+/// The pieces of a head in order, borrowed from it, as a write takes them.
 #[derive(Debug, Default)]
 pub struct Slices<'a> {
-    list: smallvec::SmallVec<[&'a [u8]; 16]>,
+    list: smallvec::SmallVec<[IoSlice<'a>; 16]>,
     bytes: usize,
 }
 
@@ -56,12 +58,17 @@ impl<'a> Slices<'a> {
     pub fn push(&mut self, bytes: &'a [u8]) {
         if !bytes.is_empty() {
             self.bytes += bytes.len();
-            self.list.push(bytes);
+            self.list.push(IoSlice::new(bytes));
         }
     }
 
-    pub fn as_slice(&self) -> &[&'a [u8]] {
+    pub fn as_slice(&self) -> &[IoSlice<'a>] {
         &self.list
+    }
+
+    /// For a write, which shortens the list as it goes.
+    pub fn as_mut_slice(&mut self) -> &mut [IoSlice<'a>] {
+        &mut self.list
     }
 
     /// Bytes of all pieces together.
@@ -73,18 +80,9 @@ impl<'a> Slices<'a> {
         self.bytes == 0
     }
 
-    pub fn clear(&mut self) {
-        self.list.clear();
-        self.bytes = 0;
-    }
-
-    pub fn iter(&self) -> impl Iterator<Item = &'a [u8]> + '_ {
-        self.list.iter().copied()
-    }
-
     /// All pieces in one vector.
     pub fn concat(&self) -> Vec<u8> {
-        self.list.concat()
+        self.list.iter().flat_map(|piece| piece.iter().copied()).collect()
     }
 }
 
@@ -146,12 +144,23 @@ impl Head {
     /// Writes the head as a list of slices; see [`Hop`] for what becomes of the fields of one hop (RFC 9110
     /// section 7.6.1). A head that nothing was done to is one slice, the bytes as received.
     pub fn slices<'a>(&'a self, hop: Hop, out: &mut Slices<'a>) {
-        if self.is_untouched() && !self.seen.contains(Seen::HOP) && self.connection_line(hop).is_none() {
-            let whole = Slot::raw(self.start_line.start(), self.len - self.start_line.start());
-            debug_assert_eq!(self.bytes(whole), self.pieces(hop).concat());
-            return out.push(self.bytes(whole));
+        match self.as_received(hop, 0) {
+            Some(whole) => out.push(whole),
+            None => self.write_pieces(hop, out),
         }
-        self.write_pieces(hop, out);
+    }
+
+    /// The head as it was received with `more` bytes of what followed it, if that is how it goes on.
+    #[inline]
+    pub fn as_received(&self, hop: Hop, more: usize) -> Option<&[u8]> {
+        let untouched =
+            self.is_untouched() && !self.seen.contains(Seen::HOP) && self.connection_line(hop).is_none();
+        if !untouched {
+            return None;
+        }
+        let start = self.start_line.start();
+        debug_assert_eq!(self.buf.written().get(start..self.len), Some(&self.pieces(hop).concat()[..]));
+        self.buf.written().get(start..self.len + more)
     }
 
     /// Every line goes on as it was received, and nothing stands between them.

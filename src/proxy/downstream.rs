@@ -286,18 +286,14 @@ impl Downstream {
         if let Downstream::H2(client) = self {
             return client.send(res, res.rest().get(..taken).unwrap_or_default(), until).await;
         }
+        // Nothing was done to the head: it leaves with the body behind it as one piece.
+        if let Some(whole) = res.as_received(hop, taken) {
+            return self.link().send_all(whole, false, until).await.map(|()| whole.len());
+        }
         let mut slices = Slices::new();
         res.slices(hop, &mut slices);
-        let written = res.buf.written();
-        match untouched(&slices, written, res.len) {
-            // Nothing was done to the head: it leaves with the body behind it as one piece.
-            Some(start) => {
-                slices.clear();
-                slices.push(written.get(start..res.len + taken).unwrap_or_default());
-            }
-            None => slices.push(res.rest().get(..taken).unwrap_or_default()),
-        }
-        self.link().send_slices(slices.as_slice(), until).await.map(|()| slices.len())
+        slices.push(res.rest().get(..taken).unwrap_or_default());
+        self.link().send_slices(slices.as_mut_slice(), until).await.map(|()| slices.len())
     }
 
     /// A message of the proxy's own. Tells how many bytes it has.
@@ -314,7 +310,7 @@ impl Downstream {
         let mut slices = Slices::new();
         res.slices(hop, &mut slices);
         slices.push(body);
-        self.link().send_slices(slices.as_slice(), until).await.map(|()| slices.len())
+        self.link().send_slices(slices.as_mut_slice(), until).await.map(|()| slices.len())
     }
 
     /// Bytes of a body.
@@ -340,13 +336,6 @@ fn keep(pending: &mut Option<Buf>, rest: &[u8]) {
         buf.push(rest);
         *pending = Some(buf);
     }
-}
-
-/// Where a head that is written as it was received begins, if this one is: it then ends at `len`.
-fn untouched(slices: &Slices<'_>, written: &[u8], len: usize) -> Option<usize> {
-    let [one] = slices.as_slice() else { return None };
-    let start = len.checked_sub(one.len())?;
-    std::ptr::eq(written.get(start..len)?.as_ptr(), one.as_ptr()).then_some(start)
 }
 
 /// What of a request's body lies behind its head already, and what is to come. The error is a status.

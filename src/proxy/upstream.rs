@@ -84,12 +84,17 @@ impl Upstream {
         if let Upstream::H2(server) = self {
             return server.send(req, req.rest().get(..have).unwrap_or_default(), until).await;
         }
+        if self.server().preface.is_empty()
+            && let Some(whole) = req.as_received(hop, have)
+        {
+            return self.link().send_all(whole, false, until).await.map(|()| whole.len());
+        }
         let preface = self.take_preface();
         let mut slices = Slices::new();
         slices.push(&preface);
         req.slices(hop, &mut slices);
         slices.push(req.rest().get(..have).unwrap_or_default());
-        self.link().send_slices(slices.as_slice(), until).await.map(|()| slices.len() - preface.len())
+        self.link().send_slices(slices.as_mut_slice(), until).await.map(|()| slices.len() - preface.len())
     }
 
     /// Bytes of the response into `room`.

@@ -1,5 +1,6 @@
 //! Header fields: `set-header`, `add-header`, `del-header`, `replace-header`, `replace-value`.
 
+use crate::http::Prepared;
 use crate::http::list::element_end;
 use crate::http::token::{same, trim};
 use crate::lang::Entry;
@@ -16,12 +17,17 @@ use super::rewrite::Value;
 struct SetHeader {
     name: Box<[u8]>,
     value: Value,
+    /// The name as it is written, with the value where it is the same for every message.
+    prepared: Prepared,
     /// Fields of this name go first.
     replaces: bool,
 }
 
 impl Action for SetHeader {
     fn run(&self, run: &mut Run<'_>) -> Step {
+        if let Value::Constant(value) = &self.value {
+            return self.apply(value, run);
+        }
         let value = run.render(&self.value);
         let step = self.apply(&value, run);
         *run.scratch = value;
@@ -39,7 +45,10 @@ impl SetHeader {
         if old > 0 {
             run.head().remove(&self.name);
         }
-        run.head().add(&self.name, value);
+        match &self.value {
+            Value::Constant(_) => run.head().add_line(&self.prepared),
+            Value::Format(_) => run.head().add_named(&self.prepared, value),
+        }
         Step::Next
     }
 }
@@ -48,11 +57,12 @@ fn parse_set(input: &mut Input<'_, '_, '_>) -> Result<Box<dyn Action>, Failed> {
     let name = input.words.want("exactly 2 arguments")?;
     let value = input.words.want("exactly 2 arguments")?;
     let format = LogFormat::parse(value, LogUse::Http, input.ctx).unwrap_or_default();
-    Ok(Box::new(SetHeader {
-        name: header_name(name.bytes()),
-        value: Value::new(format),
-        replaces: input.name == "set-header",
-    }))
+    let (name, value) = (header_name(name.bytes()), Value::new(format));
+    let prepared = match &value {
+        Value::Constant(value) => Prepared::line(&name, value),
+        Value::Format(_) => Prepared::name(&name),
+    };
+    Ok(Box::new(SetHeader { name, value, prepared, replaces: input.name == "set-header" }))
 }
 
 /// HAProxy writes the names of fields it adds in lower case.

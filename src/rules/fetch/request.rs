@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::http::head::Version;
-use crate::http::token::trim;
+use crate::http::token::{self, trim};
 use crate::lang::{Entry, Status};
 use crate::rules::args::{Arg, ArgKind, ArgSpec, Args};
 use crate::rules::build::BuildCtx;
@@ -43,7 +43,7 @@ pub fn origin(target: &[u8]) -> &[u8] {
 
 /// What stands before the `?`.
 pub fn without_query(path: &[u8]) -> &[u8] {
-    memchr::memchr(b'?', path).map_or(path, |at| &path[..at])
+    &path[..token::byte_at(path, b'?')]
 }
 
 fn str(bytes: &[u8]) -> Option<Sample<'_>> {

@@ -81,15 +81,17 @@ impl Upstream {
         have: usize,
         until: Nanos,
     ) -> Result<usize, Stopped> {
-        if let Upstream::H2(server) = self {
-            return server.send(req, req.rest().get(..have).unwrap_or_default(), until).await;
-        }
-        if self.server().preface.is_empty()
+        let preface = match self {
+            Upstream::H1(server) => std::mem::take(&mut server.preface),
+            Upstream::H2(server) => {
+                return server.send(req, req.rest().get(..have).unwrap_or_default(), until).await;
+            }
+        };
+        if preface.is_empty()
             && let Some(whole) = req.as_received(hop, have)
         {
             return self.link().send_all(whole, false, until).await.map(|()| whole.len());
         }
-        let preface = self.take_preface();
         let mut slices = Slices::new();
         slices.push(&preface);
         req.slices(hop, &mut slices);

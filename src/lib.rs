@@ -29,8 +29,8 @@
 //! `proxy::respond` runs its rules and forwards (`proxy::transfer`) -> `proxy::conclude` and `proxy::access` log and count.
 //!
 //! A [`proxy::stream::Stream`] owns neither its session, which it shares, nor its connections: it receives from a
-//! [`proxy::downstream::Downstream`] and sends to a [`proxy::upstream::Upstream`], an HTTP/1 connection each, over
-//! [`conn::Link`]s. What rules decided is interpreted in one place (`proxy::verdict`). A head is parsed where it was received
+//! [`proxy::downstream::Downstream`] and sends to a [`proxy::upstream::Upstream`], an HTTP/1 connection each or a stream of
+//! an HTTP/2 one ([`http::h2`] is the machine, `proxy::h2` its I/O), over [`conn::Link`]s. What rules decided is interpreted in one place (`proxy::verdict`). A head is parsed where it was received
 //! and leaves as slices of the read buffer; a body is copied while short and spliced when long (`BodyPath`, chosen when
 //! the head is done). A connection to a server is used again only when request and response went through it whole.
 //!

@@ -232,6 +232,7 @@ fn a_large_body_goes_up_and_comes_down() {
     assert_eq!(rig.log(), ["p/s1 200 -- 0"]);
 }
 
+/// o-cut, o-cutch, and what is whole.
 #[test]
 fn responses_of_every_framing() {
     let rows = [
@@ -289,7 +290,7 @@ fn interim_responses_and_expectations() {
     assert_eq!(client.saw(), [LENGTH, "1> ok END"]);
 }
 
-/// to-server, st-deny, and what rules say.
+/// to-server, st-deny, act-reject, and what rules say.
 #[test]
 fn answers_of_our_own() {
     let rig = rig(&[
@@ -414,7 +415,7 @@ fn a_websocket_over_http_2() {
     assert!(server.has_ended());
 }
 
-/// to-idle-new, to-client, stop-idle.
+/// to-idle-new, to-client, to-idle-ping.
 #[test]
 fn an_idle_connection_ends_in_good_order() {
     let rig = rig(&["timeout http-request 2s", "timeout http-keep-alive 1s"]);
@@ -497,4 +498,64 @@ fn clients_are_told_what_is_tuned() {
         assert!(told(word).contains(&(id, value)), "{word}: {:?}", told(word));
     }
     assert_eq!(told("quiet"), [(8, 1), (3, 100)]);
+}
+
+/// to-body, fin-idle, o-bad.
+#[test]
+fn streams_that_come_to_nothing() {
+    let rig = rig(&[]);
+    let mut client = Client::of(rig.client());
+    let stream = client.ask("POST / HTTP/1.1\r\nhost: h\r\ncontent-length: 10\r\n\r\n", false);
+    client.data(stream, b"abc", false);
+    let mut server = rig.server("s1");
+    assert!(server.take().ends_with("abc"));
+    rig.pass(10_000);
+    let saw = client.saw();
+    assert!(saw[0].starts_with("1: HTTP/1.1 408 "), "{saw:?}");
+    assert_eq!(saw.last().map(|s| &s[..]), Some("1: reset NO_ERROR"));
+    client.get("/");
+    rig.server("s1").send("nonsense\r\n\r\n");
+    let saw = client.saw();
+    assert!(saw[0].starts_with("3: HTTP/1.1 502 "), "{saw:?}");
+    client.get("/");
+    let mut server = rig.server("s1");
+    server.take();
+    client.wire.finish();
+    assert!(server.has_ended(), "nobody waits for the answer");
+}
+
+/// act-tarpit, act-httpclose.
+#[test]
+fn actions_touch_their_stream_alone() {
+    let rig = rig(&["option httpclose", "timeout tarpit 300ms", "http-request tarpit if { path /t }"]);
+    let mut client = Client::of(rig.client());
+    client.get("/t");
+    client.get("/");
+    rig.server("s1").send(OK);
+    assert_eq!(client.saw(), ["3: HTTP/1.1 200 OK content-length: 2", "3> ok END"]);
+    rig.pass(400);
+    let saw = client.saw();
+    assert!(saw[0].starts_with("1: HTTP/1.1 500 "), "{saw:?}");
+    client.get("/");
+    rig.server("s1").send(OK);
+    assert_eq!(client.saw(), ["5: HTTP/1.1 200 OK content-length: 2", "5> ok END"], "no GOAWAY");
+}
+
+/// cont-stall, h2c-upgrade.
+#[test]
+fn blocks_that_stall_and_upgrades_that_are_not() {
+    let rig = rig(&["timeout http-request 2s"]);
+    let mut client = Client::of(rig.client());
+    client.wire.send([0, 0, 1, 1, 0, 0, 0, 0, 1, 0x82]);
+    rig.pass(2_100);
+    assert_eq!(client.saw().last().map(|s| &s[..]), Some("goaway 1 NO_ERROR"));
+    let mut wire = rig.client();
+    wire.send(
+        "GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n\
+         HTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n",
+    );
+    let mut server = rig.server("s1");
+    assert_eq!(server.take(), "GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    server.send(OK);
+    assert_eq!(wire.take(), OK);
 }

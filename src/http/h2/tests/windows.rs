@@ -57,6 +57,7 @@ fn fc_conn() {
     assert_eq!(data(&mut peer).iter().sum::<usize>(), 2 * 16_384, "and the last frame");
 }
 
+/// fc-over-stream.
 #[test]
 fn who_does_not_wait_for_windows_is_reset() {
     let mut peer = Peer::server();

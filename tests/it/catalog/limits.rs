@@ -132,32 +132,6 @@ fn one_that_has_been_silent_makes_room_for_one_who_asks() {
     drop(silent);
 }
 
-/// Answers that nobody reads hold no more than what is set aside for all of them, and not for ever.
-#[test]
-fn large_answers_that_nobody_reads_are_bounded() {
-    let node = Served::start();
-    let value = vec![b'v'; 512 << 10];
-    for n in 0..48 {
-        assert_eq!(node.ask("PUT", &format!("/v1/kv/large/{n}"), "", &value).body, "true");
-    }
-    // Some 33 MB each.
-    let slow: Vec<_> = (0..24).map(|_| node.send("GET", "/v1/kv/large/?recurse", "", b"")).collect();
-    let mut refused = 0;
-    for mut stream in &slow {
-        let mut status = [0; 12];
-        stream.read_exact(&mut status).expect("an answer");
-        refused += usize::from(&status == b"HTTP/1.1 503");
-    }
-    assert!((1..24).contains(&refused), "{refused} of 24 were refused");
-    assert_eq!(node.get("/v1/kv/large/1?keys").status, 200, "what is small is answered");
-    // Whoever reads nothing is cut off, and others have the room again.
-    let end = std::time::Instant::now() + Duration::from_secs(40);
-    while node.get("/v1/kv/large/?recurse").status != 200 {
-        assert!(std::time::Instant::now() < end, "the room is still taken");
-        std::thread::sleep(Duration::from_millis(500));
-    }
-}
-
 #[test]
 fn bodies_that_come_slowly_hold_what_came_and_no_more() {
     let node = Served::start();

@@ -42,6 +42,9 @@ impl Recent {
     /// The sum gives up its own mean for each time that comes in.
     pub fn add(&self, us: u64) {
         let sum = self.sum.load(Ordering::Relaxed);
+        if sum | us == 0 {
+            return;
+        }
         self.sum.store(sum - sum.div_ceil(WINDOW) + us, Ordering::Relaxed);
         if us > self.max.load(Ordering::Relaxed) {
             self.max.store(us, Ordering::Relaxed);

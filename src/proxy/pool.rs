@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
@@ -75,10 +76,30 @@ impl Drop for ServerPool {
     }
 }
 
+/// Unique numbers of servers follow one another: spreading them over the table is all that is asked.
+#[derive(Default)]
+struct UidHasher(u64);
+
+impl Hasher for UidHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write_u64(&mut self, uid: u64) {
+        self.0 = uid.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(self.0 ^ u64::from(*byte));
+        }
+    }
+}
+
 /// The pools of one worker, by server.
 #[derive(Default)]
 pub struct Pools {
-    by_server: RefCell<HashMap<u64, ServerPool, foldhash::fast::FixedState>>,
+    by_server: RefCell<HashMap<u64, ServerPool, BuildHasherDefault<UidHasher>>>,
 }
 
 impl Pools {

@@ -6,6 +6,7 @@ use std::io::ErrorKind;
 use std::task::Poll;
 
 use crate::base::buf::{Buf, HEAD_SIZE};
+use crate::config::Proxy;
 use crate::http::{BodyLen, Chunks, Hop, Version};
 use crate::rules::{RuleSet, Wait};
 
@@ -34,7 +35,9 @@ impl Stream<'_> {
             return self.upgrade().await;
         }
         self.note_authentication();
-        self.response_rules().await?;
+        if self.has_response_rules() {
+            self.response_rules().await?;
+        }
         let (extent, taken) = self.note_body()?;
         let wire = self.txn.res.body;
         let has_body = self.txn.res.settle(self.asked);
@@ -177,6 +180,14 @@ impl Stream<'_> {
             self.patience.renew(Side::Server, self.now());
             input.truncate(n);
         }
+    }
+
+    /// Something of the configuration looks at responses or changes them.
+    fn has_response_rules(&self) -> bool {
+        let has =
+            |proxy: &Proxy| !proxy.rules.spare_responses() || !proxy.rules.http_after_response.is_empty();
+        let sets_cookie = self.route.back.back.as_ref().is_some_and(|b| b.cookie.is_some());
+        has(self.route.front) || sets_cookie || (!self.route.is_one() && has(self.route.back))
     }
 
     /// `http-response` of the backend, then of the frontend, then `http-after-response` likewise.

@@ -136,11 +136,11 @@ fn a_leader_leaves_to_others_and_the_last_that_is_left_by_force() {
     until("two votes", || (two.0.status().voters.len() == 2 && role(&two.0, "n1").is_none()).then_some(()));
     nodes.put(&three, "a");
     // An agent of Consul that ends: the cluster can do without it.
-    nodes.runtime.block_on(three.1.depart());
+    nodes.runtime.block_on(three.1.depart()).expect("departed");
     until("one vote", || (two.0.status().voters.len() == 1).then_some(()));
     nodes.put(&two, "b");
     // Alone it keeps its place, unless it is told to give up everything.
-    nodes.runtime.block_on(two.1.depart());
+    nodes.runtime.block_on(two.1.depart()).expect("nothing to do");
     nodes.put(&two, "c");
     nodes.runtime.block_on(two.1.leave(true)).expect("left");
     drop(two);
@@ -175,7 +175,7 @@ fn one_that_cannot_tell_the_others_leaves_only_by_force() {
     nodes.runtime.block_on(two.1.join(token, vec![address])).expect("joined");
     until("two votes", || (two.0.status().voters.len() == 2).then_some(()));
     drop(one);
-    nodes.runtime.block_on(two.1.depart());
+    nodes.runtime.block_on(two.1.depart()).expect_err("nobody to tell");
     assert!(!nodes.dir.path().join("n2/departed").exists(), "it keeps its place");
     nodes.runtime.block_on(two.1.leave(true)).expect("left");
     drop(two);

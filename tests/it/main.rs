@@ -3,6 +3,7 @@
 
 mod catalog;
 mod diff;
+mod dns;
 mod fuzz;
 mod hostile;
 mod job13;

@@ -1,6 +1,7 @@
 //! Any bytes at all, through everything that reads them: `cargo bolero test it::...` for long runs.
 
 mod config;
+mod dns;
 mod http;
 mod language;
 mod mutate;

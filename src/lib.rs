@@ -1,15 +1,15 @@
-//! Isobar carries traffic for services that run in several regions: a proxy that reads `haproxy.cfg`, and a region map
-//! from which it takes servers and configuration; a DNS responder, a VIP agent and a registry mirror are to live in the
-//! same binary.
+//! Isobar carries traffic for services that run in several regions: a proxy that reads `haproxy.cfg`, a region map from
+//! which it takes servers and configuration, and a DNS responder that answers from the same map; a VIP agent and a registry
+//! mirror are to live in the same binary.
 //!
 //! # Rooms
 //!
 //! The modules below are in order: **a room uses only rooms above it** (`tests/tidy.rs` enforces it). From the ground
 //! up: cells and clocks (`base`), syscalls (`os`), the data workers' runtime (`rt`), the language without its meaning
 //! (`lang`), nouns and live state (`model`), messages (`http`), certificates and TLS (`tls`), connections and the control
-//! plane's HTTP (`conn`), then logs, rules, balancing, checks, the compiled configuration, the data plane (`proxy`), the map of
+//! plane's HTTP (`conn`), then logs, the DNS client (`resolve`), rules, balancing, checks, the compiled configuration, the data plane (`proxy`), the map of
 //! regions and services (`region`) and its HTTP API (`catalog`), servers of backends from the map (`discovery`), the
-//! agent of hosts that are no members (`client`), the administration of it all (`admin`), the commands that speak to a
+//! agent of hosts that are no members (`client`), the DNS responder (`dns`), the administration of it all (`admin`), the commands that speak to a
 //! running node (`operator`) and the process around it (`app`).
 //!
 //! # Threads
@@ -55,12 +55,20 @@
 //! with a client agent (`client`) comes through a member's API. A configuration document goes the same way after
 //! every live node has prepared it (`region::rollout`).
 //!
+//! # Life of a DNS query
+//!
+//! A thread of [`dns::server`] takes a batch of datagrams, looks once at the responder's [`dns::answer::State`], and answers
+//! each in place ([`dns::answer::respond`]): EDNS, then the zone, then a record of it, or one whose data comes from the map: its
+//! policy sorts the regions for the client's network (made when geography changes), and who of them is healthy and has
+//! room is looked at now ([`dns::policy::pick`]). [`dns::follow`] puts a new state in place when the map changes. What no zone
+//! has is asked of upstream by [`resolve`], or refused. No query is a task, and none allocates unless upstream is asked.
+//!
 //! # What the map does not hold
 //!
 //! What changes often and is worth nothing without its node (live sessions and capacity, shares of cluster-wide tables,
 //! progress of jobs) goes beside the map, from each node to all others ([`region::soft`]): the last value wins, and all
 //! of it is gone with its node. Who may do a thing alone holds a lease ([`region::lease`]), a record of the map whose time
-//! the leader keeps. DNS, VIPs, mirror and tables are to stand on these two and make none of their own.
+//! the leader keeps. DNS reads the loads; VIPs, mirror and tables are to stand on these two and make none of their own.
 //!
 //! # Life of a member
 //!
@@ -96,6 +104,7 @@ pub mod http;
 pub mod tls;
 pub mod conn;
 pub mod log;
+pub mod resolve;
 pub mod rules;
 pub mod balance;
 pub mod check;
@@ -105,6 +114,7 @@ pub mod region;
 pub mod catalog;
 pub mod discovery;
 pub mod client;
+pub mod dns;
 pub mod admin;
 pub mod operator;
 pub mod app;

@@ -86,6 +86,11 @@ impl Documents {
         news
     }
 
+    /// The node's seat, once it has one.
+    pub fn seat(&self) -> Option<Seat> {
+        self.held().seat.clone()
+    }
+
     /// The node has its seat: from now on the map says what documents are.
     pub fn take_seat(&self, seat: Seat) {
         self.held().seat = Some(seat);

@@ -2,6 +2,7 @@
 
 pub mod bind;
 pub mod daemon;
+pub mod datagram;
 pub mod epoll;
 pub mod identity;
 pub mod limits;

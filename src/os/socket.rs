@@ -16,8 +16,8 @@ use super::epoll::{check, counted};
 /// An address in the kernel's form.
 #[derive(Clone, Copy)]
 pub struct RawAddr {
-    storage: libc::sockaddr_storage,
-    len: libc::socklen_t,
+    pub(super) storage: libc::sockaddr_storage,
+    pub(super) len: libc::socklen_t,
 }
 
 /// The far end of a stream socket.

@@ -3,6 +3,7 @@
 
 mod catalog;
 mod diff;
+mod dns;
 mod fuzz;
 mod h2;
 mod hostile;

@@ -20,6 +20,7 @@
 mod admin;
 mod checks;
 mod configuration;
+mod dns;
 mod part;
 mod preview;
 mod proxy;

@@ -3,11 +3,12 @@
 use std::sync::LazyLock;
 
 use super::part::Row;
-use super::{checks, proxy, region, watch};
+use super::{checks, dns, proxy, region, watch};
 
 /// One line a part. The watcher comes first: it is to know how files were before the others read them. The proxy comes
-/// before the region map, whose servers are servers of its backends; checks come last, for they check all of these.
-pub static PARTS: [&Row; 4] = [&watch::WATCH, &proxy::PROXY, &region::REGION, &checks::CHECKS];
+/// before the region map, whose servers are servers of its backends; DNS asks the map; checks come last, for they check all
+/// of these.
+pub static PARTS: [&Row; 5] = [&watch::WATCH, &proxy::PROXY, &region::REGION, &dns::DNS, &checks::CHECKS];
 
 /// The words that begin sections.
 pub fn section_kinds() -> &'static [&'static str] {

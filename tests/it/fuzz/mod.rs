@@ -2,6 +2,7 @@
 
 mod config;
 mod h2;
+mod dns;
 mod http;
 mod language;
 mod mutate;

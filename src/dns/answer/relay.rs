@@ -1,0 +1,110 @@
+//! Answers that others gave: put into the form that this client asked for.
+
+use super::ask::Ask;
+use super::respond::{Sent, limit, opt, room_of_opt};
+use super::state::Settings;
+use crate::dns::cookie;
+use crate::dns::message::Writer;
+use crate::dns::name::MAX_NAME;
+use crate::dns::wire::{HEADER, Query, flag, rcode, u16_at};
+
+/// What is asked of upstream: the question, and by what an answer is remembered.
+#[derive(Clone)]
+pub struct Question {
+    key: [u8; MAX_NAME + 5],
+    key_len: usize,
+    /// CD.
+    pub flags: u16,
+    pub dnssec_ok: bool,
+}
+
+impl Question {
+    /// `None`: it is not readable, or has no question.
+    pub fn of(packet: &[u8]) -> Option<Question> {
+        let (query, read) = Query::parse(packet);
+        let question = query.question.as_ref().filter(|_| read.is_ok())?;
+        let dnssec_ok = query.edns.is_some_and(|edns| edns.dnssec_ok);
+        let flags = query.flags & flag::CD;
+        let name = question.name.as_wire();
+        let mut key = [0; MAX_NAME + 5];
+        key[..name.len()].copy_from_slice(name);
+        key[name.len()..name.len() + 4].copy_from_slice(packet.get(question.end - 4..question.end)?);
+        key[name.len() + 4] = u8::from(dnssec_ok) | u8::from(flags != 0) << 1;
+        Some(Question { key, key_len: name.len() + 5, flags, dnssec_ok })
+    }
+
+    pub fn key(&self) -> &[u8] {
+        &self.key[..self.key_len]
+    }
+
+    /// Name, type and class.
+    pub fn wire(&self) -> &[u8] {
+        &self.key[..self.key_len - 1]
+    }
+}
+
+/// Writes an answer: `from` writes that of another server, without OPT, and says how long it is; `None` when it does not
+/// fit.
+pub fn relay(
+    settings: &Settings,
+    packet: &[u8],
+    ask: &Ask,
+    out: &mut [u8],
+    why: Option<u16>,
+    from: impl FnOnce(&mut [u8]) -> Option<usize>,
+) -> Option<Sent> {
+    let (query, _) = Query::parse(packet);
+    let end = query.question.as_ref()?.end;
+    let limit = limit(query.edns.as_ref(), ask).min(out.len());
+    let room = limit.saturating_sub(room_of_opt(settings, query.edns.as_ref()));
+    let size = from(&mut out[..room]).filter(|size| *size >= end);
+    let mut flags = flag::QR | flag::RA | query.flags & (flag::RD | flag::CD);
+    let code;
+    match size {
+        Some(_) => {
+            let theirs = u16_at(out, 2)?;
+            code = theirs & 15;
+            // What was validated upstream is said to those who ask for it (RFC 6840, 5.7).
+            let wants = query.has(flag::AD) || query.edns.is_some_and(|edns| edns.dnssec_ok);
+            flags |= code | if wants { theirs & flag::AD } else { 0 };
+        }
+        None => {
+            code = rcode::NOERROR;
+            flags |= flag::TC;
+            out[4..HEADER].copy_from_slice(&[0, 1, 0, 0, 0, 0, 0, 0]);
+        }
+    }
+    out[HEADER..end].copy_from_slice(packet.get(HEADER..end)?);
+    finish(settings, &query, ask, out, (size.unwrap_or(end), limit), (code, flags, why))
+}
+
+/// An answer without records: that none could be had.
+pub fn fail(settings: &Settings, packet: &[u8], ask: &Ask, out: &mut [u8], why: u16) -> Option<Sent> {
+    let (query, _) = Query::parse(packet);
+    let end = query.question.as_ref()?.end;
+    let limit = limit(query.edns.as_ref(), ask).min(out.len());
+    out[..HEADER].copy_from_slice(&[0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0]);
+    out[HEADER..end].copy_from_slice(packet.get(HEADER..end)?);
+    let flags = flag::QR | flag::RA | query.flags & (flag::RD | flag::CD) | rcode::SERVFAIL;
+    finish(settings, &query, ask, out, (end, limit), (rcode::SERVFAIL, flags, Some(why)))
+}
+
+fn finish(
+    settings: &Settings,
+    query: &Query<'_>,
+    ask: &Ask,
+    out: &mut [u8],
+    (size, limit): (usize, usize),
+    (code, flags, why): (u16, u16, Option<u16>),
+) -> Option<Sent> {
+    let judged = query.edns.and_then(|edns| edns.cookie);
+    let judged = judged.map(|own| cookie::judge(&settings.secret, own, ask.client, ask.now_s));
+    let mut writer = Writer::resume(out, size, limit);
+    if let Some(edns) = &query.edns {
+        let extra = super::respond::Extra { cookie: judged, ede: why, scope: 0 };
+        let _ = opt(&mut writer, settings, edns, code, &extra);
+    }
+    let len = writer.finish(query.id, flags, true);
+    let known_client = judged.is_some_and(|judged| judged.is_valid);
+    Some(Sent { len, rcode: code, known_client, truncated: flags & flag::TC != 0, chosen: None })
+}

@@ -1,0 +1,106 @@
+//! Names that are not ours: from what upstream said before, or asked of it now.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use ipnet::IpNet;
+use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::answer::{Ask, Question, Sent, Settings, fail, relay};
+use super::wire::ede;
+use crate::resolve::{Client, Failure, Freshness};
+
+/// Clients that wait for an answer at once.
+const WAITING: usize = 10_000;
+
+/// Shared by the threads of a responder.
+pub struct Forwarder {
+    client: Arc<Client>,
+    allow: Vec<IpNet>,
+    waiting: Arc<Semaphore>,
+    runtime: Handle,
+}
+
+/// A question that upstream has to be asked.
+pub struct Asked {
+    question: Question,
+    _place: OwnedSemaphorePermit,
+}
+
+/// What can be said at once.
+pub enum Known {
+    Sent(Option<Sent>),
+    /// Nothing yet: [`Forwarder::ask`] goes on.
+    Ask(Box<Asked>),
+}
+
+impl Forwarder {
+    /// Called within the runtime that questions are asked on.
+    pub fn new(client: Arc<Client>, allow: Vec<IpNet>) -> Forwarder {
+        Forwarder { client, allow, waiting: Arc::new(Semaphore::new(WAITING)), runtime: Handle::current() }
+    }
+
+    pub fn allows(&self, client: IpAddr) -> bool {
+        self.allow.iter().any(|network| network.contains(&client))
+    }
+
+    pub fn runtime(&self) -> &Handle {
+        &self.runtime
+    }
+
+    /// Answers from memory, or takes the question.
+    pub fn known(self: &Arc<Self>, settings: &Settings, packet: &[u8], ask: &Ask, out: &mut [u8]) -> Known {
+        let Some(question) = Question::of(packet) else { return Known::Sent(None) };
+        let entry = self.client.cache.get(question.key(), ask.now_s);
+        if let Some(entry) = &entry {
+            let freshness = entry.freshness(ask.now_s);
+            if let Freshness::Ending(_) = freshness {
+                self.renew(question.clone());
+            }
+            if freshness != Freshness::Stale {
+                return Known::Sent(relay(settings, packet, ask, out, None, |to| entry.write(ask.now_s, to)));
+            }
+        }
+        match self.waiting.clone().try_acquire_owned() {
+            Ok(place) => Known::Ask(Box::new(Asked { question, _place: place })),
+            Err(_) => Known::Sent(fail(settings, packet, ask, out, ede::NETWORK)),
+        }
+    }
+
+    /// Asks again before an answer that is asked for ends.
+    fn renew(self: &Arc<Self>, question: Question) {
+        let Ok(place) = self.waiting.clone().try_acquire_owned() else { return };
+        let client = self.client.clone();
+        self.runtime.spawn(async move {
+            let _place = place;
+            let _ = client.ask(question.key(), question.wire(), question.flags, question.dnssec_ok).await;
+        });
+    }
+
+    /// Asks upstream. When nobody answers, an answer whose time is over is better than none (RFC 8767).
+    pub async fn ask(
+        &self,
+        settings: &Settings,
+        asked: &Asked,
+        packet: &[u8],
+        ask: &Ask,
+        out: &mut [u8],
+    ) -> Option<Sent> {
+        let question = &asked.question;
+        let answered =
+            self.client.ask(question.key(), question.wire(), question.flags, question.dnssec_ok).await;
+        match answered {
+            Ok(entry) => relay(settings, packet, ask, out, None, |to| entry.write(ask.now_s, to)),
+            Err(failure) => match self.client.cache.get(question.key(), ask.now_s) {
+                Some(entry) => {
+                    relay(settings, packet, ask, out, Some(ede::STALE), |to| entry.write(ask.now_s, to))
+                }
+                None if failure == Failure::NoRoute => {
+                    fail(settings, packet, ask, out, ede::NOT_AUTHORITATIVE)
+                }
+                None => fail(settings, packet, ask, out, ede::NETWORK),
+            },
+        }
+    }
+}

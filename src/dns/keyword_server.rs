@@ -1,0 +1,290 @@
+//! Lines of a `dns` section about the server and its zones.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use ipnet::IpNet;
+
+use super::answer::MayTransfer;
+use super::name;
+use super::reading::{Draft, Open, Reading};
+use super::spec::{ConsulSpec, ForwardSpec};
+use super::transfer::{Algorithm, Key};
+use super::zone::{Builder, FileReader};
+use crate::lang::args::Args;
+use crate::lang::suggest;
+use crate::lang::time::{Unit, time_of};
+
+/// Threads at most.
+const THREADS: u64 = 64;
+
+pub fn allow<'a>(reading: &mut Reading<'_>, open: &mut Open, args: Args<'a>) {
+    if !args.has(1) {
+        return reading.alert(args.span, "'allow' expects at least a network as argument.");
+    }
+    for i in 1..args.words.len() {
+        open.responder.allow.extend(network(reading, args, i));
+    }
+}
+
+pub fn forward<'a>(reading: &mut Reading<'_>, open: &mut Open, args: Args<'a>) {
+    if !args.has(2) {
+        return reading.alert(args.span, "'forward' expects a domain and at least an address as arguments.");
+    }
+    let Some(domain) = reading.dns_name(args.str(1), Some(name::ROOT), args.at(1)) else { return };
+    let domain: Box<[u8]> = domain.to_ascii_lowercase().into();
+    if open.responder.forward.iter().any(|known| known.domain == domain) {
+        return reading.alert(args.at(1), format!("'forward {}' is there already.", args.str(1)));
+    }
+    let mut servers = Vec::new();
+    for i in 2..args.words.len() {
+        servers.extend(server(reading, args, i));
+    }
+    open.responder.forward.push(ForwardSpec { domain, servers });
+}
+
+pub fn bind<'a>(reading: &mut Reading<'_>, open: &mut Open, args: Args<'a>) {
+    if reading.one(args, "<address>:<port>").is_none() {
+        return;
+    }
+    let Some(address) = reading.listen(args, 1) else { return };
+    if open.responder.binds.contains(&address) {
+        return reading.alert(args.at(1), format!("'bind {address}' is there already."));
+    }
+    open.responder.binds.push(address);
+}
+
+pub fn consul_domain<'a>(reading: &mut Reading<'_>, open: &mut Open, args: Args<'a>) {
+    if reading.too_many(args, 3) {
+        return;
+    }
+    if args.str(1).is_empty() {
+        return reading.alert(args.span, "'consul-domain' expects a name as argument.");
+    }
+    let Some(domain) = reading.dns_name(args.str(1), Some(name::ROOT), args.at(1)) else { return };
+    let mut ttl = 0;
+    match args.str(2) {
+        "" => {}
+        "ttl" => match time_of(&mut reading.diags, args.words.get(3), "'ttl'", Unit::Seconds, args.at(2)) {
+            Some(time) => ttl = time as u32,
+            None => return,
+        },
+        other => {
+            let message = format!("'consul-domain' only takes 'ttl' after the name, got '{other}'.");
+            return reading.alert(args.at(2), message);
+        }
+    }
+    // What the API calls it, names call it too.
+    let lines = reading.inputs.sections.iter().filter(|s| s.kind() == "region-map").flat_map(|s| &s.lines);
+    let given = lines.map(Args::of).find(|line| line.str(0) == "datacenter").map(|line| line.str(1));
+    let datacenter = given.filter(|name| !name.is_empty()).unwrap_or("dc1").into();
+    open.responder.consul = Some(ConsulSpec { domain: domain.to_ascii_lowercase().into(), datacenter, ttl });
+}
+
+pub fn cookie_secret<'a>(reading: &mut Reading<'_>, open: &mut Open, args: Args<'a>) {
+    let Some(text) = reading.one(args, "32 hexadecimal digits") else { return };
+    match u128::from_str_radix(text, 16).ok().filter(|_| text.len() == 32) {
+        Some(secret) => open.secret = Some(secret.to_be_bytes()),
+        None => reading.alert(args.at(1), "'cookie-secret' expects 32 hexadecimal digits."),
+    }
+}
+
+pub fn ecs<'a>(reading: &mut Reading<'_>, open: &mut Open, args: Args<'a>) {
+    match reading.one(args, "'on' or 'off'") {
+        Some("on") => open.ecs = true,
+        Some("off") => open.ecs = false,
+        Some(word) => {
+            let hint = suggest::hint(word, ["on", "off"]);
+            reading.diags.alert_hint(args.at(1), format!("'ecs' expects 'on' or 'off', got '{word}'."), hint);
+        }
+        None => {}
+    }
+}
+
+pub fn geoip_db<'a>(reading: &mut Reading<'_>, open: &mut Open, args: Args<'a>) {
+    let Some(file) = reading.one(args, "a file") else { return };
+    let read = (reading.inputs.files)(Path::new(file)).map_err(|e| e.to_string());
+    match read.and_then(|octets| super::geoip::clients(octets).map_err(|e| e.to_string())) {
+        Ok(clients) => {
+            let geodata = super::spec::Geodata { file: Some(file.into()), clients: clients.into() };
+            open.geodata = Some(geodata.into());
+        }
+        Err(e) => reading.alert(args.at(1), format!("geographic database '{file}': {e}.")),
+    }
+}
+
+pub fn hostmaster<'a>(reading: &mut Reading<'_>, open: &mut Open, args: Args<'a>) {
+    let Some(text) = reading.one(args, "a name") else { return };
+    open.hostmaster = reading.dns_name(text, Some(name::ROOT), args.at(1));
+}
+
+pub fn key<'a>(reading: &mut Reading<'_>, open: &mut Open, args: Args<'a>) {
+    if reading.too_many(args, 3) {
+        return;
+    }
+    if !args.has(3) {
+        return reading.alert(args.span, "'key' expects a name, an algorithm and a secret as arguments.");
+    }
+    let Some(name) = reading.dns_name(args.str(1), Some(name::ROOT), args.at(1)) else { return };
+    let name: Box<[u8]> = name.to_ascii_lowercase().into();
+    if open.keys.iter().any(|key| key.name == name) {
+        return reading.alert(args.at(1), format!("'key {}' is there already.", args.str(1)));
+    }
+    let Some(algorithm) = Algorithm::of(args.str(2)) else {
+        let hint = suggest::hint(args.str(2), ["hmac-sha256", "hmac-sha384", "hmac-sha512"]);
+        let message = format!("'key' unknown algorithm '{}'.", args.str(2));
+        return reading.diags.alert_hint(args.at(2), message, hint);
+    };
+    match BASE64.decode(args.str(3)) {
+        Ok(secret) if secret.len() >= 16 => open.keys.push(Key { name, algorithm, secret: secret.into() }),
+        _ => reading.alert(args.at(3), "'key' expects a secret of at least 16 octets in base64."),
+    }
+}
+
+pub fn transfer<'a>(reading: &mut Reading<'_>, open: &mut Open, args: Args<'a>) {
+    let mut rule = MayTransfer { key: None, networks: Vec::new() };
+    let mut first = 1;
+    if args.str(1) == "key" {
+        let Some(name) = reading.dns_name(args.str(2), Some(name::ROOT), args.at(2)) else { return };
+        rule.key = open.keys.iter().position(|key| key.name.eq_ignore_ascii_case(&name));
+        if rule.key.is_none() {
+            return reading.alert(args.at(2), format!("there is no 'key {}' above.", args.str(2)));
+        }
+        first = 3;
+    }
+    for i in first..args.words.len() {
+        rule.networks.extend(network(reading, args, i));
+    }
+    if rule.key.is_none() && rule.networks.is_empty() {
+        return reading.alert(args.span, "'transfer' expects a key or networks as arguments.");
+    }
+    open.transfers.push(rule);
+}
+
+fn network(reading: &mut Reading<'_>, args: Args<'_>, i: usize) -> Option<IpNet> {
+    let text = args.str(i);
+    match text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)) {
+        Ok(network) => Some(network.trunc()),
+        Err(_) => {
+            reading.alert(args.at(i), format!("'{text}' is no network: write 10.1.0.0/16."));
+            None
+        }
+    }
+}
+
+pub fn maxconn<'a>(reading: &mut Reading<'_>, open: &mut Open, args: Args<'a>) {
+    if reading.one(args, "a number").is_some()
+        && let Some(most) = reading.number(args, 1, 1, 1_000_000)
+    {
+        open.responder.limits.connections = most as usize;
+    }
+}
+
+pub fn name_server<'a>(reading: &mut Reading<'_>, open: &mut Open, args: Args<'a>) {
+    if !args.has(1) {
+        return reading.alert(args.span, "'name-server' expects at least a name as argument.");
+    }
+    for i in 1..args.words.len() {
+        open.servers.extend(reading.dns_name(args.str(i), Some(name::ROOT), args.at(i)));
+    }
+}
+
+pub fn notify<'a>(reading: &mut Reading<'_>, open: &mut Open, args: Args<'a>) {
+    if !args.has(1) {
+        return reading.alert(args.span, "'notify' expects at least an address as argument.");
+    }
+    for i in 1..args.words.len() {
+        open.responder.notify.extend(server(reading, args, i));
+    }
+}
+
+/// The address of another server, on port 53 where it says none.
+fn server(reading: &mut Reading<'_>, args: Args<'_>, i: usize) -> Option<SocketAddr> {
+    let text = args.str(i);
+    match text.parse::<SocketAddr>().or_else(|_| text.parse::<IpAddr>().map(|ip| (ip, 53).into())) {
+        Ok(address) => Some(address),
+        Err(_) => {
+            reading.alert(args.at(i), format!("'{text}' is no address of a server: write 10.0.0.2:53."));
+            None
+        }
+    }
+}
+
+pub fn nsid<'a>(reading: &mut Reading<'_>, open: &mut Open, args: Args<'a>) {
+    let Some(text) = reading.one(args, "a text") else { return };
+    if text.len() > 64 {
+        return reading.alert(args.at(1), "'nsid' has at most 64 octets.");
+    }
+    open.nsid = Some(text.as_bytes().into());
+}
+
+pub fn rate_limit<'a>(reading: &mut Reading<'_>, open: &mut Open, args: Args<'a>) {
+    if reading.one(args, "a number").is_some()
+        && let Some(rate) = reading.number(args, 1, 0, 1_000_000)
+    {
+        open.responder.limits.rate = rate as u32;
+    }
+}
+
+pub fn tcp_idle<'a>(reading: &mut Reading<'_>, open: &mut Open, args: Args<'a>) {
+    let ms = time_of(&mut reading.diags, args.words.get(1), "'tcp-idle'", Unit::Milliseconds, args.span);
+    if let Some(ms) = ms.filter(|_| !reading.too_many(args, 1)) {
+        open.responder.limits.idle_ms = ms.max(100);
+    }
+}
+
+pub fn threads<'a>(reading: &mut Reading<'_>, open: &mut Open, args: Args<'a>) {
+    if reading.one(args, "a number").is_some()
+        && let Some(threads) = reading.number(args, 1, 1, THREADS)
+    {
+        open.responder.threads = threads as usize;
+    }
+}
+
+pub fn ttl<'a>(reading: &mut Reading<'_>, open: &mut Open, args: Args<'a>) {
+    let seconds = time_of(&mut reading.diags, args.words.get(1), "'ttl'", Unit::Seconds, args.span);
+    if let Some(seconds) = seconds.filter(|_| !reading.too_many(args, 1)) {
+        open.default_ttl = seconds as u32;
+    }
+}
+
+pub fn zone<'a>(reading: &mut Reading<'_>, open: &mut Open, args: Args<'a>) {
+    let Some(text) = reading.one(args, "a name") else { return };
+    begin(reading, open, args, text, false);
+}
+
+pub fn zone_file<'a>(reading: &mut Reading<'_>, open: &mut Open, args: Args<'a>) {
+    if reading.too_many(args, 2) {
+        return;
+    }
+    let (text, file) = (args.str(1), args.str(2));
+    if file.is_empty() {
+        return reading.alert(args.span, "'zone-file' expects a name and a file as arguments.");
+    }
+    if !begin(reading, open, args, text, true) {
+        return;
+    }
+    let Some(draft) = open.drafts.last_mut() else { return };
+    let mut reader = FileReader::new(&mut draft.builder, reading.inputs.files);
+    reader.load(Path::new(file));
+    let faults = reader.faults;
+    draft.faulty = !faults.is_empty();
+    for fault in faults {
+        let at = if fault.line > 0 { format!(":{}", fault.line) } else { String::new() };
+        reading.alert(args.at(2), format!("zone '{text}': {}{at}: {}.", fault.file.display(), fault.message));
+    }
+}
+
+fn begin(reading: &mut Reading<'_>, open: &mut Open, args: Args<'_>, text: &str, from_file: bool) -> bool {
+    let Some(apex) = reading.dns_name(text, Some(name::ROOT), args.at(1)) else { return false };
+    let apex = apex.to_ascii_lowercase();
+    if let Some(first) = open.drafts.iter().find(|draft| draft.apex == apex) {
+        let message = format!("zone '{text}' was declared already at {}.", reading.place(first.at));
+        reading.alert(args.at(1), message);
+        return false;
+    }
+    open.drafts.push(Draft { builder: Builder::new(&apex), apex, at: args.span, from_file, faulty: false });
+    true
+}

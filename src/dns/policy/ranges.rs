@@ -1,0 +1,149 @@
+//! A value for each address, as ranges: what a binary trie with equal neighbours merged would say, in two flat lists.
+
+use std::fmt::Debug;
+
+/// An address as a number.
+pub trait Key: Copy + Ord + Debug + Default {
+    const BITS: u8;
+    const MAX: Self;
+    fn next(self) -> Option<Self>;
+    /// How many leading bits two of them share.
+    fn shared(self, other: Self) -> u8;
+    /// Without the bits behind the first `len`.
+    fn network(self, len: u8) -> Self;
+    /// With all bits behind the first `len`.
+    fn last(self, len: u8) -> Self;
+    fn before(self) -> Self;
+}
+
+macro_rules! key {
+    ($t:ty, $bits:literal) => {
+        impl Key for $t {
+            const BITS: u8 = $bits;
+            const MAX: Self = <$t>::MAX;
+            fn next(self) -> Option<Self> {
+                self.checked_add(1)
+            }
+            fn shared(self, other: Self) -> u8 {
+                (self ^ other).leading_zeros() as u8
+            }
+            fn network(self, len: u8) -> Self {
+                if len >= $bits { self } else { self & !(<$t>::MAX >> len) }
+            }
+            fn last(self, len: u8) -> Self {
+                if len >= $bits { self } else { self | <$t>::MAX >> len }
+            }
+            fn before(self) -> Self {
+                self.saturating_sub(1)
+            }
+        }
+    };
+}
+key!(u32, 32);
+key!(u128, 128);
+
+/// Each range reaches to the next; the first begins at 0. Neighbours differ.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ranges<K> {
+    starts: Vec<K>,
+    values: Vec<u32>,
+}
+
+impl<K: Key> Ranges<K> {
+    /// The same value everywhere.
+    pub fn all(value: u32) -> Ranges<K> {
+        Ranges { starts: vec![K::default()], values: vec![value] }
+    }
+
+    /// Of networks (address and prefix length), which may contain each other: the longest prefix wins, of equal ones the
+    /// first. Where none is, `default`.
+    pub fn of(networks: &[(K, u8, u32)], default: u32) -> Ranges<K> {
+        let mut sorted: Vec<(K, u8, u32)> =
+            networks.iter().map(|(a, len, v)| (a.network(*len), *len, *v)).collect();
+        sorted.sort_by_key(|(address, len, _)| (*address, *len));
+        sorted.dedup_by_key(|(address, len, _)| (*address, *len));
+        let mut ranges = Ranges { starts: Vec::new(), values: Vec::new() };
+        ranges.push(K::default(), default);
+        // Those that contain the present place, the innermost last.
+        let mut open: Vec<(K, u32)> = Vec::new();
+        for (address, len, value) in sorted {
+            ranges.close(&mut open, Some(address), default);
+            ranges.push(address, value);
+            open.push((address.last(len), value));
+        }
+        ranges.close(&mut open, None, default);
+        ranges
+    }
+
+    /// Ends the networks that end before `before`.
+    fn close(&mut self, open: &mut Vec<(K, u32)>, before: Option<K>, default: u32) {
+        while let Some((last, _)) = open.last().copied().filter(|(last, _)| before.is_none_or(|b| *last < b))
+        {
+            open.pop();
+            let outer = open.last().map_or(default, |(_, value)| *value);
+            if let Some(next) = last.next() {
+                self.push(next, outer);
+            }
+        }
+    }
+
+    fn push(&mut self, start: K, value: u32) {
+        if self.starts.last() == Some(&start) {
+            self.starts.pop();
+            self.values.pop();
+        }
+        if self.values.last() != Some(&value) {
+            self.starts.push(start);
+            self.values.push(value);
+        }
+    }
+
+    /// Each value replaced.
+    pub fn map(&self, f: impl Fn(u32) -> u32) -> Ranges<K> {
+        let mut ranges = Ranges { starts: Vec::new(), values: Vec::new() };
+        for (start, value) in self.starts.iter().zip(&self.values) {
+            ranges.push(*start, f(*value));
+        }
+        ranges
+    }
+
+    /// `top` where it has a value other than `hole`, else this.
+    pub fn under(&self, top: &Ranges<K>, hole: u32) -> Ranges<K> {
+        let mut ranges = Ranges { starts: Vec::new(), values: Vec::new() };
+        let (mut low, mut high) = (0, 0);
+        loop {
+            let start = self.starts[low].max(top.starts[high]);
+            let value = if top.values[high] == hole { self.values[low] } else { top.values[high] };
+            ranges.push(start, value);
+            match (self.starts.get(low + 1), top.starts.get(high + 1)) {
+                (None, None) => return ranges,
+                (Some(_), None) => low += 1,
+                (None, Some(_)) => high += 1,
+                (Some(a), Some(b)) => {
+                    let (a, b) = (*a, *b);
+                    low += usize::from(a <= b);
+                    high += usize::from(b <= a);
+                }
+            }
+        }
+    }
+
+    pub fn len(&self) -> usize {
+        self.starts.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.starts.is_empty()
+    }
+
+    /// The value of an address, and the length of the widest prefix around it inside which it is the same.
+    pub fn lookup(&self, address: K) -> (u32, u8) {
+        let at = self.starts.partition_point(|start| *start <= address).saturating_sub(1);
+        let start = self.starts[at];
+        // The prefix must neither contain the address before the range nor the one behind it.
+        let left = if at == 0 { None } else { Some(address.shared(start.before())) };
+        let right = self.starts.get(at + 1).map(|next| address.shared(*next));
+        let scope = left.max(right).map_or(0, |shared| (shared + 1).min(K::BITS));
+        (self.values[at], scope)
+    }
+}

@@ -1,0 +1,15 @@
+//! The server around the answer machine: sockets, threads for datagrams, connections.
+
+mod datagrams;
+mod figures;
+mod notify;
+mod rate;
+mod run;
+mod shared;
+mod signed;
+mod sockets;
+mod stream;
+
+pub use figures::Figures;
+pub use run::Server;
+pub use sockets::{BindError, Sockets};

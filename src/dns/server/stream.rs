@@ -1,0 +1,244 @@
+//! Queries over TCP (RFC 7766): any number on one connection, answered in order, bounded in time and memory.
+
+use std::cell::RefCell;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
+
+use super::datagrams::{Answered, answer};
+use super::figures::Figures;
+use super::shared::Shared;
+use crate::base::clock;
+use crate::dns::answer::{Ask, State};
+use crate::dns::forward::{Asked, Forwarder, Known};
+use crate::dns::transfer::{self, Signer, Transfer};
+use crate::dns::wire::{HEADER, Query};
+
+/// Octets of a message at most, and of its length before it.
+const MESSAGE: usize = 65_535;
+const PREFIX: usize = 2;
+/// Octets that are read at once.
+const READ: usize = 2048;
+/// Octets of answers that are gathered before they are sent.
+const WRITE: usize = 32 * 1024;
+/// How long a connection lasts at most.
+const LIFE: Duration = Duration::from_secs(600);
+
+/// Takes connections until it is dropped.
+pub(super) async fn accept(fd: Arc<OwnedFd>, shared: Arc<Shared>, figures: Arc<Figures>) {
+    let listener = match fd.try_clone().and_then(|fd| TcpListener::from_std(fd.into())) {
+        Ok(listener) => listener,
+        Err(e) => return tracing::error!("dns: listening for connections: {e}"),
+    };
+    drop(fd);
+    loop {
+        let (stream, peer) = match listener.accept().await {
+            Ok(accepted) => accepted,
+            Err(e) => {
+                tracing::warn!("dns: accepting: {e}");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                continue;
+            }
+        };
+        let Some(place) = Place::take(&shared) else {
+            figures.refused.fetch_add(1, Ordering::Relaxed);
+            continue;
+        };
+        figures.connections.fetch_add(1, Ordering::Relaxed);
+        crate::os::socket::set_nodelay(stream.as_raw_fd());
+        let (shared, figures) = (shared.clone(), figures.clone());
+        tokio::spawn(async move {
+            let _place = place;
+            let _ = timeout(LIFE, serve(stream, peer, &shared, &figures)).await;
+        });
+    }
+}
+
+/// A connection among those that may be.
+struct Place(Arc<Shared>);
+
+impl Place {
+    fn take(shared: &Arc<Shared>) -> Option<Place> {
+        let most = shared.connections.load(Ordering::Relaxed);
+        let taken = |count: &AtomicUsize| {
+            count.fetch_update(Ordering::AcqRel, Ordering::Acquire, |n| (n < most).then_some(n + 1)).is_ok()
+        };
+        taken(&shared.connected).then(|| Place(shared.clone()))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.connected.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// Serves one connection until it ends, is silent for too long, or takes no answers.
+async fn serve(
+    mut stream: TcpStream,
+    peer: SocketAddr,
+    shared: &Shared,
+    figures: &Figures,
+) -> std::io::Result<()> {
+    let client = peer.ip().to_canonical();
+    let mut input: Vec<u8> = Vec::new();
+    let mut output: Vec<u8> = Vec::new();
+    loop {
+        let idle = Duration::from_millis(shared.idle_ms.load(Ordering::Relaxed));
+        // A connection that says nothing holds nothing.
+        if input.is_empty() && !matches!(timeout(idle, stream.readable()).await, Ok(Ok(()))) {
+            return Ok(());
+        }
+        input.reserve(READ);
+        match timeout(idle, receive(&mut stream, &mut input)).await {
+            Ok(Ok(true)) => {}
+            Ok(Ok(false)) | Err(_) => return Ok(()),
+            Ok(Err(e)) => return Err(e),
+        }
+        let mut taken = 0;
+        while let Some(message) = first(&input[taken..]) {
+            let size = message.len();
+            match reply(message, client, shared, figures, &mut output) {
+                Turn::Done => {}
+                Turn::Close => return Ok(()),
+                Turn::Ask(forwarder, asked, ask) => {
+                    send(&mut stream, &mut output, idle).await?;
+                    let mut room = vec![0; MESSAGE];
+                    let settings = shared.state.load().settings.clone();
+                    let sent = forwarder.ask(&settings, &asked, message, &ask, &mut room).await;
+                    let Some(sent) = sent else { return Ok(()) };
+                    figures.count(&sent);
+                    push(&mut output, &room[..sent.len]);
+                }
+                Turn::Transfer(transfer, signer) => {
+                    send_zone(&mut stream, &mut output, idle, *transfer, signer).await?;
+                }
+            }
+            taken += PREFIX + size;
+            if output.len() >= WRITE {
+                send(&mut stream, &mut output, idle).await?;
+            }
+        }
+        send(&mut stream, &mut output, idle).await?;
+        input.drain(..taken);
+        if input.is_empty() {
+            (input, output) = (Vec::new(), Vec::new());
+        }
+    }
+}
+
+/// Reads until there is a whole message; false at the end. All of it must come within the idle time: who is slow is as good
+/// as silent.
+async fn receive(stream: &mut TcpStream, input: &mut Vec<u8>) -> std::io::Result<bool> {
+    loop {
+        if stream.read_buf(input).await? == 0 {
+            return Ok(false);
+        }
+        if first(input).is_some() {
+            return Ok(true);
+        }
+        if input.len() == input.capacity() {
+            input.reserve(READ);
+        }
+    }
+}
+
+async fn send_zone(
+    stream: &mut TcpStream,
+    output: &mut Vec<u8>,
+    idle: Duration,
+    mut transfer: Transfer,
+    mut signer: Option<Box<Signer>>,
+) -> std::io::Result<()> {
+    let mut room = vec![0; transfer::MESSAGE];
+    while let Some(size) = transfer.next(&mut room, transfer::MESSAGE - transfer::ROOM) {
+        let mut message = room[..size].to_vec();
+        if let Some(signer) = &mut signer {
+            signer.sign(&mut message, clock::wall().as_secs());
+        }
+        push(output, &message);
+        send(stream, output, idle).await?;
+    }
+    Ok(())
+}
+
+async fn send(stream: &mut TcpStream, output: &mut Vec<u8>, idle: Duration) -> std::io::Result<()> {
+    if !output.is_empty() {
+        timeout(idle, stream.write_all(output)).await.map_err(|_| std::io::ErrorKind::TimedOut)??;
+        output.clear();
+    }
+    Ok(())
+}
+
+/// The message at the beginning, when it is whole.
+fn first(input: &[u8]) -> Option<&[u8]> {
+    let size = usize::from(u16::from_be_bytes([*input.first()?, *input.get(1)?]));
+    input.get(PREFIX..PREFIX + size)
+}
+
+fn push(output: &mut Vec<u8>, message: &[u8]) {
+    output.extend_from_slice(&(message.len() as u16).to_be_bytes());
+    output.extend_from_slice(message);
+}
+
+/// What a message leads to.
+enum Turn {
+    /// The answer is among the output.
+    Done,
+    /// A connection without sense.
+    Close,
+    Ask(Arc<Forwarder>, Box<Asked>, Ask),
+    /// A whole zone, and what signs it.
+    Transfer(Box<Transfer>, Option<Box<Signer>>),
+}
+
+fn transfer(state: &State, message: &[u8], signed: Option<(Vec<u8>, Box<Signer>)>) -> Turn {
+    let (bare, signer) = match signed {
+        Some((bare, signer)) => (bare, Some(signer)),
+        None => (message.to_vec(), None),
+    };
+    let (query, _) = Query::parse(&bare);
+    let Some(question) = query.question else { return Turn::Close };
+    let Some(zone) = state.zones.zone(question.name.as_wire()) else { return Turn::Close };
+    let transfer = Transfer::new(zone.clone(), &bare, &bare[HEADER..question.end]);
+    Turn::Transfer(Box::new(transfer), signer)
+}
+
+/// Adds the answer to the output, if there is one at once.
+fn reply(message: &[u8], client: IpAddr, shared: &Shared, figures: &Figures, output: &mut Vec<u8>) -> Turn {
+    thread_local! {
+        static ROOM: RefCell<Vec<u8>> = RefCell::new(vec![0; MESSAGE]);
+    }
+    let forwarder = (*shared.forwarder.load()).clone().filter(|forwarder| forwarder.allows(client));
+    let ask = Ask {
+        client,
+        stream: true,
+        now_s: clock::wall().as_secs() as u32,
+        draw: clock::now_ns().wrapping_mul(0x9e37_79b9_7f4a_7c15),
+        recursion: forwarder.is_some(),
+        key: None,
+    };
+    let state = shared.state.load();
+    ROOM.with_borrow_mut(|room| {
+        let sent = match (answer(&state, message, &ask, room, figures), forwarder) {
+            (Answered::Sent(sent), _) => sent,
+            (Answered::Transfer(signed), _) => return transfer(&state, message, signed),
+            (Answered::Forward, Some(forwarder)) => {
+                match forwarder.known(&state.settings, message, &ask, room) {
+                    Known::Sent(Some(sent)) => sent,
+                    Known::Sent(None) => return Turn::Close,
+                    Known::Ask(asked) => return Turn::Ask(forwarder, asked, ask),
+                }
+            }
+            _ => return Turn::Close,
+        };
+        push(output, &room[..sent.len]);
+        Turn::Done
+    })
+}

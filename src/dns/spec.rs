@@ -1,0 +1,170 @@
+//! What `dns` sections say, every word checked: made by `language`, put to work by `follow` and `server`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use ipnet::IpNet;
+
+use super::answer::Settings;
+use super::policy::{ClientMap, LastResort, Policy, RegionId, Spread, Step};
+use super::zone::Zones;
+
+pub type Name = Arc<str>;
+
+/// All `dns` sections.
+#[derive(Clone, Debug, Default)]
+pub struct Spec {
+    pub responders: Vec<Responder>,
+}
+
+/// One section.
+#[derive(Clone, Debug)]
+pub struct Responder {
+    pub name: Name,
+    pub binds: Vec<SocketAddr>,
+    /// Threads that answer datagrams.
+    pub threads: usize,
+    pub settings: Arc<Settings>,
+    pub zones: Arc<Zones>,
+    /// What records ask for, each once.
+    pub services: Vec<ServiceRef>,
+    pub records: Vec<RecordSpec>,
+    pub consul: Option<ConsulSpec>,
+    pub geography: Arc<Geodata>,
+    /// Who is told that a zone changed.
+    pub notify: Vec<SocketAddr>,
+    /// Who is asked for names that are not ours; nobody when it is empty.
+    pub forward: Vec<ForwardSpec>,
+    /// Clients that may ask for such names.
+    pub allow: Vec<IpNet>,
+    pub limits: Limits,
+}
+
+/// A `forward` line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ForwardSpec {
+    /// In wire form and lower case.
+    pub domain: Box<[u8]>,
+    pub servers: Vec<SocketAddr>,
+}
+
+/// A domain of Consul's names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConsulSpec {
+    /// In wire form and lower case.
+    pub domain: Box<[u8]>,
+    pub datacenter: Name,
+    pub ttl: u32,
+}
+
+/// What a geographic database says, as it was when the configuration was read.
+#[derive(Clone, Debug, Default)]
+pub struct Geodata {
+    pub file: Option<PathBuf>,
+    pub clients: Arc<ClientMap>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ServiceRef {
+    pub name: Name,
+    /// An instance must have them all.
+    pub tags: Vec<Name>,
+}
+
+/// A `record` line whose data comes from the region map.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RecordSpec {
+    /// In wire form.
+    pub owner: Vec<u8>,
+    /// Number among the services.
+    pub service: usize,
+    pub policy: PolicySpec,
+    pub ttl: u32,
+}
+
+/// A policy as it is written: regions by name, which may come to be later.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PolicySpec {
+    pub steps: Vec<StepSpec>,
+    pub spread: SpreadSpec,
+    pub high_water: Option<u8>,
+    pub take: Option<usize>,
+    pub last_resort: LastResort,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum StepSpec {
+    Nearest(Vec<(Name, i8)>),
+    Country,
+    Continent,
+    Networks,
+    Failover(Vec<Name>),
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum SpreadSpec {
+    #[default]
+    All,
+    Weighted(Vec<(Name, u32)>),
+    Sticky,
+}
+
+/// What clients may take of this server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Connections at once.
+    pub connections: usize,
+    /// How long one may be silent, in milliseconds.
+    pub idle_ms: u64,
+    /// Answers of a kind to a network in a second, without a cookie; 0: no limit.
+    pub rate: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits { connections: 10_000, idle_ms: 10_000, rate: 0 }
+    }
+}
+
+impl PolicySpec {
+    /// With regions by number. What names a region that is not there is left out.
+    pub fn compile(&self, id: &dyn Fn(&str) -> Option<RegionId>) -> Policy {
+        let step = |step: &StepSpec| match step {
+            StepSpec::Nearest(bias) => {
+                Step::Nearest(bias.iter().filter_map(|(name, bias)| Some((id(name)?, *bias))).collect())
+            }
+            StepSpec::Country => Step::Country,
+            StepSpec::Continent => Step::Continent,
+            StepSpec::Networks => Step::Networks,
+            StepSpec::Failover(list) => Step::Failover(list.iter().filter_map(|name| id(name)).collect()),
+        };
+        Policy {
+            steps: self.steps.iter().map(step).collect(),
+            spread: match &self.spread {
+                SpreadSpec::All => Spread::All,
+                SpreadSpec::Sticky => Spread::Sticky,
+                SpreadSpec::Weighted(list) => {
+                    Spread::Weighted(list.iter().filter_map(|(name, w)| Some((id(name)?, *w))).collect())
+                }
+            },
+            high_water: self.high_water,
+            take: self.take,
+            last_resort: self.last_resort.clone(),
+        }
+    }
+
+    /// Every region it names.
+    pub fn regions(&self) -> impl Iterator<Item = &Name> {
+        let of_steps = self.steps.iter().flat_map(|step| match step {
+            StepSpec::Nearest(list) => list.iter().map(|(name, _)| name).collect::<Vec<_>>(),
+            StepSpec::Failover(list) => list.iter().collect(),
+            _ => Vec::new(),
+        });
+        let of_spread = match &self.spread {
+            SpreadSpec::Weighted(list) => list.iter().map(|(name, _)| name).collect::<Vec<_>>(),
+            _ => Vec::new(),
+        };
+        of_steps.chain(of_spread)
+    }
+}

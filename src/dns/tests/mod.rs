@@ -1,0 +1,4 @@
+//! The sections, and states made of maps.
+
+mod follow;
+mod language;

@@ -1,0 +1,101 @@
+//! One server that is asked: over UDP from a port of its own each time, over TCP when the answer did not fit.
+
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpStream, UdpSocket};
+use tokio::time::timeout;
+
+use super::response::{Shape, examine};
+use crate::base::Millis;
+
+/// How long one try takes at most.
+pub(super) const TRY: Duration = Duration::from_millis(800);
+/// How long a server that did not answer is asked last.
+const SHUNNED_MS: Millis = 10_000;
+/// Octets of a datagram that we take (DNS Flag Day 2020).
+const UDP_SIZE: u16 = 1232;
+
+#[derive(Debug)]
+pub struct Upstream {
+    pub address: SocketAddr,
+    /// Until then others are asked first.
+    shunned_until_ms: AtomicU64,
+}
+
+impl Upstream {
+    pub fn new(address: SocketAddr) -> Upstream {
+        Upstream { address, shunned_until_ms: AtomicU64::new(0) }
+    }
+
+    pub(super) fn is_shunned(&self, now_ms: Millis) -> bool {
+        self.shunned_until_ms.load(Ordering::Relaxed) > now_ms
+    }
+
+    pub(super) fn note(&self, answered: bool, now_ms: Millis) {
+        let until = if answered { 0 } else { now_ms + SHUNNED_MS };
+        self.shunned_until_ms.store(until, Ordering::Relaxed);
+    }
+
+    /// Asks once. `flags`: of the header, beside RD.
+    pub(super) async fn ask(
+        &self,
+        question: &[u8],
+        flags: u16,
+        dnssec_ok: bool,
+    ) -> io::Result<(Vec<u8>, Shape)> {
+        let random = uuid::Uuid::new_v4();
+        let id = u16::from_be_bytes([random.as_bytes()[0], random.as_bytes()[1]]);
+        let query = query(id, question, flags, dnssec_ok);
+        let (response, shape) = timeout(TRY, self.datagram(&query, id, question)).await??;
+        if !shape.truncated {
+            return Ok((response, shape));
+        }
+        timeout(TRY, self.stream(&query, id, question)).await?
+    }
+
+    async fn datagram(&self, query: &[u8], id: u16, question: &[u8]) -> io::Result<(Vec<u8>, Shape)> {
+        let any: SocketAddr = match self.address {
+            SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
+            SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
+        };
+        let socket = UdpSocket::bind(any).await?;
+        socket.connect(self.address).await?;
+        socket.send(query).await?;
+        let mut room = vec![0; 4096];
+        loop {
+            let size = socket.recv(&mut room).await?;
+            // What does not fit the question was sent by somebody else.
+            if let Some(shape) = examine(&room[..size], id, question) {
+                room.truncate(size);
+                return Ok((room, shape));
+            }
+        }
+    }
+
+    async fn stream(&self, query: &[u8], id: u16, question: &[u8]) -> io::Result<(Vec<u8>, Shape)> {
+        let mut stream = TcpStream::connect(self.address).await?;
+        let framed = [&(query.len() as u16).to_be_bytes()[..], query].concat();
+        stream.write_all(&framed).await?;
+        let size = stream.read_u16().await?;
+        let mut response = vec![0; usize::from(size)];
+        stream.read_exact(&mut response).await?;
+        let shape = examine(&response, id, question).ok_or(io::ErrorKind::InvalidData)?;
+        Ok((response, shape))
+    }
+}
+
+fn query(id: u16, question: &[u8], flags: u16, dnssec_ok: bool) -> Vec<u8> {
+    let mut query = Vec::with_capacity(12 + question.len() + 11);
+    for word in [id, 0x0100 | flags, 1, 0, 0, 1] {
+        query.extend(word.to_be_bytes());
+    }
+    query.extend(question);
+    query.extend([0, 0, 41]);
+    query.extend(UDP_SIZE.to_be_bytes());
+    query.extend([0, 0, if dnssec_ok { 0x80 } else { 0 }, 0, 0, 0]);
+    query
+}

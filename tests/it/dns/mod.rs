@@ -1,0 +1,5 @@
+//! The DNS responder, asked by real clients.
+
+mod answers;
+mod clients;
+mod client;

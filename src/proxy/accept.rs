@@ -1,6 +1,6 @@
 //! The accept loops of a worker, and the limits that hold them back.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
@@ -15,7 +15,7 @@ use super::worker::Worker;
 
 /// How long a listener without a free slot waits before it looks again, when nobody woke it.
 const PARKED_NS: u64 = 5 * MS;
-/// After `accept` failed for want of descriptors or memory.
+/// After `accept` failed for want of descriptors or memory, or on a socket that was paused at this moment.
 const EXHAUSTED_NS: u64 = 100 * MS;
 
 impl Worker {
@@ -28,6 +28,7 @@ impl Worker {
                 Some(listen) => {
                     cell.proxy.set(listen.proxy);
                     cell.bind.set(listen.bind);
+                    *cell.live.borrow_mut() = listen.live.clone();
                 }
                 None => {
                     cell.stopped.set(true);
@@ -47,7 +48,7 @@ impl Worker {
                 bind: Cell::new(listen.bind),
                 stopped: Cell::new(false),
                 task: Cell::new(0),
-                current: listen.current.clone(),
+                live: RefCell::new(listen.live.clone()),
             });
             cell.task.set(self.rt.spawn(self.accept_loop(cell.clone(), acceptor)));
             running.push(cell);
@@ -116,7 +117,7 @@ impl Worker {
         {
             return None;
         }
-        ClientSlot::take(&self.shared, &proxy.live, &cell.current, (front, bind))
+        ClientSlot::take(&self.shared, &proxy.live, &cell.live.borrow(), (front, bind))
     }
 
     /// Serves a connection that was accepted.
@@ -141,5 +142,7 @@ impl Worker {
 }
 
 fn is_exhausted(e: &std::io::Error) -> bool {
-    matches!(e.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM))
+    // EINVAL: it does not listen now.
+    let codes = [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM, libc::EINVAL];
+    e.raw_os_error().is_some_and(|code| codes.contains(&code))
 }

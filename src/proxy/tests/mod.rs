@@ -3,6 +3,7 @@
 
 mod body;
 mod change;
+mod ending;
 mod framing;
 mod keep;
 mod log;

@@ -4,9 +4,11 @@
 mod body;
 mod change;
 mod ending;
+mod fetches;
 mod framing;
 mod keep;
 mod log;
+mod options;
 mod own;
 mod pool;
 mod queue;

@@ -15,6 +15,7 @@ mod message;
 mod page;
 mod preface;
 mod reply;
+mod response;
 mod rules;
 mod runtime;
 mod tcp;

@@ -29,6 +29,9 @@ pub trait Control: Send + Sync {
     /// Something that kept connections waiting is gone (`set maxconn`, `enable frontend`): listeners look again.
     fn unpark(&self) {}
 
+    /// `disable frontend`, `enable frontend`: its sockets refuse whoever connects, or listen again.
+    fn pause_frontend(&self, _proxy: &Proxy, _paused: bool) {}
+
     /// `shutdown frontend`: its listeners are closed for good. The flag is set already.
     fn shutdown_frontend(&self, _proxy: &Proxy) {}
 
@@ -77,6 +80,7 @@ pub fn process(control: &dyn Control) -> Process {
     process.pid = shared.pid;
     process.maxconn = shared.maxconn.load(Ordering::Relaxed);
     process.is_stopping |= shared.stopping.load(Ordering::Relaxed);
+    process.maxconn_reached = shared.maxconn_reached.load(Ordering::Relaxed);
     process.conn_rate = shared.conn_rate.read(now);
     process.max_conn_rate = shared.conn_rate_max.value();
     process.sess_rate = shared.sess_rate.read(now);

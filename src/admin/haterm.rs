@@ -182,6 +182,10 @@ impl Haterm {
 }
 
 impl Applet for Haterm {
+    fn reads_body(&self, _method: &[u8]) -> bool {
+        true
+    }
+
     fn call(&self, request: &AppletRequest<'_>) -> AppletReply {
         let Some(mark) = memchr::memchr(b'?', request.target) else { return Order::default().reply() };
         match &request.target[mark + 1..] {
@@ -243,6 +247,7 @@ mod tests {
                 method: b"GET",
                 target,
                 body: b"",
+                is_whole: true,
                 header: &|_| None,
                 proxy: "p",
                 is_admin: false,

@@ -51,7 +51,7 @@ impl Default for Query {
     fn default() -> Self {
         Query {
             global: true,
-            kinds: vec![Kind::Frontend, Kind::Backend, Kind::Server],
+            kinds: vec![Kind::Frontend, Kind::Listener, Kind::Backend, Kind::Server],
             own: true,
             include: Vec::new(),
             exclude: Vec::new(),
@@ -109,11 +109,12 @@ impl Query {
             "*" => self.scopes(true),
             "global" => self.global = true,
             "frontend" => self.kinds.push(Kind::Frontend),
+            "listener" => self.kinds.push(Kind::Listener),
             "backend" => self.kinds.push(Kind::Backend),
             "server" => self.kinds.push(Kind::Server),
             "isobar" => self.own = true,
             // Scopes of HAProxy's that have nothing to tell here.
-            "listener" | "sticktable" | "resolver" => {}
+            "sticktable" | "resolver" => {}
             _ => return None,
         }
         Some(())
@@ -140,7 +141,7 @@ impl Metrics {
         let show = Show { hide_maint: query.no_maint, ..Show::default() };
         let snapshot = snapshot(control, show);
         let rows: Vec<_> = snapshot.rows().collect();
-        for kind in [Kind::Frontend, Kind::Backend, Kind::Server] {
+        for kind in [Kind::Frontend, Kind::Listener, Kind::Backend, Kind::Server] {
             if query.kinds.contains(&kind) {
                 out.rows(kind, &rows);
             }
@@ -172,14 +173,17 @@ impl Applet for Metrics {
             };
         };
         let Some(control) = (self.found)() else { return not_yet() };
-        let text = if request.method == b"HEAD" { String::new() } else { self.render(&*control, &query) };
+        let body = match request.method {
+            b"HEAD" => AppletBody::None,
+            _ => AppletBody::Bytes(self.render(&*control, &query).into()),
+        };
         AppletReply {
             status: 200,
             headers: vec![
                 ("cache-control".into(), "no-cache".into()),
                 ("content-type".into(), "text/plain; version=0.0.4".into()),
             ],
-            body: AppletBody::Bytes(text.into()),
+            body,
             delay_ms: 0,
             close: false,
         }
@@ -204,6 +208,7 @@ mod tests {
             method: b"GET",
             target,
             body: b"",
+            is_whole: true,
             header: &|_| None,
             proxy: "fe",
             is_admin: false,

@@ -8,7 +8,9 @@ use std::path::PathBuf;
 
 use super::flags::{COMMANDS, FLAGS, Takes};
 use super::version::VersionText;
+use crate::lang::registry::Kind;
 use crate::lang::suggest;
+use crate::lang::void::is_void;
 use crate::{client, operator};
 
 /// What the user asked for.
@@ -191,22 +193,24 @@ fn flag<'a>(
     if let crate::lang::Status::Refused(why) = row.entry.status {
         return Err(Fault::fatal(format!("{}: {why}.", row.entry.name)));
     }
+    let void: fn(&mut Args, &str) -> Result<Step, Fault> = |_, _| Ok(Step::Next);
+    let apply = if is_void(Kind::Flag, row.entry.name) { void } else { row.apply };
     let attached = &word[row.entry.name.len()..];
     match row.takes {
-        Takes::Nothing => (row.apply)(args, ""),
-        Takes::Attached => (row.apply)(args, attached),
+        Takes::Nothing => apply(args, ""),
+        Takes::Attached => apply(args, attached),
         Takes::Value => match rest.next() {
-            Some(value) => (row.apply)(args, value),
+            Some(value) => apply(args, value),
             None => Err(Fault::usage(format!("{word} expects {}.", row.entry.args))),
         },
         Takes::Trace => {
             let next = if attached.is_empty() { rest.next_if(|w| !w.starts_with('-')) } else { None };
-            (row.apply)(args, next.unwrap_or(attached))
+            apply(args, next.unwrap_or(attached))
         }
         Takes::Pids => {
-            (row.apply)(args, "")?;
+            apply(args, "")?;
             while let Some(pid) = rest.next_if(|w| !w.starts_with('-')) {
-                (row.apply)(args, pid)?;
+                apply(args, pid)?;
             }
             Ok(Step::Next)
         }

@@ -7,6 +7,7 @@ use crate::base::clock;
 use crate::check::change::{Hooks, Member};
 use crate::check::runner::{Checks, Settings};
 use crate::config::Config;
+use crate::config::proxy::LogSpec;
 use crate::lang::Severity;
 use crate::log::{Logger, Origin};
 use crate::model::{Cut, Server};
@@ -40,15 +41,20 @@ impl HealthHooks {
     /// A line for the log targets of a backend, or for those of the process when `backend` is empty.
     pub fn log(&self, backend: &str, level: u8, text: &str) {
         let Some(config) = (*self.current.load()).clone() else { return };
-        let global = &config.global;
-        let (targets, tag) = match config.backends.get(backend) {
-            Some(id) => {
-                let spec = &config.proxy(*id).log;
-                (&spec.targets[..], spec.tag.as_deref())
-            }
+        match config.backends.get(backend) {
+            Some(id) => self.log_of(&config, Some(&config.proxy(*id).log), level, text),
             // What is of no backend is the process's own.
-            None if backend.is_empty() => (&global.logs[..], None),
-            None => return,
+            None if backend.is_empty() => self.log_of(&config, None, level, text),
+            None => {}
+        }
+    }
+
+    /// A line for the log targets of a proxy, or for those of the process.
+    pub fn log_of(&self, config: &Config, proxy: Option<&LogSpec>, level: u8, text: &str) {
+        let global = &config.global;
+        let (targets, tag) = match proxy {
+            Some(spec) => (&spec.targets[..], spec.tag.as_deref()),
+            None => (&global.logs[..], None),
         };
         let origin = Origin {
             tag: tag.or(global.log_tag.as_deref()).unwrap_or("haproxy"),

@@ -1,7 +1,7 @@
 //! What the program says about itself on stderr, in HAProxy's form, and the memory of it (`show startup-logs`).
 
 use std::io::Write;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::version::HAPROXY_VERSION;
@@ -22,6 +22,8 @@ struct Inner {
     quiet: AtomicBool,
     introduced: AtomicBool,
     log: Mutex<String>,
+    /// Warnings since the start (`TotalWarnings`).
+    warnings: AtomicU32,
 }
 
 impl Messages {
@@ -86,7 +88,14 @@ impl Messages {
         }
     }
 
+    /// Warnings since the start, a reload's with them.
+    pub fn warnings(&self) -> u32 {
+        self.inner.warnings.load(Ordering::Relaxed)
+    }
+
     fn write(&self, text: &str) {
+        let warnings = text.lines().filter(|line| line.starts_with("[WARNING]")).count();
+        self.inner.warnings.fetch_add(warnings as u32, Ordering::Relaxed);
         if !self.is_quiet() {
             let _ = std::io::stderr().write_all(text.as_bytes());
         }

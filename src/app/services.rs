@@ -29,13 +29,20 @@ use super::health::{HealthHooks, cut_sessions};
 use super::messages::Messages;
 use super::notifier::Notifier;
 use super::program::BindError;
+use super::sockets::Sockets;
 use super::version;
+
+/// The syslog level of lines about what an operator did.
+const WARNING: u8 = 4;
 
 /// Services that configurations may name, and those behind `mode haterm` and `stats`.
 pub type Services = HashMap<&'static str, Arc<dyn Applet>>;
 
 /// The configuration that runs now, seen by services and the control plane.
 pub type Current = Arc<Live<Option<Arc<Config>>>>;
+
+/// What the process listens on, for those who pause it.
+pub type Listening = Arc<Mutex<Sockets>>;
 
 /// What the runtime API knows of the process.
 pub struct RuntimeControl {
@@ -51,6 +58,8 @@ pub struct RuntimeControl {
     pub maxsock: u64,
     /// Limit of connections as the process began with it.
     pub hard_maxconn: u32,
+    /// What the process listens on.
+    pub sockets: Listening,
     pub started_us: u64,
     /// `base::clock` when the process began.
     pub started_ns: u64,
@@ -99,9 +108,17 @@ impl Control for RuntimeControl {
             run_queue: load.ready,
             idle_pct: load.idle_percent,
             spliced_bytes_out: crate::proxy::spliced_bytes(),
+            warnings: self.messages.warnings(),
             maxpipes: config.global.tune.maxpipes,
             ..Process::default()
         }
+    }
+
+    fn pause_frontend(&self, proxy: &Proxy, paused: bool) {
+        self.sockets.lock().unwrap_or_else(PoisonError::into_inner).pause(&proxy.name, paused);
+        let what = if proxy.back.is_some() { "proxy" } else { "frontend" };
+        let text = format!("{} {what} {}.", if paused { "Paused" } else { "Resumed" }, proxy.name);
+        self.hooks.log_of(&self.config(), Some(&proxy.log), WARNING, &text);
     }
 
     fn shutdown_frontend(&self, proxy: &Proxy) {
@@ -137,6 +154,7 @@ impl Control for RuntimeControl {
 #[derive(Clone, Default)]
 pub struct Hub {
     pub current: Current,
+    pub sockets: Listening,
     /// Set when the process runs: services are made before.
     pub control: Arc<OnceLock<Arc<RuntimeControl>>>,
 }

@@ -4,11 +4,10 @@
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
 
 use crate::config::diff::same_socket;
 use crate::config::{Bind, Config, Proxy};
-use crate::model::Address;
+use crate::model::{Address, ListenerLive};
 use crate::os::bind::{BindAddress, BindSpec, SocketKind};
 use crate::os::opener::Opener;
 use crate::os::socket;
@@ -27,7 +26,8 @@ struct Socket {
     bind: Bind,
     /// One a worker, or one for all.
     fds: Vec<Arc<OwnedFd>>,
-    current: Arc<AtomicU32>,
+    live: Arc<ListenerLive>,
+    backlog: u32,
 }
 
 /// All of them.
@@ -50,11 +50,17 @@ impl Sockets {
                     .iter()
                     .find(|s| same_socket(&s.bind, bind) && !next.list.iter().any(|n| n.id == s.id));
                 let socket = match kept {
-                    Some(socket) => {
-                        Socket { proxy: proxy.name.clone(), bind: bind.clone(), ..socket.clone() }
-                    }
+                    Some(socket) => Socket {
+                        proxy: proxy.name.clone(),
+                        bind: bind.clone(),
+                        live: proxy.live.listener(bind.id),
+                        ..socket.clone()
+                    },
                     None => next.open(proxy, bind, opener, workers)?,
                 };
+                if proxy.options.socket_stats {
+                    socket.live.start_counting(workers);
+                }
                 next.list.push(socket);
             }
         }
@@ -84,7 +90,8 @@ impl Sockets {
             proxy: proxy.name.clone(),
             bind: bind.clone(),
             fds,
-            current: Arc::default(),
+            live: proxy.live.listener(bind.id),
+            backlog: backlog(proxy, bind),
         })
     }
 
@@ -103,10 +110,25 @@ impl Sockets {
                 bind,
                 fd: fd.clone(),
                 shared,
-                current: socket.current.clone(),
+                live: socket.live.clone(),
             });
         }
         list
+    }
+
+    /// Lets the sockets of a frontend refuse whoever connects, or listen again. Those that cannot (of another family than
+    /// TCP's, or inherited) go on listening, and their clients wait.
+    pub fn pause(&self, proxy: &str, paused: bool) {
+        let is_tcp = |socket: &&Socket| matches!(socket.bind.address, Address::Inet(_));
+        for socket in self.list.iter().filter(|s| &*s.proxy == proxy).filter(is_tcp) {
+            for fd in &socket.fds {
+                if paused {
+                    socket::stop_listening(fd.as_raw_fd());
+                } else {
+                    let _ = socket::listen(fd.as_raw_fd(), socket.backlog);
+                }
+            }
+        }
     }
 
     /// Forgets every socket: they close when the last worker lets go.
@@ -136,10 +158,13 @@ fn open_all(proxy: &Proxy, bind: &Bind, opener: &Opener, workers: usize) -> io::
     (0..copies).map(|_| open_one(proxy, bind, opener).map(Arc::new)).collect()
 }
 
+fn backlog(proxy: &Proxy, bind: &Bind) -> u32 {
+    let of_front = proxy.front.as_ref().map_or(0, |f| f.backlog);
+    [bind.backlog, of_front, proxy.maxconn].into_iter().find(|n| *n > 0).unwrap_or(DEFAULT_BACKLOG)
+}
+
 fn open_one(proxy: &Proxy, bind: &Bind, opener: &Opener) -> io::Result<OwnedFd> {
-    let front = proxy.front.as_ref();
-    let backlog = [bind.backlog, front.map_or(0, |f| f.backlog), proxy.maxconn, DEFAULT_BACKLOG];
-    let backlog = backlog.into_iter().find(|b| *b > 0).unwrap_or(DEFAULT_BACKLOG);
+    let backlog = backlog(proxy, bind);
     let address = match &bind.address {
         Address::Inet(a) => BindAddress::Inet(*a),
         Address::Unix(p) => BindAddress::Unix(p.clone()),

@@ -74,6 +74,8 @@ pub struct Global {
     pub stats_timeout_ms: u64,
     pub stats_maxconn: u32,
     pub hard_stop_after_ms: Option<u64>,
+    /// `close-spread-time`, `u64::MAX` for `infinite`.
+    pub close_spread_ms: u64,
     pub grace_ms: u64,
     pub node: Option<String>,
     pub description: Option<String>,
@@ -174,6 +176,7 @@ impl Default for Global {
             stats_timeout_ms: 10_000,
             stats_maxconn: 10,
             hard_stop_after_ms: None,
+            close_spread_ms: 0,
             grace_ms: 0,
             node: None,
             description: None,

@@ -20,6 +20,8 @@ pub struct Dial<'a> {
     pub interface: Option<&'a str>,
     /// `option tcpka`, `option srvtcpka`.
     pub keepalive: bool,
+    /// `option nolinger`: whatever closes it resets it.
+    pub no_linger: bool,
 }
 
 /// Opens a connection, which may still be under way: the first write waits for it.
@@ -31,6 +33,9 @@ pub fn dial(rt: &'static Rt, how: &Dial<'_>) -> io::Result<Link> {
     }
     if how.keepalive {
         socket::set_keepalive(fd.as_raw_fd());
+    }
+    if how.no_linger {
+        socket::set_no_linger(fd.as_raw_fd());
     }
     if let Some(interface) = how.interface {
         socket::bind_to_device(fd.as_raw_fd(), interface)?;

@@ -6,6 +6,8 @@ pub struct AppletRequest<'a> {
     /// Path and query as received.
     pub target: &'a [u8],
     pub body: &'a [u8],
+    /// The body is all here: it came in time and fits the buffer.
+    pub is_whole: bool,
     /// Value of a header by lower-case name.
     pub header: &'a dyn Fn(&str) -> Option<Vec<u8>>,
     /// The proxy that runs the service.
@@ -30,6 +32,8 @@ pub struct AppletReply {
 #[derive(Clone, Debug)]
 pub enum AppletBody {
     Bytes(bytes::Bytes),
+    /// None, and its length is not told: the answer to HEAD.
+    None,
     /// `len` filler bytes made while they are sent, optionally as one chunk.
     Filler {
         len: u64,
@@ -54,6 +58,12 @@ pub trait Applet: Send + Sync {
     /// What logs call it, in the place of a server.
     fn log_name(&self) -> &'static str {
         "<NOSRV>"
+    }
+
+    /// Whether a request with this method is answered only when its body is here, as far as it fits the buffer. Any
+    /// other body is taken after the answer, and thrown away.
+    fn reads_body(&self, _method: &[u8]) -> bool {
+        false
     }
 
     fn call(&self, request: &AppletRequest<'_>) -> AppletReply;

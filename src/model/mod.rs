@@ -5,6 +5,7 @@ pub mod applet;
 pub mod balancer;
 pub mod counters;
 pub mod invalid;
+pub mod need;
 pub mod notation;
 pub mod proxy;
 pub mod queue;
@@ -13,7 +14,7 @@ pub mod server;
 pub use address::Address;
 pub use balancer::{Balancer, Pick};
 pub use counters::{ProxyCounters, ServerCounters, Totals};
-pub use proxy::{Caps, Mode, ProxyId, ProxyLive};
+pub use proxy::{Caps, ListenerLive, Mode, ProxyId, ProxyLive};
 pub use queue::{Ticket, WaitQueue};
 pub use server::{
     AdminState, CheckState, Cut, HashKey, Observer, OperState, Seen, Server, ServerLive, ServerSet,

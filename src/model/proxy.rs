@@ -1,11 +1,11 @@
 //! A proxy's identity and the live state that outlasts its configuration.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::base::{Shards, rate::Rate};
 
-use super::counters::{Peak, ProxyCounters};
+use super::counters::{Peak, ProxyCounters, Totals};
 use super::invalid::InvalidMessages;
 use super::queue::WaitQueue;
 
@@ -75,11 +75,47 @@ impl SideLive {
     }
 }
 
+/// One listening address of a frontend, kept by its number (`id`) across configuration changes.
+#[derive(Debug, Default)]
+pub struct ListenerLive {
+    /// Connections now, and most of them at once.
+    pub cur: AtomicU32,
+    pub max: Peak,
+    /// What it counts, once `option socket-stats` asks for it.
+    counters: OnceLock<Shards<ProxyCounters>>,
+}
+
+impl ListenerLive {
+    /// From now on it counts.
+    pub fn start_counting(&self, workers: usize) {
+        self.counters.get_or_init(|| Shards::new(workers));
+    }
+
+    /// What the calling worker counts of it, if anything.
+    pub fn counters(&self) -> Option<&ProxyCounters> {
+        self.counters.get().map(Shards::mine)
+    }
+
+    pub fn totals(&self) -> Totals {
+        self.counters.get().map(Totals::of).unwrap_or_default()
+    }
+
+    /// `clear counters`; of those that grow too where `all` says so.
+    pub fn clear(&self, all: bool) {
+        self.max.reset();
+        if let (true, Some(shards)) = (all, self.counters.get()) {
+            shards.iter().for_each(ProxyCounters::reset);
+        }
+    }
+}
+
 /// The live state of a proxy section, both sides.
 #[derive(Debug)]
 pub struct ProxyLive {
     pub front: SideLive,
     pub back: SideLive,
+    /// Of the frontend, by number.
+    listeners: Mutex<Vec<(u32, Arc<ListenerLive>)>>,
     /// Streams that wait for any server of the backend.
     pub queue: WaitQueue,
     /// `disable frontend`: listeners paused.
@@ -99,6 +135,7 @@ impl ProxyLive {
         ProxyLive {
             front: SideLive::new(workers),
             back: SideLive::new(workers),
+            listeners: Mutex::default(),
             queue: WaitQueue::default(),
             paused: AtomicBool::new(false),
             stopped: AtomicBool::new(false),
@@ -106,5 +143,16 @@ impl ProxyLive {
             transition: Mutex::new(()),
             invalid: InvalidMessages::default(),
         }
+    }
+
+    /// The listener with this number.
+    pub fn listener(&self, id: u32) -> Arc<ListenerLive> {
+        let mut list = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, live)) = list.iter().find(|(number, _)| *number == id) {
+            return live.clone();
+        }
+        let live = Arc::<ListenerLive>::default();
+        list.push((id, live.clone()));
+        live
     }
 }

@@ -11,6 +11,7 @@ use crate::base::{Live, Millis, Shards, rate::Rate};
 use super::address::Address;
 use super::balancer::{Balancer, NoBalancer};
 use super::counters::{Peak, ServerCounters};
+use super::need::Need;
 use super::queue::WaitQueue;
 
 bitflags! {
@@ -184,9 +185,14 @@ pub struct ServerLive {
     pub served_max: Peak,
     /// Idle connections pooled over all workers, and connections open for a stream.
     pub idle: AtomicU32,
+    /// The idle ones that have served more than one request.
+    pub idle_proven: AtomicU32,
+    /// Idle connections that belong to one client; they are not among `idle`.
+    pub idle_private: AtomicU32,
     /// The idle ones by the worker that holds them.
     pub idle_by: Shards<AtomicU32>,
     pub used: AtomicU32,
+    pub need: Need,
     pub sess_rate: Rate,
     pub sess_rate_max: Peak,
     pub counters: Shards<ServerCounters>,
@@ -263,8 +269,11 @@ impl ServerLive {
             served: AtomicU32::new(0),
             served_max: Peak::default(),
             idle: AtomicU32::new(0),
+            idle_proven: AtomicU32::new(0),
+            idle_private: AtomicU32::new(0),
             idle_by: Shards::new(workers),
             used: AtomicU32::new(0),
+            need: Need::default(),
             sess_rate: Rate::default(),
             sess_rate_max: Peak::default(),
             counters: Shards::new(workers),

@@ -167,6 +167,12 @@ pub fn listen(fd: RawFd, backlog: u32) -> io::Result<()> {
     check(unsafe { libc::listen(fd, backlog.min(i32::MAX as u32) as i32) }).map(|_| ())
 }
 
+/// Makes a listening TCP socket refuse whoever connects, until [`listen`] is called again. It keeps its address.
+pub fn stop_listening(fd: RawFd) {
+    // SAFETY: no pointers.
+    unsafe { libc::shutdown(fd, libc::SHUT_RD) };
+}
+
 /// Accepts a connection with the peer's address.
 pub fn accept(fd: RawFd) -> io::Result<(OwnedFd, Peer)> {
     let mut addr = RawAddr::empty();

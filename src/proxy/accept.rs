@@ -1,6 +1,6 @@
 //! The accept loops of a worker, and the limits that hold them back.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
@@ -17,7 +17,7 @@ use super::worker::Worker;
 const PARKED_NS: u64 = 5 * MS;
 /// One new connection to so many requests on those that stand.
 const NEWCOMERS: u32 = 8;
-/// After `accept` failed for want of descriptors or memory.
+/// After `accept` failed for want of descriptors or memory, or on a socket that was paused at this moment.
 const EXHAUSTED_NS: u64 = 100 * MS;
 
 impl Worker {
@@ -30,6 +30,7 @@ impl Worker {
                 Some(listen) => {
                     cell.proxy.set(listen.proxy);
                     cell.bind.set(listen.bind);
+                    *cell.live.borrow_mut() = listen.live.clone();
                 }
                 None => {
                     cell.stopped.set(true);
@@ -49,7 +50,7 @@ impl Worker {
                 bind: Cell::new(listen.bind),
                 stopped: Cell::new(false),
                 task: Cell::new(0),
-                current: listen.current.clone(),
+                live: RefCell::new(listen.live.clone()),
             });
             cell.task.set(self.rt.spawn(self.accept_loop(cell.clone(), acceptor)));
             running.push(cell);
@@ -124,7 +125,7 @@ impl Worker {
         {
             return None;
         }
-        ClientSlot::take(&self.shared, &proxy.live, &cell.current, (front, bind))
+        ClientSlot::take(&self.shared, &proxy.live, &cell.live.borrow(), (front, bind))
     }
 
     /// Serves a connection that was accepted.
@@ -155,7 +156,9 @@ fn batch(maxaccept: u32, resumed: u32) -> u32 {
 }
 
 fn is_exhausted(e: &std::io::Error) -> bool {
-    matches!(e.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM))
+    // EINVAL: it does not listen now.
+    let codes = [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM, libc::EINVAL];
+    e.raw_os_error().is_some_and(|code| codes.contains(&code))
 }
 
 #[cfg(test)]

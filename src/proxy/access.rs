@@ -84,10 +84,14 @@ pub(super) fn count(stream: &Stream<'_>) {
     let txn = &*stream.txn;
     let front = stream.route.front.live.front.counters.mine();
     count_side(front, txn);
-    front.http_req.inc();
-    if txn.status > 0 {
-        count_status!(front, txn.status);
+    if let Some(listener) = stream.s.counters() {
+        count_side(listener, txn);
     }
+    // What `tcp-request content` rules reject is no request yet.
+    if txn.has_req || stream.end.status > 0 {
+        front.http_req.inc();
+    }
+    count_status!(front, txn.status);
     let of_client = matches!(stream.end.cause, Cause::ClientAbort | Cause::ClientTimeout);
     // Before its response a server's failure counts as an error and not as an abort.
     let aborted = (of_client && stream.end.phase != Phase::Request) || stream.responding;
@@ -99,9 +103,7 @@ pub(super) fn count(stream: &Stream<'_>) {
     }
     let back = stream.route.back.live.back.counters.mine();
     count_side(back, txn);
-    if txn.status > 0 {
-        count_status!(back, txn.status);
-    }
+    count_status!(back, txn.status);
     if aborted {
         count_end!(back, stream.end.cause);
     }
@@ -145,6 +147,9 @@ fn count_server_times(hold: &Hold, back: &ProxyCounters, txn: &Txn) {
 pub(super) fn count_tcp(stream: &Stream<'_>) {
     let (txn, cause) = (&*stream.txn, stream.end.cause);
     count_side(stream.route.front.live.front.counters.mine(), txn);
+    if let Some(listener) = stream.s.counters() {
+        count_side(listener, txn);
+    }
     if stream.route.back_id.is_none() {
         return;
     }

@@ -4,6 +4,7 @@
 use crate::http::BodyLen;
 
 use super::access;
+use super::connection;
 use super::downstream::body_at_hand;
 use super::end::{Cause, End, Halt, Phase};
 use super::stream::{Next, Stream};
@@ -13,7 +14,7 @@ impl Stream<'_> {
     /// Error in the request itself: answer it and log.
     pub(super) async fn fail_request(&mut self, end: End) -> Next {
         let options = &self.route.front.options;
-        self.route.front.live.front.counters.mine().err_req.inc();
+        connection::count_invalid(self.s, self.route.front);
         self.keep_client = false;
         let is_silent = self.txn.req.buf.is_empty();
         let first = self.s.requests() <= 1;
@@ -53,6 +54,9 @@ impl Stream<'_> {
             let failed = self.txn.termination[0] != b'-' && self.txn.termination[0] != b'L';
             access::log(self.s, self.txn, &self.route, server.as_ref(), failed);
         }
+        if self.keep_client && self.is_served && self.take_rest().await.is_err() {
+            return Next::Close;
+        }
         if self.keep_client && self.down.finish(&self.txn.req) {
             return Next::KeepAlive;
         }
@@ -60,34 +64,43 @@ impl Stream<'_> {
         Next::Close
     }
 
-    /// The client was answered before it had sent all: the rest is taken and thrown away, for as long as it comes without
-    /// a pause of `timeout client`. A close before that would reset the connection, and the answer with it.
-    async fn drain(&mut self) {
-        if self.down.is_one_of_many() {
-            return; // it is told to stop
-        }
-        let of_client = matches!(self.end.cause, Cause::ClientAbort | Cause::ClientTimeout);
-        let is_cut = self.responding && self.end.cause != Cause::Normal;
+    /// The rest of the request's body can be taken: it lies here, or its sender waits for no invitation.
+    pub(super) fn can_drain(&self) -> bool {
         let req = &self.txn.req;
-        if !self.answered || of_client || is_cut || !self.txn.has_req || self.down.is_whole(req) {
-            return;
+        (!req.expect_continue || !req.rest().is_empty()) && body_at_hand(req).is_ok()
+    }
+
+    /// Takes the rest of the request's body, which nobody wants any more.
+    async fn take_rest(&mut self) -> Result<(), Halt> {
+        if self.down.is_one_of_many() {
+            return Ok(()); // it is told to stop
         }
-        if req.expect_continue && req.rest().is_empty() {
-            return;
-        }
-        match (&mut self.upload, body_at_hand(req)) {
+        match (&mut self.upload, body_at_hand(&self.txn.req)) {
             (Some(way), _) => way.discard(),
             (None, Ok((Some(extent), _))) => {
                 self.down.begin_upload();
                 let from = (self.down.link().clone(), Side::Client);
                 self.upload = Some(Way::drain(from, self.patience.clone(), extent));
             }
-            (None, _) => return,
+            (None, _) => return Ok(()),
         }
-        // It is told that nothing more comes.
-        self.down.link().shutdown_write();
         self.restart_patience();
-        let _ = self.finish_upload().await;
+        self.finish_upload().await
+    }
+
+    /// The client was answered before it had sent all: the rest is taken and thrown away, for as long as it comes without
+    /// a pause of `timeout client`. A close before that would reset the connection, and the answer with it.
+    async fn drain(&mut self) {
+        let of_client = matches!(self.end.cause, Cause::ClientAbort | Cause::ClientTimeout);
+        let is_cut = self.responding && self.end.cause != Cause::Normal;
+        if !self.answered || of_client || is_cut || !self.txn.has_req || self.down.is_whole(&self.txn.req) {
+            return;
+        }
+        if self.can_drain() && !self.down.is_one_of_many() {
+            // It is told that nothing more comes.
+            self.down.link().shutdown_write();
+            let _ = self.take_rest().await;
+        }
     }
 
     /// `logasap`: the line is written when the response's head is there; figures that still grow say so.

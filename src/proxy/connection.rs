@@ -76,10 +76,15 @@ async fn serve(session: &Session, down: &mut Downstream, current: &mut Current) 
         let then = Box::pin(tcp::serve(session, down, &mut txn, current)).await;
         session.keep_txn(txn);
         if matches!(then, Then::Close) {
+            reset(session);
             return Next::Close;
         }
     }
-    http(session, down, current).await
+    let next = http(session, down, current).await;
+    if next == Next::Close {
+        reset(session);
+    }
+    next
 }
 
 /// `proto h2`: the client speaks HTTP/2 without being asked.
@@ -88,14 +93,35 @@ fn speaks_h2(session: &Session, proxy: &Proxy) -> bool {
     bind.is_some_and(|b| b.proto_h2)
 }
 
+/// `option nolinger` of the frontend: the end is told, and what is not sent by then is thrown away.
+fn reset(session: &Session) {
+    let view = session.worker.view();
+    let proxy = view.config().proxies.get(session.listener.proxy.get().0 as usize);
+    if proxy.is_some_and(|proxy| proxy.options.nolinger) {
+        session.link.shutdown_write();
+        session.link.set_no_linger();
+    }
+}
+
 fn count(session: &Session, proxy: &Proxy) {
     let live = &proxy.live.front;
     let now_ms = session.worker.rt.now() / MS;
     live.counters.mine().sess_tot.inc();
+    if let Some(listener) = session.counters() {
+        listener.sess_tot.inc();
+    }
     live.sess_rate_max.raise(u64::from(live.sess_rate.add(now_ms, 1)));
     live.last_session_ms.store(now_ms, Ordering::Relaxed);
     let shared = &session.worker.shared;
     shared.sess_rate_max.raise(u64::from(shared.sess_rate.add(now_ms, 1)));
+}
+
+/// What the client said was no request.
+pub(super) fn count_invalid(session: &Session, proxy: &Proxy) {
+    proxy.live.front.counters.mine().err_req.inc();
+    if let Some(listener) = session.counters() {
+        listener.err_req.inc();
+    }
 }
 
 /// `accept-proxy`: the client is who the header says. False: there is none.
@@ -107,7 +133,7 @@ async fn introduced(session: &Session, proxy: &Proxy) -> bool {
     let rt = session.worker.rt;
     let ms = positive(proxy.timeouts.client_hs, proxy.timeouts.client);
     let Some(ends) = Box::pin(proxy_protocol::receive(&session.link, rt.after_ms(ms))).await else {
-        proxy.live.front.counters.mine().err_req.inc();
+        count_invalid(session, proxy);
         return false;
     };
     session.handshake.set(rt.now().saturating_sub(session.accepted));
@@ -134,19 +160,33 @@ fn admits(session: &Session, current: &Current, stage: Stage) -> bool {
     let route = Route::new(&current.view, current.front);
     let env = StreamEnv::of(session, &route, None);
     let outcome = set.run(&mut txn, &env, &mut 0);
-    let admitted = verdict::interpret(outcome, stage, &route, &session.link).is_ok();
+    let admitted = verdict::interpret(outcome, stage, &route, session).is_ok();
     session.readdress(&txn);
     session.keep_txn(txn);
     admitted
 }
 
+/// Takes the newest configuration between two requests. False: the connection ends here. One that is over and has sent
+/// a request already is still answered.
+fn renew(session: &Session, down: &Downstream, current: &mut Current) -> bool {
+    let is_new = session.requests() == 0;
+    if !is_new && session.is_ending() && !down.has_pending() && !down.link().is_readable() {
+        return false;
+    }
+    match session.renew() {
+        Some(newest) => {
+            *current = newest;
+            true
+        }
+        None => is_new || down.has_pending(),
+    }
+}
+
 /// An idle connection is this small future; what serves requests is boxed, so that the idle do not pay for it.
 async fn http(session: &Session, down: &mut Downstream, current: &mut Current) -> Next {
     loop {
-        match session.renew() {
-            Some(newest) => *current = newest,
-            None if session.requests() > 0 && !down.has_pending() => return Next::Close,
-            None => {}
+        if !renew(session, down, current) {
+            return Next::Close;
         }
         if !down.has_pending() && !down.link().is_readable() {
             let until = wait_limit(session, down, current);
@@ -190,10 +230,8 @@ async fn busy(session: &Session, down: &mut Downstream, current: &mut Current) -
             return next;
         }
         down.idle_until(idle_limit(current, rt.now()));
-        match session.renew() {
-            Some(newest) => *current = newest,
-            None if !down.has_pending() => return Next::Close,
-            None => {}
+        if !renew(session, down, current) {
+            return Next::Close;
         }
         if !down.has_pending() && !down.link().is_readable() {
             let Some(_seat) = session.worker.linger() else { return Next::KeepAlive };
@@ -202,9 +240,8 @@ async fn busy(session: &Session, down: &mut Downstream, current: &mut Current) -
             if next_request(session, down, until).await.is_err() {
                 return Next::KeepAlive; // idle from now on, or at its end, which is found there
             }
-            match session.renew() {
-                Some(newest) => *current = newest,
-                None => return Next::Close,
+            if !renew(session, down, current) {
+                return Next::Close;
             }
         }
     }
@@ -214,8 +251,16 @@ async fn busy(session: &Session, down: &mut Downstream, current: &mut Current) -
 async fn next_request(session: &Session, down: &Downstream, until: Nanos) -> std::io::Result<()> {
     let mut readable = std::pin::pin!(down.link().readable(until));
     std::future::poll_fn(|context| match readable.as_mut().poll(context) {
-        Poll::Pending if session.requests() > 0 && session.is_over() => {
+        Poll::Pending if session.requests() > 0 && session.is_ending() => {
             Poll::Ready(Err(ErrorKind::ConnectionAborted.into()))
+        }
+        Poll::Pending => {
+            if let Some(at) = session.ends_at()
+                && at < until
+            {
+                session.worker.rt.arm(at);
+            }
+            Poll::Pending
         }
         polled => polled,
     })
@@ -263,7 +308,7 @@ fn log_empty(session: &Session, current: &Current) {
     if proxy.options.dontlognull || proxy.options.http_ignore_probes {
         return;
     }
-    proxy.live.front.counters.mine().err_req.inc();
+    count_invalid(session, proxy);
     let mut txn = session.take_txn(proxy);
     txn.timers.request_start = session.accepted;
     txn.timers.closed = session.worker.rt.now();

@@ -1,12 +1,12 @@
 //! Listening sockets of a worker, and the slots that their clients take.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::model::{ProxyId, ProxyLive};
+use crate::model::{ListenerLive, ProxyId, ProxyLive};
 use crate::rt::TaskId;
 
 use super::shared::Shared;
@@ -21,8 +21,8 @@ pub struct Listen {
     pub fd: Arc<OwnedFd>,
     /// One socket for all workers.
     pub shared: bool,
-    /// Connections of this listener over all workers.
-    pub current: Arc<AtomicU32>,
+    /// What is true of it over all workers.
+    pub live: Arc<ListenerLive>,
 }
 
 /// What an accept loop and its sessions know of their listener; moved to a new configuration in place.
@@ -32,7 +32,7 @@ pub struct ListenerCell {
     pub bind: Cell<usize>,
     pub stopped: Cell<bool>,
     pub(super) task: Cell<TaskId>,
-    pub(super) current: Arc<AtomicU32>,
+    pub(super) live: RefCell<Arc<ListenerLive>>,
 }
 
 /// The listeners of one worker.
@@ -42,7 +42,7 @@ pub type Listeners = Vec<Rc<ListenerCell>>;
 pub struct ClientSlot {
     shared: Arc<Shared>,
     pub(super) front: Arc<ProxyLive>,
-    listener: Arc<AtomicU32>,
+    pub(super) listener: Arc<ListenerLive>,
 }
 
 /// Adds one unless that would exceed `limit` (0: none). Tells the new value.
@@ -66,20 +66,26 @@ impl ClientSlot {
     pub(super) fn note_client(&self) {
         self.shared.current_max.raise(u64::from(self.shared.current.load(Ordering::Relaxed)));
         self.front.front.max.raise(u64::from(self.front.front.cur.load(Ordering::Relaxed)));
+        self.listener.max.raise(u64::from(self.listener.cur.load(Ordering::Relaxed)));
     }
 
     pub(super) fn take(
         shared: &Arc<Shared>,
         front: &Arc<ProxyLive>,
-        listener: &Arc<AtomicU32>,
+        listener: &Arc<ListenerLive>,
         limits: (u32, u32),
     ) -> Option<Self> {
-        acquire(&shared.current, shared.maxconn.load(Ordering::Relaxed))?;
+        if acquire(&shared.current, shared.maxconn.load(Ordering::Relaxed)).is_none() {
+            if !shared.is_full.swap(true, Ordering::Relaxed) {
+                shared.maxconn_reached.fetch_add(1, Ordering::Relaxed);
+            }
+            return None;
+        }
         if acquire(&front.front.cur, limits.0).is_none() {
             shared.current.fetch_sub(1, Ordering::AcqRel);
             return None;
         }
-        if acquire(listener, limits.1).is_none() {
+        if acquire(&listener.cur, limits.1).is_none() {
             shared.current.fetch_sub(1, Ordering::AcqRel);
             front.front.cur.fetch_sub(1, Ordering::AcqRel);
             return None;
@@ -90,8 +96,11 @@ impl ClientSlot {
 
 impl Drop for ClientSlot {
     fn drop(&mut self) {
-        self.listener.fetch_sub(1, Ordering::AcqRel);
+        self.listener.cur.fetch_sub(1, Ordering::AcqRel);
         self.front.front.cur.fetch_sub(1, Ordering::AcqRel);
         self.shared.current.fetch_sub(1, Ordering::AcqRel);
+        if self.shared.is_full.load(Ordering::Relaxed) {
+            self.shared.is_full.store(false, Ordering::Relaxed);
+        }
     }
 }

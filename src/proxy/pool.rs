@@ -33,11 +33,24 @@ struct ServerPool {
     large_responses: bool,
 }
 
+impl Idle {
+    /// A request met it idle before, and it was still good.
+    fn is_proven(&self) -> bool {
+        self.uses > 1
+    }
+}
+
 impl ServerPool {
-    /// So many are idle no more.
-    fn note_gone(&self, n: u32) {
+    /// So many are idle no more, and so many of them were proven.
+    fn note_gone(&self, (n, proven): (u32, u32)) {
         self.server.live.idle.fetch_sub(n, Ordering::Relaxed);
         self.server.live.idle_by.mine().fetch_sub(n, Ordering::Relaxed);
+        self.server.live.idle_proven.fetch_sub(proven, Ordering::Relaxed);
+    }
+
+    /// How many there are, and how many of them are proven.
+    fn count(&self) -> (u32, u32) {
+        (self.idle.len() as u32, self.idle.iter().filter(|i| i.is_proven()).count() as u32)
     }
 
     /// The connection that became idle last and still stands.
@@ -46,11 +59,11 @@ impl ServerPool {
         let mut i = self.idle.len();
         while i > 0 {
             i -= 1;
-            if proven_only && self.idle[i].uses < 2 {
+            if proven_only && !self.idle[i].is_proven() {
                 continue;
             }
             let idle = self.idle.remove(i);
-            self.note_gone(1);
+            self.note_gone((1, u32::from(idle.is_proven())));
             // Anything readable on an idle connection is its end, or something that must not be answered with.
             if !idle.link.is_readable() {
                 return Some((idle.link, idle.uses));
@@ -64,15 +77,15 @@ impl ServerPool {
         let epoch = self.server.live.epoch();
         if self.epoch != epoch {
             self.epoch = epoch;
-            let gone = self.idle.drain(..).count() as u32;
-            self.note_gone(gone);
+            self.note_gone(self.count());
+            self.idle.clear();
         }
     }
 }
 
 impl Drop for ServerPool {
     fn drop(&mut self) {
-        self.note_gone(self.idle.len() as u32);
+        self.note_gone(self.count());
     }
 }
 
@@ -151,7 +164,9 @@ impl Pools {
             };
             if pool.idle.len() < PER_SERVER && counted() {
                 live.idle_by.mine().fetch_add(1, Ordering::Relaxed);
-                pool.idle.push(Idle { link, since: now, uses });
+                let idle = Idle { link, since: now, uses };
+                live.idle_proven.fetch_add(u32::from(idle.is_proven()), Ordering::Relaxed);
+                pool.idle.push(idle);
             }
         });
     }
@@ -160,7 +175,10 @@ impl Pools {
     #[inline]
     pub fn note_use(&self, server: &Server, used: u32) -> bool {
         self.with(server, |pool| {
-            pool.peaks[1] = pool.peaks[1].max(used);
+            if used > pool.peaks[1] {
+                pool.peaks[1] = used;
+                server.live.need.note(used);
+            }
             pool.large_responses
         })
     }
@@ -173,11 +191,14 @@ impl Pools {
     pub fn purge(&self, now: Millis) {
         self.by_server.borrow_mut().retain(|_, pool| {
             let delay = pool.server.spec.pool_purge_delay_ms;
-            let before = pool.idle.len();
-            pool.peaks = [pool.peaks[1], pool.server.live.used.load(Ordering::Relaxed)];
+            let before = pool.count();
+            let used = pool.server.live.used.load(Ordering::Relaxed);
+            pool.server.live.need.round(used, now, delay.max(1000));
+            // Not in use now: whoever takes one next notes it.
+            pool.peaks = [pool.peaks[1], used];
             pool.idle.retain(|i| !i.link.is_readable() && now.saturating_sub(i.since) < delay);
-            let gone = (before - pool.idle.len()) as u32;
-            pool.note_gone(gone);
+            let left = pool.count();
+            pool.note_gone((before.0 - left.0, before.1 - left.1));
             !pool.idle.is_empty() || std::sync::Arc::strong_count(&pool.server.live) > 1
         });
     }

@@ -4,13 +4,14 @@
 use bytes::Bytes;
 
 use crate::base::buf::{Buf, HEAD_SIZE};
-use crate::http::{BodyLen, H1Options, Hop, Method, Parse, status};
-use crate::model::applet::{Applet, AppletBody, AppletRequest};
+use crate::http::{BodyLen, Chunks, H1Options, Hop, Method, Parse, status};
+use crate::model::applet::{Applet, AppletBody, AppletReply, AppletRequest};
 use crate::rules::{Env, Reply, ReplyBody};
 
 use super::end::{Cause, End, Halt, Phase};
 use super::env::StreamEnv;
 use super::stream::Stream;
+use super::verdict::{self, Stage};
 
 /// Filler of services that send many bytes of no meaning.
 static FILLER: [u8; 16384] = filler();
@@ -23,6 +24,14 @@ const fn filler() -> [u8; 16384] {
         i += 1;
     }
     bytes
+}
+
+/// What the head says of the body.
+enum Framing {
+    Length(u64),
+    Chunked,
+    /// Nothing: it answers HEAD, and how long the answer to GET would be is not known.
+    Silent,
 }
 
 /// What follows the head.
@@ -81,7 +90,7 @@ impl Stream<'_> {
             return;
         }
         // The rest of a request that could not be read cannot be told from the next one.
-        if end.phase == Phase::Request && end.cause != Cause::Local {
+        if end.phase == Phase::Request && end.cause != Cause::Local && end.status != verdict::RULE_FAILED {
             self.keep_client = false;
         }
         let page = self.env().error_page(end.status, self.txn);
@@ -122,7 +131,7 @@ impl Stream<'_> {
                     None => status::reason_phrase(reply.status).as_bytes(),
                 };
                 let fields = reply.fields.iter().map(|(n, v)| (&n[..], &v[..]));
-                self.begin(reply.status, reason, Some(body.len() as u64), fields);
+                self.begin(reply.status, reason, &Framing::Length(body.len() as u64), fields);
                 self.emit(Body::Bytes(body)).await;
             }
         }
@@ -163,19 +172,24 @@ impl Stream<'_> {
         &mut self,
         code: u16,
         reason: &[u8],
-        length: Option<u64>,
+        framing: &Framing,
         fields: impl Iterator<Item = (&'f [u8], &'f [u8])> + Clone,
     ) {
         let res = &mut self.txn.res;
         res.buf = Buf::default();
-        res.begin_response(code, reason, length.map_or(BodyLen::Chunked, BodyLen::Length));
+        let body = match framing {
+            Framing::Length(n) => BodyLen::Length(*n),
+            Framing::Chunked => BodyLen::Chunked,
+            Framing::Silent => BodyLen::None,
+        };
+        res.begin_response(code, reason, body);
         let mut digits = itoa::Buffer::new();
-        let mut framing: Option<(&[u8], &[u8])> = match length {
-            Some(n) if code != 204 && code != 304 && code >= 200 => {
-                Some((b"content-length", digits.format(n).as_bytes()))
+        let mut framing: Option<(&[u8], &[u8])> = match framing {
+            Framing::Length(n) if code != 204 && code != 304 && code >= 200 => {
+                Some((b"content-length", digits.format(*n).as_bytes()))
             }
-            Some(_) => None,
-            None => Some((b"transfer-encoding", b"chunked")),
+            Framing::Length(_) | Framing::Silent => None,
+            Framing::Chunked => Some((b"transfer-encoding", b"chunked")),
         };
         // First in redirects and built-in pages, else before the type of the content.
         let leads =
@@ -208,6 +222,7 @@ impl Stream<'_> {
             let server = self.hold.as_ref().map(|h| h.slot.server());
             let env = StreamEnv::of(self.s, &self.route, server);
             rules.run(self.txn, &env, &mut 0);
+            verdict::count_rewrites(self.txn, Stage::Response, (&self.route, self.s), server);
         }
     }
 
@@ -215,8 +230,8 @@ impl Stream<'_> {
         self.after_response();
         let sends_body = self.txn.res.settle(self.asked);
         self.txn.status = self.txn.res.status;
-        self.keep_client &=
-            self.down.is_whole(&self.txn.req) && !self.txn.res.closes_by_rule() && !self.s.is_over();
+        let is_over = self.txn.res.closes_by_rule() || self.s.is_over();
+        self.keep_client &= (self.is_served || self.down.is_whole(&self.txn.req)) && !is_over;
         let hop = Hop::to_client(self.keep_client, self.txn.req.version);
         let until = self.patience_of_client();
         self.answered = true;
@@ -284,53 +299,84 @@ impl Stream<'_> {
             self.route.front.live.front.counters.mine().intercepted.inc();
         }
         self.txn.service = Some(applet.log_name());
-        if self.await_body(0, 0).await.is_err() {
-            self.keep_client = false;
+        // It is its own server.
+        let now = self.now();
+        (self.txn.timers.queue_done, self.txn.timers.connected) = (now, now);
+        if applet.reads_body(self.txn.req.method_bytes())
+            && let Err(halt) = self.await_body(0, 0).await
+        {
+            return self.give_up_service(&halt).await;
         }
-        let reply = {
-            let req = &self.txn.req;
-            let header = |name: &str| req.field(name.as_bytes()).map(<[u8]>::to_vec);
-            let body = req.rest();
-            // What follows the body is the next request.
-            let body = match req.body {
-                BodyLen::None => &[],
-                BodyLen::Length(n) => &body[..body.len().min(n as usize)],
-                _ => body,
-            };
-            let env = self.env();
-            let ctx = crate::rules::Ctx { txn: self.txn, env: &env };
-            applet.call(&AppletRequest {
-                method: req.method_bytes(),
-                target: req.target_bytes(),
-                body,
-                header: &header,
-                proxy: &self.route.back.name,
-                is_admin: self.route.back.stats_admin.iter().any(|condition| condition.eval(ctx)),
-            })
-        };
+        let reply = self.ask(applet);
         if reply.delay_ms > 0 {
             let rt = self.s.worker.rt;
             rt.sleep_until(rt.after_ms(reply.delay_ms)).await;
         }
-        if reply.close {
-            self.keep_client = false;
-        }
-        let (length, body) = match reply.body {
-            AppletBody::Bytes(bytes) => (Some(bytes.len() as u64), Body::Bytes(bytes)),
-            AppletBody::Filler { len, chunked: false } => (Some(len), Body::Filler { len, chunked: false }),
+        let is_old = self.txn.req.version == crate::http::Version::Http10;
+        let (framing, body) = match reply.body {
+            AppletBody::Bytes(bytes) => (Framing::Length(bytes.len() as u64), Body::Bytes(bytes)),
+            AppletBody::None => (Framing::Silent, Body::Bytes(Bytes::new())),
             // HTTP/1.0 knows no chunks.
-            AppletBody::Filler { len, .. } if self.txn.req.version == crate::http::Version::Http10 => {
-                (Some(len), Body::Filler { len, chunked: false })
+            AppletBody::Filler { len, chunked } if is_old || !chunked => {
+                (Framing::Length(len), Body::Filler { len, chunked: false })
             }
-            AppletBody::Filler { len, chunked } => (None, Body::Filler { len, chunked }),
+            AppletBody::Filler { len, .. } => (Framing::Chunked, Body::Filler { len, chunked: true }),
         };
-        // It is its own server.
         let now = self.now();
         let timers = &mut self.txn.timers;
         (timers.queue_done, timers.connected, timers.response) = (now, now, now);
         let fields = reply.headers.iter().map(|(n, v)| (n.as_bytes(), v.as_bytes()));
-        self.begin(reply.status, status::reason_phrase(reply.status).as_bytes(), length, fields);
+        self.begin(reply.status, status::reason_phrase(reply.status).as_bytes(), &framing, fields);
+        if reply.close {
+            self.keep_client = false;
+        }
+        self.is_served = self.can_drain();
         self.emit(body).await;
+    }
+
+    /// What the service answers to the request, and to as much of its body as is here.
+    fn ask(&self, applet: &dyn Applet) -> AppletReply {
+        let req = &self.txn.req;
+        let header = |name: &str| req.field(name.as_bytes()).map(<[u8]>::to_vec);
+        let mut decoded = Vec::new();
+        // What follows the body is the next request.
+        let body = match req.body {
+            BodyLen::Length(n) => {
+                let received = req.rest();
+                &received[..received.len().min(n as usize)]
+            }
+            BodyLen::Chunked => {
+                // What is malformed ends the connection when it is drained.
+                let _ = Chunks::new(false).decode(req.rest(), |part| decoded.extend_from_slice(part));
+                &decoded[..]
+            }
+            _ => &[],
+        };
+        let env = self.env();
+        let ctx = crate::rules::Ctx { txn: self.txn, env: &env };
+        applet.call(&AppletRequest {
+            method: req.method_bytes(),
+            target: req.target_bytes(),
+            body,
+            is_whole: self.down.is_whole(req),
+            header: &header,
+            proxy: &self.route.back.name,
+            is_admin: self.route.back.stats_admin.iter().any(|condition| condition.eval(ctx)),
+        })
+    }
+
+    /// What was to be read did not come.
+    async fn give_up_service(&mut self, halt: &Halt) {
+        let Halt::End(end) = halt else { return };
+        let mut end = *end;
+        if end.cause == Cause::ClientTimeout {
+            // It is the service that has waited for it.
+            end = End::new(Cause::Local, Phase::Request, end.status);
+        }
+        self.end = end;
+        self.txn.set_end(end.flags());
+        self.keep_client = false;
+        self.answer_error(end).await;
     }
 
     /// Reads the request's body into the head's buffer, as far as it fits there (`wait-for-body`, services).
@@ -384,7 +430,7 @@ impl Stream<'_> {
         if self.txn.req.body != BodyLen::Chunked {
             return false;
         }
-        let mut chunks = crate::http::Chunks::new(false);
+        let mut chunks = Chunks::new(false);
         chunks.scan(self.txn.req.rest()).is_err() || chunks.is_done()
     }
 }

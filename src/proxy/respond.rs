@@ -214,9 +214,11 @@ impl Stream<'_> {
             let outcome = {
                 let server = self.hold.as_ref().map(|h| h.slot.server());
                 let env = StreamEnv::of(self.s, &self.route, server);
-                rules.run(self.txn, &env, &mut at)
+                let outcome = rules.run(self.txn, &env, &mut at);
+                verdict::count_rewrites(self.txn, Stage::Response, (&self.route, self.s), server);
+                outcome
             };
-            match verdict::interpret(outcome, Stage::Response, &self.route, self.down.link()) {
+            match verdict::interpret(outcome, Stage::Response, &self.route, self.s) {
                 Ok(Step::Wait) if !self.txn.response_awaited => {}
                 Ok(_) => return Ok(()),
                 Err(halt) => {
@@ -224,6 +226,11 @@ impl Stream<'_> {
                         (&halt, &self.hold)
                     {
                         hold.slot.server().live.counters.mine().denied_resp.inc();
+                    }
+                    if let (Halt::End(End { status: verdict::RULE_FAILED, .. }), Some(hold)) =
+                        (&halt, &self.hold)
+                    {
+                        hold.slot.server().live.counters.mine().internal_errors.inc();
                     }
                     if !matches!(halt, Halt::Reply { denied: false, .. } | Halt::Drop(_)) {
                         // What the server said was no valid response.

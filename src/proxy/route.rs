@@ -530,6 +530,7 @@ impl<'c> Chooser<'c> {
             source: server.spec.source.as_ref().or(of_backend),
             interface: server.spec.interface.as_deref(),
             keepalive: self.proxy.options.tcpka_server,
+            no_linger: self.proxy.options.nolinger,
         };
         dial(self.worker().rt, &how)
     }

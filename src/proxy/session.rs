@@ -2,13 +2,18 @@
 //! that carries them one by one, lies in the stream and in its downstream.
 
 use std::cell::{Cell, RefCell};
+use std::hash::BuildHasher;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
+
+use foldhash::fast::FixedState;
 
 use crate::base::clock::Nanos;
 use crate::config::Proxy;
 use crate::conn::Link;
-use crate::model::{ProxyId, Server};
+use crate::model::server::ServerLive;
+use crate::model::{ProxyCounters, ProxyId, Server};
 use crate::os::socket::Peer;
 use crate::rules::{self, Endpoint, Txn, Vars};
 
@@ -51,10 +56,26 @@ struct Rare {
 
 /// A server connection of one client's own.
 struct Own {
-    server: u64,
+    server: Private,
     link: Rc<Link>,
     uses: u32,
     epoch: u32,
+}
+
+/// Counts one idle connection of a server that belongs to one client.
+struct Private(Arc<ServerLive>);
+
+impl Private {
+    fn of(server: &Server) -> Private {
+        server.live.idle_private.fetch_add(1, Ordering::Relaxed);
+        Private(server.live.clone())
+    }
+}
+
+impl Drop for Private {
+    fn drop(&mut self) {
+        self.0.idle_private.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// Most idle server connections of a session's own.
@@ -97,6 +118,11 @@ impl Session {
         }
     }
 
+    /// What the session's listener counts apart (`option socket-stats`).
+    pub fn counters(&self) -> Option<&ProxyCounters> {
+        self.slot.listener.counters()
+    }
+
     /// Who the client is: the peer, or whom its PROXY header or a rule names.
     pub fn client(&self) -> Endpoint {
         self.client.get()
@@ -131,10 +157,13 @@ impl Session {
         f(self.rare.borrow_mut().get_or_insert_default())
     }
 
-    /// The server that the next request is to go to if it can (`option prefer-last-server`, or an authenticated
-    /// connection).
+    /// The server that the next request is to go to if it can: `option prefer-last-server` where the session has an
+    /// idle connection of its own to it, or an authenticated connection.
     pub fn preferred(&self, wanted: bool) -> Option<u64> {
-        self.rare.borrow().as_ref().filter(|rare| wanted || rare.keeps_server)?.last
+        let rare = self.rare.borrow();
+        let rare = rare.as_ref()?;
+        let has_own = |uid: &u64| wanted && rare.own.iter().any(|own| own.server.0.uid == *uid);
+        rare.last.filter(|uid| rare.keeps_server || has_own(uid))
     }
 
     /// The client has authenticated itself on a connection to this server.
@@ -154,7 +183,7 @@ impl Session {
     pub fn take_own(&self, server: &Server) -> Option<(Rc<Link>, u32)> {
         let mut rare = self.rare.borrow_mut();
         let own = &mut rare.as_mut()?.own;
-        let at = own.iter().position(|o| o.server == server.live.uid)?;
+        let at = own.iter().position(|o| o.server.0.uid == server.live.uid)?;
         let Own { link, uses, epoch, .. } = own.remove(at);
         (epoch == server.live.epoch() && link.is_drained()).then_some((link, uses))
     }
@@ -168,24 +197,38 @@ impl Session {
             if rare.own.len() == MOST_OWN {
                 rare.own.remove(0);
             }
-            rare.own.push(Own { server: server.live.uid, link, uses, epoch });
+            rare.own.push(Own { server: Private::of(server), link, uses, epoch });
         });
     }
 
-    /// The newest configuration. `None` when the frontend or listener is gone, or the process stops: the session then
-    /// ends, with the response to a request that it has in hand.
+    /// The newest configuration. `None` when the frontend is gone: the session then ends, with the response to a request
+    /// that it has in hand.
     pub(super) fn renew(&self) -> Option<Current> {
-        if self.is_over() {
-            return None;
-        }
         let view = self.worker.view();
         let front = self.listener.proxy.get();
-        self.slot.is_of(&view.config().proxy(front).live).then_some(Current { view, front })
+        let proxy = view.config().proxies.get(front.0 as usize)?;
+        self.slot.is_of(&proxy.live).then_some(Current { view, front })
     }
 
     /// The listener is gone or the process stops: what is under way is the last.
     pub fn is_over(&self) -> bool {
-        self.listener.stopped.get() || self.worker.shared.stopping.load(Ordering::Relaxed)
+        match self.ends_at() {
+            Some(at) => at <= self.worker.rt.now(),
+            None => self.listener.stopped.get(),
+        }
+    }
+
+    /// The process stops, and the session's time has come: it ends even while it is idle.
+    pub(super) fn is_ending(&self) -> bool {
+        self.ends_at().is_some_and(|at| at <= self.worker.rt.now())
+    }
+
+    /// When the session is to end, in a process that stops.
+    pub(super) fn ends_at(&self) -> Option<Nanos> {
+        let shared = &self.worker.shared;
+        // The same number each time, and another one for each session.
+        let draw = || FixedState::default().hash_one((self.accepted, std::ptr::from_ref(self)));
+        shared.stopping.load(Ordering::Acquire).then(|| shared.end_of(draw()))
     }
 
     /// Fills in what a transaction knows of its connection.

@@ -54,6 +54,8 @@ pub struct Stream<'a> {
     pub answered: bool,
     /// The server's response has begun to go to the client.
     pub responding: bool,
+    /// A service has answered: what is still to come of the request is taken, and the connection goes on.
+    pub is_served: bool,
     /// `monitor-uri`: neither logged nor held against anyone.
     pub is_monitor: bool,
     /// The line was written already (`logasap`).
@@ -84,6 +86,7 @@ impl<'a> Stream<'a> {
             keep_client: false,
             answered: false,
             responding: false,
+            is_served: false,
             is_monitor: false,
             is_logged: false,
             end: End::default(),

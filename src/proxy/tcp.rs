@@ -116,7 +116,7 @@ impl Stream<'_> {
                 self.txn.req_body = bytes::Bytes::copy_from_slice(first);
                 proxy.rules.tcp_content.run(self.txn, &env, &mut at)
             };
-            let step = verdict::interpret(outcome, stage, &self.route, self.down.link());
+            let step = verdict::interpret(outcome, stage, &self.route, self.s);
             let step = step.map_err(|halt| match halt {
                 Halt::Reply { .. } => Halt::Drop(End::new(Cause::Proxy, Phase::Request, 0)),
                 halt => halt,

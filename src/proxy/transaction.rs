@@ -158,13 +158,30 @@ impl<'a> Stream<'a> {
         if proxy.options.http_buffer_request && !self.txn.body_awaited {
             self.await_body(0, 0).await?;
         }
-        self.run_rules(&proxy.rules.tcp_content, stage).await?;
-        self.run_rules(&proxy.rules.http_request, stage).await?;
+        if let Err(halt) = self.run_rules(&proxy.rules.tcp_content, stage).await {
+            if stage == Stage::Front && matches!(halt, Halt::Drop(_)) {
+                // Not read as a request yet, as far as logs and counters go.
+                self.txn.has_req = false;
+                self.txn.uri_line.clear();
+            }
+            return Err(self.unfinished(halt));
+        }
+        if let Err(halt) = self.run_rules(&proxy.rules.http_request, stage).await {
+            return Err(self.unfinished(halt));
+        }
         if let Some(applet) = self.statistics(proxy) {
             self.run_rules(&proxy.stats_rules, stage).await?;
             return Err(Halt::Service(applet));
         }
         self.run_rules(&proxy.rules.redirect, stage).await
+    }
+
+    /// A request that rules drop, or cannot carry out their edits of, does not count as read in the log's times.
+    fn unfinished(&mut self, halt: Halt) -> Halt {
+        if matches!(halt, Halt::Drop(_) | Halt::End(End { status: verdict::RULE_FAILED, .. })) {
+            self.txn.timers.request_done = 0;
+        }
+        halt
     }
 
     /// `stats uri`: asked for by GET, HEAD or POST.
@@ -183,9 +200,11 @@ impl<'a> Stream<'a> {
             let outcome = {
                 let server = self.hold.as_ref().map(|h| h.slot.server());
                 let env = StreamEnv::of(self.s, &self.route, server);
-                rules.run(self.txn, &env, &mut at)
+                let outcome = rules.run(self.txn, &env, &mut at);
+                verdict::count_rewrites(self.txn, stage, (&self.route, self.s), server);
+                outcome
             };
-            if verdict::interpret(outcome, stage, &self.route, self.down.link())? == Step::Done {
+            if verdict::interpret(outcome, stage, &self.route, self.s)? == Step::Done {
                 return Ok(());
             }
             let (time_ms, at_least) = match self.txn.wait {

@@ -1,10 +1,14 @@
 //! What the outcome of a rule set means for a stream: the one place that interprets it.
 
-use crate::conn::Link;
-use crate::rules::Outcome;
+use crate::model::Server;
+use crate::rules::{Outcome, Txn};
 
 use super::end::{Cause, End, Halt, Phase};
 use super::route::Route;
+use super::session::Session;
+
+/// The status of a transaction whose rule found no room for its edit.
+pub const RULE_FAILED: u16 = 500;
 
 /// Which rules were run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,43 +34,77 @@ pub enum Step {
 }
 
 /// Carries out what the rules decided: counts a denial, ends the transaction or lets it go on.
-pub fn interpret(outcome: Outcome, stage: Stage, route: &Route<'_>, client: &Link) -> Result<Step, Halt> {
+pub fn interpret(outcome: Outcome, stage: Stage, route: &Route<'_>, s: &Session) -> Result<Step, Halt> {
     let phase = if stage == Stage::Response { Phase::Headers } else { Phase::Request };
     match outcome {
         Outcome::Continue | Outcome::Stop => Ok(Step::Done),
         Outcome::Wait => Ok(Step::Wait),
         Outcome::Final { reply, denied } => {
             if denied {
-                count_denial(stage, route);
+                count_denial(stage, route, s);
             } else if stage == Stage::Front {
                 route.front.live.front.counters.mine().intercepted.inc();
             }
             Err(Halt::Reply { reply: Box::new(reply), denied })
         }
         Outcome::Tarpit { reply } => {
-            count_denial(stage, route);
+            count_denial(stage, route, s);
             Err(Halt::Tarpit(Box::new(reply)))
         }
         Outcome::Service(applet) => Err(Halt::Service(applet)),
         Outcome::Close { silent } => {
-            count_denial(stage, route);
+            count_denial(stage, route, s);
             if silent {
-                client.set_no_linger();
+                s.link.set_no_linger();
             }
             Err(Halt::Drop(End::new(Cause::Proxy, phase, 0)))
         }
         Outcome::Error => {
-            match stage {
-                Stage::Back | Stage::Response => route.back.live.back.counters.mine().internal_errors.inc(),
-                _ => route.front.live.front.counters.mine().internal_errors.inc(),
+            route.front.live.front.counters.mine().internal_errors.inc();
+            if matches!(stage, Stage::Back | Stage::Response) {
+                route.back.live.back.counters.mine().internal_errors.inc();
             }
-            Err(Halt::End(End::new(Cause::Internal, phase, 500)))
+            if let Some(listener) = s.counters() {
+                listener.internal_errors.inc();
+            }
+            Err(Halt::End(End::new(Cause::Proxy, phase, RULE_FAILED)))
         }
     }
 }
 
+/// Counts the edits of the last rules that found no room: in the frontend, and in what the stream has by then.
+pub fn count_rewrites(
+    txn: &mut Txn,
+    stage: Stage,
+    (route, s): (&Route<'_>, &Session),
+    server: Option<&Server>,
+) {
+    let failed = u64::from(std::mem::take(&mut txn.failed_rewrites));
+    if failed == 0 {
+        return;
+    }
+    route.front.live.front.counters.mine().failed_rewrites.add(failed);
+    if stage != Stage::Front && route.back_id.is_some() {
+        route.back.live.back.counters.mine().failed_rewrites.add(failed);
+    }
+    if let Some(listener) = s.counters() {
+        listener.failed_rewrites.add(failed);
+    }
+    if let Some(server) = server {
+        server.live.counters.mine().failed_rewrites.add(failed);
+    }
+}
+
 /// What a backend denies counts in the frontend as well.
-fn count_denial(stage: Stage, route: &Route<'_>) {
+fn count_denial(stage: Stage, route: &Route<'_>, s: &Session) {
+    if let Some(listener) = s.counters() {
+        match stage {
+            Stage::Connection => listener.denied_conn.inc(),
+            Stage::Session => listener.denied_sess.inc(),
+            Stage::Front | Stage::Back => listener.denied_req.inc(),
+            Stage::Response => listener.denied_resp.inc(),
+        }
+    }
     let (front, back) = (route.front.live.front.counters.mine(), route.back.live.back.counters.mine());
     match stage {
         Stage::Connection => front.denied_conn.inc(),

@@ -38,6 +38,9 @@ fn clear_proxy(proxy: &Proxy, all: bool) {
     clear_side(&proxy.live.front, all);
     clear_side(&proxy.live.back, all);
     proxy.live.queue.max.reset();
+    for bind in proxy.front.iter().flat_map(|front| &front.binds) {
+        proxy.live.listener(bind.id).clear(all);
+    }
     if let Some(back) = &proxy.back {
         for server in &back.servers.load().list {
             clear_server(&server.live, all);

@@ -83,13 +83,14 @@ fn notice(text: &str) -> Answer {
     Answer::Message(Severity::Notice, text.to_owned())
 }
 
-fn disable(_: &Session, proxy: &Proxy) -> Answer {
+fn disable(session: &Session, proxy: &Proxy) -> Answer {
     if is_stopped(proxy) {
         return notice("Frontend was previously shut down, cannot disable.\n");
     }
     if proxy.live.paused.swap(true, Ordering::Relaxed) {
         return notice("All sockets are already disabled.\n");
     }
+    session.control.pause_frontend(proxy, true);
     Answer::Done
 }
 
@@ -97,9 +98,12 @@ fn enable(session: &Session, proxy: &Proxy) -> Answer {
     if is_stopped(proxy) {
         return Answer::error("Frontend was previously shut down, cannot enable.\n");
     }
-    if !proxy.live.paused.swap(false, Ordering::Relaxed) {
+    if !proxy.live.paused.load(Ordering::Relaxed) {
         return notice("All sockets are already enabled.\n");
     }
+    // Before a worker looks at them again.
+    session.control.pause_frontend(proxy, false);
+    proxy.live.paused.store(false, Ordering::Relaxed);
     session.control.unpark();
     Answer::Done
 }

@@ -30,7 +30,10 @@ pub static COMMANDS: &[Command] = &[
         "Connections of servers.",
         "show servers conn",
         "2.1",
-        |session, args| each(session, args, CONN_HEAD, conn),
+        |session, args| {
+            let workers = session.control.process().nbthread;
+            each(session, args, &format!("{CONN_HEAD}[{workers}]\n"), conn)
+        },
     ),
 ];
 
@@ -44,8 +47,7 @@ srv_agent_port
 
 const CONN_HEAD: &str = "\
 # bkname/svname bkid/svid addr port - purge_delay served used_cur used_max need_est idle_sess unsafe_nb safe_nb \
-idle_lim idle_cur idle_per_thr[1]
-";
+idle_lim idle_cur idle_per_thr";
 
 fn each(
     session: &mut Session,
@@ -111,17 +113,26 @@ fn conn(proxy: &Proxy, server: &Server, _now: u64, out: &mut String) {
     let (spec, live) = (&server.spec, &server.live);
     let (ip, port) = ip_and_port(server);
     let idle = live.idle.load(Ordering::Relaxed);
-    let used = live.used.load(Ordering::Relaxed);
+    let proven = live.idle_proven.load(Ordering::Relaxed);
+    let private = live.idle_private.load(Ordering::Relaxed);
     let limit = spec.pool_max_conn.map_or(-1, i64::from);
-    let _ = writeln!(
+    let _ = write!(
         out,
-        "{}/{} {}/{} {ip} {port} - {} {} {used} {} {used} 0 0 {idle} {limit} {idle} {idle}",
+        "{}/{} {}/{} {ip} {port} - {} {} {} {} {} {private} {} {proven} {limit} {idle}",
         proxy.name,
         spec.name,
         proxy.uid,
         spec.id,
         spec.pool_purge_delay_ms,
         live.served.load(Ordering::Relaxed),
-        live.served_max.value(),
+        live.used.load(Ordering::Relaxed),
+        live.need.peak(),
+        live.need.estimate(),
+        idle.saturating_sub(proven),
     );
+    // The first shard is nobody's: workers are numbered from 1.
+    for of_worker in live.idle_by.iter().skip(1) {
+        let _ = write!(out, " {}", of_worker.load(Ordering::Relaxed));
+    }
+    out.push('\n');
 }

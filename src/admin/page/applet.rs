@@ -138,6 +138,10 @@ impl Applet for StatsPage {
         "<STATS>"
     }
 
+    fn reads_body(&self, method: &[u8]) -> bool {
+        method == b"POST"
+    }
+
     fn call(&self, request: &AppletRequest<'_>) -> AppletReply {
         let Some(control) = (self.found)() else { return not_yet() };
         let config = control.config();
@@ -155,9 +159,10 @@ impl Applet for StatsPage {
         match request.method {
             b"GET" | b"HEAD" => show(&*control, proxy, spec, &options, request),
             b"POST" => {
-                let outcome = match request.is_admin {
-                    true => action::run(&*control, &config, request.body),
-                    false => Outcome::Denied,
+                let outcome = match (request.is_admin, request.is_whole) {
+                    (false, _) => Outcome::Denied,
+                    (true, false) => Outcome::TooMuch,
+                    (true, true) => action::run(&*control, &config, request.body),
                 };
                 redirect(&uri, &options, outcome)
             }
@@ -185,7 +190,10 @@ fn show(
     let snapshot = snapshot(control, show);
     let is_head = request.method == b"HEAD";
     let (content_type, body) = match options.form {
-        _ if is_head && options.form == Form::Html => ("text/html", String::new()),
+        // Nobody reads it, and its length is not told.
+        Form::Html if is_head => ("text/html", String::new()),
+        Form::Json if is_head => ("application/json", String::new()),
+        _ if is_head => ("text/plain", String::new()),
         Form::Html => {
             let page = html::Page {
                 snapshot: &snapshot,
@@ -201,6 +209,9 @@ fn show(
         Form::Json => ("application/json", render::json(&snapshot)),
     };
     let mut reply = reply(200, content_type, body);
+    if is_head {
+        reply.body = AppletBody::None;
+    }
     if let Some(seconds) = spec.refresh_s.filter(|s| *s > 0 && !options.no_refresh) {
         reply.headers.push(("refresh".into(), seconds.to_string()));
     }

@@ -143,6 +143,7 @@ fn class(row: &Row<'_>) -> &'static str {
     let status = row.status();
     match row.kind() {
         Kind::Frontend => "frontend",
+        Kind::Listener => "listener",
         Kind::Backend if status.starts_with("DOWN") => "backend down",
         Kind::Backend => "backend up",
         Kind::Server => match status.split(' ').next().unwrap_or_default() {
@@ -294,9 +295,9 @@ impl Page<'_> {
 
     fn row(&self, row: &Row<'_>, has_form: bool, columns: &Columns) -> Markup {
         let name = match row.kind() {
-            Kind::Frontend => "Frontend",
-            Kind::Backend => "Backend",
-            Kind::Server => row.name(),
+            Kind::Frontend => "Frontend".into(),
+            Kind::Backend => "Backend".into(),
+            Kind::Server | Kind::Listener => row.name(),
         };
         html! {
             tr class=(class(row)) {

@@ -54,6 +54,7 @@ impl Site {
             method: method.as_bytes(),
             target: target.as_bytes(),
             body: body.as_bytes(),
+            is_whole: true,
             header: &header,
             proxy,
             is_admin: proxy == "fe",

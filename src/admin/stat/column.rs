@@ -103,7 +103,7 @@ macro_rules! longest {
 }
 
 fn time<'a>(row: &'a Row<'a>, read: fn(&'a Row<'a>) -> Field<'a>) -> Field<'a> {
-    if row.kind() == Kind::Frontend { None } else { read(row) }
+    if row.is_balanced() { read(row) } else { None }
 }
 
 fn longest<'a>(span: Span) -> Field<'a> {
@@ -119,6 +119,8 @@ macro_rules! none_of {
 
 const NO_COMPRESSION: Status = Status::Partial("always 0: this release does not compress");
 const NO_CACHE: Status = Status::Partial("always 0: this release does not cache");
+const NO_HTTP2: Status = Status::Partial("always 0: HTTP/2 is not spoken yet");
+const NO_HTTP3: Status = Status::Partial("always 0: HTTP/3 is not spoken");
 const NO_AGENT: Status = Status::Partial("always empty: this release runs no agent checks");
 
 fn age(seconds: Option<u64>) -> i32 {
@@ -143,13 +145,13 @@ pub static COLUMNS: &[Column] = &[
         key(Nature::Name, text(row.name()))
     }),
     column("qcur", "1.3", "Streams that wait in the queue now.", |row| match row.subject {
-        Subject::Front(..) => None,
+        Subject::Front(..) | Subject::Listener(..) => None,
         Subject::Back(..) => gauge(row.proxy.live.queue.len()),
         Subject::Server(s) => gauge(s.live.queue.len()),
     })
     .metric("BS", "current_queue"),
     column("qmax", "1.3", "Most streams that waited in the queue at once.", |row| match row.subject {
-        Subject::Front(..) => None,
+        Subject::Front(..) | Subject::Listener(..) => None,
         Subject::Back(..) => highest(row.proxy.live.queue.max.value()),
         Subject::Server(s) => highest(s.live.queue.max.value()),
     })
@@ -157,13 +159,15 @@ pub static COLUMNS: &[Column] = &[
     column("scur", "1.3", "Sessions now.", |row| match row.subject {
         Subject::Server(s) => gauge(s.live.served.load(Ordering::Relaxed)),
         Subject::Front(_, side) | Subject::Back(_, _, side) => gauge(side.cur.load(Ordering::Relaxed)),
+        Subject::Listener(_, live) => gauge(live.cur.load(Ordering::Relaxed)),
     })
-    .metric("FBS", "current_sessions"),
+    .metric("FLBS", "current_sessions"),
     column("smax", "1.3", "Most sessions at once.", |row| match row.subject {
         Subject::Server(s) => highest(s.live.served_max.value()),
         Subject::Front(_, side) | Subject::Back(_, _, side) => highest(side.max.value()),
+        Subject::Listener(_, live) => highest(live.max.value()),
     })
-    .metric("FBS", "max_sessions"),
+    .metric("FLBS", "max_sessions"),
     column(
         "slim",
         "1.3",
@@ -179,26 +183,27 @@ pub static COLUMNS: &[Column] = &[
                 0 => None,
                 n => limit(n),
             },
+            Subject::Listener(bind, _) => limit(bind.maxconn),
         },
     )
-    .metric("FBS", "limit_sessions"),
-    column("stot", "1.3", "Sessions so far.", count!("FBS", sess_tot))
-        .metric("FBS", "sessions_total")
+    .metric("FLBS", "limit_sessions"),
+    column("stot", "1.3", "Sessions so far.", count!("FLBS", sess_tot))
+        .metric("FLBS", "sessions_total")
         .shared(),
-    column("bin", "1.3", "Bytes of requests so far.", count!("FBS", bytes_in))
-        .metric("FBS", "bytes_in_total")
+    column("bin", "1.3", "Bytes of requests so far.", count!("FLBS", bytes_in))
+        .metric("FLBS", "bytes_in_total")
         .shared(),
-    column("bout", "1.3", "Bytes of responses so far.", count!("FBS", bytes_out))
-        .metric("FBS", "bytes_out_total")
+    column("bout", "1.3", "Bytes of responses so far.", count!("FLBS", bytes_out))
+        .metric("FLBS", "bytes_out_total")
         .shared(),
-    column("dreq", "1.3", "Requests that rules denied.", count!("FB", denied_req))
-        .metric("FB", "requests_denied_total")
+    column("dreq", "1.3", "Requests that rules denied.", count!("FLB", denied_req))
+        .metric("FLB", "requests_denied_total")
         .shared(),
-    column("dresp", "1.3", "Responses that rules denied.", count!("FBS", denied_resp))
-        .metric("FBS", "responses_denied_total")
+    column("dresp", "1.3", "Responses that rules denied.", count!("FLBS", denied_resp))
+        .metric("FLBS", "responses_denied_total")
         .shared(),
-    column("ereq", "1.3", "Requests that were invalid, late or cut short.", count!("F", err_req))
-        .metric("F", "request_errors_total")
+    column("ereq", "1.3", "Requests that were invalid, late or cut short.", count!("FL", err_req))
+        .metric("FL", "request_errors_total")
         .shared(),
     column("econ", "1.3", "Connections to servers that failed.", count!("BS", err_conn))
         .metric("BS", "connection_errors_total")
@@ -220,14 +225,14 @@ pub static COLUMNS: &[Column] = &[
     column("status", "1.3", "State: OPEN, PAUSED, STOP; UP, DOWN, NOLB, DRAIN, MAINT, no check.", |row| {
         status(text(row.status()))
     })
-    .metric("FBS", "status")
+    .metric("FLBS", "status")
     .help("State, 1 for the one that holds."),
     column(
         "weight",
         "1.3",
         "Weight that counts now; of a backend, the sum over the servers that serve.",
         |row| {
-            if row.kind() == Kind::Frontend { None } else { average(row.weight().into()) }
+            if !row.is_balanced() { None } else { average(row.weight().into()) }
         },
     )
     .metric("BS", "weight"),
@@ -248,7 +253,7 @@ pub static COLUMNS: &[Column] = &[
     .metric("S", "check_failures_total")
     .shared(),
     column("chkdown", "1.3", "Times it went from up to down.", |row| match row.subject {
-        Subject::Front(..) => None,
+        Subject::Front(..) | Subject::Listener(..) => None,
         Subject::Back(_, _, side) => counter(side.down_trans.load(Ordering::Relaxed)),
         Subject::Server(s) if s.live.check_enabled.load(Ordering::Relaxed) => {
             counter(s.live.down_trans.load(Ordering::Relaxed))
@@ -259,7 +264,7 @@ pub static COLUMNS: &[Column] = &[
     .shared(),
     column("lastchg", "1.3", "Seconds since it last went up or down.", |row| {
         let at = match row.subject {
-            Subject::Front(..) => return None,
+            Subject::Front(..) | Subject::Listener(..) => return None,
             Subject::Back(_, _, side) => &side.last_change_ms,
             Subject::Server(s) => &s.live.last_change_ms,
         };
@@ -287,8 +292,13 @@ pub static COLUMNS: &[Column] = &[
         })
     }),
     column("iid", "1.3", "Number of the proxy (id).", |row| key(Nature::Gauge, Value::U32(row.proxy.uid))),
-    column("sid", "1.3", "Number of the server (id); 0 for the proxy itself.", |row| {
-        key(Nature::Gauge, Value::U32(row.server().map_or(0, |s| s.spec.id)))
+    column("sid", "1.3", "Number of the server or listener (id); 0 for the proxy itself.", |row| {
+        let number = match row.subject {
+            Subject::Server(s) => s.spec.id,
+            Subject::Listener(bind, _) => bind.id,
+            Subject::Front(..) | Subject::Back(..) => 0,
+        };
+        key(Nature::Gauge, Value::U32(number))
     }),
     column("throttle", "1.3", "Percent of its speed that a server in slow start has reached.", |row| {
         for_server(row, |s| throttle(s, row.now).and_then(|n| average(n.into())))
@@ -299,12 +309,13 @@ pub static COLUMNS: &[Column] = &[
         .shared(),
     column("tracked", "1.3", "The server whose state this one follows.", |_| None)
         .note(Status::Partial("always empty: this release does not track servers")),
-    column("type", "1.3", "Kind of line: 0 frontend, 1 backend, 2 server.", |row| {
+    column("type", "1.3", "Kind of line: 0 frontend, 1 backend, 2 server, 3 listener.", |row| {
         config(Nature::Gauge, Value::U32(row.kind() as u32))
     }),
     column("rate", "1.4", "Sessions during the last second.", |row| match row.subject {
         Subject::Server(s) => rate(s.live.sess_rate.read(row.now)),
         Subject::Front(_, side) | Subject::Back(_, _, side) => rate(side.sess_rate.read(row.now)),
+        Subject::Listener(..) => None,
     })
     .metric("FBS", "current_session_rate")
     .shared(),
@@ -319,6 +330,7 @@ pub static COLUMNS: &[Column] = &[
         Subject::Server(s) => highest(s.live.sess_rate_max.value()),
         Subject::Front(_, side) => highest(side.sess_rate_max.value()),
         Subject::Back(_, _, side) => metric(Nature::Gauge, small(side.sess_rate_max.value())),
+        Subject::Listener(..) => None,
     })
     .metric("FBS", "max_session_rate"),
     column(
@@ -375,7 +387,7 @@ pub static COLUMNS: &[Column] = &[
     })
     .metric("F", "http_requests_rate_max"),
     column("req_tot", "1.4", "Requests so far.", |row| {
-        let has = row.is_http() || row.kind() == Kind::Frontend;
+        let has = (row.is_http() && row.kind() != Kind::Listener) || row.kind() == Kind::Frontend;
         if has { counter(row.totals.http_req) } else { None }
     })
     .metric("FBS", "http_requests_total")
@@ -404,7 +416,7 @@ pub static COLUMNS: &[Column] = &[
         .note(NO_COMPRESSION),
     column("lastsess", "1.5", "Seconds since the last session; -1 for none yet.", |row| {
         let at = match row.subject {
-            Subject::Front(..) => return None,
+            Subject::Front(..) | Subject::Listener(..) => return None,
             Subject::Back(_, _, side) => &side.last_session_ms,
             Subject::Server(s) => &s.live.last_session_ms,
         };
@@ -470,12 +482,14 @@ pub static COLUMNS: &[Column] = &[
     column("agent_fall", "1.7", "Fall of the agent check.", |_| None).note(NO_AGENT),
     column("agent_health", "1.7", "Standing of the agent check.", |_| None).note(NO_AGENT),
     column("addr", "1.7", "Address and port, or unix. Not for level user.", |row| {
-        for_server(
-            row,
-            |s| {
-                if row.show.legends { config(Nature::Gauge, address(&s.address())) } else { None }
-            },
-        )
+        if !row.show.legends {
+            return None;
+        }
+        match row.subject {
+            Subject::Server(s) => config(Nature::Gauge, address(&s.address())),
+            Subject::Listener(bind, _) => config(Nature::Gauge, address(&bind.address)),
+            Subject::Front(..) | Subject::Back(..) => None,
+        }
     }),
     column("cookie", "1.7", "Cookie value of the server. Not for level user.", |row| {
         for_server(row, |s| match &s.spec.cookie {
@@ -515,14 +529,19 @@ pub static COLUMNS: &[Column] = &[
     )
     .metric("F", "intercepted_requests_total")
     .shared(),
-    column("dcon", "1.7", "Connections that tcp-request connection rules refused.", count!("F", denied_conn))
-        .metric("F", "denied_connections_total")
+    column(
+        "dcon",
+        "1.7",
+        "Connections that tcp-request connection rules refused.",
+        count!("FL", denied_conn),
+    )
+    .metric("FL", "denied_connections_total")
+    .shared(),
+    column("dses", "1.7", "Sessions that tcp-request session rules refused.", count!("FL", denied_sess))
+        .metric("FL", "denied_sessions_total")
         .shared(),
-    column("dses", "1.7", "Sessions that tcp-request session rules refused.", count!("F", denied_sess))
-        .metric("F", "denied_sessions_total")
-        .shared(),
-    column("wrew", "1.9", "Edits of headers that found no room.", count!("FBS", failed_rewrites))
-        .metric("FBS", "failed_header_rewriting_total")
+    column("wrew", "1.9", "Edits of headers that found no room.", count!("FLBS", failed_rewrites))
+        .metric("FLBS", "failed_header_rewriting_total")
         .shared(),
     column("connect", "1.9", "Connections to servers that were tried.", count!("BS", connect))
         .metric("BS", "connection_attempts_total")
@@ -558,32 +577,37 @@ pub static COLUMNS: &[Column] = &[
     column("ttime_max", "2.0", "Longest time from request to end, in milliseconds.", longest!(total_time_us))
         .metric("BS", "max_total_time_seconds")
         .help("Longest time from request to end, in seconds."),
-    column("eint", "2.2", "Internal errors.", count!("FBS", internal_errors))
-        .metric("FBS", "internal_errors_total")
+    column("eint", "2.2", "Internal errors.", count!("FLBS", internal_errors))
+        .metric("FLBS", "internal_errors_total")
         .shared(),
-    column("idle_conn_cur", "2.2", "Idle connections that no request has proved yet.", |row| {
-        for_server(row, |_| gauge(0))
+    column("idle_conn_cur", "2.2", "Idle connections that have served one request.", |row| {
+        for_server(row, |s| {
+            let proven = s.live.idle_proven.load(Ordering::Relaxed);
+            gauge(s.live.idle.load(Ordering::Relaxed).saturating_sub(proven))
+        })
     })
-    .metric("S", "unsafe_idle_connections_current")
-    .note(Status::Partial("always 0: idle connections are all counted in safe_conn_cur")),
-    column("safe_conn_cur", "2.2", "Idle connections that have served requests.", |row| {
-        for_server(row, |s| gauge(s.live.idle.load(Ordering::Relaxed)))
+    .metric("S", "unsafe_idle_connections_current"),
+    column("safe_conn_cur", "2.2", "Idle connections that have served more than one request.", |row| {
+        for_server(row, |s| gauge(s.live.idle_proven.load(Ordering::Relaxed)))
     })
     .metric("S", "safe_idle_connections_current"),
     column("used_conn_cur", "2.2", "Connections in use.", |row| {
         for_server(row, |s| gauge(s.live.used.load(Ordering::Relaxed)))
     })
     .metric("S", "used_connections_current"),
-    column("need_conn_est", "2.2", "Connections that are thought to be needed: those in use.", |row| {
-        for_server(row, |s| gauge(s.live.used.load(Ordering::Relaxed)))
-    })
+    column(
+        "need_conn_est",
+        "2.2",
+        "Connections that are thought to be needed, by those in use of late.",
+        |row| for_server(row, |s| gauge(s.live.need.estimate())),
+    )
     .metric("S", "need_connections_current"),
     column(
         "uweight",
         "2.4",
         "Weight as configured or set; of a backend, the sum over the servers that serve.",
         |row| {
-            if row.kind() == Kind::Frontend { None } else { average(row.user_weight().into()) }
+            if !row.is_balanced() { None } else { average(row.user_weight().into()) }
         },
     )
     .metric("BS", "uweight"),
@@ -602,16 +626,18 @@ pub static COLUMNS: &[Column] = &[
     .note(Status::Partial("always 0")),
     column("sess_other", "3.0", "Sessions that are not HTTP.", |row| by_version(row, !row.is_http())),
     column("h1sess", "3.0", "HTTP/1 sessions.", |row| by_version(row, row.is_http())).shared(),
-    column("h2sess", "3.0", "HTTP/2 sessions.", none_of!("F")).shared(),
-    column("h3sess", "3.0", "HTTP/3 sessions.", none_of!("F")).shared(),
-    column("req_other", "3.0", "Requests that are not HTTP.", none_of!("F")).shared(),
+    column("h2sess", "3.0", "HTTP/2 sessions.", none_of!("F")).shared().note(NO_HTTP2),
+    column("h3sess", "3.0", "HTTP/3 sessions.", none_of!("F")).shared().note(NO_HTTP3),
+    column("req_other", "3.0", "Requests that are not HTTP.", none_of!("F"))
+        .shared()
+        .note(Status::Partial("always 0: what has requests is HTTP")),
     column("h1req", "3.0", "HTTP/1 requests.", count!("F", http_req)).shared(),
-    column("h2req", "3.0", "HTTP/2 requests.", none_of!("F")).shared(),
-    column("h3req", "3.0", "HTTP/3 requests.", none_of!("F")).shared(),
+    column("h2req", "3.0", "HTTP/2 requests.", none_of!("F")).shared().note(NO_HTTP2),
+    column("h3req", "3.0", "HTTP/3 requests.", none_of!("F")).shared().note(NO_HTTP3),
     column("proto", "3.0", "Protocol of a listener.", |_| None)
         .note(Status::Partial("always empty: listeners have no line of their own")),
     column("priv_idle_cur", "3.2", "Idle connections that belong to one client.", |row| {
-        for_server(row, |_| gauge(0))
+        for_server(row, |s| gauge(s.live.idle_private.load(Ordering::Relaxed)))
     })
     .metric("S", "private_idle_connections_current"),
     column("reqbin", "3.3", "Bytes of requests received.", count!("FBS", bytes_in))
@@ -632,14 +658,14 @@ pub static COLUMNS: &[Column] = &[
 
 fn servers<'a>(row: &Row<'_>, n: u32) -> Field<'a> {
     match row.kind() {
-        Kind::Frontend => None,
+        Kind::Frontend | Kind::Listener => None,
         Kind::Backend => gauge(n),
         Kind::Server => status(Value::U32(n)),
     }
 }
 
 fn no_cache<'a>(row: &Row<'_>) -> Field<'a> {
-    if row.is_http() && row.kind() != Kind::Server { counter(0) } else { None }
+    if row.is_http() && matches!(row.kind(), Kind::Frontend | Kind::Backend) { counter(0) } else { None }
 }
 
 fn aggregate<'a>(row: &Row<'_>) -> Field<'a> {

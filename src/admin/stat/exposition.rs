@@ -14,6 +14,8 @@ const RESULTS: [&str; 16] = [
     "L7OKC", "L7STS", "PROCERR", "PROCTOUT", "PROCOK",
 ];
 
+const LISTENER_STATES: [&str; 3] = ["WAITING", "OPEN", "FULL"];
+
 const SERVER_STATES: [&str; 5] = ["DOWN", "UP", "MAINT", "DRAIN", "NOLB"];
 
 fn server_state(server: &Server) -> &'static str {
@@ -26,6 +28,8 @@ fn server_state(server: &Server) -> &'static str {
         _ => "UP",
     }
 }
+
+const COUNTERS: [&str; 2] = ["haproxy_process_failed_resolutions", "haproxy_process_total_warnings"];
 
 /// Text that grows by metrics.
 pub struct Exposition<'a> {
@@ -44,8 +48,9 @@ struct Metric<'a> {
 impl Metric<'_> {
     fn sample(&mut self, out: &mut String, labels: &[(&str, &str)], value: &str) {
         if !std::mem::replace(&mut self.has_head, true) {
-            // Counters are told by their names, in Prometheus as in HAProxy's exporter (which forgets two).
-            let kind = if self.name.ends_with("_total") { "counter" } else { "gauge" };
+            // Counters are told by their names, in Prometheus as in HAProxy's exporter, which has two of other names.
+            let is_counter = self.name.ends_with("_total") || COUNTERS.contains(&&*self.name);
+            let kind = if is_counter { "counter" } else { "gauge" };
             let _ = writeln!(out, "# HELP {0} {1}\n# TYPE {0} {kind}", self.name, self.help);
         }
         out.push_str(&self.name);
@@ -153,6 +158,10 @@ impl<'a> Exposition<'a> {
         if let Some(server) = row.server() {
             labels.push(("server", &server.spec.name));
         }
+        let name = row.name();
+        if row.kind() == Kind::Listener {
+            labels.push(("listener", &name));
+        }
         let mut states = |out: &mut String, all: &'static [&'static str], value: &dyn Fn(&str) -> String| {
             for state in all {
                 labels.push(("state", state));
@@ -164,6 +173,10 @@ impl<'a> Exposition<'a> {
         match (column.entry.name, row.subject) {
             ("status", Subject::Server(s)) => {
                 states(out, &SERVER_STATES, &|state| flag(state == server_state(s)).into());
+            }
+            ("status", Subject::Listener(..)) => {
+                let now = row.status();
+                states(out, &LISTENER_STATES, &|state| flag(state == now).into());
             }
             ("status", _) => {
                 let stopped = row.proxy.live.stopped.load(std::sync::atomic::Ordering::Relaxed);

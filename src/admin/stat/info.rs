@@ -103,7 +103,11 @@ const fn field(
 
 impl InfoField {
     const fn absent(self) -> InfoField {
-        InfoField { entry: self.entry.with(Status::Partial("always 0: this release has none")), ..self }
+        self.note("always 0: this release has none")
+    }
+
+    const fn note(self, why: &'static str) -> InfoField {
+        InfoField { entry: self.entry.with(Status::Partial(why)), ..self }
     }
 }
 
@@ -181,8 +185,10 @@ pub static FIELDS: &[InfoField] = &[
     field("CurrSslConns", "current_ssl_connections", "TLS connections now.", |_| gauge(0)).absent(),
     field("CumSslConns", "ssl_connections_total", "TLS connections so far.", |_| counted(0)).absent(),
     field("Maxpipes", "max_pipes", "Limit of pipes for splicing.", |p| limit(p.maxpipes)),
-    field("PipesUsed", "pipes_used_total", "Pipes in use.", |p| gauge(p.pipes_used)),
-    field("PipesFree", "pipes_free_total", "Pipes kept for reuse.", |p| gauge(p.pipes_free)),
+    field("PipesUsed", "pipes_used_total", "Pipes in use.", |p| gauge(p.pipes_used))
+        .note("always 0: pipes are not counted"),
+    field("PipesFree", "pipes_free_total", "Pipes kept for reuse.", |p| gauge(p.pipes_free))
+        .note("always 0: pipes are not counted"),
     field("ConnRate", "current_connection_rate", "Connections during the last second.", |p| {
         rate(p, p.conn_rate)
     }),
@@ -267,14 +273,16 @@ pub static FIELDS: &[InfoField] = &[
     }),
     field("Stopping", "stopping", "Whether the process is about to end.", |p| gauge(p.is_stopping.into())),
     field("Jobs", "jobs", "Connections and listeners that keep the process alive.", |p| gauge(p.jobs)),
-    field("Unstoppable Jobs", "unstoppable_jobs", "Those that do not end with a soft stop.", |_| gauge(0)),
+    field("Unstoppable Jobs", "unstoppable_jobs", "Those that do not end with a soft stop.", |_| gauge(0))
+        .note("always 0: a soft stop ends every job"),
     field("Listeners", "listeners", "Sockets that listen.", |p| gauge(p.listeners)),
     field("ActivePeers", "active_peers", "Peers in session.", |_| gauge(0)).absent(),
     field("ConnectedPeers", "connected_peers", "Peers connected.", |_| gauge(0)).absent(),
     field("DroppedLogs", "dropped_logs_total", "Log lines that no target took.", |p| {
         metric(Nature::Gauge, small(p.dropped_logs))
     }),
-    field("BusyPolling", "busy_polling_enabled", "Whether workers poll without waiting.", |_| gauge(0)),
+    field("BusyPolling", "busy_polling_enabled", "Whether workers poll without waiting.", |_| gauge(0))
+        .note("always 0: workers sleep when there is nothing to do"),
     field("FailedResolutions", "failed_resolutions", "Name resolutions that failed.", |_| gauge(0)).absent(),
     field("TotalBytesOut", "bytes_out_total", "Bytes sent so far.", |p| gauge64(p.bytes_out)),
     field(
@@ -285,8 +293,10 @@ pub static FIELDS: &[InfoField] = &[
     ),
     field("BytesOutRate", "bytes_out_rate", "Bytes sent during the last second.", |p| {
         metric(Nature::Rate, Value::U64(p.bytes_out_rate))
-    }),
-    field("DebugCommandsIssued", "", "Debugging commands run so far.", |_| gauge(0)),
+    })
+    .note("always 0: it is not measured"),
+    field("DebugCommandsIssued", "", "Debugging commands run so far.", |_| gauge(0))
+        .note("always 0: this release has none"),
     field("CumRecvLogs", "recv_logs_total", "Log lines received to be forwarded.", |_| counted(0)).absent(),
     field("Build info", "build_info", "Version.", |p| product(&p.version)),
     field("Memmax_bytes", "max_memory_bytes", "Limit of memory in bytes (-m).", |p| {
@@ -300,18 +310,22 @@ pub static FIELDS: &[InfoField] = &[
         "When the process started, in seconds since the epoch.",
         |p| seconds(p, p.start_time_us),
     ),
-    field("Tainted", "", "Experimental features in use, as bits.", |_| status(text("0"))),
+    field("Tainted", "", "Experimental features in use, as bits.", |_| status(text("0")))
+        .note("always 0: this release has no such features"),
     field("TotalWarnings", "total_warnings", "Warnings so far.", |p| counted(p.warnings.into())),
     field("MaxconnReached", "", "Times that the limit of connections was reached.", |p| {
         counted(p.maxconn_reached.into())
     }),
     field("BootTime_ms", "", "Milliseconds from the start until the process was ready.", |p| {
         metric(Nature::Duration, Value::U32(p.boot_ms))
-    }),
-    field("Niced_tasks", "", "Tasks ready to run whose priority is not the usual one.", |_| gauge(0)),
+    })
+    .note("always 0: it is not measured"),
+    field("Niced_tasks", "", "Tasks ready to run whose priority is not the usual one.", |_| gauge(0))
+        .note("always 0: tasks have no priorities"),
     field("CurrStreams", "", "Streams now.", |p| gauge64(p.curr_streams)),
     field("CumStreams", "", "Streams so far.", |p| gauge64(p.cum_streams)),
-    field("BlockedTrafficWarnings", "", "Warnings of tasks that held up traffic.", |_| gauge(0)),
+    field("BlockedTrafficWarnings", "", "Warnings of tasks that held up traffic.", |_| gauge(0))
+        .note("always 0: this release does not watch for it"),
     field("PatternsAdded", "patterns_added_total", "Patterns added to ACLs and maps.", |_| gauge64(0))
         .absent(),
     field("PatternsFreed", "patterns_freed_total", "Patterns removed from ACLs and maps.", |_| gauge64(0))

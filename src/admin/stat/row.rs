@@ -1,14 +1,16 @@
 //! What a line of statistics is about: a frontend, a backend or a server, with its figures added up at one moment.
 
+use std::borrow::Cow;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::balance::Method;
 use crate::balance::usable::{Serving, WEIGHT_SCALE, effective_weight, usable_counts};
 use crate::base::Millis;
-use crate::config::{Backend, Config, Frontend, Proxy};
+use crate::config::{Backend, Bind, Config, Frontend, Proxy};
 use crate::model::proxy::SideLive;
-use crate::model::{AdminState, Mode, OperState, Server, ServerSet, Totals};
+use crate::model::{AdminState, ListenerLive, Mode, OperState, Server, ServerSet, Totals};
 
 /// `type` of `show stat`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +18,8 @@ pub enum Kind {
     Frontend = 0,
     Backend = 1,
     Server = 2,
+    /// Of a frontend with `option socket-stats`.
+    Listener = 3,
 }
 
 impl Kind {
@@ -25,6 +29,7 @@ impl Kind {
             Kind::Frontend => ('F', "Frontend", "frontend"),
             Kind::Backend => ('B', "Backend", "backend"),
             Kind::Server => ('S', "Server", "server"),
+            Kind::Listener => ('L', "Listener", "listener"),
         }
     }
 }
@@ -33,6 +38,8 @@ impl Kind {
 pub struct Snapshot {
     pub config: Arc<Config>,
     sets: Vec<Option<Arc<ServerSet>>>,
+    /// What is told of listeners apart, in the order of their proxies' `bind` lines; by the proxies' numbers.
+    listeners: HashMap<u32, Vec<Arc<ListenerLive>>>,
     pub now: Millis,
     pub show: Show,
     /// Limit of connections of frontends that set none.
@@ -75,14 +82,24 @@ impl Show {
                 || server.live.health.load(Ordering::Relaxed) == 0);
         !(server.spec.is_dispatch() || self.hide_maint && is_maintained)
             && !(self.hide_down && (is_maintained || is_down))
-            && self.only.is_none_or(|(.., id)| id == -1 || id == i64::from(server.spec.id))
+            && self.wants_number(server.spec.id)
+    }
+
+    fn wants_number(&self, number: u32) -> bool {
+        self.only.is_none_or(|(.., id)| id == -1 || id == i64::from(number))
     }
 }
 
 impl Snapshot {
     pub fn new(config: Arc<Config>, default_maxconn: u32, now: Millis, show: Show) -> Snapshot {
         let sets = config.proxies.iter().map(|p| p.back.as_ref().map(|b| b.servers.load())).collect();
-        Snapshot { config, sets, now, show, default_maxconn }
+        let told = config.proxies.iter().filter(|p| p.options.socket_stats);
+        let binds = told.filter_map(|p| Some((p, &p.front.as_ref()?.binds)));
+        let of = |(p, binds): (&Proxy, &Vec<Bind>)| {
+            (p.uid, binds.iter().map(|bind| p.live.listener(bind.id)).collect())
+        };
+        let listeners = binds.map(of).collect();
+        Snapshot { config, sets, listeners, now, show, default_maxconn }
     }
 
     /// The lines of each proxy in file order: frontend, servers, backend.
@@ -103,6 +120,12 @@ impl Snapshot {
         {
             rows.push(self.row(proxy, Subject::Front(front, &proxy.live.front)));
         }
+        if let (Some(front), Some(lives)) = (&proxy.front, self.listeners.get(&proxy.uid))
+            && self.show.wants_kind(Kind::Listener)
+        {
+            let both = front.binds.iter().zip(lives).filter(|(bind, _)| self.show.wants_number(bind.id));
+            rows.extend(both.map(|(bind, live)| self.row(proxy, Subject::Listener(bind, live))));
+        }
         if let (Some(back), Some(set)) = (&proxy.back, set) {
             if self.show.wants_kind(Kind::Server) {
                 let shown = set.list.iter().filter(|s| self.show.wants_server(s));
@@ -119,6 +142,7 @@ impl Snapshot {
         let totals = match subject {
             Subject::Front(_, side) | Subject::Back(_, _, side) => Totals::of(&side.counters),
             Subject::Server(server) => Totals::of(&server.live.counters),
+            Subject::Listener(_, live) => live.totals(),
         };
         let (now, show, default_maxconn) = (self.now, &self.show, self.default_maxconn);
         Row { proxy, subject, totals, now, show, default_maxconn }
@@ -130,6 +154,7 @@ pub enum Subject<'a> {
     Front(&'a Frontend, &'a SideLive),
     Back(&'a Backend, &'a ServerSet, &'a SideLive),
     Server(&'a Server),
+    Listener(&'a Bind, &'a ListenerLive),
 }
 
 /// One line.
@@ -149,14 +174,19 @@ impl<'a> Row<'a> {
             Subject::Front(..) => Kind::Frontend,
             Subject::Back(..) => Kind::Backend,
             Subject::Server(_) => Kind::Server,
+            Subject::Listener(..) => Kind::Listener,
         }
     }
 
-    pub fn name(&self) -> &'a str {
+    pub fn name(&self) -> Cow<'a, str> {
         match self.subject {
-            Subject::Front(..) => "FRONTEND",
-            Subject::Back(..) => "BACKEND",
-            Subject::Server(server) => &server.spec.name,
+            Subject::Front(..) => "FRONTEND".into(),
+            Subject::Back(..) => "BACKEND".into(),
+            Subject::Server(server) => (*server.spec.name).into(),
+            Subject::Listener(bind, _) => match &bind.name {
+                Some(name) => (**name).into(),
+                None => format!("sock-{}", bind.id).into(),
+            },
         }
     }
 
@@ -170,8 +200,13 @@ impl<'a> Row<'a> {
     pub fn side(&self) -> Option<&'a SideLive> {
         match self.subject {
             Subject::Front(_, side) | Subject::Back(_, _, side) => Some(side),
-            Subject::Server(_) => None,
+            Subject::Server(_) | Subject::Listener(..) => None,
         }
+    }
+
+    /// A backend or a server: something that traffic is balanced to.
+    pub fn is_balanced(&self) -> bool {
+        matches!(self.kind(), Kind::Backend | Kind::Server)
     }
 
     pub fn is_http(&self) -> bool {
@@ -193,7 +228,7 @@ impl<'a> Row<'a> {
     /// Effective weight on the scale of the configuration: of the server, or of the servers that serve.
     pub fn weight(&self) -> u32 {
         let parts = match self.subject {
-            Subject::Front(..) => 0,
+            Subject::Front(..) | Subject::Listener(..) => 0,
             Subject::Back(back, set, _) => {
                 let serving = Serving::now(&set.list, back.balance.all_backups);
                 let those = set.list.iter().enumerate().filter(|(i, s)| serving.has(*i, s));
@@ -211,7 +246,7 @@ impl<'a> Row<'a> {
     /// Weight as set by the operator.
     pub fn user_weight(&self) -> u32 {
         match self.subject {
-            Subject::Front(..) => 0,
+            Subject::Front(..) | Subject::Listener(..) => 0,
             Subject::Back(back, set, _) => {
                 let serving = Serving::now(&set.list, back.balance.all_backups);
                 let those = set.list.iter().enumerate().filter(|(i, s)| serving.has(*i, s));
@@ -224,7 +259,7 @@ impl<'a> Row<'a> {
     /// Usable active and backup servers; for a server which of the two it is.
     pub fn active_and_backup(&self) -> (u32, u32) {
         match self.subject {
-            Subject::Front(..) => (0, 0),
+            Subject::Front(..) | Subject::Listener(..) => (0, 0),
             Subject::Back(_, set, _) => usable_counts(&set.list),
             Subject::Server(s) => (u32::from(!s.spec.backup), u32::from(s.spec.backup)),
         }
@@ -252,6 +287,10 @@ impl<'a> Row<'a> {
                 text
             }
             Subject::Server(server) => server_status(server),
+            Subject::Listener(bind, live) => {
+                let is_full = bind.maxconn > 0 && live.cur.load(Ordering::Relaxed) >= bind.maxconn;
+                if is_full { "FULL".into() } else { "OPEN".into() }
+            }
         }
     }
 

@@ -166,6 +166,9 @@ fn busy() -> Snapshot {
         s1.check.store(CheckState { status: "L7OK", code, duration_ms, text }.into());
         s1.check_failed.store(41, Ordering::Relaxed);
         s1.idle.store(42, Ordering::Relaxed);
+        s1.idle_proven.store(30, Ordering::Relaxed);
+        s1.idle_private.store(9, Ordering::Relaxed);
+        s1.need.note(44);
         s1.used.store(43, Ordering::Relaxed);
         s1.slowstart_from_ms.store(1, Ordering::Relaxed);
         s1.health.store(3, Ordering::Relaxed);
@@ -271,10 +274,10 @@ const CELLS: &[(&str, [&str; 4])] = &[
     ("rtime_max", ["", "0", "33", ""]),
     ("ttime_max", ["", "0", "0", ""]),
     ("eint", ["24", "0", "24", "24"]),
-    ("idle_conn_cur", ["", "0", "", ""]),
-    ("safe_conn_cur", ["", "42", "", ""]),
+    ("idle_conn_cur", ["", "12", "", ""]),
+    ("safe_conn_cur", ["", "30", "", ""]),
     ("used_conn_cur", ["", "43", "", ""]),
-    ("need_conn_est", ["", "43", "", ""]),
+    ("need_conn_est", ["", "44", "", ""]),
     ("uweight", ["", "10", "10", ""]),
     ("agg_server_status", ["", "", "0", ""]),
     ("agg_server_check_status", ["", "", "0", ""]),
@@ -289,7 +292,7 @@ const CELLS: &[(&str, [&str; 4])] = &[
     ("h2req", ["0", "", "", "0"]),
     ("h3req", ["0", "", "", "0"]),
     ("proto", ["", "", "", ""]),
-    ("priv_idle_cur", ["", "0", "", ""]),
+    ("priv_idle_cur", ["", "9", "", ""]),
     ("reqbin", ["27", "0", "27", "27"]),
     ("reqbout", ["27", "0", "27", "27"]),
     ("resbin", ["28", "0", "28", "28"]),

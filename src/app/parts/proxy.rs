@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use crate::base::{Millis, WorkerId, clock};
@@ -48,6 +48,8 @@ struct Running {
     process: Arc<Process>,
     config: Arc<Config>,
     threads: Vec<JoinHandle<()>>,
+    /// How to reach them, in their order.
+    remotes: Vec<Arc<Remote>>,
     /// Configurations that no stream uses any more come here to be freed.
     retired: (Sender<Arc<Config>>, Receiver<Arc<Config>>),
     /// When the works of every second are due.
@@ -94,8 +96,19 @@ impl ProxyPart {
             let _ = opener.unlink(path);
         }
         self.sockets = sockets;
+        self.show_sockets();
         if let Some(running) = &self.running {
             running.tell_workers(&self.sockets);
+        }
+    }
+
+    /// Lets the runtime API know what is listened on. What was paused stays so, on new sockets too.
+    fn show_sockets(&self) {
+        let mut shown = self.hub.sockets.lock().unwrap_or_else(PoisonError::into_inner);
+        *shown = self.sockets.clone();
+        let proxies = self.running.iter().flat_map(|running| &running.config.proxies);
+        for proxy in proxies.filter(|p| p.live.paused.load(Ordering::Relaxed)) {
+            shown.pause(&proxy.name, true);
         }
     }
 }
@@ -155,6 +168,7 @@ impl Part for ProxyPart {
             process: process.clone(),
             config,
             threads: Vec::new(),
+            remotes: Vec::new(),
             retired: mpsc::channel(),
             second_due_ms: 0,
         };
@@ -187,14 +201,22 @@ impl Part for ProxyPart {
         match order {
             Order::Pause(paused) => {
                 for proxy in running.config.proxies.iter().filter(|p| p.front.is_some()) {
+                    // A worker never looks at a socket that does not listen.
+                    if !*paused {
+                        self.sockets.pause(&proxy.name, false);
+                    }
                     proxy.live.paused.store(*paused, Ordering::Relaxed);
+                    if *paused {
+                        self.sockets.pause(&proxy.name, true);
+                    }
                 }
             }
             Order::Drain => {
-                process.shared.stopping.store(true, Ordering::Release);
+                process.shared.stop(clock::now_ns(), running.config.global.close_spread_ms);
                 self.sockets.close();
+                self.show_sockets();
                 running.tell_workers(&self.sockets);
-                for remote in Remote::all() {
+                for remote in &running.remotes {
                     remote.run(|rt| rt.wake_all());
                 }
             }
@@ -217,7 +239,7 @@ impl Part for ProxyPart {
 
     fn stop(&mut self) {
         let Some(running) = &mut self.running else { return };
-        for remote in Remote::all() {
+        for remote in &running.remotes {
             remote.run(|rt| rt.stop());
         }
         for thread in running.threads.drain(..) {
@@ -226,6 +248,7 @@ impl Part for ProxyPart {
         for path in self.sockets.abandoned(&Sockets::default()) {
             let _ = running.process.opener.unlink(path);
         }
+        self.hub.sockets.lock().unwrap_or_else(PoisonError::into_inner).close();
     }
 }
 
@@ -245,7 +268,7 @@ impl Running {
                         return;
                     }
                 };
-                let _ = ready.send(Ok(()));
+                let _ = ready.send(Ok((number, worker.rt.remote().clone())));
                 if let Err(e) = worker.rt.run() {
                     eprintln!("worker {}: {e}", id.0);
                     std::process::abort();
@@ -253,15 +276,17 @@ impl Running {
             };
             self.threads.push(std::thread::Builder::new().name(format!("worker/{}", id.0)).spawn(work)?);
         }
+        let mut remotes = Vec::new();
         for _ in 0..self.process.workers {
-            started.recv().map_err(|_| io::Error::other("a worker did not start"))??;
+            remotes.push(started.recv().map_err(|_| io::Error::other("a worker did not start"))??);
         }
+        remotes.sort_by_key(|(number, _)| *number);
+        self.remotes = remotes.into_iter().map(|(_, remote)| remote).collect();
         Ok(())
     }
 
     fn tell_workers(&self, sockets: &Sockets) {
-        for number in 0..self.process.workers {
-            let Some(remote) = Remote::of(WorkerId(number as u16 + 1)) else { continue };
+        for (number, remote) in self.remotes.iter().enumerate() {
             let (config, listen) = (self.config.clone(), sockets.of_worker(&self.config, number));
             remote.run(move |_| {
                 if let Some(worker) = Worker::current() {
@@ -299,6 +324,7 @@ fn control(hub: &Hub, process: &Process) -> Arc<RuntimeControl> {
         shared: process.shared.clone(),
         hooks: process.hooks.clone(),
         messages: process.messages.clone(),
+        sockets: hub.sockets.clone(),
         notifier: process.notifier.clone(),
         workers: process.workers,
         descriptors: process.budget.descriptors,

@@ -64,6 +64,17 @@ pub fn delay<'a>(cx: &mut Cx<'a>, args: Args<'a>) -> Option<u64> {
     (!too_many(cx, args, 0, 1)).then_some(value)
 }
 
+/// `close-spread-time`.
+pub fn close_spread<'a>(cx: &mut Cx<'a>, args: Args<'a>, _: Prefix) {
+    if args.str(1) == "infinite" {
+        if !too_many(cx, args, 0, 1) {
+            cx.global.close_spread_ms = u64::MAX;
+        }
+    } else if let Some(ms) = delay(cx, args) {
+        cx.global.close_spread_ms = ms;
+    }
+}
+
 /// Keeps TLS settings as text.
 pub fn tls_text<'a>(cx: &mut Cx<'a>, args: Args<'a>, _: Prefix) {
     if !args.has(1) {

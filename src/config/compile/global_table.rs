@@ -6,9 +6,9 @@ use crate::lang::{Entry, Place, Status, What};
 
 use super::bind::unix_bind;
 use super::global::{
-    GlobalFn, delay, description, h1_case_adjust, log_line, log_send_hostname, master_worker, maxconn,
-    nbthread, nothing, number, path, set_var, spread_checks, stats, text, tls_text, tune_percent, tune_size,
-    user,
+    GlobalFn, close_spread, delay, description, h1_case_adjust, log_line, log_send_hostname, master_worker,
+    maxconn, nbthread, nothing, number, path, set_var, spread_checks, stats, text, tls_text, tune_percent,
+    tune_size, user,
 };
 use super::keyword::Index;
 use crate::lang::args::Prefix;
@@ -98,7 +98,7 @@ pub const GLOBAL_KEYWORDS: &[GlobalKeyword] = &[
     accepted("busy-polling", "", "Spins rather than sleeping.", "busy-polling", "1.9", "workers sleep when there is nothing to do").negatable(),
     tls("ca-base", "<dir>", "Directory of CA files.", "ca-base /etc/ssl/certs", "1.5").naming(Place::BASE),
     full("chroot", "<jail dir>", "Directory that the process is confined to.", "chroot /var/lib/haproxy", "1.0", path),
-    accepted("close-spread-time", "<time>", "Spreads the closing of idle connections on a stop.", "close-spread-time 10s", "2.7", "idle connections are closed at once"),
+    full("close-spread-time", "{ <time> | infinite }", "Closes the connections of clients one by one during this time when the process begins to stop.", "close-spread-time 10s", "2.7", close_spread),
     refused("cluster-secret", "<secret>", "Secret shared by a cluster.", "QUIC is not part of it"),
     accepted("cpu-affinity", "<policy>", "How threads are bound to cores.", "cpu-affinity auto", "3.3", "threads are placed by the kernel"),
     accepted("cpu-map", "<set> <set>", "Cores of threads.", "cpu-map 1/1 0", "1.5", "threads are placed by the kernel"),

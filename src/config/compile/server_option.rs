@@ -298,7 +298,7 @@ pub const SERVER_OPTIONS: &[ServerOption] = &[
         Ok(())
     }),
     refused("namespace", "<name>", "Network namespace of connections.", "sockets are made in the process's own namespace"),
-    option("no-agent-check", "", "Undoes 'agent-check' of default-server.", "server s 10.0.0.1:80 no-agent-check", "1.8", |_, _, _| Ok(())),
+    nothing("no-agent-check", "Undoes 'agent-check' of default-server.", "server s 10.0.0.1:80 no-agent-check", "1.8"),
     option("no-backup", "", "Undoes 'backup' of default-server.", "server s 10.0.0.1:80 no-backup", "1.8", |s, _, _| {
         s.spec.backup = false;
         Ok(())

@@ -3,11 +3,14 @@
 
 mod body;
 mod change;
+mod ending;
+mod fetches;
 mod framing;
 mod h2;
 mod h2_server;
 mod keep;
 mod log;
+mod options;
 mod own;
 mod pool;
 mod queue;

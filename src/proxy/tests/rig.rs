@@ -21,7 +21,7 @@ use std::os::fd::{IntoRawFd, OwnedFd};
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, channel};
 
 use crate::base::clock::MS;
@@ -245,7 +245,7 @@ impl Rig {
                 bind: Cell::new(0),
                 stopped: Cell::new(false),
                 task: Cell::new(0),
-                current: Arc::new(AtomicU32::new(0)),
+                live: RefCell::default(),
             })
         };
         self.listeners.borrow_mut().entry(frontend.to_owned()).or_insert_with(make).clone()
@@ -337,9 +337,14 @@ impl Rig {
         self.of(name).live.served.load(Ordering::Relaxed)
     }
 
+    /// The listener of this frontend is closed; the frontend stays.
+    pub fn shut(&self, frontend: &str) {
+        self.listener(frontend).stopped.set(true);
+    }
+
     /// The process begins to stop.
     pub fn stop(&self) {
-        self.shared.stopping.store(true, Ordering::Relaxed);
+        self.shared.stop(self.worker.rt.now(), self.config().global.close_spread_ms);
         self.worker.rt.wake_all();
         self.settle();
     }

@@ -168,3 +168,27 @@ backend be
         });
     }
 }
+
+/// The next request of a connection goes where the last one went, where that is wanted.
+#[test]
+fn prefer_last_server() {
+    let servers = "    server s2 {s2}\n    server s3 {s3}\n";
+    for option in [
+        "",
+        "    option prefer-last-server\n",
+        "    http-reuse never\n",
+        "    http-reuse never\n    option prefer-last-server\n",
+    ] {
+        let config = format!("{}{servers}", with("", &format!("    balance roundrobin\n{option}")));
+        same(&config, super::three, 7, |run| {
+            let mut client = Client::connect(run.addr("fe"));
+            for ask in ["/1", "/2", "/3", "/4", "/5"] {
+                client.send(format!("GET {ask} HTTP/1.1\r\nHost: x\r\n\r\n"));
+                run.note_response(&mut client, "GET", ask);
+            }
+            run.finish(client, "the end");
+            run.get("fe", "/6", "");
+            run.get("fe", "/7", "");
+        });
+    }
+}

@@ -1,7 +1,5 @@
 //! What `show stat` says after traffic that went wrong: who failed, how often, and what the try after it counts as.
 
-use std::io::{Read, Write};
-use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use super::HTTP;
@@ -29,24 +27,8 @@ const COLUMNS: [&str; 17] = [
     "connect",
 ];
 
-/// Notes the columns of each proxy and server.
 fn counters(run: &mut Run) {
-    let mut stream = UnixStream::connect(run.proxy.dir().join("sock")).expect("connect");
-    stream.write_all(b"show stat\n").expect("write");
-    let mut text = String::new();
-    stream.read_to_string(&mut text).expect("read");
-    let mut lines = text.trim_start_matches("# ").lines().filter(|line| !line.is_empty());
-    let names: Vec<&str> = lines.next().unwrap_or_default().split(',').collect();
-    for line in lines {
-        let cells: Vec<&str> = line.split(',').collect();
-        let shown: String = names
-            .iter()
-            .zip(&cells)
-            .filter(|(name, _)| COLUMNS.contains(name))
-            .map(|(name, cell)| format!("{name}={cell} "))
-            .collect();
-        run.note(&format!("{}/{}", cells[0], cells[1]), &shown);
-    }
+    run.columns(&COLUMNS);
 }
 
 fn head() -> String {
@@ -202,5 +184,165 @@ backend stays
             }
         }
         counters(run);
+    });
+}
+
+/// A connection is idle a little after the client has its answer.
+fn settle() {
+    std::thread::sleep(Duration::from_millis(50));
+}
+
+/// Idle connections by what is known of them, and how many are thought to be needed.
+#[test]
+fn idle_connections() {
+    let config = format!(
+        "{}
+frontend fe
+    bind {{ip}}:{{port:fe}}
+    use_backend %[path,field(2,/)]
+backend shared
+    http-reuse always
+    server s1 {{s1}}
+backend none
+    server s1 {{s1}} pool-max-conn 0
+backend own
+    http-reuse never
+    server s1 {{s1}}
+",
+        head()
+    );
+    const IDLE: [&str; 8] = [
+        "srv_icur",
+        "src_ilim",
+        "idle_conn_cur",
+        "safe_conn_cur",
+        "used_conn_cur",
+        "need_conn_est",
+        "connect",
+        "reuse",
+    ];
+    same(&config, super::one, 15, |run| {
+        let mut clients = [Client::connect(run.addr("fe")), Client::connect(run.addr("fe"))];
+        for backend in ["shared", "none", "own"] {
+            for _ in 0..2 {
+                for client in &mut clients {
+                    client.send(format!("GET /{backend}/ HTTP/1.1\r\nHost: x\r\n\r\n"));
+                    run.note_response(client, "GET", backend);
+                }
+                settle();
+                run.columns(&IDLE);
+            }
+        }
+        for client in clients {
+            run.finish(client, "the end");
+        }
+        for _ in 0..3 {
+            run.get("fe", "/shared/", "");
+        }
+        settle();
+        run.columns(&IDLE);
+    });
+}
+
+/// Edits of a head that find no room: counted, and where the rules are strict the end of the transaction.
+#[test]
+fn rewrites_without_room() {
+    let config = format!(
+        "{}
+frontend fe
+    bind {{ip}}:{{port:fe}}
+    http-request set-var(txn.long) str(0123456789abcdef),concat(,txn.long),bytes(0,16)
+    http-request strict-mode off if {{ path /lax }}
+    http-request set-header X-Big %[req.hdr(x-long)]%[req.hdr(x-long)] if {{ path /front /lax }}
+    default_backend be
+backend be
+    http-request set-header X-Big %[req.hdr(x-long)]%[req.hdr(x-long)] if {{ path /back }}
+    http-request set-var(txn.long) req.hdr(x-long)
+    http-response set-header X-Big %[var(txn.long)]%[var(txn.long)] if {{ capture.req.uri /response }}
+    server s1 {{s1}}
+",
+        head()
+    );
+    same(&config, super::one, 5, |run| {
+        let long = format!("X-Long: {}\r\n", "x".repeat(9000));
+        for path in ["/none", "/front", "/lax", "/back", "/response"] {
+            run.get("fe", path, &long);
+            run.columns(&["wrew", "eint", "hrsp_5xx", "hrsp_2xx", "dreq"]);
+        }
+    });
+}
+
+/// What `tcp-request content` rules reject before it is a request, and in the backend.
+#[test]
+fn rejected_before_it_is_a_request() {
+    let config = format!(
+        "{}
+frontend fe
+    bind {{ip}}:{{port:fe}}
+    tcp-request inspect-delay 5s
+    tcp-request content reject if {{ path /front }}
+    http-request reject if {{ path /http }}
+    default_backend be
+backend be
+    tcp-request content reject if {{ path /back }}
+    server s1 {{s1}}
+",
+        head()
+    );
+    same(&config, super::one, 6, |run| {
+        for path in ["/ok", "/front", "/back", "/http"] {
+            run.get("fe", path, "");
+            run.columns(&["stot", "req_tot", "hrsp_2xx", "hrsp_other", "ereq"]);
+        }
+        let mut client = Client::connect(run.addr("fe"));
+        client.send("GET /ok HTTP/1.1\r\nHost: x\r\n\r\nGET /front HTTP/1.1\r\nHost: x\r\n\r\n");
+        run.note_response(&mut client, "GET", "/ok, and then");
+        let (rest, end) = client.rest();
+        run.note("/front behind it", &format!("{rest:?} {end:?}"));
+        run.columns(&["stot", "req_tot", "hrsp_2xx", "hrsp_other"]);
+    });
+}
+
+/// A line for each `bind`, where that is wanted.
+#[test]
+fn listeners() {
+    let config = format!(
+        "{}
+frontend fe
+    bind {{ip}}:{{port:one}} name first
+    bind {{ip}}:{{port:two}} id 7
+    option socket-stats
+    http-request deny if {{ path /deny }}
+    http-response deny if {{ path /never }}
+    default_backend be
+frontend silent
+    bind {{ip}}:{{port:three}}
+    default_backend be
+backend be
+    server s1 {{s1}}
+",
+        head()
+    );
+    same(&config, super::one, 8, |run| {
+        let wanted = [
+            "type", "sid", "scur", "smax", "stot", "dreq", "dresp", "ereq", "status", "dcon", "dses", "wrew",
+            "eint", "addr", "mode", "hrsp_2xx", "req_tot", "weight", "econ",
+        ];
+        for (port, path) in [("one", "/"), ("two", "/"), ("two", "/deny"), ("one", "/x"), ("three", "/")] {
+            run.get(port, path, "");
+        }
+        run.ask("two", "what is this?\r\n\r\n");
+        let mut client = Client::connect(run.addr("two"));
+        client.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+        run.note_response(&mut client, "GET", "stays");
+        run.columns(&wanted);
+        run.finish(client, "the end");
+        run.cli("clear counters all");
+        run.columns(&wanted);
+        let only = run.cli("show stat fe 8 7").lines().count();
+        run.note("one listener", &only.to_string());
+        let names = run.cli("disable frontend fe");
+        run.note("disabled", &names);
+        run.columns(&["status"]);
     });
 }

@@ -1,7 +1,11 @@
 //! Log formats.
 
+use std::time::Duration;
+
 use super::one;
 use crate::support::differential::{Run, same};
+use crate::support::message::Message;
+use crate::support::{Client, Origin, Step};
 
 fn with(global: &str, frontend: &str) -> String {
     format!(
@@ -155,4 +159,24 @@ fn bytes_are_what_went_over_the_wire() {
     let lines = log.wait(1);
     let wanted = format!(": {sent} {}", request.len());
     assert!(lines[0].ends_with(&wanted), "wanted {wanted:?} at the end of {:?}", lines[0]);
+}
+
+/// The line is written when the response begins: figures that still grow say so.
+#[test]
+fn logasap() {
+    let slow = || {
+        let steps = |_: &Message| {
+            let head = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nab".to_vec();
+            vec![Step::Send(head), Step::Sleep(Duration::from_millis(300)), Step::Send(b"cd".to_vec())]
+        };
+        vec![("s1", Origin::serve(steps))]
+    };
+    same(&with("", "    option httplog\n    option logasap\n"), slow, 1, |run| {
+        let mut client = Client::connect(run.addr("fe"));
+        client.send("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        std::thread::sleep(Duration::from_millis(150));
+        let early = run.log.wait(1).len();
+        run.note("lines while the body comes", &early.to_string());
+        run.note_response(&mut client, "GET", "/");
+    });
 }

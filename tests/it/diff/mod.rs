@@ -3,15 +3,19 @@
 //! through both readers of configurations.
 
 mod balance;
+mod closing;
 mod connection;
 mod counters;
+mod exporter;
 mod expressions;
 mod language;
 mod log;
 mod map;
 mod message;
+mod page;
 mod preface;
 mod reply;
+mod response;
 mod rules;
 mod runtime;
 mod tcp;

@@ -1,6 +1,8 @@
 //! The same configuration and traffic through a real HAProxy and through the program under test.
 
+use std::io::{Read, Write};
 use std::net::SocketAddr;
+use std::os::unix::net::UnixStream;
 
 use super::message::{Broken, Message};
 use super::origin::Origin;
@@ -106,6 +108,29 @@ impl Run {
                 return self;
             }
         }
+    }
+
+    /// What the runtime API, at `{dir}/sock`, answers to a command.
+    pub fn cli(&self, command: &str) -> String {
+        let mut stream = UnixStream::connect(self.proxy.dir().join("sock")).expect("connect");
+        stream.write_all(format!("{command}\n").as_bytes()).expect("write");
+        let mut text = String::new();
+        stream.read_to_string(&mut text).expect("read");
+        text
+    }
+
+    /// Notes columns of `show stat`, for each line.
+    pub fn columns(&mut self, wanted: &[&str]) -> &mut Self {
+        let text = self.cli("show stat");
+        let mut lines = text.trim_start_matches("# ").lines().filter(|line| !line.is_empty());
+        let names: Vec<&str> = lines.next().unwrap_or_default().split(',').collect();
+        for line in lines {
+            let cells: Vec<&str> = line.split(',').collect();
+            let shown = names.iter().zip(&cells).filter(|(name, _)| wanted.contains(name));
+            let shown: String = shown.map(|(name, cell)| format!("{name}={cell} ")).collect();
+            self.note(&format!("{}/{}", cells[0], cells[1]), &shown);
+        }
+        self
     }
 
     /// Adds a line to the transcript.

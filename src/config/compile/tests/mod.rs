@@ -3,6 +3,7 @@
 mod noise;
 mod once;
 mod reload;
+mod servers;
 mod service;
 mod shipped;
 mod tables;

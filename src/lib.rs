@@ -1,6 +1,6 @@
 //! Isobar carries traffic for services that run in several regions: a proxy that reads `haproxy.cfg`, a region map from
-//! which it takes servers and configuration, and a DNS responder that answers from the same map; a VIP agent and a registry
-//! mirror are to live in the same binary.
+//! which it takes servers and configuration, a DNS responder that answers from the same map, and a VIP agent, which reads
+//! `keepalived.conf`; a registry mirror is to live in the same binary.
 //!
 //! # Rooms
 //!
@@ -9,8 +9,9 @@
 //! (`lang`), nouns and live state (`model`), messages (`http`), certificates and TLS (`tls`), connections and the control
 //! plane's HTTP (`conn`), then logs, the DNS client (`resolve`), rules, balancing, checks, the compiled configuration, the data plane (`proxy`), the map of
 //! regions and services (`region`) and its HTTP API (`catalog`), servers of backends from the map (`discovery`), the
-//! agent of hosts that are no members (`client`), the DNS responder (`dns`), the administration of it all (`admin`), the commands that speak to a
-//! running node (`operator`) and the process around it (`app`).
+//! agent of hosts that are no members (`client`), the DNS responder (`dns`), addresses that move between nodes (`vip`), the
+//! administration of it all (`admin`), the commands that speak to a running node (`operator`) and the process around it
+//! (`app`).
 //!
 //! # Threads
 //!
@@ -78,6 +79,14 @@
 //! ask follows from what it shows (`region::raft::guest::Guest`): a member whose id was removed nothing more. Since
 //! every member has the map, a worker's `data-dir` holds the authority's key too: roles say who votes, not who is trusted.
 //!
+//! # Life of an address
+//!
+//! A packet, a link that changes, a tracker or a timer -> `vip::agent` (a thread of its own, in real time where allowed)
+//! -> [`vip::machine`], which has neither clock nor socket and answers with actions -> adverts, addresses under a lease of
+//! two seconds that the kernel ends if nobody renews it, gratuitous ARP. Who gives up keeps the addresses until the next
+//! master has spoken. `keepalived.conf` ([`vip::keepalived`]) and `vrrp` sections ([`vip::language`]) make one
+//! [`vip::spec::Spec`]; programs, mail and files have threads beside the agent's.
+//!
 //! # What is absent
 //!
 //! No `unsafe` outside `os`. No clock is read outside `base::clock`. No I/O in `http`, `lang`, `rules`, `balance`. No
@@ -115,6 +124,7 @@ pub mod catalog;
 pub mod discovery;
 pub mod client;
 pub mod dns;
+pub mod vip;
 pub mod admin;
 pub mod operator;
 pub mod app;

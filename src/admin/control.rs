@@ -9,6 +9,7 @@ use crate::config::{Config, Proxy};
 use crate::model::Server;
 use crate::model::applet::{AppletBody, AppletReply};
 use crate::proxy::Shared;
+use crate::vip::agent::Status;
 
 use super::stat::{Process, Show, Snapshot};
 
@@ -54,6 +55,11 @@ pub trait Control: Send + Sync {
     /// `reload` of the master: whether it worked, and what was printed. `None` without a master.
     fn reload(&self) -> Option<(bool, String)> {
         None
+    }
+
+    /// Virtual routers and who has their addresses.
+    fn vips(&self) -> Status {
+        Status::default()
     }
 
     /// `show proc` of the master.

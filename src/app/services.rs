@@ -21,6 +21,7 @@ use crate::os::opener::Opener;
 use crate::os::{process, socket};
 use crate::proxy::Shared;
 use crate::rt::Load;
+use crate::vip::agent::{Shown, Status};
 
 use super::args::Args;
 use super::change::{Change, ControlHandle, Request};
@@ -50,6 +51,7 @@ pub struct RuntimeControl {
     pub checks: Arc<Mutex<Checks>>,
     pub current: Current,
     pub shared: Arc<Shared>,
+    pub vips: Shown,
     pub hooks: Arc<HealthHooks>,
     pub messages: Messages,
     pub notifier: Arc<Notifier>,
@@ -72,6 +74,10 @@ impl RuntimeControl {
 }
 
 impl Control for RuntimeControl {
+    fn vips(&self) -> Status {
+        self.vips.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     fn config(&self) -> Arc<Config> {
         // Set before anything can ask.
         (*self.current.load()).clone().expect("a configuration runs")
@@ -155,6 +161,8 @@ impl Control for RuntimeControl {
 pub struct Hub {
     pub current: Current,
     pub sockets: Listening,
+    /// What the VIP agent shows.
+    pub vips: Shown,
     /// Set when the process runs: services are made before.
     pub control: Arc<OnceLock<Arc<RuntimeControl>>>,
 }

@@ -1,15 +1,18 @@
 //! Every syscall, and the only `unsafe` code.
 
 pub mod bind;
+pub mod child;
 pub mod daemon;
 pub mod datagram;
 pub mod epoll;
 pub mod identity;
 pub mod limits;
+pub mod netlink;
 pub mod notify;
 pub mod opener;
 pub mod pipe;
 pub mod process;
+pub mod raw;
 pub mod signal;
 pub mod socket;
 pub mod waker;

@@ -12,5 +12,6 @@ mod region;
 mod rfc;
 mod shipped;
 mod support;
+mod vip;
 mod watch;
 mod wiring;

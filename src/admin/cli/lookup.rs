@@ -9,7 +9,7 @@ use crate::lang::{Entry, registry, suggest};
 use super::command::Command;
 use super::session::{Answer, Output, Session, Severity};
 use super::words::{Args, words};
-use super::{counters, dynamic, frontend, invalid, mode, pattern, server, servers, show, variable};
+use super::{counters, dynamic, frontend, invalid, mode, pattern, server, servers, show, variable, vip};
 
 static HELP: &[Command] = &[Command::new(
     User,
@@ -67,6 +67,7 @@ pub fn all() -> impl Iterator<Item = &'static Command> {
         servers::COMMANDS,
         show::COMMANDS,
         variable::COMMANDS,
+        vip::COMMANDS,
     ]
     .into_iter()
     .flatten()

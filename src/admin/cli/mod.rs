@@ -16,6 +16,7 @@ mod server;
 mod servers;
 mod show;
 mod variable;
+mod vip;
 
 #[cfg(test)]
 mod tests;

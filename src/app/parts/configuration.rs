@@ -19,6 +19,7 @@ use super::super::program::{BindError, Settings, Start};
 use super::super::{figures, version};
 use super::part::{Handles, Means, Order, Part, Plan, Process, Reading, Row};
 use super::preview::Preview;
+use super::vip;
 
 /// How long what was made ready for a document is kept.
 const PREPARED_MS: Millis = 30_000;
@@ -94,7 +95,9 @@ impl Configuration {
     fn load(&self, start: &Start<'_>) -> Loaded {
         self.documents.begin();
         let facts = version::facts(start.args);
-        let inputs: Vec<Input> = start.args.files.iter().cloned().map(Input::Path).collect();
+        // A file in another language is read by its part.
+        let ours = start.args.files.iter().filter(|path| !vip::is_keepalived(path, start.opener));
+        let inputs: Vec<Input> = ours.cloned().map(Input::Path).collect();
         let options = LoadOptions {
             read: &|path| start.opener.read(path),
             list: &|path| start.opener.list_files(path),

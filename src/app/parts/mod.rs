@@ -26,6 +26,7 @@ mod preview;
 mod proxy;
 mod region;
 pub mod table;
+mod vip;
 mod watch;
 
 #[cfg(test)]

@@ -320,6 +320,7 @@ fn control(hub: &Hub, process: &Process) -> Arc<RuntimeControl> {
         handle: Mutex::new(process.handle()),
         checks: process.checks.clone(),
         current: hub.current.clone(),
+        vips: hub.vips.clone(),
         hard_maxconn: process.shared.maxconn.load(Ordering::Relaxed),
         shared: process.shared.clone(),
         hooks: process.hooks.clone(),

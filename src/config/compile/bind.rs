@@ -259,12 +259,6 @@ pub const BIND_OPTIONS: &[BindOption] = &[
     refused("verify", "", "A setting of TLS.", TLS),
 ];
 
-impl BindOption {
-    const fn partial(self, why: &'static str) -> Self {
-        BindOption { entry: self.entry.with(Status::Partial(why)), ..self }
-    }
-}
-
 fn number(text: &str) -> Result<u32, String> {
     text.parse().map_err(|_| format!("expects an integer argument, found '{text}'"))
 }

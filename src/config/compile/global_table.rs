@@ -146,6 +146,7 @@ pub const GLOBAL_KEYWORDS: &[GlobalKeyword] = &[
     refused("jwt.decrypt_alg_list", "<list>", "Algorithms of encrypted tokens.", "there is no jwt_decrypt"),
     refused("jwt.decrypt_enc_list", "<list>", "Encodings of encrypted tokens.", "there is no jwt_decrypt"),
     tls("key-base", "<dir>", "Directory of private keys.", "key-base /etc/ssl/private", "3.0").naming(Place::BASE),
+    full("keepalived-config", "<file>", "A file in Keepalived's language (keepalived.conf): its virtual routers run here. The same as naming it with '-f'.", "keepalived-config /etc/keepalived/keepalived.conf", "isobar", nothing).naming(Place::FILE),
     accepted("limited-quic", "", "QUIC with a plain TLS library.", "limited-quic", "2.8", "QUIC is not part of it"),
     full("localpeer", "<name>", "Name of this node.", "localpeer lb1", "2.1", text).accepted("stick tables are not part of it yet"),
     full("log", "<target> [len <length>] [format <format>] [sample <ranges>:<size>] <facility> [max level [min level]]", "Where log lines go.", "log 127.0.0.1 local0", "1.0", log_line).negatable().naming(&[Place::argument(1, What::Connect)]),

@@ -6,3 +6,4 @@ mod dns;
 mod http;
 mod language;
 mod mutate;
+mod vip;

@@ -1,0 +1,302 @@
+//! The VIP agent as a part: `vrrp` sections and `keepalived.conf`. It comes before the proxy, and so it stops before it:
+//! addresses are handed over while requests are still answered.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use crate::balance::usable_counts;
+use crate::base::Millis;
+use crate::config::Config;
+use crate::lang::registry::Kind;
+use crate::lang::void::is_void;
+use crate::lang::{Diagnostic, Diagnostics, Frame, Severity, Span};
+use crate::os::child;
+use crate::os::opener::Opener;
+use crate::vip::agent::{Agent, Listener, Shown, Sockets};
+use crate::vip::keepalived::{self, Level, Outside, Program, World};
+use crate::vip::keyword;
+use crate::vip::language::{self, Inputs};
+use crate::vip::machine::Verdict;
+use crate::vip::spec::{Spec, TrackerKind};
+
+use super::super::program::{BindError, Settings};
+use super::super::services::Current;
+use super::part::{Handles, Means, Order, Part, Plan, Process, Reading, Row};
+
+pub static VIP: Row = Row {
+    name: "vip",
+    sections: || keyword::section_kinds().collect(),
+    register: keyword::register,
+    make: |handles| Box::new(VipPart::new(handles)),
+};
+
+/// How often it is looked whether what is tracked of the proxy can serve.
+const LOOK_MS: Millis = 100;
+
+struct VipPart {
+    current: Current,
+    shown: Shown,
+    built: Option<Spec>,
+    /// What runs, if anything does.
+    runs: Option<Spec>,
+    /// Opened while there are privileges, until the agent starts.
+    sockets: Option<Sockets>,
+    agent: Option<Agent>,
+    process: Option<Arc<Process>>,
+    look_at_ms: Millis,
+    reported: Vec<(TrackerKind, Verdict)>,
+}
+
+impl VipPart {
+    fn new(handles: &Handles) -> VipPart {
+        VipPart {
+            current: handles.hub.current.clone(),
+            shown: handles.hub.vips.clone(),
+            built: None,
+            runs: None,
+            sockets: None,
+            agent: None,
+            process: None,
+            look_at_ms: 0,
+            reported: Vec::new(),
+        }
+    }
+
+    /// Hands all addresses over, if any.
+    fn end(&mut self) {
+        if let Some(agent) = self.agent.take() {
+            agent.stop();
+        }
+        self.runs = None;
+    }
+
+    /// Tells the agent what of the proxy can serve.
+    fn report(&mut self) {
+        let (Some(agent), Some(spec), Some(config)) = (&self.agent, &self.runs, &*self.current.load()) else {
+            return;
+        };
+        for tracker in &spec.trackers {
+            let Some(verdict) = verdict(config, &tracker.kind) else { continue };
+            let known = self.reported.iter_mut().find(|(kind, _)| *kind == tracker.kind);
+            match known {
+                Some((_, told)) if *told == verdict => continue,
+                Some((_, told)) => *told = verdict,
+                None => self.reported.push((tracker.kind.clone(), verdict)),
+            }
+            agent.report(tracker.kind.clone(), verdict);
+        }
+    }
+}
+
+/// Whether a backend has a usable server, or a frontend is open. `None` for what is not of the proxy.
+fn verdict(config: &Config, kind: &TrackerKind) -> Option<Verdict> {
+    let is_up = match kind {
+        TrackerKind::Backend(name) => config.backends.get(name.as_str()).is_some_and(|id| {
+            config
+                .proxy(*id)
+                .back
+                .as_ref()
+                .is_some_and(|back| back.servers.with(|set| usable_counts(&set.list) != (0, 0)))
+        }),
+        TrackerKind::Frontend(name) => config
+            .frontends
+            .get(name.as_str())
+            .is_some_and(|id| !config.proxy(*id).live.stopped.load(Ordering::Relaxed)),
+        _ => return None,
+    };
+    Some(if is_up { Verdict::Up } else { Verdict::Down })
+}
+
+impl Part for VipPart {
+    fn build(&mut self, reading: &Reading<'_>) -> Diagnostics {
+        let mut diagnostics = Diagnostics::default();
+        let mut spec = Spec::default();
+        let mut found = 0;
+        for (path, at) in files(reading) {
+            found += 1;
+            if found > 1 {
+                diagnostics.list.push(at_line(
+                    Severity::Alert,
+                    at,
+                    "there is one keepalived.conf at most".into(),
+                ));
+                break;
+            }
+            match load(&path, reading.opener) {
+                Ok(loaded) => {
+                    for finding in &loaded.findings.list {
+                        let severity = match finding.level {
+                            Level::Note => Severity::Notice,
+                            Level::Ours | Level::Warning => Severity::Warning,
+                            Level::Fatal => Severity::Alert,
+                        };
+                        diagnostics.list.push(at_line(
+                            severity,
+                            at,
+                            loaded.findings.show(finding).to_string(),
+                        ));
+                    }
+                    spec = loaded.spec.unwrap_or_default();
+                }
+                Err(e) => {
+                    let message = format!("cannot read {} : {e}", path.display());
+                    diagnostics.list.push(at_line(Severity::Alert, at, message));
+                }
+            }
+        }
+        let inputs = Inputs { sections: reading.sections(), sources: &reading.loaded.sources };
+        diagnostics.list.extend(language::build(&inputs, &mut spec).list);
+        self.built = (!diagnostics.has_alerts() && !spec.instances.is_empty()).then_some(spec);
+        diagnostics
+    }
+
+    fn require(&self, settings: &mut Settings) {
+        settings.listens |= self.built.is_some();
+    }
+
+    fn diff(&self) -> Plan {
+        let mut plan = Plan::default();
+        if self.process.is_some() && self.built != self.runs {
+            plan.changes.push("virtual routers changed".into());
+        }
+        plan
+    }
+
+    fn prepare(&mut self, _means: &Means<'_>) -> Result<(), BindError> {
+        self.sockets = None;
+        if self.built.is_some() && self.agent.is_none() {
+            let opened = Sockets::open();
+            let error = |e: io::Error| BindError { in_use: false, message: format!("vrrp: {e}.") };
+            self.sockets = Some(opened.map_err(error)?);
+        }
+        Ok(())
+    }
+
+    fn start(&mut self, process: &Arc<Process>) -> io::Result<()> {
+        if self.sockets.is_some() && !child::may_administer_network() {
+            return Err(io::Error::other(
+                "vrrp: moving addresses needs CAP_NET_ADMIN and CAP_NET_RAW, which this process does not have (any more: see 'user')",
+            ));
+        }
+        self.process = Some(process.clone());
+        Ok(())
+    }
+
+    fn commit(&mut self) {
+        let Some(process) = self.process.clone() else { return };
+        let Some(spec) = self.built.take() else { return self.end() };
+        match (&self.agent, self.sockets.take()) {
+            (Some(agent), _) => agent.apply(spec.clone()),
+            (None, Some(sockets)) => {
+                let said = process.clone();
+                let listener = Listener::new(move |is_warning, text| tell(&said, is_warning, text));
+                match Agent::start(sockets, spec.clone(), listener, self.shown.clone()) {
+                    Ok(agent) => self.agent = Some(agent),
+                    Err(e) => tell(&process, true, &format!("the agent does not start: {e}")),
+                }
+            }
+            (None, None) => {}
+        }
+        (self.runs, self.reported) = (Some(spec), Vec::new());
+    }
+
+    fn abandon(&mut self, _opener: &Opener) {
+        (self.built, self.sockets) = (None, None);
+    }
+
+    /// A soft stop too begins with the addresses: new requests go to the next master while those here end.
+    fn steer(&mut self, order: &Order) {
+        if *order == Order::Drain {
+            self.end();
+        }
+    }
+
+    fn turn(&mut self, now: Millis) {
+        if now >= self.look_at_ms {
+            self.look_at_ms = now + LOOK_MS;
+            self.report();
+        }
+    }
+
+    fn stop(&mut self) {
+        self.end();
+    }
+}
+
+/// Levels of syslog.
+const WARNING: u8 = 4;
+const NOTICE: u8 = 5;
+
+/// A line of the agent goes to the log targets of the process, and to whoever reads its messages.
+fn tell(process: &Process, is_warning: bool, text: &str) {
+    let text = format!("vip: {text}");
+    if is_warning {
+        process.messages.warning(&text);
+    } else {
+        process.messages.notice(&text);
+    }
+    process.hooks.log("", if is_warning { WARNING } else { NOTICE }, &text);
+}
+
+fn at_line(severity: Severity, at: Option<Span>, message: String) -> Diagnostic {
+    Diagnostic { severity, span: at, message, hint: None, frame: Frame::Whole }
+}
+
+/// Every `keepalived.conf` that is named, and the line that names it.
+fn files(reading: &Reading<'_>) -> Vec<(PathBuf, Option<Span>)> {
+    let given = reading.args.files.iter().filter(|path| is_keepalived(path, reading.opener));
+    let mut found: Vec<_> = given.map(|path| (path.clone(), None)).collect();
+    let global = reading.sections().iter().filter(|section| section.kind() == "global");
+    for line in global.flat_map(|section| &section.lines) {
+        if line.str(0) == "keepalived-config"
+            && !is_void(Kind::Global, "keepalived-config")
+            && !line.str(1).is_empty()
+        {
+            let path = reading.loaded.sources.resolve(line.span, line.str(1));
+            found.push((path, Some(line.span)));
+        }
+    }
+    found
+}
+
+/// Whether a file of the command line is a `keepalived.conf`.
+pub(super) fn is_keepalived(path: &Path, opener: &Opener) -> bool {
+    opener.read(path).is_ok_and(|text| keepalived::is_keepalived(&text))
+}
+
+fn load(path: &Path, opener: &Opener) -> io::Result<keepalived::Loaded> {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let outside = Outside {
+        read: &|path| opener.read(path),
+        list: &|path| opener.list(path),
+        config_id: host.trim_end().split('.').next().unwrap_or_default(),
+    };
+    let world = World {
+        has_interface: &|name| !name.contains('/') && Path::new("/sys/class/net").join(name).exists(),
+        program: &program,
+        user: &child::user_of,
+        group: &child::group_of,
+        resolves: &|name| opener.resolve(name).is_ok_and(|found| !found.is_empty()),
+    };
+    keepalived::load(path, &outside, &world)
+}
+
+/// Where programs are looked for that are named without a path.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+fn program(name: &str) -> Program {
+    use std::os::unix::fs::PermissionsExt;
+    let look = |path: &Path| match std::fs::metadata(path) {
+        Err(_) => Program::Missing,
+        Ok(found) if found.is_file() && found.permissions().mode() & 0o111 != 0 => Program::Usable,
+        Ok(_) => Program::Unusable,
+    };
+    if name.contains('/') {
+        return look(Path::new(name));
+    }
+    let path = std::env::var("PATH").unwrap_or_else(|_| PATH.to_owned());
+    let found = path.split(':').map(|directory| look(&Path::new(directory).join(name)));
+    found.into_iter().find(|found| *found != Program::Missing).unwrap_or(Program::Missing)
+}

@@ -1,0 +1,130 @@
+//! Waiting for one child with a deadline (pidfd_open(2)), and a thread's place in the scheduler.
+#![allow(unsafe_code)]
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::path::Path;
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::stat::Mode;
+
+use super::epoll::counted;
+
+/// A descriptor that can be read once the process has ended.
+#[derive(Debug)]
+pub struct PidFd(OwnedFd);
+
+impl PidFd {
+    /// Of a child that was not waited for yet, or of a process whose end is nobody's concern.
+    pub fn open(pid: u32) -> io::Result<PidFd> {
+        // SAFETY: no pointers; the returned descriptor is owned by nobody else, and close-on-exec by itself.
+        unsafe {
+            let fd = counted(libc::syscall(libc::SYS_pidfd_open, pid as libc::c_long, 0 as libc::c_long))?;
+            Ok(PidFd(OwnedFd::from_raw_fd(fd as RawFd)))
+        }
+    }
+
+    /// Waits for the end, `timeout_ms` at most; whether it has come.
+    pub fn wait(&self, timeout_ms: u32) -> io::Result<bool> {
+        let mut list = [PollFd::new(self.0.as_fd(), PollFlags::POLLIN)];
+        let timeout = PollTimeout::try_from(timeout_ms).unwrap_or(PollTimeout::MAX);
+        match poll(&mut list, timeout) {
+            Ok(n) => Ok(n > 0),
+            Err(nix::errno::Errno::EINTR) => Ok(false),
+            Err(e) => Err(e.into()),
+        }
+    }
+}
+
+impl AsFd for PidFd {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl AsRawFd for PidFd {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+}
+
+/// The user and group that this process acts as.
+pub fn owner() -> (u32, u32) {
+    (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw())
+}
+
+/// Whether this process has CAP_NET_ADMIN and CAP_NET_RAW in effect. Where that cannot be read, it is to be tried.
+pub fn may_administer_network() -> bool {
+    const NEEDED: u64 = 1 << 12 | 1 << 13;
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    let effective = effective.and_then(|text| u64::from_str_radix(text.trim(), 16).ok());
+    effective.is_none_or(|effective| effective & NEEDED == NEEDED)
+}
+
+/// The number of a user and of its primary group.
+pub fn user_of(name: &str) -> Option<(u32, u32)> {
+    let user = nix::unistd::User::from_name(name).ok()??;
+    Some((user.uid.as_raw(), user.gid.as_raw()))
+}
+
+pub fn group_of(name: &str) -> Option<u32> {
+    Some(nix::unistd::Group::from_name(name).ok()??.gid.as_raw())
+}
+
+/// Asks every process of a group to end.
+pub fn end_group(leader: u32) {
+    if let Ok(leader @ 2..) = i32::try_from(leader) {
+        let _ =
+            nix::sys::signal::killpg(nix::unistd::Pid::from_raw(leader), nix::sys::signal::Signal::SIGTERM);
+    }
+}
+
+/// Makes a named pipe, and gives it to user and group; one that is there is used as it is.
+pub fn make_fifo(path: &Path, owner: Option<(u32, u32)>) -> io::Result<()> {
+    match nix::unistd::mkfifo(path, Mode::S_IRUSR | Mode::S_IWUSR) {
+        Ok(()) => match owner {
+            Some((uid, gid)) => std::os::unix::fs::chown(path, Some(uid), Some(gid)),
+            None => Ok(()),
+        },
+        Err(nix::errno::Errno::EEXIST) if std::fs::metadata(path)?.file_type().is_fifo() => Ok(()),
+        Err(e) => Err(e.into()),
+    }
+}
+
+/// Opens a named pipe to write to it; `None` while nobody reads it.
+pub fn open_fifo(path: &Path) -> io::Result<Option<std::fs::File>> {
+    match std::fs::OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK).open(path) {
+        Ok(file) => Ok(Some(file)),
+        Err(e) if e.raw_os_error() == Some(libc::ENXIO) => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
+/// Gives the calling thread real-time priority (SCHED_RR, the lowest), which children do not inherit. An error where that
+/// is not allowed.
+pub fn run_in_real_time() -> io::Result<()> {
+    let parameters = libc::sched_param { sched_priority: 1 };
+    // SAFETY: the parameters live through the call; 0 is the calling thread.
+    let done =
+        unsafe { libc::sched_setscheduler(0, libc::SCHED_RR | libc::SCHED_RESET_ON_FORK, &parameters) };
+    counted(libc::c_long::from(done)).map(|_| ())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::Command;
+
+    #[test]
+    fn the_end_of_a_child_is_waited_for() {
+        let mut child = Command::new("sleep").arg("10").spawn().unwrap();
+        let pid = PidFd::open(child.id()).unwrap();
+        assert!(!pid.wait(10).unwrap());
+        child.kill().unwrap();
+        assert!(pid.wait(5_000).unwrap());
+        child.wait().unwrap();
+    }
+}

@@ -1,0 +1,16 @@
+//! The agent: a thread that gives the protocol its clock, packets, links and addresses, and the threads beside it that run
+//! programs, so that none of them holds it up.
+
+mod accept;
+mod addresses;
+mod handle;
+mod heartbeat;
+mod network;
+mod notify;
+mod run;
+mod script;
+mod status;
+mod watch;
+
+pub use handle::{Agent, Listener, Sockets};
+pub use status::{Counters, InstanceStatus, Shown, Status};

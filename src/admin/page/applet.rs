@@ -221,6 +221,7 @@ fn show(
 /// A page that was posted to would be posted again when reloaded: the browser is sent back to it.
 fn redirect(uri: &str, options: &Options, outcome: Outcome) -> AppletReply {
     let mut reply = reply(303, "text/plain", String::new());
+    reply.headers.push(("content-length".into(), "0".into()));
     let location = format!("{uri};st={}{}", outcome.code(), options.suffix(|_| {}));
     reply.headers.push(("location".into(), location));
     reply

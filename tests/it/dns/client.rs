@@ -1,6 +1,6 @@
 //! `dig`, and queries by hand.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -67,7 +67,10 @@ impl Node {
              {more}\
              dns x\n    bind {{ip}}:{{port:dns}}\n{lines}"
         );
-        Node { proxy: Proxy::on(&text).spawn() }
+        let node = Node { proxy: Proxy::on(&text).spawn() };
+        // The addresses of the map's API are open before those of DNS.
+        assert!(wait_until(SOON, || TcpStream::connect(node.dns()).is_ok()), "{}", node.proxy.stderr());
+        node
     }
 
     pub fn dns(&self) -> SocketAddr {

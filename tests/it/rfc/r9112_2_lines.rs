@@ -27,7 +27,6 @@ fn rows() -> Vec<Row> {
         row("9112 2.2", "whitespace between request line and first field", "GET /row HTTP/1.1\r\n Host: example.test\r\n\r\n", Refused(400)),
         row("9112 2.2", "a folded line before the first field", "GET /row HTTP/1.1\r\n\tX: y\r\nHost: example.test\r\n\r\n", Refused(400)),
         row("9112 2.2", "a TLS client hello", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", Refused(400)),
-        row("9113 3.4", "the HTTP/2 preface without prior knowledge", "PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n", Any(vec![Refused(400), Refused(505), Closed])),
     ]
 }
 

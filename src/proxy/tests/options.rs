@@ -1,7 +1,5 @@
 //! Options that change what a connection goes through, each beside what happens without it.
 
-use crate::model::OperState;
-
 use super::rig::{GET, OK, Reception, Rig, Wire, answers};
 
 const S1: &str = "server s1 10.0.0.1:80";

@@ -44,7 +44,9 @@ pub async fn run(node: Arc<Node>) {
         let heard = node.contact_ns.load(Ordering::Relaxed);
         let granted = node.granted_ns.load(Ordering::Relaxed);
         let lease = node.timing.lease().as_nanos() as Nanos;
-        let due = since.max(heard.saturating_add(lease)).max(granted).saturating_add(patience);
+        // Where a leader was heard, its lease is most of the wait: nobody would vote before it ends.
+        let led = heard.saturating_add(lease).saturating_add(patience / 4);
+        let due = since.max(granted).saturating_add(patience).max(led);
         if clock::now_ns() < due || node.log.trouble().is_some() {
             continue;
         }

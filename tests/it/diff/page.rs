@@ -37,8 +37,8 @@ fn followed(run: &mut Run, label: &str, first: &str) {
 
 #[test]
 fn bodies_are_taken() {
-    same(&config(), one, 39, |run| {
-        for len in [0, 10, 5000, 100_000, 1_000_000] {
+    same(&config(), one, 33, |run| {
+        for len in [0, 10, 100_000, 1_000_000] {
             for (method, admin) in [("POST", "X-Admin: 1\r\n"), ("POST", ""), ("GET", "")] {
                 let head = format!(
                     "{method} /stats;csv HTTP/1.1\r\nHost: x\r\n{admin}Content-Length: {len}\r\n\r\n"

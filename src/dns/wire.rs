@@ -177,8 +177,8 @@ impl<'p> Query<'p> {
             _ => return Err(formerr),
         }
         // A query has neither answers nor authority (that of IXFR and NOTIFY is passed over), and few additional records.
-        for section in 1..4 {
-            for _ in 0..counts[section] {
+        for (section, count) in counts.iter().enumerate().skip(1) {
+            for _ in 0..*count {
                 at = self.record(at, section == 3).ok_or(formerr)??;
             }
         }

@@ -79,7 +79,7 @@ pub enum FieldKind {
 
 impl FieldKind {
     /// The kind of a field by its name, a token.
-    #[inline]
+    #[inline(always)]
     pub fn of(name: &[u8]) -> FieldKind {
         use super::token::is_name;
         let (is_it, kind) = match name.len() {

@@ -102,7 +102,23 @@ pub fn is_default_port(scheme: &[u8], port: &[u8]) -> bool {
 }
 
 /// No byte that has no place in an authority or in `Host` (RFC 3986 section 3.2); brackets only around the host.
+#[inline]
 pub fn is_authority(bytes: &[u8]) -> bool {
+    bytes.iter().all(|byte| OF_NAMES[usize::from(*byte)]) || is_odd_authority(bytes)
+}
+
+/// Bytes that may stand anywhere in an authority.
+static OF_NAMES: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = b'!';
+    while byte < 0x7f {
+        table[byte as usize] = !matches!(byte, b',' | b'#' | b'/' | b'?' | b'@' | b'[' | b'\\' | b']');
+        byte += 1;
+    }
+    table
+};
+
+fn is_odd_authority(bytes: &[u8]) -> bool {
     let mut open = false;
     for (at, byte) in bytes.iter().enumerate() {
         match byte {

@@ -230,7 +230,7 @@ async fn busy(session: &Session, down: &mut Downstream, current: &mut Current) -
             return next;
         }
         down.idle_until(idle_limit(current, rt.now()));
-        if !renew(session, down, current) {
+        if !session.is_up_to_date(current) && !renew(session, down, current) {
             return Next::Close;
         }
         if !down.has_pending() && !down.link().is_readable() {

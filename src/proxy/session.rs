@@ -210,7 +210,14 @@ impl Session {
         self.slot.is_of(&proxy.live).then_some(Current { view, front })
     }
 
+    /// The session goes on, and with this configuration.
+    #[inline]
+    pub(super) fn is_up_to_date(&self, current: &Current) -> bool {
+        !self.is_over() && self.worker.holds(&current.view)
+    }
+
     /// The listener is gone or the process stops: what is under way is the last.
+    #[inline]
     pub fn is_over(&self) -> bool {
         match self.ends_at() {
             Some(at) => at <= self.worker.rt.now(),
@@ -219,16 +226,22 @@ impl Session {
     }
 
     /// The process stops, and the session's time has come: it ends even while it is idle.
+    #[inline]
     pub(super) fn is_ending(&self) -> bool {
         self.ends_at().is_some_and(|at| at <= self.worker.rt.now())
     }
 
     /// When the session is to end, in a process that stops.
+    #[inline]
     pub(super) fn ends_at(&self) -> Option<Nanos> {
-        let shared = &self.worker.shared;
+        self.worker.shared.stopping.load(Ordering::Acquire).then(|| self.draw_end())
+    }
+
+    #[cold]
+    fn draw_end(&self) -> Nanos {
         // The same number each time, and another one for each session.
-        let draw = || FixedState::default().hash_one((self.accepted, std::ptr::from_ref(self)));
-        shared.stopping.load(Ordering::Acquire).then(|| shared.end_of(draw()))
+        let number = FixedState::default().hash_one((self.accepted, std::ptr::from_ref(self)));
+        self.worker.shared.end_of(number)
     }
 
     /// Fills in what a transaction knows of its connection.

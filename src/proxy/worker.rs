@@ -112,6 +112,11 @@ impl Worker {
         self.view.borrow().clone()
     }
 
+    /// Whether new work begins with this configuration.
+    pub(super) fn holds(&self, view: &Rc<View>) -> bool {
+        Rc::ptr_eq(&self.view.borrow(), view)
+    }
+
     /// The view without a configuration.
     pub fn no_view(&self) -> Rc<View> {
         self.no_view.clone()

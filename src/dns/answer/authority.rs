@@ -30,7 +30,8 @@ pub(super) struct Run<'r, 'b> {
     pub(super) chosen: Option<(u32, u16)>,
 }
 
-/// Where the run goes on.
+/// Where the run goes on. It lives for one step, on the stack.
+#[allow(clippy::large_enum_variant)]
 enum Next {
     Done,
     Follow(QName, Owner),

@@ -9,13 +9,13 @@ fn served(rig: &Rig) -> (Vec<Wire>, Wire) {
     let mut clients: Vec<Wire> = (0..CLIENTS).map(|_| rig.client()).collect();
     clients[0].send(GET);
     let mut server = rig.server("s1");
-    for at in 0..CLIENTS {
+    for (at, client) in clients.iter_mut().enumerate() {
         if at > 0 {
-            clients[at].send(GET);
+            client.send(GET);
         }
         server.take();
         server.send(OK);
-        assert_eq!(answers(&clients[at].take()), [200]);
+        assert_eq!(answers(&client.take()), [200]);
     }
     (clients, server)
 }

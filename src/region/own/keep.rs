@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::holdings::lacking;
-use super::own::Own;
+use super::registered::Own;
 use crate::region::map::{Health, Map, NODE_LIVENESS, Node, Topic};
 use crate::region::seat::Seat;
 

@@ -2,8 +2,8 @@
 
 mod holdings;
 mod keep;
-mod own;
+mod registered;
 
 pub use holdings::{Holdings, SERVER, differences};
 pub use keep::keep;
-pub use own::Own;
+pub use registered::Own;

@@ -237,7 +237,7 @@ impl<'a> Trial<'a> {
         let soon = bar + CONNECT;
         assert!(taken_over.is_some_and(|after| after <= soon), "{} takes over too late", self.region(2));
         // Who asks later does not even wait for the dead.
-        let late = asked.iter().filter(|asked| asked.began >= killed + bar);
+        let late = asked.iter().filter(|asked| asked.began >= killed + soon);
         let slowest = late.map(|asked| asked.ended - asked.began).max().unwrap_or_default();
         assert!(slowest < CONNECT, "a request took {slowest:?} when the region was lost: {}", self.said());
         let asked = self.load.next(REQUESTS, SOON);

@@ -59,7 +59,7 @@ impl Worker {
 
     async fn accept_loop(&'static self, cell: Rc<ListenerCell>, acceptor: Acceptor) {
         let mut in_a_row = 0;
-        let mut resumed = self.resumed.get();
+        let mut gate = Gate { seen: self.resumed.get(), credit: 0 };
         let mut allowed = 1;
         loop {
             acceptor.readable(|| cell.stopped.get()).await;
@@ -67,10 +67,9 @@ impl Worker {
                 return;
             }
             if in_a_row == 0 {
-                let since =
-                    self.resumed.get().wrapping_sub(std::mem::replace(&mut resumed, self.resumed.get()));
-                allowed = batch(self.view().config().global.tune.maxaccept, since);
-            } else if in_a_row >= allowed {
+                allowed = gate.admits(self.view().config().global.tune.maxaccept, self.resumed.get());
+            }
+            if in_a_row >= allowed {
                 // The new ones speak, and those before them are answered, ere more are let in: otherwise many clients
                 // go through accept, request and answer in step, and one of the two ends always waits.
                 in_a_row = 0;
@@ -147,12 +146,28 @@ impl Worker {
     }
 }
 
-/// How many connections are accepted in a turn (`tune.maxaccept` at most), when so many requests came meanwhile on
-/// connections that had carried others. Their clients go before those who arrive, however many do at once, but hold
-/// nobody off.
-fn batch(maxaccept: u32, resumed: u32) -> u32 {
-    let most = maxaccept.max(1);
-    if resumed == 0 { most } else { (resumed / NEWCOMERS).clamp(1, most) }
+/// How many connections are let in at a time, beside the requests of those who are connected.
+struct Gate {
+    /// Requests that had come on connections that carried others, when the gate was asked last.
+    seen: u32,
+    /// Such requests that nobody was let in for yet.
+    credit: u32,
+}
+
+impl Gate {
+    /// How many connections may be accepted in this turn, `most` (`tune.maxaccept`) at most. While clients that are
+    /// connected ask on, one is let in to [`NEWCOMERS`] of their requests: they go before those who arrive, however many
+    /// do at once, and hold nobody off.
+    fn admits(&mut self, most: u32, resumed: u32) -> u32 {
+        let since = resumed.wrapping_sub(std::mem::replace(&mut self.seen, resumed));
+        if since == 0 {
+            return most.max(1);
+        }
+        self.credit = self.credit.saturating_add(since).min(NEWCOMERS * most.max(1));
+        let admitted = self.credit / NEWCOMERS;
+        self.credit %= NEWCOMERS;
+        admitted
+    }
 }
 
 fn is_exhausted(e: &std::io::Error) -> bool {
@@ -167,10 +182,15 @@ mod tests {
 
     #[test]
     fn who_is_connected_goes_before_who_arrives() {
-        let table =
-            [(4, 0, 4), (4, 1, 1), (4, 15, 1), (4, 16, 2), (4, 1000, 4), (1, 1000, 1), (0, 0, 1), (0, 9, 1)];
-        for (maxaccept, resumed, accepted) in table {
-            assert_eq!(batch(maxaccept, resumed), accepted, "tune.maxaccept {maxaccept}, {resumed} requests");
+        let mut gate = Gate { seen: u32::MAX - 2, credit: 0 };
+        let mut asked = u32::MAX - 2;
+        // Requests since the turn before, and who is let in.
+        for (since, admitted) in
+            [(0, 4), (7, 0), (1, 1), (0, 4), (4, 0), (4, 1), (17, 2), (7, 1), (1000, 4), (7, 0)]
+        {
+            asked = asked.wrapping_add(since);
+            assert_eq!(gate.admits(4, asked), admitted, "{since} requests");
         }
+        assert_eq!(Gate { seen: 0, credit: 0 }.admits(0, 0), 1, "tune.maxaccept 0");
     }
 }

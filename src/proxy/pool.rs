@@ -72,6 +72,25 @@ impl ServerPool {
         None
     }
 
+    /// Closes connections that the server has ended. True: there were some.
+    fn drop_ended(&mut self) -> bool {
+        let before = self.count();
+        self.idle.retain(|idle| !idle.link.is_readable());
+        let left = self.count();
+        self.note_gone((before.0 - left.0, before.1 - left.1));
+        left.0 < before.0
+    }
+
+    /// Counts one more idle connection, if there is room for it.
+    fn takes_one_more(&self) -> bool {
+        // One each worker may always keep: what others hold may have ended without their having looked.
+        let needed = if self.idle.is_empty() { u32::MAX } else { self.peaks[0].max(self.peaks[1]).max(1) };
+        let limit = self.server.spec.pool_max_conn.unwrap_or(u32::MAX).min(needed);
+        let one_more = |n| (n < limit).then_some(n + 1);
+        self.idle.len() < PER_SERVER
+            && self.server.live.idle.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).is_ok()
+    }
+
     /// Closes connections that lead where the server is no longer.
     fn renew(&mut self) {
         let epoch = self.server.live.epoch();
@@ -154,15 +173,7 @@ impl Pools {
         }
         self.with(server, |pool| {
             pool.renew();
-            // One each worker may always keep: what others hold may have ended without their having looked.
-            let needed =
-                if pool.idle.is_empty() { u32::MAX } else { pool.peaks[0].max(pool.peaks[1]).max(1) };
-            let limit = spec.pool_max_conn.unwrap_or(u32::MAX).min(needed);
-            let counted = || {
-                let one_more = |n| (n < limit).then_some(n + 1);
-                live.idle.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).is_ok()
-            };
-            if pool.idle.len() < PER_SERVER && counted() {
+            if pool.takes_one_more() || (pool.drop_ended() && pool.takes_one_more()) {
                 live.idle_by.mine().fetch_add(1, Ordering::Relaxed);
                 let idle = Idle { link, since: now, uses };
                 live.idle_proven.fetch_add(u32::from(idle.is_proven()), Ordering::Relaxed);

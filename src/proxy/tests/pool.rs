@@ -244,6 +244,20 @@ fn a_worker_that_does_not_answer_is_not_waited_for() {
     other.join().expect("the other worker");
 }
 
+/// An idle connection that the server has ended takes nobody's place.
+#[test]
+fn a_connection_is_kept_beside_one_that_has_ended() {
+    let (rig, _client, server) = idle(&["http-reuse safe"], SERVER, 1);
+    server.leave();
+    rig.settle();
+    let mut client = rig.client();
+    let (mut server, _) = rig.exchange(&mut client, "s1");
+    client.send(GET);
+    assert!(server.take().starts_with("GET / "), "the session's own connection was closed");
+    server.send(OK);
+    assert_eq!((answers(&client.take()), rig.opened("s1")), (vec![200], 2));
+}
+
 /// What another worker holds idle may have ended without its having looked: it does not count against this one.
 #[test]
 fn a_worker_keeps_one_whatever_others_hold() {

@@ -27,7 +27,6 @@ pub struct Dialled {
     head: Head,
     was_idle: bool,
     idle_until: Nanos,
-    write_until: Nanos,
 }
 
 impl Dialled {
@@ -44,7 +43,6 @@ impl Dialled {
             head: Head::default(),
             was_idle: true,
             idle_until,
-            write_until: NEVER,
         }
     }
 
@@ -94,31 +92,8 @@ impl Dialled {
                 Poll::Pending => return Ok(()),
             }
         }
-        loop {
-            let mut machine = self.mux.machine.borrow_mut();
-            if machine.output().is_empty() {
-                self.write_until = NEVER;
-                machine.released(|id| {
-                    if let Some(lane) = self.mux.lane(id) {
-                        lane.wake();
-                    }
-                });
-                return Ok(());
-            }
-            if self.write_until == NEVER {
-                self.write_until = self.mux.rt().after_ms(self.write_ms);
-            }
-            match self.mux.link.poll_send(machine.output(), false, self.write_until) {
-                Poll::Ready(Ok(n)) => {
-                    machine.advance(n);
-                    self.write_until = NEVER;
-                    // What is written first shows that the connection stands.
-                    self.mux.settle(State::Up);
-                }
-                Poll::Ready(Err(_)) => return Err(()),
-                Poll::Pending => return Ok(()),
-            }
-        }
+        // What is written first shows that the connection stands.
+        self.mux.flush(|| self.write_ms, || self.mux.settle(State::Up))
     }
 
     /// Reads and takes what there is. False: the connection has ended.
@@ -148,11 +123,7 @@ impl Dialled {
             let Some(event) = event else { break };
             self.deliver(event, bytes);
         }
-        self.mux.machine.borrow_mut().released(|id| {
-            if let Some(lane) = self.mux.lane(id) {
-                lane.wake();
-            }
-        });
+        self.mux.machine.borrow_mut().released(|id| self.mux.wake(id));
     }
 
     fn deliver(&mut self, event: Event, bytes: &[u8]) {

@@ -10,7 +10,7 @@ use crate::conn::Link;
 use crate::conn::link::Carried;
 use crate::http::h2::{Code, Connection, Gone};
 use crate::http::{BodyLen, Head};
-use crate::rt::{Rt, TaskId};
+use crate::rt::{NEVER, Rt, TaskId};
 
 use super::incoming::{Ended, Incoming};
 use super::outgoing::Outgoing;
@@ -27,6 +27,8 @@ pub struct Mux {
     /// Of a server's connection: how it stands, and who waits for that to change.
     pub(super) state: Cell<State>,
     waiters: RefCell<Vec<TaskId>>,
+    /// Until when the peer must take something of what there is for it.
+    write_until: Cell<Nanos>,
     /// Streams that it has carried, or is to carry.
     pub(super) uses: Cell<u32>,
 }
@@ -63,6 +65,7 @@ impl Mux {
             half: Cell::new(false),
             state: Cell::default(),
             waiters: RefCell::default(),
+            write_until: Cell::new(NEVER),
             uses: Cell::new(0),
         }
     }
@@ -90,6 +93,38 @@ impl Mux {
             incoming: RefCell::new(incoming),
             outgoing: RefCell::default(),
         })
+    }
+
+    /// Sends what the kernel takes, and calls `sent` after each piece. The peer may take nothing for `write_ms`. The error:
+    /// the connection is of no use any more.
+    pub(super) fn flush(&self, write_ms: impl Fn() -> u64, sent: impl Fn()) -> Result<(), ()> {
+        loop {
+            let mut machine = self.machine.borrow_mut();
+            if machine.output().is_empty() {
+                self.write_until.set(NEVER);
+                machine.released(|id| self.wake(id));
+                return Ok(());
+            }
+            if self.write_until.get() == NEVER {
+                self.write_until.set(self.rt().after_ms(write_ms()));
+            }
+            match self.link.poll_send(machine.output(), false, self.write_until.get()) {
+                Poll::Ready(Ok(n)) => {
+                    machine.advance(n);
+                    self.write_until.set(NEVER);
+                    sent();
+                }
+                Poll::Ready(Err(_)) => return Err(()),
+                Poll::Pending => return Ok(()),
+            }
+        }
+    }
+
+    /// A stream may go on.
+    pub(super) fn wake(&self, id: u32) {
+        if let Some(lane) = self.lane(id) {
+            lane.wake();
+        }
     }
 
     /// The connection stands now, or is lost: who waits for that hears of it.

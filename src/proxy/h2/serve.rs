@@ -48,8 +48,6 @@ struct Server {
     /// Until when a stream must have been opened, while there is none.
     idle_until: Nanos,
     was_idle: bool,
-    /// Until when the client must have read something, while something is to be sent.
-    write_until: Nanos,
 }
 
 /// Serves a connection whose client speaks HTTP/2 from its first byte on. `first`: what was read of it already.
@@ -66,7 +64,6 @@ pub async fn run(session: Session, current: Current, first: Option<Buf>) {
         phase: Phase::Open,
         idle_until,
         was_idle: true,
-        write_until: NEVER,
     };
     if let Some(first) = first {
         server.take(first.data());
@@ -135,32 +132,8 @@ impl Server {
         machine.is_over() || (no_more && self.mux.is_idle())
     }
 
-    /// Sends what the kernel takes. The error: the connection is of no use any more.
     fn write(&mut self) -> Result<(), ()> {
-        let rt = self.mux.rt();
-        loop {
-            let mut machine = self.mux.machine.borrow_mut();
-            if machine.output().is_empty() {
-                self.write_until = NEVER;
-                machine.released(|id| {
-                    if let Some(lane) = self.mux.lane(id) {
-                        lane.wake();
-                    }
-                });
-                return Ok(());
-            }
-            if self.write_until == NEVER {
-                self.write_until = rt.after_ms(self.timeouts_client());
-            }
-            match self.mux.link.poll_send(machine.output(), false, self.write_until) {
-                Poll::Ready(Ok(n)) => {
-                    machine.advance(n);
-                    self.write_until = NEVER;
-                }
-                Poll::Ready(Err(_)) => return Err(()),
-                Poll::Pending => return Ok(()),
-            }
-        }
+        self.mux.flush(|| self.timeouts_client(), || {})
     }
 
     fn timeouts_client(&self) -> u64 {
@@ -228,11 +201,7 @@ impl Server {
             }
         }
         let mut machine = self.mux.machine.borrow_mut();
-        machine.released(|id| {
-            if let Some(lane) = self.mux.lane(id) {
-                lane.wake();
-            }
-        });
+        machine.released(|id| self.mux.wake(id));
     }
 
     /// What was no request is counted and logged as one that could not be read.

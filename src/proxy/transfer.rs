@@ -20,9 +20,10 @@ use crate::rt::{NEVER, Rt};
 /// From this many bytes on a body is spliced rather than copied.
 pub const SPLICE_FROM: u64 = 256 * 1024;
 const PIPE_SIZE: usize = 1 << 20;
-/// Most bytes that one direction reads before others have their turn, however fast its ends are: when nobody else has
-/// anything to do, and when many have.
+/// Most bytes that one direction reads before others have their turn, however fast its ends are.
 const SHARE: usize = 128 * 1024;
+/// The same for bulk, which is cheapest in large pieces: when nobody else has anything to do, and when many have.
+const BULK_SHARE: usize = 1 << 20;
 const LEAST_SHARE: usize = 16 * 1024;
 const PIPES_KEPT: usize = 32;
 
@@ -283,8 +284,13 @@ impl Way {
 
     /// Moves what can be moved now, up to a share of the turn. Ready when the body is through.
     pub fn poll(&mut self) -> Poll<Result<(), Broken>> {
-        self.share = (SHARE / (1 + self.rt().crowd())).max(LEAST_SHARE);
+        self.share = SHARE;
+        let mut bulk = false;
         loop {
+            if !bulk && self.is_bulk() {
+                bulk = true;
+                self.share = bulk_share(self.rt().beside_bulk());
+            }
             match self.poll_flush() {
                 Poll::Ready(Ok(())) => {}
                 other => return other,
@@ -349,6 +355,15 @@ impl Way {
     fn note_written(&mut self, n: usize) {
         self.moved += n as u64;
         self.patience.renew(self.to_side, self.rt().now());
+    }
+
+    /// So much is to come, as far as can be told, that those with less go first.
+    fn is_bulk(&self) -> bool {
+        self.pipe.is_some()
+            || match &self.extent {
+                Extent::Length(left) => *left >= SPLICE_FROM,
+                Extent::Chunked(_) | Extent::Close => self.full,
+            }
     }
 
     /// Splicing pays for what is long: a body known to be, or a stream that has filled a buffer.
@@ -442,6 +457,13 @@ impl Way {
     }
 }
 
+/// How much bulk moves in a turn beside so many others. It falls with their square: so many wait for it in each turn,
+/// and there are so many more turns to wait for.
+fn bulk_share(others: usize) -> usize {
+    let crowd = 1 + others.min(BULK_SHARE / LEAST_SHARE);
+    (BULK_SHARE / (crowd * crowd)).max(LEAST_SHARE)
+}
+
 #[cfg(test)]
 mod tests {
     use std::future::poll_fn;
@@ -469,6 +491,13 @@ mod tests {
         }
     }
 
+    #[test]
+    fn bulk_gives_way_to_those_beside_it() {
+        for (others, kib) in [(0, 1024), (1, 256), (3, 64), (7, 16), (60, 16), (usize::MAX, 16)] {
+            assert_eq!(bulk_share(others), kib * 1024, "beside {others}");
+        }
+    }
+
     /// However fast both ends are, one poll reads a share and no more, spliced or not.
     #[test]
     fn a_transfer_moves_a_share_in_a_turn() {
@@ -493,7 +522,7 @@ mod tests {
             });
             let (mut sent, mut received) = (0, 0);
             let bytes = vec![b'x'; 64 * 1024];
-            for _ in 0..60 {
+            for _ in 0..100 {
                 while let Ok(n) = client.write(&bytes) {
                     sent += n;
                 }
@@ -508,8 +537,8 @@ mod tests {
             assert_eq!(received, sent, "{path:?}");
             let most = *polls.borrow().iter().max().expect("it was polled");
             // What a poll before could not write comes first.
-            assert!(most <= (2 * SHARE + BODY_SIZE) as u64, "{most} bytes in one poll");
-            assert!(sent > 4 * SHARE, "{sent} bytes are too few to tell");
+            assert!(most <= (2 * BULK_SHARE + BODY_SIZE) as u64, "{most} bytes in one poll");
+            assert!(sent > 4 * BULK_SHARE, "{sent} bytes are too few to tell");
         }
     }
 }

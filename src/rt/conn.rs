@@ -256,6 +256,11 @@ impl Conn {
         .await
     }
 
+    /// Whether it is registered.
+    pub fn is_watched(&self) -> bool {
+        self.rt.source(self.slot, |s| s.registered)
+    }
+
     /// Registers for reading without waiting, so that an end of stream becomes known.
     pub fn watch(&self) -> io::Result<()> {
         self.rt.wait_for(self.slot, self.fd(), false)

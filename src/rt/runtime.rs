@@ -30,6 +30,8 @@ const POLLS_A_TURN: usize = 1024;
 /// What one poll of a task may move: bytes, and for each call on a socket what it costs besides, as if it were bytes.
 /// A task that has had its share is polled again in the next turn, so that no peer, however fast, owns its worker.
 const SHARE: usize = 8 << 20;
+/// How long a crowd is remembered.
+const CROWD_NS: Nanos = 5 * MS;
 const CALL: usize = 32 << 10;
 
 type BoxFuture = Pin<Box<dyn Future<Output = ()>>>;
@@ -71,8 +73,12 @@ pub struct Rt {
     ready: RefCell<VecDeque<TaskId>>,
     /// Who wants to go on in the next turn, when epoll was asked.
     yielded: RefCell<Vec<TaskId>>,
-    /// Tasks polled in this turn before the running one.
-    polled: Cell<usize>,
+    /// The running task moves bulk.
+    bulk: Cell<bool>,
+    /// Tasks polled in this turn that moved no bulk.
+    small: Cell<usize>,
+    /// The most of these in a turn not long ago, and when.
+    crowd: Cell<(usize, Nanos)>,
     /// What is left of the running task's share.
     share: Cell<usize>,
     sources: RefCell<Vec<Source>>,
@@ -133,7 +139,9 @@ impl Rt {
             free_tasks: RefCell::default(),
             ready: RefCell::default(),
             yielded: RefCell::default(),
-            polled: Cell::new(0),
+            bulk: Cell::new(false),
+            small: Cell::new(0),
+            crowd: Cell::new((0, 0)),
             share: Cell::new(usize::MAX),
             sources: RefCell::default(),
             free_sources: RefCell::default(),
@@ -168,9 +176,20 @@ impl Rt {
         self.count.get()
     }
 
-    /// How many other tasks have, or had, something to do in this turn.
-    pub fn crowd(&self) -> usize {
-        self.polled.get() + self.ready.borrow().len()
+    /// Tells that the running task moves bulk, and how many others, which do not, had something to do in one turn of
+    /// late.
+    pub fn beside_bulk(&self) -> usize {
+        self.bulk.set(true);
+        self.crowd.get().0.max(self.small.get())
+    }
+
+    /// Keeps the largest crowd of a turn for a while: those who come in waves are there between two of them.
+    fn count_crowd(&self) {
+        let small = self.small.replace(0);
+        let (most, since) = self.crowd.get();
+        if small >= most || self.now.get().saturating_sub(since) > CROWD_NS {
+            self.crowd.set((small, self.now.get()));
+        }
     }
 
     /// Percent of the last full second spent waiting.
@@ -393,12 +412,15 @@ impl Rt {
 
     /// Polls what is ready, and what becomes ready meanwhile, up to a bound that lets sockets have their turn.
     fn run_ready(&self) {
-        for polled in 0..POLLS_A_TURN {
+        for _ in 0..POLLS_A_TURN {
             let next = self.ready.borrow_mut().pop_front();
             let Some(id) = next else { break };
-            self.polled.set(polled);
             self.poll(id);
+            if !self.bulk.replace(false) {
+                self.small.set(self.small.get() + 1);
+            }
         }
+        self.count_crowd();
     }
 
     fn poll(&self, id: TaskId) {

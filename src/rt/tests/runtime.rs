@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::task::Poll;
 
 use crate::base::clock::{MS, SEC};
-use crate::rt::{NEVER, Rt};
+use crate::rt::{NEVER, Rt, TaskId};
 
 /// What happened, in order.
 type Record<T> = Rc<RefCell<Vec<T>>>;
@@ -88,6 +88,32 @@ fn a_task_is_polled_once_however_often_it_was_woken() {
     (0..5).for_each(|_| rt.wake(id));
     rt.settle();
     assert_eq!(polls.get(), 1);
+}
+
+#[test]
+fn who_moves_bulk_knows_of_those_who_do_not_for_a_while() {
+    let rt = Rt::start_by_hand();
+    let beside = Rc::new(Cell::new(usize::MAX));
+    let told = beside.clone();
+    let bulk = rt.spawn(poll_fn(move |_| {
+        told.set(rt.beside_bulk());
+        Poll::<()>::Pending
+    }));
+    rt.settle();
+    assert_eq!(beside.get(), 0, "it is no crowd of its own");
+    let others: Vec<_> = (0..3).map(|_| rt.spawn(poll_fn(|_| Poll::<()>::Pending))).collect();
+    let asked = |woken: &[TaskId]| {
+        woken.iter().for_each(|id| rt.wake(*id));
+        rt.wake(bulk);
+        rt.settle();
+        beside.get()
+    };
+    assert_eq!(asked(&others), 3, "before it in its turn");
+    assert_eq!(asked(&[]), 3, "a turn ago");
+    assert_eq!(asked(&others[..1]), 3, "the largest crowd of late");
+    rt.pass_ms(6);
+    asked(&[]);
+    assert_eq!(asked(&[]), 0, "they are gone");
 }
 
 #[test]

@@ -65,6 +65,7 @@ impl HealthHooks {
         };
         let logger = self.logger.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         logger.send(targets, level, &origin, text.as_bytes());
+        logger.flush();
     }
 }
 

@@ -184,6 +184,40 @@ impl Batch {
     }
 }
 
+/// Most datagrams of one [`send_batch`].
+const MOST_SENT: usize = 64;
+
+/// Sends pieces of `bytes`, each of which ends where `ends` says, as datagrams on a connected socket without waiting: some
+/// of them from the `from`th on. The number of those that were sent, or why the first of them was not.
+pub fn send_batch(fd: RawFd, bytes: &[u8], ends: &[usize], from: usize) -> io::Result<usize> {
+    if from + 1 == ends.len() {
+        let begin = from.checked_sub(1).map_or(0, |before| ends[before]);
+        return socket::send(fd, &bytes[begin.min(bytes.len())..], false).map(|_| 1);
+    }
+    // SAFETY: all-zero is a valid iovec and mmsghdr.
+    let (mut vectors, mut headers): ([libc::iovec; MOST_SENT], [libc::mmsghdr; MOST_SENT]) =
+        unsafe { (zeroed(), zeroed()) };
+    let mut begin = from.checked_sub(1).and_then(|before| ends.get(before)).copied().unwrap_or(0);
+    let mut count = 0;
+    for &end in ends.iter().skip(from).take(MOST_SENT) {
+        let Some(piece) = bytes.get(begin..end) else { return Err(io::ErrorKind::InvalidInput.into()) };
+        vectors[count] = libc::iovec { iov_base: piece.as_ptr().cast_mut().cast(), iov_len: piece.len() };
+        headers[count].msg_hdr.msg_iov = &raw mut vectors[count];
+        headers[count].msg_hdr.msg_iovlen = 1;
+        (begin, count) = (end, count + 1);
+    }
+    // SAFETY: the first `count` headers point to one vector each, and that to a piece of `bytes`; all live through the call.
+    counted(unsafe {
+        libc::syscall(
+            libc::SYS_sendmmsg,
+            libc::c_long::from(fd),
+            headers.as_mut_ptr(),
+            count,
+            libc::c_long::from(libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT),
+        )
+    })
+}
+
 /// Milliseconds that answers wait for room in the socket before one is dropped.
 const PATIENCE_MS: libc::c_int = 10;
 

@@ -218,6 +218,6 @@ pub(super) fn log(s: &Session, txn: &mut Txn, route: &Route<'_>, server: Option<
             now_us: s.worker.date_us(),
             structured: &structured,
         };
-        s.worker.logger.send(&spec.targets, level, &origin, &line);
+        s.worker.log(&spec.targets, level, &origin, &line);
     });
 }

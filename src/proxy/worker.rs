@@ -1,15 +1,17 @@
 //! A data worker: what its sessions share without a lock, and how it takes a new configuration.
 
 use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::Sender;
+use std::task::Poll;
 
 use crate::base::{WorkerId, clock};
 use crate::config::Config;
-use crate::log::Logger;
-use crate::rt::Rt;
+use crate::log::{LogTarget, Logger, Origin};
+use crate::rt::{Rt, TaskId};
 use crate::rules::Txn;
 
 use super::h2::ServerMuxes;
@@ -36,7 +38,9 @@ pub struct Worker {
     requests: Cell<u64>,
     /// Requests begun on connections that had carried others: counted to see what comes between two accepts.
     pub(super) resumed: Cell<u32>,
-    pub logger: Logger,
+    logger: Logger,
+    /// Sends what the logger has, after those who log in this turn.
+    log_task: Cell<TaskId>,
     pub(super) listeners: RefCell<Listeners>,
     /// Wall clock minus monotonic clock in microseconds, renewed every second.
     wall_offset_us: Cell<(u64, u64)>,
@@ -94,11 +98,16 @@ impl Worker {
             requests: Cell::new(0),
             resumed: Cell::new(0),
             logger: Logger::default(),
+            log_task: Cell::new(0),
             listeners: RefCell::default(),
             wall_offset_us: Cell::new((0, 0)),
         }));
         CURRENT.with(|c| c.set(Some(worker)));
         rt.spawn(worker.keep_house());
+        worker.log_task.set(rt.spawn(poll_fn(|_| {
+            worker.logger.flush();
+            Poll::Pending
+        })));
         worker
     }
 
@@ -129,6 +138,20 @@ impl Worker {
 
     pub fn generation(&self) -> u64 {
         self.view.borrow().config().generation
+    }
+
+    /// Logs a line. It is sent with those of others in this turn.
+    pub fn log(&self, targets: &[LogTarget], level: u8, origin: &Origin<'_>, line: &[u8]) {
+        if self.logger.send(targets, level, origin, line) {
+            self.rt.wake(self.log_task.get());
+        }
+    }
+
+    /// Works until the runtime is stopped.
+    pub fn run(&self) -> std::io::Result<()> {
+        let ended = self.rt.run();
+        self.logger.flush();
+        ended
     }
 
     /// Ends every connection of this worker to a server, idle or not.

@@ -269,7 +269,7 @@ impl Running {
                     }
                 };
                 let _ = ready.send(Ok((number, worker.rt.remote().clone())));
-                if let Err(e) = worker.rt.run() {
+                if let Err(e) = worker.run() {
                     eprintln!("worker {}: {e}", id.0);
                     std::process::abort();
                 }

@@ -6,7 +6,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
 
 use crate::config::diff::same_socket;
-use crate::config::{Bind, Config, Proxy};
+use crate::config::{Bind, Config, Global, Proxy};
 use crate::model::{Address, ListenerLive};
 use crate::os::bind::{BindAddress, BindSpec, SocketKind};
 use crate::os::opener::Opener;
@@ -15,8 +15,8 @@ use crate::proxy::listener::Listen;
 
 use super::program::BindError;
 
-/// Backlog when neither the file nor the connection limit says one.
-const DEFAULT_BACKLOG: u32 = 1024;
+/// Backlog when neither the file nor a connection limit says one: what the kernel allows by itself.
+const DEFAULT_BACKLOG: u32 = 4096;
 
 /// One listening address.
 #[derive(Clone)]
@@ -56,7 +56,9 @@ impl Sockets {
                         live: proxy.live.listener(bind.id),
                         ..socket.clone()
                     },
-                    None => next.open(proxy, bind, opener, workers)?,
+                    None => {
+                        next.open((proxy, bind, backlog(&config.global, proxy, bind)), opener, workers)?
+                    }
                 };
                 if proxy.options.socket_stats {
                     socket.live.start_counting(workers);
@@ -69,12 +71,11 @@ impl Sockets {
 
     fn open(
         &mut self,
-        proxy: &Proxy,
-        bind: &Bind,
+        (proxy, bind, backlog): (&Proxy, &Bind, u32),
         opener: &Opener,
         workers: usize,
     ) -> Result<Socket, BindError> {
-        let fds = open_all(proxy, bind, opener, workers).map_err(|e| BindError {
+        let fds = open_all(bind, backlog, opener, workers).map_err(|e| BindError {
             in_use: e.kind() == io::ErrorKind::AddrInUse,
             message: format!(
                 "Starting {} {}: cannot bind socket ({}) [{}]",
@@ -91,7 +92,7 @@ impl Sockets {
             bind: bind.clone(),
             fds,
             live: proxy.live.listener(bind.id),
-            backlog: backlog(proxy, bind),
+            backlog,
         })
     }
 
@@ -153,18 +154,21 @@ impl Sockets {
     }
 }
 
-fn open_all(proxy: &Proxy, bind: &Bind, opener: &Opener, workers: usize) -> io::Result<Vec<Arc<OwnedFd>>> {
+fn open_all(bind: &Bind, backlog: u32, opener: &Opener, workers: usize) -> io::Result<Vec<Arc<OwnedFd>>> {
     let copies = if matches!(bind.address, Address::Inet(_)) { workers } else { 1 };
-    (0..copies).map(|_| open_one(proxy, bind, opener).map(Arc::new)).collect()
+    (0..copies).map(|_| open_one(bind, backlog, opener).map(Arc::new)).collect()
 }
 
-fn backlog(proxy: &Proxy, bind: &Bind) -> u32 {
+/// How many may wait to be accepted: as many as may be connected, unless `backlog` says otherwise.
+fn backlog(global: &Global, proxy: &Proxy, bind: &Bind) -> u32 {
     let of_front = proxy.front.as_ref().map_or(0, |f| f.backlog);
-    [bind.backlog, of_front, proxy.maxconn].into_iter().find(|n| *n > 0).unwrap_or(DEFAULT_BACKLOG)
+    [bind.backlog, of_front, proxy.maxconn, global.maxconn]
+        .into_iter()
+        .find(|n| *n > 0)
+        .unwrap_or(DEFAULT_BACKLOG)
 }
 
-fn open_one(proxy: &Proxy, bind: &Bind, opener: &Opener) -> io::Result<OwnedFd> {
-    let backlog = backlog(proxy, bind);
+fn open_one(bind: &Bind, backlog: u32, opener: &Opener) -> io::Result<OwnedFd> {
     let address = match &bind.address {
         Address::Inet(a) => BindAddress::Inet(*a),
         Address::Unix(p) => BindAddress::Unix(p.clone()),

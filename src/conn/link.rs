@@ -196,6 +196,14 @@ impl Link {
         }
     }
 
+    /// Whether the peer's end would become known by itself.
+    pub fn is_watched(&self) -> bool {
+        match self {
+            Link::Plain(conn) => conn.is_watched(),
+            Link::Carried(_) => true,
+        }
+    }
+
     /// Makes the task run again when the peer's end becomes known, without waiting or reading.
     pub fn watch(&self) -> io::Result<()> {
         match self {

@@ -4,12 +4,13 @@
 //! HTTP/1 has them. In TCP mode the bytes of the connection are no messages, and only its link and what was read ahead
 //! are used.
 
+use std::cell::Cell;
 use std::io::{self, ErrorKind};
 use std::rc::Rc;
 use std::task::Poll;
 
-use crate::base::Nanos;
 use crate::base::buf::{Buf, HEAD_SIZE};
+use crate::base::clock::{MS, Nanos};
 use crate::conn::Link;
 use crate::conn::link::Stopped;
 use crate::http::{BodyLen, Chunks, H1Options, Head, Hop, Parse, Reason, Slices};
@@ -46,7 +47,13 @@ pub struct H1Client {
     idle_until: Nanos,
     /// The backend that TCP rules chose before the connection became HTTP.
     chosen: Option<ProxyId>,
+    /// From when on its leaving is looked for; 0: nobody asked.
+    watched_from: Cell<Nanos>,
 }
+
+/// How long a client may be gone before that is looked for: to have it told costs as much as a read or two, and most are
+/// answered sooner.
+const UNWATCHED_NS: Nanos = 10 * MS;
 
 /// Why a request head was not received.
 pub enum Unread {
@@ -63,7 +70,14 @@ pub enum Unread {
 
 impl H1Client {
     pub(super) fn new(link: Rc<Link>) -> H1Client {
-        H1Client { link, pending: None, received: Received::Buffered, idle_until: 0, chosen: None }
+        H1Client {
+            link,
+            pending: None,
+            received: Received::Buffered,
+            idle_until: 0,
+            chosen: None,
+            watched_from: Cell::new(0),
+        }
     }
 }
 
@@ -115,6 +129,23 @@ impl Downstream {
         let _ = self.link().watch();
     }
 
+    /// The same of one that may soon have its answer: it may be gone for a while before the task runs.
+    pub fn watch_soon(&self) {
+        let client = self.client();
+        let rt = client.link.rt();
+        if !client.link.is_watched() {
+            let from = match client.watched_from.get() {
+                0 => rt.now() + UNWATCHED_NS,
+                from => from,
+            };
+            client.watched_from.set(from);
+            if rt.now() < from {
+                return rt.arm(from);
+            }
+        }
+        let _ = client.link.watch();
+    }
+
     /// The future's outcome, unless the client leaves before.
     pub async fn unless_left<T>(&self, aborts: bool, future: impl Future<Output = T>) -> Option<T> {
         let mut future = std::pin::pin!(future);
@@ -125,7 +156,7 @@ impl Downstream {
             if self.has_left(aborts) {
                 return Poll::Ready(None);
             }
-            self.watch();
+            self.watch_soon();
             Poll::Pending
         })
         .await

@@ -178,6 +178,9 @@ impl Pools {
                 let idle = Idle { link, since: now, uses };
                 live.idle_proven.fetch_add(u32::from(idle.is_proven()), Ordering::Relaxed);
                 pool.idle.push(idle);
+            } else {
+                // Nothing is under way on it: a farewell would only hold its port for a minute.
+                link.set_no_linger();
             }
         });
     }
@@ -207,7 +210,14 @@ impl Pools {
             pool.server.live.need.round(used, now, delay.max(1000));
             // Not in use now: whoever takes one next notes it.
             pool.peaks = [pool.peaks[1], used];
-            pool.idle.retain(|i| !i.link.is_readable() && now.saturating_sub(i.since) < delay);
+            pool.idle.retain(|idle| {
+                let ended = idle.link.is_readable();
+                let kept = !ended && now.saturating_sub(idle.since) < delay;
+                if !kept && !ended {
+                    idle.link.set_no_linger();
+                }
+                kept
+            });
             let left = pool.count();
             pool.note_gone((before.0 - left.0, before.1 - left.1));
             !pool.idle.is_empty() || std::sync::Arc::strong_count(&pool.server.live) > 1

@@ -65,6 +65,7 @@ struct Client {
     plan: Plan,
     pace: Pace,
     stage: Stage,
+    stage_began: u64,
     clock: Clock,
     set: Set,
     slots: Vec<Slot>,
@@ -123,6 +124,7 @@ impl Client {
             plan: Plan::from_args(args)?,
             pace: args.optional("rate")?.map_or(Pace::Closed, |rate| Pace::Open(Schedule::new(rate))),
             stage: Stage::WarmUp,
+            stage_began: 0,
             clock: Clock::start(),
             set: Set::new()?,
             slots: std::iter::repeat_with(slot).take(conns).collect(),
@@ -130,7 +132,7 @@ impl Client {
             retry: VecDeque::new(),
             issued: 0,
             busy: 0,
-            tally: Tally::new()?,
+            tally: Tally::new(args.or("slices", 0_u64)? * 1_000_000)?,
             buffer: vec![0; BUFFER_LEN],
         })
     }
@@ -163,6 +165,7 @@ impl Client {
                     stage_began = now;
                 }
                 self.stage = next;
+                self.stage_began = stage_began;
             }
             if self.stage == Stage::Drain && (self.busy == 0 || now - stage_began > DRAIN_NS) {
                 break;
@@ -426,7 +429,7 @@ impl Client {
     fn finish(&mut self, index: usize) {
         let now = self.clock.now_ns();
         let slot = &mut self.slots[index];
-        self.tally.completed(now.saturating_sub(slot.due_ns));
+        self.tally.completed(now.saturating_sub(slot.due_ns), now.saturating_sub(self.stage_began));
         match (slot.close, self.protocol) {
             (true, Protocol::Http) => slot.state = State::Closing,
             (true, Protocol::Tcp) => {

@@ -5,9 +5,13 @@ use hdrhistogram::Histogram;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
+const MOST_SLICES: usize = 10_000;
+
 /// Counts of one measuring window, and of the whole run where the name says so.
 pub struct Tally {
     latency_ns: Histogram<u64>,
+    /// The latencies of each so many nanoseconds of the window, when asked for.
+    slices: Option<Slices>,
     requests: u64,
     body_bytes: u64,
     total_requests: u64,
@@ -17,9 +21,17 @@ pub struct Tally {
     pub idle_closes: u64,
 }
 
+/// Latencies by the time at which their requests ended.
+struct Slices {
+    every_ns: u64,
+    latency_ns: Vec<Vec<u64>>,
+}
+
 impl Tally {
-    pub fn new() -> Result<Self, String> {
+    /// `slices_ns`: how long a slice of the window is that is told on its own; 0: none is.
+    pub fn new(slices_ns: u64) -> Result<Self, String> {
         Ok(Self {
+            slices: (slices_ns > 0).then_some(Slices { every_ns: slices_ns, latency_ns: Vec::new() }),
             latency_ns: Histogram::new_with_bounds(1_000, 600_000_000_000, 3)
                 .map_err(|error| error.to_string())?,
             requests: 0,
@@ -34,6 +46,9 @@ impl Tally {
     /// Starts the window; totals and errors go on, for a failure in the warm-up is a failure too.
     pub fn open_window(&mut self) {
         self.latency_ns.reset();
+        if let Some(slices) = &mut self.slices {
+            slices.latency_ns.clear();
+        }
         self.requests = 0;
         self.body_bytes = 0;
     }
@@ -46,7 +61,17 @@ impl Tally {
         self.body_bytes += bytes;
     }
 
-    pub fn completed(&mut self, latency_ns: u64) {
+    /// A request was answered, `at_ns` after the window began.
+    pub fn completed(&mut self, latency_ns: u64, at_ns: u64) {
+        if let Some(slices) = &mut self.slices {
+            let number = usize::try_from(at_ns / slices.every_ns).unwrap_or(MOST_SLICES);
+            if number < MOST_SLICES {
+                if slices.latency_ns.len() <= number {
+                    slices.latency_ns.resize(number + 1, Vec::new());
+                }
+                slices.latency_ns[number].push(latency_ns);
+            }
+        }
         self.requests += 1;
         self.total_requests += 1;
         self.latency_ns.saturating_record(latency_ns);
@@ -89,6 +114,17 @@ impl Tally {
         window["errors"] = json!(self.errors);
         window["idle_closes"] = json!(self.idle_closes);
         window["unsent"] = json!(unsent);
+        if let Some(slices) = &self.slices {
+            window["slices"] = slices.latency_ns.iter().map(|one| told(one)).collect();
+        }
         window
     }
+}
+
+/// How many requests, and their median, worst hundredth and longest, in microseconds.
+fn told(latency_ns: &[u64]) -> Value {
+    let mut sorted = latency_ns.to_vec();
+    sorted.sort_unstable();
+    let at = |part: usize| sorted.get(sorted.len() * part / 100).or(sorted.last()).map_or(0, |ns| ns / 1000);
+    json!([sorted.len(), at(50), at(99), at(100)])
 }

@@ -17,6 +17,8 @@ The p99 row sends at a fixed rate, 60 % of the peak that HAProxy reached just be
 the time a request was due (so nothing is hidden by requests that were not sent); its bar must hold in four
 rounds of five.
 
+At saturation, in all other rows, requests a second and median latency are judged beside HAProxy's too.
+
 A row fails when it misses its bar or when one request failed on either side. Where HAProxy against itself is more
 than 3 % off, as many rounds again are run and all are counted; where it still is (or misses the p99 bar itself),
 the row is marked: the machine was too noisy for it.
@@ -42,6 +44,9 @@ CONNS = 64
 WARM_UP_SECONDS = 0.4
 PACED_SHARE = 0.6
 PACED_ROUNDS_SHARE = 0.8
+# At saturation, of HAProxy's: the least requests a second and the most median latency.
+RATE_BAR = 0.98
+MEDIAN_BAR = 1.02
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -173,6 +178,8 @@ def cpu_row(lab: Lab, row: Row, args: argparse.Namespace) -> dict:
     result = ratios(us)
     result["us_per_request"] = us
     result["met"] = result["ratio"] <= row.bar
+    result["per_second"] = ratios(per_round(rounds, lambda window: window.requests / window.seconds))
+    result["latency"] = ratios(per_round(rounds, lambda window: window.latency_us["p50"]))
     return result | shared_figures(row, rounds)
 
 
@@ -261,6 +268,10 @@ def reasons(row: Row, result: dict) -> list[str]:
     if not result["met"]:
         found.append(f"within the bar in {result['rounds_within']} of {len(result['ratios'])} rounds" if row.paced
                      else f"{result['ratio']:.3f} is over {row.bar:.2f}")
+    if not row.paced and result["per_second"]["ratio"] < RATE_BAR:
+        found.append(f"{result['per_second']['ratio']:.3f} of HAProxy's requests a second, under {RATE_BAR}")
+    if not row.paced and result["latency"]["ratio"] > MEDIAN_BAR:
+        found.append(f"median latency {result['latency']['ratio']:.3f} of HAProxy's, over {MEDIAN_BAR}")
     for side, figures in result["sides"].items():
         for kind, count in figures["errors"].items():
             found.append(f"{side}: {count} x {kind}")

@@ -34,7 +34,8 @@ def window(lab: Lab, proxy: Proxy, seconds: float, arrivals: int) -> dict:
     upload = lab.spawn([lab.load_bin, "upload", "--target", proxy.target, "--bytes", BULK, "--duration", seconds + 0.3],
                        {LOAD_CPU}, stdout=subprocess.PIPE, text=True)
     download = Client(lab, "http", proxy.target, "--conns", 1, "--path", f"/{BULK}", "--duration", seconds)
-    steady = Client(lab, "http", proxy.target, "--conns", CONNS, "--duration", seconds, pids=proxy.pids())
+    steady = Client(lab, "http", proxy.target, "--conns", CONNS, "--duration", seconds, "--slices", 100,
+                    pids=proxy.pids())
     time.sleep(0.3 + seconds / 3)
     storm = Client(lab, "http", proxy.target, "--conns", arrivals, "--requests", arrivals, "--close")
     told = {"storm": storm.finish(60), "steady": steady.finish(60), "download": download.finish(60)}

@@ -62,7 +62,10 @@ def notes(result: dict) -> list[str]:
         late = {side: figures["unsent"] for side, figures in sides.items() if figures["unsent"]}
         if late:
             found.append(f"requests due but not yet sent when windows ended: {late}")
-    elif abs(result["control"] - 1) > NOISE:
+    else:
+        found.append(f"at saturation: requests/s {span(result['per_second']['ratio'], result['per_second']['ratios'])}, median latency "
+                     f"{span(result['latency']['ratio'], result['latency']['ratios'])} of HAProxy's")
+    if not result["paced"] and abs(result["control"] - 1) > NOISE:
         found.append("NOISY: the control is more than 3 % off; run this row again on a quieter machine")
     if theirs["logged_per_request"] is not None:
         found.append(f"log lines a request: {theirs['logged_per_request']:.3f} haproxy, "

@@ -2,7 +2,7 @@
 #![allow(unsafe_code)]
 
 use std::io;
-use std::mem::zeroed;
+use std::mem::{MaybeUninit, zeroed};
 use std::net::SocketAddr;
 use std::os::fd::RawFd;
 
@@ -194,19 +194,23 @@ pub fn send_batch(fd: RawFd, bytes: &[u8], ends: &[usize], from: usize) -> io::R
         let begin = from.checked_sub(1).map_or(0, |before| ends[before]);
         return socket::send(fd, &bytes[begin.min(bytes.len())..], false).map(|_| 1);
     }
-    // SAFETY: all-zero is a valid iovec and mmsghdr.
-    let (mut vectors, mut headers): ([libc::iovec; MOST_SENT], [libc::mmsghdr; MOST_SENT]) =
-        unsafe { (zeroed(), zeroed()) };
+    let mut vectors = [const { MaybeUninit::<libc::iovec>::uninit() }; MOST_SENT];
+    let mut headers = [const { MaybeUninit::<libc::mmsghdr>::uninit() }; MOST_SENT];
     let mut begin = from.checked_sub(1).and_then(|before| ends.get(before)).copied().unwrap_or(0);
     let mut count = 0;
-    for &end in ends.iter().skip(from).take(MOST_SENT) {
+    let places = vectors.iter_mut().zip(&mut headers);
+    for (&end, (vector, header)) in ends.iter().skip(from).zip(places) {
         let Some(piece) = bytes.get(begin..end) else { return Err(io::ErrorKind::InvalidInput.into()) };
-        vectors[count] = libc::iovec { iov_base: piece.as_ptr().cast_mut().cast(), iov_len: piece.len() };
-        headers[count].msg_hdr.msg_iov = &raw mut vectors[count];
-        headers[count].msg_hdr.msg_iovlen = 1;
+        let vector =
+            vector.write(libc::iovec { iov_base: piece.as_ptr().cast_mut().cast(), iov_len: piece.len() });
+        // SAFETY: all-zero is a valid mmsghdr.
+        let header = header.write(unsafe { zeroed() });
+        header.msg_hdr.msg_iov = vector;
+        header.msg_hdr.msg_iovlen = 1;
         (begin, count) = (end, count + 1);
     }
-    // SAFETY: the first `count` headers point to one vector each, and that to a piece of `bytes`; all live through the call.
+    // SAFETY: the first `count` headers were written and point to one vector each, and that to a piece of `bytes`; all of
+    // them live through the call.
     counted(unsafe {
         libc::syscall(
             libc::SYS_sendmmsg,

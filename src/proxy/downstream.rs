@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::task::Poll;
 
 use crate::base::buf::{Buf, HEAD_SIZE};
-use crate::base::clock::{MS, Nanos};
+use crate::base::clock::Nanos;
 use crate::conn::Link;
 use crate::conn::link::Stopped;
 use crate::http::{BodyLen, Chunks, H1Options, Head, Hop, Parse, Reason, Slices};
@@ -47,13 +47,9 @@ pub struct H1Client {
     idle_until: Nanos,
     /// The backend that TCP rules chose before the connection became HTTP.
     chosen: Option<ProxyId>,
-    /// From when on its leaving is looked for; 0: nobody asked.
-    watched_from: Cell<Nanos>,
+    /// Its leaving was to be told of soon: the next time it is looked for.
+    was_asked_for: Cell<bool>,
 }
-
-/// How long a client may be gone before that is looked for: to have it told costs as much as a read or two, and most are
-/// answered sooner.
-const UNWATCHED_NS: Nanos = 10 * MS;
 
 /// Why a request head was not received.
 pub enum Unread {
@@ -76,7 +72,7 @@ impl H1Client {
             received: Received::Buffered,
             idle_until: 0,
             chosen: None,
-            watched_from: Cell::new(0),
+            was_asked_for: Cell::new(false),
         }
     }
 }
@@ -129,21 +125,15 @@ impl Downstream {
         let _ = self.link().watch();
     }
 
-    /// The same of one that may soon have its answer: it may be gone for a while before the task runs.
+    /// The same of one that may soon have its answer: it may be gone for a while before the task runs, as to be told of
+    /// that costs as much as a read or two.
     pub fn watch_soon(&self) {
         let client = self.client();
-        let rt = client.link.rt();
-        if !client.link.is_watched() {
-            let from = match client.watched_from.get() {
-                0 => rt.now() + UNWATCHED_NS,
-                from => from,
-            };
-            client.watched_from.set(from);
-            if rt.now() < from {
-                return rt.arm(from);
-            }
+        if client.link.is_watched() || client.was_asked_for.replace(true) {
+            self.watch();
+        } else {
+            client.link.rt().wake_soon();
         }
-        let _ = client.link.watch();
     }
 
     /// The future's outcome, unless the client leaves before.

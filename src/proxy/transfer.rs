@@ -176,8 +176,9 @@ pub struct Way {
     pub surplus: Vec<u8>,
     /// The last read filled its buffer.
     full: bool,
-    /// Bytes that this poll may still read.
+    /// Bytes that this poll may still read, and whether they are a share of bulk.
     share: usize,
+    is_bulk: bool,
     ended: bool,
 }
 
@@ -204,6 +205,7 @@ impl Way {
             surplus: Vec::new(),
             full: false,
             share: 0,
+            is_bulk: false,
             ended,
         }
     }
@@ -284,13 +286,8 @@ impl Way {
 
     /// Moves what can be moved now, up to a share of the turn. Ready when the body is through.
     pub fn poll(&mut self) -> Poll<Result<(), Broken>> {
-        self.share = SHARE;
-        let mut bulk = false;
+        (self.share, self.is_bulk) = (SHARE, false);
         loop {
-            if !bulk && self.is_bulk() {
-                bulk = true;
-                self.share = bulk_share(self.rt().beside_bulk());
-            }
             match self.poll_flush() {
                 Poll::Ready(Ok(())) => {}
                 other => return other,
@@ -357,13 +354,11 @@ impl Way {
         self.patience.renew(self.to_side, self.rt().now());
     }
 
-    /// So much is to come, as far as can be told, that those with less go first.
-    fn is_bulk(&self) -> bool {
-        self.pipe.is_some()
-            || match &self.extent {
-                Extent::Length(left) => *left >= SPLICE_FROM,
-                Extent::Chunked(_) | Extent::Close => self.full,
-            }
+    /// What comes next is bulk: from here on the turn's share is that of bulk, and those with less go first.
+    fn note_bulk(&mut self) {
+        if !self.is_bulk {
+            (self.share, self.is_bulk) = (bulk_share(self.rt().beside_bulk()), true);
+        }
     }
 
     /// Splicing pays for what is long: a body known to be, or a stream that has filled a buffer.
@@ -383,6 +378,7 @@ impl Way {
                 self.buf = Buf::default();
             }
             if self.pipe.is_some() {
+                self.note_bulk();
                 return self.poll_splice();
             }
             self.path = BodyPath::Copy;
@@ -423,6 +419,9 @@ impl Way {
     }
 
     fn poll_copy(&mut self) -> Poll<Result<(), Broken>> {
+        if self.full {
+            self.note_bulk();
+        }
         if self.buf.capacity() == 0 {
             let large = self.full || matches!(&self.extent, Extent::Length(left) if *left > HEAD_SIZE as u64);
             self.buf = Buf::take(if large { BODY_SIZE } else { HEAD_SIZE });

@@ -30,6 +30,8 @@ const POLLS_A_TURN: usize = 1024;
 /// What one poll of a task may move: bytes, and for each call on a socket what it costs besides, as if it were bytes.
 /// A task that has had its share is polled again in the next turn, so that no peer, however fast, owns its worker.
 const SHARE: usize = 8 << 20;
+/// How soon [`Rt::wake_soon`] is at most.
+const SOON_NS: Nanos = 50 * MS;
 /// How long a crowd is remembered.
 const CROWD_NS: Nanos = 5 * MS;
 const CALL: usize = 32 << 10;
@@ -73,6 +75,9 @@ pub struct Rt {
     ready: RefCell<VecDeque<TaskId>>,
     /// Who wants to go on in the next turn, when epoll was asked.
     yielded: RefCell<Vec<TaskId>>,
+    /// Who wants to be woken soon, and when all of them are.
+    soon: RefCell<Vec<TaskId>>,
+    soon_at: Cell<Nanos>,
     /// The running task moves bulk.
     bulk: Cell<bool>,
     /// Tasks polled in this turn that moved no bulk.
@@ -139,6 +144,8 @@ impl Rt {
             free_tasks: RefCell::default(),
             ready: RefCell::default(),
             yielded: RefCell::default(),
+            soon: RefCell::default(),
+            soon_at: Cell::new(NEVER),
             bulk: Cell::new(false),
             small: Cell::new(0),
             crowd: Cell::new((0, 0)),
@@ -255,6 +262,25 @@ impl Rt {
         self.wake(self.current.get());
     }
 
+    /// Makes the running task run again within 50 ms, together with all who ask so: cheaper than a deadline for what
+    /// seldom comes to it. A task that has ended by then, or another one in its place, is polled in vain.
+    pub fn wake_soon(&self) {
+        let mut soon = self.soon.borrow_mut();
+        if soon.is_empty() {
+            self.soon_at.set(self.now.get() + SOON_NS);
+        }
+        if soon.last() != Some(&self.current.get()) {
+            soon.push(self.current.get());
+        }
+    }
+
+    /// Wakes those who wanted to be woken soon.
+    fn wake_those_of_soon(&self) {
+        self.soon_at.set(NEVER);
+        let mut soon = self.soon.borrow_mut();
+        soon.drain(..).for_each(|id| self.wake(id));
+    }
+
     /// Takes what a call on a socket cost off the running task's share.
     pub(super) fn charge(&self, bytes: usize) {
         self.share.set(self.share.get().saturating_sub(bytes + CALL));
@@ -355,6 +381,9 @@ impl Rt {
         for id in &scratch.due {
             self.wake(*id);
         }
+        if now >= self.soon_at.get() {
+            self.wake_those_of_soon();
+        }
         // Behind those that events woke: they have waited longer.
         self.ready.borrow_mut().extend(self.yielded.borrow_mut().drain(..));
         Ok(!self.ready.borrow().is_empty())
@@ -404,10 +433,9 @@ impl Rt {
         if !self.ready.borrow().is_empty() || !self.yielded.borrow().is_empty() {
             return 0;
         }
-        match self.wheel.borrow().wait_ms(self.now.get()) {
-            Some(ms) => ms.min(60_000) as i32,
-            None => 60_000,
-        }
+        let soon_ms = self.soon_at.get().saturating_sub(self.now.get()).div_ceil(MS);
+        let wheel_ms = self.wheel.borrow().wait_ms(self.now.get()).unwrap_or(60_000);
+        wheel_ms.min(soon_ms).min(60_000) as i32
     }
 
     /// Polls what is ready, and what becomes ready meanwhile, up to a bound that lets sockets have their turn.

@@ -117,6 +117,28 @@ fn who_moves_bulk_knows_of_those_who_do_not_for_a_while() {
 }
 
 #[test]
+fn those_who_ask_to_be_woken_soon_are_woken_together() {
+    let rt = Rt::start_by_hand();
+    let woken: Record<u32> = Rc::default();
+    for n in 0..2 {
+        let (woken, mut polls) = (woken.clone(), 0);
+        rt.spawn(poll_fn(move |_| {
+            polls += 1;
+            match polls {
+                1 => rt.wake_soon(),
+                _ => woken.borrow_mut().push(n),
+            }
+            Poll::<()>::Pending
+        }));
+        rt.settle();
+        rt.pass_ms(30);
+    }
+    assert_eq!(*woken.borrow(), [0, 1], "50 ms after the first asked");
+    rt.pass_ms(1_000);
+    assert_eq!(woken.borrow().len(), 2, "once");
+}
+
+#[test]
 fn a_task_that_panics_leaves_the_others_running_and_its_number_free() {
     let rt = Rt::start_by_hand();
     let id = rt.spawn(async { panic!("a fault of one session") });

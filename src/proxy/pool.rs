@@ -13,6 +13,8 @@ use crate::model::Server;
 
 /// Most idle connections a worker keeps to one server, whatever `pool-max-conn` allows.
 const PER_SERVER: usize = 4096;
+/// How many are looked at for having ended when there is no room for another one.
+const LOOKED_AT: usize = 4;
 
 struct Idle {
     link: Rc<Link>,
@@ -31,6 +33,8 @@ struct ServerPool {
     epoch: u32,
     /// Size of the last responses, to choose the buffer of the next one.
     large_responses: bool,
+    /// Which of `idle` was looked at last for having ended.
+    looked_at: usize,
 }
 
 impl Idle {
@@ -72,13 +76,18 @@ impl ServerPool {
         None
     }
 
-    /// Closes connections that the server has ended. True: there were some.
+    /// Closes a connection that the server has ended, if there is one among the next few: all are looked at in turn,
+    /// and a large pool costs no more than a small one.
     fn drop_ended(&mut self) -> bool {
-        let before = self.count();
-        self.idle.retain(|idle| !idle.link.is_readable());
-        let left = self.count();
-        self.note_gone((before.0 - left.0, before.1 - left.1));
-        left.0 < before.0
+        for _ in 0..self.idle.len().min(LOOKED_AT) {
+            self.looked_at = (self.looked_at + 1) % self.idle.len();
+            if self.idle[self.looked_at].link.is_readable() {
+                let ended = self.idle.remove(self.looked_at);
+                self.note_gone((1, u32::from(ended.is_proven())));
+                return true;
+            }
+        }
+        false
     }
 
     /// Counts one more idle connection, if there is room for it.
@@ -143,6 +152,7 @@ impl Pools {
             peaks: [0; 2],
             epoch: server.live.epoch(),
             large_responses: false,
+            looked_at: 0,
         });
         f(pool)
     }

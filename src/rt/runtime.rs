@@ -31,7 +31,7 @@ const POLLS_A_TURN: usize = 1024;
 /// A task that has had its share is polled again in the next turn, so that no peer, however fast, owns its worker.
 const SHARE: usize = 8 << 20;
 /// How soon [`Rt::wake_soon`] is at most.
-const SOON_NS: Nanos = 50 * MS;
+const SOON_NS: Nanos = 250 * MS;
 /// How long a crowd is remembered.
 const CROWD_NS: Nanos = 5 * MS;
 const CALL: usize = 32 << 10;
@@ -43,6 +43,8 @@ struct Task {
     future: Option<BoxFuture>,
     queued: bool,
     live: bool,
+    /// Tasks of this number before.
+    nth: u32,
 }
 
 /// What epoll said of a socket.
@@ -75,8 +77,8 @@ pub struct Rt {
     ready: RefCell<VecDeque<TaskId>>,
     /// Who wants to go on in the next turn, when epoll was asked.
     yielded: RefCell<Vec<TaskId>>,
-    /// Who wants to be woken soon, and when all of them are.
-    soon: RefCell<Vec<TaskId>>,
+    /// Who wants to be woken soon, and when all of them are that have not ended.
+    soon: RefCell<Vec<(TaskId, u32)>>,
     soon_at: Cell<Nanos>,
     /// The running task moves bulk.
     bulk: Cell<bool>,
@@ -210,10 +212,12 @@ impl Rt {
 
     /// Adds a task; it runs in this turn.
     pub fn spawn(&self, future: impl Future<Output = ()> + 'static) -> TaskId {
-        let task = Task { future: Some(Box::pin(future)), queued: false, live: true };
+        let mut task = Task { future: Some(Box::pin(future)), queued: false, live: true, nth: 0 };
         let id = match self.free_tasks.borrow_mut().pop() {
             Some(id) => {
-                self.tasks.borrow_mut()[id as usize] = task;
+                let mut tasks = self.tasks.borrow_mut();
+                task.nth = tasks[id as usize].nth.wrapping_add(1);
+                tasks[id as usize] = task;
                 id
             }
             None => {
@@ -262,23 +266,24 @@ impl Rt {
         self.wake(self.current.get());
     }
 
-    /// Makes the running task run again within 50 ms, together with all who ask so: cheaper than a deadline for what
-    /// seldom comes to it. A task that has ended by then, or another one in its place, is polled in vain.
+    /// Makes the running task run again within a quarter of a second, together with all who ask so: cheaper than a
+    /// deadline for what seldom comes to it.
     pub fn wake_soon(&self) {
+        let id = self.current.get();
+        let Some(nth) = self.tasks.borrow().get(id as usize).map(|task| task.nth) else { return };
         let mut soon = self.soon.borrow_mut();
         if soon.is_empty() {
             self.soon_at.set(self.now.get() + SOON_NS);
         }
-        if soon.last() != Some(&self.current.get()) {
-            soon.push(self.current.get());
-        }
+        soon.push((id, nth));
     }
 
     /// Wakes those who wanted to be woken soon.
     fn wake_those_of_soon(&self) {
         self.soon_at.set(NEVER);
         let mut soon = self.soon.borrow_mut();
-        soon.drain(..).for_each(|id| self.wake(id));
+        soon.retain(|&(id, nth)| self.tasks.borrow().get(id as usize).is_some_and(|task| task.nth == nth));
+        soon.drain(..).for_each(|(id, _)| self.wake(id));
     }
 
     /// Takes what a call on a socket cost off the running task's share.

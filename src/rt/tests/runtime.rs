@@ -117,10 +117,10 @@ fn who_moves_bulk_knows_of_those_who_do_not_for_a_while() {
 }
 
 #[test]
-fn those_who_ask_to_be_woken_soon_are_woken_together() {
+fn those_who_ask_to_be_woken_soon_are_woken_together_unless_they_have_ended() {
     let rt = Rt::start_by_hand();
     let woken: Record<u32> = Rc::default();
-    for n in 0..2 {
+    for n in 0..3 {
         let (woken, mut polls) = (woken.clone(), 0);
         rt.spawn(poll_fn(move |_| {
             polls += 1;
@@ -128,14 +128,24 @@ fn those_who_ask_to_be_woken_soon_are_woken_together() {
                 1 => rt.wake_soon(),
                 _ => woken.borrow_mut().push(n),
             }
-            Poll::<()>::Pending
+            if n == 2 { Poll::Ready(()) } else { Poll::Pending }
         }));
         rt.settle();
-        rt.pass_ms(30);
+        rt.pass_ms(70);
     }
-    assert_eq!(*woken.borrow(), [0, 1], "50 ms after the first asked");
+    // In the place of the one that has ended.
+    let polls = Rc::new(Cell::new(0));
+    let count = polls.clone();
+    rt.spawn(poll_fn(move |_| {
+        count.set(count.get() + 1);
+        Poll::<()>::Pending
+    }));
+    rt.settle();
+    assert_eq!(*woken.borrow(), [0; 0]);
+    rt.pass_ms(50);
+    assert_eq!(*woken.borrow(), [0, 1], "250 ms after the first asked");
     rt.pass_ms(1_000);
-    assert_eq!(woken.borrow().len(), 2, "once");
+    assert_eq!((woken.borrow().len(), polls.get()), (2, 1), "once, and nobody else");
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::model::Address;
+use crate::tls::GlobalWords;
 
 pub use crate::log::{LogAddress, LogFraming, LogTarget};
 
@@ -93,8 +94,8 @@ pub struct Global {
     pub quiet: bool,
     /// `zero-warning`: warnings are errors.
     pub zero_warning: bool,
-    /// `ssl-*`, `ca-base` and the like: keyword and text, for the day TLS comes.
-    pub tls: Vec<(String, String)>,
+    /// `ssl-*`, `ca-base` and the like: what lines say of TLS.
+    pub tls: GlobalWords,
 }
 
 /// `tune.*` that have an effect.
@@ -192,7 +193,7 @@ impl Default for Global {
             h1_case_adjust: Arc::from([]),
             quiet: false,
             zero_warning: false,
-            tls: Vec::new(),
+            tls: GlobalWords::default(),
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::lang::Span;
 use crate::model::applet::Applet;
 use crate::model::{Address, Mode, ProxyId, ProxyLive, ServerSet, ServerSpec};
 use crate::rules::{Capture, Condition, ErrorPages, Expr, LogFormat, RuleSet, VarId};
+use crate::tls::{BindWords, Endpoint};
 
 use super::global::{Global, LogTarget};
 use super::service::ServiceSpec;
@@ -353,7 +354,27 @@ pub struct Bind {
     pub label: Option<Arc<str>>,
     /// `cc`: TCP congestion control algorithm.
     pub congestion: Option<Arc<str>>,
+    pub tls: BindTls,
     pub declared_at: Span,
+}
+
+/// What a `bind` line says of TLS, and what is made of it.
+#[derive(Clone, Debug, Default)]
+pub struct BindTls {
+    /// `ssl`: without it the other words mean nothing.
+    pub is_on: bool,
+    pub words: BindWords,
+    /// There where `is_on`.
+    pub endpoint: Option<Arc<Endpoint>>,
+    /// The addresses as the line has them.
+    pub written: Box<str>,
+}
+
+/// The line decides: what its files hold may change beneath it.
+impl PartialEq for BindTls {
+    fn eq(&self, other: &BindTls) -> bool {
+        (self.is_on, &self.words) == (other.is_on, &other.words)
+    }
 }
 
 impl Bind {
@@ -384,6 +405,7 @@ impl Bind {
             expose_fd: false,
             label: None,
             congestion: None,
+            tls: BindTls::default(),
             declared_at,
         }
     }

@@ -86,6 +86,7 @@ fn read(proxy: &Proxy, name: &str, words: &[&str]) -> Result<ServerSpec, String>
         resolve: &resolve,
         env: &|_| None,
         files: &|_: &Path| Err(io::ErrorKind::Unsupported.into()),
+        list: &|_: &Path| Err(io::ErrorKind::Unsupported.into()),
         user: &|_| None,
         group: &|_| None,
         services: &|_| None,

@@ -122,6 +122,7 @@ impl Part for ProxyPart {
             resolve: &|name| opener.resolve(name),
             env: &|name| reading.variable(name),
             files: &|path| opener.read(path),
+            list: &|path| opener.list_files(path),
             user: &|name| opener.user(name).ok(),
             group: &|name| opener.group(name).ok(),
             services: &|name| self.services.get(name).cloned(),

@@ -23,6 +23,8 @@ pub struct BindOption {
     pub entry: Entry,
     /// 0 or 1.
     pub arguments: usize,
+    /// It goes to what speaks TLS.
+    is_tls: bool,
     apply: BindFn,
 }
 
@@ -35,12 +37,24 @@ const fn option(
     apply: BindFn,
 ) -> BindOption {
     let arguments = if args.is_empty() { 0 } else { 1 };
-    BindOption { entry: Entry::full(name, args, doc, example, since), arguments, apply }
+    BindOption { entry: Entry::full(name, args, doc, example, since), arguments, is_tls: false, apply }
 }
 
 const fn refused(name: &'static str, args: &'static str, doc: &'static str, why: &'static str) -> BindOption {
     let entry = Entry::full(name, args, doc, "", "").with(Status::Refused(why));
-    BindOption { entry, arguments: if args.is_empty() { 0 } else { 1 }, apply: |_, _, _| Ok(()) }
+    let arguments = if args.is_empty() { 0 } else { 1 };
+    BindOption { entry, arguments, is_tls: false, apply: |_, _, _| Ok(()) }
+}
+
+/// What `ssl` is told beside itself.
+const fn tls(
+    name: &'static str,
+    args: &'static str,
+    doc: &'static str,
+    example: &'static str,
+    since: &'static str,
+) -> BindOption {
+    BindOption { is_tls: true, ..option(name, args, doc, example, since, |_, _, _| Ok(())) }
 }
 
 const TLS: &str = "TLS on listeners is not part of it yet";
@@ -214,9 +228,12 @@ pub const BIND_OPTIONS: &[BindOption] = &[
         b.v6only = true;
         Ok(())
     }),
-    refused("ssl", "", "Speaks TLS.", TLS),
+    option("ssl", "", "Speaks TLS.", "bind :443 ssl crt site.pem", "1.5", |b, _, _| {
+        b.tls.is_on = true;
+        Ok(())
+    }),
     refused("allow-0rtt", "", "A setting of TLS.", TLS),
-    refused("alpn", "", "A setting of TLS.", TLS),
+    tls("alpn", "<protocols>", "Protocols that clients may choose from, the best first.", "bind :443 ssl crt site.pem alpn h2,http/1.1", "1.5"),
     refused("ca-file", "", "A setting of TLS.", TLS).naming(Place::FILE),
     refused("ca-ignore-err", "", "A setting of TLS.", TLS),
     refused("ca-sign-file", "", "A setting of TLS.", TLS).naming(Place::FILE),
@@ -226,7 +243,7 @@ pub const BIND_OPTIONS: &[BindOption] = &[
     refused("ciphersuites", "", "A setting of TLS.", TLS),
     refused("client-sigalgs", "", "A setting of TLS.", TLS),
     refused("crl-file", "", "A setting of TLS.", TLS).naming(Place::FILE),
-    refused("crt", "", "A setting of TLS.", TLS).naming(Place::FILE),
+    tls("crt", "<cert>", "A certificate with its chain and its key, or a directory of such files.", "bind :443 ssl crt site.pem", "1.5").naming(Place::FILE),
     refused("crt-ignore-err", "", "A setting of TLS.", TLS),
     refused("crt-list", "", "A setting of TLS.", TLS).naming(&[Place::argument(1, What::List)]),
     refused("curves", "", "A setting of TLS.", TLS),
@@ -329,6 +346,9 @@ fn one_option(
     if is_void(Kind::Bind, name) {
         return Ok(());
     }
+    if option.is_tls {
+        return bind.tls.words.set(name, value).map_err(|e| (at, format!("'{name}' : {e}"), None));
+    }
     (option.apply)(bind, value, cx).map_err(|e| (at, format!("'{name}' : {e}"), None))
 }
 
@@ -348,6 +368,7 @@ pub fn bind_line<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {
     let Some(first) = addresses.first() else { return };
     let mut bind = Bind::new(first.clone(), args.span);
     (bind.mode, bind.uid, bind.gid) = (prefix.mode, prefix.uid, prefix.gid);
+    bind.tls.written = args.str(1).into();
     let section = scope.px.kind.word();
     options(scope.cx, &mut bind, &mut Cursor::new(args, 2), Some(section));
     if bind.id != 0 {

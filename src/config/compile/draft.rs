@@ -27,8 +27,10 @@ pub struct Inputs<'a> {
     pub sources: &'a SourceMap,
     pub resolve: &'a dyn Fn(&str) -> io::Result<Vec<IpAddr>>,
     pub env: &'a dyn Fn(&str) -> Option<String>,
-    /// Reads error pages, ACL and map files.
+    /// Reads error pages, certificates, ACL and map files.
     pub files: &'a dyn Fn(&Path) -> io::Result<Vec<u8>>,
+    /// Names of the regular files in a directory of certificates; `None` when the path is no directory.
+    pub list: &'a dyn Fn(&Path) -> io::Result<Option<Vec<String>>>,
     /// Numbers of a user and of a group by name.
     pub user: &'a dyn Fn(&str) -> Option<u32>,
     pub group: &'a dyn Fn(&str) -> Option<u32>,

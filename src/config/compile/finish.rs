@@ -201,7 +201,10 @@ fn one_proxy<'a>(
     if caps.back && timeouts.queue == 0 {
         timeouts.queue = timeouts.connect;
     }
-    let front = caps.front.then(|| frontend(cx, draft, &mut program, names));
+    let front = caps.front.then(|| {
+        let before = previous.and_then(|p| p.front.as_ref());
+        frontend(cx, draft, &mut program, names, before)
+    });
     let back = caps.back.then(|| {
         let before = previous.and_then(|p| p.back.as_ref());
         backend(cx, draft, figures.fullconn, &mut program, before, built)
@@ -248,10 +251,12 @@ fn frontend<'a>(
     draft: &Draft<'a>,
     program: &mut Program<'a>,
     names: &Names<'_, 'a>,
+    previous: Option<&Frontend>,
 ) -> Frontend {
     let set = &draft.set;
     let mut binds = draft.binds.clone();
     number_binds(&mut binds);
+    super::tls::endpoints(cx, draft, &mut binds, previous);
     let mut switching = Vec::new();
     for (args, dynamic, condition) in std::mem::take(&mut program.switching) {
         let target = match dynamic {

@@ -80,7 +80,9 @@ pub fn tls_text<'a>(cx: &mut Cx<'a>, args: Args<'a>, _: Prefix) {
     if !args.has(1) {
         return cx.diags.alert(args.span, format!("'{}' expects an argument.", args.str(0)));
     }
-    cx.global.tls.push((args.str(0).to_owned(), args.text_from(1)));
+    if let Err(message) = cx.global.tls.set(args.str(0), &args.text_from(1)) {
+        cx.diags.alert(args.span, format!("'{}' : {message}", args.str(0)));
+    }
 }
 
 /// Takes what is there, without effect.

@@ -4,9 +4,27 @@
 pub mod error;
 pub mod provider;
 pub mod pem;
+pub mod disk;
+pub mod words;
+pub mod hello;
+pub mod suite;
+pub mod cipher;
 pub mod authority;
 pub mod certificate;
+pub mod ocsp;
+pub mod material;
+pub mod trust;
+pub mod verifier;
+pub mod session;
+pub mod ticket;
+pub mod settings;
+pub mod filter;
+pub mod index;
 pub mod store;
+pub mod crt_list;
+pub mod library;
+pub mod endpoint;
+pub mod upstream;
 pub mod server;
 pub mod client;
 #[cfg(test)]
@@ -17,8 +35,19 @@ mod tests;
 pub use authority::Authorities;
 pub use certificate::{Certified, Validity};
 pub use client::{Client, Files, Secure, Servers};
+pub use disk::{Disk, Local};
+pub use endpoint::{Choice, Endpoint, Refusal};
 pub use error::{Error, Fault, PemError};
+pub use filter::Filter;
+pub use hello::Hello;
+pub use library::Library;
+pub use material::{Material, Told};
 pub use pem::Pem;
 pub use provider::{Anyone, Versions, provider};
 pub use server::{Clients, Server};
-pub use store::{Filter, Store};
+pub use store::Store;
+pub use trust::{Mismatch, Verdict, take_verdict};
+pub use upstream::{Upstream, server_name};
+pub use words::{
+    BindWords, ExtraFiles, Globals, Ignored, Options, ServerWords, Source, StoreLine, Verify, Version,
+};

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::model::Address;
-use crate::tls::GlobalWords;
+use crate::tls::{BindWords, Globals, ServerWords};
 
 pub use crate::log::{LogAddress, LogFraming, LogTarget};
 
@@ -95,7 +95,25 @@ pub struct Global {
     /// `zero-warning`: warnings are errors.
     pub zero_warning: bool,
     /// `ssl-*`, `ca-base` and the like: what lines say of TLS.
-    pub tls: GlobalWords,
+    pub tls: TlsGlobals,
+}
+
+/// What `global` says of TLS.
+#[derive(Clone, Debug, Default)]
+pub struct TlsGlobals {
+    pub globals: Globals,
+    /// `ssl-default-bind-*`: for what lines do not say.
+    pub bind: BindWords,
+    /// `ssl-default-server-*`, and `ssl-server-verify`.
+    pub server: ServerWords,
+    /// Most TLS connections of clients; 0: no limit.
+    pub maxsslconn: u32,
+}
+
+impl PartialEq for TlsGlobals {
+    fn eq(&self, other: &TlsGlobals) -> bool {
+        format!("{self:?}") == format!("{other:?}")
+    }
 }
 
 /// `tune.*` that have an effect.
@@ -193,7 +211,7 @@ impl Default for Global {
             h1_case_adjust: Arc::from([]),
             quiet: false,
             zero_warning: false,
-            tls: GlobalWords::default(),
+            tls: TlsGlobals::default(),
         }
     }
 }

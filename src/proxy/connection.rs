@@ -8,7 +8,7 @@ use std::task::Poll;
 
 use crate::base::clock::{MS, Nanos, SEC};
 use crate::config::Proxy;
-use crate::conn::{Link, Tls, proxy_protocol};
+use crate::conn::{Link, proxy_protocol};
 use crate::model::Mode;
 use crate::os::socket::Peer;
 use crate::rules::Endpoint;
@@ -94,8 +94,8 @@ async fn serve(session: &Session, down: &mut Downstream, current: &mut Current) 
 
 /// `proto h2`, or what was agreed on with TLS: the client speaks HTTP/2 without being asked.
 fn speaks_h2(session: &Session, proxy: &Proxy) -> bool {
-    let agreed = |tls: &Tls| tls.look(|common, _| common.alpn_protocol() == Some(b"h2")) == Some(true);
-    tls::bind(session, proxy).is_some_and(|b| b.proto_h2) || session.link.tls().is_some_and(agreed)
+    tls::bind(session, proxy).is_some_and(|b| b.proto_h2)
+        || session.link.tls().is_some_and(|tls| tls.speaks(b"h2"))
 }
 
 /// `option nolinger` of the frontend: the end is told, and what is not sent by then is thrown away.

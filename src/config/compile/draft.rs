@@ -13,6 +13,7 @@ use crate::lang::{Diagnostic, Diagnostics, Frame, Section, Severity, SourceMap, 
 use crate::model::applet::Applet;
 use crate::model::{Address, Caps, Mode};
 use crate::rules::{Capture, Captures, Names, PatternRefs, Userlists};
+use crate::tls::{Disk, Library};
 
 use super::super::global::{Global, LogTarget};
 use super::super::proxy::{Bind, Config, CookieSpec, Options, RetryOn, StatsSpec, Timeouts};
@@ -27,10 +28,10 @@ pub struct Inputs<'a> {
     pub sources: &'a SourceMap,
     pub resolve: &'a dyn Fn(&str) -> io::Result<Vec<IpAddr>>,
     pub env: &'a dyn Fn(&str) -> Option<String>,
-    /// Reads error pages, certificates, ACL and map files.
+    /// Reads error pages, ACL and map files.
     pub files: &'a dyn Fn(&Path) -> io::Result<Vec<u8>>,
-    /// Names of the regular files in a directory of certificates; `None` when the path is no directory.
-    pub list: &'a dyn Fn(&Path) -> io::Result<Option<Vec<String>>>,
+    /// Where certificates and what belongs to them come from.
+    pub disk: &'a dyn Disk,
     /// Numbers of a user and of a group by name.
     pub user: &'a dyn Fn(&str) -> Option<u32>,
     pub group: &'a dyn Fn(&str) -> Option<u32>,
@@ -68,6 +69,8 @@ pub struct Cx<'a> {
     /// `expose-deprecated-directives` and `expose-experimental-directives`.
     pub deprecated_allowed: bool,
     pub experimental_allowed: bool,
+    /// The certificates that were read so far; none before the first is asked for.
+    pub library: Option<Library<'a>>,
 }
 
 /// A proxy or server that an expression names; it must exist.
@@ -106,6 +109,7 @@ impl<'a> Cx<'a> {
             proc_vars: Vec::new(),
             deprecated_allowed: false,
             experimental_allowed: false,
+            library: None,
         }
     }
 

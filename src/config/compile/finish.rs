@@ -9,6 +9,7 @@ use crate::base::Live;
 use crate::lang::{Severity, Span, suggest};
 use crate::model::{Caps, Mode, ProxyId, ProxyLive, ServerSet, ServerSpec};
 use crate::rules::{Captures, HttpErrors, vars};
+use crate::tls::Library;
 
 use super::super::proxy::{
     Backend, Config, Frontend, Proxy, Rules, ServerTarget, Switch, SwitchTarget, UseServer,
@@ -89,6 +90,7 @@ pub fn finish<'a>(cx: &mut Cx<'a>, drafts: &Drafts<'a>) -> Built {
             frontends: HashMap::new(),
             proc_vars: Vec::new(),
             patterns: Default::default(),
+            tls_sessions: None,
         },
         server_sets: Vec::new(),
         server_changes: Vec::new(),
@@ -118,6 +120,7 @@ pub fn finish<'a>(cx: &mut Cx<'a>, drafts: &Drafts<'a>) -> Built {
         built.config.proxies.push(proxy);
     }
     built.config.patterns = std::mem::take(&mut cx.patterns);
+    built.config.tls_sessions = cx.library.as_ref().map(Library::sessions);
     postcheck::whole(cx, &built.config);
     built
 }
@@ -201,10 +204,7 @@ fn one_proxy<'a>(
     if caps.back && timeouts.queue == 0 {
         timeouts.queue = timeouts.connect;
     }
-    let front = caps.front.then(|| {
-        let before = previous.and_then(|p| p.front.as_ref());
-        frontend(cx, draft, &mut program, names, before)
-    });
+    let front = caps.front.then(|| frontend(cx, draft, &mut program, names));
     let back = caps.back.then(|| {
         let before = previous.and_then(|p| p.back.as_ref());
         backend(cx, draft, figures.fullconn, &mut program, before, built)
@@ -251,12 +251,11 @@ fn frontend<'a>(
     draft: &Draft<'a>,
     program: &mut Program<'a>,
     names: &Names<'_, 'a>,
-    previous: Option<&Frontend>,
 ) -> Frontend {
     let set = &draft.set;
     let mut binds = draft.binds.clone();
     number_binds(&mut binds);
-    super::tls::endpoints(cx, draft, &mut binds, previous);
+    super::tls::endpoints(cx, draft, &mut binds);
     let mut switching = Vec::new();
     for (args, dynamic, condition) in std::mem::take(&mut program.switching) {
         let target = match dynamic {

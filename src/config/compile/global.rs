@@ -80,9 +80,7 @@ pub fn tls_text<'a>(cx: &mut Cx<'a>, args: Args<'a>, _: Prefix) {
     if !args.has(1) {
         return cx.diags.alert(args.span, format!("'{}' expects an argument.", args.str(0)));
     }
-    if let Err(message) = cx.global.tls.set(args.str(0), &args.text_from(1)) {
-        cx.diags.alert(args.span, format!("'{}' : {message}", args.str(0)));
-    }
+    super::tls::global_word(cx, args);
 }
 
 /// Takes what is there, without effect.

@@ -10,7 +10,7 @@ use rustls::{ClientConfig, client::UnbufferedClientConnection};
 
 use crate::base::Nanos;
 use crate::tls::hello::{self, Parsed};
-use crate::tls::{Endpoint, Refusal};
+use crate::tls::{Choice, Endpoint, Refusal, take_verdict};
 
 use super::engine::{Engine, Step, Wish};
 use super::stream::{State, Tls};
@@ -133,8 +133,8 @@ impl State {
         if let Engine::Awaiting(endpoint) = &self.engine {
             let hello = match hello::parse(self.flow.incoming.data()) {
                 Parsed::NeedMore => return Ok(false),
-                Parsed::Http => return Err(Fault::Http),
-                Parsed::NotTls => return Err(Fault::NotTls),
+                Parsed::NotTls { is_http: true } => return Err(Fault::Http),
+                Parsed::NotTls { .. } => return Err(Fault::NotTls),
                 Parsed::Alert(alert) => {
                     self.alert(alert);
                     return Err(Fault::Malformed(alert));
@@ -143,17 +143,20 @@ impl State {
             };
             let chosen = endpoint.choose(&hello);
             self.hello = Some(Box::new(hello));
-            let config = match chosen {
-                Ok(config) => config,
+            let Choice { config, material, .. } = match chosen {
+                Ok(choice) => choice,
                 Err(refusal) => {
                     self.alert(refusal.alert);
                     return Err(Fault::Refused(refusal));
                 }
             };
+            self.material = Some(material);
             let server = UnbufferedServerConnection::new(config).map_err(Fault::Tls)?;
             self.engine = Engine::Server(Box::new(server));
         }
-        let step = self.engine.run(&mut self.flow, Wish::Nothing).map_err(Fault::Tls)?;
+        let step = self.engine.run(&mut self.flow, Wish::Nothing);
+        self.verdict = take_verdict().or(self.verdict);
+        let step = step.map_err(Fault::Tls)?;
         if step == Step::Ended {
             return Err(Fault::Closed);
         }
@@ -163,7 +166,7 @@ impl State {
     /// Tells the client why it is not served, before there are keys.
     fn alert(&mut self, alert: u8) {
         if alert > 0 {
-            self.prepend(&[21, 3, 3, 0, 2, 2, alert]);
+            self.prepend(&hello::alert_record(alert));
         }
     }
 }

@@ -5,6 +5,7 @@
 
 use std::cell::{RefCell, RefMut};
 use std::io::{self, ErrorKind, IoSlice};
+use std::sync::Arc;
 use std::task::Poll;
 
 use rustls::CommonState;
@@ -13,7 +14,7 @@ use crate::base::Nanos;
 use crate::base::buf::{BODY_SIZE, Buf, HEAD_SIZE};
 use crate::os::socket;
 use crate::rt::Conn;
-use crate::tls::hello::Hello;
+use crate::tls::{Hello, Material, Verdict};
 
 use super::engine::{Engine, Flow, MOST_AT_ONCE, Step, Wish};
 use super::handshake::Fault;
@@ -32,6 +33,10 @@ pub(super) struct State {
     pub fault: Option<Fault>,
     /// What a client asked for.
     pub hello: Option<Box<Hello>>,
+    /// What a client was shown.
+    pub material: Option<Arc<Material>>,
+    /// What was found when the peer's certificate was looked at.
+    pub verdict: Option<Verdict>,
     /// Bytes of the write under way that are encrypted, and that its caller does not know of yet.
     accepted: usize,
     /// The peer knows that our direction is over, or need not.
@@ -72,6 +77,8 @@ impl Tls {
             is_up: false,
             fault: None,
             hello: None,
+            material: None,
+            verdict: None,
             accepted: 0,
             said_bye: false,
         };
@@ -97,15 +104,29 @@ impl Tls {
         self.state.borrow().is_up
     }
 
-    /// Looks at what was agreed on, and at what the client asked for. `None`: there was no handshake yet.
-    pub fn look<T>(&self, f: impl FnOnce(&CommonState, Option<&Hello>) -> T) -> Option<T> {
-        let state = self.state.borrow();
-        state.engine.common().map(|common| f(common, state.hello.as_deref()))
+    /// Looks at what was agreed on. `None`: there was no handshake yet.
+    pub fn look<T>(&self, f: impl FnOnce(&CommonState) -> T) -> Option<T> {
+        self.state.borrow().engine.common().map(f)
     }
 
-    /// What the client asked for, whatever came of it.
+    /// Looks at what the client asked for, whatever came of it.
     pub fn hello<T>(&self, f: impl FnOnce(&Hello) -> T) -> Option<T> {
         self.state.borrow().hello.as_deref().map(f)
+    }
+
+    /// The protocol that both sides agreed on.
+    pub fn speaks(&self, protocol: &[u8]) -> bool {
+        self.look(|common| common.alpn_protocol() == Some(protocol)) == Some(true)
+    }
+
+    /// What a client was shown.
+    pub fn material(&self) -> Option<Arc<Material>> {
+        self.state.borrow().material.clone()
+    }
+
+    /// What was found when the peer's certificate was looked at.
+    pub fn verdict(&self) -> Option<Verdict> {
+        self.state.borrow().verdict
     }
 
     /// See [`Link::is_readable`](super::super::Link::is_readable).

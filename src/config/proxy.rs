@@ -265,6 +265,8 @@ pub struct Backend {
     pub balance: balance::Spec,
     /// The value hashed by `balance hash <expr>` / `hdr()` when it is an expression.
     pub balance_expr: Option<Expr>,
+    /// `sni` of servers by name, and of those that `default-server` stands for by no name.
+    pub snis: HashMap<Arc<str>, Expr>,
     pub servers: Arc<Live<ServerSet>>,
     /// The servers as the file declares them, in order: what a reload compares with. The set beside it may differ.
     pub declared: Vec<Arc<ServerSpec>>,

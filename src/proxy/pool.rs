@@ -19,6 +19,8 @@ struct Idle {
     since: Millis,
     /// Requests carried so far.
     uses: u32,
+    /// The name that the server was asked for with TLS: 0 for none, else its hash.
+    name: u64,
 }
 
 struct ServerPool {
@@ -54,18 +56,18 @@ impl ServerPool {
     }
 
     /// The connection that became idle last and still stands.
-    fn take(&mut self, proven_only: bool) -> Option<(Rc<Link>, u32)> {
+    fn take(&mut self, proven_only: bool, name: u64) -> Option<(Rc<Link>, u32)> {
         self.renew();
         let mut i = self.idle.len();
         while i > 0 {
             i -= 1;
-            if proven_only && !self.idle[i].is_proven() {
+            if (proven_only && !self.idle[i].is_proven()) || self.idle[i].name != name {
                 continue;
             }
             let idle = self.idle.remove(i);
             self.note_gone((1, u32::from(idle.is_proven())));
             // Anything readable on an idle connection is its end, or something that must not be answered with.
-            if !idle.link.is_readable() {
+            if idle.link.is_silent() {
                 return Some((idle.link, idle.uses));
             }
         }
@@ -75,7 +77,7 @@ impl ServerPool {
     /// Closes connections that the server has ended. True: there were some.
     fn drop_ended(&mut self) -> bool {
         let before = self.count();
-        self.idle.retain(|idle| !idle.link.is_readable());
+        self.idle.retain(|idle| idle.link.is_silent());
         let left = self.count();
         self.note_gone((before.0 - left.0, before.1 - left.1));
         left.0 < before.0
@@ -149,20 +151,21 @@ impl Pools {
 
     /// The connection that became idle last and still stands, with the number of requests it carried.
     /// `proven_only`: one that has proven to survive reuse (`http-reuse aggressive`).
-    pub fn take(&self, server: &Server, proven_only: bool) -> Option<(Rc<Link>, u32)> {
-        self.with(server, |pool| pool.take(proven_only))
+    /// `name`: the server was asked for that with TLS.
+    pub fn take(&self, server: &Server, proven_only: bool, name: u64) -> Option<(Rc<Link>, u32)> {
+        self.with(server, |pool| pool.take(proven_only, name))
     }
 
     /// Takes a connection out of this worker for another one.
     pub fn give(&self, server: &Server, proven_only: bool) -> Option<(OwnedFd, u32)> {
-        let (link, uses) = self.take(server, proven_only)?;
+        let (link, uses) = self.take(server, proven_only, 0)?;
         let fd = Rc::into_inner(link)?.detach()?;
         Some((fd, uses))
     }
 
     /// Keeps a connection whose last response is complete; closes it when the server's pool is full, or the
     /// connection of an earlier epoch.
-    pub fn keep(&self, server: &Server, link: Rc<Link>, (uses, epoch): (u32, u32), now: Millis) {
+    pub fn keep(&self, server: &Server, (link, name): (Rc<Link>, u64), (uses, epoch): (u32, u32), now: Millis) {
         let (spec, live) = (&server.spec, &server.live);
         if spec.pool_purge_delay_ms == 0 || live.epoch() != epoch || !link.is_drained() {
             return;
@@ -175,7 +178,7 @@ impl Pools {
             pool.renew();
             if pool.takes_one_more() || (pool.drop_ended() && pool.takes_one_more()) {
                 live.idle_by.mine().fetch_add(1, Ordering::Relaxed);
-                let idle = Idle { link, since: now, uses };
+                let idle = Idle { link, since: now, uses, name };
                 live.idle_proven.fetch_add(u32::from(idle.is_proven()), Ordering::Relaxed);
                 pool.idle.push(idle);
             }
@@ -207,7 +210,7 @@ impl Pools {
             pool.server.live.need.round(used, now, delay.max(1000));
             // Not in use now: whoever takes one next notes it.
             pool.peaks = [pool.peaks[1], used];
-            pool.idle.retain(|i| !i.link.is_readable() && now.saturating_sub(i.since) < delay);
+            pool.idle.retain(|i| i.link.is_silent() && now.saturating_sub(i.since) < delay);
             let left = pool.count();
             pool.note_gone((before.0 - left.0, before.1 - left.1));
             !pool.idle.is_empty() || std::sync::Arc::strong_count(&pool.server.live) > 1

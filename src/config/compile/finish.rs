@@ -379,6 +379,7 @@ fn backend<'a>(
     Backend {
         balance,
         balance_expr: program.balance_expr.take(),
+        snis: std::mem::take(&mut program.snis),
         servers: merged.cell,
         declared: list.iter().map(|d| d.spec.clone()).collect(),
         services,

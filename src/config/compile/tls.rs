@@ -1,13 +1,18 @@
 //! What `global`, `bind` and `server` lines say of TLS becomes what connections begin with.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::base::clock;
 use crate::lang::args::Args;
 use crate::lang::{Severity, Span};
-use crate::tls::{BindWords, Endpoint, ExtraFiles, Ignored, Library, Options, ServerWords, Source, Told, Verify};
+use crate::model::ServerTls;
+use crate::tls::{
+    BindWords, Endpoint, ExtraFiles, Ignored, Library, Options, ServerWords, Source, Told, Upstream, Verify,
+};
 
 use super::super::proxy::Bind;
+use super::declared::TlsSettings;
 use super::draft::{Cx, Draft};
 
 /// A word of a `bind` line, with its value if it has one.
@@ -170,6 +175,44 @@ pub fn endpoints(cx: &mut Cx<'_>, draft: &Draft<'_>, binds: &mut [Bind]) {
         bind.tls.endpoint = made.clone();
         last = Some((bind.declared_at, made));
     }
+}
+
+/// How TLS is spoken to a server whose line has `ssl`; as it was `before` if nothing of it has changed.
+pub fn server(
+    cx: &mut Cx<'_>,
+    at: Span,
+    title: &str,
+    set: &TlsSettings,
+    before: Option<&ServerTls>,
+) -> Option<ServerTls> {
+    if !set.is_on {
+        return None;
+    }
+    let mut words = set.words.clone();
+    words.options = words.options.or(&cx.global.tls.server.options);
+    words.no_tickets |= cx.global.tls.server.no_tickets;
+    let fingerprint = fingerprint(cx, &words);
+    if let Some(before) = before.filter(|before| before.fingerprint == fingerprint) {
+        return Some(before.clone());
+    }
+    let alpn = words.options.alpn.as_deref().unwrap_or_default();
+    let offers_h2 = alpn.split(',').any(|protocol| protocol == "h2");
+    let upstream =
+        with_library(cx, at, title, |_, library, told| Upstream::build(&words, library, told))?;
+    Some(ServerTls { upstream, offers_h2, fingerprint })
+}
+
+/// Of words, and of what the files hold that they name.
+fn fingerprint(cx: &Cx<'_>, words: &ServerWords) -> u64 {
+    let globals = &cx.global.tls.globals;
+    let mut whole = format!("{words:?} {:?} {:?}", globals.crt_base, globals.ca_base).into_bytes();
+    let of = |base: &Option<PathBuf>, name: &str| base.as_ref().map_or(PathBuf::from(name), |b| b.join(name));
+    let crt = words.crt.as_deref().map(|name| of(&globals.crt_base, name));
+    let signers = [&words.options.ca_file, &words.options.crl_file].into_iter().flatten();
+    for path in crt.into_iter().chain(signers.map(|name| of(&globals.ca_base, name))) {
+        whole.extend(cx.inputs.disk.read(&path).unwrap_or_default());
+    }
+    xxhash_rust::xxh3::xxh3_64(&whole)
 }
 
 /// What a line says, and for the rest what `global` says.

@@ -91,9 +91,17 @@ pub(super) fn name_of(route: &Route<'_>, txn: &Txn, env: &StreamEnv<'_>, server:
     let expr = snis.and_then(|snis| snis.get(&*server.spec.name).or_else(|| snis.get("")));
     let sample = expr.and_then(|expr| expr.eval_as(Ctx { txn, env }, SampleType::Str));
     ServerName(sample.and_then(|sample| match sample {
-        Sample::Str(name) | Sample::Bin(name) => Some(name.into_owned()),
+        Sample::Str(name) | Sample::Bin(name) => Some(without_port(&name).to_vec()),
         _ => None,
     }))
+}
+
+/// The name in what may be a Host field: TLS sends no port, and nothing else that is no name.
+fn without_port(host: &[u8]) -> &[u8] {
+    match host.iter().rposition(|byte| *byte == b':') {
+        Some(at) if host.iter().skip(at + 1).all(u8::is_ascii_digit) => host.get(..at).unwrap_or(host),
+        _ => host,
+    }
 }
 
 impl ServerName {

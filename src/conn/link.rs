@@ -202,6 +202,11 @@ impl Link {
         self.socket().peek_more(room, seen, until).await
     }
 
+    /// Reads from the socket itself, what stands before any wrapping.
+    pub async fn recv_unwrapped(&self, room: &mut [u8], until: Nanos) -> io::Result<usize> {
+        self.socket().recv(room, until).await
+    }
+
     /// Reads what is there; `None` when that is nothing yet.
     #[inline]
     pub fn try_recv(&self, room: &mut [u8]) -> Option<io::Result<usize>> {

@@ -383,7 +383,7 @@ fn backend<'a>(
         servers: merged.cell,
         declared: list.iter().map(|d| d.spec.clone()).collect(),
         services,
-        checks: super::checks::specs(cx, draft),
+        checks: super::checks::specs(cx, draft, &list),
         retries: set.retries,
         retry_on: set.retry_on.clone(),
         fullconn,

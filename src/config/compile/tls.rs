@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::base::clock;
+use crate::check::CheckTls;
 use crate::lang::args::Args;
 use crate::lang::{Severity, Span};
 use crate::model::ServerTls;
@@ -200,6 +201,34 @@ pub fn server(
     let upstream =
         with_library(cx, at, title, |_, library, told| Upstream::build(&words, library, told))?;
     Some(ServerTls { upstream, offers_h2, fingerprint })
+}
+
+/// How the checks of a server speak TLS, if they do. `own`: how its traffic does.
+pub fn check(
+    cx: &mut Cx<'_>,
+    (at, title): (Span, &str),
+    set: &TlsSettings,
+    own: Option<&ServerTls>,
+    has_own_way: bool,
+) -> Option<CheckTls> {
+    if !set.check && (own.is_none() || has_own_way) {
+        return None;
+    }
+    let made;
+    let tls = match own {
+        Some(own) => own,
+        None => {
+            made = server(cx, at, title, &TlsSettings { is_on: true, ..set.clone() }, None)?;
+            &made
+        }
+    };
+    let alpn: Vec<Vec<u8>> = match &set.check_alpn {
+        Some(list) => list.split(',').map(|protocol| protocol.as_bytes().to_vec()).collect(),
+        None => Vec::new(),
+    };
+    let fingerprint = tls.fingerprint ^ xxhash_rust::xxh3::xxh3_64(format!("{alpn:?}").as_bytes());
+    let sni = set.check_sni.as_ref().map(|name| name.as_bytes().into());
+    Some(CheckTls { config: tls.upstream.speaking(&alpn), sni, fingerprint })
 }
 
 /// Of words, and of what the files hold that they name.

@@ -191,24 +191,7 @@ impl List {
                 }
                 _ => (Rule::Add, item),
             };
-            let mut parts: Vec<Group> = Vec::new();
-            let mut exact = None;
-            let known = names.split('+').all(|name| {
-                if let Some((_, group)) = GROUPS.iter().find(|(of, _)| *of == name) {
-                    parts.push(*group);
-                    return true;
-                }
-                let place = SUITES.iter().position(|suite| suite.name == name);
-                exact = place.or(exact);
-                place.is_some()
-            });
-            if known {
-                // A name alone decides, whatever stands beside it.
-                let matches = |at: &usize| match (exact, SUITES.get(*at)) {
-                    (Some(exact), _) => exact == *at,
-                    (None, Some(suite)) => parts.iter().all(|part| part(suite)),
-                    (None, None) => false,
-                };
+            if let Some(matches) = matcher(names) {
                 self.apply(rule, matches);
             }
         }
@@ -252,4 +235,39 @@ impl List {
             }
         }
     }
+}
+
+/// What the names of one item, joined by `+`, match together; `None` where one is unknown.
+fn matcher(names: &str) -> Option<impl Fn(&usize) -> bool> {
+    let mut groups: Vec<(&str, Group)> = Vec::new();
+    let mut likes: Vec<&Suite> = Vec::new();
+    let mut exact = None;
+    for name in names.split('+') {
+        exact = None;
+        if let Some(group) = GROUPS.iter().find(|(of, _)| *of == name) {
+            groups.push(*group);
+        } else {
+            let (at, suite) = SUITES.iter().enumerate().find(|(_, suite)| suite.name == name)?;
+            exact = Some(at);
+            likes.push(suite);
+        }
+    }
+    let has = |name: &str| groups.iter().any(|(of, _)| *of == name);
+    // Two strengths, and no suite has both.
+    let is_void = has("FIPS") && has("HIGH");
+    Some(move |at: &usize| {
+        let Some(suite) = SUITES.get(*at) else { return false };
+        // A suite's name at the end means it alone, before others it stands for what is like it.
+        !is_void
+            && exact.is_none_or(|exact| exact == *at)
+            && likes.iter().all(|like| is_like(like, suite))
+            && groups.iter().all(|(_, group)| group(suite))
+    })
+}
+
+fn is_like(one: &Suite, other: &Suite) -> bool {
+    one.exchange == other.exchange
+        && one.authentication == other.authentication
+        && one.encryption == other.encryption
+        && one.mac == other.mac
 }

@@ -55,7 +55,8 @@ struct Shared {
 pub(super) struct Shelf {
     pub(super) entries: OrdMap<u32, Arc<Entry>>,
     index: Index,
-    settings: HashMap<Options, Arc<Settings>>,
+    /// By the options of lines; `None` where an error was told.
+    settings: HashMap<Options, Option<Arc<Settings>>>,
     next: u32,
 }
 
@@ -150,12 +151,12 @@ impl Endpoint {
         told: &mut Told,
     ) -> Option<Arc<Settings>> {
         if let Some(settings) = shelf.settings.get(own) {
-            return Some(settings.clone());
+            return settings.clone();
         }
         let options = own.or(&self.words.options);
-        let built = Settings::build(&self.name, &options, &self.words, &self.shared, library, told)?;
+        let built = Settings::build(&self.name, &options, &self.words, &self.shared, library, told);
         shelf.settings.insert(own.clone(), built.clone());
-        Some(built)
+        built
     }
 
     /// What a client is shown.

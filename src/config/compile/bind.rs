@@ -57,7 +57,7 @@ const fn tls(
     BindOption { is_tls: true, ..option(name, args, doc, example, since, |_, _, _| Ok(())) }
 }
 
-const TLS: &str = "TLS on listeners is not part of it yet";
+const TLS: &str = "this part of TLS is not there yet";
 
 impl BindOption {
     const fn naming(self, names: &'static [Place]) -> Self {
@@ -265,7 +265,7 @@ pub const BIND_OPTIONS: &[BindOption] = &[
     tls("no-tlsv11", "", "Does not speak TLS 1.1.", "bind :443 ssl crt site.pem no-tlsv11", "1.5"),
     tls("no-tlsv12", "", "Does not speak TLS 1.2.", "bind :443 ssl crt site.pem no-tlsv12", "1.5"),
     tls("no-tlsv13", "", "Does not speak TLS 1.3.", "bind :443 ssl crt site.pem no-tlsv13", "1.5"),
-    tls("npn", "<protocols>", "The protocols of a dead extension.", "bind :443 ssl crt site.pem npn http/1.1", "1.5"),
+    tls("npn", "<protocols>", "The protocols of a dead extension.", "bind :443 ssl crt site.pem npn http/1.1", "1.5").accepted("no client speaks it any more"),
     tls("prefer-client-ciphers", "", "Goes by the order of the client.", "bind :443 ssl crt site.pem prefer-client-ciphers", "1.8"),
     refused("sigalgs", "", "A setting of TLS.", TLS),
     tls("ssl-max-ver", "<version>", "The last version that is spoken.", "bind :443 ssl crt site.pem ssl-max-ver TLSv1.3", "1.8"),

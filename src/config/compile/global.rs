@@ -75,7 +75,12 @@ pub fn close_spread<'a>(cx: &mut Cx<'a>, args: Args<'a>, _: Prefix) {
     }
 }
 
-/// Keeps TLS settings as text.
+/// A word of TLS without a value.
+pub fn tls_word<'a>(cx: &mut Cx<'a>, args: Args<'a>, _: Prefix) {
+    super::tls::global_word(cx, args);
+}
+
+/// One with a value.
 pub fn tls_text<'a>(cx: &mut Cx<'a>, args: Args<'a>, _: Prefix) {
     if !args.has(1) {
         return cx.diags.alert(args.span, format!("'{}' expects an argument.", args.str(0)));

@@ -183,7 +183,7 @@ fn source<'a>(set: &mut ServerSettings, args: Args<'a>, at: &mut OptionCx<'_, 'a
 /// Why `usesrc` is refused.
 pub const USESRC: &str = "connections to servers use an address of this machine";
 /// Why TLS options of servers are refused.
-pub const TLS: &str = "TLS towards servers is not part of it yet";
+pub const TLS: &str = "this part of TLS is not there yet";
 const RESOLVERS: &str = "names are resolved when the configuration is read";
 const AGENT: &str = "agent checks are not part of it yet";
 
@@ -464,9 +464,12 @@ pub const SERVER_OPTIONS: &[ServerOption] = &[
     tls("force-tlsv12", "", "Speaks TLS 1.2 alone.", "server s 10.0.0.1:443 ssl verify none force-tlsv12", "1.5"),
     tls("force-tlsv13", "", "Speaks TLS 1.3 alone.", "server s 10.0.0.1:443 ssl verify none force-tlsv13", "1.5"),
     refused("ktls", "", "A setting of TLS.", TLS),
-    refused("no-check-sni-auto", "", "A setting of TLS.", TLS),
-    refused("no-renegotiate", "", "A setting of TLS.", TLS),
-    refused("no-sni-auto", "", "A setting of TLS.", TLS),
+    option("no-check-sni-auto", "", "Asks for no name that 'check-sni' does not give.", "server s 10.0.0.1:443 ssl verify none no-check-sni-auto", "3.3", |_, _, _| Ok(()))
+        .status(Status::Accepted("it is never done")),
+    option("no-renegotiate", "", "Begins no handshake in the middle.", "server s 10.0.0.1:443 ssl verify none no-renegotiate", "3.3", |_, _, _| Ok(()))
+        .status(Status::Accepted("it is never done")),
+    option("no-sni-auto", "", "Asks for no name that 'sni' does not give.", "server s 10.0.0.1:443 ssl verify none no-sni-auto", "3.3", |_, _, _| Ok(()))
+        .status(Status::Accepted("it is never done")),
     tls("no-ssl-reuse", "", "Begins every session anew.", "server s 10.0.0.1:443 ssl verify none no-ssl-reuse", "1.5"),
     tls("no-sslv3", "", "Does not speak SSL 3.0.", "server s 10.0.0.1:443 ssl verify none no-sslv3", "1.5"),
     tls("no-tls-tickets", "", "Takes no tickets.", "server s 10.0.0.1:443 ssl verify none no-tls-tickets", "1.5"),
@@ -474,7 +477,7 @@ pub const SERVER_OPTIONS: &[ServerOption] = &[
     tls("no-tlsv11", "", "Does not speak TLS 1.1.", "server s 10.0.0.1:443 ssl verify none no-tlsv11", "1.5"),
     tls("no-tlsv12", "", "Does not speak TLS 1.2.", "server s 10.0.0.1:443 ssl verify none no-tlsv12", "1.5"),
     tls("no-tlsv13", "", "Does not speak TLS 1.3.", "server s 10.0.0.1:443 ssl verify none no-tlsv13", "1.5"),
-    tls("npn", "<protocols>", "The protocols of a dead extension.", "server s 10.0.0.1:443 ssl verify none npn http/1.1", "1.5"),
+    tls("npn", "<protocols>", "The protocols of a dead extension.", "server s 10.0.0.1:443 ssl verify none npn http/1.1", "1.5").status(Status::Accepted("no client speaks it any more")),
     refused("renegotiate", "", "A setting of TLS.", TLS),
     refused("sigalgs", "", "A setting of TLS.", TLS),
     option("sni", "<expression>", "The name that the server is asked for.", "server s 10.0.0.1:443 ssl verify none sni req.hdr(host)", "1.6", |s, a, _| {

@@ -119,6 +119,38 @@ impl<'d> Library<'d> {
         planned
     }
 
+    /// The lists and directories among the sources of a line.
+    pub(super) fn lists_of(&self, sources: &[Source]) -> Vec<Arc<str>> {
+        let path = |source: &Source| match source {
+            Source::Crt(name) | Source::DefaultCrt(name) => self.globals.crt(name).display().to_string(),
+            Source::CrtList(name) => name.clone(),
+        };
+        let names = sources.iter().map(path);
+        let found = names.filter_map(|name| {
+            let name = name.trim_end_matches('/');
+            self.lists.contains_key(name).then(|| name.into())
+        });
+        found.collect()
+    }
+
+    /// The same without a disk: what is read is there, and nothing else.
+    pub(super) fn closed(self) -> Library<'static> {
+        let Library {
+            globals, now_s, sessions, certificates, lists, ca_files, crl_files, ticket_keys, ..
+        } = self;
+        Library {
+            disk: &Nowhere,
+            globals,
+            now_s,
+            sessions,
+            certificates,
+            lists,
+            ca_files,
+            crl_files,
+            ticket_keys,
+        }
+    }
+
     fn crt_list(&mut self, name: &str) -> Result<Arc<List>, Vec<String>> {
         if let Some(list) = self.lists.get(name) {
             return Ok(list.clone());
@@ -137,7 +169,8 @@ impl<'d> Library<'d> {
     }
 
     fn directory(&mut self, name: &str, path: &Path) -> Option<Arc<List>> {
-        if let Some(list) = self.lists.get(name) {
+        let trimmed = name.trim_end_matches('/');
+        if let Some(list) = self.lists.get(trimmed) {
             return Some(list.clone());
         }
         if name.starts_with('@') || self.certificates.contains_key(name) {
@@ -150,12 +183,12 @@ impl<'d> Library<'d> {
         files.sort();
         let line = |(n, file): (usize, &String)| Line {
             number: n + 1,
-            crt: format!("{}/{file}", name.trim_end_matches('/')),
+            crt: format!("{trimmed}/{file}"),
             ..Line::default()
         };
         let lines = files.iter().enumerate().map(line).collect();
-        let list = Arc::new(List { name: name.trim_end_matches('/').to_owned(), lines });
-        self.lists.insert(name.to_owned(), list.clone());
+        let list = Arc::new(List { name: trimmed.to_owned(), lines });
+        self.lists.insert(trimmed.to_owned(), list.clone());
         Some(list)
     }
 
@@ -239,8 +272,8 @@ impl<'d> Library<'d> {
         Ok(Some(file))
     }
 
-    pub(super) fn ca_files(&self) -> impl Iterator<Item = &Arc<CaFile>> {
-        self.ca_files.values()
+    pub(super) fn ca_files(&mut self) -> &mut HashMap<String, Arc<CaFile>> {
+        &mut self.ca_files
     }
 
     /// A file of revocations, which may hold authorities instead, as OpenSSL lets it.
@@ -261,8 +294,8 @@ impl<'d> Library<'d> {
         Ok(file)
     }
 
-    pub(super) fn crl_files(&self) -> impl Iterator<Item = &Arc<CrlFile>> {
-        self.crl_files.values()
+    pub(super) fn crl_files(&mut self) -> &mut HashMap<String, Arc<CrlFile>> {
+        &mut self.crl_files
     }
 
     pub(super) fn keys_of_tickets(&mut self, name: &str) -> Result<Arc<TicketKeys>, String> {
@@ -279,6 +312,19 @@ impl<'d> Library<'d> {
         let keys = TicketKeys::parse(name, &text).map_err(|e| format!("'tls-ticket-keys' : {e}"))?;
         self.ticket_keys.push((name.to_owned(), keys.clone()));
         Ok(keys)
+    }
+}
+
+/// Where there are no files.
+struct Nowhere;
+
+impl Disk for Nowhere {
+    fn read(&self, _: &Path) -> std::io::Result<Vec<u8>> {
+        Err(std::io::ErrorKind::NotFound.into())
+    }
+
+    fn list(&self, _: &Path) -> std::io::Result<Vec<String>> {
+        Err(std::io::ErrorKind::NotFound.into())
     }
 }
 

@@ -206,21 +206,13 @@ fn staple(
     now: i64,
     told: &mut Told,
 ) -> Result<(), String> {
-    let chain = &certified.key.cert;
-    let own = chain.first();
-    let signs = |candidate: &&CertificateDer<'static>| own.is_some_and(|own| ocsp::is_issuer(own, candidate));
-    let issuer = chain.iter().skip(1).chain(issuer).find(signs);
-    let (Some(own), Some(issuer)) = (own, issuer) else {
+    let Some((own, issuer)) = ocsp::pair(&certified.key.cert, issuer) else {
         return Err(format!(
             "OCSP issuer of '{path}' was not found: no certificate of the chain and no '.issuer' file is it."
         ));
     };
     match ocsp::check(response, own, issuer, now) {
-        Ok(_) => {
-            let mut key = CertifiedKey::clone(&certified.key);
-            key.ocsp = Some(response.to_vec());
-            certified.key = Arc::new(key);
-        }
+        Ok(_) => *certified = certified.clone().stapling(Some(response.to_vec())),
         Err(why) => told.warnings.push(format!("'{path}': {why}. Content will be ignored.")),
     }
     Ok(())

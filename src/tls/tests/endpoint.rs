@@ -320,7 +320,15 @@ fn versions_ciphers_and_curves_say_what_is_spoken() {
     let (_, told) = with(curves("P-256:nothing"));
     assert_eq!(told.errors, ["unable to set SSL curves list to 'P-256:nothing'."]);
     // Post-quantum by default.
-    let (near, _) = shake(&with(Options::default()).0.unwrap(), &client(), "a.test").unwrap();
+    let mut provider = rustls::crypto::CryptoProvider::clone(&provider());
+    provider.kx_groups.insert(0, rustls::crypto::aws_lc_rs::kx_group::X25519MLKEM768);
+    let hybrid = ClientConfig::builder_with_provider(Arc::new(provider))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(Anyone))
+        .with_no_client_auth();
+    let (near, _) = shake(&with(Options::default()).0.unwrap(), &hybrid, "a.test").unwrap();
     assert_eq!(near.negotiated_key_exchange_group().unwrap().name(), rustls::NamedGroup::X25519MLKEM768);
 }
 

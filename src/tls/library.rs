@@ -156,7 +156,7 @@ impl<'d> Library<'d> {
             return Ok(list.clone());
         }
         let unreadable = |e: std::io::Error| {
-            vec![format!("cannot open the file '{name}': {}.", crate::lang::load::reason(&e))]
+            vec![format!("'crt-list' : cannot open the file '{name}': {}.", crate::lang::load::reason(&e))]
         };
         let text = self.disk.read(Path::new(name)).map_err(unreadable)?;
         let mut lines = crt_list::parse(name, &text)?;
@@ -284,11 +284,11 @@ impl<'d> Library<'d> {
             return Ok(file.clone());
         }
         let unreadable = |e: std::io::Error| {
-            format!("unable to load CRL file '{name}': {}.", crate::lang::load::reason(&e))
+            format!("'crl-file' : unable to load {name}: {}.", crate::lang::load::reason(&e))
         };
         let text = self.disk.read(&path).map_err(unreadable)?;
         let file =
-            CrlFile::parse(&name, &text).map_err(|e| format!("unable to load CRL file '{name}': {e}."))?;
+            CrlFile::parse(&name, &text).map_err(|e| format!("'crl-file' : unable to load {name}: {e}."))?;
         let file = Arc::new(file);
         self.crl_files.insert(name, file.clone());
         Ok(file)
@@ -303,13 +303,10 @@ impl<'d> Library<'d> {
             return Ok(keys.clone());
         }
         let unreadable = |e: std::io::Error| {
-            format!(
-                "'tls-ticket-keys' : unable to load ssl tickets keys file '{name}': {}.",
-                crate::lang::load::reason(&e)
-            )
+            format!("unable to load ssl tickets keys file '{name}': {}.", crate::lang::load::reason(&e))
         };
         let text = self.disk.read(Path::new(name)).map_err(unreadable)?;
-        let keys = TicketKeys::parse(name, &text).map_err(|e| format!("'tls-ticket-keys' : {e}"))?;
+        let keys = TicketKeys::parse(name, &text).map_err(|e| format!("{e}."))?;
         self.ticket_keys.push((name.to_owned(), keys.clone()));
         Ok(keys)
     }

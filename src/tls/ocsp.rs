@@ -122,7 +122,7 @@ fn single(bytes: &[u8]) -> Option<Single<'_>> {
 }
 
 /// An answer that was not asked for.
-pub const OTHER: &str = "OCSP response: the answer is about another certificate";
+pub const OTHER: &str = "OCSP single response: Certificate ID does not match certificate and issuer";
 
 /// The certificate of a chain and the one that signed it, which may be of a file of its own.
 pub fn pair<'a>(

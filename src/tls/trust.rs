@@ -41,10 +41,10 @@ impl CaFile {
             }
         } else {
             let text = disk.read(path).map_err(|e| {
-                format!("unable to load CA file '{name}': {}.", crate::lang::load::reason(&e))
+                format!("'ca-file' : unable to load {name}: {}.", crate::lang::load::reason(&e))
             })?;
             let pem = Pem::parse(name, &text).and_then(|pem| pem.certificates());
-            certificates = pem.map_err(|e| format!("unable to load CA file '{name}': {}.", e.fault))?;
+            certificates = pem.map_err(|e| format!("'ca-file' : unable to load {name}: {}.", e.fault))?;
         }
         Ok(CaFile { name: name.into(), certificates })
     }

@@ -7,6 +7,8 @@ mod handshake;
 mod hello;
 mod info;
 mod live;
+mod material;
+mod ocsp;
 mod pem;
 mod sessions;
 mod store;

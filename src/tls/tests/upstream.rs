@@ -134,7 +134,7 @@ fn verification_is_on_unless_it_is_said_to_be_off() {
     assert_eq!(told, ["unable to stat SSL certificate from file '/none' : No such file or directory."]);
     assert_eq!(
         upstream(&files, &words(Some("/x"))).unwrap_err(),
-        ["unable to load CA file '/x': entity not found."]
+        ["'ca-file' : unable to load /x: entity not found."]
     );
 }
 

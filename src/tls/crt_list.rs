@@ -39,11 +39,14 @@ pub fn parse(file: &str, text: &[u8]) -> Result<Vec<Line>, Vec<String>> {
             continue;
         }
         if number == count {
-            errors.push(format!("parsing [{file}:{number}]: missing end of line."));
+            errors.push(format!(
+                "'crt-list' : parsing [{file}:{number}]: Missing LF on last line, file might have been truncated at position {}.",
+                line.len()
+            ));
         }
         match parse_line(words) {
             Ok(line) => lines.push(Line { number, ..line }),
-            Err(why) => errors.push(format!("parsing [{file}:{number}]: {why}")),
+            Err(why) => errors.push(format!("'crt-list' : parsing [{file}:{number}]: {why}")),
         }
     }
     if errors.is_empty() { Ok(lines) } else { Err(errors) }

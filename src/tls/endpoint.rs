@@ -34,6 +34,8 @@ pub struct Endpoint {
     /// Which line it is, for those who list endpoints.
     pub name: Box<str>,
     words: BindWords,
+    /// The lists and directories that its words name.
+    lists: Vec<Arc<str>>,
     shelf: ArcSwap<Shelf>,
     shared: Shared,
 }
@@ -117,7 +119,8 @@ impl Endpoint {
         let planned = library.plan(&words.certificates, told);
         library.load(planned.iter().map(|of| of.line.crt.clone()), told);
         let shared = Shared { sessions: library.sessions.clone(), keys };
-        let endpoint = Endpoint { name: name.into(), words, shelf: ArcSwap::default(), shared };
+        let lists = library.lists_of(&words.certificates);
+        let endpoint = Endpoint { name: name.into(), words, lists, shelf: ArcSwap::default(), shared };
         let mut shelf = Shelf::default();
         // The line's own rules are looked at even if no certificate goes by them.
         endpoint.settings(&mut shelf, &Options::default(), library, told);
@@ -192,6 +195,86 @@ impl Endpoint {
     pub(super) fn shelf(&self) -> Arc<Shelf> {
         self.shelf.load_full()
     }
+
+    pub(super) fn has_list(&self, list: &str) -> bool {
+        self.lists.iter().any(|of| **of == *list)
+    }
+
+    /// Shows another certificate wherever one of its name is shown, and how many places that were.
+    pub(super) fn replace(&self, material: &Arc<Material>) -> usize {
+        let mut shelf = Shelf::clone(&self.shelf.load());
+        let places: Vec<u32> = shelf.numbers(|entry| entry.material.name == material.name);
+        for number in &places {
+            shelf.change(*number, |entry| Entry { material: material.clone(), ..entry });
+        }
+        self.shelf.store(Arc::new(shelf));
+        places.len()
+    }
+
+    /// Shows certificates by a line that a list got.
+    pub(super) fn insert(
+        &self,
+        list: &Arc<str>,
+        line: &Line,
+        material: &Arc<Material>,
+        library: &mut Library<'_>,
+        told: &mut Told,
+    ) -> Option<()> {
+        let mut shelf = Shelf::clone(&self.shelf.load());
+        let settings = self.settings(&mut shelf, &line.options, library, told)?;
+        let planned =
+            Planned { list: Some((list.clone(), line.number)), line: line.clone(), is_default: false };
+        shelf.add(material.clone(), &planned, settings);
+        self.shelf.store(Arc::new(shelf));
+        Some(())
+    }
+
+    /// Whether it shows a line of a list to those who ask for nothing that is here.
+    pub(super) fn defaults_to(&self, list: &str, line: usize) -> bool {
+        let of = |entry: &Entry| entry.is_default && entry.is_of(list, line);
+        !self.words.is_strict && self.shelf.load().entries.values().any(|entry| of(entry))
+    }
+
+    /// Shows a line of a list no more.
+    pub(super) fn remove(&self, list: &str, line: usize) {
+        let mut shelf = Shelf::clone(&self.shelf.load());
+        for number in shelf.numbers(|entry| entry.is_of(list, line)) {
+            shelf.remove(number);
+        }
+        self.shelf.store(Arc::new(shelf));
+    }
+
+    /// Reads authorities and revocations anew, for those lines that name a file; how many they are. `None`: an error was
+    /// told, and nothing has changed.
+    pub(super) fn trust_anew(&self, file: &str, library: &mut Library<'_>, told: &mut Told) -> Option<usize> {
+        let mut shelf = Shelf::clone(&self.shelf.load());
+        shelf.settings.retain(|own, _| !names(&own.or(&self.words.options), file, library));
+        let uses = |entry: &Entry| names(&entry.line.options.or(&self.words.options), file, library);
+        let places: Vec<u32> = shelf.numbers(uses);
+        for number in &places {
+            let options = shelf.entries.get(number)?.line.options.clone();
+            let settings = self.settings(&mut shelf, &options, library, told)?;
+            shelf.change(*number, |entry| Entry { settings, ..entry });
+        }
+        self.shelf.store(Arc::new(shelf));
+        Some(places.len())
+    }
+
+    /// Whether a file of authorities or revocations is named.
+    pub(super) fn uses(&self, file: &str, library: &Library<'_>) -> bool {
+        names(&self.words.options, file, library)
+            || self
+                .shelf
+                .load()
+                .entries
+                .values()
+                .any(|entry| names(&entry.line.options.or(&self.words.options), file, library))
+    }
+}
+
+fn names(options: &Options, file: &str, library: &Library<'_>) -> bool {
+    let named = [&options.ca_file, &options.ca_verify_file, &options.crl_file];
+    named.into_iter().flatten().any(|name| library.globals().ca(name).as_os_str() == file)
 }
 
 impl Shelf {
@@ -199,9 +282,10 @@ impl Shelf {
         let number = self.next;
         self.next += 1;
         // The first of all is the default, and with it the other half of its bundle.
-        let is_first = self.entries.values().all(|entry| {
-            entry.line.crt == of.line.crt && entry.list == of.list && entry.material.name != material.name
-        });
+        let is_first = self.entries.len() < 2
+            && self.entries.values().all(|entry| {
+                entry.line.crt == of.line.crt && entry.list == of.list && entry.material.name != material.name
+            });
         let entry = Entry {
             material,
             list: of.list.clone(),
@@ -217,13 +301,45 @@ impl Shelf {
         self.entries.insert(number, Arc::new(entry));
     }
 
+    fn numbers(&self, is: impl Fn(&Entry) -> bool) -> Vec<u32> {
+        self.entries.iter().filter(|(_, entry)| is(entry)).map(|(number, _)| *number).collect()
+    }
+
+    fn change(&mut self, number: u32, change: impl FnOnce(Entry) -> Entry) {
+        let Some(before) = self.entries.get(&number).cloned() else { return };
+        let after = change(Entry {
+            material: before.material.clone(),
+            list: before.list.clone(),
+            line: before.line.clone(),
+            is_default: before.is_default,
+            settings: before.settings.clone(),
+            configs: Default::default(),
+        });
+        self.index.remove(number, before.filters());
+        self.index.add(number, after.filters());
+        if after.is_default {
+            self.index.default_to(number);
+        }
+        self.entries.insert(number, Arc::new(after));
+    }
+
+    fn remove(&mut self, number: u32) {
+        if let Some(entry) = self.entries.remove(&number) {
+            self.index.remove(number, entry.filters());
+        }
+    }
+
     fn of(&self, numbers: impl Iterator<Item = u32>) -> impl Iterator<Item = &Arc<Entry>> {
         numbers.filter_map(|number| self.entries.get(&number))
     }
 }
 
 impl Entry {
-    fn filters(&self) -> Vec<Filter> {
+    fn is_of(&self, list: &str, line: usize) -> bool {
+        self.list.as_ref().is_some_and(|(of, number)| **of == *list && *number == line)
+    }
+
+    pub(super) fn filters(&self) -> Vec<Filter> {
         let own = || self.material.certified.names.iter().filter_map(|name| Filter::parse(name)).collect();
         self.line.names().unwrap_or_else(own)
     }
@@ -269,20 +385,18 @@ impl Settings {
         library: &mut Library<'_>,
         told: &mut Told,
     ) -> Option<Arc<Settings>> {
-        let verifier = verifier(options, words, library).map_err(|e| told.errors.push(e)).ok()?;
+        let verification = verification(options, words, library).map_err(|e| told.errors.push(e)).ok()?;
         let Basis { provider, versions, alpn } = basis(options, told)?;
         let suites = provider.cipher_suites.iter().map(|suite| u16::from(suite.suite())).collect();
-        let is_verifying = verifier.is_some();
         let builder = ServerConfig::builder_with_provider(provider).with_protocol_versions(&versions);
         let builder = builder.map_err(|e| told.errors.push(format!("{e}."))).ok()?;
-        let builder = match verifier {
-            Some(verifier) => builder.with_client_cert_verifier(verifier),
-            None => builder.with_client_cert_verifier(WebPkiClientVerifier::no_client_auth()),
+        let (builder, realm) = match verification {
+            Some((verifier, realm)) => (builder.with_client_cert_verifier(verifier), realm),
+            None => (builder.with_client_cert_verifier(WebPkiClientVerifier::no_client_auth()), 0),
         };
         let mut base = builder.with_cert_resolver(Arc::new(Nobody));
         base.alpn_protocols = alpn;
         base.ignore_client_order = !words.prefer_client_ciphers;
-        let realm = if is_verifying { realm(options) } else { 0 };
         if let Some(keys) = &shared.keys {
             base.ticketer = Arc::new(Tickets::new(keys.clone(), realm)) as Arc<dyn ProducesTickets>;
         }
@@ -299,17 +413,18 @@ impl Settings {
     }
 }
 
-/// Sessions of clients that were looked at in another way are not gone on with.
-fn realm(options: &Options) -> u64 {
-    let of = (&options.verify, &options.ca_file, &options.ca_verify_file, &options.crl_file);
-    xxh64(format!("{of:?}").as_bytes(), 0)
+/// Whom clients must please: a session with who pleased others is not gone on with, also after authorities or revocations
+/// have changed.
+fn realm(is_required: bool, trust: &Trust) -> u64 {
+    let ders = trust.pinned.iter().map(|der| der.as_ref()).chain(trust.crls.iter().map(|der| der.as_ref()));
+    ders.fold(1 + u64::from(is_required), |hash, der| xxh64(der, hash))
 }
 
-fn verifier(
+fn verification(
     options: &Options,
     words: &BindWords,
     library: &mut Library<'_>,
-) -> Result<Option<Arc<ClientVerifier>>, String> {
+) -> Result<Option<(Arc<ClientVerifier>, u64)>, String> {
     let is_required = match options.verify {
         None | Some(Verify::None) => {
             // Still read, for what is wrong with them.
@@ -336,7 +451,9 @@ fn verifier(
         _ => Vec::new(),
     };
     let (own, ca) = (words.crt_ignore_err.clone(), words.ca_ignore_err.clone());
-    ClientVerifier::new(&trust, hints, is_required, own, ca).map(|verifier| Some(Arc::new(verifier)))
+    let realm = realm(is_required, &trust);
+    let verifier = ClientVerifier::new(&trust, hints, is_required, own, ca)?;
+    Ok(Some((Arc::new(verifier), realm)))
 }
 
 /// What stands in a configuration before its certificate is known.

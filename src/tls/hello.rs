@@ -3,8 +3,6 @@
 
 use std::ops::Range;
 
-use smallvec::SmallVec;
-
 /// What a connection has said so far.
 #[derive(Debug)]
 pub enum Parsed {
@@ -46,6 +44,9 @@ const ALPN: u16 = 16;
 const EARLY_DATA: u16 = 42;
 const VERSIONS: u16 = 43;
 
+/// Padding, a ticket, sessions and shares of keys.
+const LARGE: [u16; 4] = [21, 35, 41, 51];
+
 /// The numbers of the two versions that are spoken.
 pub const TLS12: u16 = 0x0303;
 pub const TLS13: u16 = 0x0304;
@@ -56,8 +57,23 @@ pub struct Hello {
     message: Vec<u8>,
     session_id: Range<usize>,
     suites: Range<usize>,
-    extensions: SmallVec<[(u16, Range<usize>); 20]>,
+    extensions: Box<[Extension]>,
     name: Option<Range<usize>>,
+}
+
+/// Where an extension's content is.
+#[derive(Clone, Copy, Debug)]
+struct Extension {
+    id: u16,
+    length: u16,
+    start: u32,
+}
+
+impl Extension {
+    fn range(self) -> Range<usize> {
+        let start = self.start as usize;
+        start..start + usize::from(self.length)
+    }
 }
 
 /// The record of a fatal alert, for as long as there are no keys.
@@ -183,7 +199,7 @@ fn read(message: Vec<u8>) -> Result<Hello, u8> {
     }
     let methods = cursor.byte()?;
     cursor.take(methods.into())?;
-    let mut extensions: SmallVec<[(u16, Range<usize>); 20]> = SmallVec::new();
+    let mut extensions = Vec::new();
     if !cursor.is_over() {
         let all = cursor.vector()?;
         if !cursor.is_over() {
@@ -192,12 +208,14 @@ fn read(message: Vec<u8>) -> Result<Hello, u8> {
         let mut cursor = Cursor { message: &message, at: all.start, end: all.end };
         while !cursor.is_over() {
             let id = cursor.number()?;
-            extensions.push((id, cursor.vector()?));
+            let Range { start, end } = cursor.vector()?;
+            let length = u16::try_from(end - start).map_err(|_| DECODE_ERROR)?;
+            extensions.push(Extension { id, length, start: u32::try_from(start).map_err(|_| DECODE_ERROR)? });
         }
     }
-    let of_name = extensions.iter().find(|(id, _)| *id == SERVER_NAME).map(|(_, range)| range.clone());
-    let name = of_name.map(|range| name(&message, range)).transpose()?;
-    Ok(Hello { session_id, suites, extensions, name, message })
+    let of_name = extensions.iter().find(|extension| extension.id == SERVER_NAME);
+    let name = of_name.map(|extension| name(&message, extension.range())).transpose()?;
+    Ok(Hello { session_id, suites, extensions: extensions.into(), name, message })
 }
 
 /// The one name of the extension (RFC 6066 section 3).
@@ -218,18 +236,42 @@ fn name(message: &[u8], range: Range<usize>) -> Result<Range<usize>, u8> {
 }
 
 impl Hello {
+    /// How many bytes it takes in memory.
+    pub fn size(&self) -> usize {
+        size_of::<Hello>() + self.message.capacity() + size_of_val(&*self.extensions)
+    }
+
     fn bytes(&self, range: Range<usize>) -> &[u8] {
         self.message.get(range).unwrap_or_default()
     }
 
     fn extension(&self, id: u16) -> Option<&[u8]> {
-        self.extensions.iter().find(|(of, _)| *of == id).map(|(_, range)| self.bytes(range.clone()))
+        let found = self.extensions.iter().find(|extension| extension.id == id)?;
+        Some(self.bytes(found.range()))
     }
 
     /// The list of numbers in an extension, as it was sent.
     fn list(&self, id: u16) -> &[u8] {
         let Some([high, low, rest @ ..]) = self.extension(id) else { return &[] };
         rest.get(..u16::from_be_bytes([*high, *low]).into()).unwrap_or_default()
+    }
+
+    /// The same for those who keep it: without the content of what is large and nobody asks for (keys, tickets, padding).
+    pub fn compact(self) -> Hello {
+        let head = self.extensions.first().map_or(self.message.len(), |first| first.start as usize - 6);
+        let mut message = self.bytes(0..head).to_vec();
+        let mut body = Vec::new();
+        for extension in &self.extensions {
+            let content = if LARGE.contains(&extension.id) { &[] } else { self.bytes(extension.range()) };
+            body.extend(extension.id.to_be_bytes());
+            // A part of what was no longer than that.
+            body.extend(u16::try_from(content.len()).unwrap_or_default().to_be_bytes());
+            body.extend(content);
+        }
+        message.extend(u16::try_from(body.len()).unwrap_or_default().to_be_bytes());
+        message.append(&mut body);
+        message.shrink_to_fit();
+        read(message).unwrap_or(self)
     }
 
     /// The name that is asked for, as it was sent.
@@ -261,7 +303,7 @@ impl Hello {
 
     /// The numbers of the extensions in their order.
     pub fn extension_ids(&self) -> impl Iterator<Item = u16> {
-        self.extensions.iter().map(|(id, _)| *id)
+        self.extensions.iter().map(|extension| extension.id)
     }
 
     /// The groups as they were sent: numbers of two bytes.

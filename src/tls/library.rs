@@ -119,12 +119,44 @@ impl<'d> Library<'d> {
         planned
     }
 
+    /// The lists and directories among the sources of a line.
+    pub(super) fn lists_of(&self, sources: &[Source]) -> Vec<Arc<str>> {
+        let path = |source: &Source| match source {
+            Source::Crt(name) | Source::DefaultCrt(name) => self.globals.crt(name).display().to_string(),
+            Source::CrtList(name) => name.clone(),
+        };
+        let names = sources.iter().map(path);
+        let found = names.filter_map(|name| {
+            let name = name.trim_end_matches('/');
+            self.lists.contains_key(name).then(|| name.into())
+        });
+        found.collect()
+    }
+
+    /// The same without a disk: what is read is there, and nothing else.
+    pub(super) fn closed(self) -> Library<'static> {
+        let Library {
+            globals, now_s, sessions, certificates, lists, ca_files, crl_files, ticket_keys, ..
+        } = self;
+        Library {
+            disk: &Nowhere,
+            globals,
+            now_s,
+            sessions,
+            certificates,
+            lists,
+            ca_files,
+            crl_files,
+            ticket_keys,
+        }
+    }
+
     fn crt_list(&mut self, name: &str) -> Result<Arc<List>, Vec<String>> {
         if let Some(list) = self.lists.get(name) {
             return Ok(list.clone());
         }
         let unreadable = |e: std::io::Error| {
-            vec![format!("cannot open the file '{name}': {}.", crate::lang::load::reason(&e))]
+            vec![format!("'crt-list' : cannot open the file '{name}': {}.", crate::lang::load::reason(&e))]
         };
         let text = self.disk.read(Path::new(name)).map_err(unreadable)?;
         let mut lines = crt_list::parse(name, &text)?;
@@ -137,7 +169,8 @@ impl<'d> Library<'d> {
     }
 
     fn directory(&mut self, name: &str, path: &Path) -> Option<Arc<List>> {
-        if let Some(list) = self.lists.get(name) {
+        let trimmed = name.trim_end_matches('/');
+        if let Some(list) = self.lists.get(trimmed) {
             return Some(list.clone());
         }
         if name.starts_with('@') || self.certificates.contains_key(name) {
@@ -150,12 +183,12 @@ impl<'d> Library<'d> {
         files.sort();
         let line = |(n, file): (usize, &String)| Line {
             number: n + 1,
-            crt: format!("{}/{file}", name.trim_end_matches('/')),
+            crt: format!("{trimmed}/{file}"),
             ..Line::default()
         };
         let lines = files.iter().enumerate().map(line).collect();
-        let list = Arc::new(List { name: name.trim_end_matches('/').to_owned(), lines });
-        self.lists.insert(name.to_owned(), list.clone());
+        let list = Arc::new(List { name: trimmed.to_owned(), lines });
+        self.lists.insert(trimmed.to_owned(), list.clone());
         Some(list)
     }
 
@@ -239,8 +272,8 @@ impl<'d> Library<'d> {
         Ok(Some(file))
     }
 
-    pub(super) fn ca_files(&self) -> impl Iterator<Item = &Arc<CaFile>> {
-        self.ca_files.values()
+    pub(super) fn ca_files(&mut self) -> &mut HashMap<String, Arc<CaFile>> {
+        &mut self.ca_files
     }
 
     /// A file of revocations, which may hold authorities instead, as OpenSSL lets it.
@@ -251,18 +284,18 @@ impl<'d> Library<'d> {
             return Ok(file.clone());
         }
         let unreadable = |e: std::io::Error| {
-            format!("unable to load CRL file '{name}': {}.", crate::lang::load::reason(&e))
+            format!("'crl-file' : unable to load {name}: {}.", crate::lang::load::reason(&e))
         };
         let text = self.disk.read(&path).map_err(unreadable)?;
         let file =
-            CrlFile::parse(&name, &text).map_err(|e| format!("unable to load CRL file '{name}': {e}."))?;
+            CrlFile::parse(&name, &text).map_err(|e| format!("'crl-file' : unable to load {name}: {e}."))?;
         let file = Arc::new(file);
         self.crl_files.insert(name, file.clone());
         Ok(file)
     }
 
-    pub(super) fn crl_files(&self) -> impl Iterator<Item = &Arc<CrlFile>> {
-        self.crl_files.values()
+    pub(super) fn crl_files(&mut self) -> &mut HashMap<String, Arc<CrlFile>> {
+        &mut self.crl_files
     }
 
     pub(super) fn keys_of_tickets(&mut self, name: &str) -> Result<Arc<TicketKeys>, String> {
@@ -270,15 +303,25 @@ impl<'d> Library<'d> {
             return Ok(keys.clone());
         }
         let unreadable = |e: std::io::Error| {
-            format!(
-                "'tls-ticket-keys' : unable to load ssl tickets keys file '{name}': {}.",
-                crate::lang::load::reason(&e)
-            )
+            format!("unable to load ssl tickets keys file '{name}': {}.", crate::lang::load::reason(&e))
         };
         let text = self.disk.read(Path::new(name)).map_err(unreadable)?;
-        let keys = TicketKeys::parse(name, &text).map_err(|e| format!("'tls-ticket-keys' : {e}"))?;
+        let keys = TicketKeys::parse(name, &text).map_err(|e| format!("{e}."))?;
         self.ticket_keys.push((name.to_owned(), keys.clone()));
         Ok(keys)
+    }
+}
+
+/// Where there are no files.
+struct Nowhere;
+
+impl Disk for Nowhere {
+    fn read(&self, _: &Path) -> std::io::Result<Vec<u8>> {
+        Err(std::io::ErrorKind::NotFound.into())
+    }
+
+    fn list(&self, _: &Path) -> std::io::Result<Vec<String>> {
+        Err(std::io::ErrorKind::NotFound.into())
     }
 }
 

@@ -206,29 +206,21 @@ fn staple(
     now: i64,
     told: &mut Told,
 ) -> Result<(), String> {
-    let chain = &certified.key.cert;
-    let own = chain.first();
-    let signs = |candidate: &&CertificateDer<'static>| own.is_some_and(|own| ocsp::is_issuer(own, candidate));
-    let issuer = chain.iter().skip(1).chain(issuer).find(signs);
-    let (Some(own), Some(issuer)) = (own, issuer) else {
+    let Some((own, issuer)) = ocsp::pair(&certified.key.cert, issuer) else {
         return Err(format!(
-            "OCSP issuer of '{path}' was not found: no certificate of the chain and no '.issuer' file is it."
+            "'{path}' is present and activates OCSP but it is impossible to compute the OCSP certificate ID (maybe the issuer could not be found)'."
         ));
     };
     match ocsp::check(response, own, issuer, now) {
-        Ok(_) => {
-            let mut key = CertifiedKey::clone(&certified.key);
-            key.ocsp = Some(response.to_vec());
-            certified.key = Arc::new(key);
-        }
-        Err(why) => told.warnings.push(format!("'{path}': {why}. Content will be ignored.")),
+        Ok(_) => *certified = certified.clone().stapling(Some(response.to_vec())),
+        Err(why) => told.warnings.push(format!("Loading '{path}': {why}. Content will be ignored.")),
     }
     Ok(())
 }
 
 /// A list of certificates' timestamps (RFC 6962 section 3.3), whose form is checked; rustls cannot send it.
 fn timestamps(path: &Path, list: Vec<u8>) -> Result<Vec<u8>, String> {
-    let bad = || format!("'{}': not a list of signed certificate timestamps.", path.display());
+    let bad = || format!("'{}' is present but cannot be read or parsed'.", path.display());
     let vector = |bytes: &[u8]| -> Option<(usize, usize)> {
         let (length, rest) = bytes.split_first_chunk::<2>()?;
         let length = usize::from(u16::from_be_bytes(*length));

@@ -25,6 +25,10 @@ pub mod crt_list;
 pub mod library;
 pub mod endpoint;
 pub mod upstream;
+pub mod oid;
+pub mod info;
+pub mod failure;
+pub mod live;
 pub mod server;
 pub mod client;
 #[cfg(test)]
@@ -41,6 +45,7 @@ pub use error::{Error, Fault, PemError};
 pub use filter::Filter;
 pub use hello::Hello;
 pub use library::Library;
+pub use live::Live;
 pub use material::{Material, Told};
 pub use pem::Pem;
 pub use provider::{Anyone, Versions, provider};

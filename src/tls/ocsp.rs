@@ -3,7 +3,7 @@
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, SHA256, SHA384, SHA512, digest};
 use rustls::pki_types::CertificateDer;
 use x509_parser::asn1_rs::{GeneralizedTime, Oid};
-use x509_parser::der_parser::asn1_rs::{Any, Class, FromDer, Integer, Tag};
+use x509_parser::der_parser::asn1_rs::{Any, Class, FromDer, Tag};
 use x509_parser::prelude::X509Certificate;
 
 /// What an answer says.
@@ -105,9 +105,7 @@ fn single(bytes: &[u8]) -> Option<Single<'_>> {
     let hash = Oid::from_der(algorithm).ok()?.1.to_id_string().into_bytes();
     let (name_hash, id) = octets(id)?;
     let (key_hash, id) = octets(id)?;
-    let serial = Integer::from_der(id).ok()?.1;
-    let serial_bytes = element(id, Class::Universal, 2)?.0;
-    drop(serial);
+    let (serial, _) = element(id, Class::Universal, 2)?;
     let (after, state) = Any::from_der(rest).ok()?;
     let state = match (state.class(), state.tag().0) {
         (Class::ContextSpecific, 0) => State::Good,
@@ -120,15 +118,27 @@ fn single(bytes: &[u8]) -> Option<Single<'_>> {
         Some((tagged, _)) => Some(time(tagged)?),
         None => None,
     };
-    Some(Single { hash, name_hash, key_hash, serial: serial_bytes, state, this_update, next_update })
+    Some(Single { hash, name_hash, key_hash, serial, state, this_update, next_update })
 }
 
-/// Reads an answer about a certificate; the reason where it is not one that can be stapled now.
-pub fn check(
+/// An answer that was not asked for.
+pub const OTHER: &str = "OCSP single response: Certificate ID does not match certificate and issuer";
+
+/// The certificate of a chain and the one that signed it, which may be of a file of its own.
+pub fn pair<'a>(
+    chain: &'a [CertificateDer<'static>],
+    issuer: Option<&'a CertificateDer<'static>>,
+) -> Option<(&'a CertificateDer<'static>, &'a CertificateDer<'static>)> {
+    let own = chain.first()?;
+    let issuer = chain.iter().skip(1).chain(issuer).find(|candidate| is_issuer(own, candidate))?;
+    Some((own, issuer))
+}
+
+/// Reads an answer about a certificate; the reason where it is not one.
+pub fn read(
     response: &[u8],
     own: &CertificateDer<'_>,
     issuer: &CertificateDer<'_>,
-    now: i64,
 ) -> Result<Answer, &'static str> {
     let answers = singles(response)?.ok_or("OCSP response without a basic response")?;
     let (bytes, rest) =
@@ -137,18 +147,9 @@ pub fn check(
         return Err("OCSP response ignored because contains multiple single responses");
     }
     let single = single(bytes).ok_or("Unable to parse OCSP response")?;
-    if single.state == State::Unknown {
-        return Err("OCSP single response: certificate status is unknown");
-    }
     let next_update = single.next_update.ok_or("OCSP single response: missing nextupdate")?;
-    if single.this_update > now + SKEW_S {
-        return Err("OCSP single response: not yet valid");
-    }
-    if next_update < now - SKEW_S {
-        return Err("OCSP single response: no longer valid.");
-    }
     if !is_about(&single, own, issuer) {
-        return Err("OCSP response: the answer is about another certificate");
+        return Err(OTHER);
     }
     Ok(Answer {
         state: single.state,
@@ -158,6 +159,26 @@ pub fn check(
         key_hash: single.key_hash.to_vec(),
         serial: single.serial.to_vec(),
     })
+}
+
+/// The same where it can be stapled now.
+pub fn check(
+    response: &[u8],
+    own: &CertificateDer<'_>,
+    issuer: &CertificateDer<'_>,
+    now: i64,
+) -> Result<Answer, &'static str> {
+    let answer = read(response, own, issuer)?;
+    match answer {
+        Answer { state: State::Unknown, .. } => Err("OCSP single response: certificate status is unknown"),
+        Answer { this_update, .. } if this_update > now + SKEW_S => {
+            Err("OCSP single response: not yet valid")
+        }
+        Answer { next_update, .. } if next_update < now - SKEW_S => {
+            Err("OCSP single response: no longer valid.")
+        }
+        answer => Ok(answer),
+    }
 }
 
 fn is_about(single: &Single<'_>, own: &CertificateDer<'_>, issuer: &CertificateDer<'_>) -> bool {

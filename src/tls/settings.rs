@@ -15,6 +15,8 @@ use super::words::{Options, Version};
 
 /// HAProxy's own default where neither the line nor `global` has a list.
 const DEFAULT_CIPHERS: &str = "DEFAULT";
+/// Post-quantum first.
+const DEFAULT_GROUPS: &str = "X25519MLKEM768:X25519:P-256:P-384:SecP256r1MLKEM768";
 
 /// What both sides of a handshake are built from.
 pub(super) struct Basis {
@@ -39,9 +41,7 @@ pub(super) fn basis(options: &Options, told: &mut Told) -> Option<Basis> {
     let versions = versions.into_iter().filter(|version| has(version)).collect();
     let mut provider = CryptoProvider::clone(&provider());
     provider.cipher_suites = suites;
-    if let Some(curves) = &options.curves {
-        provider.kx_groups = groups(curves, told)?;
-    }
+    provider.kx_groups = groups(options.curves.as_deref().unwrap_or(DEFAULT_GROUPS), told)?;
     let alpn = options.alpn.as_deref().unwrap_or_default();
     let alpn = alpn.split(',').filter(|item| !item.is_empty()).map(|item| item.as_bytes().to_vec()).collect();
     Some(Basis { provider: Arc::new(provider), versions, alpn })

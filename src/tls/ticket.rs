@@ -61,22 +61,15 @@ impl TicketKeys {
         let lines = text.strip_suffix('\n').unwrap_or(&text).split('\n');
         for (n, line) in lines.enumerate() {
             let line_number = n + 1;
-            let bytes = STANDARD.decode(line.strip_suffix('\r').unwrap_or(line)).unwrap_or_default();
+            let bytes = STANDARD
+                .decode(line.strip_suffix('\r').unwrap_or(line))
+                .map_err(|_| format!("'{file}' : unable to decode base64 key on line {line_number}"))?;
             let fits = SIZES.contains(&bytes.len()) && *size.get_or_insert(bytes.len()) == bytes.len();
             let secret = Secret::of(&bytes).filter(|_| fits);
-            let wrong = || {
-                format!(
-                    "'{file}' : line {line_number}: not a key of {} in base64",
-                    match size {
-                        Some(size) if SIZES.contains(&size) => format!("{size} bytes"),
-                        _ => "48 or 80 bytes".to_owned(),
-                    }
-                )
-            };
-            secrets.push(secret.ok_or_else(wrong)?);
+            secrets.push(secret.ok_or_else(|| format!("'{file}' : wrong sized key on line {line_number}"))?);
         }
         if secrets.len() < KEYS {
-            return Err(format!("'{file}' : please supply at least {KEYS} keys in the tls-tickets-file."));
+            return Err(format!("'{file}' : please supply at least {KEYS} keys in the tls-tickets-file"));
         }
         let secrets = secrets.split_off(secrets.len() - KEYS);
         Ok(Arc::new(TicketKeys { secrets: ArcSwap::from_pointee(secrets), size: size.unwrap_or_default() }))

@@ -41,10 +41,10 @@ impl CaFile {
             }
         } else {
             let text = disk.read(path).map_err(|e| {
-                format!("unable to load CA file '{name}': {}.", crate::lang::load::reason(&e))
+                format!("'ca-file' : unable to load {name}: {}.", crate::lang::load::reason(&e))
             })?;
             let pem = Pem::parse(name, &text).and_then(|pem| pem.certificates());
-            certificates = pem.map_err(|e| format!("unable to load CA file '{name}': {}.", e.fault))?;
+            certificates = pem.map_err(|e| format!("'ca-file' : unable to load {name}: {}.", e.fault))?;
         }
         Ok(CaFile { name: name.into(), certificates })
     }
@@ -203,7 +203,11 @@ pub(super) fn found(error: &rustls::Error, chain: &[CertificateDer<'_>], now: Un
         // A signature by a namesake of one who is believed.
         E::BadSignature => (code::SIGNATURE, 0),
         E::NotValidForName | E::NotValidForNameContext { .. } => (code::HOST, 0),
-        _ => (code::UNSPECIFIED, 0),
+        // An authority that shows itself, among others.
+        _ => match unknown(chain.get(..1).unwrap_or_default()) {
+            (code::OWN_SELF_SIGNED, depth) => (code::OWN_SELF_SIGNED, depth),
+            _ => (code::UNSPECIFIED, 0),
+        },
     }
 }
 

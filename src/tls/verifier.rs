@@ -21,6 +21,7 @@ use super::words::Ignored;
 pub struct ClientVerifier {
     inner: Option<Arc<dyn ClientCertVerifier>>,
     links: Vec<CertificateDer<'static>>,
+    pinned: Vec<CertificateDer<'static>>,
     hints: Vec<DistinguishedName>,
     is_required: bool,
     own: Ignored,
@@ -41,7 +42,11 @@ struct Judged {
 }
 
 impl Judged {
+    /// Counts an error, unless an earlier one was the end.
     fn take(&mut self, (error, depth): Found, own: &Ignored, ca: &Ignored) {
+        if self.fatal.is_some() {
+            return;
+        }
         let verdict = &mut self.verdict;
         verdict.last = error;
         let ignored = if depth == 0 {
@@ -55,7 +60,7 @@ impl Judged {
             }
             ca.has(error)
         };
-        if !ignored && self.fatal.is_none() {
+        if !ignored {
             self.fatal = Some((error, depth));
         }
     }
@@ -78,12 +83,19 @@ impl ClientVerifier {
                 .enforce_revocation_expiration();
             Some(builder.build().map_err(|e| e.to_string())?)
         };
-        Ok(ClientVerifier { inner, links: trust.links.clone(), hints, is_required, own, ca })
+        let (links, pinned) = (trust.links.clone(), trust.pinned.clone());
+        Ok(ClientVerifier { inner, links, pinned, hints, is_required, own, ca })
     }
 
     fn judge(&self, chain: &[CertificateDer<'_>], now: UnixTime) -> Judged {
         let mut judged = Judged { verdict: Verdict::default(), fatal: None };
         let Some((own, others)) = chain.split_first() else { return judged };
+        if is_own_root(&self.pinned, own) {
+            if let Some(error) = out_of_time(own, now) {
+                judged.take((error, 0), &self.own, &self.ca);
+            }
+            return judged;
+        }
         let links: Vec<CertificateDer<'_>> = others.iter().chain(&self.links).cloned().collect();
         let mut at = now;
         // Each round finds one error; where it is about time, the next looks at another moment for what else there is.
@@ -120,6 +132,12 @@ impl ClientVerifier {
         judged.fatal = judged.fatal.or(Some((code::UNSPECIFIED, 0)));
         judged
     }
+}
+
+/// Whether a certificate signed itself, and a file of authorities has it: nobody else has to vouch for it.
+fn is_own_root(pinned: &[CertificateDer<'_>], own: &CertificateDer<'_>) -> bool {
+    pinned.iter().any(|pinned| pinned == own)
+        && X509Certificate::from_der(own).is_ok_and(|(_, of)| of.subject().as_raw() == of.issuer().as_raw())
 }
 
 /// A moment at which the certificate at a place in a chain holds.

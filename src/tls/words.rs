@@ -56,7 +56,7 @@ pub enum Source {
 }
 
 /// The words of a `bind` line.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BindWords {
     pub certificates: Vec<Source>,
     pub is_strict: bool,
@@ -69,7 +69,7 @@ pub struct BindWords {
 }
 
 /// The words of a `server` line.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ServerWords {
     /// `crt`: what is shown to a server that asks.
     pub crt: Option<String>,
@@ -89,7 +89,7 @@ pub struct Ignored {
 }
 
 /// What `global` says that is for every line.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Globals {
     pub crt_base: Option<PathBuf>,
     pub ca_base: Option<PathBuf>,

@@ -140,3 +140,21 @@ fn other_protocols_are_told_apart() {
     assert!(matches!(parse(b"GE"), Parsed::NeedMore));
     assert!(matches!(parse(b""), Parsed::NeedMore));
 }
+
+#[test]
+fn what_is_kept_is_small_and_says_the_same() {
+    let extensions = [
+        (51, vec![0; 1200]),
+        (0, vector(&name(0, b"a.test"))),
+        (35, vec![1; 300]),
+        (13, vector(&[4, 3, 8, 4])),
+        (41, vec![2; 100]),
+    ];
+    let kept = read(&extensions).compact();
+    let ids: Vec<u16> = kept.extension_ids().collect();
+    assert_eq!(ids, [51, 0, 35, 13, 41]);
+    assert_eq!((kept.name(), kept.signature_bytes()), (Some(&b"a.test"[..]), &[4, 3, 8, 4][..]));
+    assert_eq!((kept.random(), kept.suites().count()), (&[7; 32][..], 2));
+    assert!(kept.size() < 300, "{}", kept.size());
+    assert_eq!(read(&[]).compact().suites().count(), 2);
+}

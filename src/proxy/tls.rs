@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use crate::base::clock::MS;
 use crate::config::proxy::Bind;
 use crate::config::{Config, Proxy};
-use crate::conn::tls::Fault;
+use crate::conn::tls::{Fault, fault_text};
 use crate::conn::{Link, Tls};
 use crate::model::{Address, Server, ServerTls};
 use crate::rt::NEVER;
@@ -43,12 +43,12 @@ pub(super) async fn secured(session: &Session, current: &Current) -> bool {
         return true;
     }
     if let Some(fault) = tls.fault() {
-        failed(session, current, &fault);
+        failed(session, current, tls, &fault);
     }
     false
 }
 
-fn failed(session: &Session, current: &Current, fault: &Fault) {
+fn failed(session: &Session, current: &Current, tls: &Tls, fault: &Fault) {
     let config: &Config = current.view.config();
     let proxy = config.proxy(current.front);
     if matches!(fault, Fault::Closed) && proxy.options.dontlognull {
@@ -60,22 +60,8 @@ fn failed(session: &Session, current: &Current, fault: &Fault) {
     txn.request_date_us = session.accept_date_us;
     txn.set_end(End::new(Cause::ClientAbort, Phase::Request, 0).flags());
     let route = Route::new(&current.view, current.front);
-    access::log_failed(session, &mut txn, &route, text(fault));
+    access::log_failed(session, &mut txn, &route, fault_text(tls.fault_code()));
     session.keep_txn(txn);
-}
-
-/// What HAProxy says of it (`fc_err_str`).
-fn text(fault: &Fault) -> &'static str {
-    match fault {
-        Fault::Closed => "Connection closed during SSL handshake",
-        Fault::Timeout => "Timeout during SSL handshake",
-        Fault::Tls(e) if is_of_certificate(e) => "SSL client certificate not trusted",
-        _ => "SSL handshake failure",
-    }
-}
-
-fn is_of_certificate(e: &rustls::Error) -> bool {
-    matches!(e, rustls::Error::InvalidCertificate(_) | rustls::Error::InvalidCertRevocationList(_))
 }
 
 /// The name that a server is asked for with TLS (`sni`); also of servers without TLS, where it is none.

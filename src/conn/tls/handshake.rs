@@ -9,8 +9,9 @@ use rustls::server::UnbufferedServerConnection;
 use rustls::{ClientConfig, client::UnbufferedClientConnection};
 
 use crate::base::Nanos;
+use crate::tls::failure::{self, Failure};
 use crate::tls::hello::{self, Parsed};
-use crate::tls::{Choice, Endpoint, Refusal, take_verdict};
+use crate::tls::{Choice, Endpoint, Mismatch, Refusal, Verdict, take_verdict};
 
 use super::engine::{Engine, Step, Wish};
 use super::stream::{State, Tls};
@@ -44,6 +45,20 @@ impl Fault {
         }
     }
 
+    /// What OpenSSL calls it: `ssl_fc_err`.
+    pub fn failure(&self) -> Option<Failure> {
+        match self {
+            Fault::Closed | Fault::Broken(_) | Fault::Timeout => None,
+            Fault::Http => Some(failure::HTTP_REQUEST),
+            Fault::NotTls => Some(failure::WRONG_VERSION_NUMBER),
+            Fault::Refused(_) => Some(failure::CALLBACK_FAILED),
+            Fault::Malformed(_) => Some(failure::of(&rustls::Error::InvalidMessage(
+                rustls::InvalidMessage::MissingData("ClientHello"),
+            ))),
+            Fault::Tls(e) => Some(failure::of(e)),
+        }
+    }
+
     /// What those who only read and write are told.
     pub(super) fn error(&self) -> io::Error {
         match self {
@@ -58,7 +73,36 @@ impl Fault {
     }
 }
 
+/// What HAProxy says of an error of a connection (`fc_err`, `bc_err`), of those that TLS makes.
+pub fn fault_text(code: u8) -> &'static str {
+    match code {
+        24 => "Connection closed during SSL handshake",
+        26 => "Timeout during SSL handshake",
+        30 => "SSL client CA chain cannot be verified",
+        31 => "SSL client certificate not trusted",
+        32 => "Server presented an SSL certificate different from the configured one",
+        33 => "Server presented an SSL certificate different from the expected one",
+        34 => "SSL handshake failure",
+        _ => "",
+    }
+}
+
 impl Tls {
+    /// HAProxy's number of what went wrong with the connection; 0: nothing.
+    pub fn fault_code(&self) -> u8 {
+        let verdict = self.verdict().filter(|verdict| !verdict.is_accepted);
+        match (self.fault(), verdict) {
+            (None, _) => 0,
+            (Some(Fault::Closed), _) => 24,
+            (Some(Fault::Timeout), _) => 26,
+            (Some(_), Some(Verdict { mismatch: Some(Mismatch::Host), .. })) => 32,
+            (Some(_), Some(Verdict { mismatch: Some(Mismatch::Name), .. })) => 33,
+            (Some(_), Some(Verdict { own: 0, ca, .. })) if ca > 0 => 30,
+            (Some(_), Some(_)) => 31,
+            (Some(_), None) => 34,
+        }
+    }
+
     /// The client is to be served over TLS from here on: its first message is waited for.
     pub fn serve(&self, endpoint: Arc<Endpoint>) {
         self.state().engine = Engine::Awaiting(endpoint);
@@ -142,7 +186,7 @@ impl State {
                 Parsed::Hello(hello) => hello,
             };
             let chosen = endpoint.choose(&hello);
-            self.hello = Some(Box::new(hello));
+            self.hello = Some(Box::new(hello.compact()));
             let Choice { config, material, .. } = match chosen {
                 Ok(choice) => choice,
                 Err(refusal) => {

@@ -6,7 +6,7 @@
 //!
 //! The modules below are in order: **a room uses only rooms above it** (`tests/tidy.rs` enforces it). From the ground
 //! up: cells and clocks (`base`), syscalls (`os`), the data workers' runtime (`rt`), the language without its meaning
-//! (`lang`), nouns and live state (`model`), messages (`http`), certificates and TLS (`tls`), connections and the control
+//! (`lang`), certificates and TLS (`tls`), nouns and live state (`model`), messages (`http`), connections and the control
 //! plane's HTTP (`conn`), then logs, the DNS client (`resolve`), rules, balancing, checks, the compiled configuration, the data plane (`proxy`), the map of
 //! regions and services (`region`) and its HTTP API (`catalog`), servers of backends from the map (`discovery`), the
 //! agent of hosts that are no members (`client`), the DNS responder (`dns`), addresses that move between nodes (`vip`), the
@@ -108,9 +108,9 @@ pub mod base;
 pub mod os;
 pub mod rt;
 pub mod lang;
+pub mod tls;
 pub mod model;
 pub mod http;
-pub mod tls;
 pub mod conn;
 pub mod log;
 pub mod resolve;

@@ -25,6 +25,7 @@ pub fn config(text: &str) -> Arc<Config> {
         resolve: &|_| Ok(Vec::new()),
         env: &|_| None,
         files: &|path| std::fs::read(path),
+        disk: &crate::tls::Local,
         user: &|_| Some(0),
         group: &|_| Some(0),
         services: &|_| Some(Arc::new(Haterm::default()) as Arc<dyn Applet>),

@@ -61,6 +61,11 @@ impl Buf {
         &self.mem[self.start..self.end]
     }
 
+    /// The bytes not consumed yet, to be changed in place.
+    pub fn data_mut(&mut self) -> &mut [u8] {
+        &mut self.mem[self.start..self.end]
+    }
+
     /// Everything written since the last [`Buf::clear`], consumed or not: offsets into it stay valid.
     pub fn written(&self) -> &[u8] {
         &self.mem[..self.end]

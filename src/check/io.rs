@@ -1,16 +1,23 @@
 //! The connection of a check: open, write, read, each within what is left of the check's time.
 
-use std::io::{self, ErrorKind};
-use std::net::SocketAddr;
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
+use rustls::ClientConnection;
 use tokio::io::unix::AsyncFd;
 
 use crate::base::{Millis, clock};
 use crate::conn::proxy_protocol;
 use crate::model::Address;
 use crate::os::socket::{self, Peer};
+use crate::tls::server_name;
+
+use super::spec::CheckTls;
+
+/// Most bytes of one read.
+const MOST_READ: usize = 4096;
 
 /// Why an operation ended without a result.
 #[derive(Debug)]
@@ -35,6 +42,8 @@ pub(super) struct Connection {
     socket: Socket,
     remote: Option<SocketAddr>,
     pub(super) deadline: Millis,
+    /// Once hands are shaken, or being shaken.
+    tls: Option<Box<ClientConnection>>,
 }
 
 /// Waits for `work` until `deadline`.
@@ -102,10 +111,84 @@ impl Connection {
             })
             .await?;
         }
-        Ok(Connection { socket, remote: address.inet(), deadline })
+        Ok(Connection { socket, remote: address.inet(), deadline, tls: None })
+    }
+
+    /// Speaks TLS from here on. The error of a handshake that failed is of kind `InvalidData`.
+    pub(super) async fn secure(&mut self, how: &CheckTls) -> Result<(), Trouble> {
+        let ip = self.remote.map_or(IpAddr::from(Ipv4Addr::UNSPECIFIED), |remote| remote.ip());
+        let bad = |e: rustls::Error| Trouble::Io(io::Error::new(ErrorKind::InvalidData, e));
+        let name = server_name(how.sni.as_deref(), ip);
+        let name = name.ok_or_else(|| Trouble::Io(ErrorKind::InvalidData.into()))?;
+        let mut tls = Box::new(ClientConnection::new(how.config.clone(), name).map_err(bad)?);
+        let mut come = Vec::new();
+        loop {
+            self.flush(&mut tls).await?;
+            if !tls.is_handshaking() {
+                break;
+            }
+            come.clear();
+            if self.read_raw(&mut come, MOST_READ).await? == 0 {
+                return Err(Trouble::Io(ErrorKind::InvalidData.into()));
+            }
+            let taken = take(&mut tls, &come);
+            // Its alert goes out if it can.
+            if taken.is_err() {
+                let _ = self.flush(&mut tls).await;
+            }
+            taken.map_err(Trouble::Io)?;
+        }
+        self.tls = Some(tls);
+        Ok(())
+    }
+
+    async fn flush(&mut self, tls: &mut ClientConnection) -> Result<(), Trouble> {
+        while tls.wants_write() {
+            let mut out = Vec::new();
+            tls.write_tls(&mut out).map_err(Trouble::Io)?;
+            self.write_raw(&out).await?;
+        }
+        Ok(())
     }
 
     pub(super) async fn write(&mut self, bytes: &[u8]) -> Result<(), Trouble> {
+        let Some(mut tls) = self.tls.take() else { return self.write_raw(bytes).await };
+        let mut left = bytes;
+        while !left.is_empty() {
+            let n = tls.writer().write(left).map_err(Trouble::Io)?;
+            left = left.get(n..).unwrap_or_default();
+            self.flush(&mut tls).await?;
+        }
+        self.tls = Some(tls);
+        Ok(())
+    }
+
+    /// Appends what arrives, up to `max` bytes in `buf`. Returns 0 at the end.
+    pub(super) async fn read(&mut self, buf: &mut Vec<u8>, max: usize) -> Result<usize, Trouble> {
+        let Some(mut tls) = self.tls.take() else { return self.read_raw(buf, max).await };
+        let start = buf.len();
+        let room = max.saturating_sub(start).min(MOST_READ);
+        let n = loop {
+            buf.resize(start + room, 0);
+            let read = tls.reader().read(buf.get_mut(start..).unwrap_or_default());
+            buf.truncate(start + *read.as_ref().unwrap_or(&0));
+            match read {
+                Ok(n) => break n,
+                Err(e) if e.kind() == ErrorKind::WouldBlock => {}
+                // The end, whether it was announced or not.
+                Err(_) => break 0,
+            }
+            let mut come = Vec::new();
+            if self.read_raw(&mut come, MOST_READ).await? == 0 {
+                break 0;
+            }
+            take(&mut tls, &come).map_err(Trouble::Io)?;
+        };
+        self.tls = Some(tls);
+        Ok(n)
+    }
+
+    async fn write_raw(&mut self, bytes: &[u8]) -> Result<(), Trouble> {
         let mut sent = 0;
         while sent < bytes.len() {
             match socket::send(self.socket.fd(), &bytes[sent..], false) {
@@ -121,10 +204,9 @@ impl Connection {
         Ok(())
     }
 
-    /// Appends what arrives, up to `max` bytes in `buf`. Returns 0 at the end.
-    pub(super) async fn read(&mut self, buf: &mut Vec<u8>, max: usize) -> Result<usize, Trouble> {
+    async fn read_raw(&mut self, buf: &mut Vec<u8>, max: usize) -> Result<usize, Trouble> {
         let start = buf.len();
-        let room = max.saturating_sub(start).min(4096);
+        let room = max.saturating_sub(start).min(MOST_READ);
         let fd = self.socket.watch().map_err(Trouble::Io)?;
         within(self.deadline, async {
             loop {
@@ -149,6 +231,15 @@ impl Connection {
             _ => None,
         }
     }
+}
+
+/// Hands what came to TLS.
+fn take(tls: &mut ClientConnection, mut come: &[u8]) -> io::Result<()> {
+    while !come.is_empty() {
+        tls.read_tls(&mut come)?;
+        tls.process_new_packets().map_err(|e| io::Error::new(ErrorKind::InvalidData, e))?;
+    }
+    Ok(())
 }
 
 /// The PROXY header of a check: its own addresses in version 1, `LOCAL` in version 2 (PROXY protocol, 2.2).

@@ -31,6 +31,6 @@ pub use keyword::{BACKEND_KEYWORDS, SERVER_KEYWORDS};
 pub use message::Cause;
 pub use rules::{Fault, Rules};
 pub use runner::{Checks, Settings, slowstart_round};
-pub use spec::{CheckSpec, InitState, Observe, OnError, Protocol};
+pub use spec::{CheckSpec, CheckTls, InitState, Observe, OnError, Protocol};
 pub use spec::{parse_init_state, parse_observe, parse_on_error};
 pub use status::{Finding, Status};

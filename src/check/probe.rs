@@ -9,7 +9,7 @@ use super::evaluate::{Eval, Input, evaluate};
 use super::io::{Connection, Trouble, describe, proxy_header};
 use super::request;
 use super::rule::{Action, Connect, Expect, Match, Send, Step};
-use super::spec::{CheckSpec, Protocol};
+use super::spec::{CheckSpec, CheckTls, Protocol};
 use super::status::{Finding, INFO_MAX, Status};
 
 /// What a check needs to know besides its specification.
@@ -64,7 +64,8 @@ impl Run<'_> {
         };
         if self.spec.steps.is_empty() {
             self.connect(ALONE).await?;
-            return Ok(Finding::new(Status::L4Ok, ""));
+            let status = if self.spec.tls.is_some() { Status::L6Ok } else { Status::L4Ok };
+            return Ok(Finding::new(status, ""));
         }
         let mut must_read = true;
         while let Some(step) = self.spec.steps.get(self.at) {
@@ -156,9 +157,21 @@ impl Run<'_> {
         };
         let header = (version > 0).then(|| proxy_header(version, connection.ends()));
         self.connection = Some(connection);
-        match header {
-            Some(header) => self.write(&header).await,
-            None => Ok(()),
+        if let Some(header) = header {
+            self.write(&header).await?;
+        }
+        match &self.spec.tls {
+            Some(tls) if connect.default => self.secure(tls).await,
+            _ => Ok(()),
+        }
+    }
+
+    async fn secure(&mut self, tls: &CheckTls) -> Found<()> {
+        let Some(connection) = &mut self.connection else { return Err(self.trouble(Status::SockErr, "")) };
+        match connection.secure(tls).await {
+            Ok(()) => Ok(()),
+            Err(Trouble::Timeout) => Err(self.trouble(Status::L6Timeout, "")),
+            Err(Trouble::Io(_)) => Err(self.trouble(Status::L6Rsp, "SSL handshake failure")),
         }
     }
 
@@ -233,7 +246,9 @@ impl Run<'_> {
                 Finding::new(expect.ok_status.unwrap_or(Status::L7Ok), info)
             }
             Some(Action::Connect(connect)) => {
-                Finding::new(Status::L4Ok, if connect.implicit { "" } else { "(tcp-check)" })
+                let is_tls = connect.default && self.spec.tls.is_some();
+                let status = if is_tls { Status::L6Ok } else { Status::L4Ok };
+                Finding::new(status, if connect.implicit { "" } else { "(tcp-check)" })
             }
             _ => Finding::new(Status::L7Ok, "(tcp-check)"),
         }

@@ -1,5 +1,9 @@
 //! What to check of a server, and how: a value the configuration makes and compares.
 
+use std::sync::Arc;
+
+use rustls::ClientConfig;
+
 use std::net::IpAddr;
 
 use super::rule::Step;
@@ -48,6 +52,22 @@ pub enum Protocol {
 }
 
 /// The check of one server. Everything here is what the file says, defaults filled in.
+/// How checks speak TLS.
+#[derive(Clone, Debug)]
+pub struct CheckTls {
+    pub config: Arc<ClientConfig>,
+    /// `check-sni`.
+    pub sni: Option<Box<[u8]>>,
+    /// Of all that `config` comes from.
+    pub fingerprint: u64,
+}
+
+impl PartialEq for CheckTls {
+    fn eq(&self, other: &CheckTls) -> bool {
+        (self.fingerprint, &self.sni) == (other.fingerprint, &other.sni)
+    }
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub struct CheckSpec {
     pub protocol: Protocol,
@@ -62,6 +82,8 @@ pub struct CheckSpec {
     pub port: Option<u16>,
     /// The version (1 or 2) of the PROXY header to begin with; 0: none.
     pub send_proxy: u8,
+    /// `check-ssl`, or `ssl` of a server whose checks go where its traffic goes.
+    pub tls: Option<CheckTls>,
     pub inter_ms: u64,
     /// 0: as `inter`.
     pub fastinter_ms: u64,
@@ -98,6 +120,7 @@ impl Default for CheckSpec {
             addr: None,
             port: None,
             send_proxy: 0,
+            tls: None,
             inter_ms: 2000,
             fastinter_ms: 0,
             downinter_ms: 0,

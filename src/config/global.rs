@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::model::Address;
+use crate::tls::{BindWords, Globals, ServerWords};
 
 pub use crate::log::{LogAddress, LogFraming, LogTarget};
 
@@ -93,8 +94,26 @@ pub struct Global {
     pub quiet: bool,
     /// `zero-warning`: warnings are errors.
     pub zero_warning: bool,
-    /// `ssl-*`, `ca-base` and the like: keyword and text, for the day TLS comes.
-    pub tls: Vec<(String, String)>,
+    /// `ssl-*`, `ca-base` and the like: what lines say of TLS.
+    pub tls: TlsGlobals,
+}
+
+/// What `global` says of TLS.
+#[derive(Clone, Debug, Default)]
+pub struct TlsGlobals {
+    pub globals: Globals,
+    /// `ssl-default-bind-*`: for what lines do not say.
+    pub bind: BindWords,
+    /// `ssl-default-server-*`, and `ssl-server-verify`.
+    pub server: ServerWords,
+    /// Most TLS connections of clients; 0: no limit.
+    pub maxsslconn: u32,
+}
+
+impl PartialEq for TlsGlobals {
+    fn eq(&self, other: &TlsGlobals) -> bool {
+        format!("{self:?}") == format!("{other:?}")
+    }
 }
 
 /// `tune.*` that have an effect.
@@ -192,7 +211,7 @@ impl Default for Global {
             h1_case_adjust: Arc::from([]),
             quiet: false,
             zero_warning: false,
-            tls: Vec::new(),
+            tls: TlsGlobals::default(),
         }
     }
 }

@@ -12,6 +12,8 @@ use crate::lang::Span;
 use crate::model::applet::Applet;
 use crate::model::{Address, Mode, ProxyId, ProxyLive, ServerSet, ServerSpec};
 use crate::rules::{Capture, Condition, ErrorPages, Expr, LogFormat, RuleSet, VarId};
+use crate::tls::session::Sessions;
+use crate::tls::{BindWords, Endpoint};
 
 use super::global::{Global, LogTarget};
 use super::service::ServiceSpec;
@@ -30,6 +32,8 @@ pub struct Config {
     pub proc_vars: Vec<(VarId, crate::rules::Sample<'static>)>,
     /// Patterns of ACLs and maps, which the runtime API shows and changes.
     pub patterns: crate::rules::PatternRefs,
+    /// Sessions of TLS that clients may go on with, over a change of configuration too.
+    pub tls_sessions: Option<Arc<Sessions>>,
 }
 
 impl Config {
@@ -261,6 +265,8 @@ pub struct Backend {
     pub balance: balance::Spec,
     /// The value hashed by `balance hash <expr>` / `hdr()` when it is an expression.
     pub balance_expr: Option<Expr>,
+    /// `sni` of servers by name, and of those that `default-server` stands for by no name.
+    pub snis: HashMap<Arc<str>, Expr>,
     pub servers: Arc<Live<ServerSet>>,
     /// The servers as the file declares them, in order: what a reload compares with. The set beside it may differ.
     pub declared: Vec<Arc<ServerSpec>>,
@@ -353,7 +359,27 @@ pub struct Bind {
     pub label: Option<Arc<str>>,
     /// `cc`: TCP congestion control algorithm.
     pub congestion: Option<Arc<str>>,
+    pub tls: BindTls,
     pub declared_at: Span,
+}
+
+/// What a `bind` line says of TLS, and what is made of it.
+#[derive(Clone, Debug, Default)]
+pub struct BindTls {
+    /// `ssl`: without it the other words mean nothing.
+    pub is_on: bool,
+    pub words: BindWords,
+    /// There where `is_on`.
+    pub endpoint: Option<Arc<Endpoint>>,
+    /// The addresses as the line has them.
+    pub written: Box<str>,
+}
+
+/// The socket is the same one, whatever is shown on it.
+impl PartialEq for BindTls {
+    fn eq(&self, other: &BindTls) -> bool {
+        self.is_on == other.is_on
+    }
 }
 
 impl Bind {
@@ -384,6 +410,7 @@ impl Bind {
             expose_fd: false,
             label: None,
             congestion: None,
+            tls: BindTls::default(),
             declared_at,
         }
     }

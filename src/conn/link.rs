@@ -1,7 +1,7 @@
 //! `Link`: one connection of a data worker, whatever its bytes are wrapped in.
 //!
 //! A link reads, writes and splices with a deadline, and is shared by the two directions that use it. It is a plain
-//! socket, or one of many streams that a connection carries in frames; TLS becomes another variant. Only a socket can be
+//! socket, one that speaks TLS, or one of many streams that a connection carries in frames. Only a plain socket can be
 //! spliced.
 
 use std::future::poll_fn;
@@ -14,9 +14,13 @@ use crate::os::pipe::Pipe;
 use crate::os::socket::{self, Peer};
 use crate::rt::{Conn, Rt};
 
+use super::tls::Tls;
+
 /// A connection to a client or to a server.
 pub enum Link {
     Plain(Conn),
+    /// Boxed: a plain one is not to grow by it.
+    Tls(Box<Tls>),
     /// A stream of a connection that carries many.
     Carried(Box<dyn Carried>),
 }
@@ -47,11 +51,26 @@ impl Link {
         Link::Plain(Conn::accepted(rt, fd))
     }
 
+    /// A connection that a listener accepted, and that is to speak TLS.
+    pub fn accepted_tls(rt: &'static Rt, fd: OwnedFd) -> Link {
+        Link::Tls(Box::new(Tls::new(Conn::accepted(rt, fd))))
+    }
+
+    /// The TLS that it speaks, or is to speak; beneath the stream it is, too.
+    pub fn tls(&self) -> Option<&Tls> {
+        match self {
+            Link::Plain(_) => None,
+            Link::Tls(tls) => Some(tls),
+            Link::Carried(stream) => stream.carrier().tls(),
+        }
+    }
+
     /// The socket that the bytes go through in the end.
     #[inline]
     fn socket(&self) -> &Conn {
         match self {
             Link::Plain(conn) => conn,
+            Link::Tls(tls) => tls.conn(),
             Link::Carried(stream) => stream.carrier().socket(),
         }
     }
@@ -79,6 +98,7 @@ impl Link {
     pub fn is_readable(&self) -> bool {
         match self {
             Link::Plain(conn) => conn.is_readable(),
+            Link::Tls(tls) => tls.is_readable(),
             Link::Carried(stream) => stream.is_readable(),
         }
     }
@@ -87,7 +107,18 @@ impl Link {
     pub fn is_drained(&self) -> bool {
         match self {
             Link::Plain(conn) => conn.is_drained(),
+            Link::Tls(tls) => tls.is_drained(),
             Link::Carried(stream) => !stream.is_readable(),
+        }
+    }
+
+    /// Whether the peer has said nothing, as far as is known without asking the kernel: what TLS says beside data does not
+    /// count.
+    #[inline]
+    pub fn is_silent(&self) -> bool {
+        match self {
+            Link::Tls(tls) => tls.is_drained(),
+            _ => !self.is_readable(),
         }
     }
 
@@ -95,6 +126,7 @@ impl Link {
     pub fn is_closed(&self) -> bool {
         match self {
             Link::Plain(conn) => conn.is_closed(),
+            Link::Tls(tls) => tls.conn().is_closed(),
             Link::Carried(stream) => stream.has_ended(true),
         }
     }
@@ -103,6 +135,7 @@ impl Link {
     pub fn has_ended(&self, half: bool) -> bool {
         match self {
             Link::Plain(conn) => conn.has_ended(half),
+            Link::Tls(tls) => tls.conn().has_ended(half),
             Link::Carried(stream) => stream.has_ended(half),
         }
     }
@@ -111,6 +144,7 @@ impl Link {
     pub fn is_broken(&self) -> bool {
         match self {
             Link::Plain(conn) => conn.is_broken(),
+            Link::Tls(tls) => tls.conn().is_broken(),
             Link::Carried(stream) => stream.has_ended(false),
         }
     }
@@ -120,6 +154,7 @@ impl Link {
     pub fn poll_recv(&self, room: &mut [u8], until: Nanos) -> Poll<io::Result<usize>> {
         match self {
             Link::Plain(conn) => conn.poll_recv(room, until),
+            Link::Tls(tls) => tls.poll_recv(room, until),
             Link::Carried(stream) => stream.poll_recv(room, until),
         }
     }
@@ -129,6 +164,7 @@ impl Link {
     pub fn poll_send(&self, bytes: &[u8], more: bool, until: Nanos) -> Poll<io::Result<usize>> {
         match self {
             Link::Plain(conn) => conn.poll_send(bytes, more, until),
+            Link::Tls(tls) => tls.poll_send(bytes, more, until),
             Link::Carried(stream) => stream.poll_send(bytes, until),
         }
     }
@@ -136,6 +172,7 @@ impl Link {
     fn poll_send_slices(&self, slices: &[IoSlice<'_>], until: Nanos) -> Poll<io::Result<usize>> {
         match self {
             Link::Plain(conn) => conn.poll_send_slices(slices, false, until),
+            Link::Tls(tls) => tls.poll_send_slices(slices, until),
             Link::Carried(stream) => match slices.iter().find(|s| !s.is_empty()) {
                 Some(slice) => stream.poll_send(slice, until),
                 None => Poll::Ready(Ok(0)),
@@ -147,7 +184,7 @@ impl Link {
     pub fn poll_splice_in(&self, pipe: &mut Pipe, max: usize, until: Nanos) -> Poll<io::Result<usize>> {
         match self {
             Link::Plain(conn) => conn.poll_splice_in(pipe, max, until),
-            Link::Carried(_) => Poll::Ready(Err(io::Error::from_raw_os_error(libc::EINVAL))),
+            Link::Tls(_) | Link::Carried(_) => Poll::Ready(Err(io::Error::from_raw_os_error(libc::EINVAL))),
         }
     }
 
@@ -155,7 +192,7 @@ impl Link {
     pub fn poll_splice_out(&self, pipe: &mut Pipe, more: bool, until: Nanos) -> Poll<io::Result<usize>> {
         match self {
             Link::Plain(conn) => conn.poll_splice_out(pipe, more, until),
-            Link::Carried(_) => Poll::Ready(Err(io::Error::from_raw_os_error(libc::EINVAL))),
+            Link::Tls(_) | Link::Carried(_) => Poll::Ready(Err(io::Error::from_raw_os_error(libc::EINVAL))),
         }
     }
 
@@ -165,11 +202,17 @@ impl Link {
         self.socket().peek_more(room, seen, until).await
     }
 
+    /// Reads from the socket itself, what stands before any wrapping.
+    pub async fn recv_unwrapped(&self, room: &mut [u8], until: Nanos) -> io::Result<usize> {
+        self.socket().recv(room, until).await
+    }
+
     /// Reads what is there; `None` when that is nothing yet.
     #[inline]
     pub fn try_recv(&self, room: &mut [u8]) -> Option<io::Result<usize>> {
         match self {
             Link::Plain(conn) => conn.try_recv(room),
+            Link::Tls(tls) => tls.try_recv(room),
             Link::Carried(stream) if !stream.is_readable() => None,
             Link::Carried(stream) => match stream.poll_recv(room, Nanos::MAX) {
                 Poll::Ready(done) => Some(done),
@@ -186,6 +229,8 @@ impl Link {
     pub async fn readable(&self, until: Nanos) -> io::Result<()> {
         match self {
             Link::Plain(conn) => conn.readable(until).await,
+            Link::Tls(tls) if tls.is_readable() => Ok(()),
+            Link::Tls(tls) => tls.conn().readable(until).await,
             Link::Carried(stream) => {
                 poll_fn(|_| match stream.is_readable() {
                     true => Poll::Ready(Ok(())),
@@ -200,6 +245,7 @@ impl Link {
     pub fn is_watched(&self) -> bool {
         match self {
             Link::Plain(conn) => conn.is_watched(),
+            Link::Tls(tls) => tls.conn().is_watched(),
             Link::Carried(_) => true,
         }
     }
@@ -208,6 +254,7 @@ impl Link {
     pub fn watch(&self) -> io::Result<()> {
         match self {
             Link::Plain(conn) => conn.watch(),
+            Link::Tls(tls) => tls.conn().watch(),
             Link::Carried(_) => Ok(()),
         }
     }
@@ -216,12 +263,15 @@ impl Link {
     pub fn detach(self) -> Option<OwnedFd> {
         match self {
             Link::Plain(conn) => conn.detach(),
-            Link::Carried(_) => None,
+            Link::Tls(_) | Link::Carried(_) => None,
         }
     }
 
     /// Waits until a connection in progress has succeeded or failed.
     pub async fn established(&self, until: Nanos) -> io::Result<()> {
+        if let Link::Tls(tls) = self {
+            return poll_fn(|_| tls.poll_established(until)).await;
+        }
         self.socket().writable(until).await?;
         self.socket().take_error().map_or(Ok(()), Err)
     }
@@ -258,13 +308,17 @@ impl Link {
     pub fn shutdown_write(&self) {
         match self {
             Link::Plain(conn) => conn.shutdown_write(),
+            Link::Tls(tls) => tls.shutdown_write(),
             Link::Carried(stream) => stream.shutdown_write(),
         }
     }
 
     /// Lets the close throw away what is not sent, without a FIN.
     pub fn set_no_linger(&self) {
-        socket::set_no_linger(self.fd());
+        match self {
+            Link::Tls(tls) => tls.set_no_linger(),
+            _ => socket::set_no_linger(self.fd()),
+        }
     }
 
     pub fn set_keepalive(&self) {

@@ -6,6 +6,8 @@ pub mod dial;
 pub mod http;
 pub mod link;
 pub mod proxy_protocol;
+pub mod tls;
 
 pub use dial::{Dial, dial};
 pub use link::Link;
+pub use tls::Tls;

@@ -155,7 +155,8 @@ pub async fn receive(link: &Link, until: Nanos) -> Option<Option<(SocketAddr, So
             Preface::Whole { len, ends } => {
                 let mut left = len;
                 while left > 0 {
-                    let n = link.recv(&mut buf.room()[..left], until).await.ok().filter(|n| *n > 0)?;
+                    let read = link.recv_unwrapped(&mut buf.room()[..left], until).await;
+                    let n = read.ok().filter(|n| *n > 0)?;
                     left -= n;
                 }
                 return Some(ends);

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU32, AtomicU64, O
 use bitflags::bitflags;
 
 use crate::base::{Live, Millis, Shards, rate::Rate};
+use crate::tls::Upstream;
 
 use super::address::Address;
 use super::balancer::{Balancer, NoBalancer};
@@ -106,6 +107,24 @@ pub struct ServerSpec {
     pub rise: u32,
     pub fall: u32,
     pub hash_key: HashKey,
+    /// `ssl`.
+    pub tls: Option<ServerTls>,
+}
+
+/// How TLS is spoken to a server.
+#[derive(Clone, Debug)]
+pub struct ServerTls {
+    pub upstream: Upstream,
+    /// `alpn` has `h2`: which version of HTTP is spoken is known after the handshake.
+    pub offers_h2: bool,
+    /// Of the words and of what the files hold that they name.
+    pub fingerprint: u64,
+}
+
+impl PartialEq for ServerTls {
+    fn eq(&self, other: &ServerTls) -> bool {
+        self.fingerprint == other.fingerprint
+    }
 }
 
 impl ServerSpec {
@@ -150,6 +169,7 @@ impl Default for ServerSpec {
             rise: 2,
             fall: 3,
             hash_key: HashKey::Id,
+            tls: None,
         }
     }
 }

@@ -112,7 +112,8 @@ impl Worker {
         }
         let forced = proxy.live.maxconn_override.load(Ordering::Relaxed);
         let front = if forced > 0 { forced } else { proxy.maxconn };
-        let bind = proxy.front.as_ref().and_then(|f| f.binds.get(cell.bind.get())).map_or(0, |b| b.maxconn);
+        let line = proxy.front.as_ref().and_then(|f| f.binds.get(cell.bind.get()));
+        let bind = line.map_or(0, |b| b.maxconn);
         let limit = proxy.front.as_ref().map_or(0, |f| f.rate_limit_sessions);
         let now_ms = self.rt.now() / MS;
         if limit > 0 && proxy.live.front.sess_rate.read(now_ms) >= limit {
@@ -124,7 +125,8 @@ impl Worker {
         {
             return None;
         }
-        ClientSlot::take(&self.shared, &proxy.live, &cell.live.borrow(), (front, bind))
+        let tls = line.filter(|b| b.tls.is_on).map(|_| global.tls.maxsslconn);
+        ClientSlot::take(&self.shared, &proxy.live, &cell.live.borrow(), (front, bind), tls)
     }
 
     /// Serves a connection that was accepted.

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use crate::lang::{Diagnostics, Span};
 use crate::log::Origin;
 use crate::model::{Mode, ProxyCounters, Server};
-use crate::rules::{BuildCtx, Ctx, LogFormat, LogUse, Txn};
+use crate::rules::{BuildCtx, Ctx, Env, LogFormat, LogUse, Txn};
 
 use super::end::{Cause, Phase};
 use super::env::StreamEnv;
@@ -30,6 +30,15 @@ static CONNECT: LazyLock<[LogFormat; 2]> = LazyLock::new(|| {
         };
         BuildCtx::with_nothing(&mut diags, parse).unwrap_or_default()
     })
+});
+
+/// What begins the line of a connection without a stream.
+static FAILED: LazyLock<LogFormat> = LazyLock::new(|| {
+    let mut diags = Diagnostics::default();
+    let parse = |ctx: &mut BuildCtx<'_>| {
+        LogFormat::parse_bytes(b"%ci:%cp [%t] %f/", Span::default(), LogUse::Log, ctx)
+    };
+    BuildCtx::with_nothing(&mut diags, parse).unwrap_or_default()
 });
 
 thread_local! {
@@ -176,7 +185,7 @@ pub(super) fn count_tcp(stream: &Stream<'_>) {
 
 /// Writes the log line of a transaction, as the frontend's `log` lines say.
 pub(super) fn log(s: &Session, txn: &mut Txn, route: &Route<'_>, server: Option<&Server>, failed: bool) {
-    let (config, front) = (route.config, route.front);
+    let front = route.front;
     let spec = &front.log;
     if spec.targets.is_empty() || txn.log_level == Some(255) {
         return;
@@ -198,11 +207,40 @@ pub(super) fn log(s: &Session, txn: &mut Txn, route: &Route<'_>, server: Option<
     txn.srvconn = server.map_or(0, |s| s.live.served.load(Ordering::Relaxed));
     let env = StreamEnv::of(s, route, server);
     let level = txn.log_level.unwrap_or(if failed && front.options.log_separate_errors { ERR } else { INFO });
+    let ctx = Ctx { txn, env: &env };
+    write(s, route, ctx, level, |line| format.render(ctx, line));
+}
+
+/// The line of a connection that came to nothing before its first stream: `error-log-format`, else what went wrong.
+pub(super) fn log_failed(s: &Session, txn: &mut Txn, route: &Route<'_>, text: &str) {
+    let front = route.front;
+    if front.log.targets.is_empty() {
+        return;
+    }
+    if front.log.error_format.is_some() {
+        return log(s, txn, route, None, true);
+    }
+    let env = StreamEnv::of(s, route, None);
+    let ctx = Ctx { txn, env: &env };
+    let level = if front.options.log_separate_errors { ERR } else { INFO };
+    write(s, route, ctx, level, |line| {
+        FAILED.render(ctx, line);
+        match env.listener_name() {
+            "" => line.extend_from_slice(env.ids().3.to_string().as_bytes()),
+            name => line.extend_from_slice(name.as_bytes()),
+        }
+        line.extend_from_slice(b": ");
+        line.extend_from_slice(text.as_bytes());
+    });
+}
+
+/// Hands a line to the frontend's log servers.
+fn write(s: &Session, route: &Route<'_>, ctx: Ctx<'_>, level: u8, render: impl FnOnce(&mut Vec<u8>)) {
+    let (config, spec) = (route.config, &route.front.log);
     LINE.with(|line| {
         let mut line = line.borrow_mut();
         line.clear();
-        let ctx = Ctx { txn, env: &env };
-        format.render(ctx, &mut line);
+        render(&mut line);
         let mut structured = Vec::new();
         if let Some(sd) = &spec.sd_format {
             sd.render(ctx, &mut structured);

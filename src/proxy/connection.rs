@@ -23,6 +23,7 @@ use super::route::Route;
 use super::session::{Current, Session};
 use super::stream::Next;
 use super::tcp::{self, Then};
+use super::tls;
 use super::transaction;
 use super::transfer::Patience;
 use super::verdict::{self, Stage};
@@ -40,9 +41,12 @@ pub(super) fn run(
     peer: Peer,
     slot: ClientSlot,
 ) -> impl Future<Output = ()> + 'static {
-    let link = Rc::new(Link::accepted(worker.rt, fd));
-    let mut down = Downstream::h1(link.clone());
     let mut current = Current { view: worker.view(), front: listener.proxy.get() };
+    let front = current.view.config().proxy(current.front).front.as_ref();
+    let is_tls = front.and_then(|f| f.binds.get(listener.bind.get())).is_some_and(|b| b.tls.is_on);
+    let accepted = if is_tls { Link::accepted_tls } else { Link::accepted };
+    let link = Rc::new(accepted(worker.rt, fd));
+    let mut down = Downstream::h1(link.clone());
     let session = Session::new(worker, listener, link, peer, slot);
     async move {
         if serve(&session, &mut down, &mut current).await == Next::Http2 {
@@ -61,6 +65,7 @@ async fn serve(session: &Session, down: &mut Downstream, current: &mut Current) 
         }
         if !admits(session, current, Stage::Connection)
             || !introduced(session, proxy).await
+            || !Box::pin(tls::secured(session, current)).await
             || !admits(session, current, Stage::Session)
         {
             return Next::Close;
@@ -87,10 +92,10 @@ async fn serve(session: &Session, down: &mut Downstream, current: &mut Current) 
     next
 }
 
-/// `proto h2`: the client speaks HTTP/2 without being asked.
+/// `proto h2`, or what was agreed on with TLS: the client speaks HTTP/2 without being asked.
 fn speaks_h2(session: &Session, proxy: &Proxy) -> bool {
-    let bind = proxy.front.as_ref().and_then(|f| f.binds.get(session.listener.bind.get()));
-    bind.is_some_and(|b| b.proto_h2)
+    tls::bind(session, proxy).is_some_and(|b| b.proto_h2)
+        || session.link.tls().is_some_and(|tls| tls.speaks(b"h2"))
 }
 
 /// `option nolinger` of the frontend: the end is told, and what is not sent by then is thrown away.
@@ -126,8 +131,7 @@ pub(super) fn count_invalid(session: &Session, proxy: &Proxy) {
 
 /// `accept-proxy`: the client is who the header says. False: there is none.
 async fn introduced(session: &Session, proxy: &Proxy) -> bool {
-    let bind = proxy.front.as_ref().and_then(|f| f.binds.get(session.listener.bind.get()));
-    if !bind.is_some_and(|b| b.accept_proxy) {
+    if !tls::bind(session, proxy).is_some_and(|b| b.accept_proxy) {
         return true;
     }
     let rt = session.worker.rt;

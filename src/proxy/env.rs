@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use crate::base::Nanos;
+use crate::conn::{Link, Tls};
 use crate::model::{ProxyId, ProxyLive, Server};
 use crate::rules::{Ctx, Env, Reply, TimeoutOverrides, Txn};
 
@@ -20,6 +21,9 @@ pub struct StreamEnv<'a> {
     pub front: ProxyId,
     pub back: Option<ProxyId>,
     pub server: Option<&'a Server>,
+    client: &'a Link,
+    /// The server's connection.
+    upstream: Option<&'a Link>,
 }
 
 impl<'a> StreamEnv<'a> {
@@ -32,7 +36,14 @@ impl<'a> StreamEnv<'a> {
             front: route.front_id,
             back: route.back_id,
             server,
+            client: &session.link,
+            upstream: None,
         }
+    }
+
+    /// The same where the server's connection is known.
+    pub(super) fn over(self, upstream: Option<&'a Link>) -> Self {
+        StreamEnv { upstream, ..self }
     }
 }
 
@@ -128,6 +139,14 @@ impl Env for StreamEnv<'_> {
 
     fn connections(&self) -> u32 {
         self.worker.current_connections()
+    }
+
+    fn client_tls(&self) -> Option<&Tls> {
+        self.client.tls()
+    }
+
+    fn server_tls(&self) -> Option<&Tls> {
+        self.upstream?.tls()
     }
 
     fn error_page(&self, status: u16, txn: &Txn) -> Option<Reply> {

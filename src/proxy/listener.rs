@@ -43,6 +43,8 @@ pub struct ClientSlot {
     shared: Arc<Shared>,
     pub(super) front: Arc<ProxyLive>,
     pub(super) listener: Arc<ListenerLive>,
+    /// It is to speak TLS.
+    is_tls: bool,
 }
 
 /// Adds one unless that would exceed `limit` (0: none). Tells the new value.
@@ -64,16 +66,21 @@ impl ClientSlot {
 
     /// A client has it: now it counts towards the peaks.
     pub(super) fn note_client(&self) {
+        if self.is_tls {
+            self.shared.tls_total.fetch_add(1, Ordering::Relaxed);
+        }
         self.shared.current_max.raise(u64::from(self.shared.current.load(Ordering::Relaxed)));
         self.front.front.max.raise(u64::from(self.front.front.cur.load(Ordering::Relaxed)));
         self.listener.max.raise(u64::from(self.listener.cur.load(Ordering::Relaxed)));
     }
 
+    /// `limits`: of the frontend and of the listener. `tls`: it is to speak TLS, as so many may.
     pub(super) fn take(
         shared: &Arc<Shared>,
         front: &Arc<ProxyLive>,
         listener: &Arc<ListenerLive>,
         limits: (u32, u32),
+        tls: Option<u32>,
     ) -> Option<Self> {
         if acquire(&shared.current, shared.maxconn.load(Ordering::Relaxed)).is_none() {
             if !shared.is_full.swap(true, Ordering::Relaxed) {
@@ -90,12 +97,22 @@ impl ClientSlot {
             front.front.cur.fetch_sub(1, Ordering::AcqRel);
             return None;
         }
-        Some(ClientSlot { shared: shared.clone(), front: front.clone(), listener: listener.clone() })
+        let (front, listener) = (front.clone(), listener.clone());
+        let mut slot = ClientSlot { shared: shared.clone(), front, listener, is_tls: false };
+        if let Some(most) = tls {
+            // Dropped here, it gives back what it has.
+            acquire(&shared.tls, most)?;
+            slot.is_tls = true;
+        }
+        Some(slot)
     }
 }
 
 impl Drop for ClientSlot {
     fn drop(&mut self) {
+        if self.is_tls {
+            self.shared.tls.fetch_sub(1, Ordering::AcqRel);
+        }
         self.listener.cur.fetch_sub(1, Ordering::AcqRel);
         self.front.front.cur.fetch_sub(1, Ordering::AcqRel);
         self.shared.current.fetch_sub(1, Ordering::AcqRel);

@@ -25,6 +25,7 @@ pub mod shared;
 pub mod stream;
 pub mod takeover;
 pub mod tcp;
+pub mod tls;
 pub mod transaction;
 pub mod transfer;
 pub mod tunnel;

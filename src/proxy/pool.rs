@@ -21,6 +21,8 @@ struct Idle {
     since: Millis,
     /// Requests carried so far.
     uses: u32,
+    /// The name that the server was asked for with TLS: 0 for none, else its hash.
+    name: u64,
 }
 
 struct ServerPool {
@@ -58,18 +60,18 @@ impl ServerPool {
     }
 
     /// The connection that became idle last and still stands.
-    fn take(&mut self, proven_only: bool) -> Option<(Rc<Link>, u32)> {
+    fn take(&mut self, proven_only: bool, name: u64) -> Option<(Rc<Link>, u32)> {
         self.renew();
         let mut i = self.idle.len();
         while i > 0 {
             i -= 1;
-            if proven_only && !self.idle[i].is_proven() {
+            if (proven_only && !self.idle[i].is_proven()) || self.idle[i].name != name {
                 continue;
             }
             let idle = self.idle.remove(i);
             self.note_gone((1, u32::from(idle.is_proven())));
             // Anything readable on an idle connection is its end, or something that must not be answered with.
-            if !idle.link.is_readable() {
+            if idle.link.is_silent() {
                 return Some((idle.link, idle.uses));
             }
         }
@@ -81,7 +83,7 @@ impl ServerPool {
     fn drop_ended(&mut self) -> bool {
         for _ in 0..self.idle.len().min(LOOKED_AT) {
             self.looked_at = (self.looked_at + 1) % self.idle.len();
-            if self.idle[self.looked_at].link.is_readable() {
+            if !self.idle[self.looked_at].link.is_silent() {
                 let ended = self.idle.remove(self.looked_at);
                 self.note_gone((1, u32::from(ended.is_proven())));
                 return true;
@@ -159,20 +161,21 @@ impl Pools {
 
     /// The connection that became idle last and still stands, with the number of requests it carried.
     /// `proven_only`: one that has proven to survive reuse (`http-reuse aggressive`).
-    pub fn take(&self, server: &Server, proven_only: bool) -> Option<(Rc<Link>, u32)> {
-        self.with(server, |pool| pool.take(proven_only))
+    /// `name`: the server was asked for that with TLS.
+    pub fn take(&self, server: &Server, proven_only: bool, name: u64) -> Option<(Rc<Link>, u32)> {
+        self.with(server, |pool| pool.take(proven_only, name))
     }
 
     /// Takes a connection out of this worker for another one.
     pub fn give(&self, server: &Server, proven_only: bool) -> Option<(OwnedFd, u32)> {
-        let (link, uses) = self.take(server, proven_only)?;
+        let (link, uses) = self.take(server, proven_only, 0)?;
         let fd = Rc::into_inner(link)?.detach()?;
         Some((fd, uses))
     }
 
     /// Keeps a connection whose last response is complete; closes it when the server's pool is full, or the
     /// connection of an earlier epoch.
-    pub fn keep(&self, server: &Server, link: Rc<Link>, (uses, epoch): (u32, u32), now: Millis) {
+    pub fn keep(&self, server: &Server, (link, name): (Rc<Link>, u64), (uses, epoch): (u32, u32), now: Millis) {
         let (spec, live) = (&server.spec, &server.live);
         if spec.pool_purge_delay_ms == 0 || live.epoch() != epoch || !link.is_drained() {
             return;
@@ -185,7 +188,7 @@ impl Pools {
             pool.renew();
             if pool.takes_one_more() || (pool.drop_ended() && pool.takes_one_more()) {
                 live.idle_by.mine().fetch_add(1, Ordering::Relaxed);
-                let idle = Idle { link, since: now, uses };
+                let idle = Idle { link, since: now, uses, name };
                 live.idle_proven.fetch_add(u32::from(idle.is_proven()), Ordering::Relaxed);
                 pool.idle.push(idle);
             } else {
@@ -221,9 +224,9 @@ impl Pools {
             // Not in use now: whoever takes one next notes it.
             pool.peaks = [pool.peaks[1], used];
             pool.idle.retain(|idle| {
-                let ended = idle.link.is_readable();
-                let kept = !ended && now.saturating_sub(idle.since) < delay;
-                if !kept && !ended {
+                let silent = idle.link.is_silent();
+                let kept = silent && now.saturating_sub(idle.since) < delay;
+                if !kept && silent {
                     idle.link.set_no_linger();
                 }
                 kept

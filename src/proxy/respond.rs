@@ -213,7 +213,8 @@ impl Stream<'_> {
         loop {
             let outcome = {
                 let server = self.hold.as_ref().map(|h| h.slot.server());
-                let env = StreamEnv::of(self.s, &self.route, server);
+                let upstream = self.hold.as_ref().map(|h| &**h.link());
+                let env = StreamEnv::of(self.s, &self.route, server).over(upstream);
                 let outcome = rules.run(self.txn, &env, &mut at);
                 verdict::count_rewrites(self.txn, Stage::Response, (&self.route, self.s), server);
                 outcome

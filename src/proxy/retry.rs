@@ -9,6 +9,7 @@ use super::end::{BAD_GATEWAY, Cause, End, Halt, Phase};
 use super::env::StreamEnv;
 use super::route::{Attempt, Chooser, Route};
 use super::stream::Stream;
+use super::tls;
 
 /// What went wrong with one try.
 pub(super) enum Failure {
@@ -47,7 +48,8 @@ impl Stream<'_> {
             if let Some(left) = attempt.left.take() {
                 count_next_try(&self.route, self.txn, &left, left.live.uid != slot.server().live.uid);
             }
-            match chooser.connect(slot, http).await {
+            let name = tls::name_of(&self.route, self.txn, &self.env(), slot.server());
+            match chooser.connect(slot, http, name).await {
                 Ok(hold) => {
                     self.hold = Some(hold);
                     return Ok(());

@@ -20,6 +20,7 @@ use super::end::{Cause, End, Phase};
 use super::server::{ServerSlot, acquire, serve_queues};
 use super::session::Session;
 use super::takeover;
+use super::tls::ServerName;
 use super::upstream::{Hold, Upstream};
 use super::view::{Servers, View};
 use super::worker::Worker;
@@ -422,19 +423,27 @@ impl<'c> Chooser<'c> {
 
     /// A connection to the slot's server: the session's own, an idle one where `http-reuse` allows it, else a new one,
     /// which may still be under way.
-    pub async fn connect(&self, slot: ServerSlot, http: bool) -> Result<Hold, (ServerSlot, std::io::Error)> {
+    pub async fn connect(
+        &self,
+        slot: ServerSlot,
+        http: bool,
+        name: ServerName,
+    ) -> Result<Hold, (ServerSlot, std::io::Error)> {
         let server = slot.server();
         if http && server.spec.proto_h2 {
-            return self.connect_h2(slot);
+            return self.connect_h2(slot, name);
+        }
+        if http && server.spec.tls.as_ref().is_some_and(|tls| tls.offers_h2) {
+            return Box::pin(self.negotiate(slot, name)).await;
         }
         let live = &server.live;
         let epoch = live.epoch();
         let back = self.proxy.live.back.counters.mine();
         // One that was this client's alone stays so: it may have authenticated itself on it.
-        let own = if http { self.session.take_own(server) } else { None };
+        let own = if http { self.session.take_own(server, name.hash()) } else { None };
         let is_private = own.is_some() || self.is_private(server);
         let reused = match own {
-            None if http && !is_private => self.reuse(server).await,
+            None if http && !is_private => self.reuse(server, name.hash()).await,
             own => own,
         };
         let (link, uses) = match reused {
@@ -446,7 +455,7 @@ impl<'c> Chooser<'c> {
             None => {
                 live.counters.mine().connect.inc();
                 back.connect.inc();
-                match self.open(server) {
+                match self.open(server, &name) {
                     Ok(link) => {
                         link.belong_to(live.uid);
                         (Rc::new(link), 0)
@@ -455,19 +464,83 @@ impl<'c> Chooser<'c> {
                 }
             }
         };
+        Ok(self.hold_h1(slot, (link, uses, name.hash()), epoch, is_private))
+    }
+
+    /// The stream's hold on a connection that speaks HTTP/1, or no HTTP at all.
+    fn hold_h1(
+        &self,
+        slot: ServerSlot,
+        (link, uses, name): (Rc<Link>, u32, u64),
+        epoch: u32,
+        is_private: bool,
+    ) -> Hold {
+        let server = slot.server();
         self.count_session(server);
-        let used = live.used.fetch_add(1, Ordering::Relaxed) + 1;
+        let used = server.live.used.fetch_add(1, Ordering::Relaxed) + 1;
         let large_responses = self.worker().pools.note_use(server, used);
-        let preface = if uses == 0 { self.preface(server) } else { Vec::new() };
-        let upstream = Upstream::h1(link, uses, preface);
+        // TLS has it before its own first message.
+        let is_first = uses == 0 && link.tls().is_none();
+        let preface = if is_first { self.preface(server) } else { Vec::new() };
+        let upstream = Upstream::h1(link, uses, preface, name);
         let mut hold = Hold::new(slot, upstream, epoch);
         hold.large_responses = large_responses;
         hold.is_private = is_private;
-        Ok(hold)
+        hold
+    }
+
+    /// A server that offers HTTP/2 with TLS: what it speaks is known once hands are shaken, or from a connection that
+    /// stands.
+    async fn negotiate(&self, slot: ServerSlot, name: ServerName) -> Result<Hold, (ServerSlot, std::io::Error)> {
+        let server = slot.server();
+        let live = &server.live;
+        let (epoch, back) = (live.epoch(), self.proxy.live.back.counters.mine());
+        let is_private = self.is_private(server);
+        let first = self.session.requests() <= 1;
+        let shares = !is_private && !(first && self.proxy.options.http_reuse == HttpReuse::Safe);
+        if let Some(stream) = shares.then(|| self.worker().muxes.take(server, name.hash())).flatten() {
+            live.counters.mine().reuse.inc();
+            back.reuse.inc();
+            return Ok(self.hold_h2(slot, stream, epoch));
+        }
+        let idle = match is_private {
+            true => self.session.take_own(server, name.hash()),
+            false => self.reuse(server, name.hash()).await,
+        };
+        if let Some((link, uses)) = idle {
+            live.counters.mine().reuse.inc();
+            back.reuse.inc();
+            return Ok(self.hold_h1(slot, (link, uses, name.hash()), epoch, is_private));
+        }
+        live.counters.mine().connect.inc();
+        back.connect.inc();
+        let link = match self.open(server, &name) {
+            Ok(link) => link,
+            Err(e) => return Err((slot, e)),
+        };
+        link.belong_to(live.uid);
+        let until = self.worker().rt.after_ms(self.proxy.timeouts.connect);
+        match self.client.unless_left(self.aborts, link.established(until)).await {
+            Some(Ok(())) => {}
+            Some(Err(e)) => return Err((slot, e)),
+            None => return Err((slot, std::io::ErrorKind::ConnectionAborted.into())),
+        }
+        if !link.tls().is_some_and(|tls| tls.speaks(b"h2")) {
+            return Ok(self.hold_h1(slot, (Rc::new(link), 0, name.hash()), epoch, is_private));
+        }
+        let how = (!is_private, self.proxy.timeouts.server);
+        let stream = self.worker().muxes.open(server, (link, name.hash()), Vec::new(), how);
+        Ok(self.hold_h2(slot, stream, epoch))
+    }
+
+    fn hold_h2(&self, slot: ServerSlot, stream: super::h2::H2Server, epoch: u32) -> Hold {
+        self.count_session(slot.server());
+        slot.server().live.used.fetch_add(1, Ordering::Relaxed);
+        Hold::new(slot, Upstream::H2(Box::new(stream)), epoch)
     }
 
     /// A stream of an HTTP/2 connection: of one that stands where `http-reuse` allows it, else of a new one.
-    fn connect_h2(&self, slot: ServerSlot) -> Result<Hold, (ServerSlot, std::io::Error)> {
+    fn connect_h2(&self, slot: ServerSlot, name: ServerName) -> Result<Hold, (ServerSlot, std::io::Error)> {
         let server = slot.server();
         let live = &server.live;
         let (epoch, back) = (live.epoch(), self.proxy.live.back.counters.mine());
@@ -477,7 +550,7 @@ impl<'c> Chooser<'c> {
         let reused = match reuse {
             HttpReuse::Safe if first => None,
             _ if self.is_private(server) => None,
-            _ => muxes.take(server),
+            _ => muxes.take(server, name.hash()),
         };
         let stream = match reused {
             Some(stream) => {
@@ -488,19 +561,19 @@ impl<'c> Chooser<'c> {
             None => {
                 live.counters.mine().connect.inc();
                 back.connect.inc();
-                match self.open(server) {
+                match self.open(server, &name) {
                     Ok(link) => {
                         link.belong_to(live.uid);
                         let how = (!self.is_private(server), self.proxy.timeouts.server);
-                        muxes.open(server, link, self.preface(server), how)
+                        let preface =
+                            if link.tls().is_none() { self.preface(server) } else { Vec::new() };
+                        muxes.open(server, (link, name.hash()), preface, how)
                     }
                     Err(e) => return Err((slot, e)),
                 }
             }
         };
-        self.count_session(server);
-        live.used.fetch_add(1, Ordering::Relaxed);
-        Ok(Hold::new(slot, Upstream::H2(Box::new(stream)), epoch))
+        Ok(self.hold_h2(slot, stream, epoch))
     }
 
     /// A connection that is opened in a client's name, or where sharing is forbidden, is of use to nobody else.
@@ -518,7 +591,7 @@ impl<'c> Chooser<'c> {
         preface
     }
 
-    fn open(&self, server: &Server) -> std::io::Result<Link> {
+    fn open(&self, server: &Server, name: &ServerName) -> std::io::Result<Link> {
         let mut to = server.address();
         if let (Address::Inet(addr), Some(offset)) = (&mut to, server.spec.port_offset) {
             let port = self.session.local().inet().map_or(0, |a| i32::from(a.port())) + offset;
@@ -532,11 +605,15 @@ impl<'c> Chooser<'c> {
             keepalive: self.proxy.options.tcpka_server,
             no_linger: self.proxy.options.nolinger,
         };
-        dial(self.worker().rt, &how)
+        let link = dial(self.worker().rt, &how)?;
+        match &server.spec.tls {
+            None => Ok(link),
+            Some(tls) => name.secure(link, tls, &to, &self.preface(server)),
+        }
     }
 
     /// An idle connection that other clients have used.
-    async fn reuse(&self, server: &Server) -> Option<(Rc<Link>, u32)> {
+    async fn reuse(&self, server: &Server, name: u64) -> Option<(Rc<Link>, u32)> {
         let first = self.session.requests() <= 1;
         let proven_only = match self.proxy.options.http_reuse {
             HttpReuse::Never => return None,
@@ -545,8 +622,9 @@ impl<'c> Chooser<'c> {
             _ => false,
         };
         let pools = &self.worker().pools;
-        match pools.take(server, proven_only) {
-            None if server.live.idle.load(Ordering::Relaxed) > 0 => {
+        match pools.take(server, proven_only, name) {
+            // What TLS knows of a connection stays with its worker.
+            None if server.live.idle.load(Ordering::Relaxed) > 0 && server.spec.tls.is_none() => {
                 Box::pin(takeover::take(self.worker(), server, proven_only)).await
             }
             taken => taken,

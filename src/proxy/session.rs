@@ -58,6 +58,8 @@ struct Rare {
 struct Own {
     server: Private,
     link: Rc<Link>,
+    /// The name that the server was asked for with TLS.
+    name: u64,
     uses: u32,
     epoch: u32,
 }
@@ -180,16 +182,16 @@ impl Session {
     }
 
     /// An intact server connection of the session's own.
-    pub fn take_own(&self, server: &Server) -> Option<(Rc<Link>, u32)> {
+    pub fn take_own(&self, server: &Server, name: u64) -> Option<(Rc<Link>, u32)> {
         let mut rare = self.rare.borrow_mut();
         let own = &mut rare.as_mut()?.own;
-        let at = own.iter().position(|o| o.server.0.uid == server.live.uid)?;
+        let at = own.iter().position(|o| o.server.0.uid == server.live.uid && o.name == name)?;
         let Own { link, uses, epoch, .. } = own.remove(at);
         (epoch == server.live.epoch() && link.is_drained()).then_some((link, uses))
     }
 
     /// Keeps a server connection for the session's next request; the oldest one goes when there are too many.
-    pub fn keep_own(&self, server: &Server, link: Rc<Link>, (uses, epoch): (u32, u32)) {
+    pub fn keep_own(&self, server: &Server, (link, name): (Rc<Link>, u64), (uses, epoch): (u32, u32)) {
         if server.live.epoch() != epoch || !link.is_drained() || link.watch().is_err() {
             return;
         }
@@ -197,7 +199,7 @@ impl Session {
             if rare.own.len() == MOST_OWN {
                 rare.own.remove(0);
             }
-            rare.own.push(Own { server: Private::of(server), link, uses, epoch });
+            rare.own.push(Own { server: Private::of(server), link, name, uses, epoch });
         });
     }
 

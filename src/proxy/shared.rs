@@ -16,6 +16,9 @@ pub struct Shared {
     pub current: AtomicU32,
     pub current_max: Peak,
     pub connections: AtomicU64,
+    /// Connections of clients that speak TLS, now and so far.
+    pub tls: AtomicU32,
+    pub tls_total: AtomicU64,
     /// Times that the limit of connections was reached, and whether it is now.
     pub maxconn_reached: AtomicU32,
     pub is_full: AtomicBool,
@@ -41,6 +44,8 @@ impl Shared {
             current: AtomicU32::new(0),
             current_max: Peak::default(),
             connections: AtomicU64::new(0),
+            tls: AtomicU32::new(0),
+            tls_total: AtomicU64::new(0),
             maxconn_reached: AtomicU32::new(0),
             is_full: AtomicBool::new(false),
             requests: AtomicU64::new(0),

@@ -94,7 +94,8 @@ impl<'a> Stream<'a> {
     }
 
     pub fn env<'e>(&'e self) -> StreamEnv<'e> {
-        StreamEnv::of(self.s, &self.route, self.hold.as_ref().map(|h| h.slot.server()))
+        let hold = self.hold.as_ref();
+        StreamEnv::of(self.s, &self.route, hold.map(|h| h.slot.server())).over(hold.map(|h| &**h.link()))
     }
 
     pub fn now(&self) -> u64 {

@@ -34,12 +34,14 @@ pub struct H1Server {
     uses: u32,
     /// What is to be sent before anything else on it (`send-proxy`).
     preface: Vec<u8>,
+    /// The name that the server was asked for with TLS.
+    name: u64,
 }
 
 impl Upstream {
-    /// A connection that carried `uses` requests before.
-    pub fn h1(link: Rc<Link>, uses: u32, preface: Vec<u8>) -> Upstream {
-        Upstream::H1(H1Server { link, uses, preface })
+    /// A connection that carried `uses` requests before. `name`: the server was asked for that with TLS.
+    pub fn h1(link: Rc<Link>, uses: u32, preface: Vec<u8>, name: u64) -> Upstream {
+        Upstream::H1(H1Server { link, uses, preface, name })
     }
 
     /// The connection itself.
@@ -165,14 +167,15 @@ impl Hold {
         }
         let live = &self.slot.server().live;
         live.used.fetch_sub(1, Ordering::Relaxed);
-        let is_whole = matches!(self.upstream, Upstream::H1(_));
-        if is_whole && self.keep && self.request_sent && live.is_up() {
-            let past = (self.upstream.uses() + 1, self.epoch);
+        let Upstream::H1(upstream) = &self.upstream else { return };
+        if self.keep && self.request_sent && live.is_up() {
+            let past = (upstream.uses + 1, self.epoch);
+            let link = (upstream.link.clone(), upstream.name);
             let worker = session.worker;
             if self.is_private {
-                session.keep_own(self.slot.server(), self.link().clone(), past);
+                session.keep_own(self.slot.server(), link, past);
             } else if self.slot.server().spec.max_reuse.is_none_or(|most| past.0 <= most) {
-                worker.pools.keep(self.slot.server(), self.link().clone(), past, worker.rt.now() / MS);
+                worker.pools.keep(self.slot.server(), link, past, worker.rt.now() / MS);
             }
         }
     }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::conn::Tls;
 use crate::base::{Buf, Nanos};
 use crate::http::Head;
 use crate::model::ProxyLive;
@@ -279,6 +280,14 @@ pub trait Env {
     /// The timeouts of the backend as they are configured, and the frontend's for the client.
     fn timeouts(&self) -> TimeoutOverrides {
         TimeoutOverrides::default()
+    }
+    /// What the client's connection speaks; `None` without TLS.
+    fn client_tls(&self) -> Option<&Tls> {
+        None
+    }
+    /// The same of the server's connection.
+    fn server_tls(&self) -> Option<&Tls> {
+        None
     }
     /// The page that the backend, else the frontend has for a status, rendered; `None`: the built-in one.
     fn error_page(&self, status: u16, txn: &Txn) -> Option<Reply>;

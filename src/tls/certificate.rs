@@ -5,7 +5,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use rustls::InconsistentKeys;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::sign::{CertifiedKey, SigningKey, SingleCertAndKey};
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
@@ -57,9 +57,30 @@ impl Certified {
         made.map_err(|fault| PemError { file: what.into(), line: None, fault })
     }
 
+    /// From a chain and a key that is ready to sign; `file` they are of, for errors.
+    pub fn with_key(
+        file: &str,
+        chain: Vec<CertificateDer<'static>>,
+        key: Arc<dyn SigningKey>,
+    ) -> Result<Certified, PemError> {
+        let made = Certified::made(chain, key, file, None);
+        made.map_err(|fault| PemError { file: file.into(), line: None, fault })
+    }
+
     fn new(
         chain: Vec<CertificateDer<'static>>,
         key: PrivateKeyDer<'static>,
+        file: &str,
+        line: Option<usize>,
+    ) -> Result<Certified, Fault> {
+        chain.first().ok_or(Fault::NoCertificate)?;
+        let key = provider().key_provider.load_private_key(key).map_err(|e| Fault::Key(e.to_string()))?;
+        Certified::made(chain, key, file, line)
+    }
+
+    fn made(
+        chain: Vec<CertificateDer<'static>>,
+        key: Arc<dyn SigningKey>,
         file: &str,
         line: Option<usize>,
     ) -> Result<Certified, Fault> {
@@ -71,7 +92,6 @@ impl Certified {
         let (from, until) =
             (seconds(validity.not_before.timestamp()), seconds(validity.not_after.timestamp()));
         let names = names(&certificate);
-        let key = provider().key_provider.load_private_key(key).map_err(|e| Fault::Key(e.to_string()))?;
         let key = CertifiedKey::new(chain, key);
         match key.keys_match() {
             // The key cannot say.
@@ -80,6 +100,14 @@ impl Certified {
             Err(e) => return Err(unreadable(&e)),
         }
         Ok(Certified { key: Arc::new(key), names, from, until, file: file.into(), line })
+    }
+
+    /// The same with an answer about it (OCSP) that clients are shown, or without.
+    pub fn stapling(mut self, answer: Option<Vec<u8>>) -> Certified {
+        let mut key = CertifiedKey::clone(&self.key);
+        key.ocsp = answer;
+        self.key = Arc::new(key);
+        self
     }
 
     /// `now`: since the Unix epoch.

@@ -14,6 +14,7 @@ use crate::config::proxy::ServerTarget;
 use crate::config::{Backend, Proxy};
 use crate::lang::{Env, Facts, Input, LoadOptions, Severity as Gravity, load};
 use crate::model::{AdminState, Mode, OperState, Server, ServerLive, ServerSet, ServerSpec};
+use crate::tls::Disk;
 
 use super::command::Command;
 use super::session::{Answer, Session, Severity};
@@ -86,6 +87,7 @@ fn read(proxy: &Proxy, name: &str, words: &[&str]) -> Result<ServerSpec, String>
         resolve: &resolve,
         env: &|_| None,
         files: &|_: &Path| Err(io::ErrorKind::Unsupported.into()),
+        disk: &Nothing,
         user: &|_| None,
         group: &|_| None,
         services: &|_| None,
@@ -191,4 +193,17 @@ fn del(session: &mut Session, args: &Args) -> Answer {
     replace(back, list, clock::now_ms());
     session.control.server_removed(&proxy.name, name);
     Answer::Message(Severity::Info, "Server deleted.\n".into())
+}
+
+/// A server that is added has nothing to read from files.
+struct Nothing;
+
+impl Disk for Nothing {
+    fn read(&self, _: &Path) -> io::Result<Vec<u8>> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    fn list(&self, _: &Path) -> io::Result<Vec<String>> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
 }

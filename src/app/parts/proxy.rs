@@ -1,6 +1,7 @@
 //! The proxy as a part: its listening sockets, its workers, and the configuration that they share.
 
 use std::io;
+use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,6 +19,7 @@ use crate::os::opener::Opener;
 use crate::os::process;
 use crate::proxy::Worker;
 use crate::rt::Remote;
+use crate::tls::Disk;
 
 use super::super::program::{BindError, Settings};
 use super::super::services::{Hub, RuntimeControl, Services};
@@ -113,6 +115,19 @@ impl ProxyPart {
     }
 }
 
+/// Certificates, as far as the opener permits.
+struct Opened<'o>(&'o Opener);
+
+impl Disk for Opened<'_> {
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        self.0.read(path)
+    }
+
+    fn list(&self, path: &Path) -> io::Result<Vec<String>> {
+        self.0.list_files(path)?.ok_or_else(|| io::ErrorKind::NotADirectory.into())
+    }
+}
+
 impl Part for ProxyPart {
     fn build(&mut self, reading: &Reading<'_>) -> Diagnostics {
         let opener = reading.opener;
@@ -122,6 +137,7 @@ impl Part for ProxyPart {
             resolve: &|name| opener.resolve(name),
             env: &|name| reading.variable(name),
             files: &|path| opener.read(path),
+            disk: &Opened(opener),
             user: &|name| opener.user(name).ok(),
             group: &|name| opener.group(name).ok(),
             services: &|name| self.services.get(name).cloned(),

@@ -90,6 +90,9 @@ fn spec(
         port_offset: port_offset(&server.written),
         ..finished(&server.name, id, resolved.unwrap_or_else(nowhere), set, draft)
     };
+    let title = format!("'server {}/{}'", draft.name, server.name);
+    let tls = super::tls::server(cx, server.at, &title, &set.tls, before.and_then(|spec| spec.tls.as_ref()));
+    let spec = ServerSpec { tls, ..spec };
     check_port(cx, draft, server);
     Declared { spec: Arc::new(spec), unresolved }
 }

@@ -23,6 +23,8 @@ pub struct BindOption {
     pub entry: Entry,
     /// 0 or 1.
     pub arguments: usize,
+    /// It goes to what speaks TLS.
+    is_tls: bool,
     apply: BindFn,
 }
 
@@ -35,15 +37,27 @@ const fn option(
     apply: BindFn,
 ) -> BindOption {
     let arguments = if args.is_empty() { 0 } else { 1 };
-    BindOption { entry: Entry::full(name, args, doc, example, since), arguments, apply }
+    BindOption { entry: Entry::full(name, args, doc, example, since), arguments, is_tls: false, apply }
 }
 
 const fn refused(name: &'static str, args: &'static str, doc: &'static str, why: &'static str) -> BindOption {
     let entry = Entry::full(name, args, doc, "", "").with(Status::Refused(why));
-    BindOption { entry, arguments: if args.is_empty() { 0 } else { 1 }, apply: |_, _, _| Ok(()) }
+    let arguments = if args.is_empty() { 0 } else { 1 };
+    BindOption { entry, arguments, is_tls: false, apply: |_, _, _| Ok(()) }
 }
 
-const TLS: &str = "TLS on listeners is not part of it yet";
+/// What `ssl` is told beside itself.
+const fn tls(
+    name: &'static str,
+    args: &'static str,
+    doc: &'static str,
+    example: &'static str,
+    since: &'static str,
+) -> BindOption {
+    BindOption { is_tls: true, ..option(name, args, doc, example, since, |_, _, _| Ok(())) }
+}
+
+const TLS: &str = "this part of TLS is not there yet";
 
 impl BindOption {
     const fn naming(self, names: &'static [Place]) -> Self {
@@ -214,49 +228,52 @@ pub const BIND_OPTIONS: &[BindOption] = &[
         b.v6only = true;
         Ok(())
     }),
-    refused("ssl", "", "Speaks TLS.", TLS),
-    refused("allow-0rtt", "", "A setting of TLS.", TLS),
-    refused("alpn", "", "A setting of TLS.", TLS),
-    refused("ca-file", "", "A setting of TLS.", TLS).naming(Place::FILE),
-    refused("ca-ignore-err", "", "A setting of TLS.", TLS),
+    option("ssl", "", "Speaks TLS.", "bind :443 ssl crt site.pem", "1.5", |b, _, _| {
+        b.tls.is_on = true;
+        Ok(())
+    }),
+    tls("allow-0rtt", "", "Takes early data (RFC 8446 section 2.3).", "bind :443 ssl crt site.pem allow-0rtt", "1.8"),
+    tls("alpn", "<protocols>", "Protocols that clients may choose from, the best first.", "bind :443 ssl crt site.pem alpn h2,http/1.1", "1.5"),
+    tls("ca-file", "<cafile>", "Authorities that clients certificates are checked with.", "bind :443 ssl crt site.pem ca-file ca.pem", "1.5").naming(Place::FILE),
+    tls("ca-ignore-err", "[all|<errorID>,...]", "Errors of authorities that do no harm.", "bind :443 ssl crt site.pem ca-ignore-err all", "1.5"),
     refused("ca-sign-file", "", "A setting of TLS.", TLS).naming(Place::FILE),
     refused("ca-sign-pass", "", "A setting of TLS.", TLS),
-    refused("ca-verify-file", "", "A setting of TLS.", TLS).naming(Place::FILE),
-    refused("ciphers", "", "A setting of TLS.", TLS),
-    refused("ciphersuites", "", "A setting of TLS.", TLS),
+    tls("ca-verify-file", "<cafile>", "More authorities, which clients are not told of.", "bind :443 ssl crt site.pem ca-verify-file ca.pem", "2.2").naming(Place::FILE),
+    tls("ciphers", "<ciphers>", "Cipher suites up to TLS 1.2, as OpenSSL writes them.", "bind :443 ssl crt site.pem ciphers ECDHE+AESGCM", "1.5"),
+    tls("ciphersuites", "<ciphersuites>", "Cipher suites of TLS 1.3.", "bind :443 ssl crt site.pem ciphersuites TLS_AES_128_GCM_SHA256", "1.9"),
     refused("client-sigalgs", "", "A setting of TLS.", TLS),
-    refused("crl-file", "", "A setting of TLS.", TLS).naming(Place::FILE),
-    refused("crt", "", "A setting of TLS.", TLS).naming(Place::FILE),
-    refused("crt-ignore-err", "", "A setting of TLS.", TLS),
-    refused("crt-list", "", "A setting of TLS.", TLS).naming(&[Place::argument(1, What::List)]),
-    refused("curves", "", "A setting of TLS.", TLS),
-    refused("default-crt", "", "A setting of TLS.", TLS).naming(Place::FILE),
-    refused("ecdhe", "", "A setting of TLS.", TLS),
-    refused("force-sslv3", "", "A setting of TLS.", TLS),
-    refused("force-tlsv10", "", "A setting of TLS.", TLS),
-    refused("force-tlsv11", "", "A setting of TLS.", TLS),
-    refused("force-tlsv12", "", "A setting of TLS.", TLS),
-    refused("force-tlsv13", "", "A setting of TLS.", TLS),
+    tls("crl-file", "<crlfile>", "Revoked certificates.", "bind :443 ssl crt site.pem crl-file crl.pem", "1.5").naming(Place::FILE),
+    tls("crt", "<cert>", "A certificate with its chain and its key, or a directory of such files.", "bind :443 ssl crt site.pem", "1.5").naming(Place::FILE),
+    tls("crt-ignore-err", "<errors>", "Errors of clients certificates that do no harm.", "bind :443 ssl crt site.pem crt-ignore-err all", "1.5"),
+    tls("crt-list", "<file>", "A file that lists certificates, each with options and names.", "bind :443 ssl crt site.pem crt-list list.txt", "1.5").naming(&[Place::argument(1, What::List)]),
+    tls("curves", "<curves>", "Groups of the key exchange.", "bind :443 ssl crt site.pem curves X25519:P-256", "1.8"),
+    tls("default-crt", "<cert>", "A certificate for clients who ask for no name that is known.", "bind :443 ssl crt site.pem default-crt site.pem", "3.0").naming(Place::FILE),
+    tls("ecdhe", "<named curve>", "The one group of the key exchange.", "bind :443 ssl crt site.pem ecdhe P-256", "1.5"),
+    tls("force-sslv3", "", "Speaks SSL 3.0 alone.", "bind :443 ssl crt site.pem force-sslv3", "1.5"),
+    tls("force-tlsv10", "", "Speaks TLS 1.0 alone.", "bind :443 ssl crt site.pem force-tlsv10", "1.5"),
+    tls("force-tlsv11", "", "Speaks TLS 1.1 alone.", "bind :443 ssl crt site.pem force-tlsv11", "1.5"),
+    tls("force-tlsv12", "", "Speaks TLS 1.2 alone.", "bind :443 ssl crt site.pem force-tlsv12", "1.5"),
+    tls("force-tlsv13", "", "Speaks TLS 1.3 alone.", "bind :443 ssl crt site.pem force-tlsv13", "1.5"),
     refused("generate-certificates", "", "A setting of TLS.", TLS),
     refused("ktls", "", "A setting of TLS.", TLS),
-    refused("no-alpn", "", "A setting of TLS.", TLS),
-    refused("no-ca-names", "", "A setting of TLS.", TLS),
-    refused("no-sslv3", "", "A setting of TLS.", TLS),
-    refused("no-strict-sni", "", "A setting of TLS.", TLS),
-    refused("no-tls-tickets", "", "A setting of TLS.", TLS),
-    refused("no-tlsv10", "", "A setting of TLS.", TLS),
-    refused("no-tlsv11", "", "A setting of TLS.", TLS),
-    refused("no-tlsv12", "", "A setting of TLS.", TLS),
-    refused("no-tlsv13", "", "A setting of TLS.", TLS),
-    refused("npn", "", "A setting of TLS.", TLS),
-    refused("prefer-client-ciphers", "", "A setting of TLS.", TLS),
+    tls("no-alpn", "", "Agrees on no protocol.", "bind :443 ssl crt site.pem no-alpn", "2.8"),
+    tls("no-ca-names", "", "Does not tell clients the names of authorities.", "bind :443 ssl crt site.pem no-ca-names", "1.8"),
+    tls("no-sslv3", "", "Does not speak SSL 3.0.", "bind :443 ssl crt site.pem no-sslv3", "1.5"),
+    tls("no-strict-sni", "", "Undoes strict-sni of global.", "bind :443 ssl crt site.pem no-strict-sni", "3.2"),
+    tls("no-tls-tickets", "", "Gives no tickets.", "bind :443 ssl crt site.pem no-tls-tickets", "1.5"),
+    tls("no-tlsv10", "", "Does not speak TLS 1.0.", "bind :443 ssl crt site.pem no-tlsv10", "1.5"),
+    tls("no-tlsv11", "", "Does not speak TLS 1.1.", "bind :443 ssl crt site.pem no-tlsv11", "1.5"),
+    tls("no-tlsv12", "", "Does not speak TLS 1.2.", "bind :443 ssl crt site.pem no-tlsv12", "1.5"),
+    tls("no-tlsv13", "", "Does not speak TLS 1.3.", "bind :443 ssl crt site.pem no-tlsv13", "1.5"),
+    tls("npn", "<protocols>", "The protocols of a dead extension.", "bind :443 ssl crt site.pem npn http/1.1", "1.5").accepted("no client speaks it any more"),
+    tls("prefer-client-ciphers", "", "Goes by the order of the client.", "bind :443 ssl crt site.pem prefer-client-ciphers", "1.8"),
     refused("sigalgs", "", "A setting of TLS.", TLS),
-    refused("ssl-max-ver", "", "A setting of TLS.", TLS),
-    refused("ssl-min-ver", "", "A setting of TLS.", TLS),
-    refused("strict-sni", "", "A setting of TLS.", TLS),
-    refused("tls-ticket-keys", "", "A setting of TLS.", TLS).naming(Place::FILE),
-    refused("tls-tickets", "", "A setting of TLS.", TLS),
-    refused("verify", "", "A setting of TLS.", TLS),
+    tls("ssl-max-ver", "<version>", "The last version that is spoken.", "bind :443 ssl crt site.pem ssl-max-ver TLSv1.3", "1.8"),
+    tls("ssl-min-ver", "<version>", "The first version that is spoken.", "bind :443 ssl crt site.pem ssl-min-ver TLSv1.2", "1.8"),
+    tls("strict-sni", "", "Refuses clients who ask for a name that no certificate is for.", "bind :443 ssl crt site.pem strict-sni", "1.5"),
+    tls("tls-ticket-keys", "<keyfile>", "Keys of tickets that several processes share.", "bind :443 ssl crt site.pem tls-ticket-keys keys", "1.6").naming(Place::FILE),
+    tls("tls-tickets", "", "Undoes no-tls-tickets of global.", "bind :443 ssl crt site.pem tls-tickets", "3.2"),
+    tls("verify", "[none|optional|required]", "Whether clients show a certificate.", "bind :443 ssl crt site.pem verify optional", "1.5"),
 ];
 
 fn number(text: &str) -> Result<u32, String> {
@@ -329,6 +346,9 @@ fn one_option(
     if is_void(Kind::Bind, name) {
         return Ok(());
     }
+    if option.is_tls {
+        return super::tls::bind_word(&mut bind.tls.words, name, value).map_err(|e| (at, e, None));
+    }
     (option.apply)(bind, value, cx).map_err(|e| (at, format!("'{name}' : {e}"), None))
 }
 
@@ -348,6 +368,7 @@ pub fn bind_line<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {
     let Some(first) = addresses.first() else { return };
     let mut bind = Bind::new(first.clone(), args.span);
     (bind.mode, bind.uid, bind.gid) = (prefix.mode, prefix.uid, prefix.gid);
+    bind.tls.written = args.str(1).into();
     let section = scope.px.kind.word();
     options(scope.cx, &mut bind, &mut Cursor::new(args, 2), Some(section));
     if bind.id != 0 {

@@ -6,6 +6,7 @@ use crate::check::{CheckSpec, Fault};
 use crate::lang::Severity;
 
 use super::declared::ServerSettings;
+use super::backend::Declared;
 use super::draft::{Cx, Draft};
 use super::keyword::Scope;
 use crate::lang::args::Args;
@@ -56,9 +57,22 @@ pub fn rule<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {
 }
 
 /// What to check of every server that asks for it.
-pub fn specs(cx: &Cx<'_>, draft: &Draft<'_>) -> Vec<(Arc<str>, CheckSpec)> {
-    let checked = draft.servers.iter().filter(|s| s.set.spec.has_check);
-    checked.map(|server| (server.name.clone(), spec(cx, draft, &server.set))).collect()
+pub fn specs(cx: &mut Cx<'_>, draft: &Draft<'_>, list: &[Declared]) -> Vec<(Arc<str>, CheckSpec)> {
+    let mut specs = Vec::new();
+    for server in draft.servers.iter().filter(|s| s.set.spec.has_check) {
+        let mut made = spec(cx, draft, &server.set);
+        let own = list.iter().find(|declared| declared.spec.name == server.name);
+        let own = own.and_then(|declared| declared.spec.tls.as_ref());
+        let title = format!("'server {}/{}'", draft.name, server.name);
+        made.tls = super::tls::check(cx, (server.at, &title), &server.set.tls, own, has_own_way(&made));
+        specs.push((server.name.clone(), made));
+    }
+    specs
+}
+
+/// Whether checks go elsewhere than traffic.
+pub fn has_own_way(spec: &CheckSpec) -> bool {
+    spec.addr.is_some() || spec.port.is_some()
 }
 
 /// What to check of a server with these options.
@@ -74,8 +88,7 @@ pub fn spec(cx: &Cx<'_>, draft: &Draft<'_>, server: &ServerSettings) -> CheckSpe
         ..server.checking.clone()
     };
     // Checks that go where traffic goes begin as it does.
-    let own_way = spec.addr.is_some() || spec.port.is_some();
-    if spec.send_proxy > 0 || !own_way {
+    if spec.send_proxy > 0 || !has_own_way(&spec) {
         spec.send_proxy = spec.send_proxy.max(server.spec.send_proxy);
     }
     set.check.rules.finish(&mut spec);

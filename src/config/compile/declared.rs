@@ -7,6 +7,7 @@ use crate::check::CheckSpec;
 use crate::lang::Span;
 use crate::model::ServerSpec;
 use crate::model::notation::Written;
+use crate::tls::ServerWords;
 
 use super::super::service::Reach;
 
@@ -19,6 +20,21 @@ pub struct ServerSettings {
     pub checking: CheckSpec,
     pub init_addr: Vec<InitAddr>,
     pub id: Option<u32>,
+    pub tls: TlsSettings,
+}
+
+/// What a `server` line says of TLS.
+#[derive(Clone, Debug, Default)]
+pub struct TlsSettings {
+    /// `ssl`.
+    pub is_on: bool,
+    pub words: ServerWords,
+    /// `sni`: an expression.
+    pub sni: Option<(String, Span)>,
+    /// `check-ssl`, `check-sni`, `check-alpn`.
+    pub check: bool,
+    pub check_sni: Option<String>,
+    pub check_alpn: Option<String>,
 }
 
 /// One method of `init-addr`.

@@ -13,6 +13,7 @@ use crate::lang::{Diagnostic, Diagnostics, Frame, Section, Severity, SourceMap, 
 use crate::model::applet::Applet;
 use crate::model::{Address, Caps, Mode};
 use crate::rules::{Capture, Captures, Names, PatternRefs, Userlists};
+use crate::tls::{Disk, Library};
 
 use super::super::global::{Global, LogTarget};
 use super::super::proxy::{Bind, Config, CookieSpec, Options, RetryOn, StatsSpec, Timeouts};
@@ -29,6 +30,8 @@ pub struct Inputs<'a> {
     pub env: &'a dyn Fn(&str) -> Option<String>,
     /// Reads error pages, ACL and map files.
     pub files: &'a dyn Fn(&Path) -> io::Result<Vec<u8>>,
+    /// Where certificates and what belongs to them come from.
+    pub disk: &'a dyn Disk,
     /// Numbers of a user and of a group by name.
     pub user: &'a dyn Fn(&str) -> Option<u32>,
     pub group: &'a dyn Fn(&str) -> Option<u32>,
@@ -66,6 +69,8 @@ pub struct Cx<'a> {
     /// `expose-deprecated-directives` and `expose-experimental-directives`.
     pub deprecated_allowed: bool,
     pub experimental_allowed: bool,
+    /// The certificates that were read so far; none before the first is asked for.
+    pub library: Option<Library<'a>>,
 }
 
 /// A proxy or server that an expression names; it must exist.
@@ -104,6 +109,7 @@ impl<'a> Cx<'a> {
             proc_vars: Vec::new(),
             deprecated_allowed: false,
             experimental_allowed: false,
+            library: None,
         }
     }
 

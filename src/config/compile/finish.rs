@@ -9,6 +9,7 @@ use crate::base::Live;
 use crate::lang::{Severity, Span, suggest};
 use crate::model::{Caps, Mode, ProxyId, ProxyLive, ServerSet, ServerSpec};
 use crate::rules::{Captures, HttpErrors, vars};
+use crate::tls::Library;
 
 use super::super::proxy::{
     Backend, Config, Frontend, Proxy, Rules, ServerTarget, Switch, SwitchTarget, UseServer,
@@ -89,6 +90,7 @@ pub fn finish<'a>(cx: &mut Cx<'a>, drafts: &Drafts<'a>) -> Built {
             frontends: HashMap::new(),
             proc_vars: Vec::new(),
             patterns: Default::default(),
+            tls_sessions: None,
         },
         server_sets: Vec::new(),
         server_changes: Vec::new(),
@@ -118,6 +120,7 @@ pub fn finish<'a>(cx: &mut Cx<'a>, drafts: &Drafts<'a>) -> Built {
         built.config.proxies.push(proxy);
     }
     built.config.patterns = std::mem::take(&mut cx.patterns);
+    built.config.tls_sessions = cx.library.as_ref().map(Library::sessions);
     postcheck::whole(cx, &built.config);
     built
 }
@@ -252,6 +255,7 @@ fn frontend<'a>(
     let set = &draft.set;
     let mut binds = draft.binds.clone();
     number_binds(&mut binds);
+    super::tls::endpoints(cx, draft, &mut binds);
     let mut switching = Vec::new();
     for (args, dynamic, condition) in std::mem::take(&mut program.switching) {
         let target = match dynamic {
@@ -375,10 +379,11 @@ fn backend<'a>(
     Backend {
         balance,
         balance_expr: program.balance_expr.take(),
+        snis: std::mem::take(&mut program.snis),
         servers: merged.cell,
         declared: list.iter().map(|d| d.spec.clone()).collect(),
         services,
-        checks: super::checks::specs(cx, draft),
+        checks: super::checks::specs(cx, draft, &list),
         retries: set.retries,
         retry_on: set.retry_on.clone(),
         fullconn,

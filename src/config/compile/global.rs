@@ -75,12 +75,17 @@ pub fn close_spread<'a>(cx: &mut Cx<'a>, args: Args<'a>, _: Prefix) {
     }
 }
 
-/// Keeps TLS settings as text.
+/// A word of TLS without a value.
+pub fn tls_word<'a>(cx: &mut Cx<'a>, args: Args<'a>, _: Prefix) {
+    super::tls::global_word(cx, args);
+}
+
+/// One with a value.
 pub fn tls_text<'a>(cx: &mut Cx<'a>, args: Args<'a>, _: Prefix) {
     if !args.has(1) {
         return cx.diags.alert(args.span, format!("'{}' expects an argument.", args.str(0)));
     }
-    cx.global.tls.push((args.str(0).to_owned(), args.text_from(1)));
+    super::tls::global_word(cx, args);
 }
 
 /// Takes what is there, without effect.

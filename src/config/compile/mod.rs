@@ -34,6 +34,7 @@ mod rule;
 mod server;
 mod service;
 mod switching;
+mod tls;
 pub mod variable;
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Hands the lines of a section that belong to the rule language over to `rules`, in file order.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::lang::{Span, Word};
@@ -27,6 +28,24 @@ pub struct Program<'a> {
     pub log: LogSpec,
     pub unique_id: Option<Arc<LogFormat>>,
     pub balance_expr: Option<Expr>,
+    /// `sni` of servers by name, and of those that `default-server` stands for by no name.
+    pub snis: HashMap<Arc<str>, Expr>,
+}
+
+/// The names that servers are asked for with TLS.
+fn snis(draft: &Draft<'_>, ctx: &mut BuildCtx<'_>) -> HashMap<Arc<str>, Expr> {
+    let lines = draft.servers.iter().map(|server| (server.name.clone(), &server.set.tls));
+    let lines = lines.chain([(Arc::from(""), &draft.set.default_server.tls)]);
+    let mut snis = HashMap::new();
+    for (name, tls) in lines {
+        if let Some((text, at)) = &tls.sni
+            && let word = Word::new(text.as_bytes().to_vec(), *at)
+            && let Some((expr, _)) = Expr::parse(&[word], 0, ctx)
+        {
+            snis.insert(name, expr);
+        }
+    }
+    snis
 }
 
 /// The builder of `rules` for one section. `captures` are its slots so far.
@@ -112,6 +131,9 @@ pub fn program<'a>(
     {
         let word = Word::new(text.as_bytes().to_vec(), draft.at);
         program.balance_expr = Expr::parse(&[word], 0, &mut ctx).map(|(expr, _)| expr);
+    }
+    if caps.back {
+        program.snis = snis(draft, &mut ctx);
     }
     for (at, proxy, server) in std::mem::take(&mut cx.references) {
         cx.named.push(Reference { at, from: draft.name, proxy, server });

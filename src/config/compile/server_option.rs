@@ -51,6 +51,17 @@ const fn option(
     ServerOption { entry: Entry::full(name, args, doc, example, since), arity, in_default: true, apply }
 }
 
+/// What `ssl` is told beside itself.
+const fn tls(
+    name: &'static str,
+    args: &'static str,
+    doc: &'static str,
+    example: &'static str,
+    since: &'static str,
+) -> ServerOption {
+    option(name, args, doc, example, since, |s, a, _| super::tls::server_word(&mut s.tls.words, a.str(0), a.str(1)))
+}
+
 const fn refused(
     name: &'static str,
     args: &'static str,
@@ -172,7 +183,7 @@ fn source<'a>(set: &mut ServerSettings, args: Args<'a>, at: &mut OptionCx<'_, 'a
 /// Why `usesrc` is refused.
 pub const USESRC: &str = "connections to servers use an address of this machine";
 /// Why TLS options of servers are refused.
-pub const TLS: &str = "TLS towards servers is not part of it yet";
+pub const TLS: &str = "this part of TLS is not there yet";
 const RESOLVERS: &str = "names are resolved when the configuration is read";
 const AGENT: &str = "agent checks are not part of it yet";
 
@@ -198,7 +209,10 @@ pub const SERVER_OPTIONS: &[ServerOption] = &[
         s.spec.has_check = true;
         Ok(())
     }),
-    refused("check-alpn", "<protocols>", "ALPN of checks.", TLS),
+    option("check-alpn", "<protocols>", "ALPN of checks.", "server s 10.0.0.1:443 ssl verify none check check-alpn http/1.1", "1.9", |s, a, _| {
+        s.tls.check_alpn = Some(text(a, "<protocols>")?.to_owned());
+        Ok(())
+    }),
     refused("check-pool-conn-name", "<name>", "Name of the pooled connection checks reuse.", "checks open connections of their own"),
     option("check-proto", "<name>", "HTTP version of checks.", "server s 10.0.0.1:80 check check-proto h1", "2.1", |_, a, _| match a.str(1) {
         "h1" | "none" => Ok(()),
@@ -210,9 +224,15 @@ pub const SERVER_OPTIONS: &[ServerOption] = &[
         s.checking.send_proxy = 1;
         Ok(())
     }),
-    refused("check-sni", "<name>", "Server name of TLS checks.", TLS),
+    option("check-sni", "<name>", "Server name of TLS checks.", "server s 10.0.0.1:443 ssl verify none check check-sni example.com", "1.8", |s, a, _| {
+        s.tls.check_sni = Some(text(a, "<name>")?.to_owned());
+        Ok(())
+    }),
     refused("check-sni-auto", "", "Server name of TLS checks from the Host field.", TLS),
-    refused("check-ssl", "", "Checks over TLS.", TLS),
+    option("check-ssl", "", "Checks over TLS.", "server s 10.0.0.1:80 check check-ssl verify none", "1.5", |s, _, _| {
+        s.tls.check = true;
+        Ok(())
+    }),
     refused("check-via-socks4", "", "Checks through a SOCKS4 proxy.", "SOCKS4 is not part of it"),
     option("cookie", "<value>", "Value of the persistence cookie for this server.", "server s 10.0.0.1:80 cookie s1", "1.3", |s, a, _| {
         s.spec.cookie = Some(text(a, "<value>")?.into());
@@ -311,7 +331,10 @@ pub const SERVER_OPTIONS: &[ServerOption] = &[
         s.checking.send_proxy = 0;
         Ok(())
     }),
-    nothing("no-check-ssl", "Undoes 'check-ssl' of default-server.", "server s 10.0.0.1:80 no-check-ssl", "1.8"),
+    option("no-check-ssl", "", "Undoes 'check-ssl' of default-server.", "server s 10.0.0.1:80 no-check-ssl", "1.8", |s, _, _| {
+        s.tls.check = false;
+        Ok(())
+    }),
     option("no-send-proxy", "", "Undoes 'send-proxy' of default-server.", "server s 10.0.0.1:80 no-send-proxy", "1.8", |s, _, _| {
         s.spec.send_proxy &= !1;
         Ok(())
@@ -320,7 +343,10 @@ pub const SERVER_OPTIONS: &[ServerOption] = &[
         s.spec.send_proxy &= !2;
         Ok(())
     }),
-    nothing("no-ssl", "Undoes 'ssl' of default-server.", "server s 10.0.0.1:80 no-ssl", "1.8"),
+    option("no-ssl", "", "Undoes 'ssl' of default-server.", "server s 10.0.0.1:80 no-ssl", "1.8", |s, _, _| {
+        s.tls.is_on = false;
+        Ok(())
+    }),
     nothing("no-tfo", "Undoes 'tfo' of default-server.", "server s 10.0.0.1:80 no-tfo", "2.0"),
     nothing("non-stick", "Keeps this server out of stick tables.", "server s 10.0.0.1:80 non-stick", "1.5"),
     option("observe", "<mode>", "Judges health by traffic as well.", "server s 10.0.0.1:80 check observe layer4", "1.4", |s, a, _| {
@@ -419,43 +445,52 @@ pub const SERVER_OPTIONS: &[ServerOption] = &[
         other => Err(format!("'ws' has to be 'auto', 'h1' or 'h2', got '{other}'")),
     })
     .status(Status::Partial("auto and h1")),
-    refused("ssl", "", "Speaks TLS to the server.", TLS),
+    option("ssl", "", "Speaks TLS to the server.", "server s 10.0.0.1:443 ssl verify none", "1.5", |s, _, _| {
+        s.tls.is_on = true;
+        Ok(())
+    }),
     refused("allow-0rtt", "", "A setting of TLS.", TLS),
-    refused("alpn", "", "A setting of TLS.", TLS),
-    refused("ca-file", "", "A setting of TLS.", TLS).naming(Place::FILE),
-    refused("ciphers", "", "A setting of TLS.", TLS),
-    refused("ciphersuites", "", "A setting of TLS.", TLS),
+    tls("alpn", "<protocols>", "Protocols that the server may choose from.", "server s 10.0.0.1:443 ssl verify none alpn h2,http/1.1", "1.9"),
+    tls("ca-file", "<cafile>", "Authorities that the server is checked with.", "server s 10.0.0.1:443 ssl ca-file ca.pem", "1.5").naming(Place::FILE),
+    tls("ciphers", "<ciphers>", "Cipher suites up to TLS 1.2, as OpenSSL writes them.", "server s 10.0.0.1:443 ssl verify none ciphers ECDHE+AESGCM", "1.5"),
+    tls("ciphersuites", "<ciphersuites>", "Cipher suites of TLS 1.3.", "server s 10.0.0.1:443 ssl verify none ciphersuites TLS_AES_128_GCM_SHA256", "1.9"),
     refused("client-sigalgs", "", "A setting of TLS.", TLS),
-    refused("crl-file", "", "A setting of TLS.", TLS).naming(Place::FILE),
-    refused("crt", "", "A setting of TLS.", TLS).naming(Place::FILE),
-    refused("curves", "", "A setting of TLS.", TLS),
-    refused("force-sslv3", "", "A setting of TLS.", TLS),
-    refused("force-tlsv10", "", "A setting of TLS.", TLS),
-    refused("force-tlsv11", "", "A setting of TLS.", TLS),
-    refused("force-tlsv12", "", "A setting of TLS.", TLS),
-    refused("force-tlsv13", "", "A setting of TLS.", TLS),
+    tls("crl-file", "<crlfile>", "Revoked certificates.", "server s 10.0.0.1:443 ssl verify none crl-file crl.pem", "1.5").naming(Place::FILE),
+    tls("crt", "<cert>", "What is shown to a server that asks for a certificate.", "server s 10.0.0.1:443 ssl verify none crt own.pem", "1.5").naming(Place::FILE),
+    tls("curves", "<curves>", "Groups of the key exchange.", "server s 10.0.0.1:443 ssl verify none curves X25519:P-256", "2.9"),
+    tls("force-sslv3", "", "Speaks SSL 3.0 alone.", "server s 10.0.0.1:443 ssl verify none force-sslv3", "1.5"),
+    tls("force-tlsv10", "", "Speaks TLS 1.0 alone.", "server s 10.0.0.1:443 ssl verify none force-tlsv10", "1.5"),
+    tls("force-tlsv11", "", "Speaks TLS 1.1 alone.", "server s 10.0.0.1:443 ssl verify none force-tlsv11", "1.5"),
+    tls("force-tlsv12", "", "Speaks TLS 1.2 alone.", "server s 10.0.0.1:443 ssl verify none force-tlsv12", "1.5"),
+    tls("force-tlsv13", "", "Speaks TLS 1.3 alone.", "server s 10.0.0.1:443 ssl verify none force-tlsv13", "1.5"),
     refused("ktls", "", "A setting of TLS.", TLS),
-    refused("no-check-sni-auto", "", "A setting of TLS.", TLS),
-    refused("no-renegotiate", "", "A setting of TLS.", TLS),
-    refused("no-sni-auto", "", "A setting of TLS.", TLS),
-    refused("no-ssl-reuse", "", "A setting of TLS.", TLS),
-    refused("no-sslv3", "", "A setting of TLS.", TLS),
-    refused("no-tls-tickets", "", "A setting of TLS.", TLS),
-    refused("no-tlsv10", "", "A setting of TLS.", TLS),
-    refused("no-tlsv11", "", "A setting of TLS.", TLS),
-    refused("no-tlsv12", "", "A setting of TLS.", TLS),
-    refused("no-tlsv13", "", "A setting of TLS.", TLS),
-    refused("npn", "", "A setting of TLS.", TLS),
+    option("no-check-sni-auto", "", "Asks for no name that 'check-sni' does not give.", "server s 10.0.0.1:443 ssl verify none no-check-sni-auto", "3.3", |_, _, _| Ok(()))
+        .status(Status::Accepted("it is never done")),
+    option("no-renegotiate", "", "Begins no handshake in the middle.", "server s 10.0.0.1:443 ssl verify none no-renegotiate", "3.3", |_, _, _| Ok(()))
+        .status(Status::Accepted("it is never done")),
+    option("no-sni-auto", "", "Asks for no name that 'sni' does not give.", "server s 10.0.0.1:443 ssl verify none no-sni-auto", "3.3", |_, _, _| Ok(()))
+        .status(Status::Accepted("it is never done")),
+    tls("no-ssl-reuse", "", "Begins every session anew.", "server s 10.0.0.1:443 ssl verify none no-ssl-reuse", "1.5"),
+    tls("no-sslv3", "", "Does not speak SSL 3.0.", "server s 10.0.0.1:443 ssl verify none no-sslv3", "1.5"),
+    tls("no-tls-tickets", "", "Takes no tickets.", "server s 10.0.0.1:443 ssl verify none no-tls-tickets", "1.5"),
+    tls("no-tlsv10", "", "Does not speak TLS 1.0.", "server s 10.0.0.1:443 ssl verify none no-tlsv10", "1.5"),
+    tls("no-tlsv11", "", "Does not speak TLS 1.1.", "server s 10.0.0.1:443 ssl verify none no-tlsv11", "1.5"),
+    tls("no-tlsv12", "", "Does not speak TLS 1.2.", "server s 10.0.0.1:443 ssl verify none no-tlsv12", "1.5"),
+    tls("no-tlsv13", "", "Does not speak TLS 1.3.", "server s 10.0.0.1:443 ssl verify none no-tlsv13", "1.5"),
+    tls("npn", "<protocols>", "The protocols of a dead extension.", "server s 10.0.0.1:443 ssl verify none npn http/1.1", "1.5").status(Status::Accepted("no client speaks it any more")),
     refused("renegotiate", "", "A setting of TLS.", TLS),
     refused("sigalgs", "", "A setting of TLS.", TLS),
-    refused("sni", "", "A setting of TLS.", TLS),
+    option("sni", "<expression>", "The name that the server is asked for.", "server s 10.0.0.1:443 ssl verify none sni req.hdr(host)", "1.6", |s, a, _| {
+        s.tls.sni = Some((text(a, "an expression")?.to_owned(), a.at(1)));
+        Ok(())
+    }),
     refused("sni-auto", "", "A setting of TLS.", TLS),
-    refused("ssl-max-ver", "", "A setting of TLS.", TLS),
-    refused("ssl-min-ver", "", "A setting of TLS.", TLS),
-    refused("ssl-reuse", "", "A setting of TLS.", TLS),
-    refused("tls-tickets", "", "A setting of TLS.", TLS),
-    refused("verify", "", "A setting of TLS.", TLS),
-    refused("verifyhost", "", "A setting of TLS.", TLS),
+    tls("ssl-max-ver", "<version>", "The last version that is spoken.", "server s 10.0.0.1:443 ssl verify none ssl-max-ver TLSv1.3", "1.8"),
+    tls("ssl-min-ver", "<version>", "The first version that is spoken.", "server s 10.0.0.1:443 ssl verify none ssl-min-ver TLSv1.2", "1.8"),
+    tls("ssl-reuse", "", "Undoes no-ssl-reuse of default-server.", "server s 10.0.0.1:443 ssl verify none ssl-reuse", "1.8"),
+    tls("tls-tickets", "", "Undoes no-tls-tickets of default-server.", "server s 10.0.0.1:443 ssl verify none tls-tickets", "1.8"),
+    tls("verify", "[none|required]", "Whether the certificate of the server is checked.", "server s 10.0.0.1:443 ssl verify none", "1.5"),
+    tls("verifyhost", "<hostname>", "The name that the certificate must be for, where none is sent.", "server s 10.0.0.1:443 ssl verify none verifyhost example.com", "1.5"),
     refused("no-check-reuse-pool", "", "A setting of TLS.", TLS),
     refused("no-send-proxy-v2-ssl", "", "A setting of TLS.", TLS),
     refused("no-send-proxy-v2-ssl-cn", "", "A setting of TLS.", TLS),

@@ -126,17 +126,28 @@ fn reach(scope: &mut Scope<'_, '_>, text: &str, at: Span) -> Option<Reach> {
 }
 
 /// The lines of a section as values.
-pub fn specs(cx: &Cx<'_>, draft: &Draft<'_>) -> Vec<ServiceSpec> {
-    let spec = |service: &ServiceDraft<'_>| ServiceSpec {
+pub fn specs(cx: &mut Cx<'_>, draft: &Draft<'_>) -> Vec<ServiceSpec> {
+    draft.services.iter().map(|service| spec(cx, draft, service)).collect()
+}
+
+fn spec(cx: &mut Cx<'_>, draft: &Draft<'_>, service: &ServiceDraft<'_>) -> ServiceSpec {
+    let title = format!("'service {}/{}'", draft.name, service.name);
+    let tls = super::tls::server(cx, service.at, &title, &service.set.tls, None);
+    let check = service.check.then(|| {
+        let mut check = super::checks::spec(cx, draft, &service.set);
+        let own_way = super::checks::has_own_way(&check);
+        check.tls = super::tls::check(cx, (service.at, &title), &service.set.tls, tls.as_ref(), own_way);
+        check
+    });
+    ServiceSpec {
         name: service.name.into(),
         reach: service.reach.clone(),
         tags: service.tags.clone(),
-        check: service.check.then(|| super::checks::spec(cx, draft, &service.set)),
+        check,
         overflow_percent: service.overflow_percent,
         max: service.max,
-        template: Arc::new(template(draft, service)),
-    };
-    draft.services.iter().map(spec).collect()
+        template: Arc::new(ServerSpec { tls, ..template(draft, service) }),
+    }
 }
 
 /// A server without a name, a number and an address of its own. The map says how it is.

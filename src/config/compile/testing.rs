@@ -40,6 +40,7 @@ pub fn build_on(text: &str, previous: Option<&Config>) -> (Option<Built>, Diagno
         },
         env: &|_| None,
         files: &|path: &Path| std::fs::read(path),
+        disk: &crate::tls::Local,
         user: &|name| (name == "root" || name == "haproxy").then_some(0),
         group: &|name| (name == "root" || name == "haproxy").then_some(0),
         services: &|name| {

@@ -50,6 +50,8 @@ impl Drop for H2Server {
 struct Shared {
     mux: Rc<Mux>,
     epoch: u32,
+    /// The name that the server was asked for with TLS.
+    name: u64,
 }
 
 /// Connections that streams of all clients of a worker share, by server.
@@ -59,8 +61,8 @@ pub struct ServerMuxes {
 }
 
 impl ServerMuxes {
-    /// A stream of a connection that stands and has room.
-    pub fn take(&self, server: &Server) -> Option<H2Server> {
+    /// A stream of a connection that stands and has room. `name`: the server was asked for that with TLS.
+    pub fn take(&self, server: &Server, name: u64) -> Option<H2Server> {
         let epoch = server.live.epoch();
         let mut map = self.by_server.borrow_mut();
         let list = map.get_mut(&server.live.uid)?;
@@ -69,7 +71,7 @@ impl ServerMuxes {
         let free = |mux: &Mux| {
             mux.state.get() == State::Up && mux.machine.borrow().has_room() && mux.uses.get() <= most
         };
-        list.iter().find(|shared| free(&shared.mux)).map(|shared| stream(&shared.mux))
+        list.iter().find(|shared| shared.name == name && free(&shared.mux)).map(|shared| stream(&shared.mux))
     }
 
     /// A stream of a connection that is just being made. `preface` goes before anything else; a `shared` one may be used by
@@ -77,7 +79,7 @@ impl ServerMuxes {
     pub fn open(
         &self,
         server: &Server,
-        link: Link,
+        (link, name): (Link, u64),
         preface: Vec<u8>,
         (shared, write_ms): (bool, u64),
     ) -> H2Server {
@@ -87,7 +89,7 @@ impl ServerMuxes {
         let idle_ms = if shared { server.spec.pool_purge_delay_ms } else { 0 };
         mux.task.set(rt.spawn(Dialled::new(mux.clone(), preface, (idle_ms, write_ms)).run()));
         if shared {
-            let entry = Shared { mux: mux.clone(), epoch: server.live.epoch() };
+            let entry = Shared { mux: mux.clone(), epoch: server.live.epoch(), name };
             self.by_server.borrow_mut().entry(server.live.uid).or_default().push(entry);
         }
         stream(&mux)

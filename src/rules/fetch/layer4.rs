@@ -30,12 +30,6 @@ fn text(s: &str) -> Option<Sample<'_>> {
     Some(Sample::Str(Cow::Borrowed(s.as_bytes())))
 }
 
-fn never(_: &[Arg], _: Ctx<'_>, _: &mut Cursor) -> Option<Sample<'static>> {
-    Some(Sample::Bool(false))
-}
-
-const NO_TLS: Status = Status::Partial("connections are never TLS yet, so the answer is always false");
-
 pub static FETCHES: &[Fetch] = &[
     Fetch::new(Entry::full("src", "", "The client's address.", "src", "1.3"), T::Addr, C, |_, ctx, _| {
         address(ctx.txn.client)
@@ -150,45 +144,6 @@ pub static FETCHES: &[Fetch] = &[
         T::Int,
         C,
         |_, ctx, _| Some(Sample::Int(i64::from(ctx.env.ids().3))),
-    ),
-    Fetch::new(
-        Entry::full("ssl_fc", "", "Whether the client's connection is TLS.", "ssl_fc", "1.3").with(NO_TLS),
-        T::Bool,
-        C,
-        never,
-    ),
-    Fetch::new(
-        Entry::full("ssl_bc", "", "Whether the server's connection is TLS.", "ssl_bc", "1.6").with(NO_TLS),
-        T::Bool,
-        S,
-        never,
-    ),
-    Fetch::new(
-        Entry::full("ssl_fc_has_crt", "", "Whether the client sent a certificate.", "ssl_fc_has_crt", "1.5")
-            .with(NO_TLS),
-        T::Bool,
-        C,
-        never,
-    ),
-    Fetch::new(
-        Entry::full(
-            "ssl_fc_has_sni",
-            "",
-            "Whether the client named a host in its handshake.",
-            "ssl_fc_has_sni",
-            "1.5",
-        )
-        .with(NO_TLS),
-        T::Bool,
-        C,
-        never,
-    ),
-    Fetch::new(
-        Entry::full("ssl_c_used", "", "Whether a client certificate was used.", "ssl_c_used", "1.5")
-            .with(NO_TLS),
-        T::Bool,
-        C,
-        never,
     ),
     Fetch::new(
         Entry::full("fc_http_major", "", "Major HTTP version on the client's side.", "fc_http_major", "1.7"),

@@ -12,11 +12,13 @@ mod progress;
 mod request;
 mod response;
 mod timeout;
+mod tls;
 mod url;
 mod variable;
 
 pub use constant::check_unit;
 pub use entry::{Cursor, Fetch, FetchFn, Needs, find};
+pub use tls::{suite_name, version as tls_version};
 pub use request::{line_parts, origin, path_of, without_query};
 pub use variable::{check_name as check_variable, value as variable_value};
 
@@ -31,6 +33,7 @@ pub static FETCHES: &[&[Fetch]] = &[
     cookie::FETCHES,
     response::FETCHES,
     timeout::FETCHES,
+    tls::FETCHES,
     body::FETCHES,
     client_hello::FETCHES,
     variable::FETCHES,

@@ -1,6 +1,6 @@
 //! The `%` fields.
 
-use crate::rules::fetch::{line_parts, path_of, without_query};
+use crate::rules::fetch::{line_parts, path_of, suite_name, tls_version, without_query};
 use crate::rules::timing;
 use crate::rules::txn::{Ctx, Txn};
 
@@ -139,6 +139,14 @@ pub static LOG_TAGS: &[LogTag] = &[
     tag("ms", "The milliseconds of the moment the connection was accepted.", "%ms", ACCEPT, |c, f, o| {
         if f.contains(Flags::HEX) { text::int_or_hex(c.txn.accept_date_us / 1000 % 1000, 2, f, o) } else { date::millis(c.txn.accept_date_us, o) }
     }),
+    tag("sslc", "The client connection's cipher suite.", "%sslc", ACCEPT, |c, f, o| {
+        let name = c.env.client_tls().and_then(|tls| tls.look(suite_name)?);
+        text::plain(name.unwrap_or_default().as_bytes(), f, o)
+    }),
+    tag("sslv", "The version of TLS that the client speaks.", "%sslv", ACCEPT, |c, f, o| {
+        let name = c.env.client_tls().and_then(|tls| tls.look(tls_version)?);
+        text::plain(name.unwrap_or_default().as_bytes(), f, o)
+    }),
     tag("tr", "When the request began, in local time with milliseconds.", "%tr", ACCEPT, |c, _, o| date::with_millis(c.txn.request_date_us, o)).http(),
     tag("trg", "When the request began, in UTC.", "%trg", ACCEPT, |c, _, o| date::with_zone(c.txn.request_date_us, false, o)).http(),
     tag("trl", "When the request began, in local time.", "%trl", ACCEPT, |c, _, o| date::with_zone(c.txn.request_date_us, true, o)).http(),
@@ -178,8 +186,10 @@ pub static LOG_TAGS: &[LogTag] = &[
     tag("fc", "Sessions of the frontend.", "%fc", END, |c, _, o| count(c.txn.feconn, o)),
     tag("fi", "The address the client connected to.", "%fi", ACCEPT, |c, f, o| text::address(c.txn.local, f, o)),
     tag("fp", "The port the client connected to.", "%fp", ACCEPT, |c, f, o| text::port(c.txn.local, c.env.ids().3, f, o)),
-    tag("ft", "The frontend's name, with ~ behind it for TLS.", "%ft", ACCEPT, |c, f, o| text::quoted(f, o, |o| o.extend_from_slice(c.env.frontend_name().as_bytes())))
-        .partial("connections are never TLS yet, so there is no ~"),
+    tag("ft", "The frontend's name, with ~ behind it for TLS.", "%ft", ACCEPT, |c, f, o| text::quoted(f, o, |o| {
+        o.extend_from_slice(c.env.frontend_name().as_bytes());
+        o.extend_from_slice(if c.env.client_tls().is_some() { b"~" } else { b"" });
+    })),
     tag("hr", "The captured request headers as {a|b}.", "%hr", REQUEST, |c, f, o| captures(&c.txn.req_captures, f, o)),
     tag("hrl", "The captured request headers, one after another.", "%hrl", REQUEST, |c, f, o| capture_list(&c.txn.req_captures, f, o)),
     tag("hs", "The captured response headers as {a|b}.", "%hs", RESPONSE, |c, f, o| captures(&c.txn.res_captures, f, o)),

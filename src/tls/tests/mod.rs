@@ -1,5 +1,15 @@
 //! Tests of the room: what is read, what is picked, what a handshake says.
 
+mod cipher;
+mod clients;
+mod endpoint;
 mod handshake;
+mod hello;
+mod info;
+mod live;
+mod material;
+mod ocsp;
 mod pem;
+mod sessions;
 mod store;
+mod upstream;

@@ -60,7 +60,7 @@ defaults
     let (built, diags) = build_text(text);
     assert!(diags.list.is_empty(), "{:?}", messages(&diags));
     let global = built.expect("built").config.global;
-    assert_eq!((global.logs.len(), global.stats_sockets.len(), global.tls.len()), (2, 1, 5));
+    assert_eq!((global.logs.len(), global.stats_sockets.len()), (2, 1));
     assert_eq!(
         (global.daemon, global.stats_timeout_ms, global.stats_sockets[0].mode),
         (true, 30_000, Some(0o660))

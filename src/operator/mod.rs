@@ -1,5 +1,6 @@
-//! The commands that speak to a running node: `isobar node`, `cluster`, `config`.
+//! The commands that speak to a running node: `isobar node`, `cluster`, `config`; and `cert`, which reads files.
 
+mod cert;
 mod client;
 mod cluster;
 mod command;

@@ -89,6 +89,16 @@ pub struct Choice {
     pub has_early_data: bool,
 }
 
+/// A name that is served.
+#[derive(Clone, Debug)]
+pub struct Served {
+    /// As a list writes it: `*` for those who ask for nothing else that is here.
+    pub name: String,
+    /// Names that its wildcard leaves out.
+    pub except: Vec<String>,
+    pub material: Arc<Material>,
+}
+
 /// A client that is shown nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refusal {
@@ -186,6 +196,29 @@ impl Endpoint {
     /// The certificates that are shown, each as often as lines show it.
     pub fn materials(&self) -> Vec<Arc<Material>> {
         self.shelf.load().entries.values().map(|entry| entry.material.clone()).collect()
+    }
+
+    /// Every name that is served, in the order of lines.
+    pub fn served(&self) -> Vec<Served> {
+        let mut served = Vec::new();
+        for entry in self.shelf.load().entries.values() {
+            let filters = entry.filters();
+            let excepted = |filter: &Filter| match filter {
+                Filter::Except(name) => Some(name.to_string()),
+                _ => None,
+            };
+            let except: Vec<String> = filters.iter().filter_map(excepted).collect();
+            for filter in filters {
+                let (name, except) = match filter {
+                    Filter::Exact(name) => (name.into_string(), Vec::new()),
+                    Filter::Wildcard(rest) => (format!("*{rest}"), except.clone()),
+                    Filter::Default => ("*".to_owned(), Vec::new()),
+                    Filter::Except(_) => continue,
+                };
+                served.push(Served { name, except, material: entry.material.clone() });
+            }
+        }
+        served
     }
 
     pub fn is_strict(&self) -> bool {
@@ -339,7 +372,7 @@ impl Entry {
         self.list.as_ref().is_some_and(|(of, number)| **of == *list && *number == line)
     }
 
-    pub(super) fn filters(&self) -> Vec<Filter> {
+    fn filters(&self) -> Vec<Filter> {
         let own = || self.material.certified.names.iter().filter_map(|name| Filter::parse(name)).collect();
         self.line.names().unwrap_or_else(own)
     }

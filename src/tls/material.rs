@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustls::SignatureAlgorithm;
 use rustls::pki_types::CertificateDer;
 use rustls::sign::CertifiedKey;
 use x509_parser::prelude::{FromDer, X509Certificate};
@@ -29,6 +30,18 @@ pub struct Material {
     /// Of a file of its own.
     pub issuer: Option<CertificateDer<'static>>,
     pub sctl: Option<Vec<u8>>,
+}
+
+impl Material {
+    /// The kind of its key, as the runtime API calls it.
+    pub fn kind(&self) -> &'static str {
+        match self.certified.key.key.algorithm() {
+            SignatureAlgorithm::ECDSA => "ecdsa",
+            SignatureAlgorithm::RSA => "rsa",
+            // As HAProxy calls all others.
+            _ => "dsa",
+        }
+    }
 }
 
 /// What was wrong with a file: told, and what forbids to go on.

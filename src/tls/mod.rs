@@ -40,7 +40,7 @@ pub use authority::Authorities;
 pub use certificate::{Certified, Validity};
 pub use client::{Client, Files, Secure, Servers};
 pub use disk::{Disk, Local};
-pub use endpoint::{Choice, Endpoint, Refusal};
+pub use endpoint::{Choice, Endpoint, Refusal, Served};
 pub use error::{Error, Fault, PemError};
 pub use filter::Filter;
 pub use hello::Hello;

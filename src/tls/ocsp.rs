@@ -40,9 +40,9 @@ pub fn is_issuer(own: &CertificateDer<'_>, candidate: &CertificateDer<'_>) -> bo
 }
 
 /// The content of the next element, which must be of a tag, and what follows it.
-fn element<'a>(bytes: &'a [u8], class: Class, tag: u32) -> Option<(&'a [u8], &'a [u8])> {
+fn element(bytes: &[u8], class: Class, tag: u32) -> Option<(&[u8], &[u8])> {
     let (rest, any) = Any::from_der(bytes).ok()?;
-    (any.class() == class && any.tag() == Tag(tag)).then(|| (any.data, rest))
+    (any.class() == class && any.tag() == Tag(tag)).then_some((any.data, rest))
 }
 
 fn sequence(bytes: &[u8]) -> Option<(&[u8], &[u8])> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::show;
 use super::state::Live;
 use crate::tls::crt_list::{Line, parse_line};
-use crate::tls::filter::Filter;
+use crate::tls::endpoint::Served;
 use crate::tls::material::Told;
 
 impl Live {
@@ -127,35 +127,13 @@ impl Live {
         let mut text =
             "# Frontend/Bind\tSNI\tNegative Filter\tType\tFilename\tNotAfter\tNotBefore\n".to_owned();
         for endpoint in &self.endpoints {
-            for entry in endpoint.shelf().entries.values() {
-                let filters = entry.filters();
-                let except: Vec<String> = filters
-                    .iter()
-                    .filter_map(|filter| match filter {
-                        Filter::Except(name) => Some(format!("!{name}")),
-                        _ => None,
-                    })
-                    .collect();
+            for Served { name, except, material } in endpoint.served() {
+                let except: Vec<String> = except.iter().map(|name| format!("!{name}")).collect();
                 let except = if except.is_empty() { "-".to_owned() } else { except.join(" ") };
-                let kind = match entry.material.certified.key.key.algorithm() {
-                    rustls::SignatureAlgorithm::ECDSA => "ecdsa",
-                    rustls::SignatureAlgorithm::RSA => "rsa",
-                    _ => "dsa",
-                };
-                let own = entry.material.certified.key.cert.first();
+                let own = material.certified.key.cert.first();
                 let (from, until) = own.and_then(|der| show::dates(der)).unwrap_or_default();
-                for filter in filters {
-                    let (name, except) = match filter {
-                        Filter::Exact(name) => (name.into_string(), "-"),
-                        Filter::Wildcard(rest) => (format!("*{rest}"), except.as_str()),
-                        Filter::Default => ("*".to_owned(), "-"),
-                        Filter::Except(_) => continue,
-                    };
-                    text += &format!(
-                        "{}\t{name}\t{except}\t{kind}\t{}\t{until}\t{from}\n",
-                        endpoint.name, entry.material.name
-                    );
-                }
+                let (of, kind, file) = (&endpoint.name, material.kind(), &material.name);
+                text += &format!("{of}\t{name}\t{except}\t{kind}\t{file}\t{until}\t{from}\n");
             }
         }
         text

@@ -5,7 +5,7 @@
 use std::net::UdpSocket;
 use std::os::fd::AsRawFd;
 
-use isobar::os::datagram::{Batch, set_buffers, wait_readable};
+use isobar::os::datagram::{Batch, set_buffers, wait_inside};
 
 const TAIL: [u8; 16] = [0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 30, 0, 4, 192, 0, 2, 1];
 
@@ -15,25 +15,17 @@ fn main() {
         std::process::exit(2);
     };
     let socket = UdpSocket::bind(&address).expect("bound");
-    socket.set_nonblocking(true).expect("non-blocking");
     let fd = socket.as_raw_fd();
     set_buffers(fd, 4 << 20);
+    wait_inside(fd, 200).expect("an option");
     let mut batch = Batch::new(32, 4096, 1232);
-    loop {
-        if wait_readable(&[fd], 200).is_err() {
-            return;
+    while let Ok(count) = batch.receive(fd, true) {
+        for at in 0..count {
+            let (query, _, out) = batch.datagram(at);
+            let size = answer(query, out);
+            batch.reply(at, size);
         }
-        while let Ok(count @ 1..) = batch.receive(fd) {
-            for at in 0..count {
-                let (query, _, out) = batch.datagram(at);
-                let size = answer(query, out);
-                batch.reply(at, size);
-            }
-            batch.send(fd);
-            if count < 32 {
-                break;
-            }
-        }
+        batch.send(fd);
     }
 }
 

@@ -110,8 +110,7 @@ fn packet(line: &str, with_network: bool, draw: &mut u64) -> Result<Vec<u8>, Str
 
 impl Client {
     fn new(target: SocketAddr, packets: Vec<Vec<u8>>) -> Result<Client, String> {
-        let any: SocketAddr =
-            if target.is_ipv4() { ([0, 0, 0, 0], 0).into() } else { ([0u16; 8], 0).into() };
+        let any: SocketAddr = if target.is_ipv4() { ([0, 0, 0, 0], 0).into() } else { ([0u16; 8], 0).into() };
         let open = || {
             let socket = UdpSocket::bind(any)?;
             socket.connect(target)?;
@@ -135,12 +134,7 @@ impl Client {
     }
 
     /// Sends and receives until then. It never sleeps: the core is its own.
-    fn until(
-        &mut self,
-        end_ns: u64,
-        window: usize,
-        schedule: &mut Option<Schedule>,
-    ) -> Result<(), String> {
+    fn until(&mut self, end_ns: u64, window: usize, schedule: &mut Option<Schedule>) -> Result<(), String> {
         loop {
             let now = self.clock.now_ns();
             if now >= end_ns {

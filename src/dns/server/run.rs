@@ -90,6 +90,7 @@ impl Server {
         }
         self.set_limits(&responder);
         self.follow(maker, seat);
+        sockets.show();
         if !self.sockets.same(&sockets) {
             self.close();
             self.sockets = sockets;
@@ -97,6 +98,11 @@ impl Server {
             self.listen(responder.threads)?;
         }
         Ok(())
+    }
+
+    /// What it answers from, as it changes.
+    pub fn state(&self) -> Arc<Live<State>> {
+        self.shared.state.clone()
     }
 
     pub fn sockets(&self) -> &Sockets {
@@ -151,13 +157,13 @@ impl Server {
         let streams = Arc::new(Figures::default());
         self.figures.push(streams.clone());
         for bound in &self.sockets.list {
-            let task = stream::accept(bound.stream.clone(), self.shared.clone(), streams.clone());
+            let task = stream::accept(bound.clone(), self.shared.clone(), streams.clone());
             self.tasks.push(tokio::spawn(task).abort_handle());
         }
-        let (name, all) = (self.name.clone(), self.figures.clone());
+        let (name, all, state) = (self.name.clone(), self.figures.clone(), self.shared.state.clone());
         let tell = async move {
             loop {
-                figures::publish(&name, &all);
+                figures::publish(&name, &all, &state.load());
                 tokio::time::sleep(TELLING).await;
             }
         };

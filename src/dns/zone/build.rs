@@ -1,6 +1,6 @@
 //! Makes a zone of records in any order.
 
-use super::table::{ALIAS, DYNAMIC, NONE, Node, NodeId, SET_HEAD, Zone, bit, find, insert, name_at};
+use super::table::{ALIAS, Answers, DYNAMIC, NONE, Node, NodeId, SET_HEAD, Zone, bit, find, insert, name_at};
 use crate::dns::name::{is_within, labels, parent, to_text};
 use crate::dns::wire::rtype;
 
@@ -72,6 +72,7 @@ impl Builder {
             names: Vec::new(),
             records: Vec::new(),
             count: 0,
+            answers: Answers::default(),
         };
         let mut builder = Builder { zone, staged: Vec::new(), rdata: Vec::new(), last: None };
         builder.node(&apex);

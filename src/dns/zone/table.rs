@@ -1,10 +1,12 @@
 //! A zone that does not change any more: names, nodes and records in four flat pieces, so that a million records cost
 //! little more than their octets.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::dns::name::{MAX_NAME, QName, labels};
-use crate::dns::wire::rtype;
+use crate::dns::wire::{rcode, rtype};
 
 /// Types that no message may ask for (both are reserved): records that are made when they are asked for, and those of
 /// another name. Their data is ours.
@@ -51,6 +53,28 @@ pub struct Zone {
     pub(super) names: Vec<u8>,
     pub(super) records: Vec<u8>,
     pub(super) count: usize,
+    pub answers: Answers,
+}
+
+/// Answers of a zone by code, to be taken from here by whoever tells them.
+#[derive(Debug, Default)]
+pub struct Answers([AtomicU64; 3]);
+
+impl Answers {
+    pub fn count(&self, code: u16) {
+        let at = match code {
+            rcode::NOERROR => 0,
+            rcode::NXDOMAIN => 1,
+            _ => 2,
+        };
+        self.0[at].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Those since it was last asked.
+    pub fn take(&self) -> [(&'static str, u64); 3] {
+        let taken = |at: usize| self.0[at].swap(0, Ordering::Relaxed);
+        [("NOERROR", taken(0)), ("NXDOMAIN", taken(1)), ("other", taken(2))]
+    }
 }
 
 /// Records of one name and type: `records` are a length of two octets and data each.

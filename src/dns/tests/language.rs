@@ -29,6 +29,7 @@ pub(super) fn read(text: &str) -> (Option<Spec>, Diagnostics) {
         env: &|_| None,
         files: &|path: &Path| match path.to_str() {
             Some("/good") => Ok(ZONE.into()),
+            Some("/hosts") => Ok(b"192.0.2.7 nas.home nas\nnonsense x\n".to_vec()),
             Some("/bad") => Ok(format!("{ZONE}x A nonsense\n").into()),
             _ => Err(io::ErrorKind::NotFound.into()),
         },
@@ -63,6 +64,43 @@ fn records(zone: &Zone, owner: &str, rtype: u16) -> Vec<Vec<u8>> {
 fn zone<'r>(responder: &'r Responder, apex: &str) -> &'r Zone {
     let apex = name::from_text(apex.as_bytes(), None).expect("a name");
     responder.zones.zone(&apex).expect("a zone")
+}
+
+#[test]
+fn a_hosts_file() {
+    let (spec, diags) = read("dns x\n bind :53\n hosts-file /hosts\n");
+    let settings = spec.expect("a value").responders[0].settings.clone();
+    assert!(!settings.hosts.is_empty());
+    let told: Vec<&str> = diags.list.iter().map(|d| &*d.message).collect();
+    assert_eq!(told, ["/hosts:2: 'nonsense' is no address; the rest is read."]);
+    assert!(alert("dns x\n bind :53\n hosts-file /none\n").contains("hosts file '/none'"));
+}
+
+#[test]
+fn tls_needs_a_certificate() {
+    assert!(alert("dns x\n bind :853 ssl\n").contains("only takes 'ssl crt <file>'"));
+    assert!(alert("dns x\n bind :853 ssl crt /none\n").contains("/none: "));
+    assert!(alert("dns x\n bind :853 ssl crt /good\n").contains("'bind' : "), "no certificate is in it");
+}
+
+#[test]
+fn a_policy_is_told_as_it_was_written() {
+    for words in [
+        "nearest",
+        "nearest bias a=-10,b=5",
+        "country continent networks",
+        "failover a,b multivalue 2",
+        "weighted",
+        "weighted a=1,b=2",
+        "nearest sticky load 80",
+    ] {
+        let all = responder(&format!("dns x\n bind :53\n zone a\n record w service s policy {words}\n"));
+        assert_eq!(all.records[0].policy.to_string(), words);
+    }
+    assert_eq!(
+        responder("dns x\n bind :53\n zone a\n record w service s\n").records[0].policy.to_string(),
+        "all"
+    );
 }
 
 #[test]

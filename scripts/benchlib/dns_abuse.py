@@ -11,6 +11,8 @@ from .lab import Lab
 
 IDLE = 10_000
 SLOW = 500
+# Octets of an idle connection, the kernel's aside.
+EACH = 8192
 
 
 def query(name: str, kind: int = 1, number: int = 7, size: int = 0) -> bytes:
@@ -37,7 +39,7 @@ def run(lab: Lab, place: Path, _args):
     lines = (f"maxconn {IDLE}\ntcp-idle 60s\nallow 127.0.0.1\nforward . 127.0.0.9\nzone a.test\nrecord www A 192.0.2.1\n"
              f"record big TXT {big}\n")
     node = Node(lab, place, lines)
-    yield "recursion for who may", "flags: qr rd ra" in dig("127.0.0.2", "www.a.test"), ""
+    yield "recursion for who may", "rd ra;" in dig("127.0.0.2", "www.a.test"), ""
     with from_address("127.0.0.77") as stranger:
         stranger.send(query("www.other.test"))
         answer = stranger.recv(2048)
@@ -56,7 +58,7 @@ def run(lab: Lab, place: Path, _args):
     time.sleep(1)
     each = (resident(node) - before) / IDLE
     alive = short("127.0.0.2", "www.a.test") == ["192.0.2.1"]
-    yield f"{IDLE} idle connections", alive and each < 4096, f"{each:.0f} octets each, datagrams are answered meanwhile"
+    yield f"{IDLE} idle connections", alive and each < EACH, f"{each:.0f} octets each, datagrams are answered meanwhile"
     extra = socket.create_connection(("127.0.0.2", 53), timeout=5)
     try:
         closed = extra.recv(1) == b""
@@ -89,7 +91,7 @@ def run(lab: Lab, place: Path, _args):
                 slow.remove(one)
         time.sleep(0.4)
     each = (resident(node) - before) / SLOW
-    yield f"{SLOW} slow writers", ended == SLOW and each < 16384, f"{ended} given up, {each:.0f} octets each"
+    yield f"{SLOW} slow writers", ended == SLOW and each < 2 * EACH, f"{ended} given up, {each:.0f} octets each"
     with from_address("127.0.0.88") as flood:
         for number in range(1000):
             flood.send(query("www.a.test", number=number))

@@ -65,9 +65,13 @@ pub(super) async fn accept(bound: Bound, shared: Arc<Shared>, figures: Arc<Figur
                 let _ = timeout(LIFE, serve(stream, peer, &shared, &figures)).await;
                 return;
             };
-            if let Ok(Ok(stream)) = timeout(HANDSHAKE, TlsAcceptor::from(tls).accept(stream)).await {
-                let _ = timeout(LIFE, serve(stream, peer, &shared, &figures)).await;
-            }
+            // What TLS needs more is not reserved for those who speak none.
+            let talk = async {
+                if let Ok(Ok(stream)) = timeout(HANDSHAKE, TlsAcceptor::from(tls).accept(stream)).await {
+                    let _ = timeout(LIFE, serve(stream, peer, &shared, &figures)).await;
+                }
+            };
+            Box::pin(talk).await;
         });
     }
 }

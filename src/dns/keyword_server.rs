@@ -261,6 +261,14 @@ pub fn nsid<'a>(reading: &mut Reading<'_>, open: &mut Open, args: Args<'a>) {
     open.nsid = Some(text.as_bytes().into());
 }
 
+pub fn query_log<'a>(reading: &mut Reading<'_>, open: &mut Open, args: Args<'a>) {
+    if reading.one(args, "a number").is_some()
+        && let Some(every) = reading.number(args, 1, 1, 1_000_000_000)
+    {
+        open.responder.limits.log_every = every as u32;
+    }
+}
+
 pub fn rate_limit<'a>(reading: &mut Reading<'_>, open: &mut Open, args: Args<'a>) {
     if reading.one(args, "a number").is_some()
         && let Some(rate) = reading.number(args, 1, 0, 1_000_000)

@@ -128,11 +128,13 @@ pub struct Limits {
     pub idle_ms: u64,
     /// Answers of a kind to a network in a second, without a cookie; 0: no limit.
     pub rate: u32,
+    /// One of so many queries is logged; 0: none.
+    pub log_every: u32,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { connections: 10_000, idle_ms: 10_000, rate: 0 }
+        Limits { connections: 10_000, idle_ms: 10_000, rate: 0, log_every: 0 }
     }
 }
 

@@ -111,6 +111,7 @@ impl Worker {
                     .and_then(|forwarder| self.forward(forwarder, &state, (query, back), &ask, out, fd)),
             };
             let Some(mut sent) = answered else { continue };
+            self.shared.log.note(&state, query, client, &sent);
             if rate > 0 && !sent.known_client {
                 let limiter = limiter.get_or_insert_default();
                 match limiter.judge(peer.ip(), sent.rcode, rate, now_ms) {

@@ -15,6 +15,7 @@ use super::notify;
 use super::shared::Shared;
 use super::sockets::Sockets;
 use super::stream;
+use super::told::{self, QueryLog};
 use crate::base::{Live, clock};
 use crate::dns::answer::State;
 use crate::dns::follow::{Maker, follow};
@@ -49,7 +50,9 @@ impl Server {
     pub fn start(responder: Responder, sockets: Sockets, seat: Option<&Seat>) -> io::Result<Server> {
         let (maker, state) = first_state(&responder, seat);
         let limits = responder.limits;
+        let (log, lines) = QueryLog::new();
         let shared = Arc::new(Shared {
+            log,
             state: Arc::new(Live::new(state)),
             stopping: AtomicBool::new(false),
             forwarder: Live::new(forwarder(&responder)),
@@ -71,6 +74,8 @@ impl Server {
             forward: responder.forward.clone(),
             allow: responder.allow.clone(),
         };
+        // It ends with the last who could tell it something.
+        tokio::spawn(told::tell(responder.name.clone(), lines));
         server.notify(&Zones::default(), &responder);
         server.set_limits(&responder);
         server.follow(maker, seat);
@@ -113,6 +118,7 @@ impl Server {
         let limits = responder.limits;
         let rate = if limits.rate == 0 { 0 } else { limits.rate.div_ceil(responder.threads.max(1) as u32) };
         self.shared.rate.store(rate, Ordering::Relaxed);
+        self.shared.log.set(limits.log_every);
         self.shared.connections.store(limits.connections, Ordering::Relaxed);
         self.shared.idle_ms.store(limits.idle_ms, Ordering::Relaxed);
     }

@@ -278,6 +278,7 @@ fn reply(message: &[u8], client: IpAddr, shared: &Shared, figures: &Figures, out
             }
             _ => return Turn::Close,
         };
+        shared.log.note(&state, message, client, &sent);
         push(output, &room[..sent.len]);
         Turn::Done
     })

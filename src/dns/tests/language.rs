@@ -106,13 +106,14 @@ fn a_policy_is_told_as_it_was_written() {
 #[test]
 fn a_whole_section_reads() {
     let all = responder(
-        "dns example\n bind 127.0.0.1:53\n bind [::1]:53\n threads 2\n maxconn 7\n tcp-idle 3s\n rate-limit 50\n \
+        "dns example\n bind 127.0.0.1:53\n bind [::1]:53\n threads 2\n maxconn 7\n tcp-idle 3s\n rate-limit 50\n query-log 9\n \
          nsid lb1\n ecs off\n cookie-secret e5e973e5a6b2a43f48e7dc849e37bfcf\n ttl 45s\n hostmaster me.example.com\n \
          zone-file example.com /good\n record www A 192.0.2.9\n\
          zone lb.example.com\n record www service web policy nearest ttl 20s\n record @ alias www\n record t TXT 'a b'\n",
     );
     assert_eq!((&*all.name, all.binds.len(), all.threads), ("example", 2, 2));
     assert_eq!((all.limits.connections, all.limits.idle_ms, all.limits.rate), (7, 3000, 50));
+    assert_eq!(all.limits.log_every, 9);
     assert_eq!((all.settings.nsid.as_deref(), all.settings.ecs), (Some(&b"lb1"[..]), false));
     assert_eq!(all.settings.secret.0[..2], [0xe5, 0xe9]);
     assert_eq!(records(zone(&all, "example.com."), "www.example.com.", rtype::A), [[192, 0, 2, 9]]);

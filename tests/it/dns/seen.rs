@@ -116,3 +116,13 @@ fn names_of_a_hosts_file() {
     std::fs::write(&path, "192.0.2.8 nas.home\n").expect("written");
     node.becomes(&["nas.home"], &["192.0.2.8"]);
 }
+
+#[test]
+fn queries_are_logged() {
+    let node = Node::start(&format!("    query-log 1\n{LINES}"), "");
+    assert_eq!(short(node.dns(), &["t.lb.example.com", "+subnet=198.51.100.0/24"]), ["192.0.2.99"]);
+    assert_eq!(short(node.dns(), &["t.lb.example.com", "+tcp", "+nocookie"]), ["192.0.2.99"]);
+    let told = |what: &str| wait_until(SOON, || node.proxy.stderr().contains(what));
+    assert!(told("for 198.51.100.0/24 asks t.lb.example.com. type 1: code 0, "), "{}", node.proxy.stderr());
+    assert!(told(" asks t.lb.example.com. type 1: code 0, 61 octets"), "over TCP: {}", node.proxy.stderr());
+}

@@ -73,7 +73,7 @@ class Bench:
 
     def dnsperf(self, server, names) -> dict:
         command = ["dnsperf", "-s", "127.0.0.1", "-p", server.port, "-d", names, "-l", self.seconds, "-c", 10, "-T", 1,
-                   "-q", 200, "-t", 2]
+                   "-q", 100, "-t", 2, "-b", 1024]
         before, begin = server.cpu_ns(), time.monotonic()
         asking = self.lab.spawn(command, {LOAD_CPU}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         text, _ = asking.communicate(timeout=self.seconds + 30)
@@ -88,10 +88,12 @@ class Bench:
 
         done = number("Queries completed")
         good = re.search(r"NOERROR (\d+)", text)
-        if not good or int(good[1]) != done or number("Queries lost"):
+        lost = number("Queries lost")
+        # It may lose some itself, where its buffers are short.
+        if not good or int(good[1]) != done or lost > done / 1000:
             raise Unable(f"{server.name}: not every answer was good: {text[-600:]}")
         return {"us": spent / 1e3 / done, "per_second": number("Queries per second"), "busy": spent / 1e9 / took,
-                "lost": 0}
+                "lost": lost}
 
     def client(self, server, names, *words) -> Client:
         return Client(self.lab, "dns", f"127.0.0.1:{server.port}", "--names", names, *words, pids=[server.process.pid])

@@ -9,6 +9,8 @@ use std::os::fd::RawFd;
 use super::epoll::{check, counted};
 use super::socket::{self, Peer, RawAddr};
 
+/// Octets of a cache line.
+const LINE: usize = 64;
 /// Octets for control messages: one IP_PKTINFO or IPV6_PKTINFO.
 const CONTROL: usize = 64;
 
@@ -38,6 +40,8 @@ pub struct Batch {
     queries: Vec<u8>,
     answers: Vec<u8>,
     room: usize,
+    /// From one query's place to the next.
+    stride: usize,
     answer_room: usize,
     returns: Vec<Return>,
     sizes: Vec<usize>,
@@ -69,15 +73,18 @@ impl Headers {
 impl Batch {
     /// `room`: octets of a datagram; what is longer is cut off. `answer_room`: of an answer.
     pub fn new(count: usize, room: usize, answer_room: usize) -> Batch {
+        // An odd number of cache lines: else the beginnings of all places would share the same few.
+        let stride = (room.div_ceil(LINE) | 1) * LINE;
         let nobody = Return {
             peer: RawAddr::inet(SocketAddr::from(([0, 0, 0, 0], 0))),
             control: Control([0; CONTROL]),
             control_len: 0,
         };
         let mut batch = Batch {
-            queries: vec![0; count * room],
+            queries: vec![0; count * stride],
             answers: vec![0; count * answer_room],
             room,
+            stride,
             answer_room,
             returns: vec![nobody; count],
             sizes: vec![0; count],
@@ -88,7 +95,7 @@ impl Batch {
         };
         for at in 0..count {
             batch.taking.vectors[at] =
-                libc::iovec { iov_base: batch.queries[at * room..].as_mut_ptr().cast(), iov_len: room };
+                libc::iovec { iov_base: batch.queries[at * stride..].as_mut_ptr().cast(), iov_len: room };
             let back = &mut batch.returns[at];
             let of = &mut batch.taking.list[at].msg_hdr;
             of.msg_name = (&raw mut back.peer.storage).cast();
@@ -153,7 +160,7 @@ impl Batch {
 
     /// A datagram, who sent it, and room for the answer; see [`Batch::reply`]. One that was too long is empty.
     pub fn datagram(&mut self, at: usize) -> (&[u8], &Return, &mut [u8]) {
-        let query = &self.queries[at * self.room..][..self.sizes[at]];
+        let query = &self.queries[at * self.stride..][..self.sizes[at]];
         let answer = &mut self.answers[at * self.answer_room..][..self.answer_room];
         (query, &self.returns[at], answer)
     }

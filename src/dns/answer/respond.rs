@@ -46,7 +46,8 @@ pub(super) struct Extra {
 
 /// Answers a query. `out` holds at least 512 octets, 65,535 for a stream.
 pub fn respond(state: &State, packet: &[u8], ask: &Ask, out: &mut [u8]) -> Outcome {
-    let (query, read) = Query::parse(packet);
+    let mut query = Query::of(packet);
+    let read = query.read();
     let mut extra = Extra::default();
     let faulty = match read {
         Err(Unreadable::Silent) => return Outcome::Silent,

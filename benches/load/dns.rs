@@ -181,10 +181,10 @@ impl Client {
             self.in_flight -= 1;
         }
         *place = due_ns;
-        let packet = &mut self.packets[self.next];
-        self.next = (self.next + 1) % (self.packets.len().max(1));
+        let at = self.next;
+        self.next = (at + 1) % self.packets.len().max(1);
+        let packet = &mut self.packets[at];
         packet[..2].copy_from_slice(&self.id.to_be_bytes());
-        let packet = &self.packets[(self.next + self.packets.len() - 1) % self.packets.len()];
         loop {
             match self.socket.send(packet) {
                 Ok(_) => break,

@@ -128,6 +128,10 @@ def broken(draw: random.Random, seeds: list[bytes]) -> bytes:
 
 def fuzz(lab: Lab, place: Path, args):
     os.nice(19)
+    try:
+        Path("/proc/self/autogroup").write_text("19")
+    except OSError:
+        pass
     lines = ("nsid here\nconsul-domain consul\nforward . 127.0.0.9\nallow 127.0.0.0/8\n"
              "key t hmac-sha256 c2VjcmV0LW9mLXRoZS16b25lcy0wMTIzNDU2Nzg5\ntransfer key t\nzone a.test\nrecord www A 192.0.2.1\n"
              "record *.w A 192.0.2.2\nrecord live service web policy nearest load 80\nrecord c CNAME www\nrecord @ alias www\n")
@@ -162,7 +166,7 @@ def fuzz(lab: Lab, place: Path, args):
             pass
         if time.monotonic() > checked + 5:
             checked = time.monotonic()
-            alive = until(5, lambda: short("127.0.0.2", "www.a.test") == ["192.0.2.1"])
+            alive = until(60, lambda: short("127.0.0.2", "www.a.test") == ["192.0.2.1"])
     # The same over TCP: each in a connection with its length, right or wrong.
     for _ in range(int(min(2000, args.seconds * 20))):
         message = broken(draw, seeds)

@@ -10,6 +10,7 @@
 //! load tcp       --target ADDR [--reply 128] [--close] [--conns 64] [pace and window]
 //! load upload    --target ADDR [--bytes N] [--duration SECS]
 //! load hold      --target ADDR [--path /128] [--conns 100]
+//! load dns        --target ADDR --names FILE [--ecs] [--window 128] [pace and window]
 //! load sink-unix --path SOCKET
 //! ```
 //! Pace and window: `--warmup SECS --duration SECS` or `--requests N` or neither (until stdin closes);
@@ -21,6 +22,7 @@
 mod args;
 mod client;
 mod cpu;
+mod dns;
 mod hold;
 mod origin;
 mod pace;
@@ -36,7 +38,7 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let mut words = std::env::args().skip(1);
     let Some(part) = words.next() else {
-        eprintln!("usage: load origin|http|tcp|upload|hold|sink-unix --option value ...");
+        eprintln!("usage: load origin|http|tcp|upload|hold|dns|sink-unix --option value ...");
         return ExitCode::from(2);
     };
     let outcome = Args::parse(words).and_then(|args| match part.as_str() {
@@ -45,6 +47,7 @@ fn main() -> ExitCode {
         "tcp" => client::run(&args, client::Protocol::Tcp),
         "upload" => upload::run(&args),
         "hold" => hold::run(&args),
+        "dns" => dns::run(&args),
         "sink-unix" => sink::run(&args),
         other => Err(format!("unknown part '{other}'")),
     });

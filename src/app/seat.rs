@@ -8,12 +8,14 @@ use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use serde_json::Value;
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 use tokio_rustls::TlsAcceptor;
 
 use crate::catalog;
 use crate::conn;
+use crate::dns::explain::Responders;
 use crate::os::bind::BindSpec;
 use crate::os::opener::Opener;
 use crate::os::{process, socket};
@@ -68,6 +70,12 @@ fn bind_error(what: &str, address: SocketAddr, e: &io::Error) -> BindError {
     }
 }
 
+/// What the API reaches of the process around it.
+pub struct Around {
+    pub steering: change::ControlHandle,
+    pub responders: Responders,
+}
+
 /// A node that has its seat.
 pub struct Seated {
     pub seat: Seat,
@@ -87,7 +95,7 @@ impl Seated {
         spec: &Spec,
         sockets: SeatSockets,
         opener: &Opener,
-        steering: change::ControlHandle,
+        around: Around,
         api_connections: u64,
     ) -> Result<Option<Seated>, String> {
         let Some(section) = spec.seat.clone() else { return Ok(None) };
@@ -119,7 +127,7 @@ impl Seated {
         if let Some(listener) = sockets.api {
             let tls = api_tls(&seated.spec, opener)?;
             seated
-                .serve(listener, tls, steering, api_connections as usize)
+                .serve(listener, tls, around, api_connections as usize)
                 .map_err(|e| format!("region map: the API: {e}"))?;
         }
         Ok(Some(seated))
@@ -134,7 +142,7 @@ impl Seated {
         &mut self,
         listener: TcpListener,
         tls: Option<TlsAcceptor>,
-        steering: change::ControlHandle,
+        around: Around,
         connections: usize,
     ) -> io::Result<()> {
         listener.set_nonblocking(true)?;
@@ -158,7 +166,8 @@ impl Seated {
         let process = Arc::new(OwnProcess {
             prober: self.prober.clone(),
             raft: self.raft.clone(),
-            steering: Mutex::new(steering),
+            steering: Mutex::new(around.steering),
+            responders: around.responders,
         });
         let api = catalog::Api::new(self.seat.clone(), settings, process);
         let _ =
@@ -296,6 +305,7 @@ struct OwnProcess {
     prober: Arc<prober::Prober>,
     raft: Arc<RaftHandle>,
     steering: Mutex<change::ControlHandle>,
+    responders: Responders,
 }
 
 impl OwnProcess {
@@ -319,6 +329,10 @@ impl catalog::Process for OwnProcess {
             (true, _) => Ok(()),
             (false, log) => Err(log),
         }
+    }
+
+    fn explain_dns(&self, name: &str, kind: &str, from: &str) -> Option<Result<Value, String>> {
+        Some(self.responders.explain(name, kind, from))
     }
 
     fn leave(&self) -> Result<(), String> {

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use bytes::Bytes;
 use hyper::http::request::Parts;
+use serde_json::Value;
 use tokio::sync::Semaphore;
 
 use crate::base::clock::{self, Millis};
@@ -133,6 +134,12 @@ pub trait Process: Send + Sync {
 
     /// Reads the configuration again.
     fn reload(&self) -> Result<(), String>;
+
+    /// What the DNS responders here would answer a client at an address, and why; an error says what is wrong with the
+    /// question. `None` where there is no such service.
+    fn explain_dns(&self, _name: &str, _kind: &str, _from: &str) -> Option<Result<Value, String>> {
+        None
+    }
 
     /// The node gives up its seat and the process ends, after this has returned; or it may not go, and stays.
     fn leave(&self) -> Result<(), String>;

@@ -4,11 +4,12 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::answer::{Catalog, Record, State};
+use super::answer::{Catalog, Record, State, Told};
 use super::consul::Consul;
 use super::geoip::continent_at;
 use super::name;
@@ -123,6 +124,7 @@ impl Maker {
             records: self.records.clone(),
             views: self.views.clone().into(),
             catalog: self.catalog.clone(),
+            regions: self.regions.names.clone().into(),
         }
     }
 
@@ -191,7 +193,16 @@ impl Maker {
                 made.push((policy.steps.clone(), made_now.clone()));
                 made_now
             });
-            Record { service: record.service, policy, preferences, ttl: record.ttl }
+            let service = self.responder.services.get(record.service).map_or("", |service| &service.name);
+            Record {
+                service: record.service,
+                policy,
+                preferences,
+                ttl: record.ttl,
+                owner: record.owner.clone().into(),
+                told: Arc::new(Told { service: service.to_owned(), policy: record.policy.to_string() }),
+                answers: (0..geography.regions.len()).map(|_| AtomicU64::new(0)).collect(),
+            }
         };
         self.responder.records.iter().map(record).collect()
     }

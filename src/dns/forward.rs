@@ -8,7 +8,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::answer::{Ask, Question, Sent, Settings, fail, relay};
-use super::wire::ede;
+use super::wire::{Query, ede};
 use crate::resolve::{Client, Failure, Freshness};
 
 /// Clients that wait for an answer at once.
@@ -51,7 +51,12 @@ impl Forwarder {
 
     /// Answers from memory, or takes the question.
     pub fn known(self: &Arc<Self>, settings: &Settings, packet: &[u8], ask: &Ask, out: &mut [u8]) -> Known {
-        let Some(question) = Question::of(packet) else { return Known::Sent(None) };
+        let mut query = Query::of(packet);
+        if query.read().is_err() {
+            return Known::Sent(None);
+        }
+        let query = &query;
+        let Some(question) = Question::of(query) else { return Known::Sent(None) };
         let entry = self.client.cache.get(question.key(), ask.now_s);
         if let Some(entry) = &entry {
             let freshness = entry.freshness(ask.now_s);
@@ -59,12 +64,12 @@ impl Forwarder {
                 self.renew(question.clone());
             }
             if freshness != Freshness::Stale {
-                return Known::Sent(relay(settings, packet, ask, out, None, |to| entry.write(ask.now_s, to)));
+                return Known::Sent(relay(settings, query, ask, out, None, |to| entry.write(ask.now_s, to)));
             }
         }
         match self.waiting.clone().try_acquire_owned() {
             Ok(place) => Known::Ask(Box::new(Asked { question, _place: place })),
-            Err(_) => Known::Sent(fail(settings, packet, ask, out, ede::NETWORK)),
+            Err(_) => Known::Sent(fail(settings, query, ask, out, ede::NETWORK)),
         }
     }
 
@@ -88,18 +93,20 @@ impl Forwarder {
         out: &mut [u8],
     ) -> Option<Sent> {
         let question = &asked.question;
+        let (query, _) = Query::parse(packet);
+        let query = &query;
         let answered =
             self.client.ask(question.key(), question.wire(), question.flags, question.dnssec_ok).await;
         match answered {
-            Ok(entry) => relay(settings, packet, ask, out, None, |to| entry.write(ask.now_s, to)),
+            Ok(entry) => relay(settings, query, ask, out, None, |to| entry.write(ask.now_s, to)),
             Err(failure) => match self.client.cache.get(question.key(), ask.now_s) {
                 Some(entry) => {
-                    relay(settings, packet, ask, out, Some(ede::STALE), |to| entry.write(ask.now_s, to))
+                    relay(settings, query, ask, out, Some(ede::STALE), |to| entry.write(ask.now_s, to))
                 }
                 None if failure == Failure::NoRoute => {
-                    fail(settings, packet, ask, out, ede::NOT_AUTHORITATIVE)
+                    fail(settings, query, ask, out, ede::NOT_AUTHORITATIVE)
                 }
-                None => fail(settings, packet, ask, out, ede::NETWORK),
+                None => fail(settings, query, ask, out, ede::NETWORK),
             },
         }
     }

@@ -30,24 +30,26 @@ const fn repeated(entry: Entry, parse: LineFn) -> Keyword {
     Keyword { entry, repeats: true, parse }
 }
 
-const LISTENS: &[Place] = &[Place::argument(1, What::Bind)];
+const LISTENS: &[Place] = &[Place::argument(1, What::Bind), Place::option("crt", What::File)];
 const ZONE_FILE: &[Place] = &[Place::argument(2, What::File)];
 
 #[rustfmt::skip]
 pub const DNS: &[Keyword] = &[
     repeated(Entry::full("allow", "<network> ...", "Clients that may ask for names that are not ours, where 'forward' lines are; this host alone by default.", "allow 10.0.0.0/8", "isobar"), server::allow),
-    repeated(Entry::full("bind", "<address>:<port>", "Where queries come in, over UDP and TCP. An answer leaves from the address that was asked, also where all are listened on.", "bind :53", "isobar").naming(LISTENS), server::bind),
+    repeated(Entry::full("bind", "<address>:<port> [ssl crt <file>]", "Where queries come in, over UDP and TCP. An answer leaves from the address that was asked, also where all are listened on. With 'ssl', over TLS alone (RFC 7858), with the certificates and the key of a file.", "bind :53", "isobar").naming(LISTENS), server::bind),
     once(Entry::full("consul-domain", "<name> [ttl <time>]", "Consul's names of what is registered: services with tags and RFC 2782, nodes, prepared queries, addresses, and PTR of nodes. Where a datacenter stands in a name, a region may. The TTL is 0 unless it is given.", "consul-domain consul", "isobar"), server::consul_domain),
     once(Entry::full("cookie-secret", "<hexadecimal>", "16 octets that server cookies (RFC 9018) are made with: the same on all nodes behind one address. Without it each start draws another.", "cookie-secret e5e973e5a6b2a43f48e7dc849e37bfcf", "isobar"), server::cookie_secret),
     once(Entry::full("ecs", "{ on | off }", "Whether the client networks that queries carry (RFC 7871) are used; they are unless it says off.", "ecs off", "isobar"), server::ecs),
     repeated(Entry::full("forward", "<domain> <address>[:<port>] ...", "Servers that are asked for names below a domain ('.' for all) that no zone here has, over UDP, and TCP where an answer is truncated. Answers are kept for their time, and longer while nobody answers (RFC 8767).", "forward . 10.0.0.2:53", "isobar"), server::forward),
     once(Entry::full("geoip-db", "<file>", "Where networks are: a MaxMind-format file, of cities or of countries, nested as GeoIP2 or flat ('country_code'). Read with the configuration, watched with it.", "geoip-db /usr/share/GeoIP/GeoLite2-Country.mmdb", "isobar").naming(Place::FILE), server::geoip_db),
     once(Entry::full("hostmaster", "<name>", "Who answers for zones without a file, in their SOA record: 'hostmaster' of the zone by default.", "hostmaster admin.example.com.", "isobar"), server::hostmaster),
+    once(Entry::full("hosts-file", "<file>", "A hosts file (hosts(5)): addresses of names that no zone here has, and names of addresses. It is watched; its records have the TTL given above it.", "hosts-file /etc/hosts", "isobar").naming(Place::FILE), server::hosts_file),
     repeated(Entry::full("key", "<name> { hmac-sha256 | hmac-sha384 | hmac-sha512 } <secret>", "A secret shared with another server, in base64: messages that are signed with it are believed, and answered signed (RFC 8945).", "key transfer hmac-sha256 c2VjcmV0LW9mLXRoZS16b25lcy0wMTIzNDU2Nzg5", "isobar"), server::key),
     once(Entry::full("maxconn", "<number>", "TCP connections at once, 10000 by default; more are closed.", "maxconn 1000", "isobar"), server::maxconn),
     once(Entry::full("name-server", "<name> ...", "NS records of zones without a file; 'ns' of the zone by default, with the addresses of 'bind' lines.", "name-server ns1.example.com. ns2.example.net.", "isobar"), server::name_server),
     repeated(Entry::full("notify", "<address>[:<port>] ...", "Servers that are told when a zone has another serial number (RFC 1996), so that they ask for it.", "notify 192.0.2.53", "isobar"), server::notify),
     once(Entry::full("nsid", "<text>", "What this server calls itself when it is asked (RFC 5001, and 'id.server' of class CH).", "nsid lb1", "isobar"), server::nsid),
+    once(Entry::full("query-log", "<number>", "One of so many queries is told on stderr: who asked, for what network, what, and what the answer was. None by default.", "query-log 1000", "isobar"), server::query_log),
     once(Entry::full("rate-limit", "<number>", "Answers of one kind to one network (/24 or /56) in a second, to clients without a cookie; half of those above it are sent truncated, the others not at all. No limit by default.", "rate-limit 50", "isobar"), server::rate_limit),
     repeated(Entry::full("record", "<name> { service <service> | SRV service <service> | alias <name> | <type> <data> ... } [tags <tag>[,<tag>]] [policy <step> ...] [ttl <time>] [last-resort { all | none | <address>[,<address>] }]", "A record of the zone above it; '@' is the zone itself. 'service': addresses (and with SRV, servers with priorities by region) of healthy instances in the region map. Steps of a policy, applied in turn: 'nearest [bias <region>=<percent>,...]', 'country', 'continent', 'networks', 'failover <region>,...' sort regions; 'weighted [<region>=<weight>,...]' draws one, 'sticky' keeps a client network to one instance; 'load [<percent>]' sheds clients above a high-water mark (80); 'multivalue <number>' takes so many addresses. Nobody healthy: 'last-resort', all by default. 'alias': the addresses of another name here, also at the apex.", "record www service web policy nearest ttl 30", "isobar"), record::record),
     once(Entry::full("tcp-idle", "<time>", "How long a TCP connection may be silent, 10 s by default.", "tcp-idle 30s", "isobar"), server::tcp_idle),

@@ -2,20 +2,24 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use ipnet::IpNet;
 
 use super::answer::MayTransfer;
+use super::hosts::Hosts;
 use super::name;
 use super::reading::{Draft, Open, Reading};
-use super::spec::{ConsulSpec, ForwardSpec};
+use super::spec::{ConsulSpec, ForwardSpec, Listen};
 use super::transfer::{Algorithm, Key};
 use super::zone::{Builder, FileReader};
 use crate::lang::args::Args;
+use crate::lang::load::reason;
 use crate::lang::suggest;
 use crate::lang::time::{Unit, time_of};
+use crate::tls::{self, Certified, Pem};
 
 /// Threads at most.
 const THREADS: u64 = 64;
@@ -46,14 +50,37 @@ pub fn forward<'a>(reading: &mut Reading<'_>, open: &mut Open, args: Args<'a>) {
 }
 
 pub fn bind<'a>(reading: &mut Reading<'_>, open: &mut Open, args: Args<'a>) {
-    if reading.one(args, "<address>:<port>").is_none() {
-        return;
+    if !args.has(1) {
+        return reading.alert(args.span, "'bind' expects <address>:<port> as argument.");
     }
     let Some(address) = reading.listen(args, 1) else { return };
-    if open.responder.binds.contains(&address) {
+    if open.responder.binds.iter().any(|bind| bind.address == address) {
         return reading.alert(args.at(1), format!("'bind {address}' is there already."));
     }
-    open.responder.binds.push(address);
+    let tls = match (args.str(2), args.str(3), args.str(4)) {
+        ("", ..) => None,
+        ("ssl", "crt", file) if !file.is_empty() && !args.has(5) => match shown(reading, file) {
+            Ok(tls) => Some(tls),
+            Err(e) => return reading.alert(args.at(4), format!("'bind' : {e}.")),
+        },
+        _ => return reading.alert(args.at(2), "'bind' only takes 'ssl crt <file>' after the address."),
+    };
+    open.responder.binds.push(Listen { address, tls });
+}
+
+/// What a server of TLS shows: the certificates and the key of a file.
+fn shown(reading: &Reading<'_>, file: &str) -> Result<Arc<rustls::ServerConfig>, String> {
+    let text = (reading.inputs.files)(Path::new(file)).map_err(|e| format!("{file}: {}", reason(&e)))?;
+    let pem = Pem::parse(file, &text).map_err(|e| e.to_string())?;
+    let certified = Certified::of(&pem, &pem).map_err(|e| e.to_string())?;
+    let server = tls::Server {
+        shows: certified.alone(),
+        clients: tls::Clients::Any,
+        versions: tls::Versions::Both,
+        alpn: vec![b"dot".to_vec()],
+        resumes: true,
+    };
+    server.config().map_err(|e| e.to_string())
 }
 
 pub fn consul_domain<'a>(reading: &mut Reading<'_>, open: &mut Open, args: Args<'a>) {
@@ -118,6 +145,20 @@ pub fn geoip_db<'a>(reading: &mut Reading<'_>, open: &mut Open, args: Args<'a>) 
 pub fn hostmaster<'a>(reading: &mut Reading<'_>, open: &mut Open, args: Args<'a>) {
     let Some(text) = reading.one(args, "a name") else { return };
     open.hostmaster = reading.dns_name(text, Some(name::ROOT), args.at(1));
+}
+
+pub fn hosts_file<'a>(reading: &mut Reading<'_>, open: &mut Open, args: Args<'a>) {
+    let Some(file) = reading.one(args, "a file") else { return };
+    match (reading.inputs.files)(Path::new(file)) {
+        Ok(text) => {
+            let (hosts, faults) = Hosts::parse(&text, open.default_ttl);
+            for (line, why) in faults {
+                reading.diags.warning(args.at(1), format!("{file}:{line}: {why}; the rest is read."));
+            }
+            open.hosts = hosts.into();
+        }
+        Err(e) => reading.alert(args.at(1), format!("hosts file '{file}': {}.", reason(&e))),
+    }
 }
 
 pub fn key<'a>(reading: &mut Reading<'_>, open: &mut Open, args: Args<'a>) {
@@ -218,6 +259,14 @@ pub fn nsid<'a>(reading: &mut Reading<'_>, open: &mut Open, args: Args<'a>) {
         return reading.alert(args.at(1), "'nsid' has at most 64 octets.");
     }
     open.nsid = Some(text.as_bytes().into());
+}
+
+pub fn query_log<'a>(reading: &mut Reading<'_>, open: &mut Open, args: Args<'a>) {
+    if reading.one(args, "a number").is_some()
+        && let Some(every) = reading.number(args, 1, 1, 1_000_000_000)
+    {
+        open.responder.limits.log_every = every as u32;
+    }
 }
 
 pub fn rate_limit<'a>(reading: &mut Reading<'_>, open: &mut Open, args: Args<'a>) {

@@ -67,6 +67,7 @@ fn begin(reading: &Reading<'_>, name: Name) -> Open {
         nsid: None,
         secret: Secret(reading.inputs.random),
         ecs: true,
+        hosts: Arc::default(),
         keys: Vec::new(),
         transfers: Vec::new(),
     };
@@ -95,6 +96,7 @@ fn begin(reading: &Reading<'_>, name: Name) -> Open {
         transfers: Vec::new(),
         secret: None,
         ecs: true,
+        hosts: Arc::default(),
         geodata: None,
     }
 }
@@ -144,9 +146,15 @@ fn end(reading: &mut Reading<'_>, mut open: Open) -> Responder {
             .extend(["127.0.0.0/8", "::1/128"].iter().filter_map(|network| network.parse::<IpNet>().ok()));
     }
     responder.zones = zones.into();
-    responder.settings =
-        Settings { nsid: open.nsid, secret, ecs: open.ecs, keys: open.keys, transfers: open.transfers }
-            .into();
+    responder.settings = Settings {
+        nsid: open.nsid,
+        secret,
+        ecs: open.ecs,
+        keys: open.keys,
+        hosts: open.hosts,
+        transfers: open.transfers,
+    }
+    .into();
     responder.geography = open.geodata.unwrap_or_default();
     responder
 }
@@ -164,7 +172,9 @@ fn complete(reading: &mut Reading<'_>, open: &Open, draft: &mut Draft) {
     if servers.is_empty()
         && let Some(server) = below(b"ns")
     {
-        for address in open.responder.binds.iter().map(|bind| bind.ip()).filter(|ip| !ip.is_unspecified()) {
+        for address in
+            open.responder.binds.iter().map(|bind| bind.address.ip()).filter(|ip| !ip.is_unspecified())
+        {
             match address {
                 IpAddr::V4(ip) => add(&server, rtype::A, &ip.octets()),
                 IpAddr::V6(ip) => add(&server, rtype::AAAA, &ip.octets()),

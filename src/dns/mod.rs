@@ -2,7 +2,8 @@
 //!
 //! `answer` is the machine: octets of a query and the present state in, octets of the answer out, without I/O, clock or
 //! allocation. What it answers from are `zone`, which never changes, and `policy`, whose views of services and orders of
-//! regions `follow` makes anew when the map changes. `server` has the sockets; `language` reads `dns` sections.
+//! regions `follow` makes anew when the map changes. `server` has the sockets; `language` reads `dns` sections; `explain` says
+//! why an answer is what it is.
 
 pub mod name;
 pub mod wire;
@@ -10,6 +11,7 @@ pub mod message;
 pub mod cookie;
 mod siphash;
 pub mod zone;
+pub mod hosts;
 pub mod transfer;
 pub mod policy;
 pub mod answer;
@@ -23,6 +25,7 @@ pub mod language;
 pub mod consul;
 pub mod follow;
 pub mod forward;
+pub mod explain;
 pub mod server;
 
 #[cfg(test)]

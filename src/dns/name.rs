@@ -36,13 +36,22 @@ pub struct QName {
 impl QName {
     /// Reads an uncompressed name at `at`, and says where it ends. `None` when there is none.
     pub fn parse(packet: &[u8], at: usize) -> Option<(QName, usize)> {
-        let mut name = QName { lower: [0; MAX_NAME], len: 0, starts: [0; 128], labels: 0 };
+        let mut name = QName::EMPTY;
+        let end = name.read(packet, at)?;
+        Some((name, end))
+    }
+
+    pub const EMPTY: QName = QName { lower: [0; MAX_NAME], len: 0, starts: [0; 128], labels: 0 };
+
+    /// Reads it into an empty one, and says where it ends. Of one that is none, nothing is to be used.
+    pub fn read(&mut self, packet: &[u8], at: usize) -> Option<usize> {
+        let name = self;
         let mut from = 0;
         loop {
             let size = usize::from(*packet.get(at + from)?);
             if size == 0 {
                 name.len = (from + 1) as u8;
-                return Some((name, at + from + 1));
+                return Some(at + from + 1);
             }
             // The root must still fit; a pointer has no place in a question.
             if size > MAX_LABEL || from + size + 2 > MAX_NAME {

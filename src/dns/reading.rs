@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::answer::MayTransfer;
+use super::hosts::Hosts;
 use super::name;
 use super::spec::{Geodata, Name, RecordSpec, Responder, ServiceRef};
 use super::transfer::Key;
@@ -52,6 +53,7 @@ pub struct Open {
     pub ecs: bool,
     pub keys: Vec<Key>,
     pub transfers: Vec<MayTransfer>,
+    pub hosts: Arc<Hosts>,
     pub geodata: Option<Arc<Geodata>>,
 }
 

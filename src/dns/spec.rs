@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use ipnet::IpNet;
+use rustls::ServerConfig;
 
 use super::answer::Settings;
 use super::policy::{ClientMap, LastResort, Policy, RegionId, Spread, Step};
@@ -22,7 +23,7 @@ pub struct Spec {
 #[derive(Clone, Debug)]
 pub struct Responder {
     pub name: Name,
-    pub binds: Vec<SocketAddr>,
+    pub binds: Vec<Listen>,
     /// Threads that answer datagrams.
     pub threads: usize,
     pub settings: Arc<Settings>,
@@ -39,6 +40,14 @@ pub struct Responder {
     /// Clients that may ask for such names.
     pub allow: Vec<IpNet>,
     pub limits: Limits,
+}
+
+/// A `bind` line.
+#[derive(Clone, Debug)]
+pub struct Listen {
+    pub address: SocketAddr,
+    /// What is shown to clients, who then speak TLS over TCP and nothing else (RFC 7858).
+    pub tls: Option<Arc<ServerConfig>>,
 }
 
 /// A `forward` line.
@@ -119,11 +128,50 @@ pub struct Limits {
     pub idle_ms: u64,
     /// Answers of a kind to a network in a second, without a cookie; 0: no limit.
     pub rate: u32,
+    /// One of so many queries is logged; 0: none.
+    pub log_every: u32,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { connections: 10_000, idle_ms: 10_000, rate: 0 }
+        Limits { connections: 10_000, idle_ms: 10_000, rate: 0, log_every: 0 }
+    }
+}
+
+impl std::fmt::Display for PolicySpec {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut words: Vec<String> = self.steps.iter().map(StepSpec::to_string).collect();
+        match &self.spread {
+            SpreadSpec::All => {}
+            SpreadSpec::Sticky => words.push("sticky".to_owned()),
+            SpreadSpec::Weighted(list) if list.is_empty() => words.push("weighted".to_owned()),
+            SpreadSpec::Weighted(list) => {
+                let list: Vec<String> =
+                    list.iter().map(|(region, weight)| format!("{region}={weight}")).collect();
+                words.push(format!("weighted {}", list.join(",")));
+            }
+        }
+        words.extend(self.high_water.map(|percent| format!("load {percent}")));
+        words.extend(self.take.map(|most| format!("multivalue {most}")));
+        f.write_str(if words.is_empty() { "all" } else { "" })?;
+        f.write_str(&words.join(" "))
+    }
+}
+
+impl std::fmt::Display for StepSpec {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            StepSpec::Nearest(bias) if bias.is_empty() => f.write_str("nearest"),
+            StepSpec::Nearest(bias) => {
+                let list: Vec<String> =
+                    bias.iter().map(|(region, percent)| format!("{region}={percent}")).collect();
+                write!(f, "nearest bias {}", list.join(","))
+            }
+            StepSpec::Country => f.write_str("country"),
+            StepSpec::Continent => f.write_str("continent"),
+            StepSpec::Networks => f.write_str("networks"),
+            StepSpec::Failover(list) => write!(f, "failover {}", list.join(",")),
+        }
     }
 }
 

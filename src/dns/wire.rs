@@ -147,12 +147,17 @@ impl<'p> Query<'p> {
     /// Reads header and question into `self`, then the rest. What was read stays there when the rest is faulty, so that
     /// the answer can echo it.
     pub fn parse(packet: &'p [u8]) -> (Query<'p>, Result<(), Unreadable>) {
-        let mut query = Query { packet, id: 0, flags: 0, question: None, edns: None, tsig_at: None };
+        let mut query = Query::of(packet);
         let result = query.read();
         (query, result)
     }
 
-    fn read(&mut self) -> Result<(), Unreadable> {
+    /// One that is yet to be [read](Query::read), where it stands: it is large, and copies cost.
+    pub fn of(packet: &'p [u8]) -> Query<'p> {
+        Query { packet, id: 0, flags: 0, question: None, edns: None, tsig_at: None }
+    }
+
+    pub fn read(&mut self) -> Result<(), Unreadable> {
         let formerr = Unreadable::Answer(rcode::FORMERR);
         if self.packet.len() < HEADER {
             return Err(Unreadable::Silent);
@@ -170,9 +175,12 @@ impl<'p> Query<'p> {
         match counts[0] {
             0 => {}
             1 => {
-                let question = Question::parse(self.packet, at).ok_or(formerr)?;
+                let question = self.question.insert(Question::EMPTY);
+                if question.read(self.packet, at).is_none() {
+                    self.question = None;
+                    return Err(formerr);
+                }
                 at = question.end;
-                self.question = Some(question);
             }
             _ => return Err(formerr),
         }
@@ -229,9 +237,13 @@ impl<'p> Query<'p> {
 }
 
 impl Question {
-    fn parse(packet: &[u8], at: usize) -> Option<Question> {
-        let (name, end) = QName::parse(packet, at)?;
-        Some(Question { name, qtype: u16_at(packet, end)?, class: u16_at(packet, end + 2)?, end: end + 4 })
+    const EMPTY: Question = Question { name: QName::EMPTY, qtype: 0, class: 0, end: 0 };
+
+    fn read(&mut self, packet: &[u8], at: usize) -> Option<()> {
+        let end = self.name.read(packet, at)?;
+        (self.qtype, self.class) = (u16_at(packet, end)?, u16_at(packet, end + 2)?);
+        self.end = end + 4;
+        Some(())
     }
 }
 

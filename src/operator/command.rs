@@ -4,10 +4,12 @@ use std::io::Write;
 
 use super::client::Api;
 use super::operation::{Given, Operation};
-use super::{cert, cluster, config, node};
+use super::{cert, cluster, config, dns, node};
 
 fn operations() -> impl Iterator<Item = &'static Operation> {
-    node::OPERATIONS.iter().chain(cluster::OPERATIONS).chain(config::OPERATIONS).chain(cert::OPERATIONS)
+    let running =
+        node::OPERATIONS.iter().chain(cluster::OPERATIONS).chain(config::OPERATIONS).chain(dns::OPERATIONS);
+    running.chain(cert::OPERATIONS)
 }
 
 /// Whether `word` begins an operator's command.

@@ -1,10 +1,11 @@
-//! The commands that speak to a running node: `isobar node`, `cluster`, `config`; and `cert`, which reads files.
+//! The commands that speak to a running node: `isobar node`, `cluster`, `config`, `dns`; and `cert`, which reads files.
 
 mod cert;
 mod client;
 mod cluster;
 mod command;
 mod config;
+mod dns;
 mod node;
 mod operation;
 

@@ -9,6 +9,8 @@ use std::os::fd::RawFd;
 use super::epoll::{check, counted};
 use super::socket::{self, Peer, RawAddr};
 
+/// Octets of a cache line.
+const LINE: usize = 64;
 /// Octets for control messages: one IP_PKTINFO or IPV6_PKTINFO.
 const CONTROL: usize = 64;
 
@@ -38,68 +40,95 @@ pub struct Batch {
     queries: Vec<u8>,
     answers: Vec<u8>,
     room: usize,
+    /// From one query's place to the next.
+    stride: usize,
     answer_room: usize,
     returns: Vec<Return>,
     sizes: Vec<usize>,
     /// Of the answer; 0: none.
     replies: Vec<usize>,
-    vectors: Vec<libc::iovec>,
-    headers: Vec<libc::mmsghdr>,
+    /// Where datagrams are received: made once, and made ready again as far as they were used.
+    taking: Headers,
+    /// What is sent.
+    giving: Headers,
     received: usize,
 }
 
-// SAFETY: the pointers in `vectors` and `headers` are written before each call and never followed outside of it.
+struct Headers {
+    vectors: Vec<libc::iovec>,
+    list: Vec<libc::mmsghdr>,
+}
+
+// SAFETY: the pointers lead to memory that the batch owns, at addresses that do not change when it moves; they are followed
+// by the kernel alone, in calls through `&mut self`.
 unsafe impl Send for Batch {}
+
+impl Headers {
+    fn new(count: usize) -> Headers {
+        // SAFETY: all-zero is a valid iovec and mmsghdr.
+        unsafe { Headers { vectors: vec![zeroed(); count], list: vec![zeroed(); count] } }
+    }
+}
 
 impl Batch {
     /// `room`: octets of a datagram; what is longer is cut off. `answer_room`: of an answer.
     pub fn new(count: usize, room: usize, answer_room: usize) -> Batch {
+        // An odd number of cache lines: else the beginnings of all places would share the same few.
+        let stride = (room.div_ceil(LINE) | 1) * LINE;
         let nobody = Return {
             peer: RawAddr::inet(SocketAddr::from(([0, 0, 0, 0], 0))),
             control: Control([0; CONTROL]),
             control_len: 0,
         };
-        Batch {
-            queries: vec![0; count * room],
+        let mut batch = Batch {
+            queries: vec![0; count * stride],
             answers: vec![0; count * answer_room],
             room,
+            stride,
             answer_room,
             returns: vec![nobody; count],
             sizes: vec![0; count],
             replies: vec![0; count],
-            // SAFETY: all-zero is a valid iovec and mmsghdr.
-            vectors: vec![unsafe { zeroed() }; count],
-            headers: vec![unsafe { zeroed() }; count],
+            taking: Headers::new(count),
+            giving: Headers::new(count),
             received: 0,
-        }
-    }
-
-    /// Takes what has come, and says how many; 0 when nothing has.
-    pub fn receive(&mut self, fd: RawFd) -> io::Result<usize> {
-        self.received = 0;
-        for (at, header) in self.headers.iter_mut().enumerate() {
-            let back = &mut self.returns[at];
-            self.vectors[at] = libc::iovec {
-                iov_base: self.queries[at * self.room..].as_mut_ptr().cast(),
-                iov_len: self.room,
-            };
-            let of = &mut header.msg_hdr;
+        };
+        for at in 0..count {
+            batch.taking.vectors[at] =
+                libc::iovec { iov_base: batch.queries[at * stride..].as_mut_ptr().cast(), iov_len: room };
+            let back = &mut batch.returns[at];
+            let of = &mut batch.taking.list[at].msg_hdr;
             of.msg_name = (&raw mut back.peer.storage).cast();
-            of.msg_namelen = size_of::<libc::sockaddr_storage>() as libc::socklen_t;
-            of.msg_iov = &raw mut self.vectors[at];
+            of.msg_iov = &raw mut batch.taking.vectors[at];
             of.msg_iovlen = 1;
             of.msg_control = back.control.0.as_mut_ptr().cast();
-            of.msg_controllen = CONTROL;
-            of.msg_flags = 0;
+            batch.rearm(at);
         }
+        batch
+    }
+
+    /// The kernel writes how much of it was used.
+    fn rearm(&mut self, at: usize) {
+        let of = &mut self.taking.list[at].msg_hdr;
+        of.msg_namelen = size_of::<libc::sockaddr_storage>() as libc::socklen_t;
+        of.msg_controllen = CONTROL;
+        of.msg_flags = 0;
+    }
+
+    /// Takes what has come, and says how many; 0 when nothing has. With `wait` it waits for the first as long as the socket
+    /// says (see [`wait_inside`]).
+    pub fn receive(&mut self, fd: RawFd, wait: bool) -> io::Result<usize> {
+        (0..self.received).for_each(|at| self.rearm(at));
+        self.received = 0;
+        let flags = if wait { libc::MSG_WAITFORONE } else { libc::MSG_DONTWAIT };
         // SAFETY: every header points to memory of `self` that lives through the call, with its true lengths.
         let got = counted(unsafe {
             libc::syscall(
                 libc::SYS_recvmmsg,
                 libc::c_long::from(fd),
-                self.headers.as_mut_ptr(),
-                self.headers.len(),
-                libc::c_long::from(libc::MSG_DONTWAIT),
+                self.taking.list.as_mut_ptr(),
+                self.taking.list.len(),
+                libc::c_long::from(flags),
                 std::ptr::null::<libc::timespec>(),
             )
         });
@@ -118,7 +147,7 @@ impl Batch {
             Err(e) => return Err(e),
         };
         for at in 0..got {
-            let header = &self.headers[at];
+            let header = &self.taking.list[at];
             let cut = header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0;
             self.sizes[at] = if cut { 0 } else { (header.msg_len as usize).min(self.room) };
             self.returns[at].peer.len = header.msg_hdr.msg_namelen;
@@ -131,7 +160,7 @@ impl Batch {
 
     /// A datagram, who sent it, and room for the answer; see [`Batch::reply`]. One that was too long is empty.
     pub fn datagram(&mut self, at: usize) -> (&[u8], &Return, &mut [u8]) {
-        let query = &self.queries[at * self.room..][..self.sizes[at]];
+        let query = &self.queries[at * self.stride..][..self.sizes[at]];
         let answer = &mut self.answers[at * self.answer_room..][..self.answer_room];
         (query, &self.returns[at], answer)
     }
@@ -146,14 +175,14 @@ impl Batch {
         let mut count = 0;
         for at in (0..self.received).filter(|at| self.replies[*at] > 0) {
             let back = &mut self.returns[at];
-            self.vectors[count] = libc::iovec {
+            self.giving.vectors[count] = libc::iovec {
                 iov_base: self.answers[at * self.answer_room..].as_mut_ptr().cast(),
                 iov_len: self.replies[at],
             };
-            let of = &mut self.headers[count].msg_hdr;
+            let of = &mut self.giving.list[count].msg_hdr;
             of.msg_name = (&raw mut back.peer.storage).cast();
             of.msg_namelen = back.peer.len;
-            of.msg_iov = &raw mut self.vectors[count];
+            of.msg_iov = &raw mut self.giving.vectors[count];
             of.msg_iovlen = 1;
             of.msg_control =
                 if back.control_len > 0 { back.control.0.as_mut_ptr().cast() } else { std::ptr::null_mut() };
@@ -168,9 +197,9 @@ impl Batch {
                 libc::syscall(
                     libc::SYS_sendmmsg,
                     libc::c_long::from(fd),
-                    self.headers[sent..].as_mut_ptr(),
+                    self.giving.list[sent..].as_mut_ptr(),
                     count - sent,
-                    0 as libc::c_long,
+                    libc::c_long::from(libc::MSG_DONTWAIT),
                 )
             });
             match done {
@@ -303,6 +332,25 @@ pub fn set_buffers(fd: RawFd, bytes: i32) {
     let _ = socket::set_option(fd, libc::SOL_SOCKET, libc::SO_SNDBUF, bytes);
 }
 
+/// Makes [`Batch::receive`] wait by itself, at most so long: one call less for each batch of who has but one socket.
+pub fn wait_inside(fd: RawFd, timeout_ms: u32) -> io::Result<()> {
+    // SAFETY: the descriptor is open, and its flags are numbers.
+    check(unsafe { libc::fcntl(fd, libc::F_SETFL, libc::fcntl(fd, libc::F_GETFL) & !libc::O_NONBLOCK) })?;
+    let timeout =
+        libc::timeval { tv_sec: i64::from(timeout_ms / 1000), tv_usec: i64::from(timeout_ms % 1000) * 1000 };
+    // SAFETY: the option's value lives through the call, with its true length.
+    check(unsafe {
+        libc::setsockopt(
+            fd,
+            libc::SOL_SOCKET,
+            libc::SO_RCVTIMEO,
+            (&raw const timeout).cast(),
+            size_of::<libc::timeval>() as libc::socklen_t,
+        )
+    })?;
+    Ok(())
+}
+
 /// Waits until one of the descriptors can be read, at most so long; says which, by bit.
 pub fn wait_readable(fds: &[RawFd], timeout_ms: i32) -> io::Result<u64> {
     let mut polls: smallvec::SmallVec<[libc::pollfd; 16]> =
@@ -327,6 +375,7 @@ mod tests {
         server.set_nonblocking(true).expect("non-blocking");
         let fd = server.as_raw_fd();
         want_destination(fd, bind.starts_with('[')).expect("an option");
+        wait_inside(fd, 5000).expect("an option");
         let port = server.local_addr().expect("bound").port();
         let client = UdpSocket::bind(from).expect("bound");
         client.set_read_timeout(Some(Duration::from_secs(5))).expect("a timeout");
@@ -339,8 +388,7 @@ mod tests {
         let mut late = None;
         let mut got = 0;
         while got < 3 {
-            wait_readable(&[fd], 5000).expect("a datagram");
-            let n = batch.receive(fd).expect("received");
+            let n = batch.receive(fd, true).expect("received");
             for at in 0..n {
                 let (query, back, answer) = batch.datagram(at);
                 let size = query.len();

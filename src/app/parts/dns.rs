@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::base::clock;
 use crate::dns;
+use crate::dns::explain::Responders;
 use crate::dns::server::{Server, Sockets};
 use crate::dns::spec::{Responder, Spec};
 use crate::lang::Diagnostics;
@@ -23,6 +24,7 @@ pub static DNS: Row = Row {
 
 struct DnsPart {
     documents: Documents,
+    responders: Responders,
     /// Drawn once, so that a reload does not make cookies worthless.
     random: [u8; 16],
     built: Option<Spec>,
@@ -40,6 +42,7 @@ impl DnsPart {
     fn new(handles: &Handles) -> DnsPart {
         DnsPart {
             documents: handles.documents.clone(),
+            responders: handles.hub.responders.clone(),
             random: *uuid::Uuid::new_v4().as_bytes(),
             built: None,
             ready: Vec::new(),
@@ -128,6 +131,8 @@ impl Part for DnsPart {
                 process.messages.alert(&format!("dns {name}: {e}"));
             }
         }
+        let state = |running: &Running| (running.name.clone(), running.server.state());
+        self.responders.put(self.running.iter().map(state).collect());
     }
 
     fn abandon(&mut self, _opener: &Opener) {

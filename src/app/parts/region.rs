@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::discovery::{Discovery, Resolve, load};
+use crate::dns::explain::Responders;
 use crate::lang::Diagnostics;
 use crate::os::opener::Opener;
 use crate::proxy::Shared;
@@ -13,7 +14,7 @@ use crate::region::spec::Spec;
 
 use super::super::documents::{Documents, Preparing};
 use super::super::program::{BindError, Settings};
-use super::super::seat::{SeatSockets, Seated};
+use super::super::seat::{Around, SeatSockets, Seated};
 use super::super::services::Current;
 use super::part::{Handles, Means, Part, Plan, Process, Reading, Row};
 
@@ -27,6 +28,7 @@ pub static REGION: Row = Row {
 struct RegionPart {
     documents: Documents,
     current: Current,
+    responders: Responders,
     built: Option<Spec>,
     /// Bound while there are privileges, until the node takes its seat.
     sockets: SeatSockets,
@@ -42,6 +44,7 @@ impl RegionPart {
         RegionPart {
             documents: handles.documents.clone(),
             current: handles.hub.current.clone(),
+            responders: handles.hub.responders.clone(),
             built: None,
             sockets: SeatSockets::default(),
             started: false,
@@ -96,7 +99,8 @@ impl Part for RegionPart {
     fn start(&mut self, process: &Arc<Process>) -> io::Result<()> {
         self.started = true;
         let (Some(spec), sockets) = (&self.built, std::mem::take(&mut self.sockets)) else { return Ok(()) };
-        self.seated = Seated::start(spec, sockets, &process.opener, process.handle(), process.budget.api)
+        let around = Around { steering: process.handle(), responders: self.responders.clone() };
+        self.seated = Seated::start(spec, sockets, &process.opener, around, process.budget.api)
             .map_err(io::Error::other)?;
         let Some(seated) = &self.seated else { return Ok(()) };
         let seat = seated.seat.clone();

@@ -208,7 +208,7 @@ impl<'r, 'b> Run<'r, 'b> {
 }
 
 /// The number of the record that answers for a type at a node.
-pub(super) fn dynamic_of(zone: &Zone, node: &Node, qtype: u16) -> Option<u32> {
+pub fn dynamic_of(zone: &Zone, node: &Node, qtype: u16) -> Option<u32> {
     let set = zone.set(node, DYNAMIC)?;
     set.iter().filter_map(Dynamic::decode).find(|dynamic| dynamic.rtype == qtype).map(|dynamic| dynamic.id)
 }

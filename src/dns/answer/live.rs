@@ -46,10 +46,10 @@ impl<'r> Run<'r, '_> {
         let wanted = Wanted { fits: &fits, whole: is_srv, most };
         let picked = pick(&record.policy, order, view, &client, &wanted, &mut ());
         if let Some((first, _)) = picked.list.first() {
-            let region = view
-                .regions
-                .iter()
-                .find(|of| of.healthy.iter().chain(&of.unhealthy).any(|e| std::ptr::eq(e, *first)));
+            let first: *const Endpoint = *first;
+            let region = view.regions.iter().find(|of| {
+                of.healthy.as_ptr_range().contains(&first) || of.unhealthy.as_ptr_range().contains(&first)
+            });
             self.chosen = region.map(|of| (id, of.region));
         }
         for (endpoint, place) in &picked.list {

@@ -11,10 +11,11 @@ mod respond;
 mod state;
 
 pub use ask::Ask;
+pub use authority::dynamic_of;
 pub use catalog::Catalog;
 pub use relay::{Question, fail, relay};
 pub use respond::{Outcome, Sent, respond};
-pub use state::{MayTransfer, Record, Settings, State};
+pub use state::{MayTransfer, Record, Settings, State, Told};
 
 #[cfg(test)]
 mod testing;

@@ -19,10 +19,9 @@ pub struct Question {
 }
 
 impl Question {
-    /// `None`: it is not readable, or has no question.
-    pub fn of(packet: &[u8]) -> Option<Question> {
-        let (query, read) = Query::parse(packet);
-        let question = query.question.as_ref().filter(|_| read.is_ok())?;
+    /// `query`: one that could be read. `None`: it has no question.
+    pub fn of(query: &Query<'_>) -> Option<Question> {
+        let (packet, question) = (query.packet, query.question.as_ref()?);
         let dnssec_ok = query.edns.is_some_and(|edns| edns.dnssec_ok);
         let flags = query.flags & flag::CD;
         let name = question.name.as_wire();
@@ -47,13 +46,13 @@ impl Question {
 /// fit.
 pub fn relay(
     settings: &Settings,
-    packet: &[u8],
+    query: &Query<'_>,
     ask: &Ask,
     out: &mut [u8],
     why: Option<u16>,
     from: impl FnOnce(&mut [u8]) -> Option<usize>,
 ) -> Option<Sent> {
-    let (query, _) = Query::parse(packet);
+    let packet = query.packet;
     let end = query.question.as_ref()?.end;
     let limit = limit(query.edns.as_ref(), ask).min(out.len());
     let room = limit.saturating_sub(room_of_opt(settings, query.edns.as_ref()));
@@ -75,18 +74,18 @@ pub fn relay(
         }
     }
     out[HEADER..end].copy_from_slice(packet.get(HEADER..end)?);
-    finish(settings, &query, ask, out, (size.unwrap_or(end), limit), (code, flags, why))
+    finish(settings, query, ask, out, (size.unwrap_or(end), limit), (code, flags, why))
 }
 
 /// An answer without records: that none could be had.
-pub fn fail(settings: &Settings, packet: &[u8], ask: &Ask, out: &mut [u8], why: u16) -> Option<Sent> {
-    let (query, _) = Query::parse(packet);
+pub fn fail(settings: &Settings, query: &Query<'_>, ask: &Ask, out: &mut [u8], why: u16) -> Option<Sent> {
+    let packet = query.packet;
     let end = query.question.as_ref()?.end;
     let limit = limit(query.edns.as_ref(), ask).min(out.len());
     out[..HEADER].copy_from_slice(&[0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0]);
     out[HEADER..end].copy_from_slice(packet.get(HEADER..end)?);
     let flags = flag::QR | flag::RA | query.flags & (flag::RD | flag::CD) | rcode::SERVFAIL;
-    finish(settings, &query, ask, out, (end, limit), (rcode::SERVFAIL, flags, Some(why)))
+    finish(settings, query, ask, out, (end, limit), (rcode::SERVFAIL, flags, Some(why)))
 }
 
 fn finish(

@@ -46,7 +46,8 @@ pub(super) struct Extra {
 
 /// Answers a query. `out` holds at least 512 octets, 65,535 for a stream.
 pub fn respond(state: &State, packet: &[u8], ask: &Ask, out: &mut [u8]) -> Outcome {
-    let (query, read) = Query::parse(packet);
+    let mut query = Query::of(packet);
+    let read = query.read();
     let mut extra = Extra::default();
     let faulty = match read {
         Err(Unreadable::Silent) => return Outcome::Silent,
@@ -152,6 +153,10 @@ fn content(
         _ => {}
     }
     let Some(zone) = state.zones.find(&question.name) else {
+        let hosts = &state.settings.hosts;
+        if let Some(result) = (!hosts.is_empty()).then(|| hosts.answer(question, writer)).flatten() {
+            return done(result, question, writer);
+        }
         let of_catalog = state.catalog.as_ref().and_then(|catalog| catalog.answer(question, ask, writer));
         if let Some(result) = of_catalog {
             return done(result, question, writer);
@@ -168,6 +173,7 @@ fn content(
             let (code, aa) = (run.code, run.authoritative);
             extra.scope = if subnet.is_some() && code == rcode::NOERROR { run.scope } else { 0 };
             sent.chosen = run.chosen;
+            zone.answers.count(code);
             Done::Code(code, if aa { flag::AA } else { 0 })
         }
         Err(Full) => {

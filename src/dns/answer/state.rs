@@ -2,12 +2,14 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use ipnet::IpNet;
 
 use super::catalog::Catalog;
 use crate::dns::cookie::Secret;
-use crate::dns::policy::{Policy, Preferences, ServiceView};
+use crate::dns::hosts::Hosts;
+use crate::dns::policy::{Policy, Preferences, RegionId, ServiceView};
 use crate::dns::transfer::Key;
 use crate::dns::zone::Zones;
 
@@ -24,6 +26,8 @@ pub struct Settings {
     pub ecs: bool,
     /// Secrets that messages are signed with.
     pub keys: Vec<Key>,
+    /// Names that no zone has.
+    pub hosts: Arc<Hosts>,
     /// Who may have whole zones.
     pub transfers: Vec<MayTransfer>,
 }
@@ -56,6 +60,33 @@ pub struct Record {
     pub policy: Policy,
     pub preferences: Arc<Preferences>,
     pub ttl: u32,
+    /// What it is called, in wire form, and how it was written.
+    pub owner: Arc<[u8]>,
+    pub told: Arc<Told>,
+    /// Answers by the region that came first, to be taken from here by whoever tells them.
+    pub answers: Arc<[AtomicU64]>,
+}
+
+/// A record's service and policy in words.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Told {
+    pub service: String,
+    pub policy: String,
+}
+
+impl State {
+    /// Counts an answer from the map.
+    pub fn note(&self, chosen: Option<(u32, RegionId)>) {
+        let Some((record, region)) = chosen else { return };
+        let counts = self.records.get(record as usize).and_then(|of| of.answers.get(usize::from(region)));
+        if let Some(count) = counts {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    pub fn region_name(&self, region: RegionId) -> &str {
+        self.regions.get(usize::from(region)).map_or("", |name| name)
+    }
 }
 
 /// Cheap to clone: a change makes another with what did not change in common.
@@ -65,6 +96,8 @@ pub struct State {
     pub zones: Arc<Zones>,
     pub records: Arc<[Record]>,
     pub views: Arc<[Arc<ServiceView>]>,
+    /// Names of regions by number; instances of no region have the number behind the last.
+    pub regions: Arc<[Arc<str>]>,
     /// Who answers for names that no zone has.
     pub catalog: Option<Arc<dyn Catalog>>,
 }

@@ -93,10 +93,21 @@ pub(super) fn state() -> State {
             secret: Secret([7; 16]),
             ecs: true,
             keys: vec![],
+            hosts: Arc::default(),
             transfers: vec![],
         }),
         zones: Arc::new(zones),
-        records: vec![Record { service: 0, policy, preferences, ttl: 30 }].into(),
+        records: vec![Record {
+            service: 0,
+            policy,
+            preferences,
+            ttl: 30,
+            owner: live.into(),
+            told: Arc::new(Told { service: "live".to_owned(), policy: "networks".to_owned() }),
+            answers: Arc::default(),
+        }]
+        .into(),
+        regions: vec!["east".into(), "west".into()].into(),
         catalog: None,
         views: vec![Arc::new(ServiceView { regions: vec![of(0), of(1)] })].into(),
     }

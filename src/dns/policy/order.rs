@@ -85,8 +85,8 @@ impl Preferences {
         }
         let order_of = |place: u32| by_place[place as usize];
         Preferences {
-            v4: overlaid(&clients.v4, order_of, &networks4),
-            v6: overlaid(&clients.v6, order_of, &networks6),
+            v4: overlaid(&clients.v4, order_of, &networks4).indexed(),
+            v6: overlaid(&clients.v6, order_of, &networks6).indexed(),
             orders: orders.list,
         }
     }

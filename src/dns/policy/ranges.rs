@@ -14,6 +14,10 @@ pub trait Key: Copy + Ord + Debug + Default {
     /// With all bits behind the first `len`.
     fn last(self, len: u8) -> Self;
     fn before(self) -> Self;
+    /// The first 16 bits.
+    fn top(self) -> usize;
+    /// The first address that begins with these.
+    fn of_top(top: u16) -> Self;
 }
 
 macro_rules! key {
@@ -36,23 +40,35 @@ macro_rules! key {
             fn before(self) -> Self {
                 self.saturating_sub(1)
             }
+            fn top(self) -> usize {
+                (self >> ($bits - 16)) as usize
+            }
+            fn of_top(top: u16) -> Self {
+                <$t>::from(top) << ($bits - 16)
+            }
         }
     };
 }
 key!(u32, 32);
 key!(u128, 128);
 
+/// From so many ranges on an index is worth its room.
+const INDEXED: usize = 256;
+
 /// Each range reaches to the next; the first begins at 0. Neighbours differ.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ranges<K> {
     starts: Vec<K>,
     values: Vec<u32>,
+    /// For each beginning of 16 bits the number of the range that its first address is in, and that of the last range at
+    /// the end: so that little is left to search. Empty where that is not worth its room.
+    index: Vec<u32>,
 }
 
 impl<K: Key> Ranges<K> {
     /// The same value everywhere.
     pub fn all(value: u32) -> Ranges<K> {
-        Ranges { starts: vec![K::default()], values: vec![value] }
+        Ranges { starts: vec![K::default()], values: vec![value], index: Vec::new() }
     }
 
     /// Of networks (address and prefix length), which may contain each other: the longest prefix wins, of equal ones the
@@ -62,7 +78,7 @@ impl<K: Key> Ranges<K> {
             networks.iter().map(|(a, len, v)| (a.network(*len), *len, *v)).collect();
         sorted.sort_by_key(|(address, len, _)| (*address, *len));
         sorted.dedup_by_key(|(address, len, _)| (*address, *len));
-        let mut ranges = Ranges { starts: Vec::new(), values: Vec::new() };
+        let mut ranges = Ranges { starts: Vec::new(), values: Vec::new(), index: Vec::new() };
         ranges.push(K::default(), default);
         // Those that contain the present place, the innermost last.
         let mut open: Vec<(K, u32)> = Vec::new();
@@ -100,7 +116,7 @@ impl<K: Key> Ranges<K> {
 
     /// Each value replaced.
     pub fn map(&self, f: impl Fn(u32) -> u32) -> Ranges<K> {
-        let mut ranges = Ranges { starts: Vec::new(), values: Vec::new() };
+        let mut ranges = Ranges { starts: Vec::new(), values: Vec::new(), index: Vec::new() };
         for (start, value) in self.starts.iter().zip(&self.values) {
             ranges.push(*start, f(*value));
         }
@@ -109,7 +125,7 @@ impl<K: Key> Ranges<K> {
 
     /// `top` where it has a value other than `hole`, else this.
     pub fn under(&self, top: &Ranges<K>, hole: u32) -> Ranges<K> {
-        let mut ranges = Ranges { starts: Vec::new(), values: Vec::new() };
+        let mut ranges = Ranges { starts: Vec::new(), values: Vec::new(), index: Vec::new() };
         let (mut low, mut high) = (0, 0);
         loop {
             let start = self.starts[low].max(top.starts[high]);
@@ -128,6 +144,34 @@ impl<K: Key> Ranges<K> {
         }
     }
 
+    /// The same, faster to look addresses up in.
+    pub fn indexed(mut self) -> Ranges<K> {
+        if self.starts.len() < INDEXED {
+            return self;
+        }
+        let mut at = 0;
+        self.index.reserve_exact(usize::from(u16::MAX) + 2);
+        for top in 0..=u16::MAX {
+            let first = K::of_top(top);
+            while self.starts.get(at + 1).is_some_and(|start| *start <= first) {
+                at += 1;
+            }
+            self.index.push(at as u32);
+        }
+        self.index.push(self.starts.len() as u32 - 1);
+        self
+    }
+
+    /// The range that an address is in.
+    fn find(&self, address: K) -> usize {
+        let top = address.top();
+        let (from, to) = match (self.index.get(top), self.index.get(top + 1)) {
+            (Some(from), Some(to)) => (*from as usize, *to as usize + 1),
+            _ => (0, self.starts.len()),
+        };
+        (from + self.starts[from..to].partition_point(|start| *start <= address)).saturating_sub(1)
+    }
+
     pub fn len(&self) -> usize {
         self.starts.len()
     }
@@ -138,7 +182,7 @@ impl<K: Key> Ranges<K> {
 
     /// The value of an address, and the length of the widest prefix around it inside which it is the same.
     pub fn lookup(&self, address: K) -> (u32, u8) {
-        let at = self.starts.partition_point(|start| *start <= address).saturating_sub(1);
+        let at = self.find(address);
         let start = self.starts[at];
         // The prefix must neither contain the address before the range nor the one behind it.
         let left = if at == 0 { None } else { Some(address.shared(start.before())) };

@@ -32,6 +32,33 @@ fn the_longest_prefix_wins_and_the_scope_is_the_widest_that_holds() {
     assert_eq!(at(&ranges(&[("255.255.255.255/32", 1)]), "255.255.255.255"), (1, 32));
 }
 
+#[test]
+fn an_index_changes_no_answer() {
+    let mut draw = 1u32;
+    let mut next = || {
+        draw = draw.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        draw ^ draw >> 16
+    };
+    let networks: Vec<(u32, u8, u32)> =
+        (0..3000).map(|_| (next(), (next() % 33) as u8, next() % 5)).collect();
+    let plain = Ranges::of(&networks, 9);
+    let indexed = plain.clone().indexed();
+    assert!(indexed != plain, "it is large enough for one");
+    let edges =
+        networks.iter().flat_map(|(a, len, _)| [a.network(*len), a.last(*len), a.network(*len).before()]);
+    for address in edges.chain((0..20_000).map(|_| next())).chain([0, u32::MAX]) {
+        assert_eq!(indexed.lookup(address), plain.lookup(address), "{address:#x}");
+    }
+    let wide: Vec<(u128, u8, u32)> =
+        networks.iter().map(|(a, len, v)| (u128::from(*a) << 90, len * 2, *v)).collect();
+    let (plain, indexed) = (Ranges::of(&wide, 9), Ranges::of(&wide, 9).indexed());
+    for (address, ..) in wide {
+        for near in [address, address + 1, address.before()] {
+            assert_eq!(indexed.lookup(near), plain.lookup(near), "{near:#x}");
+        }
+    }
+}
+
 fn networks() -> impl Strategy<Value = Vec<(u32, u8, u32)>> {
     // Few distinct bits, so that networks meet.
     let address =

@@ -15,7 +15,7 @@ use crate::dns::answer::{Ask, Outcome, Sent, State, respond};
 use crate::dns::forward::{Forwarder, Known};
 use crate::dns::transfer::Signer;
 use crate::dns::wire::{HEADER, flag, skip_name, u16_at};
-use crate::os::datagram::{Batch, Return, send_back, wait_readable};
+use crate::os::datagram::{Batch, Return, send_back, wait_inside, wait_readable};
 
 /// Datagrams taken in one call.
 const BATCH: usize = 32;
@@ -50,6 +50,14 @@ impl Worker {
         let mut batch = Batch::new(BATCH, QUERY, ANSWER);
         let mut limiter: Option<Limiter> = None;
         let fds: Vec<RawFd> = self.sockets.iter().map(|fd| fd.as_raw_fd()).collect();
+        if let [fd] = fds[..]
+            && wait_inside(fd, TURN_MS as u32).is_ok()
+        {
+            while !self.shared.stopping.load(Ordering::Acquire) {
+                self.turn(fd, true, &mut batch, &mut limiter);
+            }
+            return;
+        }
         while !self.shared.stopping.load(Ordering::Acquire) {
             let ready = match wait_readable(&fds, TURN_MS) {
                 Ok(ready) => ready,
@@ -60,7 +68,7 @@ impl Worker {
             };
             for fd in fds.iter().enumerate().filter(|(at, _)| ready >> at & 1 == 1).map(|(_, fd)| *fd) {
                 for _ in 0..TURNS {
-                    if !self.turn(fd, &mut batch, &mut limiter) {
+                    if !self.turn(fd, false, &mut batch, &mut limiter) {
                         break;
                     }
                 }
@@ -69,8 +77,8 @@ impl Worker {
     }
 
     /// Answers one batch. False when there may be no more.
-    fn turn(&mut self, fd: RawFd, batch: &mut Batch, limiter: &mut Option<Limiter>) -> bool {
-        let count = match batch.receive(fd) {
+    fn turn(&mut self, fd: RawFd, wait: bool, batch: &mut Batch, limiter: &mut Option<Limiter>) -> bool {
+        let count = match batch.receive(fd, wait) {
             Ok(count) => count,
             Err(e) => {
                 tracing::debug!("dns: receiving: {e}");
@@ -103,6 +111,7 @@ impl Worker {
                     .and_then(|forwarder| self.forward(forwarder, &state, (query, back), &ask, out, fd)),
             };
             let Some(mut sent) = answered else { continue };
+            self.shared.log.note(&state, query, client, &sent);
             if rate > 0 && !sent.known_client {
                 let limiter = limiter.get_or_insert_default();
                 match limiter.judge(peer.ip(), sent.rcode, rate, now_ms) {
@@ -180,6 +189,7 @@ pub(super) fn answer(state: &State, query: &[u8], ask: &Ask, out: &mut [u8], fig
     match respond(state, query, ask, out) {
         Outcome::Sent(sent) => {
             figures.count(&sent);
+            state.note(sent.chosen);
             Answered::Sent(sent)
         }
         Outcome::Silent => {

@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use metrics::counter;
 
-use crate::dns::answer::Sent;
+use crate::dns::answer::{Sent, State};
+use crate::dns::name::to_text;
 use crate::dns::wire::rcode;
 
 /// Response codes that are told apart.
@@ -50,8 +51,37 @@ impl Figures {
     }
 }
 
+/// Tells what zones and records of the map were asked since the last time.
+fn publish_state(responder: &str, state: &State) {
+    let name = || responder.to_owned();
+    for zone in state.zones.iter() {
+        for (code, count) in zone.answers.take().into_iter().filter(|(_, count)| *count > 0) {
+            let apex = to_text(zone.apex());
+            counter!("isobar_dns_zone_answers_total", "responder" => name(), "zone" => apex, "rcode" => code)
+                .increment(count);
+        }
+    }
+    for record in state.records.iter() {
+        for (region, count) in record.answers.iter().enumerate() {
+            let count = count.swap(0, Ordering::Relaxed);
+            if count > 0 {
+                counter!(
+                    "isobar_dns_record_answers_total",
+                    "responder" => name(),
+                    "record" => to_text(&record.owner),
+                    "service" => record.told.service.clone(),
+                    "policy" => record.told.policy.clone(),
+                    "region" => state.region_name(region as u16).to_owned(),
+                )
+                .increment(count);
+            }
+        }
+    }
+}
+
 /// Tells the sums.
-pub(super) fn publish(responder: &str, all: &[Arc<Figures>]) {
+pub(super) fn publish(responder: &str, all: &[Arc<Figures>], state: &State) {
+    publish_state(responder, state);
     let sum =
         |of: &dyn Fn(&Figures) -> &AtomicU64| all.iter().map(|f| of(f).load(Ordering::Relaxed)).sum::<u64>();
     let name = || responder.to_owned();

@@ -9,6 +9,7 @@ mod shared;
 mod signed;
 mod sockets;
 mod stream;
+mod told;
 
 pub use figures::Figures;
 pub use run::Server;

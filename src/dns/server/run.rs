@@ -15,6 +15,7 @@ use super::notify;
 use super::shared::Shared;
 use super::sockets::Sockets;
 use super::stream;
+use super::told::{self, QueryLog};
 use crate::base::{Live, clock};
 use crate::dns::answer::State;
 use crate::dns::follow::{Maker, follow};
@@ -49,7 +50,9 @@ impl Server {
     pub fn start(responder: Responder, sockets: Sockets, seat: Option<&Seat>) -> io::Result<Server> {
         let (maker, state) = first_state(&responder, seat);
         let limits = responder.limits;
+        let (log, lines) = QueryLog::new();
         let shared = Arc::new(Shared {
+            log,
             state: Arc::new(Live::new(state)),
             stopping: AtomicBool::new(false),
             forwarder: Live::new(forwarder(&responder)),
@@ -71,6 +74,8 @@ impl Server {
             forward: responder.forward.clone(),
             allow: responder.allow.clone(),
         };
+        // It ends with the last who could tell it something.
+        tokio::spawn(told::tell(responder.name.clone(), lines));
         server.notify(&Zones::default(), &responder);
         server.set_limits(&responder);
         server.follow(maker, seat);
@@ -90,6 +95,7 @@ impl Server {
         }
         self.set_limits(&responder);
         self.follow(maker, seat);
+        sockets.show();
         if !self.sockets.same(&sockets) {
             self.close();
             self.sockets = sockets;
@@ -97,6 +103,11 @@ impl Server {
             self.listen(responder.threads)?;
         }
         Ok(())
+    }
+
+    /// What it answers from, as it changes.
+    pub fn state(&self) -> Arc<Live<State>> {
+        self.shared.state.clone()
     }
 
     pub fn sockets(&self) -> &Sockets {
@@ -107,6 +118,7 @@ impl Server {
         let limits = responder.limits;
         let rate = if limits.rate == 0 { 0 } else { limits.rate.div_ceil(responder.threads.max(1) as u32) };
         self.shared.rate.store(rate, Ordering::Relaxed);
+        self.shared.log.set(limits.log_every);
         self.shared.connections.store(limits.connections, Ordering::Relaxed);
         self.shared.idle_ms.store(limits.idle_ms, Ordering::Relaxed);
     }
@@ -151,13 +163,13 @@ impl Server {
         let streams = Arc::new(Figures::default());
         self.figures.push(streams.clone());
         for bound in &self.sockets.list {
-            let task = stream::accept(bound.stream.clone(), self.shared.clone(), streams.clone());
+            let task = stream::accept(bound.clone(), self.shared.clone(), streams.clone());
             self.tasks.push(tokio::spawn(task).abort_handle());
         }
-        let (name, all) = (self.name.clone(), self.figures.clone());
+        let (name, all, state) = (self.name.clone(), self.figures.clone(), self.shared.state.clone());
         let tell = async move {
             loop {
-                figures::publish(&name, &all);
+                figures::publish(&name, &all, &state.load());
                 tokio::time::sleep(TELLING).await;
             }
         };

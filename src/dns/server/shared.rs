@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize};
 
 use super::figures::Figures;
+use super::told::QueryLog;
 use crate::base::Live;
 use crate::dns::answer::State;
 use crate::dns::forward::Forwarder;
@@ -16,6 +17,7 @@ pub(super) struct Shared {
     pub(super) forwarder: Live<Option<Arc<Forwarder>>>,
     /// Counts answers that came later than their batch.
     pub(super) later: Arc<Figures>,
+    pub(super) log: QueryLog,
     /// Of each thread, in a second.
     pub(super) rate: AtomicU32,
     pub(super) connections: AtomicUsize,

@@ -5,7 +5,10 @@ use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
 
-use crate::dns::spec::Responder;
+use rustls::ServerConfig;
+
+use crate::base::Live;
+use crate::dns::spec::{Listen, Responder};
 use crate::os::bind::{BindAddress, BindSpec, SocketKind};
 use crate::os::datagram;
 use crate::os::opener::Opener;
@@ -30,6 +33,9 @@ pub(super) struct Bound {
     /// One for each thread: the kernel spreads clients over them.
     pub(super) datagrams: Vec<Arc<OwnedFd>>,
     pub(super) stream: Arc<OwnedFd>,
+    pub(super) tls: Option<Arc<ServerConfig>>,
+    /// What runs shows now.
+    pub(super) shows: Arc<Live<Option<Arc<ServerConfig>>>>,
 }
 
 #[derive(Clone, Default)]
@@ -40,25 +46,34 @@ pub struct Sockets {
 impl Sockets {
     /// Binds what a section says. What is bound already for the same address is the same socket: no query is lost.
     pub fn bind(responder: &Responder, before: &Sockets, opener: &Opener) -> Result<Sockets, BindError> {
-        let bind = |address: &SocketAddr| {
+        let bind = |listen: &Listen| {
+            let address = &listen.address;
+            let threads = if listen.tls.is_some() { 0 } else { responder.threads };
             let known = before.list.iter().find(|bound| bound.address == *address);
             let mut datagrams: Vec<Arc<OwnedFd>> = known.map_or_else(Vec::new, |k| k.datagrams.clone());
-            datagrams.truncate(responder.threads);
+            datagrams.truncate(threads);
             let failed = |e: io::Error| BindError {
                 address: *address,
                 in_use: e.kind() == io::ErrorKind::AddrInUse,
                 reason: crate::lang::load::reason(&e),
             };
-            while datagrams.len() < responder.threads {
+            while datagrams.len() < threads {
                 datagrams.push(Arc::new(open_datagram(*address, opener).map_err(failed)?));
             }
             let stream = match known {
                 Some(known) => known.stream.clone(),
                 None => Arc::new(open_stream(*address, opener).map_err(failed)?),
             };
-            Ok(Bound { address: *address, datagrams, stream })
+            let shows =
+                known.map_or_else(|| Arc::new(Live::new(listen.tls.clone())), |known| known.shows.clone());
+            Ok(Bound { address: *address, datagrams, stream, tls: listen.tls.clone(), shows })
         };
         Ok(Sockets { list: responder.binds.iter().map(bind).collect::<Result<_, _>>()? })
+    }
+
+    /// What is shown from now on.
+    pub(super) fn show(&self) {
+        self.list.iter().for_each(|bound| bound.shows.store(Arc::new(bound.tls.clone())));
     }
 
     /// Whether these are the same sockets.

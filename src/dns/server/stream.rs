@@ -1,19 +1,22 @@
-//! Queries over TCP (RFC 7766): any number on one connection, answered in order, bounded in time and memory.
+//! Queries over TCP (RFC 7766) and TLS over it (RFC 7858): any number on one connection, answered in order, bounded in time and memory.
 
 use std::cell::RefCell;
 use std::net::{IpAddr, SocketAddr};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 use super::datagrams::{Answered, answer};
 use super::figures::Figures;
 use super::shared::Shared;
+use super::sockets::Bound;
 use crate::base::clock;
 use crate::dns::answer::{Ask, State};
 use crate::dns::forward::{Asked, Forwarder, Known};
@@ -27,11 +30,14 @@ const PREFIX: usize = 2;
 const READ: usize = 2048;
 /// Octets of answers that are gathered before they are sent.
 const WRITE: usize = 32 * 1024;
+/// For the handshake of TLS.
+const HANDSHAKE: Duration = Duration::from_secs(5);
 /// How long a connection lasts at most.
 const LIFE: Duration = Duration::from_secs(600);
 
 /// Takes connections until it is dropped.
-pub(super) async fn accept(fd: Arc<OwnedFd>, shared: Arc<Shared>, figures: Arc<Figures>) {
+pub(super) async fn accept(bound: Bound, shared: Arc<Shared>, figures: Arc<Figures>) {
+    let Bound { stream: fd, shows, .. } = bound;
     let listener = match fd.try_clone().and_then(|fd| TcpListener::from_std(fd.into())) {
         Ok(listener) => listener,
         Err(e) => return tracing::error!("dns: listening for connections: {e}"),
@@ -52,11 +58,39 @@ pub(super) async fn accept(fd: Arc<OwnedFd>, shared: Arc<Shared>, figures: Arc<F
         };
         figures.connections.fetch_add(1, Ordering::Relaxed);
         crate::os::socket::set_nodelay(stream.as_raw_fd());
-        let (shared, figures) = (shared.clone(), figures.clone());
+        let (shared, figures, tls) = (shared.clone(), figures.clone(), (*shows.load()).clone());
         tokio::spawn(async move {
             let _place = place;
-            let _ = timeout(LIFE, serve(stream, peer, &shared, &figures)).await;
+            let Some(tls) = tls else {
+                let _ = timeout(LIFE, serve(stream, peer, &shared, &figures)).await;
+                return;
+            };
+            // What TLS needs more is not reserved for those who speak none.
+            let talk = async {
+                if let Ok(Ok(stream)) = timeout(HANDSHAKE, TlsAcceptor::from(tls).accept(stream)).await {
+                    let _ = timeout(LIFE, serve(stream, peer, &shared, &figures)).await;
+                }
+            };
+            Box::pin(talk).await;
         });
+    }
+}
+
+/// A connection, plain or not.
+trait Connection: AsyncRead + AsyncWrite + Unpin {
+    /// Waits for something to read where that needs no room for it.
+    async fn readable(&self) -> std::io::Result<()>;
+}
+
+impl Connection for TcpStream {
+    async fn readable(&self) -> std::io::Result<()> {
+        TcpStream::readable(self).await
+    }
+}
+
+impl Connection for TlsStream<TcpStream> {
+    async fn readable(&self) -> std::io::Result<()> {
+        Ok(())
     }
 }
 
@@ -81,7 +115,7 @@ impl Drop for Place {
 
 /// Serves one connection until it ends, is silent for too long, or takes no answers.
 async fn serve(
-    mut stream: TcpStream,
+    mut stream: impl Connection,
     peer: SocketAddr,
     shared: &Shared,
     figures: &Figures,
@@ -135,7 +169,7 @@ async fn serve(
 
 /// Reads until there is a whole message; false at the end. All of it must come within the idle time: who is slow is as good
 /// as silent.
-async fn receive(stream: &mut TcpStream, input: &mut Vec<u8>) -> std::io::Result<bool> {
+async fn receive(stream: &mut impl Connection, input: &mut Vec<u8>) -> std::io::Result<bool> {
     loop {
         if stream.read_buf(input).await? == 0 {
             return Ok(false);
@@ -150,7 +184,7 @@ async fn receive(stream: &mut TcpStream, input: &mut Vec<u8>) -> std::io::Result
 }
 
 async fn send_zone(
-    stream: &mut TcpStream,
+    stream: &mut impl Connection,
     output: &mut Vec<u8>,
     idle: Duration,
     mut transfer: Transfer,
@@ -168,9 +202,15 @@ async fn send_zone(
     Ok(())
 }
 
-async fn send(stream: &mut TcpStream, output: &mut Vec<u8>, idle: Duration) -> std::io::Result<()> {
+async fn send(stream: &mut impl Connection, output: &mut Vec<u8>, idle: Duration) -> std::io::Result<()> {
     if !output.is_empty() {
-        timeout(idle, stream.write_all(output)).await.map_err(|_| std::io::ErrorKind::TimedOut)??;
+        timeout(idle, async {
+            stream.write_all(output).await?;
+            // TLS may still hold some of it.
+            stream.flush().await
+        })
+        .await
+        .map_err(|_| std::io::ErrorKind::TimedOut)??;
         output.clear();
     }
     Ok(())
@@ -238,6 +278,7 @@ fn reply(message: &[u8], client: IpAddr, shared: &Shared, figures: &Figures, out
             }
             _ => return Turn::Close,
         };
+        shared.log.note(&state, message, client, &sent);
         push(output, &room[..sent.len]);
         Turn::Done
     })

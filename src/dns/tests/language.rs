@@ -29,6 +29,7 @@ pub(super) fn read(text: &str) -> (Option<Spec>, Diagnostics) {
         env: &|_| None,
         files: &|path: &Path| match path.to_str() {
             Some("/good") => Ok(ZONE.into()),
+            Some("/hosts") => Ok(b"192.0.2.7 nas.home nas\nnonsense x\n".to_vec()),
             Some("/bad") => Ok(format!("{ZONE}x A nonsense\n").into()),
             _ => Err(io::ErrorKind::NotFound.into()),
         },
@@ -66,15 +67,53 @@ fn zone<'r>(responder: &'r Responder, apex: &str) -> &'r Zone {
 }
 
 #[test]
+fn a_hosts_file() {
+    let (spec, diags) = read("dns x\n bind :53\n hosts-file /hosts\n");
+    let settings = spec.expect("a value").responders[0].settings.clone();
+    assert!(!settings.hosts.is_empty());
+    let told: Vec<&str> = diags.list.iter().map(|d| &*d.message).collect();
+    assert_eq!(told, ["/hosts:2: 'nonsense' is no address; the rest is read."]);
+    assert!(alert("dns x\n bind :53\n hosts-file /none\n").contains("hosts file '/none'"));
+}
+
+#[test]
+fn tls_needs_a_certificate() {
+    assert!(alert("dns x\n bind :853 ssl\n").contains("only takes 'ssl crt <file>'"));
+    assert!(alert("dns x\n bind :853 ssl crt /none\n").contains("/none: "));
+    assert!(alert("dns x\n bind :853 ssl crt /good\n").contains("'bind' : "), "no certificate is in it");
+}
+
+#[test]
+fn a_policy_is_told_as_it_was_written() {
+    for words in [
+        "nearest",
+        "nearest bias a=-10,b=5",
+        "country continent networks",
+        "failover a,b multivalue 2",
+        "weighted",
+        "weighted a=1,b=2",
+        "nearest sticky load 80",
+    ] {
+        let all = responder(&format!("dns x\n bind :53\n zone a\n record w service s policy {words}\n"));
+        assert_eq!(all.records[0].policy.to_string(), words);
+    }
+    assert_eq!(
+        responder("dns x\n bind :53\n zone a\n record w service s\n").records[0].policy.to_string(),
+        "all"
+    );
+}
+
+#[test]
 fn a_whole_section_reads() {
     let all = responder(
-        "dns example\n bind 127.0.0.1:53\n bind [::1]:53\n threads 2\n maxconn 7\n tcp-idle 3s\n rate-limit 50\n \
+        "dns example\n bind 127.0.0.1:53\n bind [::1]:53\n threads 2\n maxconn 7\n tcp-idle 3s\n rate-limit 50\n query-log 9\n \
          nsid lb1\n ecs off\n cookie-secret e5e973e5a6b2a43f48e7dc849e37bfcf\n ttl 45s\n hostmaster me.example.com\n \
          zone-file example.com /good\n record www A 192.0.2.9\n\
          zone lb.example.com\n record www service web policy nearest ttl 20s\n record @ alias www\n record t TXT 'a b'\n",
     );
     assert_eq!((&*all.name, all.binds.len(), all.threads), ("example", 2, 2));
     assert_eq!((all.limits.connections, all.limits.idle_ms, all.limits.rate), (7, 3000, 50));
+    assert_eq!(all.limits.log_every, 9);
     assert_eq!((all.settings.nsid.as_deref(), all.settings.ecs), (Some(&b"lb1"[..]), false));
     assert_eq!(all.settings.secret.0[..2], [0xe5, 0xe9]);
     assert_eq!(records(zone(&all, "example.com."), "www.example.com.", rtype::A), [[192, 0, 2, 9]]);
@@ -207,7 +246,7 @@ fn every_example_parses() {
     let mut seen = HashSet::new();
     for (kind, entry) in keyword::entries() {
         assert!(seen.insert((kind, entry.name)), "{} twice", entry.name);
-        if kind == Kind::Section || entry.name == "geoip-db" || entry.name == "zone-file" {
+        if kind == Kind::Section || matches!(entry.name, "geoip-db" | "hosts-file" | "zone-file") {
             continue;
         }
         let zone = if entry.name == "record" { " zone lb.example.com\n" } else { "" };

@@ -1,6 +1,8 @@
 //! Makes a zone of records in any order.
 
-use super::table::{ALIAS, DYNAMIC, NONE, Node, NodeId, SET_HEAD, Zone, bit, find, insert, name_at};
+use super::table::{
+    ALIAS, Answers, DYNAMIC, NONE, Node, NodeId, SET_HEAD, Zone, bit, find, grown, insert, name_at,
+};
 use crate::dns::name::{is_within, labels, parent, to_text};
 use crate::dns::wire::rtype;
 
@@ -53,9 +55,12 @@ struct Record {
 }
 
 pub struct Builder {
+    /// Its octets are names alone until it ends.
     zone: Zone,
     staged: Vec<Record>,
     rdata: Vec<u8>,
+    /// Names with their records, as it ends.
+    packed: Vec<u8>,
     /// Owners often come in a row.
     last: Option<NodeId>,
 }
@@ -69,11 +74,12 @@ impl Builder {
             apex: apex.clone().into(),
             slots: vec![0; 16],
             nodes: Vec::new(),
-            names: Vec::new(),
-            records: Vec::new(),
+            octets: Vec::new(),
             count: 0,
+            answers: Answers::default(),
         };
-        let mut builder = Builder { zone, staged: Vec::new(), rdata: Vec::new(), last: None };
+        let mut builder =
+            Builder { zone, staged: Vec::new(), rdata: Vec::new(), packed: Vec::new(), last: None };
         builder.node(&apex);
         builder
     }
@@ -117,26 +123,22 @@ impl Builder {
     }
 
     fn name(&self, node: NodeId) -> &[u8] {
-        name_at(&self.zone.names, self.zone.nodes[node as usize].name)
+        name_at(&self.zone.octets, self.zone.nodes[node as usize].name)
     }
 
     /// The node of a name, made with all above it when it is not there.
     fn node(&mut self, name: &[u8]) -> NodeId {
         let zone = &mut self.zone;
-        if let Some(node) = find(&zone.slots, &zone.nodes, &zone.names, name) {
+        if let Some(node) = find(&zone.slots, &zone.nodes, &zone.octets, name) {
             return node;
         }
         if (zone.nodes.len() + 1) * 8 > zone.slots.len() * 5 {
-            let mut slots = vec![0; zone.slots.len() * 2];
-            for (id, node) in zone.nodes.iter().enumerate() {
-                insert(&mut slots, name_at(&zone.names, node.name), id as NodeId);
-            }
-            zone.slots = slots;
+            zone.slots = grown(&zone.slots);
         }
         let id = zone.nodes.len() as NodeId;
-        let at = zone.names.len() as u32;
-        zone.names.push(name.len() as u8);
-        zone.names.extend_from_slice(name);
+        let at = zone.octets.len() as u32;
+        zone.octets.push(name.len() as u8);
+        zone.octets.extend_from_slice(name);
         zone.nodes.push(Node { name: at, from: 0, to: 0, cover: NONE, bits: 0 });
         insert(&mut zone.slots, name, id);
         if *name != *zone.apex
@@ -155,30 +157,33 @@ impl Builder {
         self.staged.sort_by_key(|record| (record.node, record.rtype));
         let mut staged = std::mem::take(&mut self.staged);
         let mut rest = &mut staged[..];
-        while let Some(first) = rest.first() {
-            let node = first.node;
+        // Each name is followed by its records.
+        let mut starts = Vec::with_capacity(self.zone.nodes.len());
+        for node in 0..self.zone.nodes.len() as NodeId {
+            starts.push(u32::try_from(self.packed.len()).map_err(|_| ZoneError::Size)?);
+            let name = name_at(&self.zone.octets, self.zone.nodes[node as usize].name);
+            self.packed.push(name.len() as u8);
+            self.packed.extend_from_slice(name);
             let of_node = rest.iter().take_while(|record| record.node == node).count();
             let (mine, after) = rest.split_at_mut(of_node);
             self.pack(node, mine)?;
             rest = after;
         }
         let mut zone = self.zone;
+        zone.nodes.iter_mut().zip(starts).for_each(|(node, start)| node.name = start);
+        zone.octets = self.packed;
         if zone.soa().is_none() {
             return Err(ZoneError::NoSoa(to_text(&zone.apex)));
         }
-        if zone.names.len() > u32::MAX as usize || zone.records.len() > u32::MAX as usize {
-            return Err(ZoneError::Size);
-        }
         cover(&mut zone);
-        zone.records.shrink_to_fit();
-        zone.names.shrink_to_fit();
+        zone.octets.shrink_to_fit();
         zone.nodes.shrink_to_fit();
         Ok(zone)
     }
 
     /// Writes the records of a node, by type.
     fn pack(&mut self, node: NodeId, records: &[Record]) -> Result<(), ZoneError> {
-        let from = self.zone.records.len() as u32;
+        let from = u32::try_from(self.packed.len()).map_err(|_| ZoneError::Size)?;
         let (mut bits, mut types, mut has_cname) = (0, 0, false);
         for set in records.chunk_by(|a, b| a.rtype == b.rtype) {
             let rtype = set[0].rtype;
@@ -200,7 +205,7 @@ impl Builder {
         if has_cname && types > 1 {
             return Err(ZoneError::Cname(to_text(self.name(node))));
         }
-        let to = u32::try_from(self.zone.records.len()).map_err(|_| ZoneError::Size)?;
+        let to = u32::try_from(self.packed.len()).map_err(|_| ZoneError::Size)?;
         let node = &mut self.zone.nodes[node as usize];
         (node.from, node.to, node.bits) = (from, to, node.bits | bits);
         Ok(())
@@ -212,7 +217,7 @@ impl Builder {
             let at = record.at as usize;
             &self.rdata[at..at + usize::from(record.size)]
         };
-        let out = &mut self.zone.records;
+        let out = &mut self.packed;
         let ttl = set.iter().map(|record| record.ttl).min().unwrap_or(0);
         out.extend_from_slice(&set[0].rtype.to_be_bytes());
         out.extend_from_slice(&ttl.to_be_bytes());
@@ -244,7 +249,7 @@ fn cover(zone: &mut Zone) {
         let mut name = zone.name(&zone.nodes[at]);
         let mut covering = NONE;
         let mut is_self = true;
-        while let Some(id) = find(&zone.slots, &zone.nodes, &zone.names, name) {
+        while let Some(id) = find(&zone.slots, &zone.nodes, &zone.octets, name) {
             let bits = zone.nodes[id as usize].bits;
             if bits & bit::CUT != 0 || bits & bit::DNAME != 0 && !is_self {
                 covering = id;

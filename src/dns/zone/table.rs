@@ -1,10 +1,12 @@
-//! A zone that does not change any more: names, nodes and records in four flat pieces, so that a million records cost
-//! little more than their octets.
+//! A zone that does not change any more: nodes, and their names with the records behind them, in flat pieces, so that a
+//! million records cost little more than their octets, and a look-up few of the processor's waits for memory.
+
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::dns::name::{MAX_NAME, QName, labels};
-use crate::dns::wire::rtype;
+use crate::dns::wire::{rcode, rtype};
 
 /// Types that no message may ask for (both are reserved): records that are made when they are asked for, and those of
 /// another name. Their data is ours.
@@ -30,7 +32,7 @@ pub(super) mod bit {
 /// A name of a zone, with records or only with names below it.
 #[derive(Clone, Copy, Debug)]
 pub struct Node {
-    /// Where its name stands, after its length.
+    /// Where its name stands, after its length. The records follow, once the zone is done.
     pub(super) name: u32,
     /// Its record sets.
     pub(super) from: u32,
@@ -45,12 +47,32 @@ pub struct Zone {
     /// In lower case, as all names by which nodes are found.
     pub(super) apex: Box<[u8]>,
     pub(super) apex_labels: usize,
-    /// Node number plus one, or 0; open addressing.
-    pub(super) slots: Vec<u32>,
+    pub(super) slots: Vec<Slot>,
     pub(super) nodes: Vec<Node>,
-    pub(super) names: Vec<u8>,
-    pub(super) records: Vec<u8>,
+    pub(super) octets: Vec<u8>,
     pub(super) count: usize,
+    pub answers: Answers,
+}
+
+/// Answers of a zone by code, to be taken from here by whoever tells them.
+#[derive(Debug, Default)]
+pub struct Answers([AtomicU64; 3]);
+
+impl Answers {
+    pub fn count(&self, code: u16) {
+        let at = match code {
+            rcode::NOERROR => 0,
+            rcode::NXDOMAIN => 1,
+            _ => 2,
+        };
+        self.0[at].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Those since it was last asked.
+    pub fn take(&self) -> [(&'static str, u64); 3] {
+        let taken = |at: usize| self.0[at].swap(0, Ordering::Relaxed);
+        [("NOERROR", taken(0)), ("NXDOMAIN", taken(1)), ("other", taken(2))]
+    }
 }
 
 /// Records of one name and type: `records` are a length of two octets and data each.
@@ -96,7 +118,7 @@ impl Zone {
     }
 
     pub fn name(&self, node: &Node) -> &[u8] {
-        name_at(&self.names, node.name)
+        name_at(&self.octets, node.name)
     }
 
     /// A delegation's data and what is below it is not ours: only glue.
@@ -105,7 +127,7 @@ impl Zone {
     }
 
     pub fn sets(&self, node: &Node) -> impl Iterator<Item = RrSet<'_>> {
-        let mut rest = &self.records[node.from as usize..node.to as usize];
+        let mut rest = &self.octets[node.from as usize..node.to as usize];
         std::iter::from_fn(move || {
             let (head, body) = rest.split_at_checked(SET_HEAD)?;
             let size = u32::from_be_bytes([head[6], head[7], head[8], head[9]]) as usize;
@@ -127,7 +149,7 @@ impl Zone {
 
     /// The node of a name as it is written in the zone, wildcards not followed.
     pub fn node(&self, name: &[u8]) -> Option<&Node> {
-        find(&self.slots, &self.nodes, &self.names, name).map(|at| &self.nodes[at as usize])
+        find(&self.slots, &self.nodes, &self.octets, name).map(|at| &self.nodes[at as usize])
     }
 
     /// Finds a name that is in the zone or below it (RFC 1034, 4.3.2; RFC 4592).
@@ -197,12 +219,22 @@ pub(super) fn name_at(names: &[u8], at: u32) -> &[u8] {
     &names[at + 1..=at + usize::from(names[at])]
 }
 
-pub(super) fn find(slots: &[u32], nodes: &[Node], names: &[u8], name: &[u8]) -> Option<NodeId> {
+/// A place of the table, with open addressing: node number plus one, or 0; above it a part of the name's hash, so that
+/// other names are seldom looked at.
+pub(super) type Slot = u64;
+
+fn hash_of(name: &[u8]) -> u32 {
+    (xxh3_64(name) >> 32) as u32
+}
+
+pub(super) fn find(slots: &[Slot], nodes: &[Node], octets: &[u8], name: &[u8]) -> Option<NodeId> {
     let mask = slots.len().checked_sub(1)?;
-    let mut at = xxh3_64(name) as usize & mask;
+    let hash = hash_of(name);
+    let mut at = hash as usize & mask;
     loop {
-        let node = slots[at].checked_sub(1)?;
-        if name_at(names, nodes[node as usize].name) == name {
+        let slot = slots[at];
+        let node = (slot as u32).checked_sub(1)?;
+        if (slot >> 32) as u32 == hash && name_at(octets, nodes[node as usize].name) == name {
             return Some(node);
         }
         at = (at + 1) & mask;
@@ -210,11 +242,22 @@ pub(super) fn find(slots: &[u32], nodes: &[Node], names: &[u8], name: &[u8]) -> 
 }
 
 /// Puts a node that is not there into a table with room.
-pub(super) fn insert(slots: &mut [u32], name: &[u8], node: NodeId) {
+pub(super) fn insert(slots: &mut [Slot], name: &[u8], node: NodeId) {
+    put(slots, u64::from(hash_of(name)) << 32 | u64::from(node + 1));
+}
+
+fn put(slots: &mut [Slot], slot: Slot) {
     let mask = slots.len() - 1;
-    let mut at = xxh3_64(name) as usize & mask;
+    let mut at = (slot >> 32) as usize & mask;
     while slots[at] != 0 {
         at = (at + 1) & mask;
     }
-    slots[at] = node + 1;
+    slots[at] = slot;
+}
+
+/// The same in twice the room.
+pub(super) fn grown(slots: &[Slot]) -> Vec<Slot> {
+    let mut larger = vec![0; slots.len() * 2];
+    slots.iter().filter(|slot| **slot != 0).for_each(|slot| put(&mut larger, *slot));
+    larger
 }

@@ -3,3 +3,4 @@
 mod answers;
 mod clients;
 mod client;
+mod seen;

@@ -1,5 +1,6 @@
 //! The client: a connection to an address, over TLS or not, and requests on it, one at a time.
 
+use std::error::Error;
 use std::io;
 use std::net::IpAddr;
 use std::path::Path;
@@ -7,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::http::response::Parts;
 use hyper::{Request, Response};
@@ -61,21 +62,26 @@ pub enum Ending {
     Cut,
 }
 
-/// A connection to a server.
-pub struct Connection {
-    sender: SendRequest<Full<Bytes>>,
+/// A connection to a server, on which requests with bodies of one type are sent.
+pub struct Connection<B = Full<Bytes>> {
+    sender: SendRequest<B>,
     /// This side's address, if it is one of IP.
     pub own: Option<IpAddr>,
     _cut: Option<Cut>,
 }
 
-impl Connection {
+impl<B> Connection<B>
+where
+    B: Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
     /// Connects within a time, and shakes hands within the same again where there is TLS.
     pub async fn open(
         peer: Peer<'_>,
         secure: Option<&Secure>,
         within: Duration,
-    ) -> Result<Connection, ConnectError> {
+    ) -> Result<Connection<B>, ConnectError> {
         match peer {
             Peer::Tcp(address) => {
                 let stream = in_time(within, TcpStream::connect(address)).await?;
@@ -94,7 +100,7 @@ impl Connection {
         stream: S,
         secure: Option<&Secure>,
         within: Duration,
-    ) -> Result<Connection, ConnectError>
+    ) -> Result<Connection<B>, ConnectError>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -105,7 +111,7 @@ impl Connection {
     }
 
     /// Over a stream that is connected already.
-    pub async fn over<S>(stream: S, ending: Ending) -> Result<Connection, hyper::Error>
+    pub async fn over<S>(stream: S, ending: Ending) -> Result<Connection<B>, hyper::Error>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -125,16 +131,12 @@ impl Connection {
     }
 
     /// Sends a request. An error that [`hyper::Error::is_canceled`] says: it was not sent.
-    pub async fn ask(&mut self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, hyper::Error> {
+    pub async fn ask(&mut self, request: Request<B>) -> Result<Response<Incoming>, hyper::Error> {
         self.sender.send_request(request).await
     }
 
     /// Sends a request and reads the whole answer, whose body may have so many bytes.
-    pub async fn exchange(
-        &mut self,
-        request: Request<Full<Bytes>>,
-        most: usize,
-    ) -> Result<(Parts, Bytes), AskError> {
+    pub async fn exchange(&mut self, request: Request<B>, most: usize) -> Result<(Parts, Bytes), AskError> {
         let (head, body) = self.ask(request).await?.into_parts();
         Ok((head, body::read(body, Bounds::of(most)).await?))
     }

@@ -15,6 +15,7 @@ pub enum Kind {
     Load,
     Share,
     Progress,
+    Work,
 }
 
 impl Kind {
@@ -23,6 +24,7 @@ impl Kind {
             Kind::Load => 1,
             Kind::Share => 2,
             Kind::Progress => 3,
+            Kind::Work => 4,
         }
     }
 
@@ -31,6 +33,7 @@ impl Kind {
             1 => Some(Kind::Load),
             2 => Some(Kind::Share),
             3 => Some(Kind::Progress),
+            4 => Some(Kind::Work),
             _ => None,
         }
     }
@@ -50,6 +53,7 @@ pub enum Record {
     Load(Load),
     Share(Share),
     Progress(Progress),
+    Work(Work),
 }
 
 /// Live sessions of a node and what it can take: on the servers of one service in one region, or of the node as a whole
@@ -86,12 +90,21 @@ pub struct Progress {
     pub location: Name,
 }
 
+/// What one node wants of another, or tells it: its room alone knows what it says.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Work {
+    /// Whom it is for; 0: whoever leads.
+    pub to: u64,
+    pub body: Bytes,
+}
+
 impl Record {
     pub fn kind(&self) -> Kind {
         match self {
             Record::Load(_) => Kind::Load,
             Record::Share(_) => Kind::Share,
             Record::Progress(_) => Kind::Progress,
+            Record::Work(_) => Kind::Work,
         }
     }
 
@@ -100,6 +113,7 @@ impl Record {
             Record::Load(load) => postcard::to_allocvec(load),
             Record::Share(share) => postcard::to_allocvec(share),
             Record::Progress(progress) => postcard::to_allocvec(progress),
+            Record::Work(work) => postcard::to_allocvec(work),
         };
         // Nothing in them can fail to be written.
         bytes.unwrap_or_default().into()
@@ -111,6 +125,7 @@ impl Record {
             Kind::Load => whole(body).map(Record::Load),
             Kind::Share => whole(body).map(Record::Share),
             Kind::Progress => whole(body).map(Record::Progress),
+            Kind::Work => whole(body).map(Record::Work),
         }
     }
 }

@@ -1,0 +1,18 @@
+//! Copies images between two registries.
+
+mod blob;
+pub mod checkpoint;
+mod copier;
+mod image;
+pub mod known;
+pub mod pace;
+mod referrer;
+pub mod tap;
+
+pub use blob::{How, PIECE};
+pub use checkpoint::{Keeper, Nowhere};
+pub use copier::{Copied, Copier, Target};
+pub use known::Known;
+pub use pace::Pace;
+pub use referrer::subject_of;
+pub use tap::Meter;

@@ -125,11 +125,11 @@ impl Downstream {
         let _ = self.link().watch();
     }
 
-    /// The same of one that may soon have its answer: unless it matters at once (`abortonclose`) it may be gone for a
-    /// while before the task runs, as to be told of that costs as much as a read or two.
-    pub fn watch_soon(&self, aborts: bool) {
+    /// The same of one that may soon have its answer: it may be gone for a while before the task runs, as to be told of
+    /// that costs as much as a read or two.
+    pub fn watch_soon(&self) {
         let client = self.client();
-        if aborts || client.link.is_watched() || client.was_asked_for.replace(true) {
+        if client.link.is_watched() || client.was_asked_for.replace(true) {
             self.watch();
         } else {
             client.link.rt().wake_soon();
@@ -146,7 +146,7 @@ impl Downstream {
             if self.has_left(aborts) {
                 return Poll::Ready(None);
             }
-            self.watch_soon(aborts);
+            self.watch_soon();
             Poll::Pending
         })
         .await

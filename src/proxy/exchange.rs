@@ -212,7 +212,7 @@ impl Stream<'_> {
             };
             let polled = hold.upstream.poll_recv(self.txn.res.buf.room(), until.min(limit));
             if polled.is_pending() {
-                self.down.watch_soon(aborts);
+                self.down.watch_soon();
             }
             polled.map_err(Got::Server)
         })

@@ -165,7 +165,13 @@ impl Pools {
 
     /// Keeps a connection whose last response is complete; closes it when the server's pool is full, or the
     /// connection of an earlier epoch.
-    pub fn keep(&self, server: &Server, (link, name): (Rc<Link>, u64), (uses, epoch): (u32, u32), now: Millis) {
+    pub fn keep(
+        &self,
+        server: &Server,
+        (link, name): (Rc<Link>, u64),
+        (uses, epoch): (u32, u32),
+        now: Millis,
+    ) {
         let (spec, live) = (&server.spec, &server.live);
         if spec.pool_purge_delay_ms == 0 || live.epoch() != epoch || !link.is_drained() {
             return;

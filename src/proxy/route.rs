@@ -491,7 +491,11 @@ impl<'c> Chooser<'c> {
 
     /// A server that offers HTTP/2 with TLS: what it speaks is known once hands are shaken, or from a connection that
     /// stands.
-    async fn negotiate(&self, slot: ServerSlot, name: ServerName) -> Result<Hold, (ServerSlot, std::io::Error)> {
+    async fn negotiate(
+        &self,
+        slot: ServerSlot,
+        name: ServerName,
+    ) -> Result<Hold, (ServerSlot, std::io::Error)> {
         let server = slot.server();
         let live = &server.live;
         let (epoch, back) = (live.epoch(), self.proxy.live.back.counters.mine());
@@ -565,8 +569,7 @@ impl<'c> Chooser<'c> {
                     Ok(link) => {
                         link.belong_to(live.uid);
                         let how = (!self.is_private(server), self.proxy.timeouts.server);
-                        let preface =
-                            if link.tls().is_none() { self.preface(server) } else { Vec::new() };
+                        let preface = if link.tls().is_none() { self.preface(server) } else { Vec::new() };
                         muxes.open(server, (link, name.hash()), preface, how)
                     }
                     Err(e) => return Err((slot, e)),

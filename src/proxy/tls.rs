@@ -17,8 +17,8 @@ use crate::rules::{Ctx, Sample, SampleType, Txn};
 use crate::tls::server_name;
 
 use super::access;
-use super::env::StreamEnv;
 use super::end::{Cause, End, Phase};
+use super::env::StreamEnv;
 use super::route::Route;
 use super::session::{Current, Session};
 
@@ -31,7 +31,9 @@ pub(super) fn bind<'p>(session: &Session, proxy: &'p Proxy) -> Option<&'p Bind> 
 pub(super) async fn secured(session: &Session, current: &Current) -> bool {
     let Link::Tls(tls) = &*session.link else { return true };
     let proxy = current.view.config().proxy(current.front);
-    let Some(endpoint) = bind(session, proxy).and_then(|bind| bind.tls.endpoint.clone()) else { return false };
+    let Some(endpoint) = bind(session, proxy).and_then(|bind| bind.tls.endpoint.clone()) else {
+        return false;
+    };
     tls.serve(endpoint);
     let times = &proxy.timeouts;
     let ms = if times.client_hs > 0 { times.client_hs } else { times.client };

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::conn::Tls;
 use crate::base::{Buf, Nanos};
+use crate::conn::Tls;
 use crate::http::Head;
 use crate::model::ProxyLive;
 

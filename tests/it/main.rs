@@ -12,6 +12,7 @@ mod region;
 mod rfc;
 mod shipped;
 mod support;
+mod tls;
 mod vip;
 mod watch;
 mod wiring;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use crate::check::{CheckSpec, Fault};
 use crate::lang::Severity;
 
-use super::declared::ServerSettings;
 use super::backend::Declared;
+use super::declared::ServerSettings;
 use super::draft::{Cx, Draft};
 use super::keyword::Scope;
 use crate::lang::args::Args;

@@ -59,7 +59,9 @@ const fn tls(
     example: &'static str,
     since: &'static str,
 ) -> ServerOption {
-    option(name, args, doc, example, since, |s, a, _| super::tls::server_word(&mut s.tls.words, a.str(0), a.str(1)))
+    option(name, args, doc, example, since, |s, a, _| {
+        super::tls::server_word(&mut s.tls.words, a.str(0), a.str(1))
+    })
 }
 
 const fn refused(

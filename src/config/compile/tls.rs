@@ -52,7 +52,9 @@ pub fn server_word(words: &mut ServerWords, name: &str, value: &str) -> Result<(
 }
 
 fn handshake_word(options: &mut Options, name: &str, value: &str) -> Result<(), String> {
-    options.read(&[name, value]).map_or_else(|| Err(format!("'{name}' : is no word of TLS")), |read| read.map(|_| ()))
+    options
+        .read(&[name, value])
+        .map_or_else(|| Err(format!("'{name}' : is no word of TLS")), |read| read.map(|_| ()))
 }
 
 /// A line of `global` that is for all lines with TLS.
@@ -81,7 +83,9 @@ fn apply(cx: &mut Cx<'_>, name: &str, value: &str, args: Args<'_>) -> Result<(),
                 _ => return Err(format!("expects 'none' or 'required' as argument, got '{value}'.")),
             }
         }
-        "ssl-default-bind-options" => return defaults(args, |name, value| bind_word(&mut tls.bind, name, value)),
+        "ssl-default-bind-options" => {
+            return defaults(args, |name, value| bind_word(&mut tls.bind, name, value));
+        }
         "ssl-default-server-options" => {
             return defaults(args, |name, value| server_word(&mut tls.server, name, value));
         }
@@ -125,7 +129,8 @@ fn defaults(args: Args<'_>, mut set: impl FnMut(&str, &str) -> Result<(), String
     let mut at = 1;
     while args.has(at) {
         let word = args.str(at);
-        let has_value = matches!(word, "ssl-min-ver" | "ssl-max-ver" | "curves" | "sigalgs" | "client-sigalgs");
+        let has_value =
+            matches!(word, "ssl-min-ver" | "ssl-max-ver" | "curves" | "sigalgs" | "client-sigalgs");
         let value = if has_value { args.str(at + 1) } else { "" };
         set(word, value)?;
         at += 1 + usize::from(has_value);
@@ -198,8 +203,7 @@ pub fn server(
     }
     let alpn = words.options.alpn.as_deref().unwrap_or_default();
     let offers_h2 = alpn.split(',').any(|protocol| protocol == "h2");
-    let upstream =
-        with_library(cx, at, title, |_, library, told| Upstream::build(&words, library, told))?;
+    let upstream = with_library(cx, at, title, |_, library, told| Upstream::build(&words, library, told))?;
     Some(ServerTls { upstream, offers_h2, fingerprint })
 }
 

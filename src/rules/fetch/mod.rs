@@ -18,8 +18,8 @@ mod variable;
 
 pub use constant::check_unit;
 pub use entry::{Cursor, Fetch, FetchFn, Needs, find};
-pub use tls::{suite_name, version as tls_version};
 pub use request::{line_parts, origin, path_of, without_query};
+pub use tls::{suite_name, version as tls_version};
 pub use variable::{check_name as check_variable, value as variable_value};
 
 /// Every fetch there is, in families.

@@ -20,6 +20,7 @@ pub mod respond;
 pub mod retry;
 pub mod route;
 pub mod server;
+pub mod server_name;
 pub mod session;
 pub mod shared;
 pub mod stream;

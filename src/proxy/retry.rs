@@ -3,13 +3,13 @@
 use crate::base::buf::Buf;
 use crate::config::Backend;
 use crate::model::{Seen, Server};
-use crate::rules::Txn;
+use crate::rules::{Ctx, Txn};
 
 use super::end::{BAD_GATEWAY, Cause, End, Halt, Phase};
 use super::env::StreamEnv;
 use super::route::{Attempt, Chooser, Route};
+use super::server_name::name_of;
 use super::stream::Stream;
-use super::tls;
 
 /// What went wrong with one try.
 pub(super) enum Failure {
@@ -48,7 +48,10 @@ impl Stream<'_> {
             if let Some(left) = attempt.left.take() {
                 count_next_try(&self.route, self.txn, &left, left.live.uid != slot.server().live.uid);
             }
-            let name = tls::name_of(&self.route, self.txn, &self.env(), slot.server());
+            let name = {
+                let (back, env) = (self.route.back.back.as_ref(), self.env());
+                name_of(back, Ctx { txn: self.txn, env: &env }, slot.server())
+            };
             match chooser.connect(slot, http, name).await {
                 Ok(hold) => {
                     self.hold = Some(hold);

@@ -13,6 +13,7 @@ mod region;
 mod rfc;
 mod shipped;
 mod support;
+mod tls;
 mod vip;
 mod watch;
 mod wiring;

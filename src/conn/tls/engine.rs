@@ -261,22 +261,11 @@ fn run<M: Machine>(machine: &mut M, flow: &mut Flow, mut wish: Wish<'_>) -> Resu
                 flow.is_starved = true;
                 Some(Step::Starved)
             }
-            Ok(ConnectionState::WriteTraffic(mut traffic)) => Some(match wish {
-                Wish::Write(data) => {
-                    write(&mut traffic, data, outgoing)?;
-                    Step::Written
-                }
-                Wish::Bye => {
-                    reserve(outgoing, AROUND);
-                    let n = traffic.queue_close_notify(outgoing.room()).map_err(unwritable)?;
-                    outgoing.advance(n);
-                    Step::Written
-                }
-                Wish::Nothing | Wish::Read(_) => {
-                    flow.is_starved = true;
-                    Step::Starved
-                }
-            }),
+            Ok(ConnectionState::WriteTraffic(traffic)) => {
+                let step = send(traffic, &wish, outgoing)?;
+                flow.is_starved |= step == Step::Starved;
+                Some(step)
+            }
             Ok(_) => return Err(Error::General("a state of TLS that is not known".to_owned())),
         };
         flow.incoming.consume(discard);
@@ -310,6 +299,20 @@ fn encode<D>(mut record: EncodeTlsData<'_, D>, outgoing: &mut Buf) {
         encoded = record.encode(outgoing.room());
     }
     outgoing.advance(encoded.unwrap_or(0));
+}
+
+/// Nothing is left to be done for the protocol: what is wished to be sent can be.
+fn send<D>(mut traffic: WriteTraffic<'_, D>, wish: &Wish<'_>, outgoing: &mut Buf) -> Result<Step, Error> {
+    match wish {
+        Wish::Write(data) => write(&mut traffic, data, outgoing)?,
+        Wish::Bye => {
+            reserve(outgoing, AROUND);
+            let n = traffic.queue_close_notify(outgoing.room()).map_err(unwritable)?;
+            outgoing.advance(n);
+        }
+        Wish::Nothing | Wish::Read(_) => return Ok(Step::Starved),
+    }
+    Ok(Step::Written)
 }
 
 fn write<D>(traffic: &mut WriteTraffic<'_, D>, data: &[u8], outgoing: &mut Buf) -> Result<(), Error> {

@@ -4,11 +4,10 @@ use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 
 use crate::lang::{Entry, Status};
-use crate::rules::args::Arg;
 use crate::rules::sample::{Sample, SampleType as T};
-use crate::rules::txn::{Ctx, Endpoint};
+use crate::rules::txn::Endpoint;
 
-use super::entry::{Cursor, Fetch, Needs};
+use super::entry::{Fetch, Needs};
 
 const C: Needs = Needs::Client;
 const S: Needs = Needs::Server;

@@ -323,7 +323,20 @@ pub static FETCHES: &[Fetch] = &[
         C,
         |_, ctx, _| binary(ctx.env.client_tls()?.material()?.certified.key.cert.first()?),
     ),
-    verdict!("ssl_c_verify", "The last error of the client's certificate; 0: none.", |verdict| verdict.last),
+    Fetch::new(
+        Entry::full(
+            "ssl_c_verify",
+            "",
+            "The last error of the client's certificate; 0: none.",
+            "ssl_c_verify",
+            "1.5",
+        ),
+        T::Int,
+        C,
+        |_, ctx, _| {
+            found(ctx, |verdict| verdict.last).filter(|_| ctx.env.client_tls().is_some_and(Tls::is_up))
+        },
+    ),
     verdict!("ssl_c_err", "The first error of the client's certificate itself.", |verdict| verdict.own),
     verdict!("ssl_c_ca_err", "The first error of who signed it.", |verdict| verdict.ca),
     verdict!("ssl_c_ca_err_depth", "How far from it that was.", |verdict| verdict.ca_depth),
@@ -549,7 +562,7 @@ pub static FETCHES: &[Fetch] = &[
         T::Str,
         "Why the client's handshake failed, in OpenSSL's words.",
         "2.5",
-        |tls| text(failure(tls).map_or("", |f| f.text))
+        |tls| text(failure(tls).map_or(String::new(), Failure::line))
     ),
     failed!(
         "fc_err",
@@ -571,14 +584,5 @@ pub static FETCHES: &[Fetch] = &[
         "Why the handshake with the server failed, as OpenSSL counts.",
         "2.5",
         |tls| number(failure(tls).map_or(0, |f| f.code))
-    ),
-    failed!(
-        "ssl_bc_err_str",
-        server_tls,
-        S,
-        T::Str,
-        "Why the handshake with the server failed, in OpenSSL's words.",
-        "2.5",
-        |tls| text(failure(tls).map_or("", |f| f.text))
     ),
 ];

@@ -7,4 +7,5 @@ mod servers;
 mod service;
 mod shipped;
 mod tables;
+mod tls;
 mod verdict;

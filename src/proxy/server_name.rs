@@ -1,0 +1,55 @@
+//! `ServerName`: the name that a server is asked for with TLS, by which its connections are told apart.
+
+use std::hash::BuildHasher;
+use std::io::{self, ErrorKind};
+use std::net::{IpAddr, Ipv4Addr};
+
+use crate::config::Backend;
+use crate::conn::{Link, Tls};
+use crate::model::{Address, Server, ServerTls};
+use crate::rules::{Ctx, Sample, SampleType};
+use crate::tls::server_name;
+
+/// The name that a server is asked for with TLS (`sni`); also of servers without TLS, where it is none.
+#[derive(Debug, Default)]
+pub struct ServerName(Option<Vec<u8>>);
+
+/// The name for a request to this server.
+pub fn name_of(back: Option<&Backend>, ctx: Ctx<'_>, server: &Server) -> ServerName {
+    if server.spec.tls.is_none() {
+        return ServerName::default();
+    }
+    let snis = back.map(|back| &back.snis);
+    let expr = snis.and_then(|snis| snis.get(&*server.spec.name).or_else(|| snis.get("")));
+    let sample = expr.and_then(|expr| expr.eval_as(ctx, SampleType::Str));
+    ServerName(sample.and_then(|sample| match sample {
+        Sample::Str(name) | Sample::Bin(name) => Some(without_port(&name).to_vec()),
+        _ => None,
+    }))
+}
+
+/// The name in what may be a Host field: TLS sends no port, and nothing else that is no name.
+fn without_port(host: &[u8]) -> &[u8] {
+    match host.iter().rposition(|byte| *byte == b':') {
+        Some(at) if host.iter().skip(at + 1).all(u8::is_ascii_digit) => host.get(..at).unwrap_or(host),
+        _ => host,
+    }
+}
+
+impl ServerName {
+    /// Connections that are to be told apart by it have another one; 0: no name.
+    pub fn hash(&self) -> u64 {
+        self.0.as_ref().map_or(0, |name| foldhash::fast::FixedState::default().hash_one(name) | 1)
+    }
+
+    /// The connection speaks TLS from here on, after `preface`.
+    pub fn secure(&self, link: Link, how: &ServerTls, to: &Address, preface: &[u8]) -> io::Result<Link> {
+        let Link::Plain(conn) = link else { return Ok(link) };
+        let ip = to.inet().map_or(IpAddr::from(Ipv4Addr::UNSPECIFIED), |to| to.ip());
+        let name = server_name(self.0.as_deref(), ip).ok_or(ErrorKind::InvalidInput)?;
+        let tls = Tls::new(conn);
+        let begun = tls.greet(how.upstream.config(), name, preface);
+        begun.map_err(|e| io::Error::new(ErrorKind::InvalidInput, e))?;
+        Ok(Link::Tls(Box::new(tls)))
+    }
+}

@@ -113,6 +113,30 @@ fn chains_end_at_those_who_are_believed() {
     assert_eq!(verdict(&upstream, &stranger, Some("a.test")).unwrap().last, 18);
 }
 
+#[test]
+fn an_authority_that_another_one_signed_is_a_link_and_no_end() {
+    let named = |name: &str| {
+        let mut params = params_of(name, &[]);
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        params
+    };
+    let key = || rcgen::KeyPair::generate().unwrap();
+    let root = rcgen::CertifiedIssuer::self_signed(named("Root"), key()).unwrap();
+    let link = rcgen::CertifiedIssuer::signed_by(named("Link"), key(), &root).unwrap();
+    let own = key();
+    let leaf = params(&["a.test"]).signed_by(&own, &link).unwrap().pem();
+    // It shows its own certificate alone.
+    let shows = Issued { certificate: leaf, key: own.serialize_pem() };
+    let files = Files::default()
+        .with("/both", format!("{}{}", root.pem(), link.pem()))
+        .with("/link", link.pem())
+        .with("/root", root.pem());
+    let of =
+        |ca: &str| verdict(&upstream(&files, &words(Some(ca))).unwrap(), &shows, Some("a.test")).unwrap();
+    assert!(of("/both").is_accepted);
+    assert_eq!((of("/link").last, of("/root").last), (20, 20));
+}
+
 fn self_signed() -> Issued {
     let key = rcgen::KeyPair::generate().unwrap();
     let mut params = params_of("self.test", &["a.test"]);

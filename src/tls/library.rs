@@ -252,6 +252,17 @@ impl<'d> Library<'d> {
         self.certificates.get(name).map(Vec::as_slice).unwrap_or_default()
     }
 
+    /// Puts another certificate in place of one that was loaded.
+    pub(super) fn put(&mut self, material: &Arc<Material>) {
+        let replace = |of: &mut Vec<Arc<Material>>| {
+            let same = of.iter_mut().find(|of| of.name == material.name);
+            same.map(|of| *of = material.clone())
+        };
+        if self.certificates.values_mut().find_map(replace).is_none() {
+            self.certificates.insert(material.name.to_string(), vec![material.clone()]);
+        }
+    }
+
     /// All that was loaded, in no order.
     pub(super) fn all(&self) -> impl Iterator<Item = &Arc<Material>> {
         self.certificates.values().flatten()

@@ -1,8 +1,10 @@
 //! What a `server` line says of TLS towards it.
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use rustls::ClientConfig;
 use rustls::client::Resumption;
 use rustls::pki_types::ServerName;
@@ -18,10 +20,16 @@ use super::words::{ServerWords, Verify};
 /// Sessions that are kept of a server, for its names together.
 const SESSIONS: usize = 256;
 
-/// How TLS is spoken to a server.
+/// How TLS is spoken to a server. It can change while it is in use; its copies change with it.
 #[derive(Clone, Debug)]
 pub struct Upstream {
-    config: Arc<ClientConfig>,
+    words: Arc<ServerWords>,
+    configs: Arc<ArcSwap<Configs>>,
+}
+
+#[derive(Debug)]
+struct Configs {
+    own: Arc<ClientConfig>,
     /// Without the protocols of the line, for what speaks none (checks).
     mute: Arc<ClientConfig>,
 }
@@ -29,6 +37,51 @@ pub struct Upstream {
 impl Upstream {
     /// Reads what the words of a line name. `None`: an error was told.
     pub fn build(words: &ServerWords, library: &mut Library<'_>, told: &mut Told) -> Option<Upstream> {
+        let configs = Configs::build(words, library, told)?;
+        let configs = Arc::new(ArcSwap::from_pointee(configs));
+        Some(Upstream { words: Arc::new(words.clone()), configs })
+    }
+
+    /// Takes what files hold now, where its line names this one; how many places that are. `None`: an error was told.
+    pub(super) fn anew(&self, file: &str, library: &mut Library<'_>, told: &mut Told) -> Option<usize> {
+        if !self.uses(file, library) {
+            return Some(0);
+        }
+        self.configs.store(Arc::new(Configs::build(&self.words, library, told)?));
+        Some(1)
+    }
+
+    /// Whether its line names a file.
+    pub(super) fn uses(&self, file: &str, library: &Library<'_>) -> bool {
+        let ServerWords { crt, options, .. } = &*self.words;
+        let is_named = |name: &Option<String>, path: &dyn Fn(&str) -> PathBuf| {
+            name.as_deref().is_some_and(|name| path(name).as_os_str() == file)
+        };
+        let globals = library.globals();
+        is_named(crt, &|name| globals.crt(name))
+            || [&options.ca_file, &options.crl_file]
+                .iter()
+                .any(|name| is_named(name, &|name| globals.ca(name)))
+    }
+
+    pub fn config(&self) -> Arc<ClientConfig> {
+        self.configs.load().own.clone()
+    }
+
+    /// The same offering other protocols: `check-alpn`, or none.
+    pub fn speaking(&self, alpn: &[Vec<u8>]) -> Arc<ClientConfig> {
+        let mute = self.configs.load().mute.clone();
+        if alpn.is_empty() {
+            return mute;
+        }
+        let mut config = ClientConfig::clone(&mute);
+        config.alpn_protocols = alpn.to_vec();
+        Arc::new(config)
+    }
+}
+
+impl Configs {
+    fn build(words: &ServerWords, library: &mut Library<'_>, told: &mut Told) -> Option<Configs> {
         let Basis { provider, versions, alpn } = basis(&words.options, told)?;
         let verifier = verifier(words, library).map_err(|e| told.errors.push(e)).ok()?;
         let builder = ClientConfig::builder_with_provider(provider).with_protocol_versions(&versions);
@@ -57,21 +110,7 @@ impl Upstream {
         with.alpn_protocols = alpn;
         // HAProxy goes on with a server that picked none of them.
         with.check_selected_alpn = false;
-        Some(Upstream { config: Arc::new(with), mute: Arc::new(config) })
-    }
-
-    pub fn config(&self) -> Arc<ClientConfig> {
-        self.config.clone()
-    }
-
-    /// The same offering other protocols: `check-alpn`, or none.
-    pub fn speaking(&self, alpn: &[Vec<u8>]) -> Arc<ClientConfig> {
-        if alpn.is_empty() {
-            return self.mute.clone();
-        }
-        let mut config = ClientConfig::clone(&self.mute);
-        config.alpn_protocols = alpn.to_vec();
-        Arc::new(config)
+        Some(Configs { own: Arc::new(with), mute: Arc::new(config) })
     }
 }
 

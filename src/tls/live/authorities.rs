@@ -16,6 +16,7 @@ impl Live {
     /// Whether a line names a file of authorities or revocations.
     fn is_named(&self, name: &str) -> bool {
         self.endpoints.iter().any(|endpoint| endpoint.uses(name, &self.library))
+            || self.upstreams.iter().any(|upstream| upstream.uses(name, &self.library))
     }
 
     /// Has all lines that name a file look at its new content; how many they are.
@@ -23,6 +24,12 @@ impl Live {
         let (mut places, mut told) = (0, Told::default());
         for endpoint in &self.endpoints {
             match endpoint.trust_anew(name, &mut self.library, &mut told) {
+                Some(found) => places += found,
+                None => return Err(told.errors.join("\n")),
+            }
+        }
+        for upstream in &self.upstreams {
+            match upstream.anew(name, &mut self.library, &mut told) {
                 Some(found) => places += found,
                 None => return Err(told.errors.join("\n")),
             }

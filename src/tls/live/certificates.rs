@@ -9,7 +9,7 @@ use super::show;
 use super::state::{Draft, Live};
 use crate::tls::certificate::Certified;
 use crate::tls::error::Fault;
-use crate::tls::material::{Material, unloadable};
+use crate::tls::material::{Material, Told, unloadable};
 use crate::tls::ocsp;
 use crate::tls::pem::Pem;
 use crate::tls::provider::provider;
@@ -86,7 +86,12 @@ impl Live {
         let material =
             Arc::new(Material { name: name.into(), certified, issuer: draft.issuer, sctl: draft.sctl });
         self.certificates.insert(name.to_owned(), Some(material.clone()));
-        let places: usize = self.endpoints.iter().map(|endpoint| endpoint.replace(&material)).sum();
+        self.library.put(&material);
+        let mut places: usize = self.endpoints.iter().map(|endpoint| endpoint.replace(&material)).sum();
+        let mut told = Told::default();
+        for upstream in &self.upstreams {
+            places += upstream.anew(name, &mut self.library, &mut told).unwrap_or_default();
+        }
         format!("{committing}{}\nSuccess!\n", ".".repeat(places))
     }
 

@@ -10,11 +10,13 @@ use crate::tls::endpoint::Endpoint;
 use crate::tls::library::{Library, List};
 use crate::tls::material::Material;
 use crate::tls::trust::{CaFile, CrlFile};
+use crate::tls::upstream::Upstream;
 
 /// All that runtime commands act on.
 pub struct Live {
     pub(super) library: Library<'static>,
     pub(super) endpoints: Vec<Arc<Endpoint>>,
+    pub(super) upstreams: Vec<Upstream>,
     /// By name; one that was made and not yet filled has nothing.
     pub(super) certificates: BTreeMap<String, Option<Arc<Material>>>,
     pub(super) lists: BTreeMap<String, List>,
@@ -54,7 +56,7 @@ impl Draft {
 
 impl Live {
     /// Of a configuration that is in use.
-    pub fn new(library: Library<'_>, endpoints: Vec<Arc<Endpoint>>) -> Live {
+    pub fn new(library: Library<'_>, endpoints: Vec<Arc<Endpoint>>, upstreams: Vec<Upstream>) -> Live {
         let mut library = library.closed();
         let certificates = library.all().map(|of| (of.name.to_string(), Some(of.clone()))).collect();
         let lists = library.lists.iter().map(|(name, list)| (name.clone(), List::clone(list))).collect();
@@ -63,6 +65,7 @@ impl Live {
         Live {
             library,
             endpoints,
+            upstreams,
             certificates,
             lists,
             ca_files,
@@ -79,6 +82,7 @@ impl Live {
             endpoint.shelf().entries.values().any(|entry| *entry.material.name == *name)
         };
         self.endpoints.iter().any(shows)
+            || self.upstreams.iter().any(|upstream| upstream.uses(name, &self.library))
             || self.lists.values().any(|list| list.lines.iter().any(|line| line.crt == name))
     }
 }

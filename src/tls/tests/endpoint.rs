@@ -32,8 +32,9 @@ impl Disk for Files {
 
     fn list(&self, path: &Path) -> io::Result<Vec<String>> {
         let start = format!("{}/", path.display().to_string().trim_end_matches('/'));
+        // In no order that helps.
         let names: Vec<String> =
-            self.0.keys().filter_map(|name| name.strip_prefix(&start)).map(Into::into).collect();
+            self.0.keys().rev().filter_map(|name| name.strip_prefix(&start)).map(Into::into).collect();
         if names.is_empty() { Err(io::ErrorKind::NotADirectory.into()) } else { Ok(names) }
     }
 }

@@ -10,7 +10,7 @@ use rustls::{ClientConnection, ServerConfig, ServerConnection};
 use super::endpoint::Files;
 use crate::tls::testing::{Issued, Issuer, params, params_of};
 use crate::tls::{
-    Globals, Library, Mismatch, Options, ServerWords, Told, Upstream, Verdict, Verify, server_name,
+    Globals, Library, Live, Mismatch, Options, ServerWords, Told, Upstream, Verdict, Verify, server_name,
 };
 use crate::tls::{provider, take_verdict};
 
@@ -111,6 +111,52 @@ fn chains_end_at_those_who_are_believed() {
     let upstream = upstream(&files, &words(Some("/own"))).unwrap();
     assert!(verdict(&upstream, &own, Some("a.test")).unwrap().is_accepted);
     assert_eq!(verdict(&upstream, &stranger, Some("a.test")).unwrap().last, 18);
+}
+
+#[test]
+fn an_authority_that_another_one_signed_is_a_link_and_no_end() {
+    let named = |name: &str| {
+        let mut params = params_of(name, &[]);
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        params
+    };
+    let key = || rcgen::KeyPair::generate().unwrap();
+    let root = rcgen::CertifiedIssuer::self_signed(named("Root"), key()).unwrap();
+    let link = rcgen::CertifiedIssuer::signed_by(named("Link"), key(), &root).unwrap();
+    let own = key();
+    let leaf = params(&["a.test"]).signed_by(&own, &link).unwrap().pem();
+    // It shows its own certificate alone.
+    let shows = Issued { certificate: leaf, key: own.serialize_pem() };
+    let files = Files::default()
+        .with("/both", format!("{}{}", root.pem(), link.pem()))
+        .with("/link", link.pem())
+        .with("/root", root.pem());
+    let of =
+        |ca: &str| verdict(&upstream(&files, &words(Some(ca))).unwrap(), &shows, Some("a.test")).unwrap();
+    assert!(of("/both").is_accepted);
+    assert_eq!((of("/link").last, of("/root").last), (20, 20));
+}
+
+#[test]
+fn what_servers_are_shown_and_judged_by_is_replaced() {
+    let (before, after) = (Issuer::new(), Issuer::new());
+    let issued = |issuer: &Issuer| issuer.issue(params(&["a.test"]), &PKCS_ECDSA_P256_SHA256);
+    let files = Files::default().with("/ca", before.pem()).with("/own", issued(&before).pem());
+    let words = ServerWords { crt: Some("/own".into()), ..words(Some("/ca")) };
+    let mut told = Told::default();
+    let mut library = Library::new(&files, Globals::default(), 1_800_000_000, None);
+    let upstream = Upstream::build(&words, &mut library, &mut told).unwrap();
+    let mut live = Live::new(library, Vec::new(), vec![upstream.clone()]);
+    let is_accepted = |shows: &Issued| verdict(&upstream, shows, Some("a.test")).unwrap().is_accepted;
+    assert!(is_accepted(&issued(&before)) && !is_accepted(&issued(&after)));
+    live.set_ca_file("/ca", &after.pem(), false);
+    assert_eq!(live.commit_ca_file("/ca"), "Committing /ca.\nSuccess!\n");
+    assert!(!is_accepted(&issued(&before)) && is_accepted(&issued(&after)));
+    assert!(live.del_cert("/own").contains("in use"));
+    let config = upstream.config();
+    live.set_cert("/own", &issued(&after).pem(), 1_800_000_000);
+    assert_eq!(live.commit_cert("/own"), "Committing /own.\nSuccess!\n");
+    assert!(!Arc::ptr_eq(&config.client_auth_cert_resolver, &upstream.config().client_auth_cert_resolver));
 }
 
 fn self_signed() -> Issued {

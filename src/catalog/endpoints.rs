@@ -45,6 +45,7 @@ pub const FAMILIES: &[&[Route]] = &[
     cluster::region::ROUTES,
     agent::client::ROUTES,
     cluster::document::ROUTES,
+    cluster::mirror::ROUTES,
     ui::live::ROUTES,
     INDEX,
 ];

@@ -2,6 +2,7 @@
 
 pub mod document;
 pub mod member;
+pub mod mirror;
 pub mod node;
 pub mod operator;
 pub mod place;

@@ -89,6 +89,7 @@ impl Seated {
         opener: &Opener,
         steering: change::ControlHandle,
         api_connections: u64,
+        mirror: Arc<dyn catalog::Mirror>,
     ) -> Result<Option<Seated>, String> {
         let Some(section) = spec.seat.clone() else { return Ok(None) };
         let options = options(&section, sockets.members, opener)?;
@@ -119,7 +120,7 @@ impl Seated {
         if let Some(listener) = sockets.api {
             let tls = api_tls(&seated.spec, opener)?;
             seated
-                .serve(listener, tls, steering, api_connections as usize)
+                .serve(listener, tls, steering, api_connections as usize, mirror)
                 .map_err(|e| format!("region map: the API: {e}"))?;
         }
         Ok(Some(seated))
@@ -136,6 +137,7 @@ impl Seated {
         tls: Option<TlsAcceptor>,
         steering: change::ControlHandle,
         connections: usize,
+        mirror: Arc<dyn catalog::Mirror>,
     ) -> io::Result<()> {
         listener.set_nonblocking(true)?;
         let listener = tokio::net::TcpListener::from_std(listener)?;
@@ -163,6 +165,7 @@ impl Seated {
         let api = catalog::Api::new(self.seat.clone(), settings, process);
         let _ =
             api.operator.set(catalog::Operator { raft: self.raft.clone(), rollout: self.rollout.clone() });
+        let _ = api.mirror.set(mirror);
         self.tasks.push(tokio::spawn(catalog::serve(vec![listener], api)).abort_handle());
         Ok(())
     }

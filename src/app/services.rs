@@ -14,6 +14,7 @@ use crate::base::{Live, clock};
 use crate::check::{Checks, Hooks};
 use crate::config::global::{CliLevel, SeverityOutput, StatsSocket};
 use crate::config::{Config, Global, Proxy};
+use crate::mirror::run::Asked;
 use crate::model::applet::Applet;
 use crate::model::{Address, Cut, Server};
 use crate::os::bind::{BindAddress, BindSpec, SocketKind};
@@ -163,6 +164,8 @@ pub struct Hub {
     pub sockets: Listening,
     /// What the VIP agent shows.
     pub vips: Shown,
+    /// Who answers for the mirror, if there is one.
+    pub mirror: Arc<Live<Option<Asked>>>,
     /// Set when the process runs: services are made before.
     pub control: Arc<OnceLock<Arc<RuntimeControl>>>,
 }

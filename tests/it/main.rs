@@ -8,6 +8,7 @@ mod fuzz;
 mod h2;
 mod hostile;
 mod job13;
+mod mirror;
 mod region;
 mod rfc;
 mod shipped;

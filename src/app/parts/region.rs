@@ -4,13 +4,16 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use crate::base::Live;
 use crate::discovery::{Discovery, Resolve, load};
 use crate::lang::Diagnostics;
+use crate::mirror::run::Asked;
 use crate::os::opener::Opener;
 use crate::proxy::Shared;
 use crate::region;
 use crate::region::spec::Spec;
 
+use super::super::asked::Mirroring;
 use super::super::documents::{Documents, Preparing};
 use super::super::program::{BindError, Settings};
 use super::super::seat::{SeatSockets, Seated};
@@ -27,6 +30,7 @@ pub static REGION: Row = Row {
 struct RegionPart {
     documents: Documents,
     current: Current,
+    mirror: Arc<Live<Option<Asked>>>,
     built: Option<Spec>,
     /// Bound while there are privileges, until the node takes its seat.
     sockets: SeatSockets,
@@ -42,6 +46,7 @@ impl RegionPart {
         RegionPart {
             documents: handles.documents.clone(),
             current: handles.hub.current.clone(),
+            mirror: handles.hub.mirror.clone(),
             built: None,
             sockets: SeatSockets::default(),
             started: false,
@@ -96,8 +101,10 @@ impl Part for RegionPart {
     fn start(&mut self, process: &Arc<Process>) -> io::Result<()> {
         self.started = true;
         let (Some(spec), sockets) = (&self.built, std::mem::take(&mut self.sockets)) else { return Ok(()) };
-        self.seated = Seated::start(spec, sockets, &process.opener, process.handle(), process.budget.api)
-            .map_err(io::Error::other)?;
+        let mirror = Arc::new(Mirroring(self.mirror.clone()));
+        self.seated =
+            Seated::start(spec, sockets, &process.opener, process.handle(), process.budget.api, mirror)
+                .map_err(io::Error::other)?;
         let Some(seated) = &self.seated else { return Ok(()) };
         let seat = seated.seat.clone();
         let opener = process.opener.clone();

@@ -1,6 +1,6 @@
 //! Isobar carries traffic for services that run in several regions: a proxy that reads `haproxy.cfg`, a region map from
 //! which it takes servers and configuration, a DNS responder that answers from the same map, and a VIP agent, which reads
-//! `keepalived.conf`; a registry mirror is to live in the same binary.
+//! `keepalived.conf`, and a mirror that keeps container registries in step.
 //!
 //! # Rooms
 //!
@@ -9,7 +9,8 @@
 //! (`lang`), certificates and TLS (`tls`), nouns and live state (`model`), messages (`http`), connections and the control
 //! plane's HTTP (`conn`), then logs, the DNS client (`resolve`), rules, balancing, checks, the compiled configuration, the data plane (`proxy`), the map of
 //! regions and services (`region`) and its HTTP API (`catalog`), servers of backends from the map (`discovery`), the
-//! agent of hosts that are no members (`client`), the DNS responder (`dns`), addresses that move between nodes (`vip`), the
+//! agent of hosts that are no members (`client`), the DNS responder (`dns`), addresses that move between nodes (`vip`), the mirror of
+//! registries (`mirror`), the
 //! administration of it all (`admin`), the commands that speak to a running node (`operator`) and the process around it
 //! (`app`).
 //!
@@ -69,7 +70,7 @@
 //! What changes often and is worth nothing without its node (live sessions and capacity, shares of cluster-wide tables,
 //! progress of jobs) goes beside the map, from each node to all others ([`region::soft`]): the last value wins, and all
 //! of it is gone with its node. Who may do a thing alone holds a lease ([`region::lease`]), a record of the map whose time
-//! the leader keeps. DNS reads the loads; VIPs, mirror and tables are to stand on these two and make none of their own.
+//! the leader keeps. DNS reads the loads, the mirror tells its jobs; VIPs and tables are to stand on these two and make none of their own.
 //!
 //! # Life of a member
 //!
@@ -86,6 +87,13 @@
 //! two seconds that the kernel ends if nobody renews it, gratuitous ARP. Who gives up keeps the addresses until the next
 //! master has spoken. `keepalived.conf` ([`vip::keepalived`]) and `vrrp` sections ([`vip::language`]) make one
 //! [`vip::spec::Spec`]; programs, mail and files have threads beside the agent's.
+//!
+//! # Life of an image
+//!
+//! A rule is due, or a registry announced a push -> the leader looks at both sides ([`mirror::run`]: lists and HEADs, no
+//! pull), [`mirror::plan`] says what differs, [`mirror::schedule`] gives jobs to nodes -> a node takes the job's lease and
+//! copies blobs before manifests and children before indexes ([`mirror::copy`]); each byte's digest is computed as it goes
+//! by, and how far a large upload is stands in the map, so that another node goes on with it.
 //!
 //! # What is absent
 //!
@@ -125,6 +133,7 @@ pub mod discovery;
 pub mod client;
 pub mod dns;
 pub mod vip;
+pub mod mirror;
 pub mod admin;
 pub mod operator;
 pub mod app;

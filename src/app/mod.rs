@@ -9,6 +9,7 @@ pub mod environment;
 pub mod explain;
 pub mod figures;
 pub mod flags;
+mod asked;
 mod health;
 pub mod journal;
 pub mod keywords;

@@ -74,6 +74,7 @@ fn bind_error(what: &str, address: SocketAddr, e: &io::Error) -> BindError {
 pub struct Around {
     pub steering: change::ControlHandle,
     pub responders: Responders,
+    pub mirror: Arc<dyn catalog::Mirror>,
 }
 
 /// A node that has its seat.
@@ -172,6 +173,7 @@ impl Seated {
         let api = catalog::Api::new(self.seat.clone(), settings, process);
         let _ =
             api.operator.set(catalog::Operator { raft: self.raft.clone(), rollout: self.rollout.clone() });
+        let _ = api.mirror.set(around.mirror);
         self.tasks.push(tokio::spawn(catalog::serve(vec![listener], api)).abort_handle());
         Ok(())
     }

@@ -15,6 +15,7 @@ use crate::check::{Checks, Hooks};
 use crate::config::global::{CliLevel, SeverityOutput, StatsSocket};
 use crate::config::{Config, Global, Proxy};
 use crate::dns::explain::Responders;
+use crate::mirror::run::Asked;
 use crate::model::applet::Applet;
 use crate::model::{Address, Cut, Server};
 use crate::os::bind::{BindAddress, BindSpec, SocketKind};
@@ -166,6 +167,8 @@ pub struct Hub {
     pub vips: Shown,
     /// Why DNS answers as it does.
     pub responders: Responders,
+    /// Who answers for the mirror, if there is one.
+    pub mirror: Arc<Live<Option<Asked>>>,
     /// Set when the process runs: services are made before.
     pub control: Arc<OnceLock<Arc<RuntimeControl>>>,
 }

@@ -26,6 +26,8 @@ pub struct Api {
     pub operator: OnceLock<Operator>,
     /// There on a client agent: passes on what it does not answer itself.
     pub forwarder: OnceLock<Arc<dyn Forwarder>>,
+    /// There on a node that may have a mirror.
+    pub mirror: OnceLock<Arc<dyn Mirror>>,
     /// Queries that wait for a change, at most `settings.parked`.
     pub(super) parked: Semaphore,
     /// Pages that listen for changes.
@@ -55,6 +57,7 @@ impl Api {
             process,
             operator: OnceLock::new(),
             forwarder: OnceLock::new(),
+            mirror: OnceLock::new(),
         })
     }
 
@@ -143,4 +146,25 @@ pub trait Process: Send + Sync {
 
     /// The node gives up its seat and the process ends, after this has returned; or it may not go, and stays.
     fn leave(&self) -> Result<(), String>;
+}
+
+/// What is asked of the mirror.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MirrorAsk {
+    Status,
+    Jobs,
+    /// What the rule of that name would do.
+    Plan(String),
+    Sync(String),
+    Pause(String, bool),
+    /// A registry announces what was pushed.
+    Events(Bytes),
+}
+
+/// A status of HTTP and words where it is refused.
+pub type MirrorAnswer = Result<serde_json::Value, (u16, String)>;
+
+/// Answers for the mirror of registries.
+pub trait Mirror: Send + Sync {
+    fn ask(&self, what: MirrorAsk) -> Pin<Box<dyn Future<Output = MirrorAnswer> + Send + '_>>;
 }

@@ -46,6 +46,7 @@ pub const FAMILIES: &[&[Route]] = &[
     cluster::dns::ROUTES,
     agent::client::ROUTES,
     cluster::document::ROUTES,
+    cluster::mirror::ROUTES,
     ui::live::ROUTES,
     INDEX,
 ];

@@ -4,12 +4,18 @@ use std::io::Write;
 
 use super::client::Api;
 use super::operation::{Given, Operation};
-use super::{cert, cluster, config, dns, node};
+use super::{cert, cluster, config, dns, mirror, node};
 
 fn operations() -> impl Iterator<Item = &'static Operation> {
-    let running =
-        node::OPERATIONS.iter().chain(cluster::OPERATIONS).chain(config::OPERATIONS).chain(dns::OPERATIONS);
-    running.chain(cert::OPERATIONS)
+    let tables = [
+        node::OPERATIONS,
+        cluster::OPERATIONS,
+        config::OPERATIONS,
+        dns::OPERATIONS,
+        mirror::OPERATIONS,
+        cert::OPERATIONS,
+    ];
+    tables.into_iter().flatten()
 }
 
 /// Whether `word` begins an operator's command.

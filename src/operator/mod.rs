@@ -1,4 +1,5 @@
-//! The commands that speak to a running node: `isobar node`, `cluster`, `config`, `dns`; and `cert`, which reads files.
+//! The commands that speak to a running node: `isobar node`, `cluster`, `config`, `dns`, `mirror`; and `cert`, which
+//! reads files.
 
 mod cert;
 mod client;
@@ -6,6 +7,7 @@ mod cluster;
 mod command;
 mod config;
 mod dns;
+mod mirror;
 mod node;
 mod operation;
 

@@ -9,6 +9,7 @@ mod h2;
 mod hostile;
 mod job13;
 mod kernel;
+mod mirror;
 mod region;
 mod rfc;
 mod shipped;

@@ -4,14 +4,17 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use crate::base::Live;
 use crate::discovery::{Discovery, Resolve, load};
 use crate::dns::explain::Responders;
 use crate::lang::Diagnostics;
+use crate::mirror::run::Asked;
 use crate::os::opener::Opener;
 use crate::proxy::Shared;
 use crate::region;
 use crate::region::spec::Spec;
 
+use super::super::asked::Mirroring;
 use super::super::documents::{Documents, Preparing};
 use super::super::program::{BindError, Settings};
 use super::super::seat::{Around, SeatSockets, Seated};
@@ -29,6 +32,7 @@ struct RegionPart {
     documents: Documents,
     current: Current,
     responders: Responders,
+    mirror: Arc<Live<Option<Asked>>>,
     built: Option<Spec>,
     /// Bound while there are privileges, until the node takes its seat.
     sockets: SeatSockets,
@@ -45,6 +49,7 @@ impl RegionPart {
             documents: handles.documents.clone(),
             current: handles.hub.current.clone(),
             responders: handles.hub.responders.clone(),
+            mirror: handles.hub.mirror.clone(),
             built: None,
             sockets: SeatSockets::default(),
             started: false,
@@ -99,7 +104,11 @@ impl Part for RegionPart {
     fn start(&mut self, process: &Arc<Process>) -> io::Result<()> {
         self.started = true;
         let (Some(spec), sockets) = (&self.built, std::mem::take(&mut self.sockets)) else { return Ok(()) };
-        let around = Around { steering: process.handle(), responders: self.responders.clone() };
+        let around = Around {
+            steering: process.handle(),
+            responders: self.responders.clone(),
+            mirror: Arc::new(Mirroring(self.mirror.clone())),
+        };
         self.seated = Seated::start(spec, sockets, &process.opener, around, process.budget.api)
             .map_err(io::Error::other)?;
         let Some(seated) = &self.seated else { return Ok(()) };

@@ -3,6 +3,7 @@
 pub mod dns;
 pub mod document;
 pub mod member;
+pub mod mirror;
 pub mod node;
 pub mod operator;
 pub mod place;

@@ -92,7 +92,15 @@ impl Copier {
             if is_there && reference == by_digest {
                 continue;
             }
-            self.put(manifest, reference).await?;
+            if let Err(fault) = self.put(manifest, reference).await {
+                if !fault.is_status(400) && !fault.is_status(404) {
+                    return Err(fault);
+                }
+                // What was there is gone: the registry was emptied, or has collected what it took for garbage.
+                manifest.own_blobs().for_each(|blob| self.target.known.forget(&blob.digest));
+                self.blobs(manifest, copied).await?;
+                self.put(manifest, reference).await?;
+            }
             copied.manifests += 1;
         }
         Ok(())

@@ -197,7 +197,7 @@ impl Leader {
         let repository =
             state.targets.get_mut(&job.target).and_then(|of| of.repositories.get_mut(&*job.from));
         if let Some(repository) = repository {
-            job.copy.iter().for_each(|tag| drop(repository.behind.remove(tag)));
+            repository.behind.retain(|tag, _| !job.copy.contains(tag));
         }
         // What both sides have now is to be noted before either changes.
         let is_both = config.rule(&job.rule).is_some_and(|rule| config.ways(rule, &job.target) != Ways::One);

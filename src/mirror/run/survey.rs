@@ -1,6 +1,6 @@
 //! Looks at a repository on both sides: lists and digests, and no pull.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::task::JoinSet;
@@ -63,16 +63,20 @@ impl Side {
         let (here, there) = (here?, there?.unwrap_or_default());
         let is_listed = here.as_ref().is_some_and(|tags| !tags.is_empty());
         let here = here.unwrap_or_default();
+        let (is_here, is_at_target): (HashSet<&String>, HashSet<&String>) =
+            (here.iter().collect(), there.iter().collect());
         let mut wanted: BTreeMap<String, (bool, bool)> = BTreeMap::new();
         for tag in self.rule.select(&self.from, &here) {
             wanted.entry(tag.clone()).or_default().0 = true;
         }
-        // What the rule would have put there.
+        // What the rule would have put there, unless it is at the source and wanted no more.
         for tag in self.rule.select(&self.from, &there) {
-            wanted.entry(tag.clone()).or_default().1 = true;
+            if wanted.contains_key(tag) || !is_here.contains(tag) {
+                wanted.entry(tag.clone()).or_default().1 = true;
+            }
         }
         for (tag, (_, is_there)) in &mut wanted {
-            *is_there |= there.contains(tag);
+            *is_there |= is_at_target.contains(tag);
         }
         let mut found = self.digests(wanted, base).await?;
         self.companions(&here, &there, &mut found).await?;
@@ -155,7 +159,7 @@ impl Side {
             return Ok(());
         }
         let wanted: Vec<Digest> = found.values().filter_map(|found| found.source.clone()).collect();
-        let wanted: std::collections::HashSet<Digest> = wanted.into_iter().collect();
+        let wanted: HashSet<Digest> = wanted.into_iter().collect();
         let is_wanted = |tag: &&String| subject_of(tag).is_some_and(|subject| wanted.contains(&subject));
         let tags =
             here.iter().filter(is_wanted).map(|tag| (tag.clone(), (true, there.contains(tag)))).collect();

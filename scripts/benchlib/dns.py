@@ -252,7 +252,7 @@ ROWS = {"static": static, "geo": geo, "cache": cache, "srv": srv, "paced": paced
 
 
 def build_canned(lab: Lab) -> None:
-    source, built = lab.root / "benches/canned.rs", lab.load_bin.parent / "canned"
+    source, built = lab.root / "benches/dns/canned.rs", lab.load_bin.parent / "canned"
     if not built.exists() or built.stat().st_mtime < source.stat().st_mtime:
         if subprocess.run(["cargo", "build", "--release", "--offline", "--example", "canned"], cwd=lab.root).returncode:
             raise Unable("the canned answer does not build")

@@ -11,7 +11,6 @@ use crate::rt::NEVER;
 
 use super::access;
 use super::end::{Cause, End, Phase};
-use super::env::StreamEnv;
 use super::route::Route;
 use super::session::{Current, Session};
 

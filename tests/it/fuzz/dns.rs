@@ -37,11 +37,13 @@ fn state() -> State {
             ecs: true,
             keys: vec![],
             transfers: vec![],
+            hosts: Default::default(),
         }
         .into(),
         zones: zones.into(),
         records: Arc::from([]),
         views: Arc::from([]),
+        regions: Arc::from([]),
         catalog: None,
     }
 }

@@ -45,6 +45,7 @@ fn config(loaded: &Loaded, previous: Option<&Config>) -> Config {
         resolve: &|_| Err(io::ErrorKind::NotFound.into()),
         env: &|_| None,
         files: &|_| Err(io::ErrorKind::NotFound.into()),
+        disk: &isobar::tls::Local,
         user: &|_| None,
         group: &|_| None,
         services: &|_| None,

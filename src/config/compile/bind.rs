@@ -249,9 +249,9 @@ pub const BIND_OPTIONS: &[BindOption] = &[
     tls("curves", "<curves>", "Groups of the key exchange.", "bind :443 ssl crt site.pem curves X25519:P-256", "1.8"),
     tls("default-crt", "<cert>", "A certificate for clients who ask for no name that is known.", "bind :443 ssl crt site.pem default-crt site.pem", "3.0").naming(Place::FILE),
     tls("ecdhe", "<named curve>", "The one group of the key exchange.", "bind :443 ssl crt site.pem ecdhe P-256", "1.5"),
-    tls("force-sslv3", "", "Speaks SSL 3.0 alone.", "bind :443 ssl crt site.pem force-sslv3", "1.5"),
-    tls("force-tlsv10", "", "Speaks TLS 1.0 alone.", "bind :443 ssl crt site.pem force-tlsv10", "1.5"),
-    tls("force-tlsv11", "", "Speaks TLS 1.1 alone.", "bind :443 ssl crt site.pem force-tlsv11", "1.5"),
+    refused("force-sslv3", "", "Speaks SSL 3.0 alone.", "TLS 1.2 is the oldest version that is spoken"),
+    refused("force-tlsv10", "", "Speaks TLS 1.0 alone.", "TLS 1.2 is the oldest version that is spoken"),
+    refused("force-tlsv11", "", "Speaks TLS 1.1 alone.", "TLS 1.2 is the oldest version that is spoken"),
     tls("force-tlsv12", "", "Speaks TLS 1.2 alone.", "bind :443 ssl crt site.pem force-tlsv12", "1.5"),
     tls("force-tlsv13", "", "Speaks TLS 1.3 alone.", "bind :443 ssl crt site.pem force-tlsv13", "1.5"),
     refused("generate-certificates", "", "A setting of TLS.", TLS),
@@ -273,7 +273,7 @@ pub const BIND_OPTIONS: &[BindOption] = &[
     tls("strict-sni", "", "Refuses clients who ask for a name that no certificate is for.", "bind :443 ssl crt site.pem strict-sni", "1.5"),
     tls("tls-ticket-keys", "<keyfile>", "Keys of tickets that several processes share.", "bind :443 ssl crt site.pem tls-ticket-keys keys", "1.6").naming(Place::FILE),
     tls("tls-tickets", "", "Undoes no-tls-tickets of global.", "bind :443 ssl crt site.pem tls-tickets", "3.2"),
-    tls("verify", "[none|optional|required]", "Whether clients show a certificate.", "bind :443 ssl crt site.pem verify optional", "1.5"),
+    tls("verify", "[none|optional|required]", "Whether clients show a certificate.", "bind :443 ssl crt site.pem ca-file ca.pem verify optional", "1.5"),
 ];
 
 fn number(text: &str) -> Result<u32, String> {

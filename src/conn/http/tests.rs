@@ -110,7 +110,7 @@ async fn a_socket_of_unix_is_served_and_asked() {
     tokio::spawn(serve(vec![listener], LIMITS, echo, std::future::pending()));
     let mut connection = Connection::open(Peer::Unix(&path), None, SOON).await.expect("a connection");
     assert_eq!(ask(&mut connection, "/u", "1").await.1, "/u 1");
-    let absent: Result<Connection, _> = Connection::open(Peer::Unix(&dir.path().join("none")), None, SOON).await;
+    let absent = <Connection>::open(Peer::Unix(&dir.path().join("none")), None, SOON).await;
     assert!(matches!(absent, Err(ConnectError::Io(e)) if e.kind() == io::ErrorKind::NotFound));
 }
 
@@ -138,7 +138,7 @@ async fn tls_is_spoken_and_its_handshake_has_its_time() {
     let mut connection =
         Connection::open(peer, Some(&secure(&ours, &address)), SOON).await.expect("a connection");
     assert_eq!(ask(&mut connection, "/t", "1").await.1, "/t 1");
-    let strange: Result<Connection, _> = Connection::open(peer, Some(&secure(&theirs, &address)), SOON).await;
+    let strange = <Connection>::open(peer, Some(&secure(&theirs, &address)), SOON).await;
     assert!(matches!(strange, Err(ConnectError::Handshake(_))));
     // Who says nothing is not waited for.
     let mut silent = TcpStream::connect(&address).await.expect("a connection");
@@ -147,7 +147,7 @@ async fn tls_is_spoken_and_its_handshake_has_its_time() {
     let silent = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = silent.local_addr().expect("an address").to_string();
     let secure = secure(&ours, &address);
-    let slow = Connection::open(Peer::Tcp(&address), Some(&secure), Duration::from_millis(50)).await;
+    let slow = <Connection>::open(Peer::Tcp(&address), Some(&secure), Duration::from_millis(50)).await;
     assert!(matches!(slow, Err(ConnectError::SlowHandshake)));
 }
 

@@ -25,8 +25,12 @@ use crate::region::store::FORCE_NEW;
 use crate::region::{Seat, prober};
 use crate::tls::{Authorities, Certified, Clients, Pem, Server, Versions};
 
+use crate::catalog::VipOrder;
+use crate::vip::agent::{InstanceStatus, Shown};
+
 use super::change::{self, Change, Request};
 use super::program::BindError;
+use super::services::VipAgent;
 use super::signals::Event;
 
 /// The addresses of the `region-map` section, bound while there are still privileges.
@@ -89,6 +93,7 @@ impl Seated {
         opener: &Opener,
         steering: change::ControlHandle,
         api_connections: u64,
+        vips: (Shown, VipAgent),
     ) -> Result<Option<Seated>, String> {
         let Some(section) = spec.seat.clone() else { return Ok(None) };
         let options = options(&section, sockets.members, opener)?;
@@ -119,7 +124,7 @@ impl Seated {
         if let Some(listener) = sockets.api {
             let tls = api_tls(&seated.spec, opener)?;
             seated
-                .serve(listener, tls, steering, api_connections as usize)
+                .serve(listener, tls, steering, api_connections as usize, vips)
                 .map_err(|e| format!("region map: the API: {e}"))?;
         }
         Ok(Some(seated))
@@ -136,6 +141,7 @@ impl Seated {
         tls: Option<TlsAcceptor>,
         steering: change::ControlHandle,
         connections: usize,
+        vips: (Shown, VipAgent),
     ) -> io::Result<()> {
         listener.set_nonblocking(true)?;
         let listener = tokio::net::TcpListener::from_std(listener)?;
@@ -159,6 +165,8 @@ impl Seated {
             prober: self.prober.clone(),
             raft: self.raft.clone(),
             steering: Mutex::new(steering),
+            vips: vips.0,
+            vip_agent: vips.1,
         });
         let api = catalog::Api::new(self.seat.clone(), settings, process);
         let _ =
@@ -296,6 +304,8 @@ struct OwnProcess {
     prober: Arc<prober::Prober>,
     raft: Arc<RaftHandle>,
     steering: Mutex<change::ControlHandle>,
+    vips: Shown,
+    vip_agent: VipAgent,
 }
 
 impl OwnProcess {
@@ -319,6 +329,21 @@ impl catalog::Process for OwnProcess {
             (true, _) => Ok(()),
             (false, log) => Err(log),
         }
+    }
+
+    fn vip(&self, name: &str, order: VipOrder) -> Result<(), String> {
+        let is_here = |one: &InstanceStatus| *one.name == *name;
+        let vips = self.vips.lock().unwrap_or_else(PoisonError::into_inner);
+        let agent = self.vip_agent.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(agent) = agent.as_ref().filter(|_| vips.instances.iter().any(is_here)) else {
+            return Err(format!("no such virtual router here: {name}"));
+        };
+        match order {
+            VipOrder::Here => agent.move_to(name, true),
+            VipOrder::Away => agent.move_to(name, false),
+            VipOrder::Priority(priority) => agent.set_priority(name, priority),
+        }
+        Ok(())
     }
 
     fn leave(&self) -> Result<(), String> {

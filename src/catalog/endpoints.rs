@@ -43,6 +43,7 @@ pub const FAMILIES: &[&[Route]] = &[
     cluster::place::ROUTES,
     cluster::node::ROUTES,
     cluster::region::ROUTES,
+    cluster::vip::ROUTES,
     agent::client::ROUTES,
     cluster::document::ROUTES,
     ui::live::ROUTES,

@@ -4,10 +4,10 @@ use std::io::Write;
 
 use super::client::Api;
 use super::operation::{Given, Operation};
-use super::{cluster, config, node};
+use super::{cluster, config, node, vip};
 
 fn operations() -> impl Iterator<Item = &'static Operation> {
-    node::OPERATIONS.iter().chain(cluster::OPERATIONS).chain(config::OPERATIONS)
+    node::OPERATIONS.iter().chain(cluster::OPERATIONS).chain(config::OPERATIONS).chain(vip::OPERATIONS)
 }
 
 /// Whether `word` begins an operator's command.

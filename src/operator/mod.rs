@@ -1,4 +1,4 @@
-//! The commands that speak to a running node: `isobar node`, `cluster`, `config`.
+//! The commands that speak to a running node: `isobar node`, `cluster`, `config`, `vip`.
 
 mod client;
 mod cluster;
@@ -6,5 +6,6 @@ mod command;
 mod config;
 mod node;
 mod operation;
+mod vip;
 
 pub use command::{begins, run};

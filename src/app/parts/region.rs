@@ -14,7 +14,7 @@ use crate::region::spec::Spec;
 use super::super::documents::{Documents, Preparing};
 use super::super::program::{BindError, Settings};
 use super::super::seat::{SeatSockets, Seated};
-use super::super::services::Current;
+use super::super::services::{Current, Hub};
 use super::part::{Handles, Means, Part, Plan, Process, Reading, Row};
 
 pub static REGION: Row = Row {
@@ -27,6 +27,7 @@ pub static REGION: Row = Row {
 struct RegionPart {
     documents: Documents,
     current: Current,
+    hub: Hub,
     built: Option<Spec>,
     /// Bound while there are privileges, until the node takes its seat.
     sockets: SeatSockets,
@@ -42,6 +43,7 @@ impl RegionPart {
         RegionPart {
             documents: handles.documents.clone(),
             current: handles.hub.current.clone(),
+            hub: handles.hub.clone(),
             built: None,
             sockets: SeatSockets::default(),
             started: false,
@@ -96,8 +98,10 @@ impl Part for RegionPart {
     fn start(&mut self, process: &Arc<Process>) -> io::Result<()> {
         self.started = true;
         let (Some(spec), sockets) = (&self.built, std::mem::take(&mut self.sockets)) else { return Ok(()) };
-        self.seated = Seated::start(spec, sockets, &process.opener, process.handle(), process.budget.api)
-            .map_err(io::Error::other)?;
+        let vips = (self.hub.vips.clone(), self.hub.vip_agent.clone());
+        self.seated =
+            Seated::start(spec, sockets, &process.opener, process.handle(), process.budget.api, vips)
+                .map_err(io::Error::other)?;
         let Some(seated) = &self.seated else { return Ok(()) };
         let seat = seated.seat.clone();
         let opener = process.opener.clone();

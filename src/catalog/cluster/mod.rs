@@ -8,3 +8,4 @@ pub mod place;
 pub mod region;
 pub mod server;
 pub mod status;
+pub mod vip;

@@ -2,7 +2,7 @@
 //! with its node, or when its node withdraws it. Nothing of it goes through Raft or to a disk.
 //!
 //! It is for what changes often and is worth nothing once its node is gone: live sessions and capacity ([`Load`]), a
-//! node's shares of cluster-wide stick tables ([`Share`]), progress of jobs ([`Progress`]). What must be agreed on, or
+//! node's shares of cluster-wide stick tables ([`Share`]), progress of jobs ([`Progress`]), its virtual routers ([`Vip`]). What must be agreed on, or
 //! outlive its node, belongs into the map; who may do a thing alone, into a [`lease`](super::lease).
 //!
 //! # How it is used
@@ -31,7 +31,7 @@ mod view;
 
 pub use exchange::{Exchange, GATHER};
 pub use message::{Answer, Message, decode, encode};
-pub use record::{Key, Kind, Limits, Load, Progress, Record, Share, SoftError};
+pub use record::{Key, Kind, Limits, Load, Progress, Record, Share, SoftError, Vip};
 pub use state::SoftState;
 pub use view::{Records, View};
 

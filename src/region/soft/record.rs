@@ -15,6 +15,7 @@ pub enum Kind {
     Load,
     Share,
     Progress,
+    Vip,
 }
 
 impl Kind {
@@ -23,6 +24,7 @@ impl Kind {
             Kind::Load => 1,
             Kind::Share => 2,
             Kind::Progress => 3,
+            Kind::Vip => 4,
         }
     }
 
@@ -31,6 +33,7 @@ impl Kind {
             1 => Some(Kind::Load),
             2 => Some(Kind::Share),
             3 => Some(Kind::Progress),
+            4 => Some(Kind::Vip),
             _ => None,
         }
     }
@@ -50,6 +53,7 @@ pub enum Record {
     Load(Load),
     Share(Share),
     Progress(Progress),
+    Vip(Vip),
 }
 
 /// Live sessions of a node and what it can take: on the servers of one service in one region, or of the node as a whole
@@ -86,12 +90,31 @@ pub struct Progress {
     pub location: Name,
 }
 
+/// A virtual router of a node: its state, what it holds, since when (milliseconds since 1970) and why.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Vip {
+    pub state: Name,
+    /// As it is now, with what trackers make of it.
+    pub priority: u8,
+    pub interface: Name,
+    /// VRID.
+    pub router_id: u8,
+    /// Those that move, and whether they are on this node.
+    pub addresses: Vec<Name>,
+    pub held: bool,
+    pub since_ms: u64,
+    pub cause: Name,
+    /// The master that was heard last; empty: none was.
+    pub master: Name,
+}
+
 impl Record {
     pub fn kind(&self) -> Kind {
         match self {
             Record::Load(_) => Kind::Load,
             Record::Share(_) => Kind::Share,
             Record::Progress(_) => Kind::Progress,
+            Record::Vip(_) => Kind::Vip,
         }
     }
 
@@ -100,6 +123,7 @@ impl Record {
             Record::Load(load) => postcard::to_allocvec(load),
             Record::Share(share) => postcard::to_allocvec(share),
             Record::Progress(progress) => postcard::to_allocvec(progress),
+            Record::Vip(vip) => postcard::to_allocvec(vip),
         };
         // Nothing in them can fail to be written.
         bytes.unwrap_or_default().into()
@@ -111,6 +135,7 @@ impl Record {
             Kind::Load => whole(body).map(Record::Load),
             Kind::Share => whole(body).map(Record::Share),
             Kind::Progress => whole(body).map(Record::Progress),
+            Kind::Vip => whole(body).map(Record::Vip),
         }
     }
 }

@@ -397,14 +397,15 @@ def together(args: argparse.Namespace, place: Path) -> list[str]:
             began = time.time()
             EVENTS[event](nodes[0])
             time.sleep(7)
+            gap = client.gap_ms(began)
             for one in (*surfers, client):
                 one.going = False
             for node in nodes:
                 node.end()
             lost = [one for surfer in surfers for one in surfer.lost]
             figures = (f": {sum(s.done for s in surfers)} requests, {sum(s.broken for s in surfers)} connections broken, {len(lost)} lost, "
-                       f"gap {client.gap_ms(began):.1f} ms")
-            good = not lost if most == 0 else client.gap_ms(began) < 100
+                       f"gap {gap:.1f} ms")
+            good = not lost if most == 0 else gap < 100
             failed += report(f"{event} under load, {kind}", good, figures)
     return failed
 

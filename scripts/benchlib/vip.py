@@ -284,7 +284,8 @@ def once(args: argparse.Namespace, place: Path, kinds: tuple[str, str], event: s
             client.start()
             time.sleep(1.5)
             capture = Capture(network, place, "p1")
-            time.sleep(0.3)
+            # Long enough for an advert of the master.
+            time.sleep(1.2)
             began = time.time()
             EVENTS[event](nodes[0])
             taken, gone = moments(nodes, began)

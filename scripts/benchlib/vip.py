@@ -231,7 +231,10 @@ def interop(args: argparse.Namespace, place: Path) -> list[str]:
         with Network() as network:
             for kinds in (("isobar", "keepalived"), ("keepalived", "isobar")):
                 capture = Capture(network, place, "p0")
-                nodes = [Node(network, number, kind, lines, vip, args.bin, place) for number, kind in enumerate(kinds)]
+                nodes = [Node(network, 0, kinds[0], lines, vip, args.bin, place)]
+                if "nopreempt" in name:
+                    until(12, nodes[0].has)
+                nodes.append(Node(network, 1, kinds[1], lines, vip, args.bin, place))
                 good = until(12, lambda: [n.has() for n in nodes] == [True, False])
                 nodes[0].stop()
                 good &= until(5, lambda: [n.has() for n in nodes] == [False, True])

@@ -70,7 +70,8 @@
 //! What changes often and is worth nothing without its node (live sessions and capacity, shares of cluster-wide tables,
 //! progress of jobs) goes beside the map, from each node to all others ([`region::soft`]): the last value wins, and all
 //! of it is gone with its node. Who may do a thing alone holds a lease ([`region::lease`]), a record of the map whose time
-//! the leader keeps. DNS reads the loads, the mirror tells its jobs; VIPs and tables are to stand on these two and make none of their own.
+//! the leader keeps. DNS reads the loads, the mirror tells its jobs, VIPs stand on both; tables are to, and make none of
+//! their own.
 //!
 //! # Life of a member
 //!
@@ -86,7 +87,9 @@
 //! -> [`vip::machine`], which has neither clock nor socket and answers with actions -> adverts, addresses under a lease of
 //! two seconds that the kernel ends if nobody renews it, gratuitous ARP. Who gives up keeps the addresses until the next
 //! master has spoken. `keepalived.conf` ([`vip::keepalived`]) and `vrrp` sections ([`vip::language`]) make one
-//! [`vip::spec::Spec`]; programs, mail and files have threads beside the agent's.
+//! [`vip::spec::Spec`]; programs, mail and files have threads beside the agent's. Where privileges are dropped the agent is a
+//! process of its own, which keeps two capabilities and ends with the proxy. A `fenced` router asks for a lease of the map
+//! before it is master, and lets go before that ends.
 //!
 //! # Life of an image
 //!

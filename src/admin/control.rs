@@ -9,7 +9,7 @@ use crate::config::{Config, Proxy};
 use crate::model::Server;
 use crate::model::applet::{AppletBody, AppletReply};
 use crate::proxy::Shared;
-use crate::vip::agent::Status;
+use crate::vip::agent::{Asker, Status};
 
 use super::stat::{Process, Show, Snapshot};
 
@@ -60,6 +60,11 @@ pub trait Control: Send + Sync {
     /// Virtual routers and who has their addresses.
     fn vips(&self) -> Status {
         Status::default()
+    }
+
+    /// Asks the agent of these; `None` while none runs.
+    fn vip_agent(&self) -> Option<Asker> {
+        None
     }
 
     /// `show proc` of the master.

@@ -8,6 +8,8 @@ use percent_encoding::percent_decode;
 
 use crate::lang::Entry;
 use crate::model::applet::{Applet, AppletBody, AppletReply, AppletRequest};
+use crate::vip::agent::{InstanceStatus, Status};
+use crate::vip::machine::State;
 
 use super::control::{Control, Found, not_yet, process, snapshot};
 use super::stat::exposition::Exposition;
@@ -147,11 +149,82 @@ impl Metrics {
             }
         }
         let mut text = out.text;
+        if query.own {
+            text.push_str(&routers(&control.vips(), &wants));
+        }
         if let (true, Some(own)) = (query.own && query.include.is_empty(), &self.own) {
             let _ = write!(text, "{}", own.render());
         }
         text
     }
+}
+
+/// A metric of virtual routers: name, type, help, and its labels and value for each.
+type Figure = (&'static str, &'static str, &'static str, fn(&InstanceStatus) -> Vec<(String, u64)>);
+
+const STATES: [State; 5] = [State::Init, State::Backup, State::Master, State::Fault, State::Stopped];
+
+fn alone(value: u64) -> Vec<(String, u64)> {
+    vec![(String::new(), value)]
+}
+
+const ROUTERS: &[Figure] = &[
+    ("isobar_vip_state", "gauge", "1 for the state that a virtual router is in.", |one| {
+        STATES.map(|state| (format!(",state=\"{}\"", state.name()), u64::from(state == one.state))).to_vec()
+    }),
+    ("isobar_vip_priority", "gauge", "Priority, with what trackers make of it.", |one| {
+        alone(one.effective_priority.into())
+    }),
+    ("isobar_vip_addresses_held", "gauge", "Addresses of it that are on this node.", |one| {
+        alone(one.held.len() as u64)
+    }),
+    ("isobar_vip_transitions_total", "counter", "Times that it became master, and was no more.", |one| {
+        let counters = &one.counters;
+        let to = |word: &str, n| (format!(",to=\"{word}\""), n);
+        vec![to("master", counters.became_master), to("other", counters.released_master)]
+    }),
+    (
+        "isobar_vip_adverts_total",
+        "counter",
+        "Adverts sent, received, and dropped for what they said.",
+        |one| {
+            let counters = &one.counters;
+            let of = |word: &str, n| (format!(",kind=\"{word}\""), n);
+            vec![
+                of("sent", counters.sent),
+                of("received", counters.received),
+                of("dropped", counters.dropped),
+            ]
+        },
+    ),
+    ("isobar_vip_last_transition_seconds", "gauge", "When it entered its state, since 1970.", |one| {
+        alone(one.since.as_secs())
+    }),
+    ("isobar_vip_last_cause_info", "gauge", "Why it entered its state.", |one| {
+        vec![(format!(",cause=\"{}\"", escaped(&one.cause)), 1)]
+    }),
+];
+
+fn escaped(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
+fn routers(status: &Status, wants: &dyn Fn(&str) -> bool) -> String {
+    let mut out = String::new();
+    if status.instances.is_empty() {
+        return out;
+    }
+    for (name, kind, help, values) in ROUTERS.iter().filter(|(name, ..)| wants(name)) {
+        let _ = write!(out, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
+        for one in &status.instances {
+            let (router, interface) = (escaped(&one.name), escaped(&one.interface));
+            for (labels, value) in values(one) {
+                let labels = format!("name=\"{router}\",interface=\"{interface}\"{labels}");
+                let _ = writeln!(out, "{name}{{{labels}}} {value}");
+            }
+        }
+    }
+    out
 }
 
 impl Applet for Metrics {
@@ -220,6 +293,40 @@ mod tests {
             AppletBody::Bytes(bytes) => String::from_utf8(bytes.to_vec()).expect("text"),
             body => panic!("{body:?}"),
         }
+    }
+
+    #[test]
+    fn virtual_routers_have_metrics() {
+        let one = InstanceStatus {
+            name: "VI_1".into(),
+            interface: "eth0".into(),
+            vrid: 51,
+            state: State::Master,
+            priority: 100,
+            effective_priority: 120,
+            version: 2,
+            interval: std::time::Duration::from_secs(1),
+            tracks: Vec::new(),
+            held: vec!["10.0.0.1".parse().expect("an address")],
+            addresses: vec!["10.0.0.1".parse().expect("an address")],
+            since: std::time::Duration::from_secs(7),
+            cause: "a \"cause\"".into(),
+            master: None,
+            counters: crate::vip::agent::Counters { sent: 3, became_master: 2, ..Default::default() },
+        };
+        let status = Status { instances: vec![one] };
+        let shown = routers(&status, &|_| true);
+        for line in [
+            "isobar_vip_state{name=\"VI_1\",interface=\"eth0\",state=\"MASTER\"} 1",
+            "isobar_vip_state{name=\"VI_1\",interface=\"eth0\",state=\"BACKUP\"} 0",
+            "isobar_vip_priority{name=\"VI_1\",interface=\"eth0\"} 120",
+            "isobar_vip_transitions_total{name=\"VI_1\",interface=\"eth0\",to=\"master\"} 2",
+            "isobar_vip_adverts_total{name=\"VI_1\",interface=\"eth0\",kind=\"sent\"} 3",
+            "isobar_vip_last_cause_info{name=\"VI_1\",interface=\"eth0\",cause=\"a \\\"cause\\\"\"} 1",
+        ] {
+            assert!(shown.lines().any(|found| found == line), "{line} is not in\n{shown}");
+        }
+        assert_eq!(routers(&status, &|_| false), "");
     }
 
     #[test]

@@ -87,6 +87,7 @@ impl Control {
         loop {
             match self.events.recv_timeout(TURN) {
                 Ok(Event::Stop(signal)) => {
+                    self.configuration.steer(&Order::Farewell);
                     self.configuration.stop();
                     return Exit::Signal(signal);
                 }
@@ -144,6 +145,7 @@ impl Control {
             return;
         }
         self.draining = true;
+        self.configuration.steer(&Order::Farewell);
         self.configuration.steer(&Order::Drain);
         let config = self.process.current.load();
         let limit = (*config).as_ref().and_then(|config| config.global.hard_stop_after_ms);

@@ -450,6 +450,7 @@ pub static COMMANDS: &[Entry] = &[
         "isobar",
     ),
     entry("node", "<command>", "Shows and changes the members of the cluster.", "isobar node ls", "isobar"),
+    entry("vip", "<command>", "Shows and moves addresses that nodes share.", "isobar vip ls", "isobar"),
     entry(
         "cluster",
         "<command>",

@@ -27,8 +27,12 @@ use crate::region::store::FORCE_NEW;
 use crate::region::{Seat, prober};
 use crate::tls::{Authorities, Certified, Clients, Pem, Server, Versions};
 
+use crate::catalog::VipOrder;
+use crate::vip::agent::{InstanceStatus, Shown};
+
 use super::change::{self, Change, Request};
 use super::program::BindError;
+use super::services::VipAgent;
 use super::signals::Event;
 
 /// The addresses of the `region-map` section, bound while there are still privileges.
@@ -75,6 +79,7 @@ pub struct Around {
     pub steering: change::ControlHandle,
     pub responders: Responders,
     pub mirror: Arc<dyn catalog::Mirror>,
+    pub vips: (Shown, VipAgent),
 }
 
 /// A node that has its seat.
@@ -169,6 +174,8 @@ impl Seated {
             raft: self.raft.clone(),
             steering: Mutex::new(around.steering),
             responders: around.responders,
+            vips: around.vips.0,
+            vip_agent: around.vips.1,
         });
         let api = catalog::Api::new(self.seat.clone(), settings, process);
         let _ =
@@ -308,6 +315,8 @@ struct OwnProcess {
     raft: Arc<RaftHandle>,
     steering: Mutex<change::ControlHandle>,
     responders: Responders,
+    vips: Shown,
+    vip_agent: VipAgent,
 }
 
 impl OwnProcess {
@@ -335,6 +344,21 @@ impl catalog::Process for OwnProcess {
 
     fn explain_dns(&self, name: &str, kind: &str, from: &str) -> Option<Result<Value, String>> {
         Some(self.responders.explain(name, kind, from))
+    }
+
+    fn vip(&self, name: &str, order: VipOrder) -> Result<(), String> {
+        let is_here = |one: &InstanceStatus| *one.name == *name;
+        let vips = self.vips.lock().unwrap_or_else(PoisonError::into_inner);
+        let agent = self.vip_agent.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(agent) = agent.as_ref().filter(|_| vips.instances.iter().any(is_here)) else {
+            return Err(format!("no such virtual router here: {name}"));
+        };
+        match order {
+            VipOrder::Here => agent.move_to(name, true),
+            VipOrder::Away => agent.move_to(name, false),
+            VipOrder::Priority(priority) => agent.set_priority(name, priority),
+        }
+        Ok(())
     }
 
     fn leave(&self) -> Result<(), String> {

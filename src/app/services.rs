@@ -23,7 +23,7 @@ use crate::os::opener::Opener;
 use crate::os::{process, socket};
 use crate::proxy::Shared;
 use crate::rt::Load;
-use crate::vip::agent::{Shown, Status};
+use crate::vip::agent::{Asker, Shown, Status};
 
 use super::args::Args;
 use super::change::{Change, ControlHandle, Request};
@@ -44,6 +44,9 @@ pub type Services = HashMap<&'static str, Arc<dyn Applet>>;
 /// The configuration that runs now, seen by services and the control plane.
 pub type Current = Arc<Live<Option<Arc<Config>>>>;
 
+/// How the VIP agent is asked; there while it runs.
+pub type VipAgent = Arc<Mutex<Option<Asker>>>;
+
 /// What the process listens on, for those who pause it.
 pub type Listening = Arc<Mutex<Sockets>>;
 
@@ -54,6 +57,7 @@ pub struct RuntimeControl {
     pub current: Current,
     pub shared: Arc<Shared>,
     pub vips: Shown,
+    pub vip_agent: VipAgent,
     pub hooks: Arc<HealthHooks>,
     pub messages: Messages,
     pub notifier: Arc<Notifier>,
@@ -76,6 +80,10 @@ impl RuntimeControl {
 }
 
 impl Control for RuntimeControl {
+    fn vip_agent(&self) -> Option<Asker> {
+        self.vip_agent.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     fn vips(&self) -> Status {
         self.vips.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -163,12 +171,13 @@ impl Control for RuntimeControl {
 pub struct Hub {
     pub current: Current,
     pub sockets: Listening,
-    /// What the VIP agent shows.
+    /// What the VIP agent shows, and how it is asked while it runs.
     pub vips: Shown,
     /// Why DNS answers as it does.
     pub responders: Responders,
     /// Who answers for the mirror, if there is one.
     pub mirror: Arc<Live<Option<Asked>>>,
+    pub vip_agent: VipAgent,
     /// Set when the process runs: services are made before.
     pub control: Arc<OnceLock<Arc<RuntimeControl>>>,
 }

@@ -146,6 +146,20 @@ pub trait Process: Send + Sync {
 
     /// The node gives up its seat and the process ends, after this has returned; or it may not go, and stays.
     fn leave(&self) -> Result<(), String>;
+
+    /// Asks a virtual router of this node; an error says why that cannot be.
+    fn vip(&self, name: &str, _order: VipOrder) -> Result<(), String> {
+        Err(format!("no such virtual router here: {name}"))
+    }
+}
+
+/// What an operator wants of a virtual router.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VipOrder {
+    /// Its addresses come to this node, or leave it.
+    Here,
+    Away,
+    Priority(u8),
 }
 
 /// What is asked of the mirror.

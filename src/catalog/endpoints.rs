@@ -44,6 +44,7 @@ pub const FAMILIES: &[&[Route]] = &[
     cluster::node::ROUTES,
     cluster::region::ROUTES,
     cluster::dns::ROUTES,
+    cluster::vip::ROUTES,
     agent::client::ROUTES,
     cluster::document::ROUTES,
     cluster::mirror::ROUTES,

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use super::client::Api;
 use super::operation::{Given, Operation};
-use super::{cert, cluster, config, dns, mirror, node};
+use super::{cert, cluster, config, dns, mirror, node, vip};
 
 fn operations() -> impl Iterator<Item = &'static Operation> {
     let tables = [
@@ -13,6 +13,7 @@ fn operations() -> impl Iterator<Item = &'static Operation> {
         config::OPERATIONS,
         dns::OPERATIONS,
         mirror::OPERATIONS,
+        vip::OPERATIONS,
         cert::OPERATIONS,
     ];
     tables.into_iter().flatten()

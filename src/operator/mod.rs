@@ -1,5 +1,5 @@
-//! The commands that speak to a running node: `isobar node`, `cluster`, `config`, `dns`, `mirror`; and `cert`, which
-//! reads files.
+//! The commands that speak to a running node: `isobar node`, `cluster`, `config`, `dns`, `vip`, `mirror`; and `cert`,
+//! which reads files.
 
 mod cert;
 mod client;
@@ -10,5 +10,6 @@ mod dns;
 mod mirror;
 mod node;
 mod operation;
+mod vip;
 
 pub use command::{begins, run};

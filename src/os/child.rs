@@ -55,15 +55,6 @@ pub fn owner() -> (u32, u32) {
     (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw())
 }
 
-/// Whether this process has CAP_NET_ADMIN and CAP_NET_RAW in effect. Where that cannot be read, it is to be tried.
-pub fn may_administer_network() -> bool {
-    const NEEDED: u64 = 1 << 12 | 1 << 13;
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
-    let effective = effective.and_then(|text| u64::from_str_radix(text.trim(), 16).ok());
-    effective.is_none_or(|effective| effective & NEEDED == NEEDED)
-}
-
 /// The number of a user and of its primary group.
 pub fn user_of(name: &str) -> Option<(u32, u32)> {
     let user = nix::unistd::User::from_name(name).ok()??;

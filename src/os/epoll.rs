@@ -3,6 +3,7 @@
 
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::time::Duration;
 
 pub const IN: u32 = libc::EPOLLIN as u32;
 pub const OUT: u32 = libc::EPOLLOUT as u32;
@@ -62,6 +63,19 @@ impl Events {
         let e = self.raw[i];
         Event { token: e.u64, bits: e.events }
     }
+
+    /// What a wait returned: a signal is no event and no error.
+    fn take(&mut self, n: io::Result<usize>) -> io::Result<()> {
+        self.len = match n {
+            Ok(n) => n,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => 0,
+            Err(e) => {
+                self.len = 0;
+                return Err(e);
+            }
+        };
+        Ok(())
+    }
 }
 
 impl Epoll {
@@ -105,13 +119,34 @@ impl Epoll {
                 0 as libc::c_long,
             )
         });
-        events.len = 0;
-        match n {
-            Ok(n) => events.len = n,
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(e) => return Err(e),
+        events.take(n)
+    }
+
+    /// As [`wait`](Epoll::wait), to the nanosecond where the kernel can (Linux 5.11); `None`: for ever.
+    pub fn wait_for(&self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
+        let time = timeout.map(|timeout| libc::timespec {
+            tv_sec: i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX),
+            tv_nsec: i64::from(timeout.subsec_nanos()),
+        });
+        // SAFETY: the array has BATCH elements, and it and the time live through the call.
+        let n = counted(unsafe {
+            libc::syscall(
+                libc::SYS_epoll_pwait2,
+                libc::c_long::from(self.fd.as_raw_fd()),
+                events.raw.as_mut_ptr(),
+                BATCH as libc::c_long,
+                time.as_ref().map_or(std::ptr::null(), std::ptr::from_ref),
+                std::ptr::null::<libc::sigset_t>(),
+                0 as libc::c_long,
+            )
+        });
+        if matches!(&n, Err(e) if e.raw_os_error() == Some(libc::ENOSYS)) {
+            let ms = timeout.map_or(-1, |timeout| {
+                i32::try_from(timeout.as_nanos().div_ceil(1_000_000)).unwrap_or(i32::MAX)
+            });
+            return self.wait(events, ms);
         }
-        Ok(())
+        events.take(n)
     }
 }
 

@@ -154,7 +154,25 @@ fn settle(reading: &mut Reading<'_>, name: &str, at: Span, draft: &Draft) -> Opt
     instance.peers_only = instance.is_unicast();
     (instance.tracks, instance.notify) = (draft.tracks.clone(), draft.notify.clone());
     instance.heartbeat = draft.heartbeat.clone();
+    instance.fence = draft.fence;
+    if draft.fence.is_some() {
+        fence(reading, name, at, draft, &mut instance);
+    }
     Some(instance)
+}
+
+/// Who has the lease is master: nobody takes it away from a living master.
+fn fence(reading: &mut Reading<'_>, name: &str, at: Span, draft: &Draft, instance: &mut InstanceSpec) {
+    if draft.group.is_some() {
+        reading.alert(at, format!("vrrp '{name}': 'fenced' and 'group' exclude each other."));
+    }
+    if draft.preempt_delay_ns > 0 {
+        reading.alert(at, format!("vrrp '{name}': 'fenced' and 'preempt-delay' exclude each other."));
+    }
+    if instance.settings.priority == 255 {
+        reading.alert(at, format!("vrrp '{name}': 'fenced' has priorities up to 254."));
+    }
+    (instance.settings.fenced, instance.settings.preempt) = (true, false);
 }
 
 fn settings(

@@ -35,6 +35,7 @@ pub struct Draft {
     pub(super) tracks: Vec<TrackSpec>,
     pub(super) notify: NotifySpec,
     pub(super) heartbeat: Option<HeartbeatSpec>,
+    pub(super) fence: Option<Duration>,
 }
 
 /// What the lines of all sections share.
@@ -207,6 +208,18 @@ pub fn heartbeat<'a>(reading: &mut Reading<'_>, draft: &mut Draft, args: Args<'a
     draft.heartbeat = Some(spec);
 }
 
+/// What a lease lasts: long enough to outlast an election, short enough to be waited for.
+const FENCE_MS: std::ops::RangeInclusive<u64> = 4_000..=60_000;
+
+pub fn fenced<'a>(reading: &mut Reading<'_>, draft: &mut Draft, args: Args<'a>) {
+    let ms = if args.has(1) { reading.time_ns(args).map(|ns| ns / MS) } else { Some(5_000) };
+    match ms {
+        Some(ms) if FENCE_MS.contains(&ms) => draft.fence = Some(Duration::from_millis(ms)),
+        Some(_) => reading.alert(args.at(1), "'fenced' expects a time from 4s to 60s."),
+        None => {}
+    }
+}
+
 /// The longest label and interface name.
 const MAX_NAME: usize = 15;
 
@@ -277,7 +290,8 @@ pub fn on<'a>(reading: &mut Reading<'_>, draft: &mut Draft, args: Args<'a>) {
     *slot = Some(Command { words, owner: None });
 }
 
-const TRACKED: [&str; 6] = ["backend", "file", "frontend", "interface", "process", "script"];
+const TRACKED: [&str; 8] =
+    ["backend", "file", "frontend", "interface", "process", "region-map", "script", "service"];
 
 pub fn track<'a>(reading: &mut Reading<'_>, draft: &mut Draft, args: Args<'a>) {
     let (what, name) = (args.str(1), args.str(2));
@@ -286,10 +300,14 @@ pub fn track<'a>(reading: &mut Reading<'_>, draft: &mut Draft, args: Args<'a>) {
         let message = format!("'track' expects what is tracked, got '{what}'.");
         return reading.diags.alert_hint(args.at(1), message, hint);
     }
-    if name.is_empty() {
+    // The map is the one there is.
+    let is_map = what == "region-map";
+    if name.is_empty() && !is_map {
         return reading.alert(args.span, format!("'track {what}' expects a name."));
     }
     let kind = match what {
+        "region-map" => TrackerKind::RegionMap,
+        "service" => TrackerKind::Service(name.to_owned()),
         "backend" => TrackerKind::Backend(name.to_owned()),
         "frontend" => TrackerKind::Frontend(name.to_owned()),
         "interface" => TrackerKind::Interface,
@@ -300,9 +318,13 @@ pub fn track<'a>(reading: &mut Reading<'_>, draft: &mut Draft, args: Args<'a>) {
     if matches!(what, "backend" | "frontend") {
         reading.mentioned.push((kind.clone(), args.at(2)));
     }
-    let label = if what == "interface" { name.to_owned() } else { format!("{what} {name}") };
+    let label = match what {
+        "interface" => name.to_owned(),
+        "region-map" => what.to_owned(),
+        _ => format!("{what} {name}"),
+    };
     let mut spec = TrackSpec { tracker: reading.tracker(&label, kind), weight: 0, reverse: false };
-    let mut cursor = Cursor::new(args, 3);
+    let mut cursor = Cursor::new(args, if is_map { 2 } else { 3 });
     while let Some(word) = cursor.take() {
         match word.str() {
             "weight" => {

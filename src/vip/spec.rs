@@ -4,6 +4,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::base::Nanos;
 
 use super::machine::{Announcing, Settings};
@@ -14,7 +16,7 @@ pub const GROUP_V4: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 18);
 pub const GROUP_V6: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0x12);
 
 /// Everything the agent runs.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Spec {
     /// The name of this node in mails.
     pub router_id: String,
@@ -28,7 +30,7 @@ pub struct Spec {
     pub start_delay: Duration,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Family {
     #[default]
     V4,
@@ -42,7 +44,7 @@ impl Family {
 }
 
 /// A virtual router.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InstanceSpec {
     pub name: Arc<str>,
     pub interface: String,
@@ -75,6 +77,8 @@ pub struct InstanceSpec {
     pub any_addresses: bool,
     pub notify: NotifySpec,
     pub heartbeat: Option<HeartbeatSpec>,
+    /// The addresses are held under a lease of the region map of this length alone.
+    pub fence: Option<Duration>,
 }
 
 impl InstanceSpec {
@@ -110,12 +114,13 @@ impl InstanceSpec {
             any_addresses: false,
             notify: NotifySpec::default(),
             heartbeat: None,
+            fence: None,
         }
     }
 }
 
 /// A heartbeat with another Isobar node, beside VRRP.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HeartbeatSpec {
     /// Both nodes listen on this port.
     pub peer: SocketAddr,
@@ -125,7 +130,7 @@ pub struct HeartbeatSpec {
 }
 
 /// A router that adverts are sent to, and the TTL that its own must come with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PeerSpec {
     pub address: IpAddr,
     pub min_ttl: Option<u8>,
@@ -133,7 +138,7 @@ pub struct PeerSpec {
 }
 
 /// An address that moves.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AddressSpec {
     pub address: IpAddr,
     pub prefix: u8,
@@ -153,7 +158,7 @@ impl AddressSpec {
 }
 
 /// How something depends on a tracker; see [`Track`](super::machine::Track).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TrackSpec {
     /// Index among the trackers of the [`Spec`].
     pub tracker: usize,
@@ -162,7 +167,7 @@ pub struct TrackSpec {
 }
 
 /// Instances that move together.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GroupSpec {
     pub name: String,
     /// Indices of instances.
@@ -174,13 +179,13 @@ pub struct GroupSpec {
 }
 
 /// Something that is looked at.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TrackerSpec {
     pub name: Arc<str>,
     pub kind: TrackerKind,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TrackerKind {
     Script(ScriptSpec),
     /// Up while the link is.
@@ -205,7 +210,7 @@ pub enum TrackerKind {
 }
 
 /// A program that is run every so often.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ScriptSpec {
     pub command: Command,
     pub interval: Duration,
@@ -220,7 +225,7 @@ pub struct ScriptSpec {
 }
 
 /// A program and who runs it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Command {
     /// Program and arguments; a shell and its script where that was written for one.
     pub words: Vec<String>,
@@ -229,7 +234,7 @@ pub struct Command {
 }
 
 /// Who is told of transitions.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NotifySpec {
     pub master: Option<Command>,
     pub backup: Option<Command>,
@@ -240,7 +245,7 @@ pub struct NotifySpec {
     pub mail: bool,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MailSpec {
     pub to: Vec<String>,
     pub from: String,
@@ -250,7 +255,7 @@ pub struct MailSpec {
     pub timeout: Duration,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FifoSpec {
     pub path: String,
     pub owner: Option<(u32, u32)>,

@@ -1,6 +1,7 @@
 //! What lines of a `vrrp` section mean, and what is wrong with them.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use super::keyword::VRRP;
 use super::language::{Inputs, build};
@@ -97,6 +98,25 @@ fn a_heartbeat_names_a_peer_and_a_key() {
 }
 
 #[test]
+fn a_fence_has_a_length_and_nobody_preempts() {
+    let spec = one(" fenced");
+    assert_eq!((spec.fence, spec.settings.fenced), (Some(Duration::from_secs(5)), true));
+    assert!(!spec.settings.preempt, "who has the lease stays");
+    assert_eq!(one(" fenced 8s").fence, Some(Duration::from_secs(8)));
+    assert!(one("").fence.is_none() && !one("").settings.fenced);
+}
+
+#[test]
+fn the_region_map_and_its_services_are_tracked() {
+    let (spec, said) = read(&section(" track region-map weight -20\n track service web"));
+    assert_eq!(said, "");
+    let kinds: Vec<&TrackerKind> = spec.trackers.iter().map(|t| &t.kind).collect();
+    assert_eq!(kinds, [&TrackerKind::RegionMap, &TrackerKind::Service("web".into())]);
+    assert_eq!(spec.instances[0].tracks.iter().map(|t| t.weight).collect::<Vec<_>>(), [-20, 0]);
+    assert_eq!(&*spec.trackers[0].name, "region-map");
+}
+
+#[test]
 fn sections_of_one_group_move_together() {
     let second = section(" group g").replace("VI_1", "VI_2").replace("51", "52");
     let (spec, said) = read(&format!("{}{second}", section(" group g")));
@@ -149,6 +169,8 @@ const WRONG: &[(&str, &str)] = &[
     (" on master", "expects a program"), (" on master /a\n on master /b", "given already"), (" track", "what is tracked"), (" track backend", "expects a name"),
     (" track backend nosuch", "no backend 'nosuch'"), (" track interface lo weight 254", "-253 to 253"), (" track interface lo wieght 2", "did you mean 'weight'"),
     (" track interface lo\n track interface lo", "tracked already"), (" intreface x", "did you mean 'interface'"), (" group", "expects a name"), (" heartbeat 10.0.0.2", "<address>:<port>"), (" heartbeat 10.0.0.2:1 key short", "at least 16"),
+    (" fenced 3s", "4s to 60s"), (" fenced\n group g", "exclude each other"), (" fenced\n preempt-delay 3s", "exclude each other"), (" fenced\n priority 255", "up to 254"),
+    (" fenced x", "fenced"), (" track service", "expects a name"), (" track region-map wieght 2", "did you mean 'weight'"),
     (" heartbeat 10.0.0.2:1 key 0123456789abcdef every 2s", "5ms to 1s"), (" heartbeat 10.0.0.2:1 kye x", "did you mean 'key'"),
     ("vrrp VI_1\n interface eth1\n router-id 1\n address 10.0.0.9", "declared already at t.cfg:1"), ("vrrp", "expects a name"),
     ("vrrp VI_2\n interface eth0\n router-id 51\n address 10.0.0.9", "router-id 51"),

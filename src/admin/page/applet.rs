@@ -201,6 +201,7 @@ fn show(
                 spec,
                 options,
                 is_admin: request.is_admin,
+                vips: &control.vips(),
             };
             ("text/html", page.render())
         }

@@ -8,9 +8,12 @@ use super::applet::Options;
 use crate::admin::stat::column::{COLUMNS, Column};
 use crate::admin::stat::value::{Datum, Value};
 use crate::admin::stat::{Kind, Process, Row, Snapshot};
+use crate::base::clock;
 use crate::config::Proxy;
 use crate::config::proxy::StatsSpec;
 use crate::model::ServerSet;
+use crate::vip::agent::{InstanceStatus, Status};
+use crate::vip::machine::State;
 
 const STYLE: &str = "\
 :root{color-scheme:light dark;--line:#8886;--head:#8882;--up:#2a7d3a;--warn:#a06a00;--down:#b3261e;--off:#6750a4}
@@ -104,6 +107,7 @@ pub struct Page<'a> {
     pub spec: &'a StatsSpec,
     pub options: &'a Options,
     pub is_admin: bool,
+    pub vips: &'a Status,
 }
 
 /// The columns of the tables, looked up once a page.
@@ -179,6 +183,7 @@ impl Page<'_> {
                 }
                 body {
                     (self.head())
+                    @if !self.vips.instances.is_empty() { (self.routers()) }
                     @for (proxy, set) in self.snapshot.proxies() { (self.proxy(proxy, set, &columns)) }
                 }
             }
@@ -233,6 +238,45 @@ impl Page<'_> {
                 a href=(self.link("", |_| {})) { "Refresh" }
                 a href=(self.link(";csv", |o| o.no_refresh = true)) { "CSV" }
                 a href=(self.link(";json", |o| o.no_refresh = true)) { "JSON" }
+            }
+        }
+    }
+
+    /// Which addresses that move are here, since when and why.
+    fn routers(&self) -> Markup {
+        let now = clock::wall();
+        let list = |one: &InstanceStatus| {
+            let held: Vec<_> = one.held.iter().map(ToString::to_string).collect();
+            if held.is_empty() { "none".to_owned() } else { held.join(", ") }
+        };
+        html! {
+            section {
+                h2 { "Virtual routers" }
+                div.scroll {
+                    table {
+                        thead {
+                            tr {
+                                @for head in ["Name", "State", "Priority", "Interface", "Holds", "For", "Why", "Master"] {
+                                    th scope="col" { (head) }
+                                }
+                            }
+                        }
+                        tbody {
+                            @for one in &self.vips.instances {
+                                tr class=(if one.state == State::Fault { "down" } else if one.state == State::Master { "up" } else { "off" }) {
+                                    th scope="row" { (one.name) }
+                                    td.state { (one.state.name()) }
+                                    td { (one.effective_priority) }
+                                    td { (one.interface) }
+                                    td { (list(one)) }
+                                    td { (ago(now.saturating_sub(one.since).as_secs())) }
+                                    td { (one.cause) }
+                                    td { (one.master.map_or("-".to_owned(), |(address, _)| address.to_string())) }
+                                }
+                            }
+                        }
+                    }
+                }
             }
         }
     }

@@ -21,6 +21,7 @@ mod admin;
 mod checks;
 mod configuration;
 mod dns;
+mod fence;
 mod mirror;
 mod part;
 mod preview;

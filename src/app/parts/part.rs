@@ -88,6 +88,8 @@ pub trait Part {
 pub enum Order {
     /// Stop listening, or listen again.
     Pause(bool),
+    /// The end is near: connections end with what is under way, while new ones are still taken.
+    Farewell,
     /// Take nothing new and finish what there is.
     Drain,
     /// Close the listeners of a frontend for good.

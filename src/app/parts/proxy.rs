@@ -227,6 +227,16 @@ impl Part for ProxyPart {
                     }
                 }
             }
+            // Connections to addresses that leave would end in the middle of a request.
+            Order::Farewell => {
+                if !self.hub.vips.lock().unwrap_or_else(PoisonError::into_inner).holds() {
+                    return;
+                }
+                process.shared.stop(clock::now_ns(), 0);
+                for remote in &running.remotes {
+                    remote.run(|rt| rt.wake_all());
+                }
+            }
             Order::Drain => {
                 process.shared.stop(clock::now_ns(), running.config.global.close_spread_ms);
                 self.sockets.close();
@@ -337,6 +347,7 @@ fn control(hub: &Hub, process: &Process) -> Arc<RuntimeControl> {
         checks: process.checks.clone(),
         current: hub.current.clone(),
         vips: hub.vips.clone(),
+        vip_agent: hub.vip_agent.clone(),
         hard_maxconn: process.shared.maxconn.load(Ordering::Relaxed),
         shared: process.shared.clone(),
         hooks: process.hooks.clone(),

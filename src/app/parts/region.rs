@@ -4,11 +4,8 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::base::Live;
 use crate::discovery::{Discovery, Resolve, load};
-use crate::dns::explain::Responders;
 use crate::lang::Diagnostics;
-use crate::mirror::run::Asked;
 use crate::os::opener::Opener;
 use crate::proxy::Shared;
 use crate::region;
@@ -18,7 +15,7 @@ use super::super::asked::Mirroring;
 use super::super::documents::{Documents, Preparing};
 use super::super::program::{BindError, Settings};
 use super::super::seat::{Around, SeatSockets, Seated};
-use super::super::services::Current;
+use super::super::services::{Current, Hub};
 use super::part::{Handles, Means, Part, Plan, Process, Reading, Row};
 
 pub static REGION: Row = Row {
@@ -31,8 +28,7 @@ pub static REGION: Row = Row {
 struct RegionPart {
     documents: Documents,
     current: Current,
-    responders: Responders,
-    mirror: Arc<Live<Option<Asked>>>,
+    hub: Hub,
     built: Option<Spec>,
     /// Bound while there are privileges, until the node takes its seat.
     sockets: SeatSockets,
@@ -48,8 +44,7 @@ impl RegionPart {
         RegionPart {
             documents: handles.documents.clone(),
             current: handles.hub.current.clone(),
-            responders: handles.hub.responders.clone(),
-            mirror: handles.hub.mirror.clone(),
+            hub: handles.hub.clone(),
             built: None,
             sockets: SeatSockets::default(),
             started: false,
@@ -106,8 +101,9 @@ impl Part for RegionPart {
         let (Some(spec), sockets) = (&self.built, std::mem::take(&mut self.sockets)) else { return Ok(()) };
         let around = Around {
             steering: process.handle(),
-            responders: self.responders.clone(),
-            mirror: Arc::new(Mirroring(self.mirror.clone())),
+            responders: self.hub.responders.clone(),
+            mirror: Arc::new(Mirroring(self.hub.mirror.clone())),
+            vips: (self.hub.vips.clone(), self.hub.vip_agent.clone()),
         };
         self.seated = Seated::start(spec, sockets, &process.opener, around, process.budget.api)
             .map_err(io::Error::other)?;

@@ -10,3 +10,4 @@ pub mod place;
 pub mod region;
 pub mod server;
 pub mod status;
+pub mod vip;

@@ -9,10 +9,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use hyper::StatusCode;
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use crate::catalog::api::Api;
+use crate::catalog::cluster::vip;
 use crate::catalog::registry::health::{may_see, may_see_check};
 use crate::catalog::request::{Access, Answer, Call, Fault, GET, Outcome, Resource, Route};
 use crate::region::checkers::refuted;
@@ -239,6 +240,8 @@ struct Overview<'a> {
     /// How many checks do not pass, and the first of them.
     troubles: usize,
     trouble: Vec<TroubleRow<'a>>,
+    /// As `/v1/isobar/vips` has them; for whom may see them.
+    vips: Vec<Value>,
 }
 
 fn leader(api: &Api) -> Option<Name> {
@@ -313,6 +316,7 @@ async fn overview(call: &Call) -> Outcome {
         services: rows,
         troubles: ill.len(),
         trouble: ill.into_iter().take(TROUBLE).collect(),
+        vips: if call.allows(Resource::Operator, "", Access::Read) { vip::shown(api) } else { Vec::new() },
         leader,
     })
 }
@@ -320,6 +324,8 @@ async fn overview(call: &Call) -> Outcome {
 /// Between two events, and between two signs of life.
 const PACE: Duration = Duration::from_millis(200);
 const SILENCE: Duration = Duration::from_secs(15);
+/// How often it is looked whether an address has moved.
+const MOVES: Duration = Duration::from_secs(1);
 
 async fn events(call: &Call) -> Outcome {
     call.require(Resource::Node, "", Access::Read)?;
@@ -337,24 +343,25 @@ async fn events(call: &Call) -> Outcome {
 /// Until the listener is gone: it is noticed at once, as hyper drops the body with its connection.
 async fn tell(api: &Api, to: &mpsc::Sender<Bytes>) {
     let mut seen = 0;
-    let mut led = None;
+    let (mut led, mut moved) = (None, Vec::new());
     loop {
         let map = api.seat.map();
-        let (index, leads) = (map.index_of(&Topic::Any), leader(api));
-        let line = if seen == 0 || index > seen || leads != led {
+        let (index, leads, vips) = (map.index_of(&Topic::Any), leader(api), vip::shown(api));
+        let line = if seen == 0 || index > seen || leads != led || vips != moved {
             let data =
                 json!({ "index": map.index(), "node": &*api.settings.node_name, "leader": leads.as_deref() });
             format!("event: map\ndata: {data}\n\n")
         } else {
             "event: still\ndata: {}\n\n".to_owned()
         };
-        (seen, led) = (index.max(1), leads);
+        (seen, led, moved) = (index.max(1), leads, vips);
         if to.send(line.into()).await.is_err() {
             return;
         }
         let changed = async {
             tokio::time::sleep(PACE).await;
-            let until = tokio::time::sleep(SILENCE).deadline();
+            // Addresses move without the map.
+            let until = tokio::time::sleep(if moved.is_empty() { SILENCE } else { MOVES }).deadline();
             if api.seat.changed(&[Topic::Any], seen, until).await.is_err() {
                 tokio::time::sleep(SILENCE).await;
             }

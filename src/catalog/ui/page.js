@@ -202,6 +202,14 @@ const views = {
   async regions() {
     return [el("h2", {}, "Regions"), regionTable(await overview())];
   },
+  async addresses() {
+    const map = await overview();
+    const rows = map.vips.map(one => [one.Name, one.Held ? one.Addresses.map(text => [address(text), " "]) : soft("not here"), toNode(one.Node),
+      one.State === "MASTER" ? mark("passing", one.State) : one.State === "FAULT" ? mark("critical", one.State) : one.State,
+      el("span", { class: "number" }, String(one.Priority)), ago(one.Since), one.Cause]);
+    return [el("h2", {}, "Addresses"), table(count(rows.length, "virtual router"), ["Name", "Holds", "Node", "State", "Priority", "For", "Why"], rows,
+      "No node has addresses that move.")];
+  },
   async kv(path) {
     const href = key => `#/kv/${key.split("/").map(route).join("/")}`;
     const steps = path.split("/").filter(Boolean);

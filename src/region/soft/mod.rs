@@ -3,7 +3,7 @@
 //!
 //! It is for what changes often and is worth nothing once its node is gone: live sessions and capacity ([`Load`]), a
 //! node's shares of cluster-wide stick tables ([`Share`]), progress of jobs ([`Progress`]), what nodes want of each
-//! other ([`Work`]). What must be agreed on, or
+//! other ([`Work`]), a node's virtual routers ([`Vip`]). What must be agreed on, or
 //! outlive its node, belongs into the map; who may do a thing alone, into a [`lease`](super::lease).
 //!
 //! # How it is used
@@ -32,7 +32,7 @@ mod view;
 
 pub use exchange::{Exchange, GATHER};
 pub use message::{Answer, Message, decode, encode};
-pub use record::{Key, Kind, Limits, Load, Progress, Record, Share, SoftError, Work};
+pub use record::{Key, Kind, Limits, Load, Progress, Record, Share, SoftError, Vip, Work};
 pub use state::SoftState;
 pub use view::{Records, View};
 

@@ -16,6 +16,7 @@ pub enum Kind {
     Share,
     Progress,
     Work,
+    Vip,
 }
 
 impl Kind {
@@ -25,6 +26,7 @@ impl Kind {
             Kind::Share => 2,
             Kind::Progress => 3,
             Kind::Work => 4,
+            Kind::Vip => 5,
         }
     }
 
@@ -34,6 +36,7 @@ impl Kind {
             2 => Some(Kind::Share),
             3 => Some(Kind::Progress),
             4 => Some(Kind::Work),
+            5 => Some(Kind::Vip),
             _ => None,
         }
     }
@@ -54,6 +57,7 @@ pub enum Record {
     Share(Share),
     Progress(Progress),
     Work(Work),
+    Vip(Vip),
 }
 
 /// Live sessions of a node and what it can take: on the servers of one service in one region, or of the node as a whole
@@ -98,6 +102,24 @@ pub struct Work {
     pub body: Bytes,
 }
 
+/// A virtual router of a node: its state, what it holds, since when (milliseconds since 1970) and why.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Vip {
+    pub state: Name,
+    /// As it is now, with what trackers make of it.
+    pub priority: u8,
+    pub interface: Name,
+    /// VRID.
+    pub router_id: u8,
+    /// Those that move, and whether they are on this node.
+    pub addresses: Vec<Name>,
+    pub held: bool,
+    pub since_ms: u64,
+    pub cause: Name,
+    /// The master that was heard last; empty: none was.
+    pub master: Name,
+}
+
 impl Record {
     pub fn kind(&self) -> Kind {
         match self {
@@ -105,6 +127,7 @@ impl Record {
             Record::Share(_) => Kind::Share,
             Record::Progress(_) => Kind::Progress,
             Record::Work(_) => Kind::Work,
+            Record::Vip(_) => Kind::Vip,
         }
     }
 
@@ -114,6 +137,7 @@ impl Record {
             Record::Share(share) => postcard::to_allocvec(share),
             Record::Progress(progress) => postcard::to_allocvec(progress),
             Record::Work(work) => postcard::to_allocvec(work),
+            Record::Vip(vip) => postcard::to_allocvec(vip),
         };
         // Nothing in them can fail to be written.
         bytes.unwrap_or_default().into()
@@ -126,6 +150,7 @@ impl Record {
             Kind::Share => whole(body).map(Record::Share),
             Kind::Progress => whole(body).map(Record::Progress),
             Kind::Work => whole(body).map(Record::Work),
+            Kind::Vip => whole(body).map(Record::Vip),
         }
     }
 }

@@ -14,6 +14,8 @@ use super::network::{Network, is_same};
 
 /// A frozen or killed agent has an address for so long at most, and what the kernel takes to notice.
 const LEASE_S: u32 = 2;
+/// The same for a fenced instance, whose lease of the region map ends no sooner than that after the last renewal.
+const FENCED_LEASE_S: u32 = 1;
 /// How often leases are renewed: several times, so that a late turn costs no address.
 const RENEW_NS: Nanos = 400 * MS;
 
@@ -39,7 +41,7 @@ fn resolve(network: &Network, spec: &InstanceSpec) -> Vec<Address> {
             scope: wanted.scope,
             label: wanted.label.clone(),
             broadcast: wanted.broadcast,
-            lifetime_s: Some(LEASE_S),
+            lifetime_s: Some(if spec.settings.fenced { FENCED_LEASE_S } else { LEASE_S }),
         })
     };
     all(spec).filter_map(address).collect()

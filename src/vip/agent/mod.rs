@@ -3,6 +3,7 @@
 
 mod accept;
 mod addresses;
+mod apart;
 mod handle;
 mod heartbeat;
 mod network;
@@ -12,5 +13,5 @@ mod script;
 mod status;
 mod watch;
 
-pub use handle::{Agent, Listener, Sockets};
+pub use handle::{Agent, Asker, Listener, Sockets};
 pub use status::{Counters, InstanceStatus, Shown, Status};

@@ -5,6 +5,7 @@ use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd;
 
+use crate::os::capability;
 use crate::os::epoll::{self, Epoll};
 use crate::os::netlink::{Address, Event, Link, Monitor, Netlink};
 use crate::os::raw::{FrameSocket, RawSocket};
@@ -22,6 +23,14 @@ pub struct Kernel {
 impl Kernel {
     /// An error names the capability that is missing.
     pub fn open() -> io::Result<Kernel> {
+        let missing = capability::missing(&[capability::NET_ADMIN, capability::NET_RAW]);
+        if !missing.is_empty() {
+            let text = format!(
+                "moving addresses needs {}, which this process does not have (any more: see 'user')",
+                missing.join(" and ")
+            );
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, text));
+        }
         let named = |what: &'static str| {
             move |e: io::Error| match e.kind() {
                 io::ErrorKind::PermissionDenied => io::Error::new(

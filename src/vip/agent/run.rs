@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::os::fd::AsRawFd;
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use crate::base::clock::{self, MS, SEC};
 use crate::base::{Millis, Nanos};
@@ -18,6 +19,7 @@ use super::super::packet::{Advert, decode, encode, inside_ipv4};
 use super::super::spec::{Family, InstanceSpec, Spec, TrackSpec, TrackerKind};
 use super::accept::{self, Envelope};
 use super::addresses::Held;
+use super::apart::SILENT_NS;
 use super::handle::{Listener, Order, Orders};
 use super::heartbeat::{self, Heartbeat, News};
 use super::network::{FIRST_TOKEN, Kernel, Network};
@@ -66,6 +68,8 @@ pub(super) struct Loop {
     /// What was reported of the process's own world.
     reported: Vec<(TrackerKind, Verdict)>,
     start_at: Option<Nanos>,
+    /// In a process of its own: when the proxy has been silent for too long. 0: it is.
+    alive_until: Option<Nanos>,
     is_stopping: bool,
 }
 
@@ -76,6 +80,7 @@ impl Loop {
         listener: Listener,
         orders: Orders,
         status: Shown,
+        is_apart: bool,
     ) -> io::Result<Loop> {
         let epoll = Epoll::new()?;
         let network = Network::new(kernel)?;
@@ -85,7 +90,8 @@ impl Loop {
             Notifier::start(spec.router_id.clone(), spec.mail.clone(), spec.fifo.clone(), listener.clone())?;
         let now = clock::now_ns();
         let mut agent = Loop {
-            router: router(&spec, now),
+            router: router(&spec, is_apart, now),
+            alive_until: is_apart.then_some(now + SILENT_NS),
             ports: Vec::new(),
             held: Held::new(spec.instances.len()),
             start_at: Some(now + spec.start_delay.as_nanos() as u64),
@@ -111,7 +117,9 @@ impl Loop {
     }
 
     pub(super) fn run(mut self, queue: &Receiver<Order>) {
-        if let Err(e) = run_in_real_time() {
+        if self.alive_until.is_none()
+            && let Err(e) = run_in_real_time()
+        {
             self.listener.note(&format!("no real-time priority ({e}): a busy host may delay adverts"));
         }
         let mut events = Events::default();
@@ -121,13 +129,15 @@ impl Loop {
             if changed {
                 self.publish();
             }
-            let wait = self.wait_ms();
-            if let Err(e) = self.epoll.wait(&mut events, wait) {
+            let wait = self.wait_for();
+            if let Err(e) = self.epoll.wait_for(&mut events, wait) {
                 self.listener.warn(&format!("waiting failed: {e}"));
                 break;
             }
             let ready: Vec<u64> = (0..events.len()).map(|i| events.event(i).token).collect();
             let mut steps = Vec::new();
+            self.router.expire(clock::now_ns(), &mut steps);
+            self.carry_out(std::mem::take(&mut steps));
             // Packets before the clock: an agent that slept is not to take its silence for the others'.
             for token in ready.iter().filter(|token| **token >= FIRST_TOKEN) {
                 self.packets(*token, &mut room, &mut steps);
@@ -145,6 +155,7 @@ impl Loop {
             self.clock(&mut steps);
             changed = !steps.is_empty() || !ready.is_empty();
             self.carry_out(steps);
+            self.renew();
         }
         self.publish();
         for member in 0..self.spec.instances.len() {
@@ -154,12 +165,13 @@ impl Loop {
         }
     }
 
-    fn wait_ms(&self) -> i32 {
+    /// How long nothing is due; `None`: until something comes.
+    fn wait_for(&self) -> Option<Duration> {
         let beats = self.ports.iter().filter_map(|port| port.heartbeat.as_ref()).map(Heartbeat::due).min();
-        let due = [self.router.due(), self.held.due(), self.start_at, beats].into_iter().flatten().min();
-        let Some(due) = due else { return -1 };
-        let left = due.saturating_sub(clock::now_ns()).div_ceil(MS);
-        i32::try_from(left).unwrap_or(i32::MAX)
+        let alive = self.alive_until.filter(|at| *at > 0);
+        let due =
+            [self.router.due(), self.held.due(), self.start_at, beats, alive].into_iter().flatten().min();
+        due.map(|due| Duration::from_nanos(due.saturating_sub(clock::now_ns())))
     }
 
     /// Does what is due.
@@ -168,8 +180,17 @@ impl Loop {
         if self.start_at.take_if(|at| *at <= now).is_some() {
             self.begin(now, steps);
         }
+        if self.alive_until.is_some_and(|at| at > 0 && at <= now) {
+            self.alive_until = Some(0);
+            self.proxy_is(now, Verdict::Down, steps);
+        }
         self.router.turn(now, steps);
         self.beat(now, steps);
+    }
+
+    /// Renews the leases that the kernel gives, of what is still held.
+    fn renew(&mut self) {
+        let (now, mut steps) = (clock::now_ns(), Vec::new());
         match self.held.renew(&mut self.network, now) {
             Ok(restored) => {
                 for member in restored {
@@ -178,6 +199,13 @@ impl Loop {
             }
             Err(e) => self.listener.warn(&format!("renewing addresses: {e}")),
         }
+        self.carry_out(steps);
+    }
+
+    /// Whether the proxy, in another process, lives.
+    fn proxy_is(&mut self, now: Nanos, verdict: Verdict, steps: &mut Vec<Step>) {
+        let tracker = self.spec.trackers.len() + self.spec.instances.len();
+        self.router.observe(now, tracker, verdict, steps);
     }
 
     /// Opens the heartbeats that are configured. Without one VRRP's timers hold.
@@ -237,7 +265,8 @@ impl Loop {
     /// Lets the machines start. Addresses that a predecessor left stay until another master has spoken.
     fn begin(&mut self, now: Nanos, steps: &mut Vec<Step>) {
         for (member, spec) in self.spec.instances.iter().enumerate() {
-            if Held::is_there(&self.network, spec)
+            if !spec.settings.fenced
+                && Held::is_there(&self.network, spec)
                 && self.held.take(&mut self.network, member, spec, now).is_ok()
             {
                 self.router.adopt(now, member);
@@ -258,6 +287,9 @@ impl Loop {
         let now = clock::now_ns();
         if self.start_at.is_some() {
             return;
+        }
+        if let Some(until) = self.alive_until {
+            self.proxy_is(now, up(until > 0), steps);
         }
         for (i, tracker) in self.spec.trackers.iter().enumerate() {
             if tracker.kind == TrackerKind::Interface {
@@ -375,15 +407,42 @@ impl Loop {
                     self.observe(now, tracker, verdict, steps);
                 }
             }
-            Order::Move(name, master) => {
-                let Some(member) = self.spec.instances.iter().position(|spec| *spec.name == *name) else {
-                    return;
-                };
-                if master {
-                    self.router.take_over(now, member, Cause::Asked, steps);
-                } else {
-                    self.router.step_down(now, member, Cause::Asked, steps);
+            Order::Move(name, true) => {
+                if let Some(member) = self.member(&name)
+                    && !self.router.move_here(now, member, steps)
+                {
+                    self.listener.warn(&format!("{name}: an operator wants it here, which cannot be"));
                 }
+            }
+            Order::Move(name, false) => {
+                if let Some(member) = self.member(&name) {
+                    self.router.move_away(now, member, steps);
+                }
+            }
+            Order::Priority(name, priority) => {
+                if let Some(member) = self.member(&name) {
+                    self.spec.instances[member].settings.priority = priority;
+                    self.listener.note(&format!("{name}: an operator gives it the priority {priority}"));
+                    self.router.set_base(now, member, priority, steps);
+                }
+            }
+            Order::Lease(name, until) => {
+                if let Some(member) = self.member(&name) {
+                    self.router.lease(now, member, until, steps);
+                }
+            }
+            Order::Alive => {
+                if self.alive_until.replace(now + SILENT_NS) == Some(0) {
+                    self.proxy_is(now, Verdict::Up, steps);
+                }
+            }
+            Order::Orphaned => {
+                if !self.is_stopping {
+                    self.listener.warn("the proxy is gone: giving up all addresses");
+                }
+                (self.is_stopping, self.start_at) = (true, None);
+                self.router.stop(now, steps);
+                self.router.abandon();
             }
             Order::Stop => {
                 self.is_stopping = true;
@@ -391,6 +450,10 @@ impl Loop {
                 self.router.stop(now, steps);
             }
         }
+    }
+
+    fn member(&self, name: &str) -> Option<usize> {
+        self.spec.instances.iter().position(|spec| *spec.name == *name)
     }
 
     fn observe(&mut self, now: Nanos, tracker: usize, verdict: Verdict, steps: &mut Vec<Step>) {
@@ -422,7 +485,9 @@ impl Loop {
         }
         let now = clock::now_ns();
         let identity = |spec: &InstanceSpec| {
-            (spec.name.clone(), spec.interface.clone(), spec.vrid, spec.family, spec.settings.version)
+            let settings = &spec.settings;
+            let key = (spec.vrid, spec.family, settings.version, settings.fenced);
+            (spec.name.clone(), spec.interface.clone(), key)
         };
         let there =
             |new: &InstanceSpec| self.spec.instances.iter().position(|old| identity(old) == identity(new));
@@ -435,7 +500,7 @@ impl Loop {
             self.carry_out(out);
             let _ = self.held.release(&mut self.network, old);
         }
-        let mut router = router(&spec, now);
+        let mut router = router(&spec, self.alive_until.is_some(), now);
         router.go_on_from(&self.router, &pairs);
         let mut held = Held::new(spec.instances.len());
         let mut ports: Vec<Port> = spec.instances.iter().map(|_| Port::new()).collect();
@@ -512,6 +577,10 @@ impl Loop {
                 Action::Announce { repeat } => self.held.announce(&self.network, member, repeat),
                 Action::Moved { from, to, cause } => {
                     self.moved(member, from, to, &cause);
+                    Ok(())
+                }
+                Action::Claim | Action::Yield => {
+                    self.listener.wish(&self.spec.instances[member].name, action == Action::Claim);
                     Ok(())
                 }
             };
@@ -604,6 +673,9 @@ impl Loop {
                 state: instance.state(),
                 priority: spec.settings.priority,
                 effective_priority: instance.priority(),
+                version: spec.settings.version.number(),
+                interval: Duration::from_nanos(spec.settings.interval_ns),
+                tracks: spec.tracks.iter().filter_map(|track| tracked(&self.spec, track)).collect(),
                 held: self.held.of(i),
                 addresses: spec.addresses.iter().chain(&spec.excluded).map(|a| a.address).collect(),
                 since: std::time::Duration::from_millis(self.ports[i].since_ms),
@@ -634,23 +706,32 @@ fn up(is_up: bool) -> Verdict {
     if is_up { Verdict::Up } else { Verdict::Down }
 }
 
+/// As `keepalived.data` has it.
+fn tracked(spec: &Spec, track: &TrackSpec) -> Option<String> {
+    let reverse = if track.reverse { " reverse" } else { "" };
+    Some(format!("{} weight {}{reverse}", spec.trackers.get(track.tracker)?.name, track.weight))
+}
+
 /// Every address that moves: none of them is one that adverts come from.
 fn moving(spec: &Spec) -> HashSet<IpAddr> {
     let all = spec.instances.iter().flat_map(|spec| spec.addresses.iter().chain(&spec.excluded));
     all.map(|address| address.address).collect()
 }
 
-/// The machines of a configuration. After its trackers come the links of its instances.
-fn router(spec: &Spec, now: Nanos) -> Router {
+/// The machines of a configuration. After its trackers come the links of its instances, and where the agent is a process of
+/// its own the proxy, which all depend on.
+fn router(spec: &Spec, is_apart: bool, now: Nanos) -> Router {
     let track =
         |track: &TrackSpec| Track { tracker: track.tracker, weight: track.weight, reverse: track.reverse };
     let members = spec.instances.iter().enumerate().map(|(i, instance)| {
         let link = spec.trackers.len() + i;
         let own = instance.tracks_interface.then_some(Track { tracker: link, weight: 0, reverse: false });
+        let proxy = spec.trackers.len() + spec.instances.len();
+        let proxy = is_apart.then_some(Track { tracker: proxy, weight: 0, reverse: false });
         Member {
             name: instance.name.clone(),
             settings: instance.settings.clone(),
-            tracks: instance.tracks.iter().map(track).chain(own).collect(),
+            tracks: instance.tracks.iter().map(track).chain(own).chain(proxy).collect(),
             link: Some(link),
         }
     });
@@ -661,6 +742,7 @@ fn router(spec: &Spec, now: Nanos) -> Router {
         weights: group.weights,
     });
     let links = spec.instances.iter().map(|instance| Arc::from(format!("interface {}", instance.interface)));
-    let names = spec.trackers.iter().map(|tracker| tracker.name.clone()).chain(links);
+    let proxy = is_apart.then(|| Arc::from("the proxy"));
+    let names = spec.trackers.iter().map(|tracker| tracker.name.clone()).chain(links).chain(proxy);
     Router::new(members.collect(), groups.collect(), names.collect(), now)
 }

@@ -25,6 +25,8 @@ impl<'a> Line<'a> {
 pub(super) enum Shape<T: 'static> {
     /// Needs a word after it: without one the file cannot be used.
     Value(fn(&mut T, &mut Findings, Line<'_>)),
+    /// Is left out without a word after it.
+    Wanted(fn(&mut T, &mut Findings, Line<'_>)),
     /// Nothing has to follow.
     Flag(fn(&mut T, &mut Findings, Line<'_>)),
     /// A block of entries, one a line.
@@ -122,7 +124,11 @@ impl<'a> Cursor<'a> {
                 findings.push(Level::Fatal, line.at, format!("'{word}' expects a value"));
                 self.no_block(findings, line.at);
             }
-            Shape::Value(read) | Shape::Flag(read) => {
+            Shape::Wanted(_) if line.words.len() < 2 => {
+                findings.warning(line.at, format!("'{word}' expects a value: it is left out"));
+                self.no_block(findings, line.at);
+            }
+            Shape::Value(read) | Shape::Wanted(read) | Shape::Flag(read) => {
                 read(value, findings, line);
                 self.no_block(findings, line.at);
             }

@@ -54,6 +54,11 @@ pub fn is_keepalived(text: &[u8]) -> bool {
         "vrrp_sync_group",
         "virtual_server",
         "static_ipaddress",
+        "vrrp_track_process",
+        "vrrp_track_file",
+        // Of a block whose own word is broken.
+        "virtual_router_id",
+        "virtual_ipaddress",
     ];
     let ours = ["global", "defaults", "frontend", "backend", "listen", "vrrp", "region-map", "include"];
     let firsts = text.lines().filter_map(|line| word(line.trim_start()));
@@ -107,6 +112,9 @@ const NAMED: [&str; 6] = [
     "vrrp_track_file",
     "track_file",
 ];
+
+/// Those of [`NAMED`] that others refer to.
+const TRACKERS: [&str; 4] = ["vrrp_script", "vrrp_track_process", "vrrp_track_file", "track_file"];
 
 /// Blocks of what Isobar does another way, or not at all.
 #[rustfmt::skip]
@@ -162,6 +170,11 @@ impl Reading<'_> {
         if !is_block(word) && word != "global_defs" {
             return cursor.unknown(&mut self.findings, line);
         }
+        // Of a tracker keepalived wants the name at any price.
+        let is_tracker = TRACKERS.contains(&word);
+        if is_tracker && line.words.len() < 2 {
+            self.findings.push(Level::Fatal, line.at, format!("'{word}' expects a name"));
+        }
         if !cursor.opens() {
             return self.findings.warning(line.at, format!("'{{' is missing after '{word}'"));
         }
@@ -173,7 +186,7 @@ impl Reading<'_> {
             self.findings.push(Level::Ours, line.at, message);
             return cursor.skip();
         }
-        if line.words.len() != 2 {
+        if line.words.len() != 2 && !(is_tracker && line.words.len() > 2) {
             self.findings.warning(line.at, format!("'{word}' expects a name"));
             return cursor.skip();
         }

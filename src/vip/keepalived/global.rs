@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::super::packet::Version;
-use super::block::Shape::{Flag, Ignored, List, Value};
+use super::block::Shape::{Flag, Ignored, List, Value, Wanted};
 use super::block::{Keyword, Line, flag, keyword, seconds, whole};
 use super::finding::{Findings, Level};
 
@@ -87,7 +87,7 @@ const fn ignored<T>(name: &'static str, why: &'static str) -> Keyword<T> {
 pub(super) const GLOBAL: &[Keyword<Globals>] = &[
     keyword("router_id", Flag(router_id)),
     keyword("notification_email", List(|g, _, line| g.mail_to.extend(line.words.iter().map(|w| w.text.clone())))),
-    keyword("notification_email_from", Value(|g, _, line| g.mail_from = Some(line.str(1).to_owned()))),
+    keyword("notification_email_from", Wanted(|g, _, line| g.mail_from = Some(line.str(1).to_owned()))),
     keyword("smtp_server", Value(smtp_server)),
     keyword("smtp_helo_name", Value(|g, _, line| g.smtp_helo = Some(line.str(1).to_owned()))),
     keyword("smtp_connect_timeout", Value(|g, f, line| {
@@ -96,7 +96,7 @@ pub(super) const GLOBAL: &[Keyword<Globals>] = &[
     keyword("smtp_alert", Flag(|g, f, line| g.smtp_alert = flag(f, line).or(g.smtp_alert))),
     keyword("smtp_alert_vrrp", Flag(|g, f, line| g.smtp_alert = flag(f, line).or(g.smtp_alert))),
     keyword("vrrp_version", Value(|g, f, line| g.version = version(f, line).or(g.version))),
-    keyword("script_user", Value(|g, _, line| g.script_user = Some((line.str(1).to_owned(), line.str(2).to_owned())))),
+    keyword("script_user", Wanted(|g, _, line| g.script_user = Some((line.str(1).to_owned(), line.str(2).to_owned())))),
     keyword("enable_script_security", Flag(|g, _, _| g.script_security = true)),
     keyword("vrrp_strict", Flag(|g, _, _| g.strict = true)),
     keyword("vrrp_skip_check_adv_addr", Flag(|g, f, line| g.any_addresses = flag(f, line).unwrap_or(g.any_addresses))),

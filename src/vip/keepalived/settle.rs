@@ -175,6 +175,7 @@ fn election(reading: &mut Reading<'_>, draft: &Instance, family: Family) -> (boo
         down_adverts: draft.down_adverts.or(globals.down_adverts).unwrap_or(3),
         answers_lower: !draft.lower_no_advert.or(globals.lower_no_advert).unwrap_or(is_strict),
         announcing: announcing(&draft.garp, &globals.garp),
+        fenced: false,
     };
     (wants_master, settings)
 }

@@ -127,7 +127,14 @@ const FILES: &[(&str, u8)] = &[
     ("vrrp_sync_group G {\n group {\n VI_1\n }\n}\n%", 5), ("vrrp_sync_group G {\n group {\n VI_9\n VI_1\n }\n}\n%", 5), ("vrrp_sync_group G {\n}\n%", 5),
     ("vrrp_track_process p {\n process x\n}\n%", 0), ("vrrp_track_process p {\n}\n%", 5), ("virtual_server 10.0.0.1 80 {\n real_server 10.0.0.2 80 {\n }\n}\n%", 0),
     ("static_ipaddress {\n 10.0.0.1/24 dev eth0\n}\n%", 0), ("include /gone/*.conf\n%", 0), ("global_defs {\n dynamic_interfaces\n}\n%", 0),
-    ("\u{feff}%", 5), ("# x\n! y\n%", 0),
+    ("\u{feff}%", 5), ("# x\n! y\n%", 0), ("vrrp_script c {\n script\n interval 2\n}\n%", 5), ("vrrp_script {\n script /bin/true\n}\n%", 2),
+    ("vrrp_script\n%", 2), ("vrrp_track_file {\n file /x\n}\n%", 2), ("track_file\n%", 2), ("vrrp_track_file c {\n file\n}\n%", 5),
+    ("vrrp_track_file c {\n file /x\n weight\n}\n%", 5), ("vrrp_track_process {\n process x\n}\n%", 2), ("track_process\n%", 5),
+    ("vrrp_track_process c {\n process\n}\n%", 2), ("vrrp_script a b {\n script /bin/true\n}\n%", 6), ("vrrp_track_file a b {\n file /x\n}\n%", 0),
+    ("vrrp_script c {\n script \"\"\n}\n%", 5), ("vrrp_script c {\n script /bin/true\n user\n}\n%", 2), ("vrrp_instance {\n interface eth0\n}\n%", 5),
+    ("vrrp_sync_group {\n}\n%", 5), ("global_defs {\n script_user\n}\n%", 5), ("global_defs {\n notification_email_from\n}\n%", 5),
+    ("global_defs {\n vrrp_version\n}\n%", 2), ("global_defs {\n smtp_server\n}\n%", 2), ("global_defs {\n lvs_id\n}\n%", 5),
+    ("vrrp_sync_group G {\n notify_master\n group {\n VI_1\n }\n}\n%", 2),
 ];
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::block::Shape::{Flag, Ignored, Value};
+use super::block::Shape::{Flag, Ignored, Value, Wanted};
 use super::block::{Keyword, Line, keyword, whole};
 use super::finding::{Findings, Level, Place};
 
@@ -31,7 +31,7 @@ pub(super) struct Script {
 }
 
 pub(super) const SCRIPT: &[Keyword<Script>] = &[
-    keyword("script", Value(script)),
+    keyword("script", Wanted(script)),
     keyword("interval", Value(|s, f, line| s.interval = time(f, line).or(s.interval))),
     keyword("timeout", Value(|s, f, line| s.timeout = time(f, line).or(s.timeout))),
     keyword("weight", Value(|s, f, line| s.weight = weight(f, line, 1).unwrap_or(s.weight))),
@@ -117,8 +117,8 @@ pub(super) struct File {
 }
 
 pub(super) const FILE: &[Keyword<File>] = &[
-    keyword("file", Value(|file, _, line| file.path = Some(line.str(1).to_owned()))),
-    keyword("weight", Value(|file, f, line| file.weight = weight(f, line, 1).or(file.weight))),
+    keyword("file", Wanted(|file, _, line| file.path = Some(line.str(1).to_owned()))),
+    keyword("weight", Wanted(|file, f, line| file.weight = weight(f, line, 1).or(file.weight))),
     keyword("init_file", Flag(|_, _, _| {})),
 ];
 

@@ -4,12 +4,21 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::base::Nanos;
+use crate::base::clock::MS;
 
 use super::super::packet::{Advert, Version};
 use super::settings::{OWNER, Settings};
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// A fenced master lets go so long before its lease ends: longer than the kernel keeps an address that nobody renews (a
+/// second, and what it takes to notice), so that a frozen agent has none when another may take them.
+const MARGIN_NS: Nanos = 1_500 * MS;
+/// How long addresses are kept once the next master has spoken: neighbours learn a moment later where they are now.
+const LINGER_NS: Nanos = 20 * MS;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum State {
     /// Not started, or waiting for what it tracks to be known.
     Init,
@@ -64,6 +73,8 @@ pub enum Cause {
     Asked,
     /// The master's heartbeat ended, or said so.
     Heartbeat(Arc<str>),
+    /// The lease under which the addresses are held is over.
+    LeaseEnded,
     Stop,
 }
 
@@ -90,6 +101,7 @@ impl fmt::Display for Cause {
             Cause::Group(name) => write!(f, "sync group {name}"),
             Cause::Asked => f.write_str("asked by an operator"),
             Cause::Heartbeat(what) => write!(f, "{what}"),
+            Cause::LeaseEnded => f.write_str("the lease of the region map is over"),
             Cause::Stop => f.write_str("stop"),
         }
     }
@@ -115,6 +127,10 @@ pub enum Action {
         to: State,
         cause: Cause,
     },
+    /// Ask for the lease, for as long as it takes.
+    Claim,
+    /// Give the lease back, or ask for it no more.
+    Yield,
 }
 
 /// The master that was heard last.
@@ -132,6 +148,10 @@ pub struct Instance {
     state: State,
     /// With what trackers add and take away.
     priority: u8,
+    /// What it is instead, after an operator moved the addresses here, for as long as it is master.
+    raised: Option<u8>,
+    /// An operator moved the addresses away: a master of lower priority stays, until it falls silent.
+    stays_back: bool,
     /// The address that adverts are sent from: the tie-break.
     source: Option<IpAddr>,
     /// As a backup: when the master is gone. As a master: when the next advert is due.
@@ -145,6 +165,10 @@ pub struct Instance {
     preempt_at: Option<Nanos>,
     master: Option<Master>,
     given_up: Option<IpAddr>,
+    /// Until when this node holds the lease.
+    lease_until: Option<Nanos>,
+    /// Why it is to be master once it has the lease.
+    wanted: Option<Cause>,
     since_ns: Nanos,
     cause: Cause,
 }
@@ -153,6 +177,8 @@ impl Instance {
     pub fn new(settings: Settings, now: Nanos) -> Instance {
         Instance {
             priority: settings.priority,
+            raised: None,
+            stays_back: false,
             settings,
             state: State::Init,
             source: None,
@@ -163,6 +189,8 @@ impl Instance {
             preempt_at: None,
             master: None,
             given_up: None,
+            lease_until: None,
+            wanted: None,
             since_ns: now,
             cause: Cause::Start,
         }
@@ -173,7 +201,7 @@ impl Instance {
     }
 
     pub fn priority(&self) -> u8 {
-        self.priority
+        self.raised.unwrap_or(self.priority)
     }
 
     pub fn settings(&self) -> &Settings {
@@ -201,7 +229,13 @@ impl Instance {
     /// When [`turn`](Instance::turn) has something to do.
     pub fn due(&self) -> Option<Nanos> {
         let announce = self.announce_at.map(|(at, _)| at);
-        [self.deadline, announce, self.refresh_at, self.release_at].into_iter().flatten().min()
+        let fence = self.fence().filter(|_| self.state == State::Master);
+        [self.deadline, announce, self.refresh_at, self.release_at, fence].into_iter().flatten().min()
+    }
+
+    /// When a fenced master has to let go.
+    fn fence(&self) -> Option<Nanos> {
+        self.settings.fenced.then(|| self.lease_until.map_or(0, |until| until.saturating_sub(MARGIN_NS)))
     }
 
     /// Begins, or begins again after a fault.
@@ -227,8 +261,39 @@ impl Instance {
         self.priority = self.settings.priority;
     }
 
+    /// Lets go of what a fenced router may have no longer. Comes before everything else, for one that slept.
+    pub fn expire(&mut self, now: Nanos, out: &mut Vec<Action>) {
+        if self.state != State::Master || self.fence().is_none_or(|at| now < at) {
+            return;
+        }
+        self.moved(now, State::Backup, Cause::LeaseEnded, out);
+        self.give_up(now, true, true, out);
+        self.wait_for_master(now, self.settings.interval_ns);
+    }
+
+    /// Until when this node holds the lease, as far as it is known; `None`: it does not.
+    pub fn lease(&mut self, now: Nanos, until: Option<Nanos>, out: &mut Vec<Action>) {
+        self.lease_until = until;
+        self.expire(now, out);
+        if self.fence().is_none_or(|at| now >= at) || self.state == State::Master {
+            return;
+        }
+        match self.wanted.take() {
+            Some(cause) => self.become_master(now, cause, out),
+            None => self.yield_lease(out),
+        }
+    }
+
+    fn yield_lease(&mut self, out: &mut Vec<Action>) {
+        if self.settings.fenced {
+            (self.lease_until, self.wanted) = (None, None);
+            out.push(Action::Yield);
+        }
+    }
+
     /// Does what is due.
     pub fn turn(&mut self, now: Nanos, out: &mut Vec<Action>) {
+        self.expire(now, out);
         if self.release_at.take_if(|at| *at <= now).is_some() {
             out.push(Action::Release);
         }
@@ -244,7 +309,7 @@ impl Instance {
                 self.become_master(now, cause, out);
             }
             Some(at) if self.state == State::Master => {
-                out.push(Action::Advert { priority: self.priority });
+                out.push(Action::Advert { priority: self.priority() });
                 // A turn that comes late shifts no advert, unless it comes later than the next.
                 let next = at + self.settings.interval_ns;
                 self.deadline = Some(if next > now { next } else { now + self.settings.interval_ns });
@@ -262,32 +327,35 @@ impl Instance {
 
     /// Takes in an advert that was found to be of this virtual router.
     pub fn receive(&mut self, now: Nanos, advert: &Advert, from: IpAddr, out: &mut Vec<Action>) {
-        if advert.priority > 0 && self.state != State::Master && self.release_at.take().is_some() {
-            // Who takes over has spoken.
-            out.push(Action::Release);
+        if advert.priority > 0 && self.state != State::Master {
+            // Who takes over has spoken. What is on its way here still finds somebody.
+            self.release_at = self.release_at.map(|at| at.min(now + LINGER_NS));
         }
         match self.state {
-            State::Backup => self.receive_as_backup(now, advert, from),
+            State::Backup => self.receive_as_backup(now, advert, from, out),
             State::Master => self.receive_as_master(now, advert, from, out),
             State::Init | State::Fault | State::Stopped => {}
         }
     }
 
-    fn receive_as_backup(&mut self, now: Nanos, advert: &Advert, from: IpAddr) {
+    fn receive_as_backup(&mut self, now: Nanos, advert: &Advert, from: IpAddr, out: &mut Vec<Action>) {
         let interval_ns = match self.settings.version {
             Version::V2 => self.settings.interval_ns,
             Version::V3 => advert.interval_ns,
         };
         if advert.priority == 0 {
+            if self.wanted.is_some() {
+                return;
+            }
             let known = self.master.map_or(self.settings.interval_ns, |m| m.interval_ns);
             self.given_up = Some(from);
-            self.deadline = Some(now + self.settings.skew_ns(self.priority, known));
+            self.deadline = Some(now + self.settings.skew_ns(self.priority(), known));
             return;
         }
-        let outranks = advert.priority >= self.priority;
+        let outranks = advert.priority >= self.priority();
         if outranks {
             self.preempt_at = None;
-        } else if self.settings.preempt {
+        } else if self.settings.preempt && !self.stays_back {
             let delay = self.settings.preempt_delay_ns;
             if delay == 0 || *self.preempt_at.get_or_insert(now + delay) <= now {
                 // It is left to time out.
@@ -295,6 +363,9 @@ impl Instance {
             }
         }
         self.master = Some(Master { address: from, priority: advert.priority, interval_ns, heard_ns: now });
+        if self.wanted.is_some() {
+            self.yield_lease(out);
+        }
         self.wait_for_master(now, interval_ns);
     }
 
@@ -305,8 +376,8 @@ impl Instance {
             out.push(Action::Announce { repeat: 1 });
             return;
         }
-        let outranked = advert.priority > self.priority
-            || advert.priority == self.priority && self.source.is_none_or(|own| own < from);
+        let outranked = advert.priority > self.priority()
+            || advert.priority == self.priority() && self.source.is_none_or(|own| own < from);
         if !outranked {
             if self.settings.answers_lower {
                 self.advertise_now(now, out);
@@ -324,13 +395,14 @@ impl Instance {
             Version::V2 => self.settings.interval_ns,
             Version::V3 => advert.interval_ns,
         };
-        let own = self.priority;
+        let own = self.priority();
         self.master = Some(Master { address: from, priority: advert.priority, interval_ns, heard_ns: now });
         self.moved(now, State::Backup, Cause::Outranked { by: from, priority: advert.priority, own }, out);
         self.wait_for_master(now, interval_ns);
         // The other one learns that there were two, and tells the neighbours where the addresses are now.
         out.push(Action::Advert { priority: own });
         out.push(Action::Release);
+        self.yield_lease(out);
     }
 
     /// What trackers make of the priority. A master says it with its next advert.
@@ -349,6 +421,7 @@ impl Instance {
             return;
         }
         let was_master = self.state == State::Master;
+        self.yield_if_wanted(out);
         self.moved(now, State::Fault, cause, out);
         self.give_up(now, was_master, link, out);
     }
@@ -358,6 +431,26 @@ impl Instance {
         if self.state == State::Backup {
             self.become_master(now, cause, out);
         }
+    }
+
+    /// Becomes master because an operator wants it, with a priority above that of the master that there is. `false` where
+    /// that is not to be had.
+    pub fn move_here(&mut self, now: Nanos, out: &mut Vec<Action>) -> bool {
+        let beaten = self.master.map_or(0, |master| master.priority);
+        let priority = self.priority.max(beaten.saturating_add(1));
+        // Under a lease it is for its holder to let go.
+        if self.state != State::Backup || priority >= OWNER || self.settings.fenced {
+            return self.state == State::Master;
+        }
+        self.raised = Some(priority).filter(|raised| *raised != self.priority);
+        self.become_master(now, Cause::Asked, out);
+        true
+    }
+
+    /// Gives the addresses away because an operator wants it, and lets whoever takes them keep them.
+    pub fn move_away(&mut self, now: Nanos, out: &mut Vec<Action>) {
+        self.step_down(now, Cause::Asked, out);
+        self.stays_back = true;
     }
 
     /// A master says at once that it is one: somebody may not know.
@@ -384,6 +477,7 @@ impl Instance {
             return;
         }
         let was_master = self.state == State::Master;
+        self.yield_if_wanted(out);
         self.moved(now, State::Stopped, Cause::Stop, out);
         self.give_up(now, was_master, link, out);
     }
@@ -393,8 +487,24 @@ impl Instance {
         self.state == State::Stopped && self.release_at.is_none()
     }
 
+    /// Addresses are kept for nobody: who calls this takes them away.
+    pub fn abandon(&mut self) {
+        self.release_at = None;
+    }
+
+    fn yield_if_wanted(&mut self, out: &mut Vec<Action>) {
+        if self.wanted.is_some() {
+            self.yield_lease(out);
+        }
+    }
+
     fn give_up(&mut self, now: Nanos, was_master: bool, link: bool, out: &mut Vec<Action>) {
-        if was_master && link {
+        if was_master && self.settings.fenced {
+            // Nobody else can be master before the lease is given back, and then nothing may be here.
+            out.push(Action::Release);
+            out.push(Action::Advert { priority: 0 });
+            self.yield_lease(out);
+        } else if was_master && link {
             out.push(Action::Advert { priority: 0 });
             self.release_at = Some(now + self.settings.handover_ns());
         } else if was_master || !link && self.release_at.take().is_some() {
@@ -403,6 +513,14 @@ impl Instance {
     }
 
     fn become_master(&mut self, now: Nanos, cause: Cause, out: &mut Vec<Action>) {
+        if self.fence().is_some_and(|at| now >= at) {
+            if self.wanted.replace(cause).is_none() {
+                out.push(Action::Claim);
+            }
+            // Who has it speaks; until then it is asked for.
+            self.deadline = None;
+            return;
+        }
         self.moved(now, State::Master, cause, out);
         self.release_at = None;
         self.advertise_now(now, out);
@@ -418,7 +536,7 @@ impl Instance {
     }
 
     fn advertise_now(&mut self, now: Nanos, out: &mut Vec<Action>) {
-        out.push(Action::Advert { priority: self.priority });
+        out.push(Action::Advert { priority: self.priority() });
         self.deadline = Some(now + self.settings.interval_ns);
     }
 
@@ -432,8 +550,12 @@ impl Instance {
         if to == State::Master || self.state == State::Init {
             self.master = None;
         }
+        if self.state == State::Master {
+            self.raised = None;
+        }
+        self.stays_back = false;
         (self.state, self.since_ns, self.cause) = (to, now, cause);
         (self.deadline, self.announce_at, self.refresh_at) = (None, None, None);
-        (self.given_up, self.preempt_at) = (None, None);
+        (self.given_up, self.preempt_at, self.wanted) = (None, None, None);
     }
 }

@@ -4,6 +4,8 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::base::Nanos;
 
 use super::super::packet::Advert;
@@ -11,7 +13,7 @@ use super::instance::{Action, Cause, Instance, State};
 use super::settings::Settings;
 
 /// What is known of something that is tracked.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Verdict {
     /// Nothing yet: who depends on it waits.
     #[default]
@@ -156,6 +158,37 @@ impl Router {
         self.run(now, member, out, |instance, out| instance.speak(now, out));
     }
 
+    /// See [`Instance::move_here`].
+    pub fn move_here(&mut self, now: Nanos, member: usize, out: &mut Vec<Step>) -> bool {
+        let mut moved = false;
+        self.run(now, member, out, |instance, out| moved = instance.move_here(now, out));
+        moved
+    }
+
+    /// See [`Instance::move_away`].
+    pub fn move_away(&mut self, now: Nanos, member: usize, out: &mut Vec<Step>) {
+        self.run(now, member, out, |instance, out| instance.move_away(now, out));
+    }
+
+    /// Another priority than was configured.
+    pub fn set_base(&mut self, now: Nanos, member: usize, priority: u8, out: &mut Vec<Step>) {
+        self.members[member].settings.priority = priority;
+        self.instances[member].reconfigure(self.members[member].settings.clone());
+        self.evaluate(now, out);
+    }
+
+    /// See [`Instance::expire`].
+    pub fn expire(&mut self, now: Nanos, out: &mut Vec<Step>) {
+        for i in 0..self.instances.len() {
+            self.run(now, i, out, |instance, out| instance.expire(now, out));
+        }
+    }
+
+    /// See [`Instance::lease`].
+    pub fn lease(&mut self, now: Nanos, member: usize, until: Option<Nanos>, out: &mut Vec<Step>) {
+        self.run(now, member, out, |instance, out| instance.lease(now, until, out));
+    }
+
     pub fn step_down(&mut self, now: Nanos, member: usize, cause: Cause, out: &mut Vec<Step>) {
         self.run(now, member, out, |instance, out| instance.step_down(now, cause, out));
     }
@@ -168,6 +201,11 @@ impl Router {
             self.instances[i].stop(now, link, &mut actions);
             out.extend(actions.into_iter().map(|action| Step { member: i, action }));
         }
+    }
+
+    /// Nobody waits for the next master any more.
+    pub fn abandon(&mut self) {
+        self.instances.iter_mut().for_each(Instance::abandon);
     }
 
     pub fn is_over(&self) -> bool {

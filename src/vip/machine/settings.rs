@@ -1,5 +1,7 @@
 //! What a virtual router is told by its configuration.
 
+use serde::{Deserialize, Serialize};
+
 use crate::base::Nanos;
 use crate::base::clock::SEC;
 
@@ -9,7 +11,7 @@ use super::super::packet::Version;
 pub const OWNER: u8 = 255;
 
 /// When neighbours are told of the addresses of a master.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Announcing {
     /// How often in a row: on becoming master and after `delay_ns`.
     pub repeat: u32,
@@ -37,7 +39,7 @@ impl Default for Announcing {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settings {
     pub version: Version,
     /// From 10 ms; whole seconds in version 2.
@@ -53,6 +55,8 @@ pub struct Settings {
     /// Whether a master answers an advert of lower priority with its own at once (RFC 9568 section 6.4.3).
     pub answers_lower: bool,
     pub announcing: Announcing,
+    /// It may be master only while it holds a lease.
+    pub fenced: bool,
 }
 
 impl Default for Settings {
@@ -66,6 +70,7 @@ impl Default for Settings {
             down_adverts: 3,
             answers_lower: true,
             announcing: Announcing::default(),
+            fenced: false,
         }
     }
 }

@@ -13,17 +13,21 @@ const SEEDS: u64 = 1_000;
 const DELAY: Nanos = 20 * MS;
 
 /// xorshift64*.
-struct Dice(u64);
+pub(super) struct Dice(u64);
 
 impl Dice {
-    fn below(&mut self, n: u64) -> u64 {
+    pub(super) fn new(seed: u64) -> Dice {
+        Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+    }
+
+    pub(super) fn below(&mut self, n: u64) -> u64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
         self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) % n
     }
 
-    fn chance(&mut self, percent: u64) -> bool {
+    pub(super) fn chance(&mut self, percent: u64) -> bool {
         self.below(100) < percent
     }
 }
@@ -52,7 +56,7 @@ struct Network {
 
 impl Network {
     fn new(seed: u64) -> Network {
-        let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+        let mut dice = Dice::new(seed);
         let version = if dice.chance(50) { Version::V2 } else { Version::V3 };
         let interval_ns =
             if version == Version::V2 { SEC } else { [50 * MS, 100 * MS, SEC][dice.below(3) as usize] };
@@ -86,7 +90,7 @@ impl Network {
                 Action::Advert { priority } => self.send(i, priority),
                 Action::Take => self.nodes[i].has_addresses = true,
                 Action::Release => self.nodes[i].has_addresses = false,
-                Action::Announce { .. } | Action::Moved { .. } => {}
+                Action::Announce { .. } | Action::Moved { .. } | Action::Claim | Action::Yield => {}
             }
         }
     }

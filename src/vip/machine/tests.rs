@@ -201,7 +201,11 @@ fn a_stopping_master_keeps_the_addresses_until_the_next_one_speaks() {
     rig.instance.stop(at, true, &mut rig.out);
     assert_eq!(rig.out[1..], [Action::Advert { priority: 0 }]);
     assert!(rig.instance.holds() && !rig.instance.is_over());
-    assert_eq!(rig.hear(at + 600 * MS, 90, ip(4)), [Action::Release]);
+    assert_eq!(rig.hear(at + 600 * MS, 90, ip(4)), []);
+    rig.run_until(at + 619 * MS);
+    assert_eq!(rig.out, [], "what is on its way still finds somebody");
+    rig.run_until(at + 620 * MS);
+    assert_eq!(rig.out, [Action::Release]);
     assert!(rig.instance.is_over());
     // Nobody there: as long as the slowest would take.
     let mut rig = master(100);
@@ -212,6 +216,67 @@ fn a_stopping_master_keeps_the_addresses_until_the_next_one_speaks() {
     rig.run_until(at + 1_100 * MS);
     assert_eq!(rig.out, [Action::Release]);
     assert!(rig.instance.is_over());
+}
+
+#[test]
+fn an_operator_moves_it_away_and_it_stays_there() {
+    let mut rig = master(150);
+    let at = NOW + 10 * SEC;
+    rig.instance.move_away(at, &mut rig.out);
+    assert!(rig.instance.state() == State::Backup && rig.out.contains(&Action::Advert { priority: 0 }));
+    // The next master has a lower priority, and keeps the addresses until it falls silent.
+    for n in 1..20 {
+        rig.hear(at + n * SEC, 100, ip(4));
+        assert_eq!(rig.run_until(at + n * SEC + 999 * MS), None);
+    }
+    let taken = rig.run_until(at + 60 * SEC);
+    assert_eq!(taken, Some(at + 19 * SEC + 3 * SEC + 106 * SEC / 256));
+    // From then on it preempts as ever.
+    rig.hear(at + 60 * SEC, 200, ip(4));
+    rig.hear(at + 61 * SEC, 100, ip(4));
+    assert!(rig.run_until(at + 70 * SEC).is_some());
+}
+
+#[test]
+fn an_operator_moves_it_here_above_the_master_there_is() {
+    let mut rig = Rig::with_priority(100);
+    rig.hear(NOW + SEC, 150, ip(9));
+    assert!(rig.instance.move_here(NOW + 2 * SEC, &mut rig.out));
+    assert_eq!((rig.instance.state(), rig.instance.priority()), (State::Master, 151));
+    assert_eq!(rig.hear(NOW + 3 * SEC, 150, ip(9))[0], Action::Advert { priority: 151 });
+    // It is over with the mastership.
+    rig.hear(NOW + 4 * SEC, 200, ip(9));
+    assert_eq!((rig.instance.state(), rig.instance.priority()), (State::Backup, 100));
+    rig.hear(NOW + 5 * SEC, 254, ip(9));
+    assert!(!rig.instance.move_here(NOW + 6 * SEC, &mut rig.out), "nothing is above 254");
+}
+
+#[test]
+fn a_fenced_router_is_master_under_a_lease_alone() {
+    let settings = Settings { fenced: true, preempt: false, ..Settings::default() };
+    let mut rig = Rig::new(settings);
+    rig.out.clear();
+    assert_eq!(rig.run_until(NOW + 60 * SEC), None);
+    assert_eq!(rig.out, [Action::Claim], "it asks once");
+    let at = NOW + 60 * SEC;
+    rig.out.clear();
+    rig.instance.lease(at, Some(at + 4 * SEC), &mut rig.out);
+    assert_eq!(rig.instance.state(), State::Master);
+    rig.instance.lease(at + SEC, Some(at + 5 * SEC), &mut rig.out);
+    // Nothing is heard any more: it lets go while the kernel still would.
+    rig.out.clear();
+    rig.run_until(at + 3_499 * MS);
+    assert_eq!(rig.instance.state(), State::Master);
+    rig.out.clear();
+    rig.run_until(at + 3_500 * MS);
+    assert!(matches!(rig.out[0], Action::Moved { cause: Cause::LeaseEnded, .. }));
+    assert_eq!(rig.out[1..], [Action::Release, Action::Advert { priority: 0 }, Action::Yield]);
+    assert!(!rig.instance.holds());
+    // Another one speaks while it asks: it asks no more, and a lease that comes too late goes back.
+    rig.run_until(at + 20 * SEC);
+    assert_eq!(rig.hear(at + 21 * SEC, 1, ip(9)), [Action::Yield]);
+    rig.instance.lease(at + 22 * SEC, Some(at + 30 * SEC), &mut rig.out);
+    assert_eq!((rig.instance.state(), &rig.out[..]), (State::Backup, &[Action::Yield][..]));
 }
 
 #[test]

@@ -3,6 +3,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use serde::{Deserialize, Serialize};
+
 use crate::base::Nanos;
 use crate::base::clock::{MS, SEC};
 
@@ -20,7 +22,7 @@ const AUTH_PASS: u8 = 1;
 const AUTH_DATA: usize = 8;
 const HEADER: usize = 8;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Version {
     V2,
     V3,
@@ -36,7 +38,7 @@ impl Version {
 }
 
 /// How version 3 computes its checksum over IPv4.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Checksum {
     /// With a pseudo header, as over IPv6.
     #[default]

@@ -128,7 +128,7 @@ impl Client {
             sent: Default::default(),
             id: 0,
             in_flight: 0,
-            tally: Tally::new()?,
+            tally: Tally::new(0)?,
             lost: 0,
         })
     }
@@ -223,7 +223,7 @@ impl Client {
                 (0, _, true) => self.tally.failed("no records"),
                 (code, ..) => self.tally.failed(&format!("rcode {code}")),
             }
-            self.tally.completed(self.clock.now_ns().saturating_sub(due));
+            self.tally.completed(self.clock.now_ns().saturating_sub(due), 0);
         }
         while let Some((id, due)) = self.sent.front().copied() {
             let place = &mut self.due[usize::from(id)];

@@ -49,6 +49,8 @@ const SINGLE: &[Criterion] = &[
     criterion("req_ssl_sni", "req.ssl_sni", Match::Str),
     criterion("req_ssl_ver", "req.ssl_ver", Match::Int),
     criterion("req.ssl_ver", "req.ssl_ver", Match::Int),
+    criterion("ssl_fc_sni_end", "ssl_fc_sni", Match::End),
+    criterion("ssl_fc_sni_reg", "ssl_fc_sni", Match::Reg),
 ];
 
 /// The criterion of this name.

@@ -204,8 +204,6 @@ pub static LOG_TAGS: &[LogTag] = &[
     tag("si", "The server's address.", "%si", CONNECT, |c, f, o| text::address(c.txn.server_remote, f, o)),
     tag("sp", "The server's port.", "%sp", CONNECT, |c, f, o| text::port(c.txn.server_remote, 0, f, o)),
     tag("sq", "How many waited before this in the server's queue.", "%sq", END, |c, _, o| count(c.txn.server_queue, o)),
-    tag("sslc", "The cipher of the client's connection.", "%sslc", ACCEPT, |_, f, o| text::plain(b"", f, o)).partial("connections are never TLS yet"),
-    tag("sslv", "The TLS version of the client's connection.", "%sslv", ACCEPT, |_, f, o| text::plain(b"", f, o)).partial("connections are never TLS yet"),
     tag("ts", "The two letters of the termination state.", "%ts", END, |c, _, o| termination(c, 2, o)),
     tag("tsc", "The four letters of the termination state, cookies included.", "%tsc", ACCEPT, |c, _, o| termination(c, 4, o)),
 ];

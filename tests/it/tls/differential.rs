@@ -43,6 +43,8 @@ fn names_versions_and_protocols() {
         "{HTTP}
 frontend fe
     bind {{ip}}:{{port:fe}} ssl crt {} crt {} alpn http/1.1
+    http-request return status 299 if {{ ssl_fc_sni_end her.test }}
+    http-request return status 298 if {{ ssl_fc_sni_reg ^b\\.t }}
     http-request return status 200 content-type text/plain lf-string \"%[ssl_fc] %[ssl_fc_sni] %[ssl_fc_has_sni] %[ssl_fc_alpn] %[ssl_fc_protocol] %[ssl_fc_cipher] %[ssl_fc_is_resumed] %[ssl_fc_use_keysize] %[ssl_fc_alg_keysize] %[ssl_c_used] %[ssl_fc_has_crt] %[ssl_f_s_dn] %[ssl_f_s_dn(CN)] %[ssl_f_version] %[ssl_f_key_alg] %[ssl_f_sig_alg] %[ssl_f_notafter] %[ssl_f_sha1,hex] %[ssl_f_serial,hex] %sslc %sslv %ft\"
 ",
         pem("a"),

@@ -24,8 +24,8 @@ use crate::os::child::run_in_real_time;
 use crate::os::daemon;
 use crate::os::process::{self, Forked};
 
-use super::handle::{Listener, Order, Orders};
 use super::network::Kernel;
+use super::order::{Listener, Order, Orders};
 use super::run::Loop;
 use super::status::{Shown, Status};
 

@@ -8,10 +8,12 @@ mod handle;
 mod heartbeat;
 mod network;
 mod notify;
+mod order;
 mod run;
 mod script;
 mod status;
 mod watch;
 
-pub use handle::{Agent, Asker, Listener, Sockets};
+pub use handle::{Agent, Asker, Sockets};
+pub use order::Listener;
 pub use status::{Counters, InstanceStatus, Shown, Status};

@@ -12,7 +12,7 @@ use crate::os::process::kill_group;
 
 use super::super::machine::State;
 use super::super::spec::{Command, FifoSpec, MailSpec, NotifySpec};
-use super::handle::Listener;
+use super::order::Listener;
 use super::script::spawn;
 
 /// Transitions that wait; more are dropped, and that is said.

@@ -288,6 +288,14 @@ mod tests {
         }
     }
 
+    /// All that [`operator`] knows is offered here, and listed by `isobar help`.
+    #[test]
+    fn commands_of_operators() {
+        for word in operator::beginnings() {
+            assert!(matches!(of(&format!("{word} x")), Ok(Command::Operator(_))), "{word}");
+        }
+    }
+
     #[test]
     fn debian_unit() {
         let a = run("-Ws -f /etc/haproxy/haproxy.cfg -p /run/haproxy.pid -S /run/haproxy-master.sock");

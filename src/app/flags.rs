@@ -452,6 +452,27 @@ pub static COMMANDS: &[Entry] = &[
     entry("node", "<command>", "Shows and changes the members of the cluster.", "isobar node ls", "isobar"),
     entry("vip", "<command>", "Shows and moves addresses that nodes share.", "isobar vip ls", "isobar"),
     entry(
+        "dns",
+        "<command>",
+        "Says why a name is answered as it is.",
+        "isobar dns explain www.lb.example.com A --from 203.0.113.7",
+        "isobar",
+    ),
+    entry(
+        "mirror",
+        "<command>",
+        "Shows and steers copies between registries.",
+        "isobar mirror status",
+        "isobar",
+    ),
+    entry(
+        "cert",
+        "<command>",
+        "Lists what files of certificates would serve, without a running node.",
+        "isobar cert ls /etc/haproxy/certs",
+        "isobar",
+    ),
+    entry(
         "cluster",
         "<command>",
         "Makes a cluster, joins one, shows what others need to join, leaves it, or makes it anew from what is left.",

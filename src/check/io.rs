@@ -153,13 +153,19 @@ impl Connection {
 
     pub(super) async fn write(&mut self, bytes: &[u8]) -> Result<(), Trouble> {
         let Some(mut tls) = self.tls.take() else { return self.write_raw(bytes).await };
+        let written = self.write_through(&mut tls, bytes).await;
+        // Also after an error: an answer may lie there.
+        self.tls = Some(tls);
+        written
+    }
+
+    async fn write_through(&mut self, tls: &mut ClientConnection, bytes: &[u8]) -> Result<(), Trouble> {
         let mut left = bytes;
         while !left.is_empty() {
             let n = tls.writer().write(left).map_err(Trouble::Io)?;
             left = left.get(n..).unwrap_or_default();
-            self.flush(&mut tls).await?;
+            self.flush(tls).await?;
         }
-        self.tls = Some(tls);
         Ok(())
     }
 

@@ -19,9 +19,14 @@ fn operations() -> impl Iterator<Item = &'static Operation> {
     tables.into_iter().flatten()
 }
 
+/// The words that begin an operator's command.
+pub fn beginnings() -> impl Iterator<Item = &'static str> {
+    operations().map(|o| o.words[0])
+}
+
 /// Whether `word` begins an operator's command.
 pub fn begins(word: &str) -> bool {
-    operations().any(|o| o.words[0] == word)
+    beginnings().any(|beginning| beginning == word)
 }
 
 /// Runs `words`, the first of which begins one. The exit status.

@@ -12,4 +12,4 @@ mod node;
 mod operation;
 mod vip;
 
-pub use command::{begins, run};
+pub use command::{beginnings, begins, run};

@@ -65,7 +65,7 @@ async fn serve(session: &Session, down: &mut Downstream, current: &mut Current) 
         }
         if !admits(session, current, Stage::Connection)
             || !introduced(session, proxy).await
-            || !Box::pin(tls::secured(session, current)).await
+            || (session.link.tls().is_some() && !Box::pin(tls::secured(session, current)).await)
             || !admits(session, current, Stage::Session)
         {
             return Next::Close;

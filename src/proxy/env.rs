@@ -7,21 +7,17 @@ use crate::conn::{Link, Tls};
 use crate::model::{ProxyId, ProxyLive, Server};
 use crate::rules::{Ctx, Env, Reply, TimeoutOverrides, Txn};
 
-use super::listener::ListenerCell;
 use super::route::Route;
 use super::session::Session;
 use super::view::View;
-use super::worker::Worker;
 
 /// A stream's surroundings.
 pub struct StreamEnv<'a> {
-    pub worker: &'static Worker,
+    session: &'a Session,
     pub view: &'a View,
-    pub listener: &'a ListenerCell,
     pub front: ProxyId,
     pub back: Option<ProxyId>,
     pub server: Option<&'a Server>,
-    client: &'a Link,
     /// The server's connection.
     upstream: Option<&'a Link>,
 }
@@ -30,13 +26,11 @@ impl<'a> StreamEnv<'a> {
     /// Made from a stream's parts, because rules change its transaction meanwhile.
     pub(super) fn of(session: &'a Session, route: &Route<'a>, server: Option<&'a Server>) -> Self {
         StreamEnv {
-            worker: session.worker,
+            session,
             view: route.view,
-            listener: &session.listener,
             front: route.front_id,
             back: route.back_id,
             server,
-            client: &session.link,
             upstream: None,
         }
     }
@@ -85,7 +79,7 @@ impl Env for StreamEnv<'_> {
     fn listener_name(&self) -> &str {
         let front = self.view.config().proxy(self.front).front.as_ref();
         front
-            .and_then(|f| f.binds.get(self.listener.bind.get()))
+            .and_then(|f| f.binds.get(self.session.listener.bind.get()))
             .and_then(|b| b.name.as_deref())
             .unwrap_or("")
     }
@@ -93,8 +87,11 @@ impl Env for StreamEnv<'_> {
     fn ids(&self) -> (u32, u32, u32, u32) {
         let config = self.view.config();
         let front = config.proxy(self.front);
-        let bind =
-            front.front.as_ref().and_then(|f| f.binds.get(self.listener.bind.get())).map_or(0, |b| b.id);
+        let bind = front
+            .front
+            .as_ref()
+            .and_then(|f| f.binds.get(self.session.listener.bind.get()))
+            .map_or(0, |b| b.id);
         let back = self.back.map_or(0, |b| config.proxy(b).uid);
         (front.uid, back, self.server.map_or(0, |s| s.spec.id), bind)
     }
@@ -118,31 +115,31 @@ impl Env for StreamEnv<'_> {
     }
 
     fn now_ns(&self) -> Nanos {
-        self.worker.rt.now()
+        self.session.worker.rt.now()
     }
 
     fn date_us(&self) -> u64 {
-        self.worker.date_us()
+        self.session.worker.date_us()
     }
 
     fn hostname(&self) -> &str {
-        &self.worker.shared.hostname
+        &self.session.worker.shared.hostname
     }
 
     fn pid(&self) -> u32 {
-        self.worker.shared.pid
+        self.session.worker.shared.pid
     }
 
     fn random(&self) -> u64 {
-        self.worker.random()
+        self.session.worker.random()
     }
 
     fn connections(&self) -> u32 {
-        self.worker.current_connections()
+        self.session.worker.current_connections()
     }
 
     fn client_tls(&self) -> Option<&Tls> {
-        self.client.tls()
+        self.session.link.tls()
     }
 
     fn server_tls(&self) -> Option<&Tls> {

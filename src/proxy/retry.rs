@@ -1,5 +1,7 @@
 //! From a route to a connection, and what follows when a try fails: the same for TCP and HTTP.
 
+use std::io::ErrorKind;
+
 use crate::base::buf::Buf;
 use crate::config::Backend;
 use crate::model::{Seen, Server};
@@ -8,7 +10,7 @@ use crate::rules::{Ctx, Txn};
 use super::end::{BAD_GATEWAY, Cause, End, Halt, Phase};
 use super::env::StreamEnv;
 use super::route::{Attempt, Chooser, Route};
-use super::server_name::name_of;
+use super::server_name::{ServerName, name_of};
 use super::stream::Stream;
 
 /// What went wrong with one try.
@@ -48,22 +50,34 @@ impl Stream<'_> {
             if let Some(left) = attempt.left.take() {
                 count_next_try(&self.route, self.txn, &left, left.live.uid != slot.server().live.uid);
             }
-            let name = {
-                let (back, env) = (self.route.back.back.as_ref(), self.env());
-                name_of(back, Ctx { txn: self.txn, env: &env }, slot.server())
+            let name = match slot.server().spec.tls {
+                None => ServerName::default(),
+                Some(_) => {
+                    let (back, env) = (self.route.back.back.as_ref(), self.env());
+                    name_of(back, Ctx { txn: self.txn, env: &env }, slot.server())
+                }
             };
             match chooser.connect(slot, http, name).await {
                 Ok(hold) => {
                     self.hold = Some(hold);
                     return Ok(());
                 }
-                Err((slot, _)) => {
+                Err((slot, e)) => {
+                    // The client left while hands were shaken.
+                    if e.kind() == ErrorKind::ConnectionAborted {
+                        return Err(End::new(Cause::ClientAbort, Phase::Connect, 0).into());
+                    }
+                    if e.kind() == ErrorKind::Unsupported {
+                        return Err(End::new(Cause::Proxy, Phase::Connect, 503).into());
+                    }
                     slot.server().live.seen(Seen::ConnectFailed);
                     self.tried = Some(slot.server().clone());
                     drop(slot);
                     if attempt.retries == 0 {
                         self.count_connect_error();
-                        return Err(End::new(Cause::ServerAbort, Phase::Connect, 503).into());
+                        let is_late = e.kind() == ErrorKind::TimedOut;
+                        let cause = if is_late { Cause::ServerTimeout } else { Cause::ServerAbort };
+                        return Err(End::new(cause, Phase::Connect, 503).into());
                     }
                     // No use in waiting: no server was asked.
                     self.try_again(attempt, false).await?;

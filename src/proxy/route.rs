@@ -499,7 +499,8 @@ impl<'c> Chooser<'c> {
         let server = slot.server();
         let live = &server.live;
         let (epoch, back) = (live.epoch(), self.proxy.live.back.counters.mine());
-        let is_private = self.is_private(server);
+        let own = self.session.take_own(server, name.hash());
+        let is_private = own.is_some() || self.is_private(server);
         let first = self.session.requests() <= 1;
         let shares = !is_private && !(first && self.proxy.options.http_reuse == HttpReuse::Safe);
         if let Some(stream) = shares.then(|| self.worker().muxes.take(server, name.hash())).flatten() {
@@ -507,9 +508,9 @@ impl<'c> Chooser<'c> {
             back.reuse.inc();
             return Ok(self.hold_h2(slot, stream, epoch));
         }
-        let idle = match is_private {
-            true => self.session.take_own(server, name.hash()),
-            false => self.reuse(server, name.hash()).await,
+        let idle = match own {
+            None if !is_private => self.reuse(server, name.hash()).await,
+            own => own,
         };
         if let Some((link, uses)) = idle {
             live.counters.mine().reuse.inc();

@@ -25,6 +25,8 @@ use super::worker::Worker;
 pub struct Session {
     pub worker: &'static Worker,
     pub listener: Rc<ListenerCell>,
+    /// The place of the listener's line in the frontend's when the client came.
+    pub(super) bind: usize,
     pub(super) link: Rc<Link>,
     pub(super) client: Cell<Endpoint>,
     pub(super) local: Cell<Option<Endpoint>>,
@@ -115,6 +117,7 @@ impl Session {
             requests: Cell::new(0),
             vars: Cell::default(),
             rare: RefCell::default(),
+            bind: listener.bind.get(),
             listener,
             slot,
         }

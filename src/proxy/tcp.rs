@@ -211,7 +211,7 @@ impl Stream<'_> {
         let Some(hold) = &mut self.hold else { return Err(ErrorKind::NotConnected.into()) };
         let preface = hold.upstream.take_preface();
         let link = hold.link().clone();
-        let Some(first) = self.down.pending() else {
+        let Some(first) = self.down.pending().as_ref().filter(|first| !first.is_empty()) else {
             link.send_all(&preface, false, until).await.map_err(|(_, e)| e)?;
             return link.established(until).await;
         };

@@ -16,7 +16,7 @@ use super::session::{Current, Session};
 
 /// The `bind` line that a session's listener comes from.
 pub(super) fn bind<'p>(session: &Session, proxy: &'p Proxy) -> Option<&'p Bind> {
-    proxy.front.as_ref()?.binds.get(session.listener.bind.get())
+    proxy.front.as_ref()?.binds.get(session.bind)
 }
 
 /// Shakes hands with a client that is to speak TLS. False: nothing comes of it, which was logged and counted.

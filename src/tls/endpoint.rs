@@ -419,6 +419,9 @@ impl Settings {
         told: &mut Told,
     ) -> Option<Arc<Settings>> {
         let verification = verification(options, words, library).map_err(|e| told.errors.push(e)).ok()?;
+        let forgives = [&words.crt_ignore_err, &words.ca_ignore_err];
+        let is_lenient =
+            verification.is_some() && forgives.iter().any(|errors| **errors != Ignored::default());
         let Basis { provider, versions, alpn } = basis(options, told)?;
         let suites = provider.cipher_suites.iter().map(|suite| u16::from(suite.suite())).collect();
         let builder = ServerConfig::builder_with_provider(provider).with_protocol_versions(&versions);
@@ -441,6 +444,12 @@ impl Settings {
             base.max_early_data_size = EARLY_DATA_BYTES;
         } else if library.globals().cache_blocks == 0 {
             base.session_storage = Arc::new(NoServerSessionStorage {});
+        }
+        if is_lenient {
+            // A session does not hold what was wrong: who goes on with one would pass for one with nothing wrong.
+            base.ticketer = Arc::new(NoTickets);
+            base.session_storage = Arc::new(NoServerSessionStorage {});
+            base.send_tls13_tickets = 0;
         }
         Some(Arc::new(Settings { base, suites, has_early_data: options.has_early_data }))
     }

@@ -92,6 +92,11 @@ impl Fences {
         self.runtime.spawn(self.clone().keep(instance.to_owned(), length, end));
     }
 
+    /// The agent is gone, and its addresses too: gives everything back.
+    pub fn give_back(&self) {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     fn tell(&self, instance: &str, until: Option<u64>) {
         if let Some(asker) = &*self.asker.lock().unwrap_or_else(PoisonError::into_inner) {
             asker.lease(instance, until);
@@ -108,8 +113,13 @@ impl Fences {
                 lease = self.get(&instance, length) => lease,
             };
             loop {
+                // Given back and claimed anew meanwhile: this one's time is not the new one's.
+                if !matches!(end.try_recv(), Err(oneshot::error::TryRecvError::Empty)) {
+                    return lease.release().await;
+                }
                 self.tell(&instance, Some(lease.held_until()));
                 tokio::select! {
+                    biased;
                     _ = &mut end => return lease.release().await,
                     () = lease.lost() => break,
                     () = tokio::time::sleep(TURN) => {}

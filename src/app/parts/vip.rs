@@ -41,6 +41,8 @@ pub static VIP: Row = Row {
 
 /// How often it is looked whether what is tracked of the proxy can serve.
 const LOOK_MS: Millis = 100;
+/// Longer than the kernel keeps a fenced address that nobody renews.
+const GONE_MS: Millis = 2_000;
 
 /// How long connections have to end after their request, before the addresses that they came to leave.
 const FAREWELL: Duration = Duration::from_millis(100);
@@ -67,6 +69,8 @@ struct VipPart {
     agent: Option<Agent>,
     process: Option<Arc<Process>>,
     look_at_ms: Millis,
+    /// Since when the agent is over by itself.
+    over_at_ms: Option<Millis>,
     reported: Vec<(TrackerKind, Verdict)>,
 }
 
@@ -88,7 +92,19 @@ impl VipPart {
             agent: None,
             process: None,
             look_at_ms: 0,
+            over_at_ms: None,
             reported: Vec::new(),
+        }
+    }
+
+    /// An agent that ended by itself holds no address once the kernel has let them lapse: others may have the leases.
+    fn give_back(&mut self, now: Millis) {
+        match self.agent.as_ref().is_some_and(Agent::is_over) {
+            false => self.over_at_ms = None,
+            true if now >= *self.over_at_ms.get_or_insert(now) + GONE_MS => {
+                self.fences.iter().for_each(Fences::give_back);
+            }
+            true => {}
         }
     }
 
@@ -333,6 +349,7 @@ impl Part for VipPart {
             self.look_at_ms = now + LOOK_MS;
             self.report();
             self.publish();
+            self.give_back(now);
         }
     }
 

@@ -19,6 +19,9 @@ use crate::tls::{Hello, Material, Verdict};
 use super::engine::{Engine, Flow, MOST_AT_ONCE, Step, Wish};
 use super::handshake::Fault;
 
+/// Reads in a row that bring no data before nothing more is expected of a peer: records may be empty.
+const FRUITLESS: usize = 8;
+
 /// A connection that speaks TLS, or is to.
 pub struct Tls {
     conn: Conn,
@@ -39,6 +42,8 @@ pub(super) struct State {
     pub verdict: Option<Verdict>,
     /// Bytes of the write under way that are encrypted, and that its caller does not know of yet.
     accepted: usize,
+    /// How many bytes for the peer lay there when those had been encrypted.
+    sealed: usize,
     /// The peer knows that our direction is over, or need not.
     said_bye: bool,
 }
@@ -60,9 +65,15 @@ impl State {
         let mut n = self.flow.take_plain(room);
         while n < room.len() && !self.flow.is_ended && !self.flow.is_starved && !self.flow.incoming.is_empty()
         {
-            match self.engine.run(&mut self.flow, Wish::Read(&mut room[n..]))? {
-                Step::Read(more) => n += more,
-                _ => break,
+            match self.engine.run(&mut self.flow, Wish::Read(&mut room[n..])) {
+                Ok(Step::Read(more)) => n += more,
+                Ok(_) => break,
+                // What came before it is good; nothing comes after.
+                Err(_) if n > 0 => {
+                    (self.flow.is_ended, self.said_bye) = (true, true);
+                    break;
+                }
+                Err(e) => return Err(e),
             }
         }
         Ok(n)
@@ -80,6 +91,7 @@ impl Tls {
             material: None,
             verdict: None,
             accepted: 0,
+            sealed: 0,
             said_bye: false,
         };
         Tls { conn, state: RefCell::new(state) }
@@ -146,10 +158,12 @@ impl Tls {
             return false;
         }
         let mut state = self.state();
+        let mut left = FRUITLESS;
         while self.conn.is_readable() {
-            if !state.flow.make_room(false) {
+            if left == 0 || !state.flow.make_room(false) {
                 return false;
             }
+            left -= 1;
             match self.conn.try_recv(state.flow.incoming.room()) {
                 None => break,
                 Some(Ok(n)) if n > 0 => {
@@ -253,9 +267,13 @@ impl Tls {
         if !self.is_up() {
             return None;
         }
-        let received = self.receive(room, |room| match self.conn.try_recv(room) {
-            Some(done) => Poll::Ready(done),
-            None => Poll::Pending,
+        let mut left = FRUITLESS;
+        let received = self.receive(room, |room| {
+            if left == 0 {
+                return Poll::Ready(Err(ErrorKind::InvalidData.into()));
+            }
+            left -= 1;
+            self.conn.try_recv(room).map_or(Poll::Pending, Poll::Ready)
         });
         match received {
             Poll::Ready(done) => Some(done),
@@ -318,7 +336,9 @@ impl Tls {
             }
             let State { engine, flow, .. } = &mut *state;
             match engine.run(flow, Wish::Write(piece)) {
-                Ok(Step::Written) => state.accepted = piece.len(),
+                Ok(Step::Written) => {
+                    (state.accepted, state.sealed) = (piece.len(), state.flow.outgoing.len())
+                }
                 Ok(_) => return Poll::Ready(Err(ErrorKind::NotConnected.into())),
                 Err(e) => return Poll::Ready(Err(io::Error::new(ErrorKind::InvalidData, e))),
             }
@@ -326,6 +346,11 @@ impl Tls {
         match self.poll_flush_more(&mut state, more, until) {
             Poll::Ready(Ok(())) => {
                 let accepted = std::mem::take(&mut state.accepted);
+                Poll::Ready(Ok(accepted.min(bytes.len())))
+            }
+            // Part of it went: who writes is not to think that nothing did. The rest meets the error again.
+            Poll::Ready(Err(_)) if state.accepted > 1 && state.flow.outgoing.len() < state.sealed => {
+                let accepted = std::mem::take(&mut state.accepted) - 1;
                 Poll::Ready(Ok(accepted.min(bytes.len())))
             }
             Poll::Ready(Err(e)) => Poll::Ready(Err(e)),

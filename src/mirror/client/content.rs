@@ -32,6 +32,9 @@ pub struct Upload {
     pub at: u64,
 }
 
+/// Octets of a repository's name.
+const LONGEST_NAME: usize = 255;
+
 #[derive(Default, Deserialize)]
 struct Names {
     tags: Option<Vec<String>>,
@@ -62,7 +65,10 @@ impl Registry {
                 Fault::Invalid(format!("{}: a list that does not read: {e}", self.host()))
             };
             let names: Names = serde_json::from_slice(&body).map_err(wrong)?;
-            all.extend(names.tags.into_iter().chain(names.repositories).flatten());
+            let before = all.len();
+            // What is longer is no name.
+            let named = names.tags.into_iter().chain(names.repositories).flatten();
+            all.extend(named.filter(|name| name.len() <= LONGEST_NAME));
             if all.len() > NAMES {
                 return Err(Fault::Invalid(format!("{}: more than {NAMES} names in a list", self.host())));
             }
@@ -70,15 +76,20 @@ impl Registry {
             match link {
                 Some(link) => {
                     let next = absolute(&self.access.origin, link);
+                    if next == target && all.len() == before {
+                        return Ok(Some(all));
+                    }
                     if next == target {
-                        break;
+                        let why = "a list whose next page is the same one";
+                        return Err(Fault::Invalid(format!("{}: {why}", self.host())));
                     }
                     target = next;
                 }
-                None => break,
+                None => return Ok(Some(all)),
             }
         }
-        Ok(Some(all))
+        // Part of a list is not to be taken for all of it.
+        Err(Fault::Invalid(format!("{}: a list of more than {PAGES} pages", self.host())))
     }
 
     /// `None`: there is no such repository.
@@ -216,7 +227,7 @@ impl Registry {
         digest: &Digest,
     ) -> Result<Option<Vec<Descriptor>>, Fault> {
         let mut target = format!("/v2/{repository}/referrers/{digest}");
-        let mut all = Vec::new();
+        let (mut all, mut bytes) = (Vec::new(), 0);
         for _ in 0..PAGES {
             let ask = Ask {
                 good: &[200, 400, 404, 405],
@@ -225,6 +236,10 @@ impl Registry {
             let (head, body) = self.ask(&ask).await?.whole(BYTES).await?;
             if head.status.as_u16() != 200 {
                 return Ok(None);
+            }
+            bytes += body.len();
+            if bytes > PAGE_BYTES {
+                return Err(Fault::Invalid(format!("{}: too many referrers", self.host())));
             }
             let Ok(page) = serde_json::from_slice::<Referrers>(&body) else { return Ok(None) };
             all.extend(page.manifests);

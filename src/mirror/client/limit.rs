@@ -30,7 +30,7 @@ pub fn until_next_pull(limit: Option<&str>, remaining: Option<&str>) -> Option<D
         return None;
     }
     let (limit, window) = limit.and_then(windowed).map_or((1, window), |(n, w)| (n.max(1), w.max(window)));
-    Some(Duration::from_millis((window * 1000 / limit).max(1000)).min(MOST))
+    Some(Duration::from_millis((window.saturating_mul(1000) / limit).max(1000)).min(MOST))
 }
 
 #[cfg(test)]

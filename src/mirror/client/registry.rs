@@ -178,7 +178,12 @@ impl Registry {
             self.gate(ask.is_pull).await?;
             let fault = match self.once(ask).await {
                 Ok(answer) if ask.good.contains(&answer.head.status.as_u16()) => return Ok(answer),
-                Ok(answer) if answer.head.status == StatusCode::UNAUTHORIZED && shown < 2 => {
+                // Another host's challenge is not answered: it may ask for what is none of its business.
+                Ok(answer)
+                    if answer.head.status == StatusCode::UNAUTHORIZED
+                        && *answer.origin() == self.access.origin
+                        && shown < 2 =>
+                {
                     shown += 1;
                     self.learn(answer, &ask.scope).await?;
                     continue;
@@ -186,9 +191,7 @@ impl Registry {
                 Ok(answer) => self.fault(answer, ask.what()).await,
                 Err(fault) => fault,
             };
-            if let Fault::Limited { .. } = fault {
-                continue;
-            }
+            // The gate waits for as long as was asked; this bounds how often, and pauses where no gate was set.
             failed += 1;
             match backoff::REQUEST.after(failed, chance()).filter(|_| fault.is_passing()) {
                 Some(wait) => tokio::time::sleep(wait).await,
@@ -209,10 +212,12 @@ impl Registry {
         };
         // What comes is stored on the other side before it is answered.
         let answer = self.transport.send(&origin, PATIENCE * 5, make).await?;
-        self.heed(&answer);
+        if *answer.origin() == self.access.origin {
+            self.heed(&answer);
+        }
         match answer.head.status {
             status if ask.good.contains(&status.as_u16()) => Ok(answer),
-            StatusCode::UNAUTHORIZED => {
+            StatusCode::UNAUTHORIZED if *answer.origin() == self.access.origin => {
                 self.learn(answer, &ask.scope).await?;
                 Err(Fault::Io {
                     host: self.host().to_owned(),

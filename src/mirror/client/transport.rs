@@ -89,6 +89,11 @@ impl Home {
 }
 
 impl Answer {
+    /// Who answered.
+    pub fn origin(&self) -> &Origin {
+        &self.home.origin
+    }
+
     pub fn header(&self, name: &str) -> Option<&str> {
         self.head.headers.get(name)?.to_str().ok()
     }

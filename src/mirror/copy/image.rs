@@ -12,8 +12,10 @@ use crate::mirror::manifest::{Descriptor, Manifest, Only};
 
 /// Indexes within indexes.
 const DEPTH: usize = 4;
+/// Bytes of all manifests of an index together.
+const TREE_BYTES: usize = 64 << 20;
 /// Manifests of an image with all that refers to them.
-const MANIFESTS: usize = 4096;
+pub(super) const MANIFESTS: usize = 4096;
 
 impl Copier {
     /// Copies what a digest names, under a tag, with what refers to it. `tags` are all those of the source.
@@ -64,6 +66,7 @@ impl Copier {
         copied: &mut Copied,
     ) -> Result<(), Fault> {
         let mut manifests = vec![top.clone()];
+        let (mut known, mut bytes) = (HashSet::from([top.digest.clone()]), top.bytes.len());
         let (mut next, mut depth) = (vec![top.children.clone()], 0);
         while let Some(children) = next.pop() {
             depth += 1;
@@ -71,10 +74,14 @@ impl Copier {
                 return Err(Fault::Invalid(format!("{}@{}: too many manifests", self.from, top.digest)));
             }
             for child in children {
-                if manifests.iter().any(|m| m.digest == child.digest) {
+                if !known.insert(child.digest.clone()) {
                     continue;
                 }
                 let manifest = self.fetch(&child.digest).await?;
+                bytes += manifest.bytes.len();
+                if bytes > TREE_BYTES || known.len() > MANIFESTS {
+                    return Err(Fault::Invalid(format!("{}@{}: too many manifests", self.from, top.digest)));
+                }
                 next.push(manifest.children.clone());
                 manifests.push(manifest);
             }

@@ -6,6 +6,7 @@ use std::collections::HashSet;
 use serde_json::{Value, json};
 
 use super::copier::{Copied, Copier};
+use super::image::MANIFESTS;
 use crate::mirror::client::Fault;
 use crate::mirror::digest::{Algorithm, Digest};
 use crate::mirror::manifest::{Manifest, OCI_INDEX};
@@ -38,6 +39,9 @@ impl Copier {
                 };
                 knows_referrers = found.is_some();
                 for referrer in found.into_iter().flatten() {
+                    if seen.len() > MANIFESTS {
+                        return Err(Fault::Invalid(format!("{}: too many referrers", self.from)));
+                    }
                     if !seen.contains(&referrer.digest) {
                         let manifest = self.fetch(&referrer.digest).await?;
                         self.tree(&manifest, None, seen, copied).await?;

@@ -70,7 +70,12 @@ pub struct What {
 impl Tap {
     /// From `at` on, with the digest of what lies before; what is below `skip_to` is not handed on.
     pub fn new(what: Arc<What>, at: u64, hasher: Hasher, skip_to: u64) -> Tap {
-        let state = State::Opening(open(what.clone(), at, Duration::ZERO));
+        // A range that begins at the end has no answer.
+        let state = if at == what.size {
+            State::Ended
+        } else {
+            State::Opening(open(what.clone(), at, Duration::ZERO))
+        };
         Tap {
             what,
             state,
@@ -102,13 +107,18 @@ impl Tap {
         Ok(())
     }
 
-    /// Hands on what is left, at most `most` bytes.
-    fn hand(&mut self, most: usize) -> Option<Result<Bytes, Fault>> {
+    /// Drops what comes once more.
+    fn pass_known(&mut self) {
         if self.discard > 0 {
             let gone = self.left.len().min(usize::try_from(self.discard).unwrap_or(usize::MAX));
             drop(self.left.split_to(gone));
             self.discard -= gone as u64;
         }
+    }
+
+    /// Hands on what is left, at most `most` bytes.
+    fn hand(&mut self, most: usize) -> Option<Result<Bytes, Fault>> {
+        self.pass_known();
         if self.at < self.skip_to && !self.left.is_empty() {
             let most = usize::try_from(self.skip_to - self.at).unwrap_or(usize::MAX);
             let passed = self.left.split_to(self.left.len().min(most));
@@ -202,6 +212,7 @@ impl Tap {
         std::future::poll_fn(|cx| {
             loop {
                 if self.at < self.skip_to {
+                    self.pass_known();
                     let most = usize::try_from(self.skip_to - self.at).unwrap_or(usize::MAX);
                     let passed = self.left.split_to(self.left.len().min(most));
                     self.hash(&passed);

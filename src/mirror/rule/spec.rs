@@ -142,7 +142,8 @@ impl Spec {
             let before = Glob::new(template).ok()?.rewrite(repository, glob.as_str())?;
             (other.renamed(&before) == repository).then_some(before)
         });
-        let before = before.unwrap_or_else(|| repository.to_owned());
+        // What came under its own name does not grow: it goes on under the new one, and that is where it ends.
+        let Some(before) = before.filter(|before| before != repository) else { return false };
         other.has(&before) && other.renamed(&before) == repository && rule.renamed(repository) != before
     }
 }

@@ -146,9 +146,11 @@ impl Leader {
 
     /// Rules that came, went or changed.
     fn follow(&mut self, config: &Config) {
+        let mut changed = BTreeSet::new();
         self.rules.retain(|name, state| {
             let stays = config.rule(name).is_some_and(|rule| rule.text == state.text);
             if !stays {
+                changed.insert(name.clone());
                 state.looking.take().inspect(AbortHandle::abort);
                 self.shared.seat.soft().withdraw(Kind::Work, &format!("{RULE}{name}"));
             }
@@ -159,7 +161,8 @@ impl Leader {
                 .entry(rule.name.clone())
                 .or_insert_with(|| State { text: rule.text, ..State::default() });
         }
-        self.scheduler.keep(|rule| config.rule(rule).is_some());
+        // What a rule planned that says something else now is not done.
+        self.scheduler.keep(|rule| config.rule(rule).is_some() && !changed.contains(rule));
     }
 
     fn nodes(&self, view: &View) -> Vec<Node> {
@@ -225,7 +228,9 @@ impl Leader {
         let now = wall_ms();
         for rule in &config.spec.rules {
             let Some(state) = self.rules.get_mut(&rule.name) else { continue };
-            if state.looking.is_some() || self.shared.is_paused(&rule.name) {
+            if state.looking.as_ref().is_some_and(|look| !look.is_finished())
+                || self.shared.is_paused(&rule.name)
+            {
                 continue;
             }
             let is_due = now >= state.next;

@@ -27,6 +27,8 @@ const NICE: i32 = 10;
 const THREADS: usize = 2;
 /// How long what is asked for is told to whoever leads.
 const ASKED: Duration = Duration::from_secs(5);
+/// Octets of names that fit into one record of soft state.
+const ASK_BYTES: usize = 3000;
 
 /// Ends when it is dropped.
 pub struct Mirror {
@@ -152,12 +154,16 @@ impl Asked {
         let me = self.shared.seat.status().id;
         let before = record::told::<Ask>(&view, ASK).find(|(node, of, ..)| *node == me && *of == rule);
         let ask = match before {
-            Some((.., old)) if !ask.repositories.is_empty() && !old.repositories.is_empty() => Ask {
-                repositories: ask.repositories.union(&old.repositories).take(32).cloned().collect(),
-                ..ask
-            },
+            Some((.., old)) if !ask.repositories.is_empty() && !old.repositories.is_empty() => {
+                Ask { repositories: ask.repositories.union(&old.repositories).cloned().collect(), ..ask }
+            }
             Some(_) => Ask { repositories: BTreeSet::new(), ..ask },
             None => ask,
+        };
+        // What does not fit into a record is all of them.
+        let ask = match ask.repositories.iter().map(|name| name.len() + 3).sum::<usize>() {
+            0..=ASK_BYTES => ask,
+            _ => Ask { repositories: BTreeSet::new(), ..ask },
         };
         let nonce = ask.nonce;
         record::tell(&self.shared.seat, &name, 0, &ask);

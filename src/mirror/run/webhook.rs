@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 
 use serde::Deserialize;
 
+use crate::mirror::reference::is_repository;
+
 #[derive(Deserialize)]
 struct Envelope {
     #[serde(default)]
@@ -33,7 +35,8 @@ pub fn changed(body: &[u8]) -> Result<BTreeSet<String>, String> {
     let tells =
         |event: &Event| (event.action == "push" && !event.target.tag.is_empty()) || event.action == "delete";
     let changed = envelope.events.into_iter().filter(tells);
-    Ok(changed.map(|event| event.target.repository).collect())
+    let names = changed.map(|event| event.target.repository);
+    Ok(names.filter(|name| is_repository(name)).collect())
 }
 
 #[cfg(test)]

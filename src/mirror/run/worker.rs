@@ -1,6 +1,6 @@
 //! The side of a node: does the jobs that the leader gives it, each under its lease.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -90,12 +90,23 @@ fn start(shared: &Arc<Shared>, keeper: &Arc<Checkpoints>, id: String, assignment
     let (nonce, flag) = (assignment.nonce, stop.clone());
     let (shared, keeper) = (shared.clone(), keeper.clone());
     let task = tokio::spawn(async move {
-        let Ok(lease) = lease::acquire(&shared.seat, &format!("{PROGRESS}{id}"), LEASE).await else { return };
+        let failed = |text: String| {
+            let fault = Some(Failure { cause: "lease".into(), text, wait_ms: 0 });
+            Outcome { nonce, fault, bytes: 0, images: 0, took_ms: 0 }
+        };
+        let lease = match lease::acquire(&shared.seat, &format!("{PROGRESS}{id}"), LEASE).await {
+            Ok(lease) => lease,
+            Err(e) => {
+                record::tell(&shared.seat, &format!("{DONE}{id}"), 0, &failed(e.to_string()));
+                return;
+            }
+        };
         let work = Work { shared: shared.clone(), keeper, id: id.clone(), meter: Arc::default(), stop: flag };
         let outcome = tokio::select! {
             outcome = work.run(&assignment) => outcome,
-            () = lease.lost() => return,
+            () = lease.lost() => failed("its lease was lost".into()),
         };
+        drop(work);
         lease.release().await;
         record::tell(&shared.seat, &format!("{DONE}{id}"), 0, &outcome);
     });
@@ -110,6 +121,12 @@ struct Work {
     stop: Arc<AtomicBool>,
 }
 
+impl Drop for Work {
+    fn drop(&mut self) {
+        self.shared.seat.soft().withdraw(Kind::Progress, &format!("{PROGRESS}{}", self.id));
+    }
+}
+
 impl Work {
     async fn run(&self, assignment: &Assignment) -> Outcome {
         let began = clock::now_ms();
@@ -120,7 +137,6 @@ impl Work {
             done = self.job(&assignment.job, &mut copied, &mut images) => done,
             () = telling => Ok(()),
         };
-        self.shared.seat.soft().withdraw(Kind::Progress, &format!("{PROGRESS}{}", self.id));
         let bytes = self.meter.sent.load(Ordering::Relaxed);
         figures::done(&assignment.job, bytes, images, done.as_ref().err());
         let fault = done.err().map(|fault| Failure {
@@ -204,12 +220,30 @@ impl Work {
 async fn delete(copier: &Copier, doomed: &[(String, Digest)]) -> Result<(), Fault> {
     let (source, target) = (&copier.source, &copier.target.registry);
     let here = source.tags(&copier.from).await?.unwrap_or_default();
+    if here.is_empty() {
+        // Whoever planned it saw tags: it is not the moment to empty anything.
+        return Ok(());
+    }
     let there = target.tags(&copier.to).await?.unwrap_or_default();
     let is_doomed =
         |tag: &str| doomed.iter().any(|(one, _)| one == tag) && !here.iter().any(|one| one == tag);
-    let mut kept = Vec::new();
+    let mut kept = HashSet::new();
     for tag in there.iter().filter(|tag| !is_doomed(tag)) {
         kept.extend(target.head_manifest(&copier.to, tag).await?);
+    }
+    // What an index names is pulled by the index's tag.
+    let mut open: Vec<Digest> = kept.iter().cloned().collect();
+    while let Some(digest) = open.pop() {
+        let found = match target.manifest(&copier.to, &digest.to_string()).await {
+            Ok(found) => found,
+            Err(Fault::Invalid(_)) => None,
+            Err(fault) => return Err(fault),
+        };
+        for child in found.into_iter().flat_map(|manifest| manifest.children) {
+            if kept.insert(child.digest.clone()) {
+                open.push(child.digest);
+            }
+        }
     }
     for (tag, digest) in doomed.iter().filter(|(tag, _)| is_doomed(tag)) {
         if target.head_manifest(&copier.to, tag).await?.as_ref() != Some(digest) {

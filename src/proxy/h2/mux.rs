@@ -264,8 +264,9 @@ impl Lane {
             }
             State::Up => {}
         }
+        let scheme: &[u8] = if self.mux.link.tls().is_some() { b"https" } else { b"http" };
         let asked = self.with(|outgoing, machine| {
-            let id = machine.request(head, b"http", end)?;
+            let id = machine.request(head, scheme, end)?;
             outgoing.begin(head.body, end);
             Ok::<u32, Gone>(id)
         });

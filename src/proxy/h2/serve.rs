@@ -142,7 +142,9 @@ impl Server {
 
     /// Reads and takes what there is. False: the connection has ended.
     fn read(&mut self) -> Poll<bool> {
-        let until = if self.mux.is_idle() { self.idle_until } else { NEVER };
+        // While something is to be sent, the time for that counts (`Mux::flush`).
+        let is_waiting = self.mux.is_idle() && self.mux.machine.borrow().output().is_empty();
+        let until = if is_waiting { self.idle_until } else { NEVER };
         let mut buf = if self.mux.link.is_readable() { Buf::take(BODY_SIZE) } else { Buf::default() };
         match self.mux.link.poll_recv(buf.room(), until) {
             Poll::Pending => Poll::Pending,

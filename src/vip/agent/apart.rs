@@ -137,9 +137,9 @@ impl Apart {
                 }
             }
             drop(over);
-            if process::wait_for(child).is_ok_and(|code| code != 0) {
-                listener.warn("the agent's process has failed; addresses here lapse within 3 seconds, and a restart is needed");
-            }
+            // Who ends as it should says so before.
+            let _ = process::wait_for(child);
+            listener.warn("the agent's process has failed; addresses here lapse within 3 seconds, and a restart is needed");
             *shown.lock().unwrap_or_else(PoisonError::into_inner) = Status::default();
         };
         self.reader = Some(std::thread::Builder::new().name("vip-reader".into()).spawn(work)?);

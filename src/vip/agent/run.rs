@@ -497,6 +497,10 @@ impl Loop {
         for old in (0..self.spec.instances.len()).filter(|old| pairs.iter().all(|(_, kept)| kept != old)) {
             let mut out = Vec::new();
             self.router.step_down(now, old, Cause::Stop, &mut out);
+            // Also a lease that was only asked for.
+            if self.spec.instances[old].settings.fenced {
+                out.push(Step { member: old, action: Action::Yield });
+            }
             self.carry_out(out);
             let _ = self.held.release(&mut self.network, old);
         }

@@ -24,7 +24,7 @@ use super::suite::{Authentication, authenticates};
 use super::ticket::{Keys, Tickets};
 use super::trust::Trust;
 use super::verifier::ClientVerifier;
-use super::words::{BindWords, Options, Verify};
+use super::words::{BindWords, Ignored, Options, Verify};
 
 /// As HAProxy's buffers give.
 const EARLY_DATA_BYTES: u32 = 15_360;

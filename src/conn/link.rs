@@ -241,11 +241,11 @@ impl Link {
         }
     }
 
-    /// Whether the peer's end would become known by itself.
-    pub fn is_watched(&self) -> bool {
+    /// Makes the task run again when the peer's end becomes known, if that costs nothing: whether it does.
+    pub fn goes_on_watching(&self) -> bool {
         match self {
-            Link::Plain(conn) => conn.is_watched(),
-            Link::Tls(tls) => tls.conn().is_watched(),
+            Link::Plain(conn) => conn.goes_on_watching(),
+            Link::Tls(tls) => tls.conn().goes_on_watching(),
             Link::Carried(_) => true,
         }
     }

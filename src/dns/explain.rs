@@ -16,7 +16,10 @@ use crate::base::{Live, clock};
 
 /// The responders of this process, by name, for who asks why. Clones share them.
 #[derive(Clone, Default)]
-pub struct Responders(Arc<Mutex<Vec<(Name, Arc<Live<State>>)>>>);
+pub struct Responders(Arc<Mutex<Vec<Responder>>>);
+
+/// One, by the name of its section.
+type Responder = (Name, Arc<Live<State>>);
 
 impl Responders {
     pub fn put(&self, all: Vec<(Name, Arc<Live<State>>)>) {

@@ -129,7 +129,10 @@ impl Downstream {
     /// that costs as much as a read or two.
     pub fn watch_soon(&self) {
         let client = self.client();
-        if client.link.is_watched() || client.was_asked_for.replace(true) {
+        if client.link.goes_on_watching() {
+            return;
+        }
+        if client.was_asked_for.replace(true) {
             self.watch();
         } else {
             client.link.rt().wake_soon();

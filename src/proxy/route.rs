@@ -502,7 +502,7 @@ impl<'c> Chooser<'c> {
         let own = self.session.take_own(server, name.hash());
         let is_private = own.is_some() || self.is_private(server);
         let first = self.session.requests() <= 1;
-        let shares = !is_private && !(first && self.proxy.options.http_reuse == HttpReuse::Safe);
+        let shares = !(is_private || first && self.proxy.options.http_reuse == HttpReuse::Safe);
         if let Some(stream) = shares.then(|| self.worker().muxes.take(server, name.hash())).flatten() {
             live.counters.mine().reuse.inc();
             back.reuse.inc();

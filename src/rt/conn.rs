@@ -256,9 +256,9 @@ impl Conn {
         .await
     }
 
-    /// Whether it is registered.
-    pub fn is_watched(&self) -> bool {
-        self.rt.source(self.slot, |s| s.registered)
+    /// Makes the running task that which hears of an end of stream, if the socket is registered: whether it is.
+    pub fn goes_on_watching(&self) -> bool {
+        self.rt.goes_on_watching(self.slot)
     }
 
     /// Registers for reading without waiting, so that an end of stream becomes known.

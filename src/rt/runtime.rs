@@ -614,6 +614,17 @@ impl Rt {
         }
     }
 
+    /// The running task reads a socket, if it is registered: whether it is.
+    pub(super) fn goes_on_watching(&self, slot: u32) -> bool {
+        let task = self.current.get();
+        self.source(slot, |s| {
+            if s.registered {
+                s.reader = task;
+            }
+            s.registered
+        })
+    }
+
     /// Registration of a listener, woken on one worker at a time when `exclusive`.
     pub(super) fn add_listener(&self, slot: u32, fd: RawFd, exclusive: bool) -> io::Result<()> {
         let token = self.source(slot, |s| {

@@ -439,7 +439,7 @@ impl Instance {
         let beaten = self.master.map_or(0, |master| master.priority);
         let priority = self.priority.max(beaten.saturating_add(1));
         // Under a lease it is for its holder to let go.
-        if self.state != State::Backup || priority >= OWNER || self.settings.fenced {
+        if self.state != State::Backup || priority == OWNER || self.settings.fenced {
             return self.state == State::Master;
         }
         self.raised = Some(priority).filter(|raised| *raised != self.priority);

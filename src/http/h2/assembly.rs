@@ -427,8 +427,8 @@ impl<'a> Assembly<'a> {
     }
 
     fn request_body(&mut self, end: bool, has_length: bool) -> Result<BodyLen, Fault> {
-        if !self.head.seen.contains(Seen::HOST) {
-            // Nobody behind us could tell whom it is for.
+        // One that says nothing of it goes on without a name, as HAProxy passes it on.
+        if self.pseudo.contains(Pseudo::AUTHORITY) && !self.head.seen.contains(Seen::HOST) {
             return Err(Fault::Status(400));
         }
         if self.is.intersects(Is::WEBSOCKET | Is::CONNECT) {

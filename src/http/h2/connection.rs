@@ -179,7 +179,7 @@ impl Connection {
             resets: [0; RESETS],
             resets_at: 0,
             send_window: i64::from(DEFAULT_WINDOW),
-            recv_window: i64::from(CONNECTION_WINDOW),
+            recv_window: i64::from(DEFAULT_WINDOW),
             budget: Budget::new(),
             glitches: 0,
             updates_paid: 32,
@@ -214,7 +214,11 @@ impl Connection {
             self.out.extend_from_slice(PREFACE);
         }
         frame::settings(&list[..n], &mut self.out);
-        frame::window_update(0, CONNECTION_WINDOW - DEFAULT_WINDOW, &mut self.out);
+        // A server says so with the first data that comes: most clients send none.
+        if is_client {
+            self.recv_window = i64::from(CONNECTION_WINDOW);
+            frame::window_update(0, CONNECTION_WINDOW - DEFAULT_WINDOW, &mut self.out);
+        }
     }
 
     pub(super) fn is_server(&self) -> bool {

@@ -316,7 +316,7 @@ fn answers_of_our_own() {
     assert_eq!(client.saw().last().map(|s| &s[..]), Some("goaway 7 ENHANCE_YOUR_CALM"));
 }
 
-/// sz-*, au-none, h-*: what is refused has its status, and what is malformed is counted.
+/// sz-*, h-*: what is refused has its status, and what is malformed is counted.
 #[test]
 fn what_cannot_be_served() {
     let rig = rig(&[]);

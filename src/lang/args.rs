@@ -1,5 +1,6 @@
 //! A keyword and its arguments as a parse function sees them.
 
+use super::diag::Diagnostics;
 use super::source::{Line, Span, Word};
 
 /// Words of one line from the keyword on (a leading `no` or `default` is already taken off). Missing words read as `""`.
@@ -31,6 +32,29 @@ impl<'a> Args<'a> {
 
     pub fn has(&self, i: usize) -> bool {
         i < self.words.len()
+    }
+
+    /// More than `max` arguments are an error. True when there were.
+    pub fn too_many(&self, max: usize, diags: &mut Diagnostics) -> bool {
+        let extra = self.has(max + 1);
+        if extra {
+            let message =
+                format!("'{}' cannot handle unexpected argument '{}'.", self.str(0), self.str(max + 1));
+            diags.alert(self.at(max + 1), message);
+        }
+        extra
+    }
+
+    /// The only argument, or an alert that `what` is missing.
+    pub fn only(&self, what: &str, diags: &mut Diagnostics) -> Option<&'a str> {
+        if self.too_many(1, diags) {
+            return None;
+        }
+        if self.str(1).is_empty() {
+            diags.alert(self.span, format!("'{}' expects {what} as argument.", self.str(0)));
+            return None;
+        }
+        Some(self.str(1))
     }
 
     /// The same line from word `i` on.

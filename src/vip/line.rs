@@ -52,25 +52,12 @@ impl Reading<'_> {
     }
 
     fn too_many(&mut self, args: Args<'_>, max: usize) -> bool {
-        let extra = args.has(max + 1);
-        if extra {
-            let message =
-                format!("'{}' cannot handle unexpected argument '{}'.", args.str(0), args.str(max + 1));
-            self.alert(args.at(max + 1), message);
-        }
-        extra
+        args.too_many(max, &mut self.diags)
     }
 
     /// The only argument, or an alert that `what` is missing.
     fn one<'a>(&mut self, args: Args<'a>, what: &str) -> Option<&'a str> {
-        if self.too_many(args, 1) {
-            return None;
-        }
-        if args.str(1).is_empty() {
-            self.alert(args.span, format!("'{}' expects {what} as argument.", args.str(0)));
-            return None;
-        }
-        Some(args.str(1))
+        args.only(what, &mut self.diags)
     }
 
     fn number<T: TryFrom<i64>>(&mut self, args: Args<'_>, min: i64, max: i64) -> Option<T> {

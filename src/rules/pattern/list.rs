@@ -109,7 +109,11 @@ impl Patterns {
             (Match::Int | Match::Ip, ..) => self.find(sample).is_some(),
             // Which one counts is not asked.
             (_, Store::Few(list), Sample::Str(text) | Sample::Bin(text) | Sample::Method(text)) => {
-                list.iter().any(|p| p.matches_text(text, self.reading))
+                let ignore_case = self.reading.ignore_case;
+                match self.reading.method {
+                    Match::Beg => list.iter().any(|p| p.begins(text, ignore_case)),
+                    _ => list.iter().any(|p| p.matches_text(text, self.reading)),
+                }
             }
             _ => self.find(sample).is_some(),
         }

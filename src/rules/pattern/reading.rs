@@ -152,12 +152,19 @@ impl Pattern {
         matches!(self.form, Form::Range(range) if range.contains(n))
     }
 
+    /// Whether the text begins with this one.
+    #[inline]
+    pub fn begins(&self, text: &[u8], ignore_case: bool) -> bool {
+        let ours = self.text();
+        text.get(..ours.len()).is_some_and(|part| word::same(part, ours, ignore_case))
+    }
+
     pub fn matches_text(&self, text: &[u8], reading: Reading) -> bool {
         let (ours, ignore_case) = (self.text(), reading.ignore_case);
         match reading.method {
             Match::Str => word::same(text, ours, ignore_case),
             Match::Bin => text == ours,
-            Match::Beg => text.get(..ours.len()).is_some_and(|part| word::same(part, ours, ignore_case)),
+            Match::Beg => self.begins(text, ignore_case),
             Match::End => {
                 let at = text.len().checked_sub(ours.len());
                 at.is_some_and(|at| word::same(&text[at..], ours, ignore_case))

@@ -61,6 +61,8 @@ pub struct Scheduler {
     nodes: BTreeMap<u64, Node>,
     /// Bytes that each node moved, for the next to go to the one that had least.
     moved: HashMap<u64, u64>,
+    /// What a job moves, about.
+    mean: u64,
     /// Tries of a job in turn that failed.
     failures: HashMap<String, u32>,
     /// When a rule had its turn last.
@@ -133,6 +135,7 @@ impl Scheduler {
         }
         let Some(assigned) = self.assigned.remove(id) else { return false };
         *self.moved.entry(node).or_default() += outcome.bytes.max(1);
+        self.mean = (self.mean.saturating_mul(7).saturating_add(outcome.bytes)) / 8;
         let next = self.again.remove(id);
         if let Some(failure) = &outcome.fault {
             let failed = self.failures.get(id).copied().unwrap_or(0) + 1;
@@ -152,8 +155,8 @@ impl Scheduler {
         true
     }
 
-    /// Assigns what can be: those of the highest priority first, rules in turn, and for each job the node that has least to
-    /// do, in the target's region if there is room.
+    /// Assigns what can be: those of the highest priority first, rules in turn, and for each job the node that moved least
+    /// when what it has to do is counted as done, in the target's region if there is room.
     pub fn assign(&mut self, terms: &HashMap<Name, Terms>, chance: u64, now: Millis) -> usize {
         let mut made = 0;
         while let Some((id, node)) = self.next(terms, now) {
@@ -201,8 +204,9 @@ impl Scheduler {
         });
         let best = free.min_by_key(|node| {
             let is_near = region.is_none_or(|region| node.region == *region);
-            let moved = self.moved.get(&node.id).copied().unwrap_or(0);
-            (!is_near, load.get(&node.id).copied().unwrap_or(0), moved, node.id)
+            let (moved, has) = (self.moved.get(&node.id).copied(), load.get(&node.id).copied());
+            let due = (has.unwrap_or(0) as u64).saturating_mul(self.mean.max(1));
+            (!is_near, moved.unwrap_or(0).saturating_add(due), has, node.id)
         })?;
         Some((id.clone(), best.id))
     }

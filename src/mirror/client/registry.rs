@@ -16,7 +16,7 @@ use super::backoff::{self, chance};
 use super::challenge::{self, Challenge};
 use super::credential::Credential;
 use super::fault::{Fault, words};
-use super::limit;
+use super::limit::{self, Quota, Turn};
 use super::payload::Payload;
 use super::transport::{Answer, Origin, Transport};
 use crate::base::clock::{self, Nanos};
@@ -59,8 +59,8 @@ struct State {
     tokens: HashMap<String, (String, Nanos)>,
     /// Nothing is asked before.
     gate: Nanos,
-    /// No manifest is pulled before.
-    pulls: Nanos,
+    /// Of manifests.
+    quota: Quota,
     requests: u64,
     limited: u64,
 }
@@ -154,20 +154,41 @@ impl Registry {
     }
 
     /// Waits until it may be asked, which it may not be for long.
-    async fn gate(&self, is_pull: bool) -> Result<(), Fault> {
+    async fn gate(&self) -> Result<(), Fault> {
         loop {
-            let until = {
-                let state = self.state();
-                if is_pull { state.gate.max(state.pulls) } else { state.gate }
-            };
+            let until = self.state().gate;
             let wait = Duration::from_nanos(until.saturating_sub(clock::now_ns()));
             if wait.is_zero() {
                 return Ok(());
             }
-            if wait > WAIT {
-                return Err(Fault::Limited { host: self.host().to_owned(), wait });
+            self.wait(wait).await?;
+        }
+    }
+
+    async fn wait(&self, wait: Duration) -> Result<(), Fault> {
+        if wait > WAIT {
+            return Err(Fault::Limited { host: self.host().to_owned(), wait });
+        }
+        tokio::time::sleep(wait).await;
+        Ok(())
+    }
+
+    /// Waits until a pull is within the quota.
+    async fn pull(&self, ask: &Ask<'_>) -> Result<Pull<'_>, Fault> {
+        loop {
+            self.gate().await?;
+            let now = clock::now_ns();
+            let turn = self.state().quota.begin(now);
+            match turn {
+                Turn::Go => return Ok(Pull(self)),
+                Turn::At(until) => self.wait(Duration::from_nanos(until.saturating_sub(now))).await?,
+                Turn::Ask => {
+                    let asking = Asking(self);
+                    let ask = Ask { method: Method::HEAD, is_pull: false, ..ask.clone() };
+                    let answer = self.once(&ask).await.ok();
+                    asking.end(answer.filter(|answer| answer.head.status != StatusCode::TOO_MANY_REQUESTS));
+                }
             }
-            tokio::time::sleep(wait).await;
         }
     }
 
@@ -175,7 +196,10 @@ impl Registry {
     pub async fn ask(&self, ask: &Ask<'_>) -> Result<Answer, Fault> {
         let (mut failed, mut shown) = (0, 0);
         loop {
-            self.gate(ask.is_pull).await?;
+            let _pull = match ask.is_pull {
+                true => Some(self.pull(ask).await?),
+                false => self.gate().await.map(|()| None)?,
+            };
             let fault = match self.once(ask).await {
                 Ok(answer) if ask.good.contains(&answer.head.status.as_u16()) => return Ok(answer),
                 // Another host's challenge is not answered: it may ask for what is none of its business.
@@ -202,7 +226,7 @@ impl Registry {
 
     /// One try of a request with a body that cannot be had twice. The caller knows what to do when it fails.
     pub async fn send(&self, ask: &Ask<'_>, payload: Payload) -> Result<Answer, Fault> {
-        self.gate(false).await?;
+        self.gate().await?;
         self.shows(&ask.scope).await?;
         let (origin, uri) = self.target(&ask.target)?;
         let mut payload = Some(payload);
@@ -213,7 +237,7 @@ impl Registry {
         // What comes is stored on the other side before it is answered.
         let answer = self.transport.send(&origin, PATIENCE * 5, make).await?;
         if *answer.origin() == self.access.origin {
-            self.heed(&answer);
+            self.heed(&answer, false);
         }
         match answer.head.status {
             status if ask.good.contains(&status.as_u16()) => Ok(answer),
@@ -236,7 +260,7 @@ impl Registry {
             let make = || self.request(ask, &origin, &uri, Payload::Bytes(ask.body.clone()));
             let answer = self.transport.send(&origin, PATIENCE, make).await?;
             if origin == self.access.origin {
-                self.heed(&answer);
+                self.heed(&answer, ask.is_pull);
             }
             let is_read = matches!(ask.method, Method::GET | Method::HEAD);
             let status = answer.head.status.as_u16();
@@ -394,15 +418,12 @@ impl Registry {
     }
 
     /// Heeds what an answer says of limits.
-    fn heed(&self, answer: &Answer) {
+    fn heed(&self, answer: &Answer, is_pull: bool) {
         let now = clock::now_ns();
         let status = answer.head.status.as_u16();
         let mut state = self.state();
-        if let Some(wait) =
-            limit::until_next_pull(answer.header("ratelimit-limit"), answer.header("ratelimit-remaining"))
-        {
-            state.pulls = state.pulls.max(now + wait.as_nanos() as Nanos);
-        }
+        let (most, left) = (answer.header("ratelimit-limit"), answer.header("ratelimit-remaining"));
+        state.quota.hear(most, left, is_pull, now);
         if matches!(status, 429 | 503) {
             let said =
                 answer.header("retry-after").and_then(|t| limit::retry_after(t, clock::wall().as_secs()));
@@ -424,6 +445,33 @@ impl Registry {
             401 | 403 => Fault::Unauthorized { host, why: format!("{what}: {status} {}", words(&body)) },
             _ => Fault::Status { host, what, status, words: words(&body) },
         }
+    }
+}
+
+/// A pull that is under way.
+struct Pull<'a>(&'a Registry);
+
+impl Drop for Pull<'_> {
+    fn drop(&mut self) {
+        self.0.state().quota.end();
+    }
+}
+
+/// Somebody asks how many pulls are left. Who gives up is as who had no answer.
+struct Asking<'a>(&'a Registry);
+
+impl Asking<'_> {
+    fn end(self, answer: Option<Answer>) {
+        let Some(answer) = answer else { return };
+        let (most, left) = (answer.header("ratelimit-limit"), answer.header("ratelimit-remaining"));
+        self.0.state().quota.asked(true, most, left, clock::now_ns());
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        self.0.state().quota.asked(false, None, None, clock::now_ns());
     }
 }
 

@@ -26,6 +26,9 @@ use crate::region::soft::{Kind, View};
 const TURN: Duration = Duration::from_millis(100);
 /// After a look that failed, in milliseconds.
 const AGAIN_MS: u64 = 10_000;
+/// A registry announces a tag before it can be read: what is announced is looked at once more so long after, in
+/// milliseconds.
+const ONCE_MORE_MS: u64 = 500;
 /// Tags whose lag is kept.
 const BEHIND: usize = 100_000;
 /// Repositories that are announced and not looked at; beyond it all are.
@@ -40,6 +43,8 @@ struct State {
     looking: Option<AbortHandle>,
     /// What was announced or asked for: all, or some.
     asked: Option<BTreeSet<String>>,
+    /// What was announced is asked for again then.
+    once_more: Option<(u64, BTreeSet<String>)>,
     targets: BTreeMap<Name, OfTarget>,
     told: RuleStanding,
 }
@@ -217,6 +222,9 @@ impl Leader {
                 && let Some(state) = config.rule(rule).and_then(|rule| self.rules.get_mut(&rule.name))
             {
                 state.ask(ask.repositories.clone());
+                if !ask.repositories.is_empty() {
+                    state.ask_once_more(ask.repositories, wall_ms() + ONCE_MORE_MS);
+                }
             }
             seen.insert(key, ask.nonce);
         }
@@ -232,6 +240,9 @@ impl Leader {
                 || self.shared.is_paused(&rule.name)
             {
                 continue;
+            }
+            if let Some((_, repositories)) = state.once_more.take_if(|(at, _)| now >= *at) {
+                state.ask(repositories);
             }
             let is_due = now >= state.next;
             let Some(asked) = state.asked.take().or(is_due.then(BTreeSet::new)) else { continue };
@@ -354,6 +365,17 @@ impl State {
         } else if !asked.is_empty() {
             asked.extend(repositories);
         }
+    }
+
+    /// Asks again at a time, for what waits for that already too.
+    fn ask_once_more(&mut self, mut repositories: BTreeSet<String>, at: u64) {
+        let before = self.once_more.take().map(|(_, before)| before);
+        let is_all = before.as_ref().is_some_and(BTreeSet::is_empty);
+        repositories.extend(before.into_iter().flatten());
+        if is_all || repositories.len() > ANNOUNCED {
+            repositories.clear();
+        }
+        self.once_more = Some((at, repositories));
     }
 
     fn standing(

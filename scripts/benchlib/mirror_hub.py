@@ -10,6 +10,14 @@ from urllib.parse import parse_qs, urlparse
 PIECE = 1 << 16
 
 
+class Server(ThreadingHTTPServer):
+    request_queue_size = 128
+    daemon_threads = True
+
+    def handle_error(self, *_):
+        """Who is cut off does not hear the rest."""
+
+
 class Hub:
     """Stands between a client and a registry; what it does is changed while it runs."""
 
@@ -44,9 +52,7 @@ class Hub:
 
             do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do
 
-        ThreadingHTTPServer.request_queue_size = 128
-        self.server = ThreadingHTTPServer(address, Handler)
-        self.server.daemon_threads = True
+        self.server = Server(address, Handler)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def stop(self) -> None:

@@ -158,7 +158,7 @@ def killed_job(args, cluster: Cluster, source: Registry, target: Registry, verdi
 class Faults:
     """One image after the other while things break, each of three layers."""
 
-    LAYERS = (24, 40, 8)
+    LAYERS = (20, 20, 4)
 
     def __init__(self, args, root: Path, verdicts: Verdicts) -> None:
         self.args, self.root, self.verdicts = args, root, verdicts
@@ -166,11 +166,11 @@ class Faults:
         self.source = Registry(root, 5030)
         self.disk = root / "disk"
         self.disk.mkdir()
-        run("mount", "-t", "tmpfs", "-o", "size=1500m", "tmpfs", self.disk)
+        run("mount", "-t", "tmpfs", "-o", "size=2g", "tmpfs", self.disk)
         self.target = Registry(root, 5031, data=self.disk)
         self.front, self.back = Hub((HUB, 5032), (HUB, 5030)), Hub((HUB, 5033), (HUB, 5031))
         self.cluster = Cluster(root, args.bin, 3, sections(
-            self.front.url(), self.back.url(), "    images app/f\n    every 2s\n", "    bandwidth 60m\n"))
+            self.front.url(), self.back.url(), "    images app/f\n    every 2s\n", "    bandwidth 40m\n"))
         self.count, self.tags = 0, []
         self.watch = Watch(self.target, "app/f", self.tags)
         self.watch.start()
@@ -185,7 +185,7 @@ class Faults:
         digest = self.source.image("app/f", [tag], layers)
         self.tags.append(tag)
         wait_for("the copy's begin", lambda: self.back.sent > before, 60, 0.005)
-        time.sleep(self.rng.uniform(0, size / 60e6))
+        time.sleep(self.rng.uniform(0, size / 40e6))
         is_through = self.target.digest("app/f", tag) == digest
         fault(layers)
         broke = time.monotonic()
@@ -194,21 +194,11 @@ class Faults:
         try:
             wait_for(name, lambda: self.target.digest("app/f", tag) == digest, 90, 0.05)
         except RuntimeError as why:
-            return self.verdicts.tell(False, f"{name}: {why}")
+            return self.verdicts.tell(False, f"{name}: {why}: {self.cluster.nodes[0].rule()} {self.cluster.jobs()}")
         took, sent = time.monotonic() - broke, self.back.sent - before
         over = max(0, sent - size) / PIECE
         words = f"{name}: there {took:.1f} s later, {over:.2f} pieces sent again"
         self.verdicts.tell(over <= pieces + 0.1, words + (" (the copy was through)" if is_through else ""))
-        self.empty()
-
-    def empty(self) -> None:
-        """Room for the next image: what was copied is deleted from the target's disk when it fills."""
-        used = shutil.disk_usage(self.disk)
-        if used.free < 400 * MIB:
-            self.target.kill()
-            shutil.rmtree(self.disk / "docker", ignore_errors=True)
-            self.tags.clear()
-            self.target.start()
 
     def worker(self):
         names = {job["Node"] for job in self.cluster.jobs()}

@@ -38,6 +38,16 @@ impl PidFd {
     }
 }
 
+/// Whether whoever had the other end of a socket is gone.
+pub fn has_left(socket: &impl AsFd) -> io::Result<bool> {
+    let mut list = [PollFd::new(socket.as_fd(), PollFlags::empty())];
+    match poll(&mut list, PollTimeout::ZERO) {
+        Ok(_) => Ok(list[0].any().unwrap_or(true)),
+        Err(nix::errno::Errno::EINTR) => Ok(false),
+        Err(e) => Err(e.into()),
+    }
+}
+
 impl AsFd for PidFd {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
@@ -108,6 +118,15 @@ pub fn run_in_real_time() -> io::Result<()> {
 mod tests {
     use super::*;
     use std::process::Command;
+
+    #[test]
+    fn a_far_end_that_is_gone_is_noticed() {
+        let (one, mut other) = std::os::unix::net::UnixStream::pair().unwrap();
+        std::io::Write::write_all(&mut other, b"x").unwrap();
+        assert!(!has_left(&one).unwrap());
+        drop(other);
+        assert!(has_left(&one).unwrap());
+    }
 
     #[test]
     fn the_end_of_a_child_is_waited_for() {

@@ -111,11 +111,12 @@ impl Agent {
         }
     }
 
-    /// Whether the agent has ended by itself.
-    pub fn is_over(&self) -> bool {
+    /// How often the agent has ended by itself. One in a process of its own is followed by another, which knows nothing of
+    /// what was [reported](Agent::report).
+    pub fn ends(&self) -> usize {
         match &self.0 {
-            Place::Here { thread, .. } => thread.is_finished(),
-            Place::Apart(apart) => apart.is_over(),
+            Place::Here { thread, .. } => thread.is_finished().into(),
+            Place::Apart(apart) => apart.ends(),
         }
     }
 }

@@ -322,7 +322,7 @@ fn scripts_are_run_by_a_shell_only_where_one_is_meant() {
 #[test]
 fn who_runs_programs_is_found() {
     let owner = |line: &str, global: &str| {
-        first(&format!("{global}{}", instance(line))).notify.master.and_then(|command| command.owner)
+        first(&format!("{global}{}", instance(line))).notify.master.and_then(|command| command.command.owner)
     };
     assert_eq!(owner("notify_master /bin/true", ""), Some((0, 0)));
     assert_eq!(owner("notify_master /bin/true carl", ""), Some((7, 8)));

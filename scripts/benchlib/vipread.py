@@ -24,7 +24,7 @@ AT_ONCE = 6
 # Directories in which programs may be added, on a layer of their own.
 LAYERS = ("etc", "usr", "opt", "root", "home", "var", "srv")
 # Placeholders of what fills files in.
-TEMPLATE = re.compile(r"\{\{|\{%|<%|<[A-Za-z][\w -]*>|%[A-Z_]{3,}%|\$\{?[A-Za-z_]\w*\}?|__[A-Z_]+__|@[A-Z_]+@")
+TEMPLATE = re.compile(r"\{\{|\{%|<%|<[A-Za-z][\w. -]*>|%[A-Z_]{3,}%|\$\{?[A-Za-z_]\w*\}?|__[A-Z_]+__|@[A-Z_]+@")
 # What is compared, as keepalived names it.
 SAME = ("State", "VRRP Version", "Virtual Router ID", "Priority", "Effective priority", "Advert interval", "addresses", "tracks")
 
@@ -121,8 +121,8 @@ def dumped(text: str) -> dict:
                 one[key] = numbers(value)
             elif key == "State":
                 one[key] = value
-        elif match := re.match(r"   (Virtual IP|Tracked|Excluded|Virtual IP Excluded|Virtual)", line):
-            part = {"Tracked": "tracks", "Virtual": "none"}.get(match[1], "addresses")
+        elif match := re.match(r"   (Virtual IP|Tracked|\w)", line):
+            part = {"Tracked": "tracks", "Virtual IP": "addresses"}.get(match[1], "")
         elif match := re.match(r"     ([^\s,]+),?(?: weight (-?\d+)( reverse)?)?", line):
             if part == "tracks":
                 one["tracks"].add(f"{match[1]} weight {match[2] or 0}{match[3] or ''}")

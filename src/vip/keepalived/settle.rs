@@ -60,7 +60,8 @@ pub(super) fn script(reading: &mut Reading<'_>, name: &str, at: Place, script: S
         reading
             .findings
             .warning(script.at, format!("script '{name}': there is no program '{program}' to run"));
-        if words.first().is_some_and(|word| *word == program) {
+        // A shell has words of its own, which are no programs anywhere.
+        if words.first().is_some_and(|word| *word == program) || !command::is_of_shell(&program) {
             return None;
         }
     }

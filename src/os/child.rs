@@ -104,13 +104,21 @@ pub fn open_fifo(path: &Path) -> io::Result<Option<std::fs::File>> {
     }
 }
 
-/// Gives the calling thread real-time priority (SCHED_RR, the lowest), which children do not inherit. An error where that
-/// is not allowed.
+/// Gives the calling thread real-time priority (SCHED_RR, the lowest), which threads and processes that it starts do not
+/// inherit. An error where that is not allowed; a thread that has inherited it may always keep it.
 pub fn run_in_real_time() -> io::Result<()> {
+    schedule(libc::SCHED_RR | libc::SCHED_RESET_ON_FORK)
+}
+
+/// The same, and it is inherited.
+pub fn share_real_time() -> io::Result<()> {
+    schedule(libc::SCHED_RR)
+}
+
+fn schedule(policy: libc::c_int) -> io::Result<()> {
     let parameters = libc::sched_param { sched_priority: 1 };
     // SAFETY: the parameters live through the call; 0 is the calling thread.
-    let done =
-        unsafe { libc::sched_setscheduler(0, libc::SCHED_RR | libc::SCHED_RESET_ON_FORK, &parameters) };
+    let done = unsafe { libc::sched_setscheduler(0, policy, &parameters) };
     counted(libc::c_long::from(done)).map(|_| ())
 }
 

@@ -134,11 +134,6 @@ pub fn limit_memory(megabytes: u64) -> io::Result<()> {
     Ok(setrlimit(Resource::RLIMIT_DATA, bytes, bytes)?)
 }
 
-/// Whether threads may take the lowest real-time priority without a capability. `true` needs privileges.
-pub fn permit_real_time(permitted: bool) -> io::Result<()> {
-    Ok(setrlimit(Resource::RLIMIT_RTPRIO, permitted.into(), permitted.into())?)
-}
-
 /// Removes the limits on the size of core dumps and files (`set-dumpable`).
 pub fn unlimit_core() -> io::Result<()> {
     setrlimit(Resource::RLIMIT_FSIZE, RLIM_INFINITY, RLIM_INFINITY)?;

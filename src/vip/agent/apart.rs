@@ -24,14 +24,15 @@ use serde::{Deserialize, Serialize};
 use crate::base::Nanos;
 use crate::base::clock::{self, SEC};
 use crate::os::capability;
-use crate::os::child::{has_left, run_in_real_time};
+use crate::os::child::{has_left, run_in_real_time, share_real_time};
 use crate::os::daemon;
-use crate::os::limits;
+use crate::os::netlink::Netlink;
 use crate::os::process::{self, Forked};
 
 use super::super::spec::Spec;
 use super::network::Kernel;
 use super::order::{Listener, Order, Orders};
+use super::renewer::Renewer;
 use super::run::Loop;
 use super::status::{Shown, Status};
 
@@ -236,8 +237,8 @@ fn hear(stream: &mut UnixStream, listener: &Listener, shown: &Shown) -> bool {
 fn guard(streams: Vec<UnixStream>, uid: Option<u32>, gid: Option<u32>) -> io::Result<()> {
     process::name_thread("isobar-guard");
     process::close_others(&streams.iter().map(AsRawFd::as_raw_fd).collect::<Vec<_>>());
-    // Needs a capability that goes.
-    let _ = limits::permit_real_time(true);
+    // Needs a capability that goes: agents inherit it, and say so where there is none.
+    let _ = share_real_time();
     capability::keep(&[capability::NET_ADMIN, capability::NET_RAW], uid, gid)?;
     daemon::detach_streams()?;
     process::trim_memory();
@@ -274,7 +275,6 @@ fn serve(stream: UnixStream) -> io::Result<()> {
     process::name_thread("isobar-vip");
     process::close_others(&[stream.as_raw_fd()]);
     let kernel = Kernel::open()?;
-    let in_real_time = run_in_real_time();
     let mut from = stream.try_clone()?;
     // A process that does not start has nothing to ask.
     let Ok(Order::Apply(spec)) = read(&mut from) else { return Ok(()) };
@@ -284,13 +284,13 @@ fn serve(stream: UnixStream) -> io::Result<()> {
         Listener::new(move |is_warning, text| give(&lines, Told::Line { is_warning, text: text.into() }));
     let listener = listener
         .with_wish(move |instance, wanted| give(&wishes, Told::Wish { instance: instance.into(), wanted }));
-    if let Err(e) = in_real_time {
+    // It keeps the guard's priority, as this thread does. Those beside them and programs are not to have it.
+    let renewer = Renewer::start(Netlink::open()?, listener.clone())?;
+    if let Err(e) = run_in_real_time() {
         listener.note(&format!("no real-time priority ({e}): a busy host may delay adverts"));
     }
     let (shown, (orders, queue)) = (Shown::default(), Orders::new()?);
-    let agent = Loop::new(kernel, spec, listener, orders.clone(), shown.clone(), true)?;
-    // Programs that it runs are not to have it.
-    let _ = limits::permit_real_time(false);
+    let agent = Loop::new(kernel, spec, listener, orders.clone(), shown.clone(), renewer, true)?;
     let reader = move || {
         while let Ok(order) = read(&mut from) {
             orders.give(order);

@@ -6,7 +6,6 @@
 //! lets its addresses lapse.
 
 use std::io;
-use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::base::Nanos;
@@ -42,15 +41,12 @@ impl Renewer {
         let shared = Arc::new(Shared::default());
         let renewer = Renewer(shared.clone());
         let add = move |address: &Address| netlink.add(address);
-        let (tell, told) = sync_channel(1);
         let work = move || {
             // Without it the loop says so.
-            let _ = tell.send(run_in_real_time());
+            let _ = run_in_real_time();
             shared.run(add, &listener);
         };
         std::thread::Builder::new().name("vip-renew".into()).spawn(work)?;
-        // What permits it may end with this call.
-        let _ = told.recv();
         Ok(renewer)
     }
 

@@ -12,7 +12,7 @@ use crate::base::clock::{self, MS, SEC};
 use crate::base::{Millis, Nanos};
 use crate::os::child::run_in_real_time;
 use crate::os::epoll::{Epoll, Events, IN};
-use crate::os::netlink::{Event, Netlink};
+use crate::os::netlink::Event;
 
 use super::super::machine::{Action, Cause, Group, Member, Router, State, Step, Track, Verdict};
 use super::super::packet::{Advert, decode, encode, inside_ipv4};
@@ -81,6 +81,7 @@ impl Loop {
         listener: Listener,
         orders: Orders,
         status: Shown,
+        renewer: Renewer,
         is_apart: bool,
     ) -> io::Result<Loop> {
         let epoll = Epoll::new()?;
@@ -88,7 +89,6 @@ impl Loop {
         epoll.add(orders.waker().as_raw_fd(), IN, ORDERS)?;
         epoll.add(network.kernel.monitor.as_raw_fd(), IN, CHANGES)?;
         let notifier = Notifier::start(Audience::of(&spec), listener.clone())?;
-        let renewer = Renewer::start(Netlink::open()?, listener.clone())?;
         let now = clock::now_ns();
         let mut agent = Loop {
             router: router(&spec, is_apart, now),

@@ -59,6 +59,14 @@ fn child_of(pid: i32, wanted: &str) -> i32 {
     *found.unwrap_or_else(|| panic!("no {wanted} among {pids:?}"))
 }
 
+/// The name of a thread, and whether its policy is a real-time one (the 41st field of proc(5)'s stat).
+fn task(entry: std::io::Result<std::fs::DirEntry>) -> (String, bool) {
+    let path = entry.unwrap().path();
+    let stat = std::fs::read_to_string(path.join("stat")).unwrap();
+    let policy = stat.rsplit(") ").next().unwrap().split(' ').nth(38).unwrap().to_owned();
+    (std::fs::read_to_string(path.join("comm")).unwrap().trim().to_owned(), policy != "0")
+}
+
 fn status(pid: i32, field: &str) -> String {
     let text = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let line = text.lines().find_map(|line| line.strip_prefix(&format!("{field}:"))).unwrap();
@@ -76,6 +84,15 @@ fn without_privileges_a_child_moves_the_addresses_and_leaves_none_behind() {
         [net.clone(), net.clone(), net]
     );
     assert_eq!(status(guard, "CapEff"), status(agent, "CapEff"));
+    // What speaks and what renews runs in real time, where this machine lets it; nothing else does.
+    let tasks: Vec<(String, bool)> =
+        std::fs::read_dir(format!("/proc/{agent}/task")).unwrap().map(task).collect();
+    let hurried: Vec<&str> = tasks.iter().filter(|(_, is)| *is).map(|(name, _)| &**name).collect();
+    assert!(
+        hurried.len() == 2 && hurried.contains(&"isobar-vip") && hurried.contains(&"vip-renew")
+            || first.said().contains("no real-time priority"),
+        "{tasks:?}"
+    );
     assert_eq!(status(first.pid(), "CapEff"), "0000000000000000");
     assert_eq!(
         (status(agent, "Uid"), status(first.pid(), "Uid")),

@@ -4,7 +4,8 @@ Every pair is run in both orders, Isobar and keepalived, and with two of a kind.
 one master whatever happens, and whether Isobar's adverts equal keepalived's byte for byte; `takeover` measures, for each
 way in which a master may go, the backup's first advert and the gap that a client of the address sees; `together` has
 clients with open connections while a master stops or is killed; `pressure` swaps a map of a million entries under load;
-`files` has both read files in the style of public ones, and such files broken.
+`files` has both read files in the style of public ones, and such files broken; `public` has them read real ones, which
+`--corpus` has: see vippublic.tsv.
 """
 import argparse
 import ctypes

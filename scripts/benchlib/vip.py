@@ -10,7 +10,6 @@ clients with open connections while a master stops or is killed; `pressure` swap
 import argparse
 import ctypes
 import itertools
-import json
 import os
 import re
 import signal

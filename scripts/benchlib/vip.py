@@ -374,7 +374,7 @@ def pressure(args: argparse.Namespace, place: Path) -> list[str]:
     with Network() as network:
         lines = "version 3\n advert_int 0.1"
         nodes = [Node(network, number, "isobar", lines, VIP, args.bin, place, extra if number == 0 else "") for number in (0, 1)]
-        if not until(60, lambda: [n.has() for n in nodes] == [True, False]):
+        if not until(240, lambda: [n.has() for n in nodes] == [True, False]):
             raise RuntimeError("no master at the start")
         time.sleep(1)
         capture = Capture(network, place, "p1")

@@ -188,11 +188,18 @@ def compare(binary: Path, place: Path, number: int, text: str, furnished: bool, 
             lines = re.sub(r"(?m)^\s*lvs_sync_daemon.*$", "", text)
             for host in hosts:
                 (host.place / "tmp/k.conf").write_bytes(lines.encode(errors="surrogateescape"))
-        with concurrent.futures.ThreadPoolExecutor(2) as both:
-            wait = waits(text)
-            wanted, found = (one.result() for one in (both.submit(theirs_of, hosts[0], wait), both.submit(ours_of, hosts[1], wait)))
-        # It ends where an interface is missing, which is waited for here.
-        return theirs, ours, difference(wanted, found) if wanted is not None else ""
+        # On a busy machine states need longer.
+        for wait in (waits(text), 3 * waits(text)):
+            with concurrent.futures.ThreadPoolExecutor(2) as both:
+                wanted, found = (one.result() for one in (both.submit(theirs_of, hosts[0], wait), both.submit(ours_of, hosts[1], wait)))
+            # It ends where an interface is missing, which is waited for here.
+            differs = difference(wanted, found) if wanted is not None else ""
+            if not differs:
+                break
+            for leftover in ("keepalived.data", "sock", "k.pid", "kv.pid"):
+                (hosts[0].place / "tmp" / leftover).unlink(missing_ok=True)
+                (hosts[1].place / "tmp" / leftover).unlink(missing_ok=True)
+        return theirs, ours, differs
     finally:
         for host in hosts:
             host.end()

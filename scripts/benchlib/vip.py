@@ -4,12 +4,12 @@ Every pair is run in both orders, Isobar and keepalived, and with two of a kind.
 one master whatever happens, and whether Isobar's adverts equal keepalived's byte for byte; `takeover` measures, for each
 way in which a master may go, the backup's first advert and the gap that a client of the address sees; `together` has
 clients with open connections while a master stops or is killed; `pressure` swaps a map of a million entries under load;
-`files` has both read files in the style of public ones, and such files broken.
+`files` has both read files in the style of public ones, and such files broken; `public` has them read real ones, which
+`--corpus` has: see vippublic.tsv.
 """
 import argparse
 import ctypes
 import itertools
-import json
 import os
 import re
 import signal
@@ -21,10 +21,10 @@ import threading
 import time
 from pathlib import Path
 
-from . import vipfiles
+from . import vipread
+from .vipnet import Network, report, run, until
 
 VIP, VIP6, PORT = "192.168.1.200", "2001:db8::200", 8080
-TAG = f"iv{os.getpid()}"
 PASS = "authentication {\n auth_type PASS\n auth_pass 1111\n }"
 UNICAST = "unicast_src_ip SELF\n unicast_peer {\n PEER\n }"
 UNICAST6 = UNICAST.replace("SELF", "SELF6").replace("PEER", "PEER6")
@@ -49,49 +49,14 @@ SECTION = """vrrp VI_1
 """
 
 
-PARTS = ("interop", "takeover", "together", "pressure", "files")
+PARTS = ("interop", "takeover", "together", "pressure", "files", "public")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rounds", type=int, default=5, help="of each takeover (default: %(default)s)")
     parser.add_argument("--broken", type=int, default=400, help="broken files (default: %(default)s)")
+    parser.add_argument("--corpus", type=Path, metavar="DIR", help="public files, as DIR/<owner>/<name>/<path> of benchlib/vippublic.tsv")
     parser.add_argument("--only", choices=PARTS, help="default: all")
-
-
-def run(*words: str, check: bool = True) -> str:
-    return subprocess.run(words, check=check, capture_output=True, text=True).stdout
-
-
-class Network:
-    """Two routers and a client on a bridge, each in a namespace."""
-
-    def __enter__(self) -> "Network":
-        self.hosts = [f"{TAG}{name}" for name in "abc"]
-        self.hub = f"{TAG}hub"
-        self.__exit__()
-        run("ip", "netns", "add", self.hub)
-        run("ip", "-n", self.hub, "link", "add", "br0", "type", "bridge")
-        run("ip", "-n", self.hub, "link", "set", "br0", "up")
-        for number, host in enumerate(self.hosts):
-            run("ip", "netns", "add", host)
-            run("ip", "-n", self.hub, "link", "add", f"p{number}", "type", "veth", "peer", "name", "eth0", "netns", host)
-            run("ip", "-n", self.hub, "link", "set", f"p{number}", "master", "br0", "up")
-            run("ip", "netns", "exec", host, "sysctl", "-qw", "net.ipv6.conf.eth0.accept_dad=0")
-            for link in ("lo", "eth0"):
-                run("ip", "-n", host, "link", "set", link, "up")
-            run("ip", "-n", host, "addr", "add", f"192.168.1.{11 + number}/24", "dev", "eth0")
-            run("ip", "-n", host, "addr", "add", f"2001:db8::{11 + number}/64", "dev", "eth0")
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for host in [*self.hosts, self.hub]:
-            run("ip", "netns", "del", host, check=False)
-
-    def cut(self, number: int, connected: bool) -> None:
-        run("ip", "-n", self.hub, "link", "set", f"p{number}", *(["master", "br0"] if connected else ["nomaster"]))
-
-    def has(self, number: int, address: str) -> bool:
-        return f" {address}/" in run("ip", "-n", self.hosts[number], "-o", "addr", "show", "dev", "eth0")
 
 
 class Node:
@@ -129,7 +94,8 @@ class Node:
 
     def all_pids(self) -> list[int]:
         pids = [process.pid for process in self.processes]
-        for pid in list(pids):
+        # The list grows while it is read: children of children.
+        for pid in pids:
             pids += [int(child) for child in run("pgrep", "-P", str(pid), check=False).split()]
         return pids
 
@@ -210,15 +176,6 @@ class Capture:
         return len(run("tshark", "-r", str(self.path), "-Y", "_ws.malformed || vrrp.checksum.status == 0").splitlines())
 
 
-def until(seconds: float, done) -> bool:
-    deadline = time.time() + seconds
-    while time.time() < deadline:
-        if done():
-            return True
-        time.sleep(0.01)
-    return done()
-
-
 def mac(network: Network, number: int) -> str:
     return re.search(r"link/ether (\S+)", run("ip", "-n", network.hosts[number], "link", "show", "eth0"))[1]
 
@@ -256,11 +213,6 @@ def interop(args: argparse.Namespace, place: Path) -> list[str]:
         same = packets["isobar"] == packets["keepalived"] != ""
         failed += report(f"{name:28} adverts are the same bytes", same)
     return failed
-
-
-def report(what: str, good: bool, more: str = "") -> list[str]:
-    print(f"{'PASS' if good else 'FAIL'}  {what}{more}", flush=True)
-    return [] if good else [what]
 
 
 EVENTS = {"stop": lambda node: node.stop(), "kill": lambda node: node.signal(signal.SIGKILL),
@@ -422,7 +374,7 @@ def pressure(args: argparse.Namespace, place: Path) -> list[str]:
     with Network() as network:
         lines = "version 3\n advert_int 0.1"
         nodes = [Node(network, number, "isobar", lines, VIP, args.bin, place, extra if number == 0 else "") for number in (0, 1)]
-        if not until(60, lambda: [n.has() for n in nodes] == [True, False]):
+        if not until(240, lambda: [n.has() for n in nodes] == [True, False]):
             raise RuntimeError("no master at the start")
         time.sleep(1)
         capture = Capture(network, place, "p1")
@@ -448,107 +400,8 @@ def pressure(args: argparse.Namespace, place: Path) -> list[str]:
     return report("five swaps of a million entries under load, adverts at 100 ms", not moved and not others and gap < 200, figures)
 
 
-def verdicts(args: argparse.Namespace, host: str, path: Path) -> tuple[int, int]:
-    theirs = subprocess.run(["ip", "netns", "exec", host, "keepalived", "-t", "-P", "-f", str(path)], capture_output=True)
-    ours = subprocess.run(["ip", "netns", "exec", host, str(args.bin), "-c", "-f", str(path)], capture_output=True)
-    return theirs.returncode, ours.returncode
-
-
-def numbers(text: str) -> float:
-    value, unit = text.split()
-    return round(float(value) / {"sec": 1, "milli-sec": 1000, "usec": 1e6}.get(unit, 1), 6)
-
-
-def theirs_of(host: str, path: Path, place: Path) -> dict:
-    """What keepalived makes of a file, as it dumps it."""
-    dump, pid = Path("/tmp/keepalived.data"), place / "k.pid"
-    dump.unlink(missing_ok=True)
-    command = ["ip", "netns", "exec", host, "keepalived", "-P", "-n", "-l", "-f", str(path), "-p", str(pid), "-r", str(place / "kv.pid")]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    until(3, lambda: (place / "kv.pid").exists())
-    time.sleep(0.5)
-    process.send_signal(signal.SIGUSR1)
-    until(3, lambda: dump.exists() and "VRRP Sockpool" in dump.read_text())
-    process.terminate()
-    process.wait()
-    found, one, part = {}, None, ""
-    topology = dump.read_text().split("< VRRP Topology >")[-1].split("------<")[0] if dump.exists() else ""
-    for line in topology.splitlines():
-        if match := re.match(r" VRRP Instance = (.*)", line):
-            one = found[match[1]] = {"addresses": set(), "tracks": set()}
-        elif one is None:
-            continue
-        elif match := re.match(r"   ([A-Z][\w ]*?) = (.*)", line):
-            key, value = match[1], match[2]
-            if key in ("Virtual Router ID", "Priority"):
-                one[key] = int(value)
-            elif key == "Advert interval":
-                one[key] = numbers(value)
-            elif key == "VRRP Version":
-                one[key] = int(value)
-        elif match := re.match(r"   (Virtual IP|Tracked|Excluded|Virtual IP Excluded)", line):
-            part = "tracks" if match[1] == "Tracked" else "addresses"
-        elif match := re.match(r"     (\S+)(?: weight (-?\d+)( reverse)?)?", line):
-            if part == "tracks":
-                one["tracks"].add(f"{match[1]} weight {match[2] or 0}{match[3] or ''}")
-            elif re.match(r"[\da-f:.]+(/\d+)?$", match[1]):
-                one["addresses"].add(match[1].split("/")[0])
-    return found
-
-
-def ours_of(args: argparse.Namespace, host: str, path: Path, place: Path) -> dict:
-    """What Isobar makes of it, as `show vip json` tells."""
-    extra, sock = place / "sock.cfg", place / "sock"
-    extra.write_text(f"global\n stats socket {sock} level admin\n nbthread 1\n")
-    process = subprocess.Popen(["ip", "netns", "exec", host, str(args.bin), "-f", str(extra), "-f", str(path)],
-                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    rows = []
-    try:
-        if until(10, sock.exists):
-            time.sleep(0.3)
-            shown = subprocess.run([str(args.bin), "vip", "ls", "--socket", str(sock)], capture_output=True, text=True)
-            with socket.socket(socket.AF_UNIX) as asked:
-                asked.connect(str(sock))
-                asked.sendall(b"show vip json\n")
-                rows = json.loads(b"".join(iter(lambda: asked.recv(65536), b"")) or b"[]")
-            if shown.returncode:
-                rows = []
-    finally:
-        process.terminate()
-        process.wait()
-        sock.unlink(missing_ok=True)
-    return {row["Name"]: {"Virtual Router ID": row["RouterID"], "Priority": row["ConfiguredPriority"], "VRRP Version": row["Version"],
-                          "Advert interval": round(row["AdvertInterval"], 6), "addresses": set(row["Addresses"]),
-                          "tracks": {track.removeprefix("interface ") for track in row["Tracks"]}} for row in rows}
-
-
-def files(args: argparse.Namespace, place: Path) -> list[str]:
-    failed, path, seen = [], place / "file.conf", {}
-    with Network() as network:
-        host = network.hosts[0]
-        run("ip", "-n", host, "link", "add", "eth1", "type", "veth", "peer", "name", "eth1x")
-        for link in ("eth1", "eth1x"):
-            run("ip", "-n", host, "link", "set", link, "up")
-        run("ip", "-n", host, "addr", "add", "10.9.0.11/24", "dev", "eth0")
-        run("ip", "-n", host, "addr", "add", "10.8.0.11/24", "dev", "eth1")
-        for name, text in vipfiles.all_files(args.broken):
-            path.write_text(text)
-            theirs, ours = verdicts(args, host, path)
-            if theirs < 0 or "virtual_routes" in text or "virtual_server" in text and theirs == 2:
-                continue  # It died of the file, or what is wrong with it is not of VRRP.
-            seen[theirs, ours] = seen.get((theirs, ours), 0) + 1
-            if ours != (1 if theirs == 2 else 0):
-                failed += report(f"verdict on {name}", False, f": keepalived {theirs}, Isobar {ours}")
-            if name in vipfiles.FILES and theirs != 2:
-                wanted, found = theirs_of(host, path, place), ours_of(args, host, path, place)
-                if wanted != found:
-                    failed += report(f"meaning of {name}", False, f": {wanted}\n      {found}")
-    report("verdicts and meanings of files", not failed, f": {seen}")
-    return failed
-
-
 def main(args: argparse.Namespace) -> int:
-    parts = {"interop": interop, "takeover": takeover, "together": together, "pressure": pressure, "files": files}
+    parts = {"interop": interop, "takeover": takeover, "together": together, "pressure": pressure, "files": vipread.files, "public": vipread.public}
     failed = []
     with tempfile.TemporaryDirectory() as place:
         for name in [args.only] if args.only else PARTS:

@@ -38,6 +38,16 @@ impl PidFd {
     }
 }
 
+/// Whether whoever had the other end of a socket is gone.
+pub fn has_left(socket: &impl AsFd) -> io::Result<bool> {
+    let mut list = [PollFd::new(socket.as_fd(), PollFlags::empty())];
+    match poll(&mut list, PollTimeout::ZERO) {
+        Ok(_) => Ok(list[0].any().unwrap_or(true)),
+        Err(nix::errno::Errno::EINTR) => Ok(false),
+        Err(e) => Err(e.into()),
+    }
+}
+
 impl AsFd for PidFd {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
@@ -94,13 +104,21 @@ pub fn open_fifo(path: &Path) -> io::Result<Option<std::fs::File>> {
     }
 }
 
-/// Gives the calling thread real-time priority (SCHED_RR, the lowest), which children do not inherit. An error where that
-/// is not allowed.
+/// Gives the calling thread real-time priority (SCHED_RR, the lowest), which threads and processes that it starts do not
+/// inherit. An error where that is not allowed; a thread that has inherited it may always keep it.
 pub fn run_in_real_time() -> io::Result<()> {
+    schedule(libc::SCHED_RR | libc::SCHED_RESET_ON_FORK)
+}
+
+/// The same, and it is inherited.
+pub fn share_real_time() -> io::Result<()> {
+    schedule(libc::SCHED_RR)
+}
+
+fn schedule(policy: libc::c_int) -> io::Result<()> {
     let parameters = libc::sched_param { sched_priority: 1 };
     // SAFETY: the parameters live through the call; 0 is the calling thread.
-    let done =
-        unsafe { libc::sched_setscheduler(0, libc::SCHED_RR | libc::SCHED_RESET_ON_FORK, &parameters) };
+    let done = unsafe { libc::sched_setscheduler(0, policy, &parameters) };
     counted(libc::c_long::from(done)).map(|_| ())
 }
 
@@ -108,6 +126,15 @@ pub fn run_in_real_time() -> io::Result<()> {
 mod tests {
     use super::*;
     use std::process::Command;
+
+    #[test]
+    fn a_far_end_that_is_gone_is_noticed() {
+        let (one, mut other) = std::os::unix::net::UnixStream::pair().unwrap();
+        std::io::Write::write_all(&mut other, b"x").unwrap();
+        assert!(!has_left(&one).unwrap());
+        drop(other);
+        assert!(has_left(&one).unwrap());
+    }
 
     #[test]
     fn the_end_of_a_child_is_waited_for() {

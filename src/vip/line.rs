@@ -12,7 +12,7 @@ use crate::lang::{Diagnostics, Span, suggest};
 
 use super::packet::Version;
 use super::spec::{
-    AddressSpec, Command, HeartbeatSpec, NotifySpec, PeerSpec, ScriptSpec, TrackSpec, TrackerKind,
+    AddressSpec, Command, HeartbeatSpec, Hook, NotifySpec, PeerSpec, ScriptSpec, TrackSpec, TrackerKind,
     TrackerSpec,
 };
 
@@ -158,6 +158,8 @@ pub fn peer<'a>(reading: &mut Reading<'_>, draft: &mut Draft, args: Args<'a>) {
     }
 }
 
+/// Three of them are lost in the time in which nobody notices.
+const INTERVAL_MS: u64 = 15;
 /// Seldom enough for a host to keep up, and often enough to be of use.
 const INTERVALS_MS: std::ops::RangeInclusive<u64> = 5..=1_000;
 const KEY_MIN: usize = 16;
@@ -168,7 +170,7 @@ pub fn heartbeat<'a>(reading: &mut Reading<'_>, draft: &mut Draft, args: Args<'a
         let message = format!("'heartbeat' expects <address>:<port>, got '{}'.", args.str(1));
         return reading.alert(args.at(1), message);
     };
-    let mut spec = HeartbeatSpec { peer, key: String::new(), interval_ns: 20 * MS };
+    let mut spec = HeartbeatSpec { peer, key: String::new(), interval_ns: INTERVAL_MS * MS };
     let mut cursor = Cursor::new(args, 2);
     while let Some(word) = cursor.take() {
         let value = cursor.take();
@@ -251,6 +253,7 @@ pub fn address<'a>(reading: &mut Reading<'_>, draft: &mut Draft, args: Args<'a>)
     if is_silent { draft.silent.push(spec) } else { draft.addresses.push(spec) }
 }
 
+const RETRIES: std::ops::RangeInclusive<u32> = 1..=1_000;
 const STATES: [&str; 5] = ["any", "backup", "fault", "master", "stop"];
 
 pub fn on<'a>(reading: &mut Reading<'_>, draft: &mut Draft, args: Args<'a>) {
@@ -267,14 +270,38 @@ pub fn on<'a>(reading: &mut Reading<'_>, draft: &mut Draft, args: Args<'a>) {
             return reading.diags.alert_hint(args.at(1), message, hint);
         }
     };
-    if !args.has(2) {
-        return reading.alert(args.span, format!("'on {state}' expects a program."));
-    }
     if slot.is_some() {
         return reading.alert(args.at(1), format!("'on {state}' was given already."));
     }
-    let words = args.from(2).words.iter().map(|word| word.str().to_owned()).collect();
-    *slot = Some(Command { words, owner: None });
+    let mut hook = Hook::new(Command { words: Vec::new(), owner: None });
+    let mut cursor = Cursor::new(args, 2);
+    while let Some(word) = cursor.take() {
+        match word.str() {
+            "retries" if hook.retries == 0 => {
+                let value = cursor.take().and_then(|value| value.str().parse().ok());
+                match value.filter(|n| RETRIES.contains(n)) {
+                    Some(retries) => hook.retries = retries,
+                    None => return reading.alert(word.span, "'retries' expects a number from 1 to 1000."),
+                }
+            }
+            "within" if hook.within.is_none() => {
+                let (value, unit) = (cursor.take(), Unit::Milliseconds);
+                match time_of(&mut reading.diags, value, "'within'", unit, word.span).filter(|ms| *ms > 0) {
+                    Some(ms) => hook.within = Some(Duration::from_millis(ms)),
+                    None => return reading.alert(word.span, "'within' expects a time above 0."),
+                }
+            }
+            program => {
+                hook.command.words.push(program.to_owned());
+                let rest = std::iter::from_fn(|| cursor.take());
+                hook.command.words.extend(rest.map(|word| word.str().to_owned()));
+            }
+        }
+    }
+    if hook.command.words.is_empty() {
+        return reading.alert(args.span, format!("'on {state}' expects a program."));
+    }
+    *slot = Some(hook);
 }
 
 const TRACKED: [&str; 8] =

@@ -233,15 +233,37 @@ pub struct Command {
     pub owner: Option<(u32, u32)>,
 }
 
+/// A program that hears of a transition.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hook {
+    pub command: Command,
+    /// So often it is run again when it fails.
+    pub retries: u32,
+    /// All its runs together end after this.
+    pub within: Option<Duration>,
+}
+
+impl Hook {
+    /// One that is run once, however long it takes.
+    pub fn new(command: Command) -> Hook {
+        Hook { command, retries: 0, within: None }
+    }
+
+    /// Whether it matters how it ends.
+    pub fn is_watched(&self) -> bool {
+        self.retries > 0 || self.within.is_some()
+    }
+}
+
 /// Who is told of transitions.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NotifySpec {
-    pub master: Option<Command>,
-    pub backup: Option<Command>,
-    pub fault: Option<Command>,
-    pub stop: Option<Command>,
+    pub master: Option<Hook>,
+    pub backup: Option<Hook>,
+    pub fault: Option<Hook>,
+    pub stop: Option<Hook>,
     /// Any of them, with four arguments more.
-    pub any: Option<Command>,
+    pub any: Option<Hook>,
     pub mail: bool,
 }
 

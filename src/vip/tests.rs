@@ -127,9 +127,17 @@ fn sections_of_one_group_move_together() {
 #[test]
 fn programs_hear_of_states() {
     let notify = one(" on master /bin/a b\n on any \"/bin/c d\"\n on stop /bin/e").notify;
-    assert_eq!(notify.master.unwrap().words, ["/bin/a", "b"]);
-    assert_eq!(notify.any.unwrap().words, ["/bin/c d"]);
+    assert_eq!(notify.master.unwrap().command.words, ["/bin/a", "b"]);
+    let any = notify.any.unwrap();
+    assert!(!any.is_watched());
+    assert_eq!(any.command.words, ["/bin/c d"]);
     assert!(notify.stop.is_some() && notify.backup.is_none() && notify.fault.is_none());
+    let watched = one(" on backup within 30s retries 5 /bin/a retries 3").notify.backup.unwrap();
+    assert_eq!((watched.retries, watched.within), (5, Some(Duration::from_secs(30))));
+    assert_eq!(watched.command.words, ["/bin/a", "retries", "3"]);
+    for bad in ["retries 0 /bin/a", "retries x /bin/a", "within 0 /bin/a", "within x /bin/a", "retries 3"] {
+        assert_ne!(read(&section(&format!(" on master {bad}"))).1, "", "{bad}");
+    }
 }
 
 #[test]

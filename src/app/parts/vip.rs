@@ -69,8 +69,9 @@ struct VipPart {
     agent: Option<Agent>,
     process: Option<Arc<Process>>,
     look_at_ms: Millis,
-    /// Since when the agent is over by itself.
-    over_at_ms: Option<Millis>,
+    /// How often the agent has ended by itself, and when the last one's addresses are gone.
+    ends: usize,
+    lapsed_at_ms: Option<Millis>,
     reported: Vec<(TrackerKind, Verdict)>,
 }
 
@@ -92,19 +93,22 @@ impl VipPart {
             agent: None,
             process: None,
             look_at_ms: 0,
-            over_at_ms: None,
+            ends: 0,
+            lapsed_at_ms: None,
             reported: Vec::new(),
         }
     }
 
-    /// An agent that ended by itself holds no address once the kernel has let them lapse: others may have the leases.
+    /// An agent that ended by itself holds no address once the kernel has let them lapse: others may have the leases. One
+    /// that follows is told everything anew.
     fn give_back(&mut self, now: Millis) {
-        match self.agent.as_ref().is_some_and(Agent::is_over) {
-            false => self.over_at_ms = None,
-            true if now >= *self.over_at_ms.get_or_insert(now) + GONE_MS => {
-                self.fences.iter().for_each(Fences::give_back);
-            }
-            true => {}
+        let ends = self.agent.as_ref().map_or(0, Agent::ends);
+        if ends > self.ends {
+            (self.ends, self.lapsed_at_ms) = (ends, Some(now + GONE_MS));
+            self.reported.clear();
+        }
+        if self.lapsed_at_ms.take_if(|at| *at <= now).is_some() {
+            self.fences.iter().for_each(Fences::give_back);
         }
     }
 
@@ -321,7 +325,7 @@ impl Part for VipPart {
                 match Agent::start(sockets, spec.clone(), listener, self.shown.clone()) {
                     Ok(agent) => {
                         *self.asker.lock().unwrap_or_else(PoisonError::into_inner) = Some(agent.asker());
-                        self.agent = Some(agent);
+                        (self.agent, self.ends) = (Some(agent), 0);
                     }
                     Err(e) => tell(&process, true, &format!("the agent does not start: {e}")),
                 }
@@ -347,9 +351,9 @@ impl Part for VipPart {
     fn turn(&mut self, now: Millis) {
         if now >= self.look_at_ms {
             self.look_at_ms = now + LOOK_MS;
+            self.give_back(now);
             self.report();
             self.publish();
-            self.give_back(now);
         }
     }
 
@@ -386,7 +390,7 @@ fn as_own_user(spec: &mut Spec) -> Option<Diagnostic> {
         all.into_iter().flatten()
     });
     let mut others = 0;
-    for command in scripts.chain(told) {
+    for command in scripts.chain(told.map(|hook| &mut hook.command)) {
         others += usize::from(command.owner.take().is_some());
     }
     let text = "programs of keepalived.conf are run by the user that 'user' in 'global' names";

@@ -3,6 +3,7 @@
 
 use std::io;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use crate::base::Nanos;
 use crate::base::clock::MS;
@@ -11,6 +12,7 @@ use crate::os::netlink::Address;
 use super::super::packet::{gratuitous_arp, unsolicited_advertisement};
 use super::super::spec::{AddressSpec, InstanceSpec};
 use super::network::{Network, is_same};
+use super::renewer::Renewer;
 
 /// A frozen or killed agent has an address for so long at most, and what the kernel takes to notice.
 const LEASE_S: u32 = 2;
@@ -20,10 +22,12 @@ const FENCED_LEASE_S: u32 = 1;
 const RENEW_NS: Nanos = 400 * MS;
 
 /// What this node holds, by instance.
-#[derive(Default)]
 pub(super) struct Held {
     members: Vec<Option<Vec<Address>>>,
     renew_at: Option<Nanos>,
+    /// Members of which an address was gone when it was to be renewed.
+    missed: Vec<usize>,
+    renewer: Arc<Renewer>,
 }
 
 /// All addresses of an instance.
@@ -48,8 +52,18 @@ fn resolve(network: &Network, spec: &InstanceSpec) -> Vec<Address> {
 }
 
 impl Held {
-    pub(super) fn new(members: usize) -> Held {
-        Held { members: vec![None; members], renew_at: None }
+    pub(super) fn new(members: usize, renewer: Arc<Renewer>) -> Held {
+        Held { members: vec![None; members], renew_at: None, missed: Vec::new(), renewer }
+    }
+
+    /// Who renews what is held.
+    pub(super) fn renewer(&self) -> Arc<Renewer> {
+        self.renewer.clone()
+    }
+
+    /// Everything that is held.
+    fn list(&self) -> Vec<Address> {
+        self.members.iter().flatten().flatten().cloned().collect()
     }
 
     /// Whether something of an instance is on its interfaces already.
@@ -67,15 +81,21 @@ impl Held {
         spec: &InstanceSpec,
         now: Nanos,
     ) -> io::Result<()> {
-        let addresses = resolve(network, spec);
+        let (addresses, renewer) = (resolve(network, spec), self.renewer());
+        let mut renewed = renewer.pause();
         let results: Vec<_> = addresses.iter().map(|a| network.kernel.netlink.add(a)).collect();
         self.members[member] = Some(addresses);
+        self.missed.retain(|missed| *missed != member);
+        *renewed = self.list();
         self.renew_at.get_or_insert(now + RENEW_NS);
         results.into_iter().collect()
     }
 
     pub(super) fn release(&mut self, network: &mut Network, member: usize) -> io::Result<()> {
+        let renewer = self.renewer();
+        let mut renewed = renewer.pause();
         let Some(addresses) = self.members.get_mut(member).and_then(Option::take) else { return Ok(()) };
+        *renewed = self.list();
         // Two instances may move one address.
         let others: Vec<&Address> = self.members.iter().flatten().flatten().collect();
         let ours = addresses.iter().filter(|a| !others.iter().any(|other| is_same(other, a)));
@@ -107,23 +127,30 @@ impl Held {
         self.renew_at
     }
 
-    /// Renews every lease. What was gone meanwhile is there again: the members it belongs to, for neighbours to be told.
-    pub(super) fn renew(&mut self, network: &mut Network, now: Nanos) -> io::Result<Vec<usize>> {
+    /// Has every lease renewed when it is time. What is found gone [comes back](Held::is_back).
+    pub(super) fn renew(&mut self, network: &Network, now: Nanos) {
         if self.renew_at.is_none_or(|at| at > now) {
-            return Ok(Vec::new());
+            return;
         }
         self.renew_at = self.members.iter().any(Option::is_some).then_some(now + RENEW_NS);
-        let (mut restored, mut result) = (Vec::new(), Ok(()));
-        for (member, addresses) in self.members.iter().enumerate() {
-            for address in addresses.iter().flatten() {
-                let was_there = network.addresses.iter().any(|known| is_same(known, address));
-                result = result.and(network.kernel.netlink.add(address));
-                if !was_there && restored.last() != Some(&member) {
-                    restored.push(member);
-                }
+        let is_gone = |held: &Address| !network.addresses.iter().any(|known| is_same(known, held));
+        for (member, held) in self.members.iter().enumerate() {
+            if held.iter().flatten().any(is_gone) && !self.missed.contains(&member) {
+                self.missed.push(member);
             }
         }
-        result.map(|()| restored)
+        self.renewer.ask(now);
+    }
+
+    /// The members of which an address that was missed is there again, for neighbours to be told.
+    pub(super) fn is_back(&mut self, address: &Address) -> Vec<usize> {
+        let has = |member: &usize| {
+            let held = self.members.get(*member).into_iter().flatten().flatten();
+            held.into_iter().any(|held| is_same(held, address))
+        };
+        let (back, missed) = self.missed.iter().partition(|member| has(member));
+        self.missed = missed;
+        back
     }
 
     /// Says when a lease is to be renewed; for addresses that went away.

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use crate::base::Nanos;
+use crate::os::netlink::Netlink;
 
 use super::super::machine::Verdict;
 use super::super::spec::{Spec, TrackerKind};
 use super::apart::Apart;
 use super::network::Kernel;
 use super::order::{Listener, Order, Orders};
+use super::renewer::Renewer;
 use super::run;
 use super::status::Shown;
 
@@ -59,7 +61,8 @@ impl Agent {
         match sockets.0 {
             Means::Here(kernel) => {
                 let (orders, queue) = Orders::new()?;
-                let agent = run::Loop::new(kernel, spec, listener, orders.clone(), shown, false)?;
+                let renewer = Renewer::start(Netlink::open()?, listener.clone())?;
+                let agent = run::Loop::new(kernel, spec, listener, orders.clone(), shown, renewer, false)?;
                 let thread =
                     std::thread::Builder::new().name("vip".into()).spawn(move || agent.run(&queue))?;
                 Ok(Agent(Place::Here { thread, orders }))
@@ -111,11 +114,12 @@ impl Agent {
         }
     }
 
-    /// Whether the agent has ended by itself.
-    pub fn is_over(&self) -> bool {
+    /// How often the agent has ended by itself. One in a process of its own is followed by another, which knows nothing of
+    /// what was [reported](Agent::report).
+    pub fn ends(&self) -> usize {
         match &self.0 {
-            Place::Here { thread, .. } => thread.is_finished(),
-            Place::Apart(apart) => apart.is_over(),
+            Place::Here { thread, .. } => thread.is_finished().into(),
+            Place::Apart(apart) => apart.ends(),
         }
     }
 }

@@ -11,7 +11,8 @@ use crate::os::child::{make_fifo, open_fifo};
 use crate::os::process::kill_group;
 
 use super::super::machine::State;
-use super::super::spec::{Command, FifoSpec, MailSpec, NotifySpec};
+use super::super::spec::{FifoSpec, Hook, MailSpec, NotifySpec, Spec};
+use super::hook::Running;
 use super::order::Listener;
 use super::script::spawn;
 
@@ -19,8 +20,9 @@ use super::script::spawn;
 const QUEUE: usize = 1_024;
 /// Programs that run at one time; the oldest is killed for one more.
 const PROGRAMS: usize = 64;
-/// How often it is looked whether programs have ended.
+/// How often it is looked whether programs have ended, and those that are to succeed.
 const REAP: Duration = Duration::from_millis(500);
+const LOOK: Duration = Duration::from_millis(50);
 
 /// A transition to tell of.
 #[derive(Clone, Debug)]
@@ -33,63 +35,106 @@ pub(super) struct Told {
     pub(super) notify: NotifySpec,
 }
 
+/// Whom to tell beside the programs of each instance.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Audience {
+    /// The name of this node in mails.
+    pub(super) router_id: String,
+    pub(super) mail: Option<MailSpec>,
+    pub(super) fifo: Option<FifoSpec>,
+}
+
+impl Audience {
+    pub(super) fn of(spec: &Spec) -> Audience {
+        Audience { router_id: spec.router_id.clone(), mail: spec.mail.clone(), fifo: spec.fifo.clone() }
+    }
+}
+
+enum News {
+    Told(Box<Told>),
+    Audience(Box<Audience>),
+}
+
 pub(super) struct Notifier {
-    queue: SyncSender<Told>,
+    queue: SyncSender<News>,
     listener: Listener,
+    audience: Audience,
 }
 
 impl Notifier {
-    pub(super) fn start(
-        router_id: String,
-        mail: Option<MailSpec>,
-        fifo: Option<FifoSpec>,
-        listener: Listener,
-    ) -> io::Result<Notifier> {
-        let (queue, told) = sync_channel(QUEUE);
-        let teller = Teller { router_id, mail, fifo, listener: listener.clone(), programs: Vec::new() };
-        std::thread::Builder::new().name("vip-notify".into()).spawn(move || teller.run(&told))?;
-        Ok(Notifier { queue, listener })
+    pub(super) fn start(audience: Audience, listener: Listener) -> io::Result<Notifier> {
+        let (queue, news) = sync_channel(QUEUE);
+        let teller = Teller {
+            audience: audience.clone(),
+            listener: listener.clone(),
+            programs: Vec::new(),
+            hooks: Vec::new(),
+        };
+        std::thread::Builder::new().name("vip-notify".into()).spawn(move || teller.run(&news))?;
+        Ok(Notifier { queue, listener, audience })
     }
 
     pub(super) fn tell(&self, told: Told) {
-        if let Err(e) = self.queue.try_send(told) {
-            self.listener.warn(&format!("notify: {e}: a transition is not told of"));
+        if self.queue.try_send(News::Told(Box::new(told))).is_err() {
+            self.listener.warn("notify: too many transitions: one is not told of");
+        }
+    }
+
+    /// Tells others from now on.
+    pub(super) fn address(&mut self, audience: Audience) {
+        if audience != self.audience
+            && self.queue.try_send(News::Audience(Box::new(audience.clone()))).is_ok()
+        {
+            self.audience = audience;
         }
     }
 }
 
 struct Teller {
-    router_id: String,
-    mail: Option<MailSpec>,
-    fifo: Option<FifoSpec>,
+    audience: Audience,
     listener: Listener,
     programs: Vec<Child>,
+    hooks: Vec<Running>,
 }
 
 impl Teller {
-    fn run(mut self, queue: &Receiver<Told>) {
-        if let Some(fifo) = &self.fifo
-            && let Err(e) = make_fifo(Path::new(&fifo.path), fifo.owner)
-        {
-            self.listener.warn(&format!("{}: {e}", fifo.path));
-        }
+    fn run(mut self, queue: &Receiver<News>) {
+        self.make_fifo();
         loop {
-            match queue.recv_timeout(REAP) {
-                Ok(told) => self.tell(&told),
+            match queue.recv_timeout(if self.hooks.is_empty() { REAP } else { LOOK }) {
+                Ok(News::Told(told)) => self.tell(&told),
+                Ok(News::Audience(audience)) => {
+                    self.audience = *audience;
+                    self.make_fifo();
+                }
                 Err(RecvTimeoutError::Timeout) => {}
                 // What is told of the stop goes on without us.
                 Err(RecvTimeoutError::Disconnected) => return,
             }
             self.programs.retain_mut(|child| matches!(child.try_wait(), Ok(None)));
+            self.hooks.retain_mut(|hook| hook.look(&self.listener));
+        }
+    }
+
+    fn make_fifo(&self) {
+        if let Some(fifo) = &self.audience.fifo
+            && let Err(e) = make_fifo(Path::new(&fifo.path), fifo.owner)
+        {
+            self.listener.warn(&format!("{}: {e}", fifo.path));
         }
     }
 
     fn tell(&mut self, told: &Told) {
         let line = format!("{} \"{}\" {} {}\n", told.what, told.name, told.state.name(), told.priority);
-        if let Some(fifo) = &self.fifo
+        if let Some(fifo) = &self.audience.fifo
             && let Err(e) = write_fifo(Path::new(&fifo.path), &line)
         {
             self.listener.warn(&format!("{}: {e}", fifo.path));
+        }
+        let whose = (told.what, told.name.clone());
+        // What an earlier transition wanted, this one does not.
+        for mut gone in self.hooks.extract_if(.., |hook| hook.whose == whose) {
+            gone.end();
         }
         let notify = &told.notify;
         let specific = match told.state {
@@ -98,21 +143,25 @@ impl Teller {
             State::Fault => &notify.fault,
             State::Stopped => &notify.stop,
         };
-        if let Some(command) = specific {
-            self.start(command, &[]);
+        if let Some(hook) = specific {
+            self.start(&whose, hook, &[]);
         }
-        if let Some(command) = &notify.any {
+        if let Some(hook) = &notify.any {
             let arguments = [told.what, &told.name, told.state.name(), &told.priority.to_string()];
-            self.start(command, &arguments.map(String::from));
+            self.start(&whose, hook, &arguments.map(String::from));
         }
-        if let Some(mail) = self.mail.as_ref().filter(|_| notify.mail)
-            && let Err(e) = send_mail(mail, &self.router_id, told)
+        if let Some(mail) = self.audience.mail.as_ref().filter(|_| notify.mail)
+            && let Err(e) = send_mail(mail, &self.audience.router_id, told)
         {
             self.listener.warn(&format!("mail to {}: {e}", mail.server));
         }
     }
 
-    fn start(&mut self, command: &Command, arguments: &[String]) {
+    fn start(&mut self, whose: &(&'static str, String), hook: &Hook, arguments: &[String]) {
+        if hook.is_watched() {
+            return self.hooks.push(Running::new(whose.clone(), hook.clone(), arguments.to_vec()));
+        }
+        let command = &hook.command;
         if self.programs.len() >= PROGRAMS {
             let mut oldest = self.programs.remove(0);
             kill_group(oldest.id() as i32);
@@ -188,6 +237,7 @@ fn answer(reader: &mut impl BufRead, expected: &str) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::vip::spec::Command;
     use std::net::TcpListener;
 
     fn told(notify: NotifySpec) -> Told {
@@ -198,9 +248,9 @@ mod tests {
     fn programs_and_the_pipe_hear_of_a_transition() {
         let dir = tempfile::tempdir().unwrap();
         let path = |name: &str| dir.path().join(name).display().to_string();
-        let command = |text: String| Command {
-            words: vec!["/bin/sh".into(), "-c".into(), text, "x".into()],
-            owner: None,
+        let command = |text: String| {
+            let words = vec!["/bin/sh".into(), "-c".into(), text, "x".into()];
+            Hook::new(Command { words, owner: None })
         };
         let notify = NotifySpec {
             master: Some(command(format!("echo master > {}", path("m")))),
@@ -214,7 +264,9 @@ mod tests {
         let fifo = FifoSpec { path: path("fifo"), owner: None };
         make_fifo(Path::new(&fifo.path), None).unwrap();
         let reader = std::fs::OpenOptions::new().read(true).write(true).open(&fifo.path).unwrap();
-        let notifier = Notifier::start("r".into(), None, Some(fifo), Listener::silent()).unwrap();
+        // Nobody at first; a reload says whom.
+        let mut notifier = Notifier::start(Audience::default(), Listener::silent()).unwrap();
+        notifier.address(Audience { fifo: Some(fifo), ..Audience::default() });
         notifier.tell(told(notify));
         let mut line = String::new();
         BufReader::new(reader).read_line(&mut line).unwrap();
@@ -231,6 +283,30 @@ mod tests {
         assert_eq!(read("any"), "INSTANCE VI_1 MASTER 150\n");
         assert_eq!(read("m"), "master\n");
         assert!(!Path::new(&path("b")).exists());
+    }
+
+    #[test]
+    fn the_next_transition_ends_what_has_not_succeeded_yet() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("n");
+        let shell = |text: String| Command { words: vec!["/bin/sh".into(), "-c".into(), text], owner: None };
+        let master =
+            Hook { retries: 1_000, ..Hook::new(shell(format!("echo >> {}; exit 1", path.display()))) };
+        let notifier = Notifier::start(Audience::default(), Listener::silent()).unwrap();
+        notifier.tell(told(NotifySpec { master: Some(master), ..NotifySpec::default() }));
+        let runs = || std::fs::read(&path).map_or(0, |text| text.len());
+        for _ in 0..2_000 {
+            if runs() >= 2 {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        assert!(runs() >= 2, "it is not run again");
+        notifier.tell(Told { state: State::Backup, ..told(NotifySpec::default()) });
+        std::thread::sleep(Duration::from_millis(500));
+        let before = runs();
+        std::thread::sleep(Duration::from_millis(1_500));
+        assert_eq!(runs(), before, "it moves an address that is another's by now");
     }
 
     #[test]

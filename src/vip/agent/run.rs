@@ -22,8 +22,9 @@ use super::addresses::Held;
 use super::apart::SILENT_NS;
 use super::heartbeat::{self, Heartbeat, News};
 use super::network::{FIRST_TOKEN, Kernel, Network};
-use super::notify::{Notifier, Told};
+use super::notify::{Audience, Notifier, Told};
 use super::order::{Listener, Order, Orders};
+use super::renewer::Renewer;
 use super::script;
 use super::status::{Counters, InstanceStatus, Shown, Status};
 use super::watch;
@@ -80,20 +81,20 @@ impl Loop {
         listener: Listener,
         orders: Orders,
         status: Shown,
+        renewer: Renewer,
         is_apart: bool,
     ) -> io::Result<Loop> {
         let epoll = Epoll::new()?;
         let network = Network::new(kernel)?;
         epoll.add(orders.waker().as_raw_fd(), IN, ORDERS)?;
         epoll.add(network.kernel.monitor.as_raw_fd(), IN, CHANGES)?;
-        let notifier =
-            Notifier::start(spec.router_id.clone(), spec.mail.clone(), spec.fifo.clone(), listener.clone())?;
+        let notifier = Notifier::start(Audience::of(&spec), listener.clone())?;
         let now = clock::now_ns();
         let mut agent = Loop {
             router: router(&spec, is_apart, now),
             alive_until: is_apart.then_some(now + SILENT_NS),
             ports: Vec::new(),
-            held: Held::new(spec.instances.len()),
+            held: Held::new(spec.instances.len(), Arc::new(renewer)),
             start_at: Some(now + spec.start_delay.as_nanos() as u64),
             spec,
             network,
@@ -155,7 +156,7 @@ impl Loop {
             self.clock(&mut steps);
             changed = !steps.is_empty() || !ready.is_empty();
             self.carry_out(steps);
-            self.renew();
+            self.held.renew(&self.network, clock::now_ns());
         }
         self.publish();
         for member in 0..self.spec.instances.len() {
@@ -186,20 +187,6 @@ impl Loop {
         }
         self.router.turn(now, steps);
         self.beat(now, steps);
-    }
-
-    /// Renews the leases that the kernel gives, of what is still held.
-    fn renew(&mut self) {
-        let (now, mut steps) = (clock::now_ns(), Vec::new());
-        match self.held.renew(&mut self.network, now) {
-            Ok(restored) => {
-                for member in restored {
-                    steps.push(Step { member, action: Action::Announce { repeat: 1 } });
-                }
-            }
-            Err(e) => self.listener.warn(&format!("renewing addresses: {e}")),
-        }
-        self.carry_out(steps);
     }
 
     /// Whether the proxy, in another process, lives.
@@ -324,6 +311,10 @@ impl Loop {
                     && self.held.holds(address)
                 {
                     self.held.renew_now(clock::now_ns());
+                }
+                if let Event::Address(address) = &event {
+                    let back = self.held.is_back(address).into_iter();
+                    steps.extend(back.map(|member| Step { member, action: Action::Announce { repeat: 1 } }));
                 }
                 if let Err(e) = self.network.apply(event) {
                     self.listener.warn(&format!("netlink: {e}"));
@@ -506,10 +497,11 @@ impl Loop {
         }
         let mut router = router(&spec, self.alive_until.is_some(), now);
         router.go_on_from(&self.router, &pairs);
-        let mut held = Held::new(spec.instances.len());
+        let mut held = Held::new(spec.instances.len(), self.held.renewer());
         let mut ports: Vec<Port> = spec.instances.iter().map(|_| Port::new()).collect();
+        let none = Held::new(0, self.held.renewer());
         let (old_spec, mut old_held) =
-            (std::mem::replace(&mut self.spec, spec), std::mem::take(&mut self.held));
+            (std::mem::replace(&mut self.spec, spec), std::mem::replace(&mut self.held, none));
         for (here, old) in &pairs {
             std::mem::swap(&mut ports[*here], &mut self.ports[*old]);
             let same = old_spec.instances[*old].addresses == self.spec.instances[*here].addresses
@@ -527,6 +519,7 @@ impl Loop {
             }
         }
         (self.router, self.held, self.ports) = (router, held, ports);
+        self.notifier.address(Audience::of(&self.spec));
         self.generation += 1;
         self.start_trackers();
         self.open_heartbeats();

@@ -87,6 +87,15 @@ pub(super) fn program(text: &str) -> String {
     split(text).0.into_iter().next().unwrap_or_default()
 }
 
+/// Whether a command line that begins with this is for a shell, without a program of that name.
+pub(super) fn is_of_shell(word: &str) -> bool {
+    const WORDS: &[&str] = &[
+        "!", ".", ":", "[", "[[", "case", "cd", "command", "eval", "exec", "exit", "export", "for", "if",
+        "set", "source", "test", "trap", "type", "ulimit", "umask", "until", "while", "{",
+    ];
+    WORDS.contains(&word) || word.starts_with(OPERATORS) || word.contains('=')
+}
+
 /// Words between white space, with quotes, and whether operators stand outside of single quotes.
 fn split(text: &str) -> (Vec<String>, bool) {
     let (mut words, mut word, mut in_word, mut has_operator) = (Vec::new(), String::new(), false, false);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::super::machine::{Announcing, Settings};
 use super::super::packet::{Checksum, Password, Version};
 use super::super::spec::{
-    Family, FifoSpec, GROUP_V4, GROUP_V6, GroupSpec, InstanceSpec, MailSpec, NotifySpec, ScriptSpec,
+    Family, FifoSpec, GROUP_V4, GROUP_V6, GroupSpec, Hook, InstanceSpec, MailSpec, NotifySpec, ScriptSpec,
     TrackSpec, TrackerKind,
 };
 use super::command::{self, Program, Unusable};
@@ -60,7 +60,8 @@ pub(super) fn script(reading: &mut Reading<'_>, name: &str, at: Place, script: S
         reading
             .findings
             .warning(script.at, format!("script '{name}': there is no program '{program}' to run"));
-        if words.first().is_some_and(|word| *word == program) {
+        // A shell has words of its own, which are no programs anywhere.
+        if words.first().is_some_and(|word| *word == program) || !command::is_of_shell(&program) {
             return None;
         }
     }
@@ -175,7 +176,7 @@ fn election(reading: &mut Reading<'_>, draft: &Instance, family: Family) -> (boo
         down_adverts: draft.down_adverts.or(globals.down_adverts).unwrap_or(3),
         answers_lower: !draft.lower_no_advert.or(globals.lower_no_advert).unwrap_or(is_strict),
         announcing: announcing(&draft.garp, &globals.garp),
-        fenced: false,
+        ..Settings::default()
     };
     (wants_master, settings)
 }
@@ -324,7 +325,7 @@ fn find(reading: &mut Reading<'_>, entry: &Entry) -> Option<(usize, Weight)> {
 
 fn notify(reading: &mut Reading<'_>, notify: Notify) -> NotifySpec {
     let Reading { world, globals, findings, .. } = reading;
-    let mut of = |told| command::told(told, world, globals, findings);
+    let mut of = |told| command::told(told, world, globals, findings).map(Hook::new);
     NotifySpec {
         master: of(notify.master),
         backup: of(notify.backup),

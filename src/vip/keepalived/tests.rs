@@ -320,9 +320,22 @@ fn scripts_are_run_by_a_shell_only_where_one_is_meant() {
 }
 
 #[test]
+fn a_script_without_its_program_is_left_out_with_a_shell_too() {
+    let trackers = |line: &str| {
+        let text = format!("vrrp_script c {{\n script \"{line}\"\n weight -15\n}}\n");
+        spec(&format!("{text}{}", instance("track_script {\n c\n }"))).instances[0].tracks.len()
+    };
+    assert_eq!(trackers("gone -c 1 > /dev/null 2>&1"), 0, "as keepalived, which disables it");
+    assert_eq!(trackers("curl -s http://x > /dev/null 2>&1"), 1);
+    for of_shell in ["if curl x; then exit 0; fi", "</dev/tcp/127.0.0.1/80", "(curl x)", "X=1 curl x; true"] {
+        assert_eq!(trackers(of_shell), 1, "{of_shell}");
+    }
+}
+
+#[test]
 fn who_runs_programs_is_found() {
     let owner = |line: &str, global: &str| {
-        first(&format!("{global}{}", instance(line))).notify.master.and_then(|command| command.owner)
+        first(&format!("{global}{}", instance(line))).notify.master.and_then(|command| command.command.owner)
     };
     assert_eq!(owner("notify_master /bin/true", ""), Some((0, 0)));
     assert_eq!(owner("notify_master /bin/true carl", ""), Some((7, 8)));

@@ -12,9 +12,6 @@ use crate::base::clock::MS;
 use super::super::packet::{Advert, Version};
 use super::settings::{OWNER, Settings};
 
-/// A fenced master lets go so long before its lease ends: longer than the kernel keeps an address that nobody renews (a
-/// second, and what it takes to notice), so that a frozen agent has none when another may take them.
-const MARGIN_NS: Nanos = 1_500 * MS;
 /// How long addresses are kept once the next master has spoken: neighbours learn a moment later where they are now.
 const LINGER_NS: Nanos = 20 * MS;
 
@@ -235,7 +232,8 @@ impl Instance {
 
     /// When a fenced master has to let go.
     fn fence(&self) -> Option<Nanos> {
-        self.settings.fenced.then(|| self.lease_until.map_or(0, |until| until.saturating_sub(MARGIN_NS)))
+        let before = self.settings.fence_margin_ns;
+        self.settings.fenced.then(|| self.lease_until.map_or(0, |until| until.saturating_sub(before)))
     }
 
     /// Begins, or begins again after a fault.

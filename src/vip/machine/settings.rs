@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::base::Nanos;
-use crate::base::clock::SEC;
+use crate::base::clock::{MS, SEC};
 
 use super::super::packet::Version;
 
@@ -57,6 +57,9 @@ pub struct Settings {
     pub announcing: Announcing,
     /// It may be master only while it holds a lease.
     pub fenced: bool,
+    /// A fenced master lets go so long before its lease ends: longer than the kernel keeps an address that nobody renews (a
+    /// second, and what it takes to notice), so that a frozen agent has none when another may take them.
+    pub fence_margin_ns: Nanos,
 }
 
 impl Default for Settings {
@@ -71,6 +74,7 @@ impl Default for Settings {
             answers_lower: true,
             announcing: Announcing::default(),
             fenced: false,
+            fence_margin_ns: 1_500 * MS,
         }
     }
 }

@@ -46,13 +46,25 @@ impl Pair {
     }
 }
 
-/// The process that was split off.
-fn child_of(pid: i32) -> i32 {
+/// The process of the agent, which its guard started.
+fn agent_of(pid: i32) -> i32 {
+    child_of(child_of(pid, "isobar-guard"), "isobar-vip")
+}
+
+fn child_of(pid: i32, wanted: &str) -> i32 {
     let name = |pid: i32| std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
     let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
     let pids: Vec<i32> = children.split_whitespace().map(|pid| pid.parse().unwrap()).collect();
-    let found = pids.iter().find(|pid| name(**pid).trim() == "isobar-vip");
-    *found.unwrap_or_else(|| panic!("no agent among {pids:?}"))
+    let found = pids.iter().find(|pid| name(**pid).trim() == wanted);
+    *found.unwrap_or_else(|| panic!("no {wanted} among {pids:?}"))
+}
+
+/// The name of a thread, and whether its policy is a real-time one (the 41st field of proc(5)'s stat).
+fn task(entry: std::io::Result<std::fs::DirEntry>) -> (String, bool) {
+    let path = entry.unwrap().path();
+    let stat = std::fs::read_to_string(path.join("stat")).unwrap();
+    let policy = stat.rsplit(") ").next().unwrap().split(' ').nth(38).unwrap().to_owned();
+    (std::fs::read_to_string(path.join("comm")).unwrap().trim().to_owned(), policy != "0")
 }
 
 fn status(pid: i32, field: &str) -> String {
@@ -65,11 +77,21 @@ fn status(pid: i32, field: &str) -> String {
 fn without_privileges_a_child_moves_the_addresses_and_leaves_none_behind() {
     let Some(pair) = Pair::new("vip::apart::child", "user nobody") else { return };
     let [first, second] = &pair.nodes;
-    let agent = child_of(first.pid());
+    let (agent, guard) = (agent_of(first.pid()), child_of(first.pid(), "isobar-guard"));
     let net = format!("{:016x}", 1u64 << 12 | 1 << 13);
     assert_eq!(
         [status(agent, "CapEff"), status(agent, "CapPrm"), status(agent, "CapBnd")],
         [net.clone(), net.clone(), net]
+    );
+    assert_eq!(status(guard, "CapEff"), status(agent, "CapEff"));
+    // What speaks and what renews runs in real time, where this machine lets it; nothing else does.
+    let tasks: Vec<(String, bool)> =
+        std::fs::read_dir(format!("/proc/{agent}/task")).unwrap().map(task).collect();
+    let hurried: Vec<&str> = tasks.iter().filter(|(_, is)| *is).map(|(name, _)| &**name).collect();
+    assert!(
+        hurried.len() == 2 && hurried.contains(&"isobar-vip") && hurried.contains(&"vip-renew")
+            || first.said().contains("no real-time priority"),
+        "{tasks:?}"
     );
     assert_eq!(status(first.pid(), "CapEff"), "0000000000000000");
     assert_eq!(
@@ -90,6 +112,27 @@ fn without_privileges_a_child_moves_the_addresses_and_leaves_none_behind() {
     pair.settles([false, true], "killed");
     assert!(began.elapsed() < Duration::from_secs(3), "priority 0 was not said: {:?}", began.elapsed());
     assert!(wait_until(SOON, || kill(Pid::from_raw(agent), None).is_err()), "the agent outlives its proxy");
+    assert!(wait_until(SOON, || kill(Pid::from_raw(guard), None).is_err()), "so does the guard");
+}
+
+#[test]
+fn an_agent_that_dies_alone_is_followed_by_another() {
+    let Some(pair) = Pair::new("vip::apart::dies", "user nobody") else { return };
+    let first = &pair.nodes[0];
+    for _ in 0..2 {
+        let agent = agent_of(first.pid());
+        kill(Pid::from_raw(agent), Signal::SIGKILL).unwrap();
+        pair.settles([false, true], "its addresses lapse");
+        // The next one has the configuration, is told that the proxy lives, and takes over by its priority.
+        pair.settles([true, false], "the next agent");
+        assert_ne!(agent_of(first.pid()), agent);
+    }
+    assert_eq!(first.said().matches("has failed; addresses here lapse").count(), 2, "{}", first.said());
+    let (done, shown) = first.vip(&pair.lab, &["ls", "--socket", &first.socket().display().to_string()]);
+    assert!(done && shown.contains("MASTER"), "{shown}");
+    // Then a graceful stop goes as ever.
+    first.signal(Signal::SIGTERM);
+    pair.settles([false, true], "stopped");
 }
 
 #[test]

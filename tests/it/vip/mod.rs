@@ -6,3 +6,4 @@ mod check;
 mod fenced;
 mod node;
 mod pair;
+mod told;

@@ -154,14 +154,14 @@ fn version_3_over_ipv6() {
 fn a_worse_master_stays_without_preemption() {
     for isobar in [[true, false], [false, true]] {
         let test = "vip::pair::a_worse_master_stays_without_preemption";
-        let Some(pair) = Pair::new(test, isobar, " version 3\n advert_int 0.1\n nopreempt", VIP) else {
+        let Some(pair) = Pair::new(test, isobar, " version 3\n advert_int 0.5\n nopreempt", VIP) else {
             return;
         };
         let _second = pair.start(1);
         pair.settles([false, true], "alone");
         let _first = pair.start(0);
         // Far longer than preemption would take.
-        std::thread::sleep(Duration::from_secs(2));
+        std::thread::sleep(Duration::from_secs(4));
         assert_eq!([pair.has(0), pair.has(1)], [false, true]);
     }
 }

@@ -64,6 +64,7 @@
 //! policy sorts the regions for the client's network (made when geography changes), and who of them is healthy and has
 //! room is looked at now ([`dns::policy::pick`]). [`dns::follow`] puts a new state in place when the map changes. What no zone
 //! has is asked of upstream by [`resolve`], or refused. No query is a task, and none allocates unless upstream is asked.
+//! Over TCP, TLS or HTTPS a connection is a task of the control plane's runtime, which answers by the same machine.
 //!
 //! # What the map does not hold
 //!

@@ -6,11 +6,13 @@ import struct
 import time
 from pathlib import Path
 
-from .dns_node import Node, dig, short, until
+from .dns_node import Node, dig, short
 from .lab import Lab
 
 IDLE = 10_000
 SLOW = 500
+# Of a good query among broken ones.
+TRIES = 20
 # Octets of an idle connection, the kernel's aside.
 EACH = 8192
 
@@ -151,7 +153,18 @@ def fuzz(lab: Lab, place: Path, args):
     asking = from_address("127.0.0.1")
     asking.setblocking(False)
     sent = got = longest = 0
-    end, checked, alive = time.monotonic() + args.seconds, time.monotonic(), True
+    end, checked, alive, slowest = time.monotonic() + args.seconds, time.monotonic(), True, 0
+
+    def lives() -> bool:
+        """It answers one of 20 good queries. What came before them may have filled its buffer, and is worked off meanwhile: none
+        follow. Tries are counted, not seconds: both sides may have to wait for a processor, or be stopped."""
+        nonlocal slowest
+        for n in range(TRIES):
+            if short("127.0.0.2", "www.a.test") == ["192.0.2.1"]:
+                slowest = max(slowest, n + 1)
+                return True
+        return False
+
     while time.monotonic() < end and alive:
         for _ in range(64):
             try:
@@ -166,7 +179,7 @@ def fuzz(lab: Lab, place: Path, args):
             pass
         if time.monotonic() > checked + 5:
             checked = time.monotonic()
-            alive = until(60, lambda: short("127.0.0.2", "www.a.test") == ["192.0.2.1"])
+            alive = lives()
     # The same over TCP: each in a connection with its length, right or wrong.
     for _ in range(int(min(2000, args.seconds * 20))):
         message = broken(draw, seeds)
@@ -177,9 +190,10 @@ def fuzz(lab: Lab, place: Path, args):
                 one.recv(65535)
         except OSError:
             pass
-    alive = alive and short("127.0.0.2", "www.a.test") == ["192.0.2.1"]
+    alive = alive and lives()
     words = node.process.words()
     clean = "failed and goes on" not in words and "panicked" not in words
-    yield f"{args.seconds:g} s", alive and clean and longest <= 1232, f"{sent} broken queries, {got} answers, the longest {longest} octets" + (
-        "" if clean else f"; {words[-300:]}")
+    told = (f"{sent} broken queries, {got} answers, the longest {longest} octets, a good one at try {slowest} at most"
+            + ("" if alive else "; it does not answer") + ("" if clean else f"; {words[-300:]}"))
+    yield f"{args.seconds:g} s", alive and clean and longest <= 1232, told
     node.stop()

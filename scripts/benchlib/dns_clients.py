@@ -6,12 +6,12 @@ import threading
 import time
 from pathlib import Path
 
-from .dns_node import Node, Program, short, until
+from .dns_node import Node, Program, dig, short, until
 from .lab import Lab
 
 REGIONS = ("region eu\n    location 53.3 -6.3\n    networks 127.0.0.0/9\n"
            "region us\n    location 40.7 -74.0\n    networks 198.51.100.0/24\n")
-LINES = ("hosts-file {place}/hosts\nconsul-domain consul\nzone lb.test\nrecord www service web policy nearest ttl 0s\n"
+LINES = ("bind 127.0.0.2:443 ssl crt {place}/ns.pem https\nbind 127.0.0.2:853 ssl crt {place}/ns.pem\nhosts-file {place}/hosts\nconsul-domain consul\nzone lb.test\nrecord www service web policy nearest ttl 0s\n"
          "record _web._tcp SRV service web policy nearest ttl 0s\nrecord @ alias www\n")
 
 
@@ -69,7 +69,16 @@ def servers(place: Path) -> set[tuple[str, str, str]]:
     return {(row[4], row[18], row[7]) for row in rows if row[4] != "-"}
 
 
+def certificate(place: Path) -> None:
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+               "-subj", "/CN=ns.test", "-addext", "subjectAltName=DNS:ns.test,IP:127.0.0.2", "-keyout", place / "key.pem",
+               "-out", place / "crt.pem"]
+    subprocess.run(command, check=True, capture_output=True)
+    (place / "ns.pem").write_text((place / "crt.pem").read_text() + (place / "key.pem").read_text())
+
+
 def run(lab: Lab, place: Path, _args):
+    certificate(place)
     (place / "hosts").write_text("192.0.2.77 printer.home printer\n")
     node = Node(lab, place, LINES.format(place=place), REGIONS)
     pages = [http.server.ThreadingHTTPServer((address, 8080), Page) for address in ("127.0.0.20", "127.0.0.21")]
@@ -92,6 +101,11 @@ def run(lab: Lab, place: Path, _args):
     told = inside(place, "curl -sS -m 5 http://lb.test:8080/")
     yield "curl, an alias at the apex", told == "from 127.0.0.20", told
 
+    told = inside(place, "curl -sS -m 5 --doh-url https://127.0.0.2/dns-query --doh-insecure http://www.lb.test:8080/")
+    yield "curl, names over HTTPS", told == "from 127.0.0.20", told
+    told = [dig("127.0.0.2", "+short", f"+{way}", "www.lb.test", port=port).strip()
+            for way, port in (("https", 443), ("https-get", 443), ("tls", 853))]
+    yield "dig over HTTPS and TLS", told == ["127.0.0.20"] * 3, f"{told}"
     front = unbound(lab, place)
     until(10, lambda: short("127.0.0.30", "www.lb.test") == ["127.0.0.20"])
     told = short("127.0.0.30", "www.lb.test")

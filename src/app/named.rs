@@ -7,6 +7,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+use crate::dns::zone;
 use crate::lang::load::Loaded;
 use crate::lang::{Mention, Places, SourceMap, Span, What};
 use crate::os::bind::BindAddress;
@@ -86,6 +87,12 @@ impl Names {
                     }
                 }
                 self.files.extend(lists);
+            }
+            What::Zone => {
+                for path in bases.candidates(word, span) {
+                    self.files.extend(zone::included(&path, read).into_iter().map(|file| normal(&file)));
+                    self.files.insert(path);
+                }
             }
             What::Bind => {
                 let each = |address| prefixes.iter().filter_map(move |p| named(address, p, bases.current));

@@ -134,7 +134,7 @@ mod tests {
     use super::*;
     use crate::os::bind::{BindSpec, SocketKind};
 
-    const KINDS: &[&str] = &["global", "defaults", "frontend", "backend", "listen", "crt-store"];
+    const KINDS: &[&str] = &["global", "defaults", "frontend", "backend", "listen", "crt-store", "dns"];
 
     fn permit(dir: &Path, text: &str) -> Permit {
         std::fs::write(dir.join("haproxy.cfg"), text).unwrap();
@@ -170,6 +170,33 @@ mod tests {
         for path in ["/etc/shadow", "/etc/passwd", "/etc/ssl/mine", "/", "/etc/nets.lst.bak", "/etc"] {
             assert!(!opens(path.into()), "{path}");
         }
+    }
+
+    /// Zone files, those that they include, and who may have signed for a server that is asked.
+    #[test]
+    fn files_of_zones() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        std::fs::create_dir(at("sub")).unwrap();
+        std::fs::write(
+            at("a.zone"),
+            "$TTL 60\n@ SOA a b 1 2 3 4 5\n$include sub/b.zone ; more\n x A 1.2.3.4\n",
+        )
+        .unwrap();
+        std::fs::write(
+            at("sub/b.zone"),
+            "t TXT \"$INCLUDE no.zone\"\n$INCLUDE \"c.zone\" c.test.\n$INCLUDE c.zone\n",
+        )
+        .unwrap();
+        std::fs::write(at("sub/c.zone"), "$INCLUDE c.zone\n").unwrap();
+        let text = "dns d\n bind :53\n zone-file a.test a.zone\n hosts-file hosts\n geoip-db geo.mmdb\n \
+                    forward . tls://192.0.2.1 ca-file ca.pem\n";
+        let mut permit = permit(dir.path(), text);
+        let mut opens = |path: PathBuf| permit.permits(&Request::Open(path));
+        for name in ["a.zone", "sub/b.zone", "sub/c.zone", "hosts", "geo.mmdb", "ca.pem"] {
+            assert!(opens(at(name)), "{name}");
+        }
+        assert!(!opens(at("no.zone")) && !opens(at("sub/no.zone")) && !opens(at("b.zone")));
     }
 
     #[test]

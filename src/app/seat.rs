@@ -346,6 +346,10 @@ impl catalog::Process for OwnProcess {
         Some(self.responders.explain(name, kind, from))
     }
 
+    fn dns(&self) -> Vec<Value> {
+        self.responders.overview()
+    }
+
     fn vip(&self, name: &str, order: VipOrder) -> Result<(), String> {
         let is_here = |one: &InstanceStatus| *one.name == *name;
         let vips = self.vips.lock().unwrap_or_else(PoisonError::into_inner);

@@ -144,6 +144,11 @@ pub trait Process: Send + Sync {
         None
     }
 
+    /// What the DNS responders here answer: records, answers by region, what is shed and why.
+    fn dns(&self) -> Vec<Value> {
+        Vec::new()
+    }
+
     /// The node gives up its seat and the process ends, after this has returned; or it may not go, and stays.
     fn leave(&self) -> Result<(), String>;
 

@@ -8,8 +8,10 @@ use serde_json::{Value, json};
 
 use super::answer::{Ask, Outcome, Record, State, dynamic_of, respond};
 use super::name::{self, QName};
+use super::overview::overview;
 use super::policy::{Client, Endpoint, Fate, RegionId, Standing, Trace, Wanted, pick};
 use super::spec::Name;
+use super::tally::Tally;
 use super::wire::{HEADER, option, rcode, rtype, skip_name, u16_at, u32_at};
 use super::zone::{ALIAS, Found};
 use crate::base::{Live, clock};
@@ -19,11 +21,25 @@ use crate::base::{Live, clock};
 pub struct Responders(Arc<Mutex<Vec<Responder>>>);
 
 /// One, by the name of its section.
-type Responder = (Name, Arc<Live<State>>);
+#[derive(Clone)]
+pub struct Responder {
+    pub name: Name,
+    pub state: Arc<Live<State>>,
+    pub tally: Arc<Tally>,
+}
 
 impl Responders {
-    pub fn put(&self, all: Vec<(Name, Arc<Live<State>>)>) {
+    pub fn put(&self, all: Vec<Responder>) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = all;
+    }
+
+    fn all(&self) -> Vec<Responder> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What each of them answers.
+    pub fn overview(&self) -> Vec<Value> {
+        self.all().iter().map(|one| overview(&one.name, &one.state.load(), &one.tally)).collect()
     }
 
     /// What each of them that has the name would answer; an error says what was wrong with the question.
@@ -33,10 +49,9 @@ impl Responders {
         let qtype = type_of(kind).ok_or_else(|| format!("'{kind}' is no type of records"))?;
         let from = from.parse().map_err(|_| format!("'{from}' is no address"))?;
         let now_s = clock::wall().as_secs() as u32;
-        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let told = all.into_iter().filter_map(|(responder, state)| {
-            let mut told = explain(&state.load(), &wire.to_ascii_lowercase(), qtype, from, now_s)?;
-            told["Responder"] = json!(&*responder);
+        let told = self.all().into_iter().filter_map(|one| {
+            let mut told = explain(&one.state.load(), &wire.to_ascii_lowercase(), qtype, from, now_s)?;
+            told["Responder"] = json!(&*one.name);
             told["Type"] = json!(kind.to_ascii_uppercase());
             Some(told)
         });

@@ -2,10 +2,12 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ipnet::IpNet;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
 
 use super::answer::{Ask, Question, Sent, Settings, fail, relay};
 use super::wire::{Query, ede};
@@ -13,6 +15,8 @@ use crate::resolve::{Client, Failure, Freshness};
 
 /// Clients that wait for an answer at once.
 const WAITING: usize = 10_000;
+/// How long upstream may take before an answer whose time is over is given (RFC 8767, 5): clients wait little longer.
+const PATIENCE: Duration = Duration::from_millis(1800);
 
 /// Shared by the threads of a responder.
 pub struct Forwarder {
@@ -95,11 +99,16 @@ impl Forwarder {
         let question = &asked.question;
         let (query, _) = Query::parse(packet);
         let query = &query;
-        let answered =
-            self.client.ask(question.key(), question.wire(), question.flags, question.dnssec_ok).await;
+        let asking = self.client.ask(question.key(), question.wire(), question.flags, question.dnssec_ok);
+        let old = self.client.cache.get(question.key(), ask.now_s);
+        let answered = match &old {
+            // It goes on being asked, for the next who wants to know.
+            Some(_) => timeout(PATIENCE, asking).await.unwrap_or(Err(Failure::NoAnswer)),
+            None => asking.await,
+        };
         match answered {
             Ok(entry) => relay(settings, query, ask, out, None, |to| entry.write(ask.now_s, to)),
-            Err(failure) => match self.client.cache.get(question.key(), ask.now_s) {
+            Err(failure) => match old {
                 Some(entry) => {
                     relay(settings, query, ask, out, Some(ede::STALE), |to| entry.write(ask.now_s, to))
                 }

@@ -1,7 +1,7 @@
 //! The table of the `dns` section.
 
 use super::reading::{Open, Reading};
-use super::{keyword_record as record, keyword_server as server};
+use super::{keyword_forward as forward, keyword_record as record, keyword_server as server};
 use crate::lang::args::Args;
 use crate::lang::registry::{Kind, Registry};
 use crate::lang::{Entry, Place, What};
@@ -31,16 +31,17 @@ const fn repeated(entry: Entry, parse: LineFn) -> Keyword {
 }
 
 const LISTENS: &[Place] = &[Place::argument(1, What::Bind), Place::option("crt", What::File)];
-const ZONE_FILE: &[Place] = &[Place::argument(2, What::File)];
+const SIGNERS: &[Place] = &[Place::option("ca-file", What::File)];
+const ZONE_FILE: &[Place] = &[Place::argument(2, What::Zone)];
 
 #[rustfmt::skip]
 pub const DNS: &[Keyword] = &[
     repeated(Entry::full("allow", "<network> ...", "Clients that may ask for names that are not ours, where 'forward' lines are; this host alone by default.", "allow 10.0.0.0/8", "isobar"), server::allow),
-    repeated(Entry::full("bind", "<address>:<port> [ssl crt <file>]", "Where queries come in, over UDP and TCP. An answer leaves from the address that was asked, also where all are listened on. With 'ssl', over TLS alone (RFC 7858), with the certificates and the key of a file.", "bind :53", "isobar").naming(LISTENS), server::bind),
+    repeated(Entry::full("bind", "<address>:<port> [ssl crt <file> [https [<path>]]]", "Where queries come in, over UDP and TCP. An answer leaves from the address that was asked, also where all are listened on. With 'ssl', over TLS alone (RFC 7858), with the certificates and the key of a file; with 'https', as requests over HTTP/2 and HTTP/1.1 for a path (RFC 8484), '/dns-query' by default.", "bind :53", "isobar").naming(LISTENS), server::bind),
     once(Entry::full("consul-domain", "<name> [ttl <time>]", "Consul's names of what is registered: services with tags and RFC 2782, nodes, prepared queries, addresses, and PTR of nodes. Where a datacenter stands in a name, a region may. The TTL is 0 unless it is given.", "consul-domain consul", "isobar"), server::consul_domain),
     once(Entry::full("cookie-secret", "<hexadecimal>", "16 octets that server cookies (RFC 9018) are made with: the same on all nodes behind one address. Without it each start draws another.", "cookie-secret e5e973e5a6b2a43f48e7dc849e37bfcf", "isobar"), server::cookie_secret),
     once(Entry::full("ecs", "{ on | off }", "Whether the client networks that queries carry (RFC 7871) are used; they are unless it says off.", "ecs off", "isobar"), server::ecs),
-    repeated(Entry::full("forward", "<domain> <address>[:<port>] ...", "Servers that are asked for names below a domain ('.' for all) that no zone here has, over UDP, and TCP where an answer is truncated. Answers are kept for their time, and longer while nobody answers (RFC 8767).", "forward . 10.0.0.2:53", "isobar"), server::forward),
+    repeated(Entry::full("forward", "<domain> [tls://[<name>@]]<address>[:<port>] ... [ca-file <file>]", "Servers that are asked for names below a domain ('.' for all) that no zone here has, over UDP, and TCP where an answer is truncated; or over TLS alone (RFC 7858), where its certificate must be for the name, or the address, and signed by who is in the file, or whom the system believes. Answers are kept for their time, asked for again before it ends, and kept longer while nobody answers (RFC 8767).", "forward . 10.0.0.2:53", "isobar").naming(SIGNERS), forward::forward),
     once(Entry::full("geoip-db", "<file>", "Where networks are: a MaxMind-format file, of cities or of countries, nested as GeoIP2 or flat ('country_code'). Read with the configuration, watched with it.", "geoip-db /usr/share/GeoIP/GeoLite2-Country.mmdb", "isobar").naming(Place::FILE), server::geoip_db),
     once(Entry::full("hostmaster", "<name>", "Who answers for zones without a file, in their SOA record: 'hostmaster' of the zone by default.", "hostmaster admin.example.com.", "isobar"), server::hostmaster),
     once(Entry::full("hosts-file", "<file>", "A hosts file (hosts(5)): addresses of names that no zone here has, and names of addresses. It is watched; its records have the TTL given above it.", "hosts-file /etc/hosts", "isobar").naming(Place::FILE), server::hosts_file),

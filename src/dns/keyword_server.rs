@@ -1,6 +1,6 @@
 //! Lines of a `dns` section about the server and its zones.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -10,9 +10,10 @@ use ipnet::IpNet;
 
 use super::answer::MayTransfer;
 use super::hosts::Hosts;
+use super::keyword_forward::address;
 use super::name;
 use super::reading::{Draft, Open, Reading};
-use super::spec::{ConsulSpec, ForwardSpec, Listen};
+use super::spec::{ConsulSpec, Listen, Secure};
 use super::transfer::{Algorithm, Key};
 use super::zone::{Builder, FileReader};
 use crate::lang::args::Args;
@@ -33,22 +34,6 @@ pub fn allow<'a>(reading: &mut Reading<'_>, open: &mut Open, args: Args<'a>) {
     }
 }
 
-pub fn forward<'a>(reading: &mut Reading<'_>, open: &mut Open, args: Args<'a>) {
-    if !args.has(2) {
-        return reading.alert(args.span, "'forward' expects a domain and at least an address as arguments.");
-    }
-    let Some(domain) = reading.dns_name(args.str(1), Some(name::ROOT), args.at(1)) else { return };
-    let domain: Box<[u8]> = domain.to_ascii_lowercase().into();
-    if open.responder.forward.iter().any(|known| known.domain == domain) {
-        return reading.alert(args.at(1), format!("'forward {}' is there already.", args.str(1)));
-    }
-    let mut servers = Vec::new();
-    for i in 2..args.words.len() {
-        servers.extend(server(reading, args, i));
-    }
-    open.responder.forward.push(ForwardSpec { domain, servers });
-}
-
 pub fn bind<'a>(reading: &mut Reading<'_>, open: &mut Open, args: Args<'a>) {
     if !args.has(1) {
         return reading.alert(args.span, "'bind' expects <address>:<port> as argument.");
@@ -59,17 +44,45 @@ pub fn bind<'a>(reading: &mut Reading<'_>, open: &mut Open, args: Args<'a>) {
     }
     let tls = match (args.str(2), args.str(3), args.str(4)) {
         ("", ..) => None,
-        ("ssl", "crt", file) if !file.is_empty() && !args.has(5) => match shown(reading, file) {
-            Ok(tls) => Some(tls),
-            Err(e) => return reading.alert(args.at(4), format!("'bind' : {e}.")),
-        },
-        _ => return reading.alert(args.at(2), "'bind' only takes 'ssl crt <file>' after the address."),
+        ("ssl", "crt", file) if !file.is_empty() => {
+            let Ok(path) = path_of(reading, args) else { return };
+            match shown(reading, file, path.is_some()) {
+                Ok(config) => Some(Secure { config, path }),
+                Err(e) => return reading.alert(args.at(4), format!("'bind' : {e}.")),
+            }
+        }
+        _ => {
+            return reading
+                .alert(args.at(2), "'bind' only takes 'ssl crt <file> [https [<path>]]' after the address.");
+        }
     };
     open.responder.binds.push(Listen { address, tls });
 }
 
+/// Where requests of HTTP go, where clients speak it (RFC 8484).
+const PATH: &str = "/dns-query";
+
+/// `[https [<path>]]` behind the file; an error was told.
+fn path_of(reading: &mut Reading<'_>, args: Args<'_>) -> Result<Option<Arc<str>>, ()> {
+    if !args.has(5) {
+        return Ok(None);
+    }
+    if args.str(5) != "https" || args.has(7) {
+        let (at, hint) = (args.at(5), suggest::hint(args.str(5), ["https"]));
+        let message = format!("'bind' only takes 'https [<path>]' after the file, got '{}'.", args.str(5));
+        reading.diags.alert_hint(at, message, hint);
+        return Err(());
+    }
+    let path = if args.has(6) { args.str(6) } else { PATH };
+    if !path.starts_with('/') || path.contains(['?', '#']) {
+        reading.alert(args.at(6), format!("'https' expects a path that begins with '/', got '{path}'."));
+        return Err(());
+    }
+    Ok(Some(path.into()))
+}
+
 /// What a server of TLS shows: the certificates and the key of a file.
-fn shown(reading: &Reading<'_>, file: &str) -> Result<Arc<rustls::ServerConfig>, String> {
+fn shown(reading: &Reading<'_>, file: &str, is_http: bool) -> Result<Arc<rustls::ServerConfig>, String> {
     let text = (reading.inputs.files)(Path::new(file)).map_err(|e| format!("{file}: {}", reason(&e)))?;
     let pem = Pem::parse(file, &text).map_err(|e| e.to_string())?;
     let certified = Certified::of(&pem, &pem).map_err(|e| e.to_string())?;
@@ -77,7 +90,7 @@ fn shown(reading: &Reading<'_>, file: &str) -> Result<Arc<rustls::ServerConfig>,
         shows: certified.alone(),
         clients: tls::Clients::Any,
         versions: tls::Versions::Both,
-        alpn: vec![b"dot".to_vec()],
+        alpn: if is_http { vec![b"h2".to_vec(), b"http/1.1".to_vec()] } else { vec![b"dot".to_vec()] },
         resumes: true,
     };
     server.config().map_err(|e| e.to_string())
@@ -237,19 +250,7 @@ pub fn notify<'a>(reading: &mut Reading<'_>, open: &mut Open, args: Args<'a>) {
         return reading.alert(args.span, "'notify' expects at least an address as argument.");
     }
     for i in 1..args.words.len() {
-        open.responder.notify.extend(server(reading, args, i));
-    }
-}
-
-/// The address of another server, on port 53 where it says none.
-fn server(reading: &mut Reading<'_>, args: Args<'_>, i: usize) -> Option<SocketAddr> {
-    let text = args.str(i);
-    match text.parse::<SocketAddr>().or_else(|_| text.parse::<IpAddr>().map(|ip| (ip, 53).into())) {
-        Ok(address) => Some(address),
-        Err(_) => {
-            reading.alert(args.at(i), format!("'{text}' is no address of a server: write 10.0.0.2:53."));
-            None
-        }
+        open.responder.notify.extend(address(reading, args, i, args.str(i), 53));
     }
 }
 

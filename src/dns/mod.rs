@@ -18,6 +18,7 @@ pub mod answer;
 pub mod geoip;
 pub mod spec;
 mod reading;
+mod keyword_forward;
 mod keyword_server;
 mod keyword_record;
 pub mod keyword;
@@ -25,7 +26,9 @@ pub mod language;
 pub mod consul;
 pub mod follow;
 pub mod forward;
+pub mod tally;
 pub mod explain;
+pub mod overview;
 pub mod server;
 
 #[cfg(test)]

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use ipnet::IpNet;
-use rustls::ServerConfig;
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ServerConfig};
 
 use super::answer::Settings;
 use super::policy::{ClientMap, LastResort, Policy, RegionId, Spread, Step};
@@ -46,8 +47,17 @@ pub struct Responder {
 #[derive(Clone, Debug)]
 pub struct Listen {
     pub address: SocketAddr,
-    /// What is shown to clients, who then speak TLS over TCP and nothing else (RFC 7858).
-    pub tls: Option<Arc<ServerConfig>>,
+    /// Clients speak TLS over TCP and nothing else.
+    pub tls: Option<Secure>,
+}
+
+/// How TLS is spoken.
+#[derive(Clone, Debug)]
+pub struct Secure {
+    /// What is shown to clients.
+    pub config: Arc<ServerConfig>,
+    /// Queries are requests of HTTP for this path (RFC 8484); without it they come as they are (RFC 7858).
+    pub path: Option<Arc<str>>,
 }
 
 /// A `forward` line.
@@ -55,8 +65,34 @@ pub struct Listen {
 pub struct ForwardSpec {
     /// In wire form and lower case.
     pub domain: Box<[u8]>,
-    pub servers: Vec<SocketAddr>,
+    pub servers: Vec<UpstreamSpec>,
 }
+
+/// A server that is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UpstreamSpec {
+    pub address: SocketAddr,
+    /// It is asked over TLS.
+    pub tls: Option<UpstreamTls>,
+}
+
+/// How it is known that it is the right one.
+#[derive(Clone, Debug)]
+pub struct UpstreamTls {
+    /// What its certificate must be for.
+    pub name: ServerName<'static>,
+    /// Of who may have signed it, to tell whether that changed.
+    pub digest: u64,
+    pub client: Arc<ClientConfig>,
+}
+
+impl PartialEq for UpstreamTls {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name && self.digest == other.digest
+    }
+}
+
+impl Eq for UpstreamTls {}
 
 /// A domain of Consul's names.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -20,6 +20,8 @@ pub enum What {
     File,
     /// A file that lists others, one a line, as the first word.
     List,
+    /// A zone file, and those that it includes.
+    Zone,
     /// A file that is read once, and written by others all the time.
     State,
     /// A directory that names of files are joined to.

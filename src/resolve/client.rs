@@ -15,7 +15,7 @@ const PENDING: usize = 4096;
 const TRIES: usize = 3;
 
 /// Who is asked for names below a domain.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Route {
     /// In wire form and lower case.
     pub domain: Box<[u8]>,

@@ -1,34 +1,49 @@
-//! One server that is asked: over UDP from a port of its own each time, over TCP when the answer did not fit.
+//! One server that is asked: over UDP from a port of its own each time, over TCP when the answer did not fit; or over TLS
+//! alone (RFC 7858), on connections that are used again.
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
+use tokio_rustls::client::TlsStream;
 
 use super::response::{Shape, examine};
-use crate::base::Millis;
+use crate::base::{Millis, clock};
+use crate::tls::Secure;
 
-/// How long one try takes at most.
+/// How long one try takes at most, and one that may have to shake hands first.
 pub(super) const TRY: Duration = Duration::from_millis(800);
+const TRY_TLS: Duration = Duration::from_millis(2000);
+/// Connections over TLS to one server at once: questions beyond wait for one.
+const CONNECTIONS: usize = 16;
+/// One that was not used for longer may be closed by the server, and is not used again.
+const KEPT_MS: Millis = 8_000;
 /// How long a server that did not answer is asked last.
 const SHUNNED_MS: Millis = 10_000;
 /// Octets of a datagram that we take (DNS Flag Day 2020).
 const UDP_SIZE: u16 = 1232;
 
-#[derive(Debug)]
 pub struct Upstream {
     pub address: SocketAddr,
+    tls: Option<Pool>,
     /// Until then others are asked first.
     shunned_until_ms: AtomicU64,
 }
 
 impl Upstream {
     pub fn new(address: SocketAddr) -> Upstream {
-        Upstream { address, shunned_until_ms: AtomicU64::new(0) }
+        Upstream { address, tls: None, shunned_until_ms: AtomicU64::new(0) }
+    }
+
+    /// One that is asked over TLS and no other way.
+    pub fn over_tls(address: SocketAddr, secure: Secure) -> Upstream {
+        Upstream { tls: Some(Pool::new(secure)), ..Upstream::new(address) }
     }
 
     pub(super) fn is_shunned(&self, now_ms: Millis) -> bool {
@@ -50,6 +65,11 @@ impl Upstream {
         let random = uuid::Uuid::new_v4();
         let id = u16::from_be_bytes([random.as_bytes()[0], random.as_bytes()[1]]);
         let query = query(id, question, flags, dnssec_ok);
+        if let Some(pool) = &self.tls {
+            let asked = timeout(TRY_TLS, pool.ask(self.address, &query, id, question)).await;
+            // What failed on one connection would on the others: they are as old.
+            return asked.map_err(io::Error::from).flatten().inspect_err(|_| pool.clear());
+        }
         let (response, shape) = timeout(TRY, self.datagram(&query, id, question)).await??;
         if !shape.truncated {
             return Ok((response, shape));
@@ -78,13 +98,76 @@ impl Upstream {
 
     async fn stream(&self, query: &[u8], id: u16, question: &[u8]) -> io::Result<(Vec<u8>, Shape)> {
         let mut stream = TcpStream::connect(self.address).await?;
-        let framed = [&(query.len() as u16).to_be_bytes()[..], query].concat();
-        stream.write_all(&framed).await?;
-        let size = stream.read_u16().await?;
-        let mut response = vec![0; usize::from(size)];
-        stream.read_exact(&mut response).await?;
-        let shape = examine(&response, id, question).ok_or(io::ErrorKind::InvalidData)?;
-        Ok((response, shape))
+        exchange(&mut stream, query, id, question).await
+    }
+}
+
+/// Asks on a connection.
+async fn exchange(
+    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    query: &[u8],
+    id: u16,
+    question: &[u8],
+) -> io::Result<(Vec<u8>, Shape)> {
+    let framed = [&(query.len() as u16).to_be_bytes()[..], query].concat();
+    stream.write_all(&framed).await?;
+    stream.flush().await?;
+    let size = stream.read_u16().await?;
+    let mut response = vec![0; usize::from(size)];
+    stream.read_exact(&mut response).await?;
+    let shape = examine(&response, id, question).ok_or(io::ErrorKind::InvalidData)?;
+    Ok((response, shape))
+}
+
+/// Connections over TLS to a server, each for one question at a time.
+struct Pool {
+    secure: Secure,
+    /// With when they were used last, the latest at the end.
+    idle: Mutex<Vec<(Millis, TlsStream<TcpStream>)>>,
+    open: Semaphore,
+}
+
+impl Pool {
+    fn new(secure: Secure) -> Pool {
+        Pool { secure, idle: Mutex::default(), open: Semaphore::new(CONNECTIONS) }
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<(Millis, TlsStream<TcpStream>)>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take(&self) -> Option<TlsStream<TcpStream>> {
+        let after = clock::now_ms().saturating_sub(KEPT_MS);
+        let mut idle = self.idle();
+        idle.retain(|(used, _)| *used >= after);
+        idle.pop().map(|(_, stream)| stream)
+    }
+
+    fn clear(&self) {
+        self.idle().clear();
+    }
+
+    async fn ask(
+        &self,
+        to: SocketAddr,
+        query: &[u8],
+        id: u16,
+        question: &[u8],
+    ) -> io::Result<(Vec<u8>, Shape)> {
+        let _place = self.open.acquire().await.map_err(io::Error::other)?;
+        while let Some(mut stream) = self.take() {
+            // The server may have closed it meanwhile.
+            if let Ok(answered) = exchange(&mut stream, query, id, question).await {
+                self.idle().push((clock::now_ms(), stream));
+                return Ok(answered);
+            }
+        }
+        let stream = TcpStream::connect(to).await?;
+        stream.set_nodelay(true)?;
+        let mut stream = self.secure.over(stream).await?;
+        let answered = exchange(&mut stream, query, id, question).await?;
+        self.idle().push((clock::now_ms(), stream));
+        Ok(answered)
     }
 }
 

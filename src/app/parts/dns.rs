@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::base::clock;
 use crate::dns;
-use crate::dns::explain::Responders;
+use crate::dns::explain::{self, Responders};
 use crate::dns::server::{Server, Sockets};
 use crate::dns::spec::{Responder, Spec};
 use crate::lang::Diagnostics;
@@ -131,8 +131,12 @@ impl Part for DnsPart {
                 process.messages.alert(&format!("dns {name}: {e}"));
             }
         }
-        let state = |running: &Running| (running.name.clone(), running.server.state());
-        self.responders.put(self.running.iter().map(state).collect());
+        let shown = |running: &Running| explain::Responder {
+            name: running.name.clone(),
+            state: running.server.state(),
+            tally: running.server.tally(),
+        };
+        self.responders.put(self.running.iter().map(shown).collect());
     }
 
     fn abandon(&mut self, _opener: &Opener) {

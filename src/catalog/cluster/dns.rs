@@ -1,15 +1,30 @@
-//! Why the DNS responder answers as it does: `/v1/isobar/dns`.
+//! What the DNS responders answer, and why: `/v1/isobar/dns`.
 
 use crate::catalog::request::{Access, Answer, Call, Fault, GET, Outcome, Resource, Route};
 
-pub const ROUTES: &[Route] = &[Route {
-    methods: GET,
-    path: "/v1/isobar/dns/explain/:name/:type",
-    body: 0,
-    run: |call| Box::pin(explain(call)),
-    doc: "What this node's DNS responders would answer a client ('?from=', an address; its own by default), every region \
-          that might be named, and why it is or is not.",
-}];
+pub const ROUTES: &[Route] = &[
+    Route {
+        methods: GET,
+        path: "/v1/isobar/dns",
+        body: 0,
+        run: |call| Box::pin(shown(call)),
+        doc: "This node's DNS responders: zones, records from the map with answers by region since the start and a second, \
+              what each region sheds, and why it is not named.",
+    },
+    Route {
+        methods: GET,
+        path: "/v1/isobar/dns/explain/:name/:type",
+        body: 0,
+        run: |call| Box::pin(explain(call)),
+        doc: "What this node's DNS responders would answer a client ('?from=', an address; its own by default), every \
+              region that might be named, and why it is or is not.",
+    },
+];
+
+async fn shown(call: &Call) -> Outcome {
+    call.require(Resource::Node, "", Access::Read)?;
+    Answer::json(&call.api.process.dns())
+}
 
 async fn explain(call: &Call) -> Outcome {
     call.require(Resource::Node, "", Access::Read)?;

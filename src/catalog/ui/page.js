@@ -210,6 +210,29 @@ const views = {
     return [el("h2", {}, "Addresses"), table(count(rows.length, "virtual router"), ["Name", "Holds", "Node", "State", "Priority", "For", "Why"], rows,
       "No node has addresses that move.")];
   },
+  async dns() {
+    const [map, all] = await Promise.all([overview(), get("/v1/isobar/dns")]);
+    const lostOnes = new Set(map.regions.filter(region => region.lost).map(region => region.name));
+    const percent = part => `${Math.round(part * 100)}%`;
+    const number = n => el("span", { class: "number" }, n.toLocaleString());
+    const state = (record, one) => one.Why === "" ? mark("passing", "answers")
+      : one.Sheds > 0 ? mark("warning", `sheds ${percent(one.Sheds)} of its clients`)
+        : record.LastResort && one.Unhealthy ? mark("critical", "last resort") : mark(one.Healthy ? "warning" : "critical", "not named");
+    const head = record => [[record.Name, el("div", { class: "soft" }, `${record.Policy}, TTL ${record.TTL}`)], toService(record.Service)];
+    const row = record => (one, n) => [...(n ? [null, null] : head(record)), one.Region || soft("no region"), number(one.Answers),
+      number(Math.round(one.PerSecond)), `${one.Healthy} of ${one.Healthy + one.Unhealthy}`, one.Load ? percent(one.Load) : soft("-"),
+      [state(record, one), " ", soft(lostOnes.has(one.Region) ? "the region is lost" : one.Why)]];
+    const none = record => [[...head(record), soft("none"), number(0), number(0), "0 of 0", soft("-"), mark("critical", "no instance is registered")]];
+    const sheet = responder => {
+      const records = responder.Records.filter(record => found(record.Name) || found(record.Service));
+      const rows = records.flatMap(record => record.Regions.length ? record.Regions.map(row(record)) : none(record));
+      const zones = responder.Zones.map(zone => `${zone.Name} (${count(zone.Names, "name")})`).join(", ");
+      return [el("h3", {}, responder.Name), el("p", { class: "soft" }, zones ? `Zones: ${zones}` : "It has no zones."),
+        table(`${records.length} of ${count(responder.Records.length + responder.More, "record")} from the map; answers of this node since it started`,
+          ["Record", "Service", "Region", "Answers", "A second", "Healthy", "Load", "State"], rows, filter ? "No record and no service is called so." : "No record comes from the map.")];
+    };
+    return [el("h2", {}, "DNS"), all && all.length ? [search("Find a record or service"), all.map(sheet)] : el("p", { class: "soft" }, "No DNS responder runs on this node.")];
+  },
   async kv(path) {
     const href = key => `#/kv/${key.split("/").map(route).join("/")}`;
     const steps = path.split("/").filter(Boolean);
@@ -274,7 +297,8 @@ function ask(why) {
   return [el("h2", {}, "This node asks for a token"), el("p", { class: "soft" }, why), input];
 }
 
-let drawing = false, again = false;
+let drawing = false, again = false, later = 0;
+const COUNTED_MS = 2000;
 
 async function draw() {
   if (drawing) { again = true; return; }
@@ -296,6 +320,9 @@ async function draw() {
   if (content && here === place().join("/")) show(content.flat(Infinity).filter(Boolean), here);
   if (kept) document.title = `${headline(kept.map) || "All is well"} - Isobar`;
   drawing = false;
+  // Answers are counted without a change of the map.
+  clearTimeout(later);
+  if (view === "dns") later = setTimeout(draw, COUNTED_MS);
   if (again) { again = false; draw(); }
 }
 

@@ -47,6 +47,11 @@ impl Policy {
     pub fn draws_by_network(&self) -> bool {
         self.high_water.is_some() || self.spread == Spread::Sticky
     }
+
+    /// Part of its clients that a region with this load sheds, 0 to 1.
+    pub fn sheds(&self, load: f32) -> f32 {
+        self.high_water.map_or(0.0, |mark| shed_part(load, mark))
+    }
 }
 
 /// Prefix lengths of the networks by which clients are told apart.

@@ -151,12 +151,13 @@ impl Worker {
         };
         let socket = self.sockets.iter().find(|socket| socket.as_raw_fd() == fd)?.clone();
         let (forwarder, state) = (forwarder.clone(), state.clone());
-        let (query, back, ask, counts) = (query.to_vec(), back.clone(), *ask, self.shared.later.clone());
+        let (query, back, ask, shared) = (query.to_vec(), back.clone(), *ask, self.shared.clone());
         forwarder.clone().runtime().spawn(async move {
             let mut out = vec![0; ANSWER];
             let sent = forwarder.ask(&state.settings, &asked, &query, &ask, &mut out).await;
             if let Some(sent) = sent {
-                counts.count(&sent);
+                shared.later.count(&sent);
+                shared.log.note(&state, &query, ask.client, &sent);
                 if let Err(e) = send_back(socket.as_raw_fd(), &back, &out[..sent.len]) {
                     tracing::debug!("dns: an answer cannot be sent: {e}");
                 }

@@ -7,6 +7,7 @@ use metrics::counter;
 
 use crate::dns::answer::{Sent, State};
 use crate::dns::name::to_text;
+use crate::dns::tally::Tally;
 use crate::dns::wire::rcode;
 
 /// Response codes that are told apart.
@@ -52,7 +53,7 @@ impl Figures {
 }
 
 /// Tells what zones and records of the map were asked since the last time.
-fn publish_state(responder: &str, state: &State) {
+fn publish_state(responder: &str, state: &State, tally: &Tally, seconds: f64) {
     let name = || responder.to_owned();
     for zone in state.zones.iter() {
         for (code, count) in zone.answers.take().into_iter().filter(|(_, count)| *count > 0) {
@@ -61,10 +62,13 @@ fn publish_state(responder: &str, state: &State) {
                 .increment(count);
         }
     }
+    tally.turn(state.records.iter());
+    let nowhere: Arc<str> = "".into();
     for record in state.records.iter() {
         for (region, count) in record.answers.iter().enumerate() {
             let count = count.swap(0, Ordering::Relaxed);
             if count > 0 {
+                tally.add(record, state.regions.get(region).unwrap_or(&nowhere), count, seconds);
                 counter!(
                     "isobar_dns_record_answers_total",
                     "responder" => name(),
@@ -79,9 +83,9 @@ fn publish_state(responder: &str, state: &State) {
     }
 }
 
-/// Tells the sums.
-pub(super) fn publish(responder: &str, all: &[Arc<Figures>], state: &State) {
-    publish_state(responder, state);
+/// Tells the sums, and what came since so many seconds.
+pub(super) fn publish(responder: &str, all: &[Arc<Figures>], state: &State, tally: &Tally, seconds: f64) {
+    publish_state(responder, state, tally, seconds);
     let sum =
         |of: &dyn Fn(&Figures) -> &AtomicU64| all.iter().map(|f| of(f).load(Ordering::Relaxed)).sum::<u64>();
     let name = || responder.to_owned();

@@ -2,6 +2,7 @@
 
 mod datagrams;
 mod figures;
+mod https;
 mod notify;
 mod rate;
 mod run;
@@ -10,6 +11,7 @@ mod signed;
 mod sockets;
 mod stream;
 mod told;
+mod turn;
 
 pub use figures::Figures;
 pub use run::Server;

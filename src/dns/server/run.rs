@@ -7,10 +7,12 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use tokio::sync::Semaphore;
 use tokio::task::AbortHandle;
 
 use super::datagrams::Worker;
 use super::figures::{self, Figures};
+use super::https;
 use super::notify;
 use super::shared::Shared;
 use super::sockets::Sockets;
@@ -20,10 +22,12 @@ use crate::base::{Live, clock};
 use crate::dns::answer::State;
 use crate::dns::follow::{Maker, follow};
 use crate::dns::forward::Forwarder;
-use crate::dns::spec::{ForwardSpec, Responder};
+use crate::dns::spec::{ForwardSpec, Responder, UpstreamSpec, UpstreamTls};
+use crate::dns::tally::Tally;
 use crate::dns::zone::Zones;
 use crate::region::Seat;
 use crate::resolve::{Client, Route, Upstream};
+use crate::tls::Secure;
 
 /// Ends when it is dropped.
 pub struct Server {
@@ -31,6 +35,7 @@ pub struct Server {
     sockets: Sockets,
     shared: Arc<Shared>,
     figures: Vec<Arc<Figures>>,
+    tally: Arc<Tally>,
     threads: Vec<JoinHandle<()>>,
     /// Those of the sockets.
     tasks: Vec<AbortHandle>,
@@ -61,11 +66,14 @@ impl Server {
             connections: AtomicUsize::new(limits.connections),
             connected: AtomicUsize::new(0),
             idle_ms: AtomicU64::new(limits.idle_ms),
+            requests: Semaphore::new(https::REQUESTS),
+            waiting: Arc::new(Semaphore::new(https::WAITING)),
         });
         let mut server = Server {
             name: responder.name.clone(),
             sockets,
             figures: vec![shared.later.clone()],
+            tally: Arc::default(),
             shared,
             threads: Vec::new(),
             tasks: Vec::new(),
@@ -108,6 +116,11 @@ impl Server {
     /// What it answers from, as it changes.
     pub fn state(&self) -> Arc<Live<State>> {
         self.shared.state.clone()
+    }
+
+    /// What it answered.
+    pub fn tally(&self) -> Arc<Tally> {
+        self.tally.clone()
     }
 
     pub fn sockets(&self) -> &Sockets {
@@ -167,9 +180,13 @@ impl Server {
             self.tasks.push(tokio::spawn(task).abort_handle());
         }
         let (name, all, state) = (self.name.clone(), self.figures.clone(), self.shared.state.clone());
+        let tally = self.tally.clone();
         let tell = async move {
+            let mut before_ms = clock::now_ms();
             loop {
-                figures::publish(&name, &all, &state.load());
+                let now_ms = clock::now_ms();
+                figures::publish(&name, &all, &state.load(), &tally, (now_ms - before_ms) as f64 / 1000.0);
+                before_ms = now_ms;
                 tokio::time::sleep(TELLING).await;
             }
         };
@@ -191,9 +208,17 @@ impl Server {
 const MEMORY: usize = 64 << 20;
 
 fn forwarder(responder: &Responder) -> Option<Arc<Forwarder>> {
+    let upstream = |server: &UpstreamSpec| {
+        Arc::new(match &server.tls {
+            None => Upstream::new(server.address),
+            Some(UpstreamTls { client, name, .. }) => {
+                Upstream::over_tls(server.address, Secure::named(client.clone(), name.clone()))
+            }
+        })
+    };
     let route = |line: &ForwardSpec| Route {
         domain: line.domain.clone(),
-        servers: line.servers.iter().map(|address| Arc::new(Upstream::new(*address))).collect(),
+        servers: line.servers.iter().map(upstream).collect(),
     };
     let routes: Vec<Route> = responder.forward.iter().map(route).collect();
     let client = Client::new(routes, MEMORY);

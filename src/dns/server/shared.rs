@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize};
 
+use tokio::sync::Semaphore;
+
 use super::figures::Figures;
 use super::told::QueryLog;
 use crate::base::Live;
@@ -23,4 +25,8 @@ pub(super) struct Shared {
     pub(super) connections: AtomicUsize,
     pub(super) connected: AtomicUsize,
     pub(super) idle_ms: AtomicU64,
+    /// Places for requests over HTTPS.
+    pub(super) requests: Semaphore,
+    /// Octets of answers over HTTPS that may wait for who reads them.
+    pub(super) waiting: Arc<Semaphore>,
 }

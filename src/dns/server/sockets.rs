@@ -5,10 +5,8 @@ use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
 
-use rustls::ServerConfig;
-
 use crate::base::Live;
-use crate::dns::spec::{Listen, Responder};
+use crate::dns::spec::{Listen, Responder, Secure};
 use crate::os::bind::{BindAddress, BindSpec, SocketKind};
 use crate::os::datagram;
 use crate::os::opener::Opener;
@@ -33,9 +31,9 @@ pub(super) struct Bound {
     /// One for each thread: the kernel spreads clients over them.
     pub(super) datagrams: Vec<Arc<OwnedFd>>,
     pub(super) stream: Arc<OwnedFd>,
-    pub(super) tls: Option<Arc<ServerConfig>>,
+    pub(super) tls: Option<Secure>,
     /// What runs shows now.
-    pub(super) shows: Arc<Live<Option<Arc<ServerConfig>>>>,
+    pub(super) shows: Arc<Live<Option<Secure>>>,
 }
 
 #[derive(Clone, Default)]

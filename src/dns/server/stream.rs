@@ -1,7 +1,6 @@
 //! Queries over TCP (RFC 7766) and TLS over it (RFC 7858): any number on one connection, answered in order, bounded in time and memory.
 
-use std::cell::RefCell;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,18 +12,16 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use super::datagrams::{Answered, answer};
 use super::figures::Figures;
+use super::https;
 use super::shared::Shared;
 use super::sockets::Bound;
+use super::turn::{Turn, reply};
 use crate::base::clock;
-use crate::dns::answer::{Ask, State};
-use crate::dns::forward::{Asked, Forwarder, Known};
+use crate::dns::spec::Secure;
 use crate::dns::transfer::{self, Signer, Transfer};
-use crate::dns::wire::{HEADER, Query};
 
-/// Octets of a message at most, and of its length before it.
-const MESSAGE: usize = 65_535;
+/// Octets of the length of a message, before it.
 const PREFIX: usize = 2;
 /// Octets that are read at once.
 const READ: usize = 2048;
@@ -67,9 +64,20 @@ pub(super) async fn accept(bound: Bound, shared: Arc<Shared>, figures: Arc<Figur
             };
             // What TLS needs more is not reserved for those who speak none.
             let talk = async {
-                if let Ok(Ok(stream)) = timeout(HANDSHAKE, TlsAcceptor::from(tls).accept(stream)).await {
-                    let _ = timeout(LIFE, serve(stream, peer, &shared, &figures)).await;
-                }
+                let Secure { config, path } = tls;
+                let Ok(Ok(stream)) = timeout(HANDSHAKE, TlsAcceptor::from(config).accept(stream)).await
+                else {
+                    return;
+                };
+                let served = async {
+                    match path {
+                        None => serve(stream, peer, &shared, &figures).await.unwrap_or_default(),
+                        Some(path) => {
+                            https::serve(stream, peer, path, shared.clone(), figures.clone()).await;
+                        }
+                    }
+                };
+                let _ = timeout(LIFE, served).await;
             };
             Box::pin(talk).await;
         });
@@ -138,17 +146,15 @@ async fn serve(
         let mut taken = 0;
         while let Some(message) = first(&input[taken..]) {
             let size = message.len();
-            match reply(message, client, shared, figures, &mut output) {
-                Turn::Done => {}
+            match reply(message, client, shared, figures, |answer| push(&mut output, answer)) {
+                Turn::Done(_) => {}
                 Turn::Close => return Ok(()),
-                Turn::Ask(forwarder, asked, ask) => {
+                Turn::Ask(waiting) => {
                     send(&mut stream, &mut output, idle).await?;
-                    let mut room = vec![0; MESSAGE];
-                    let settings = shared.state.load().settings.clone();
-                    let sent = forwarder.ask(&settings, &asked, message, &ask, &mut room).await;
-                    let Some(sent) = sent else { return Ok(()) };
-                    figures.count(&sent);
-                    push(&mut output, &room[..sent.len]);
+                    let Some((answer, _)) = waiting.answer(message, shared, figures).await else {
+                        return Ok(());
+                    };
+                    push(&mut output, &answer);
                 }
                 Turn::Transfer(transfer, signer) => {
                     send_zone(&mut stream, &mut output, idle, *transfer, signer).await?;
@@ -225,61 +231,4 @@ fn first(input: &[u8]) -> Option<&[u8]> {
 fn push(output: &mut Vec<u8>, message: &[u8]) {
     output.extend_from_slice(&(message.len() as u16).to_be_bytes());
     output.extend_from_slice(message);
-}
-
-/// What a message leads to.
-enum Turn {
-    /// The answer is among the output.
-    Done,
-    /// A connection without sense.
-    Close,
-    Ask(Arc<Forwarder>, Box<Asked>, Ask),
-    /// A whole zone, and what signs it.
-    Transfer(Box<Transfer>, Option<Box<Signer>>),
-}
-
-fn transfer(state: &State, message: &[u8], signed: Option<(Vec<u8>, Box<Signer>)>) -> Turn {
-    let (bare, signer) = match signed {
-        Some((bare, signer)) => (bare, Some(signer)),
-        None => (message.to_vec(), None),
-    };
-    let (query, _) = Query::parse(&bare);
-    let Some(question) = query.question else { return Turn::Close };
-    let Some(zone) = state.zones.zone(question.name.as_wire()) else { return Turn::Close };
-    let transfer = Transfer::new(zone.clone(), &bare, &bare[HEADER..question.end]);
-    Turn::Transfer(Box::new(transfer), signer)
-}
-
-/// Adds the answer to the output, if there is one at once.
-fn reply(message: &[u8], client: IpAddr, shared: &Shared, figures: &Figures, output: &mut Vec<u8>) -> Turn {
-    thread_local! {
-        static ROOM: RefCell<Vec<u8>> = RefCell::new(vec![0; MESSAGE]);
-    }
-    let forwarder = (*shared.forwarder.load()).clone().filter(|forwarder| forwarder.allows(client));
-    let ask = Ask {
-        client,
-        stream: true,
-        now_s: clock::wall().as_secs() as u32,
-        draw: clock::now_ns().wrapping_mul(0x9e37_79b9_7f4a_7c15),
-        recursion: forwarder.is_some(),
-        key: None,
-    };
-    let state = shared.state.load();
-    ROOM.with_borrow_mut(|room| {
-        let sent = match (answer(&state, message, &ask, room, figures), forwarder) {
-            (Answered::Sent(sent), _) => sent,
-            (Answered::Transfer(signed), _) => return transfer(&state, message, signed),
-            (Answered::Forward, Some(forwarder)) => {
-                match forwarder.known(&state.settings, message, &ask, room) {
-                    Known::Sent(Some(sent)) => sent,
-                    Known::Sent(None) => return Turn::Close,
-                    Known::Ask(asked) => return Turn::Ask(forwarder, asked, ask),
-                }
-            }
-            _ => return Turn::Close,
-        };
-        shared.log.note(&state, message, client, &sent);
-        push(output, &room[..sent.len]);
-        Turn::Done
-    })
 }

@@ -78,9 +78,35 @@ fn a_hosts_file() {
 
 #[test]
 fn tls_needs_a_certificate() {
-    assert!(alert("dns x\n bind :853 ssl\n").contains("only takes 'ssl crt <file>'"));
+    assert!(alert("dns x\n bind :853 ssl\n").contains("only takes 'ssl crt <file> [https [<path>]]'"));
     assert!(alert("dns x\n bind :853 ssl crt /none\n").contains("/none: "));
     assert!(alert("dns x\n bind :853 ssl crt /good\n").contains("'bind' : "), "no certificate is in it");
+    assert!(alert("dns x\n bind :443 ssl crt /good http\n").contains("got 'http'. did you mean 'https'"));
+    assert!(alert("dns x\n bind :443 ssl crt /good https /a b\n").contains("only takes 'https [<path>]'"));
+    assert!(
+        alert("dns x\n bind :443 ssl crt /good https a\n").contains("a path that begins with '/', got 'a'")
+    );
+    for (line, what) in [
+        ("forward . tls://nobody", "'nobody' is no address of a server: write 10.0.0.2:853."),
+        ("forward . tls://a..b@192.0.2.1", "'a..b' is no name that a certificate can be for."),
+        ("forward . 192.0.2.1 ca-file /good", "'ca-file' expects a file, behind the addresses"),
+        ("forward . tls://192.0.2.1 ca-file", "'ca-file' expects a file, behind the addresses"),
+        ("forward . tls://192.0.2.1 ca-file /none", "/none: "),
+    ] {
+        let told = alert(&format!("dns x\n bind :53\n {line}\n"));
+        assert!(told.contains(what), "{line}: {told}");
+    }
+    let all = responder(
+        "dns x\n bind :53\n forward . tls://192.0.2.1 tls://ns.test@[2001:db8::1]:8853 192.0.2.2\n",
+    );
+    let servers = &all.forward[0].servers;
+    let told: Vec<String> = servers
+        .iter()
+        .map(|server| format!("{} {:?}", server.address, server.tls.as_ref().map(|tls| tls.name.to_str())))
+        .collect();
+    let expected =
+        ["192.0.2.1:853 Some(\"192.0.2.1\")", "[2001:db8::1]:8853 Some(\"ns.test\")", "192.0.2.2:53 None"];
+    assert_eq!(told, expected);
 }
 
 #[test]
@@ -139,8 +165,8 @@ fn names_that_are_not_ours() {
     assert_eq!(all.allow, ["10.0.0.0/8", "192.0.2.1/32"].map(|n| n.parse().expect("a network")));
     assert_eq!((all.forward.len(), &*all.forward[1].domain), (2, &b"\x04corp\x07example\0"[..]));
     assert_eq!(
-        all.forward[0].servers,
-        ["10.0.0.2:53", "10.0.0.3:5353"].map(|a| a.parse().expect("an address"))
+        all.forward[0].servers.iter().map(|server| server.address.to_string()).collect::<Vec<_>>(),
+        ["10.0.0.2:53", "10.0.0.3:5353"]
     );
     let consul = all.consul.expect("Consul's names");
     assert_eq!((&*consul.domain, &*consul.datacenter, consul.ttl), (&b"\x06consul\0"[..], "dub", 5));

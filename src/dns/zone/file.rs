@@ -12,6 +12,9 @@ use crate::dns::wire::rtype;
 
 /// How deep files may include each other.
 const DEPTH: usize = 8;
+/// Files that are looked for among those that a zone includes.
+const FILES: usize = 1000;
+const INCLUDE: &[u8] = b"$INCLUDE";
 /// Faults that are told of one zone.
 const FAULTS: usize = 20;
 
@@ -31,13 +34,51 @@ pub struct Fault {
 pub struct FileReader<'a> {
     read: ReadFile<'a>,
     builder: &'a mut Builder,
-    /// In the order in which they were read: what has to be watched.
-    pub files: Vec<PathBuf>,
     pub faults: Vec<Fault>,
     /// `$TTL`.
     default_ttl: Option<u32>,
     last_ttl: Option<u32>,
     rdata: Vec<u8>,
+}
+
+/// Files that a zone file includes, and those that these do: what has to be read and watched with it.
+pub fn included(file: &Path, read: &dyn Fn(&Path) -> Option<Vec<u8>>) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    add_included(file, read, DEPTH, &mut found);
+    found
+}
+
+fn add_included(
+    file: &Path,
+    read: &dyn Fn(&Path) -> Option<Vec<u8>>,
+    depth: usize,
+    found: &mut Vec<PathBuf>,
+) {
+    let Some(text) = read(file).filter(|_| depth > 0) else { return };
+    // Most zones are long and include nothing: only lines that begin with a dollar are looked at.
+    let starts = memchr::memchr_iter(b'$', &text).filter(|at| *at == 0 || text[at - 1] == b'\n');
+    for start in starts {
+        let mut tokens = Tokens::new(&text[start..]);
+        let mut entry = Entry::default();
+        let [first, name, ..] = (match tokens.next(&mut entry) {
+            Ok(true) => &entry.tokens[..],
+            _ => continue,
+        }) else {
+            continue;
+        };
+        if first.text.eq_ignore_ascii_case(INCLUDE) && found.len() < FILES {
+            let path = beside(file, name);
+            if !found.contains(&path) {
+                found.push(path.clone());
+                add_included(&path, read, depth - 1, found);
+            }
+        }
+    }
+}
+
+/// A name in a file is meant beside it.
+fn beside(file: &Path, name: &Token<'_>) -> PathBuf {
+    file.parent().unwrap_or(Path::new("")).join(lossy(name))
 }
 
 /// What holds in one file.
@@ -50,15 +91,7 @@ struct Scope<'s> {
 
 impl<'a> FileReader<'a> {
     pub fn new(builder: &'a mut Builder, read: ReadFile<'a>) -> FileReader<'a> {
-        FileReader {
-            read,
-            builder,
-            files: Vec::new(),
-            faults: Vec::new(),
-            default_ttl: None,
-            last_ttl: None,
-            rdata: Vec::new(),
-        }
+        FileReader { read, builder, faults: Vec::new(), default_ttl: None, last_ttl: None, rdata: Vec::new() }
     }
 
     /// Adds what the file has to the builder; what is wrong is among the faults.
@@ -68,7 +101,6 @@ impl<'a> FileReader<'a> {
     }
 
     fn file(&mut self, scope: &mut Scope<'_>) {
-        self.files.push(scope.file.to_owned());
         match (self.read)(scope.file) {
             Ok(text) => self.entries(&text, scope),
             Err(e) => self.fault(scope, 0, format!("cannot be read: {e}")),
@@ -155,14 +187,13 @@ impl<'a> FileReader<'a> {
                 self.default_ttl =
                     Some(ttl(time.text).ok_or_else(|| format!("'{}' is no TTL", lossy(time)))?);
             }
-            b"$INCLUDE" => {
+            INCLUDE => {
                 let file = word(1).ok_or("'$INCLUDE' expects a file")?;
                 let origin = word(2).map_or_else(|| Ok(scope.origin.clone()), |token| name(token, scope))?;
                 if scope.depth >= DEPTH {
                     return Err(format!("files include each other more than {DEPTH} deep"));
                 }
-                let beside = scope.file.parent().unwrap_or(Path::new(""));
-                let file = beside.join(lossy(file));
+                let file = beside(scope.file, file);
                 let owner = scope.owner.clone();
                 self.file(&mut Scope { file: &file, depth: scope.depth + 1, origin, owner });
             }

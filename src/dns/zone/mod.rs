@@ -9,7 +9,7 @@ mod table;
 mod token;
 
 pub use build::{Builder, Dynamic, ZoneError};
-pub use file::{Fault, FileReader, ReadFile};
+pub use file::{Fault, FileReader, ReadFile, included};
 pub use rdata::{RdataError, rdata_of};
 pub use set::Zones;
 pub use table::{ALIAS, DYNAMIC, Found, Node, NodeId, RrSet, Zone};

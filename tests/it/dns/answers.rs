@@ -86,9 +86,13 @@ fn a_zone_file_is_read_again_when_it_is_saved() {
     let zone = |address: &str| {
         format!(
             "$TTL 60\n@ SOA ns host 1 2 3 4 5\n@ NS ns\nns A 192.0.2.1\nwww A {address}\n\
-             _http._tcp SRV 0 5 80 www\n$GENERATE 1-2 h$ A 10.0.0.$\n"
+             _http._tcp SRV 0 5 80 www\n$GENERATE 1-2 h$ A 10.0.0.$\n$INCLUDE more\n"
         )
     };
+    let more = |address: &str| {
+        std::fs::write(dir.path().join("more"), format!("included A {address}\n")).expect("written");
+    };
+    more("192.0.2.9");
     std::fs::write(&path, zone("192.0.2.7")).expect("written");
     let lines = format!("    zone-file example.com {}\n    record more A 192.0.2.8\n", path.display());
     let node = Node::start(&lines, "global\n    watch-config\n");
@@ -96,6 +100,9 @@ fn a_zone_file_is_read_again_when_it_is_saved() {
     assert_eq!(short(node.dns(), &["more.example.com"]), ["192.0.2.8"]);
     assert_eq!(short(node.dns(), &["SRV", "_http._tcp.example.com"]), ["0 5 80 www.example.com."]);
     assert_eq!(short(node.dns(), &["h2.example.com"]), ["10.0.0.2"]);
+    assert_eq!(short(node.dns(), &["included.example.com"]), ["192.0.2.9"]);
+    more("192.0.2.90");
+    node.becomes(&["included.example.com"], &["192.0.2.90"]);
     std::fs::write(&path, zone("192.0.2.70")).expect("written");
     node.becomes(&["www.example.com"], &["192.0.2.70"]);
     std::fs::write(&path, zone("nonsense")).expect("written");

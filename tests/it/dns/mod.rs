@@ -3,4 +3,6 @@
 mod answers;
 mod clients;
 mod client;
+mod forward;
+mod https;
 mod seen;

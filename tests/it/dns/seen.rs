@@ -2,7 +2,10 @@
 
 use std::process::Command;
 
+use serde_json::{Value, json};
+
 use super::client::{Node, SOON, dig, short};
+use crate::region::browser::Browser;
 use crate::support::client::get;
 use crate::support::place::wait_until;
 use crate::support::program;
@@ -78,6 +81,66 @@ fn answers_are_counted_by_zone_record_and_region() {
     });
     let dns: Vec<&str> = page.lines().filter(|line| line.contains("isobar_dns")).collect();
     assert!(all, "{dns:#?}");
+}
+
+/// What `/v1/isobar/dns` says of a region and the first record.
+fn region(node: &Node, name: &str) -> Value {
+    let all: Value = serde_json::from_str(&get(node.proxy.addr("api"), "/v1/isobar/dns").body_text())
+        .expect("a document of JSON");
+    let regions = all[0]["Records"][0]["Regions"].as_array().cloned().unwrap_or_default();
+    regions.into_iter().find(|region| region["Region"] == name).unwrap_or_default()
+}
+
+#[test]
+fn what_is_answered_is_shown_by_region() {
+    let node = Node::start(LINES, "");
+    let _eu = node.host("eu");
+    let _us = node.host("us-east");
+    node.register("web", "eu", "eu-1", "192.0.2.1", "passing");
+    node.register("web", "us-east", "us-1", "192.0.2.2", "passing");
+    node.becomes(&["www.lb.example.com", "+subnet=198.51.100.0/24"], &["192.0.2.2"]);
+    let before = |name: &str| region(&node, name)["Answers"].as_u64().unwrap_or(0);
+    assert!(wait_until(SOON, || before("us-east") > 0), "{}", region(&node, "us-east"));
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+    let (us, eu) = (before("us-east"), before("eu"));
+    for _ in 0..5 {
+        dig(node.dns(), &["www.lb.example.com", "+subnet=198.51.100.0/24"]);
+        dig(node.dns(), &["lb.example.com", "+subnet=198.51.100.0/24", "+tcp"]);
+    }
+    assert!(wait_until(SOON, || before("us-east") == us + 10), "{}", region(&node, "us-east"));
+    assert_eq!(before("eu"), eu);
+    let shown = region(&node, "us-east");
+    assert_eq!((&shown["Healthy"], &shown["Unhealthy"], &shown["Why"]), (&json!(1), &json!(0), &json!("")));
+    node.register("web", "us-east", "us-1", "192.0.2.2", "critical");
+    let ill = || region(&node, "us-east")["Why"] == "has no healthy instance";
+    assert!(wait_until(SOON, ill), "{}", region(&node, "us-east"));
+    node.register("web", "eu", "eu-1", "192.0.2.1", "critical");
+    let none = || region(&node, "us-east")["Why"] == "nobody is healthy anywhere";
+    assert!(wait_until(SOON, none), "{}", region(&node, "us-east"));
+}
+
+#[test]
+fn the_page_shows_answers_and_why_a_region_is_not_named() {
+    let Some(mut browser) = Browser::start("dns::seen") else { return };
+    let node = Node::start(LINES, "");
+    let _eu = node.host("eu");
+    let _us = node.host("us-east");
+    node.register("web", "eu", "eu-1", "192.0.2.1", "passing");
+    node.register("web", "us-east", "us-1", "192.0.2.2", "critical");
+    node.becomes(&["www.lb.example.com", "+subnet=198.51.100.0/24"], &["192.0.2.1"]);
+    browser.open(&format!("http://{}/ui#/dns", node.proxy.addr("api")));
+    let words =
+        ["www.lb.example.com.", "nearest, TTL 7", "lb.example.com. (", "eu", "answers", "1 of 1", "us-east"];
+    browser.reads(&words, SOON);
+    browser.reads(&["not named", "has no healthy instance"], SOON);
+    browser.run("window.loaded = 'once'");
+    (0..30).for_each(|_| drop(dig(node.dns(), &["www.lb.example.com", "+short"])));
+    let answers = || region(&node, "eu")["Answers"].as_u64().unwrap_or(0);
+    assert!(wait_until(SOON, || answers() > 30), "{}", region(&node, "eu"));
+    browser.reads(&[&format!("\t{}\t", answers())], SOON);
+    assert_eq!(browser.run("return window.loaded"), "once");
+    let console = browser.console();
+    assert!(console.is_empty(), "the console says {console:?}");
 }
 
 #[test]

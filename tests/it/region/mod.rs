@@ -25,7 +25,7 @@
 
 mod agent;
 mod api;
-mod browser;
+pub mod browser;
 mod chaos;
 mod checkers;
 mod cluster;

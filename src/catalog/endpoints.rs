@@ -37,8 +37,10 @@ pub const FAMILIES: &[&[Route]] = &[
     registry::coordinate::ROUTES,
     cluster::status::ROUTES,
     cluster::operator::ROUTES,
+    cluster::archive::ROUTES,
     mesh::entry::ROUTES,
     mesh::chain::ROUTES,
+    mesh::absent::ROUTES,
     acl::ROUTES,
     cluster::place::ROUTES,
     cluster::node::ROUTES,
@@ -49,6 +51,7 @@ pub const FAMILIES: &[&[Route]] = &[
     cluster::document::ROUTES,
     cluster::mirror::ROUTES,
     ui::live::ROUTES,
+    ui::summary::ROUTES,
     INDEX,
 ];
 

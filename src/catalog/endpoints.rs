@@ -26,6 +26,7 @@ pub const FAMILIES: &[&[Route]] = &[
     registry::list::ROUTES,
     registry::register::ROUTES,
     agent::node::ROUTES,
+    agent::monitor::ROUTES,
     agent::service::ROUTES,
     agent::check::ROUTES,
     agent::health::ROUTES,

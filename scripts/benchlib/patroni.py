@@ -21,7 +21,8 @@ from pathlib import Path
 TAG = f"ip{os.getpid()}"
 TTL, LOOP_WAIT, RETRY = 20, 3, 5
 BAR = TTL + LOOP_WAIT + 2
-CACHE = Path(os.environ.get("ISOBAR_CACHE", Path.home() / ".cache/isobar")) / "patroni"
+# Where the user postgres may read it.
+CACHE = Path(os.environ.get("ISOBAR_CACHE", "/var/cache/isobar")) / "patroni"
 ASKS = 0.25
 SCENARIOS = ("switchover", "host", "leader", "freeze", "full", "hang")
 
@@ -83,7 +84,7 @@ class Host:
             "bootstrap": {"dcs": {"ttl": TTL, "loop_wait": LOOP_WAIT, "retry_timeout": RETRY,
                                   "postgresql": {"use_pg_rewind": True, "parameters": {
                                       "max_connections": 30, "shared_buffers": "16MB", "fsync": "off"}}},
-                          "initdb": [{"encoding": "UTF8"}, "data-checksums"],
+                          "initdb": [{"encoding": "UTF8"}, "data-checksums", "no-sync"],
                           "pg_hba": ["host all all 127.0.0.0/8 trust", "host replication all 127.0.0.0/8 trust"]},
             "postgresql": {"listen": f"{self.address}:5432", "connect_address": f"{self.address}:5432",
                            "data_dir": f"{self.place}/data", "bin_dir": str(self.lab.postgres),
@@ -260,7 +261,7 @@ def until(seconds: float, what: str, holds) -> float:
 
 
 def settled(lab: Lab) -> None:
-    until(120, "three databases", lambda: lab.all_run() and lab.primary() is not None and lab.leader() is not None)
+    until(300, "three databases", lambda: lab.all_run() and lab.primary() is not None and lab.leader() is not None)
     time.sleep(2)
 
 
@@ -327,7 +328,7 @@ def trial(args: argparse.Namespace, agents: bool) -> int:
     try:
         with Lab(args.bin.resolve(), place, agents) as lab:
             lab.watch()
-            took = until(120, "a primary", lambda: lab.primary() is not None)
+            took = until(300, "a primary", lambda: lab.primary() is not None)
             settled(lab)
             print(f"PASS  {where}: bootstrap: a primary after {took:.1f} s", flush=True)
             for name in args.scenarios.split(","):

@@ -13,10 +13,10 @@
 //!    have one the old is believed no more.
 //!
 //! That happens when the cluster is formed (with the authority that was made for that), when somebody whom the record
-//! names votes no more, and by `isobar cluster rotate-ca`. So whoever lost the vote knows nothing of what comes after,
+//! names is demoted or removed, and by `isobar cluster rotate-ca`. So whoever lost the vote knows nothing of what comes after,
 //! and the authority that it could sign with is on its way out; meanwhile a certificate is worth nothing for another key
 //! than the member's own, which the map knows ([`pin`](super::pin)). One who is to vote is written into the record before it may
-//! ask. Who stands alone after `force-new`, without the keys, founds an authority and draws join tokens: what only the
+//! ask. Who stands alone after `force-new` keeps all as it is; a worker, without the keys, founds an authority and draws join tokens: what only the
 //! others could read is lost with them.
 
 use std::sync::Arc;
@@ -25,7 +25,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::super::map::{Command, Map};
+use super::super::map::{Command, Map, Role};
 use super::super::raft::connection::Class;
 use super::super::raft::frame::{Answer, AskedKeys, Denial, MemberError, Request, Unsealed};
 use super::super::raft::guest::Guest;
@@ -138,10 +138,12 @@ pub(super) async fn draw(trust: &Arc<Trust>, number: u64) -> Result<(), Denial> 
     add(trust, Keys::from([(number, key)])).await
 }
 
-/// Forgets the keys, once this node may have them no more.
+/// Forgets the keys, once this node may have them no more. It must be sure: one that starts knows little at first.
 pub(super) async fn forget(node: &Node, trust: &Arc<Trust>) -> Result<(), Denial> {
-    let id = node.id();
-    if id == 0 || trust.ring().newest() == 0 || may_keep(node, id) || node.votes(id) {
+    let (id, map, voters) = (node.id(), node.view.map(), node.status().voters);
+    let is_worker = map.member(id).is_some_and(|member| member.role == Role::Worker);
+    let is_named = Keepers::of(&map).is_none_or(|keepers| keepers.members.contains(&id));
+    if trust.ring().newest() == 0 || !is_worker || is_named || voters.is_empty() || voters.contains(&id) {
         return Ok(());
     }
     let trust = trust.clone();

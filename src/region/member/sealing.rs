@@ -99,14 +99,20 @@ async fn lead(node: &Node, trust: &Arc<Trust>) -> Result<(), Denial> {
     let Some(keepers) = Keepers::of(&map) else {
         return begin(node, trust, Keepers::default(), &voters).await;
     };
-    if keepers.members.iter().any(|id| !voters.contains(id)) {
+    // Whom `force-new` left behind is a manager still, until an operator says otherwise.
+    let is_none = |id: &u64| map.member(*id).is_none_or(|member| member.role == Role::Worker);
+    if keepers.members.iter().any(|id| !voters.contains(id) && is_none(id)) {
         tracing::info!(
             "region map: a manager is none any more: the cluster gets other keys and another authority"
         );
         return begin(node, trust, keepers, &voters).await;
     }
+    if keepers.next == keepers.number && !can_spare_others(node) && voters.iter().eq([&node.id()]) {
+        tracing::info!("region map: nobody is left who has the cluster's secrets: it gets others");
+        return begin(node, trust, keepers, &voters).await;
+    }
     if voters.iter().any(|id| !keepers.members.contains(id)) {
-        let members = voters.iter().copied().collect();
+        let members = voters.union(&keepers.members.iter().copied().collect()).copied().collect();
         return put(node, vec![Keepers { members, ..keepers }.put()]).await;
     }
     if keepers.next != keepers.number {
@@ -144,7 +150,7 @@ pub(super) async fn rotate(node: &Node) -> Result<(), Denial> {
     if keepers.next != keepers.number {
         return Err(MemberError::Busy.into());
     }
-    let voters = keepers.members.iter().copied().collect();
+    let voters = node.status().voters.into_iter().collect();
     begin(node, trust, keepers, &voters).await
 }
 

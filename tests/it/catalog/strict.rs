@@ -42,7 +42,7 @@ fn path(pattern: &str) -> String {
 fn is_said(status: u16, body: &str) -> bool {
     let known =
         ["No ", "no ", "Unknown", "unknown", "not ", "invalid", "Invalid", "agent: ", "keyring", "archive"];
-    status < 500 || known.iter().any(|word| body.contains(word))
+    status < 500 || status == 501 || known.iter().any(|word| body.contains(word))
 }
 
 #[test]

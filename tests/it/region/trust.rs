@@ -31,7 +31,10 @@ fn other() -> Node {
 /// Runs `isobar cluster ...` on a node: what it says, or why it does not.
 fn isobar(cluster: &Cluster, n: usize, words: &[&str]) -> Result<String, String> {
     let address = format!("--http-addr={}:{API}", cluster.nodes[n].address);
-    let out = Command::new(program::under_test()).args(words).arg(address).output().expect("isobar runs");
+    let mut out = Command::new(program::under_test());
+    out.args(words).arg(address);
+    // Where no token is asked for, none is looked at.
+    let out = out.env("ISOBAR_HTTP_TOKEN", "root").output().expect("isobar runs");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     if out.status.success() { Ok(text(&out.stdout)) } else { Err(text(&out.stderr)) }
 }
@@ -266,11 +269,7 @@ fn neither_the_memory_nor_the_data_dir_of_a_worker_has_a_managers_secret() {
     const ROOT: &str = "    write-token root\n";
     let nodes = (0..3).map(|n| waiting(n, ROOT)).collect();
     let cluster = started(nodes);
-    let asked = |n: usize, words: &[&str]| {
-        let mut all = words.to_vec();
-        all.push("--token=root");
-        isobar(&cluster, n, &all)
-    };
+    let asked = |n: usize, words: &[&str]| isobar(&cluster, n, words);
     let made = asked(0, &["cluster", "init"]).expect("a cluster");
     let (worker, manager) =
         (join_of(&made), asked(0, &["cluster", "join-token", "manager"]).expect("a token"));
@@ -320,4 +319,31 @@ fn neither_the_memory_nor_the_data_dir_of_a_worker_has_a_managers_secret() {
     let writes =
         |n: usize| cluster.nodes[n].api().put("/v1/kv/a?token=root", "1").is_ok_and(|r| r.status == 200);
     assert!(wait_until(SOON, || (0..3).all(writes)), "all are well");
+}
+
+#[test]
+fn a_map_is_kept_in_a_file_and_comes_back_in_another_cluster() {
+    let one = started(vec![waiting(0, ""), waiting(1, "")]);
+    let made = isobar(&one, 0, &["cluster", "init"]).expect("a cluster");
+    join(&one, 1, &join_of(&made)).expect("joined");
+    for n in 0..50 {
+        let put = one.nodes[0].api().put(&format!("/v1/kv/app/{n}"), &"v".repeat(40_000)).expect("an answer");
+        assert_eq!(put.status, 200, "{}", put.body);
+    }
+    let path = one.dir().join("backup.gz");
+    let file = path.to_str().expect("a name");
+    let said = isobar(&one, 1, &["cluster", "backup", file]).expect("kept");
+    assert!(said.contains("bytes are in"), "{said}");
+    let theirs = started(vec![other()]);
+    isobar(&theirs, 0, &["cluster", "init"]).expect("a cluster");
+    isobar(&theirs, 0, &["cluster", "restore", file]).expect("restored");
+    let all = |cluster: &Cluster| cluster.nodes[0].api().get("/v1/kv/app/?recurse").expect("an answer").body;
+    assert!(all(&one) == all(&theirs), "keys, values and indexes are the same");
+    assert!(theirs.writes(0), "it lives on");
+    let rows = members(&theirs, 0);
+    assert!(rows.len() == 1 && rows[0].contains("other"), "it is itself: {rows:?}");
+    let cut = std::fs::read(&path).expect("the file");
+    std::fs::write(&path, &cut[..cut.len() / 2]).expect("written");
+    let refused = isobar(&theirs, 0, &["cluster", "restore", file]).unwrap_err();
+    assert!(refused.contains("the archive ends too early"), "{refused}");
 }

@@ -105,7 +105,9 @@ fn what_is_damaged_or_out_of_order_changes_nothing() {
     other.done(a[0].clone());
     other.done(b[0].clone());
     assert!(matches!(other.run(a[1].clone()), Reply::Refused(_)));
-    b.into_iter().skip(1).for_each(|c| drop(other.done(c)));
+    for command in b.into_iter().skip(1) {
+        other.done(command);
+    }
     assert!(other.map.service("web").is_some());
 }
 
@@ -116,7 +118,9 @@ fn a_snapshot_in_the_middle_goes_on_with_the_next_piece() {
     let mut all = pieces(&whole, 5000, "a");
     let rest = all.split_off(3);
     let mut other = World::default();
-    all.into_iter().for_each(|c| drop(other.done(c)));
+    for command in all {
+        other.done(command);
+    }
     let mut snapshot = Vec::new();
     other.map.write_snapshot(&mut snapshot).unwrap();
     let mut follower = World { map: Map::read_snapshot(&snapshot[..]).unwrap(), ..World::default() };

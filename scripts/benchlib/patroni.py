@@ -41,7 +41,7 @@ def postgres() -> Path | None:
 def fetched() -> bool:
     if (CACHE / "bin/patroni").exists():
         return True
-    pip = subprocess.run(["python3", "-m", "venv", CACHE], check=False).returncode == 0 and subprocess.run(
+    pip = subprocess.run(["/usr/bin/python3", "-m", "venv", CACHE], check=False).returncode == 0 and subprocess.run(
         [CACHE / "bin/pip", "-q", "install", "patroni[consul]", "psycopg2-binary"], check=False).returncode == 0
     return pip and (CACHE / "bin/patroni").exists()
 

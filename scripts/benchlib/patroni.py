@@ -107,8 +107,9 @@ class Host:
             members = [word for n in (1, 2, 3) for word in ("-retry-join", f"127.0.1.{n}:8500")]
             self.start("agent", self.lab.program, "agent", *members, "-node", self.name, "-advertise", self.address,
                        "-http-addr", f"{self.address}:8500", "-data-dir", self.lab.place / f"{self.name}.agent")
-        self.start("patroni", "setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups",
-                   CACHE / "bin/patroni", self.place / "patroni.yml")
+        # A host has processes of its own: with the first all die, as when its power is cut.
+        self.start("patroni", "unshare", "-pf", "--kill-child", "--mount-proc", "setpriv", "--reuid=postgres",
+                   "--regid=postgres", "--clear-groups", CACHE / "bin/patroni", self.place / "patroni.yml")
 
     def kill(self, what: str) -> None:
         process = self.processes.pop(what, None)
@@ -119,14 +120,7 @@ class Host:
     def kill_database(self) -> None:
         self.kill("patroni")
         self.kill("agent")
-        # PostgreSQL begins a session of its own.
-        pid = self.place / "data/postmaster.pid"
-        if pid.exists():
-            try:
-                os.killpg(int(pid.read_text().split()[0]), signal.SIGKILL)
-            except (OSError, ValueError, IndexError):
-                pass
-            pid.unlink(missing_ok=True)
+        (self.place / "data/postmaster.pid").unlink(missing_ok=True)
 
     def end(self) -> None:
         self.kill_database()

@@ -79,8 +79,9 @@
 //! Where `bind` says `ssl` without `crt` the cluster has an authority of its own (`region::member::authority`), made with
 //! it and kept in the map. A node asks with a join token, by which it also knows whom it asks; the leader gives it an id,
 //! a role and a certificate (`region::member::enrolling`), which it renews by itself (`renewal`). What a connection may
-//! ask follows from what it shows (`region::raft::guest::Guest`): a member whose id was removed nothing more. Since
-//! every member has the map, a worker's `data-dir` holds the authority's key too: roles say who votes, not who is trusted.
+//! ask follows from what it shows (`region::raft::guest::Guest`): a member whose id was removed nothing more. Every member
+//! has the map, so the authority's key, join tokens and the secrets of API tokens lie there sealed, under keys that
+//! managers alone pass to each other; when one of them is none any more, all of it is made anew (`region::member::keepers`).
 //!
 //! # Life of an address
 //!

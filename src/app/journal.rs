@@ -30,6 +30,7 @@ struct Journal {
 impl<S: Subscriber> Layer<S> for Journal {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let (severity, text) = said(event);
+        crate::catalog::monitor(*event.metadata().level(), &text);
         self.messages.pass(severity, &text);
     }
 }

@@ -135,6 +135,11 @@ pub trait Process: Send + Sync {
     /// A check of this node was reported on: its time to live starts again.
     fn heard(&self, check: &str);
 
+    /// A client agent asks the member whose API is there, too.
+    fn join(&self, _address: &str) -> Result<(), String> {
+        Err("this node is no agent".into())
+    }
+
     /// Reads the configuration again.
     fn reload(&self) -> Result<(), String>;
 

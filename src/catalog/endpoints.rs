@@ -26,6 +26,7 @@ pub const FAMILIES: &[&[Route]] = &[
     registry::list::ROUTES,
     registry::register::ROUTES,
     agent::node::ROUTES,
+    agent::monitor::ROUTES,
     agent::service::ROUTES,
     agent::check::ROUTES,
     agent::health::ROUTES,
@@ -37,8 +38,10 @@ pub const FAMILIES: &[&[Route]] = &[
     registry::coordinate::ROUTES,
     cluster::status::ROUTES,
     cluster::operator::ROUTES,
+    cluster::archive::ROUTES,
     mesh::entry::ROUTES,
     mesh::chain::ROUTES,
+    mesh::absent::ROUTES,
     acl::ROUTES,
     cluster::place::ROUTES,
     cluster::node::ROUTES,
@@ -49,6 +52,7 @@ pub const FAMILIES: &[&[Route]] = &[
     cluster::document::ROUTES,
     cluster::mirror::ROUTES,
     ui::live::ROUTES,
+    ui::summary::ROUTES,
     INDEX,
 ];
 

@@ -19,6 +19,7 @@ pub mod serve;
 pub mod session;
 pub mod ui;
 
+pub use agent::monitor::tell as monitor;
 pub use api::{Api, Forwarder, Mirror, MirrorAnswer, MirrorAsk, Operator, Process, Settings, VipOrder};
 pub use request::{Answer, Stream, Wire};
 pub use serve::serve;

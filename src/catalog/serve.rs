@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use hyper::header::{ALLOW, AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderValue};
+use hyper::header::{ALLOW, AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderValue, LOCATION};
 use hyper::{Method, Request, StatusCode};
 
 use crate::catalog::acl::store;
@@ -97,6 +97,9 @@ async fn answer(api: Arc<Api>, request: Request<Incoming>) -> Outcome {
     if !is_text(head.uri.path()) {
         return Err(Fault::bad_request("Invalid URL: the path is not UTF-8"));
     }
+    if head.uri.path() == "/v1/kv" {
+        return Ok(moved("/v1/kv/", head.uri.query()));
+    }
     let (route, args) = match find(&head.method, head.uri.path()) {
         Found::Route { route, args } => (route, args),
         Found::WrongMethod(allowed) => return Ok(wrong_method(&head.method, &allowed)),
@@ -136,6 +139,16 @@ fn is_cross_site(headers: &HeaderMap) -> bool {
     }
 }
 
+/// As Go's server answers for a path that wants a slash at its end.
+fn moved(path: &str, query: Option<&str>) -> Answer {
+    let to = query.map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));
+    let mut answer = Answer::done().with_status(StatusCode::MOVED_PERMANENTLY);
+    if let Ok(value) = HeaderValue::from_str(&to) {
+        answer.headers.insert(LOCATION, value);
+    }
+    answer
+}
+
 fn wrong_method(method: &Method, allowed: &[&'static Method]) -> Answer {
     let list = allowed.iter().map(|method| method.as_str()).collect::<Vec<_>>().join(",");
     let mut answer = match *method {
@@ -168,7 +181,7 @@ async fn read_body(
     body: Incoming,
 ) -> Result<Bytes, Fault> {
     let announced = headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<usize>().ok());
-    if announced.is_some_and(|len| len > DRAIN) {
+    if announced.is_some_and(|len| len > DRAIN.max(route.body)) {
         return Err(Fault::too_large(route.body));
     }
     let slow = |_| Fault::new(StatusCode::REQUEST_TIMEOUT, "the body took too long");

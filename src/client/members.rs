@@ -24,6 +24,8 @@ pub(super) const ANSWER: usize = 64 << 20;
 pub(super) struct Members {
     join: Vec<String>,
     learned: Mutex<BTreeSet<String>>,
+    /// Those of `/v1/agent/join`, which no member has told of.
+    told: Mutex<Vec<String>>,
     /// Who is asked now.
     current: watch::Sender<String>,
     /// The address from which a member was reached last.
@@ -50,6 +52,7 @@ impl Members {
         Members {
             join,
             learned: Mutex::default(),
+            told: Mutex::default(),
             current: watch::Sender::new(first),
             own: Mutex::default(),
             kept: Mutex::default(),
@@ -78,8 +81,27 @@ impl Members {
 
     fn all(&self) -> Vec<String> {
         let learned = self.learned();
-        let more = learned.iter().filter(|address| !self.join.contains(address));
-        self.join.iter().chain(more).cloned().collect()
+        let told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.join.clone();
+        for address in told.iter().chain(learned.iter()) {
+            if !all.contains(address) {
+                all.push(address.clone());
+            }
+        }
+        all
+    }
+
+    /// Somebody says where a member's API is.
+    pub(super) fn tell(&self, address: String) -> Result<(), String> {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.contains(&address) || self.join.contains(&address) {
+            return Ok(());
+        }
+        if told.len() >= LEARNED {
+            return Err("too many members were joined".into());
+        }
+        told.push(address);
+        Ok(())
     }
 
     /// A member told where the APIs of all are. Those that mean this host are of use only if it was joined so.
@@ -201,6 +223,16 @@ mod tests {
         let local = Members::new(vec!["127.0.0.2:1".into()], None, None);
         local.learn(&["127.0.0.3:1".to_owned()]);
         assert_eq!(local.len(), 2);
+        for told in ["b:1", "127.0.0.2:1", "b:1"] {
+            local.tell(told.to_owned()).unwrap();
+        }
+        assert_eq!(
+            local.all(),
+            ["127.0.0.2:1", "b:1", "127.0.0.3:1"],
+            "those of the operator first, each once"
+        );
+        let many: Vec<_> = (0..200).map(|n| local.tell(format!("c{n}:1"))).collect();
+        assert!(many.iter().any(Result::is_err), "a bounded number");
         let alone = Members::new(vec!["a:1".into()], None, None);
         alone.next("a:1");
         assert_eq!(alone.current(), "a:1");

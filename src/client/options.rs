@@ -132,7 +132,7 @@ impl Options {
             return Err(format!("-join={plain}: all members are asked over TLS, or none."));
         }
         for text in all {
-            let address = api_address(text, if self.secure { SECURE_PORT } else { PORT })?;
+            let address = member(text, self.secure)?;
             if !self.join.contains(&address) {
                 self.join.push(address);
             }
@@ -203,6 +203,11 @@ fn name_of(flag: &str, value: &str) -> Result<String, String> {
         true => Ok(value.to_owned()),
         false => Err(format!("-{flag} expects letters, digits, '.', '_' and '-', got '{value}'.")),
     }
+}
+
+/// Where a member's API is, of which `/v1/agent/join` says as much as `-join` would.
+pub fn member(text: &str, secure: bool) -> Result<String, String> {
+    api_address(text, if secure { SECURE_PORT } else { PORT })
 }
 
 /// `host`, `host:port`, `[v6]:port`, with a scheme before it or not.

@@ -34,12 +34,18 @@ const BREATH: Duration = Duration::from_millis(100);
 /// What the API asks of the process.
 struct OwnProcess {
     prober: Arc<prober::Prober>,
+    members: Arc<Members>,
+    secure: bool,
     end: Arc<dyn Fn() + Send + Sync>,
 }
 
 impl catalog::Process for OwnProcess {
     fn heard(&self, check: &str) {
         self.prober.heard(check);
+    }
+
+    fn join(&self, address: &str) -> Result<(), String> {
+        self.members.tell(super::options::member(address, self.secure)?)
     }
 
     fn reload(&self) -> Result<(), String> {
@@ -93,7 +99,9 @@ pub fn run(options: &Options, process: Process, ended: impl FnOnce()) -> Result<
         datacenter: options.datacenter.clone(),
         told,
     });
-    let api = api(options, &id, &seat, OwnProcess { prober, end: process.end }, forwarder);
+    let own_process =
+        OwnProcess { prober, members: reporter.members.clone(), secure: options.secure, end: process.end };
+    let api = api(options, &id, &seat, own_process, forwarder);
     let listener = tokio::net::TcpListener::from_std(listener).map_err(reason)?;
     let mut tasks = vec![
         tokio::spawn(catalog::serve(vec![conn::http::Listener::Tcp(listener)], api)),

@@ -79,12 +79,23 @@ impl Api {
 
     /// The body as it came.
     pub(super) fn raw(&self, method: Method, path: &str, body: Bytes) -> Result<Bytes, String> {
+        self.raw_within(method, path, body, LIMIT)
+    }
+
+    /// The same, of at most `limit` bytes.
+    pub(super) fn raw_within(
+        &self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+        limit: usize,
+    ) -> Result<Bytes, String> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(|e| format!("cannot start: {e}"))?;
         let (status, body) = runtime.block_on(async {
-            match tokio::time::timeout(TIMEOUT, self.ask(method, path, body)).await {
+            match tokio::time::timeout(TIMEOUT, self.ask(method, path, body, limit)).await {
                 Ok(answer) => answer.map_err(|e| format!("{}: {e}", self.address)),
                 Err(_) => Err(format!("{}: no answer within {} s", self.address, TIMEOUT.as_secs())),
             }
@@ -104,7 +115,13 @@ impl Api {
         serde_json::from_slice(&body).map_err(|e| format!("{}: not the answer of a node: {e}", self.address))
     }
 
-    async fn ask(&self, method: Method, path: &str, body: Bytes) -> anyhow::Result<(StatusCode, Bytes)> {
+    async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+        limit: usize,
+    ) -> anyhow::Result<(StatusCode, Bytes)> {
         let peer = Peer::Tcp(&self.address);
         let opening = Connection::open(peer, self.secure.as_ref(), CONNECT).await;
         let mut connection = opening.map_err(|e| {
@@ -117,7 +134,7 @@ impl Api {
         if let Some(token) = &self.token {
             request = request.header("X-Consul-Token", token);
         }
-        let (head, body) = connection.exchange(request.body(Full::new(body))?, LIMIT).await?;
+        let (head, body) = connection.exchange(request.body(Full::new(body))?, limit).await?;
         Ok((head.status, body))
     }
 }

@@ -2,11 +2,18 @@
 
 use std::path::Path;
 
+use bytes::Bytes;
+use hyper::Method;
 use serde_json::{Value, json};
 
 use super::client::{Api, segment};
 use super::operation::{Given, Operation};
+use crate::region::map::{ARCHIVE_PIECE, Map, unzip_archive};
 use crate::region::store::FORCE_NEW;
+use crate::region::store::snapshot::write_private;
+
+/// Bytes of an archive.
+const ARCHIVE: usize = 2 << 30;
 
 pub(super) static OPERATIONS: &[Operation] = &[
     Operation {
@@ -32,6 +39,30 @@ pub(super) static OPERATIONS: &[Operation] = &[
         flags: &["--rotate", "--quiet"],
         doc: "Shows what a node needs to join, or replaces it.",
         run: join_token,
+    },
+    Operation {
+        words: ["cluster", "backup"],
+        args: "FILE",
+        takes: (1, 1),
+        flags: &[],
+        doc: "Writes all that the map knows, but for the cluster itself, into a file.",
+        run: backup,
+    },
+    Operation {
+        words: ["cluster", "restore"],
+        args: "FILE",
+        takes: (1, 1),
+        flags: &[],
+        doc: "Puts what such a file has in the place of all that the map knows.",
+        run: restore,
+    },
+    Operation {
+        words: ["cluster", "rotate-ca"],
+        args: "",
+        takes: (0, 0),
+        flags: &[],
+        doc: "Replaces the cluster's CA, its join tokens and the keys of its secrets; members renew by themselves.",
+        run: rotate_ca,
     },
     Operation {
         words: ["cluster", "leave"],
@@ -89,6 +120,38 @@ fn join_token(api: &Api, given: &Given) -> Result<String, String> {
     let rotated = if rotate { format!("Successfully rotated {role} join token.\n\n") } else { String::new() };
     let command = command(&answer);
     Ok(format!("{rotated}To add a {role} to this cluster, run the following command:\n\n{command}\n"))
+}
+
+fn rotate_ca(api: &Api, _: &Given) -> Result<String, String> {
+    api.put("/v1/isobar/cluster/rotate-ca", "")?;
+    Ok("The cluster has a new CA and new join tokens; members get new certificates by themselves.\n"
+        .to_owned())
+}
+
+fn backup(api: &Api, given: &Given) -> Result<String, String> {
+    let path = Path::new(&given.words[0]);
+    let archive = api.raw_within(Method::GET, "/v1/snapshot", Bytes::new(), ARCHIVE)?;
+    let failed = |e: std::io::Error| format!("{}: {}", path.display(), crate::lang::load::reason(&e));
+    // What ended too early is none, and must not take the place of one that is.
+    unzip_archive(&archive)?;
+    write_private(path, &archive).map_err(failed)?;
+    Ok(format!("{} bytes are in {}.\n", archive.len(), path.display()))
+}
+
+fn restore(api: &Api, given: &Given) -> Result<String, String> {
+    let path = Path::new(&given.words[0]);
+    let failed = |e: std::io::Error| format!("{}: {}", path.display(), crate::lang::load::reason(&e));
+    let named = |e: String| format!("{}: {e}", path.display());
+    let archive = unzip_archive(&std::fs::read(path).map_err(failed)?).map_err(named)?;
+    Map::check_archive(&archive).map_err(|e| named(e.to_string()))?;
+    let (id, mut rest, mut number) = (uuid::Uuid::new_v4(), Bytes::from(archive), 0);
+    while number == 0 || !rest.is_empty() {
+        let piece = rest.split_to(rest.len().min(ARCHIVE_PIECE));
+        let last = if rest.is_empty() { "&last" } else { "" };
+        api.put(&format!("/v1/isobar/cluster/restore?archive={id}&piece={number}{last}"), piece)?;
+        number += 1;
+    }
+    Ok("The map is as it was when that was written.\n".to_owned())
 }
 
 fn leave(api: &Api, given: &Given) -> Result<String, String> {

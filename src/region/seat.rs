@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::map::*;
@@ -94,6 +95,14 @@ pub trait Cluster: Send + Sync {
     fn propose(&self, command: Command) -> Future<'_, Reply>;
     /// See [`Seat::renew`].
     fn renew(&self, session: Name) -> Future<'_, bool>;
+    /// See [`Seat::seal`].
+    fn seal(&self, _name: Name, _text: Bytes) -> Future<'_, Option<Bytes>> {
+        Box::pin(async { Ok(None) })
+    }
+    /// See [`Seat::unseal`].
+    fn unseal(&self, _name: &str, _sealed: &[u8]) -> Option<Bytes> {
+        None
+    }
     fn leader(&self) -> Option<Leader>;
     fn status(&self) -> Status;
 }
@@ -165,7 +174,10 @@ impl Publisher {
         let replies =
             entries.into_iter().map(|(index, proposal)| map.apply(index, proposal, touched)).collect();
         self.view.map.store(Arc::new(self.map.clone()));
-        self.view.watches.wake(&self.touched, self.map.index());
+        match self.touched.contains(&Topic::Any) {
+            true => self.view.watches.wake_all(),
+            false => self.view.watches.wake(&self.touched, self.map.index()),
+        }
         replies
     }
 
@@ -243,6 +255,17 @@ impl Seat {
     /// Starts the time to live of a session again. False when there is no such session any more.
     pub async fn renew(&self, session: Name) -> Result<bool, SeatError> {
         self.cluster.renew(session).await
+    }
+
+    /// Seals what only managers are to read, for the map. `None` where nothing can be: a cluster without an authority of
+    /// its own does not know its members.
+    pub async fn seal(&self, name: Name, text: Bytes) -> Result<Option<Bytes>, SeatError> {
+        self.cluster.seal(name, text).await
+    }
+
+    /// What was sealed under that name; `None` on a node that is no manager.
+    pub fn unseal(&self, name: &str, sealed: &[u8]) -> Option<Bytes> {
+        self.cluster.unseal(name, sealed)
     }
 
     /// Returns when [`Map::index_of`] of any topic is above `after`, or at `until`; now and then without cause. Dropping

@@ -41,7 +41,11 @@ pub async fn logout(call: &Call) -> Outcome {
         return Err(Fault::forbidden("the token was not made by a login"));
     }
     let accessor = token["AccessorID"].as_str().unwrap_or_default();
-    record::change(call, vec![record::delete_op(TOKEN, accessor), record::delete_op(SECRET, secret)]).await?;
+    record::change(
+        call,
+        vec![record::delete_op(TOKEN, accessor), record::delete_op(SECRET, &store::digest(secret))],
+    )
+    .await?;
     Ok(Answer::held(true))
 }
 

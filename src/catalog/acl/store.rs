@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use crate::base::clock;
 use crate::catalog::api::Api;
 use crate::catalog::record::{self, POLICY, ROLE, SECRET, TOKEN};
-use crate::catalog::request::{Authority, Fault, Level, Resource, Rule};
+use crate::catalog::request::{Authority, Call, Fault, Level, Resource, Rule};
 use crate::region::map::Map;
 
 /// The policy that allows everything.
@@ -51,10 +53,14 @@ pub fn authority(api: &Api, token: Option<&str>) -> Result<Authority, Fault> {
         }
         _ => {}
     }
-    let Some(secret) = token.filter(|token| *token != ANONYMOUS_SECRET) else { return Ok(anonymous) };
     let map = api.seat.map();
+    let reads = matches!(anonymous, Authority::Reader);
+    let Some(secret) = token.filter(|token| *token != ANONYMOUS_SECRET) else {
+        // Who gives no token may do what was granted to the anonymous one.
+        return Ok(by_accessor(&map, ANONYMOUS).map_or(anonymous, |kept| of_token(&map, &kept, reads)));
+    };
     let found = by_secret(&map, secret).ok_or_else(|| Fault::forbidden_as("ACL not found"))?;
-    Ok(of_token(&map, &found, matches!(anonymous, Authority::Reader)))
+    Ok(of_token(&map, &found, reads))
 }
 
 /// Compares in a time that does not tell how much of a secret was right.
@@ -62,16 +68,64 @@ fn same(a: &str, b: &str) -> bool {
     a.len() == b.len() && a.bytes().zip(b.bytes()).fold(0, |differs, (x, y)| differs | (x ^ y)) == 0
 }
 
+/// Where the map has the accessor of a secret: it knows secrets by what was made of them, since every node has it.
+pub fn digest(secret: &str) -> String {
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, secret.as_bytes());
+    digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// A token that stands and has not expired.
 pub fn by_secret(map: &Map, secret: &str) -> Option<Value> {
-    let accessor = record::get(map, SECRET, secret)?.value;
+    let accessor = record::get(map, SECRET, &digest(secret))?.value;
     by_accessor(map, accessor.as_str()?)
 }
 
+/// As it is kept: its secret is not in it, but sealed; see [`revealed`].
 pub fn by_accessor(map: &Map, accessor: &str) -> Option<Value> {
     let token = record::get(map, TOKEN, accessor)?.shown();
     (!expired(&token)).then_some(token)
 }
+
+/// What stands in the place of a secret that this node cannot read.
+const HIDDEN: &str = "<hidden>";
+
+/// A token as its reader sees it. `known`: the secret, if the reader brought it.
+pub fn revealed(call: &Call, mut token: Value, known: Option<&str>) -> Value {
+    let Some(object) = token.as_object_mut() else { return token };
+    object.remove(DIGEST);
+    let sealed = object.remove(SEALED);
+    if object.contains_key("SecretID") {
+        return token;
+    }
+    let open = |sealed: &Value| {
+        let sealed = STANDARD.decode(sealed.as_str()?).ok()?;
+        let name = sealed_as(object.get("AccessorID")?.as_str()?);
+        String::from_utf8(call.api.seat.unseal(&name, &sealed)?.to_vec()).ok()
+    };
+    let secret = known.map(str::to_owned).or_else(|| sealed.as_ref().and_then(open));
+    object.insert("SecretID".into(), secret.unwrap_or_else(|| HIDDEN.to_owned()).into());
+    token
+}
+
+/// A token as it is to be kept: where the cluster has keys, its secret is sealed.
+pub async fn concealed(call: &Call, mut token: Value) -> Result<Value, Fault> {
+    let (accessor, secret) = (text(&token, "AccessorID").to_owned(), text(&token, "SecretID").to_owned());
+    let sealed = call.api.seat.seal(sealed_as(&accessor).into(), secret.clone().into()).await?;
+    if let (Some(object), Some(sealed)) = (token.as_object_mut(), sealed) {
+        object.remove("SecretID");
+        object.insert(SEALED.into(), STANDARD.encode(&sealed).into());
+    }
+    token[DIGEST] = digest(&secret).into();
+    Ok(token)
+}
+
+fn sealed_as(accessor: &str) -> String {
+    format!("token/{accessor}")
+}
+
+/// Of a token that is kept: its secret, sealed, and what the map knows that by.
+const SEALED: &str = "SealedSecret";
+pub const DIGEST: &str = "SecretDigest";
 
 pub fn expired(token: &Value) -> bool {
     let end =

@@ -41,8 +41,9 @@ fn builtin(call: &Call) -> Vec<Value> {
 /// A token by its accessor.
 fn found(call: &Call, map: &Map, accessor: &str) -> Result<Value, Fault> {
     let own = builtin(call).into_iter().find(|token| token["AccessorID"] == accessor);
-    own.or_else(|| store::by_accessor(map, accessor))
-        .ok_or_else(|| Fault::forbidden_as("ACL not found: Requested token does not exist"))
+    let kept = store::by_accessor(map, accessor);
+    // What the anonymous token may do can be changed, so that it may be kept too.
+    kept.or(own).ok_or_else(|| Fault::forbidden_as("ACL not found: Requested token does not exist"))
 }
 
 /// A token that is kept, and so may change.
@@ -52,7 +53,8 @@ fn kept(call: &Call, map: &Map, accessor: &str) -> Result<Value, Fault> {
 }
 
 fn refuse_builtin(call: &Call, accessor: &str) -> Result<(), Fault> {
-    match builtin(call).iter().any(|token| token["AccessorID"] == accessor) {
+    let own = |token: &Value| token["AccessorID"] == accessor && accessor != ANONYMOUS;
+    match builtin(call).iter().any(own) {
         true => Err(Fault::forbidden_as("Permission denied: this token belongs to the configuration")),
         false => Ok(()),
     }
@@ -136,13 +138,22 @@ fn given_uuid(fields: &Fields, name: &str) -> Result<Option<String>, Fault> {
 
 async fn keep(call: &Call, token: &Value) -> Outcome {
     let (accessor, secret) = (text(token, "AccessorID"), text(token, "SecretID"));
+    let kept = store::concealed(call, token.clone()).await?;
     let ops = vec![
-        record::put_op(TOKEN, accessor, token),
-        record::put_op(SECRET, secret, &Value::String(accessor.to_owned())),
+        record::put_op(TOKEN, accessor, &kept),
+        record::put_op(SECRET, &store::digest(secret), &Value::String(accessor.to_owned())),
     ];
     record::change(call, ops).await?;
     let map = call.api.seat.map();
-    Answer::json(&found(call, &map, accessor)?)
+    Answer::json(&store::revealed(call, found(call, &map, accessor)?, Some(secret)))
+}
+
+/// The same of one whose secret stays as it is.
+async fn change(call: &Call, token: &Value) -> Outcome {
+    let accessor = text(token, "AccessorID");
+    record::change(call, vec![record::put_op(TOKEN, accessor, token)]).await?;
+    let map = call.api.seat.map();
+    Answer::json(&store::revealed(call, found(call, &map, accessor)?, None))
 }
 
 fn text<'a>(value: &'a Value, name: &str) -> &'a str {
@@ -155,7 +166,8 @@ pub async fn create(call: &Call) -> Outcome {
     let map = call.read_own().await?;
     let accessor = given_uuid(&fields, "AccessorID")?.unwrap_or_else(new_uuid);
     let secret = given_uuid(&fields, "SecretID")?.unwrap_or_else(new_uuid);
-    let taken = found(call, &map, &accessor).is_ok() || record::get(&map, SECRET, &secret).is_some();
+    let taken =
+        found(call, &map, &accessor).is_ok() || record::get(&map, SECRET, &store::digest(&secret)).is_some();
     if taken || builtin(call).iter().any(|token| token["SecretID"] == *secret) {
         return Err(Fault::internal("Invalid Token: AccessorID or SecretID is already in use"));
     }
@@ -184,7 +196,7 @@ pub async fn update(call: &Call) -> Outcome {
         }
     }
     grants(&map, &fields, &mut token, true)?;
-    keep(call, &token).await
+    change(call, &token).await
 }
 
 pub async fn clone(call: &Call) -> Outcome {
@@ -202,7 +214,10 @@ pub async fn clone(call: &Call) -> Outcome {
 pub async fn read(call: &Call) -> Outcome {
     enabled(call, Access::Read)?;
     let accessor = call.arg("Missing token AccessorID")?;
-    call.read(&[record::topic(TOKEN)], |map| Answer::json(&found(call, map, accessor)?)).await
+    call.read(&[record::topic(TOKEN)], |map| {
+        Answer::json(&store::revealed(call, found(call, map, accessor)?, None))
+    })
+    .await
 }
 
 /// Whoever holds a token may read it.
@@ -214,7 +229,7 @@ pub async fn read_self(call: &Call) -> Outcome {
     let secret = call.token.as_deref().unwrap_or(ANONYMOUS_SECRET);
     let own = builtin(call).into_iter().find(|token| token["SecretID"] == secret);
     match own.or_else(|| store::by_secret(&map, secret)) {
-        Some(token) => Answer::json(&token),
+        Some(token) => Answer::json(&store::revealed(call, token, Some(secret))),
         None => Err(Fault::forbidden_as("ACL not found")),
     }
 }
@@ -224,10 +239,13 @@ pub async fn delete(call: &Call) -> Outcome {
     enabled(call, Access::Write)?;
     let map = call.read_own().await?;
     let accessor = call.arg("Missing token AccessorID")?;
+    if accessor == ANONYMOUS {
+        return Err(Fault::bad_request("Delete operation not permitted on the anonymous token"));
+    }
     refuse_builtin(call, accessor)?;
     let Some(token) = store::by_accessor(&map, accessor) else { return Ok(Answer::held(true)) };
-    let (accessor, secret) = (text(&token, "AccessorID"), text(&token, "SecretID"));
-    record::change(call, vec![record::delete_op(TOKEN, accessor), record::delete_op(SECRET, secret)]).await?;
+    let (accessor, digest) = (text(&token, "AccessorID"), text(&token, store::DIGEST));
+    record::change(call, vec![record::delete_op(TOKEN, accessor), record::delete_op(SECRET, digest)]).await?;
     Ok(Answer::held(true))
 }
 
@@ -240,7 +258,10 @@ pub async fn list(call: &Call) -> Outcome {
     enabled(call, Access::Read)?;
     call.read(&[record::topic(TOKEN)], |map| {
         let kept = record::list(map, TOKEN, "").into_iter().map(|record| record.shown());
-        let mut all: Vec<Value> = builtin(call).into_iter().chain(kept).collect();
+        let own = builtin(call).into_iter().filter(|token| {
+            store::by_accessor(map, token["AccessorID"].as_str().unwrap_or_default()).is_none()
+        });
+        let mut all: Vec<Value> = own.chain(kept).collect();
         all.retain(|token| {
             !store::expired(token)
                 && linked(token, "Policies", "ID", call.params.text("policy"))
@@ -248,6 +269,7 @@ pub async fn list(call: &Call) -> Outcome {
                 && linked(token, "ServiceIdentities", "ServiceName", call.params.text("servicename"))
                 && call.params.text("authmethod").is_none_or(|method| token["AuthMethod"] == method)
         });
+        let all: Vec<Value> = all.into_iter().map(|token| store::revealed(call, token, None)).collect();
         Answer::json(&all)
     })
     .await

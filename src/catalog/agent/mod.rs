@@ -4,6 +4,7 @@ pub mod check;
 pub mod client;
 pub mod health;
 pub mod maintenance;
+pub mod monitor;
 pub mod node;
 pub mod service;
 pub mod standing;

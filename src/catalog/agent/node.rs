@@ -48,13 +48,6 @@ pub const ROUTES: &[Route] = &[
         doc: "Gauges of the region map; ?format=prometheus.",
     },
     Route {
-        methods: GET,
-        path: "/v1/agent/monitor",
-        body: 0,
-        run: |call| Box::pin(monitor(call)),
-        doc: "Refused: logs are read where the configuration sends them.",
-    },
-    Route {
         methods: PUT,
         path: "/v1/agent/reload",
         body: 0,
@@ -73,7 +66,7 @@ pub const ROUTES: &[Route] = &[
         path: "/v1/agent/join/*address",
         body: 0,
         run: |call| Box::pin(join(call)),
-        doc: "Refused: nodes join by `retry-join` and a token.",
+        doc: "An agent asks that member from now on; a member is joined already, or joins by `retry-join` and a token.",
     },
     Route {
         methods: PUT_OR_GET,
@@ -224,14 +217,6 @@ async fn metrics(call: &Call) -> Outcome {
     }))
 }
 
-async fn monitor(call: &Call) -> Outcome {
-    let level = call.params.text("loglevel").unwrap_or("info").to_ascii_lowercase();
-    if !["trace", "debug", "info", "warn", "error", "err"].contains(&level.as_str()) {
-        return Err(Fault::bad_request(format!("Unknown log level: {level}")));
-    }
-    Err(Fault::new(StatusCode::NOT_IMPLEMENTED, "logs are read where the configuration sends them"))
-}
-
 async fn reload(call: &Call) -> Outcome {
     call.require(Resource::Agent, &call.api.settings.node_name, Access::Write)?;
     let process = call.api.process.clone();
@@ -257,6 +242,17 @@ pub async fn end(call: &Call) -> Outcome {
 
 async fn join(call: &Call) -> Outcome {
     call.require(Resource::Agent, &call.api.settings.node_name, Access::Write)?;
+    let address = call.arg("Missing address")?;
+    if call.api.forwarder.get().is_some() {
+        call.api.process.join(address).map_err(Fault::bad_request)?;
+        return Ok(Answer::done());
+    }
+    let host = |address: &str| address.rsplit_once(':').map_or(address, |(host, _)| host).to_owned();
+    let map = call.read_own().await?;
+    let knows = |member: &Member| *member.address == *address || host(&member.address) == address;
+    if map.members().any(|member| knows(member)) {
+        return Ok(Answer::done());
+    }
     let text = "nodes join by `retry-join` in their `region-map` section, or by `isobar cluster join`";
     Err(Fault::new(StatusCode::NOT_IMPLEMENTED, text))
 }

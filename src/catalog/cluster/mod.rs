@@ -1,5 +1,6 @@
 //! The cluster and its members, for those who look after it.
 
+pub mod archive;
 pub mod dns;
 pub mod document;
 pub mod member;

@@ -57,6 +57,13 @@ pub const ROUTES: &[Route] = &[
     },
     Route {
         methods: GET,
+        path: "/v1/operator/autopilot/state",
+        body: 0,
+        run: |call| Box::pin(state(call)),
+        doc: "The servers by their ids, who leads, who votes, how many may fail.",
+    },
+    Route {
+        methods: GET,
         path: "/v1/operator/usage",
         body: 0,
         run: |call| Box::pin(usage(call)),
@@ -69,20 +76,7 @@ pub const ROUTES: &[Route] = &[
         run: |call| Box::pin(keyring(call)),
         doc: "Refused: there is no gossip, and so no key of it.",
     },
-    Route {
-        methods: &[Method::GET, Method::PUT],
-        path: "/v1/snapshot",
-        body: DOCUMENT,
-        run: |call| Box::pin(snapshot(call)),
-        doc: "Refused: every node keeps the map in its data-dir.",
-    },
 ];
-
-async fn snapshot(call: &Call) -> Outcome {
-    call.require(Resource::Acl, "", Access::Write)?;
-    let text = "the map is not saved or restored through this API: every node keeps it in its data-dir";
-    Err(Fault::new(StatusCode::NOT_IMPLEMENTED, text))
-}
 
 /// A server: its id in Raft, its name, its address, and whether it votes.
 struct Server {
@@ -218,6 +212,38 @@ async fn health(call: &Call) -> Outcome {
     });
     let status = if healthy { StatusCode::OK } else { StatusCode::TOO_MANY_REQUESTS };
     Ok(Answer::json(&body)?.with_status(status))
+}
+
+async fn state(call: &Call) -> Outcome {
+    call.require(Resource::Operator, "", Access::Read)?;
+    let map = call.read_own().await?;
+    let status = call.api.seat.status();
+    let servers = servers(call, &map);
+    let voters: Vec<String> = servers.iter().filter(|one| one.voter).map(|one| one.id.to_string()).collect();
+    let alive = servers.iter().filter(|one| one.voter && one.alive).count();
+    let healthy = call.api.seat.leader().is_some() && alive == voters.len();
+    let tolerance = alive.saturating_sub(voters.len() / 2 + 1);
+    let now = jiff::Timestamp::from_second(clock::wall().as_secs() as i64).unwrap_or_default().to_string();
+    let shown = |one: &Server| {
+        let kind = match (one.leader, one.voter) {
+            (true, _) => "leader",
+            (_, true) => "voter",
+            _ => "non-voter",
+        };
+        let server = json!({
+            "ID": one.id.to_string(), "Name": one.name, "Address": one.address, "Status": kind,
+            "NodeStatus": if one.alive { "alive" } else { "failed" }, "NodeType": "voter", "Meta": {},
+            "Version": crate::catalog::cluster::member::VERSION, "LastContact": "0s", "LastTerm": status.term,
+            "LastIndex": status.last_log, "Healthy": one.alive, "StableSince": now,
+        });
+        (one.id.to_string(), server)
+    };
+    let leader = servers.iter().find(|one| one.leader).map(|one| one.id.to_string()).unwrap_or_default();
+    Answer::json(&json!({
+        "Healthy": healthy, "FailureTolerance": tolerance, "OptimisticFailureTolerance": tolerance,
+        "Servers": servers.iter().map(shown).collect::<serde_json::Map<String, Value>>(),
+        "Leader": leader, "Voters": voters,
+    }))
 }
 
 async fn usage(call: &Call) -> Outcome {

@@ -47,6 +47,13 @@ pub const ROUTES: &[Route] = &[
         run: |call| Box::pin(token(call, true)),
         doc: "A new token for a role; the old one admits nobody any more.",
     },
+    Route {
+        methods: PUT,
+        path: "/v1/isobar/cluster/rotate-ca",
+        body: 0,
+        run: |call| Box::pin(rotate_authority(call)),
+        doc: "Another authority for the cluster, and other join tokens and keys.",
+    },
 ];
 
 async fn init(call: &Call) -> Outcome {
@@ -86,6 +93,12 @@ async fn token(call: &Call, rotate: bool) -> Outcome {
     };
     call.api.seat.fresh(call.consistency()?).await?;
     shown(call, role, rotate).await
+}
+
+async fn rotate_authority(call: &Call) -> Outcome {
+    call.require(Resource::Operator, "", Access::Write)?;
+    call.operator()?.raft.rotate_authority().await?;
+    Ok(Answer::done())
 }
 
 async fn shown(call: &Call, role: Role, rotate: bool) -> Outcome {

@@ -1,4 +1,5 @@
 //! What there is of a service mesh: entries that are kept, and empty answers.
 
+pub mod absent;
 pub mod chain;
 pub mod entry;

@@ -18,6 +18,7 @@ pub struct NodeView<'a> {
     #[serde(serialize_with = "plain_addresses")]
     pub tagged_addresses: &'a TaggedAddresses,
     pub meta: &'a Pairs,
+    pub peer_name: &'static str,
     pub create_index: Index,
     pub modify_index: Index,
 }
@@ -44,6 +45,7 @@ impl<'a> NodeView<'a> {
             datacenter,
             tagged_addresses: &node.tagged_addresses,
             meta: &node.meta,
+            peer_name: "",
             create_index: node.create_index,
             modify_index: node.modify_index,
         }
@@ -80,8 +82,24 @@ pub struct ServiceView<'a> {
     pub port: u16,
     pub weights: WeightsView,
     pub enable_tag_override: bool,
+    pub proxy: ProxyView,
+    pub connect: Nothing,
+    pub peer_name: &'static str,
     pub create_index: Index,
     pub modify_index: Index,
+}
+
+/// An object without members.
+#[derive(Serialize, Clone, Copy, Default)]
+pub struct Nothing {}
+
+/// What a service says of its proxy where there is no mesh.
+#[derive(Serialize, Clone, Copy, Default)]
+#[serde(rename_all = "PascalCase")]
+pub struct ProxyView {
+    mode: &'static str,
+    mesh_gateway: Nothing,
+    expose: Nothing,
 }
 
 impl<'a> ServiceView<'a> {
@@ -117,6 +135,9 @@ impl<'a> ServiceView<'a> {
             port: instance.port,
             weights: instance.weights.into(),
             enable_tag_override: instance.enable_tag_override,
+            proxy: ProxyView::default(),
+            connect: Nothing::default(),
+            peer_name: "",
             create_index: instance.create_index,
             modify_index: instance.modify_index,
         }
@@ -142,6 +163,7 @@ pub struct CheckView<'a> {
     pub interval: String,
     pub timeout: String,
     pub exposed_port: u16,
+    pub peer_name: &'static str,
     pub definition: DefinitionView<'a>,
     pub create_index: Index,
     pub modify_index: Index,
@@ -188,6 +210,7 @@ impl<'a> CheckView<'a> {
             interval: interval.map_or(String::new(), |d| shown(d.interval_ms)),
             timeout: interval.map_or(String::new(), |d| shown(d.timeout_ms)),
             exposed_port: 0,
+            peer_name: "",
             definition: DefinitionView::new(definition),
             create_index: check.create_index,
             modify_index: check.modify_index,
@@ -301,6 +324,9 @@ pub struct CatalogServiceView<'a> {
     pub service_meta: &'a Pairs,
     pub service_port: u16,
     pub service_enable_tag_override: bool,
+    pub service_proxy: ProxyView,
+    pub service_connect: Nothing,
+    pub peer_name: &'static str,
     pub create_index: Index,
     pub modify_index: Index,
 }
@@ -351,6 +377,9 @@ impl<'a> CatalogServiceView<'a> {
             service_meta: &instance.meta,
             service_port: instance.port,
             service_enable_tag_override: instance.enable_tag_override,
+            service_proxy: ProxyView::default(),
+            service_connect: Nothing::default(),
+            peer_name: "",
             create_index: instance.create_index,
             modify_index: instance.modify_index,
         }

@@ -1,3 +1,4 @@
 //! The live page.
 
 pub mod live;
+pub mod summary;

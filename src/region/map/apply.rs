@@ -68,6 +68,9 @@ impl Map {
                 return Ok(Reply::Id { id, index });
             }
             Command::MemberDelete { id } => self.member_delete(id, change)?,
+            Command::SecretPut { name, value } if value.is_empty() => {
+                self.tables.secrets.remove(&name);
+            }
             Command::SecretPut { name, value } => {
                 self.tables.secrets.insert(name, value);
             }
@@ -80,6 +83,10 @@ impl Map {
             Command::RegionStands { name, lost, cause } => self.region_stands(name, lost, cause, change)?,
             Command::CheckerPut { node, keys } => self.checker_put(node, keys, change)?,
             Command::Found(found) => self.found(*found, change)?,
+            Command::Restore(piece) => {
+                self.archive_piece(*piece, change)?;
+                return Ok(Reply::Done { index: self.index });
+            }
             Command::LeaseAcquire { name, holder, claim, length_ms } => {
                 let lease = Lease { name, holder, claim, length_ms, ..Lease::default() };
                 return self.lease_acquire(lease, change);

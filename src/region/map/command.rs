@@ -65,7 +65,8 @@ pub enum Command {
     MemberDelete {
         id: u64,
     },
-    /// What every member shares: the cluster's CA, join tokens...; opaque here.
+    /// What members keep for themselves: who may be believed, and the authority and join tokens, sealed for managers.
+    /// Opaque here. An empty value: none any more.
     SecretPut {
         name: Name,
         value: Bytes,
@@ -116,6 +117,19 @@ pub enum Command {
         term: u64,
         renewed: Index,
     },
+    /// A piece of an archive, which with the last piece takes the place of all that a cluster does not say of itself.
+    Restore(Box<Piece>),
+}
+
+/// A piece of an archive that is to be taken over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Piece {
+    /// Drawn for each archive.
+    pub archive: Name,
+    /// Which one, from 0.
+    pub number: u64,
+    pub data: Bytes,
+    pub last: bool,
 }
 
 /// One node's finding on one instance.

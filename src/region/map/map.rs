@@ -244,6 +244,11 @@ impl Map {
         self.tables.leases.get(name)
     }
 
+    /// What members keep for themselves, by name.
+    pub fn secrets(&self) -> impl Iterator<Item = (&Name, &Bytes)> {
+        self.tables.secrets.iter()
+    }
+
     pub fn secret(&self, name: &str) -> Option<&Bytes> {
         self.tables.secrets.get(name)
     }

@@ -5,6 +5,7 @@ pub mod record;
 pub mod topic;
 pub mod codec;
 mod apply;
+mod archive;
 mod catalog;
 mod change;
 mod edit;
@@ -23,6 +24,7 @@ mod verdict;
 mod write;
 mod txn;
 
+pub use archive::{ARCHIVE_PIECE, unzip_archive};
 pub use command::*;
 pub use map::{Map, Service};
 pub use record::*;

@@ -89,6 +89,10 @@ impl Map {
             Item::Lease(lease) => {
                 tables.leases.insert(lease.name.clone(), lease);
             }
+            Item::Arriving { archive, piece } => {
+                tables.arriving.archive = archive;
+                tables.arriving.pieces.push_back(piece);
+            }
             Item::LeasesIndex(index) => tables.leases_index = index,
             Item::Gone { kind, tombstone } => {
                 self.restore_key_index(kind, tombstone.index);

@@ -94,6 +94,11 @@ pub(super) enum Item {
     Verdict(Arc<Verdict>),
     Lease(Arc<Lease>),
     LeasesIndex(Index),
+    /// The next piece of an archive that is being taken over.
+    Arriving {
+        archive: Name,
+        piece: Bytes,
+    },
 }
 
 /// Whose tombstone it is.
@@ -201,6 +206,11 @@ impl Map {
         // A program that knows no leases reads what never had any.
         if self.tables.leases_index > 0 {
             frames.put(&Item::LeasesIndex(self.tables.leases_index))?;
+        }
+        let arriving = &self.tables.arriving;
+        for piece in &arriving.pieces {
+            let (archive, piece) = (arriving.archive.clone(), piece.clone());
+            frames.put(&Item::Arriving { archive, piece })?;
         }
         Ok(())
     }

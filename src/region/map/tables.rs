@@ -37,7 +37,16 @@ pub(super) struct Tables {
     pub(super) leases: OrdMap<Name, Arc<Lease>>,
     /// When one was granted or ended last.
     pub(super) leases_index: Index,
+    /// An archive that is being taken over.
+    pub(super) arriving: Arriving,
     pub(super) index: TableIndex,
+}
+
+/// The pieces that came.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Arriving {
+    pub(super) archive: Name,
+    pub(super) pieces: Vector<Bytes>,
 }
 
 /// When each table last changed.

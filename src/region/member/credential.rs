@@ -14,6 +14,7 @@ use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::authority::MEMBER;
+use super::token::{Digest, digest_of};
 use crate::region::store::snapshot::write_private;
 use crate::tls::{Certified, Pem, PemError, provider};
 
@@ -28,6 +29,8 @@ pub enum CredentialError {
     Io(String, #[source] std::io::Error),
     #[error("{0}")]
     Broken(&'static str),
+    #[error("{0}")]
+    Refused(String),
     #[error(transparent)]
     Pem(#[from] PemError),
     #[error(transparent)]
@@ -74,6 +77,11 @@ impl Key {
     pub fn request(&self) -> Result<Bytes, CredentialError> {
         let params = CertificateParams::new(Vec::new())?;
         Ok(params.serialize_request(&self.0)?.der().to_vec().into())
+    }
+
+    /// SHA-256 of its public half.
+    pub fn digest(&self) -> Digest {
+        digest_of(self.0.der_bytes())
     }
 
     /// A certificate that shows nothing but the key.
@@ -140,13 +148,9 @@ impl Credential {
         certificate.public_key().subject_public_key.data.as_ref() == key.0.der_bytes()
     }
 
-    /// Who may sign the certificates of others.
+    /// Who signed it.
     pub fn roots(&self) -> Result<Arc<RootCertStore>, CredentialError> {
-        let mut roots = RootCertStore::empty();
-        if let Some(authority) = self.chain.get(1) {
-            roots.add(authority.clone())?;
-        }
-        Ok(Arc::new(roots))
+        roots_of(self.chain.get(1).as_slice().iter().copied())
     }
 
     /// Whether the authority in it signed it, and it holds now.
@@ -161,6 +165,23 @@ impl Credential {
     pub fn is_due(&self, now: Duration) -> bool {
         now >= self.from + self.until.saturating_sub(self.from) * 2 / 3
     }
+}
+
+/// Those of whom these are the certificates.
+pub fn roots_of<'a>(
+    authorities: impl IntoIterator<Item = &'a CertificateDer<'static>>,
+) -> Result<Arc<RootCertStore>, CredentialError> {
+    let mut roots = RootCertStore::empty();
+    for authority in authorities {
+        roots.add(authority.clone())?;
+    }
+    Ok(Arc::new(roots))
+}
+
+/// SHA-256 of the key of a certificate.
+pub fn key_of(certificate: &CertificateDer<'_>) -> Option<Digest> {
+    let (_, certificate) = X509Certificate::from_der(certificate).ok()?;
+    Some(digest_of(&certificate.public_key().subject_public_key.data))
 }
 
 /// The id in a member's certificate, which must have been verified.

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use super::super::raft::frame::{Answer, Denial, Request};
 use super::super::raft::guest::Guest;
 use super::super::raft::node::Node;
-use super::{ailing, enrolling, forming, handover, joining, liveness, operation, reconcile, renewal};
+use super::{
+    ailing, enrolling, forming, handover, joining, keepers, liveness, operation, reconcile, renewal, sealing,
+};
 
 /// Answers a request about members.
 pub async fn answer(node: &Arc<Node>, guest: Guest, request: Request) -> Result<Answer, Denial> {
@@ -21,6 +23,9 @@ pub async fn answer(node: &Arc<Node>, guest: Guest, request: Request) -> Result<
         Request::Ailing { alive, why } => liveness::ailing(node, alive, why),
         Request::TakeOver { to } => handover::take_over(node, to),
         Request::StandAside { to, vote } => handover::stand_aside(node, to, vote.into()).await,
+        Request::Keys(asked) => keepers::hand_out(node, guest, asked),
+        Request::Certify { id, request } => renewal::certify(node, guest, id, request).await,
+        Request::Seal(what) => keepers::seal_for(node, &what),
         Request::Operate(what) => operation::operate(node, what).await.map(|()| Answer::Done),
         _ => Err(Denial::Refused("not a request about members".into())),
     }
@@ -34,6 +39,7 @@ pub async fn run(node: Arc<Node>) {
         ailing::run(&node),
         reconcile::run(&node),
         forming::finish(&node),
-        renewal::run(&node)
+        renewal::run(&node),
+        sealing::run(&node)
     );
 }

@@ -14,8 +14,10 @@ use super::super::raft::node::{Node, deny};
 use super::super::raft::proposer;
 use super::super::raft::timing::{after, over};
 use super::super::store::Identity;
-use super::authority::{Authority, Holder, RECORD};
+use super::authority::{AuthorityError, Holder, key_of_request};
 use super::joining;
+use super::keepers::{authority, may_keep, sealed, unsealed};
+use super::pin::Pin;
 use super::token::{Digest, Secret, Token, record_of};
 use super::trust::{self, Trust};
 use crate::base::clock::{self, Millis};
@@ -98,12 +100,23 @@ async fn admit_here(node: &Arc<Node>, enroll: Enroll) -> Result<Answer, Denial> 
         return Err(Denial::NotLeader(None));
     }
     let given = Secret::from_bytes(&enroll.secret).ok_or(MemberError::Token)?;
+    // A leader that has just become one may not have the keys yet.
+    if secret(node, Role::Worker).is_none() {
+        return Err(MemberError::Busy.into());
+    }
     let role = role_of(node, &given).ok_or(MemberError::Token)?;
     let authority = authority(node)?;
     let name = enroll.join.name.clone();
+    let refused = |e: AuthorityError| Denial::Refused(e.to_string());
+    let key = key_of_request(&enroll.request).map_err(refused)?;
     let (id, cluster) = joining::admit(node, enroll.join, role).await?;
     let issued = authority.issue(&enroll.request, Holder { id, name: &name }, clock::wall());
-    let certificate = issued.map_err(|e| Denial::Refused(e.to_string()))?;
+    let certificate = issued.map_err(refused)?;
+    // One that asks again, because it did not hear the answer, is the same only with the same key.
+    if Pin::of(&node.view.map(), id).is_some_and(|pin| pin.key != key) {
+        return Err(Denial::Refused(format!("member {id} has another key")));
+    }
+    proposer::alone(node, Pin { key, signer: authority.digest() }.put(id)).await?;
     Ok(Answer::Enrolled { id, cluster, manager: role == Role::Manager, certificate })
 }
 
@@ -118,22 +131,19 @@ fn role_of(node: &Node, given: &Secret) -> Option<Role> {
 }
 
 fn secret(node: &Node, role: Role) -> Option<Secret> {
-    node.view.map().secret(record_of(role)).and_then(|bytes| Secret::from_bytes(bytes))
-}
-
-/// The cluster's, as the map has it.
-pub(super) fn authority(node: &Node) -> Result<Authority, Denial> {
-    if node.trust.is_none() {
-        return Err(MemberError::NoAuthority.into());
-    }
-    let map = node.view.map();
-    let none = || Denial::Refused("the authority of the cluster is not in its map yet".into());
-    Authority::from_pem(map.secret(RECORD).ok_or_else(none)?).map_err(|e| Denial::Refused(e.to_string()))
+    unsealed(node, record_of(role)).ok().and_then(|bytes| Secret::from_bytes(&bytes))
 }
 
 /// The join token of a role; `rotate`: a new one, after which the old one admits nobody.
 pub async fn join_token(node: &Node, role: Role, rotate: bool) -> Result<Token, Denial> {
     let ca = authority(node)?.digest();
+    let shows = node.trust.as_ref().and_then(|trust| trust.authority_digest());
+    if shows != Some(ca) {
+        // Whoever came with it now would not believe this node.
+        return Err(Denial::Refused(
+            "this node has no certificate of the cluster's CA yet: try again soon".into(),
+        ));
+    }
     if rotate {
         put_secret(node, role).await?;
     }
@@ -141,9 +151,9 @@ pub async fn join_token(node: &Node, role: Role, rotate: bool) -> Result<Token, 
     Ok(Token { ca, secret: secret(node, role).ok_or_else(none)? })
 }
 
-pub(super) async fn put_secret(node: &Node, role: Role) -> Result<(), Denial> {
+async fn put_secret(node: &Node, role: Role) -> Result<(), Denial> {
     let drawn = Secret::draw().ok_or_else(|| Denial::Refused("no source of randomness".into()))?;
-    let value = Bytes::copy_from_slice(drawn.bytes());
+    let value = sealed(node, record_of(role), drawn.bytes()).ok_or(MemberError::NoManager)?;
     proposer::ask(node, Command::SecretPut { name: record_of(role).into(), value }).await.map_err(deny)?;
     Ok(())
 }
@@ -223,7 +233,9 @@ pub(super) async fn arrived(node: &Node) -> Result<(), Denial> {
     loop {
         let map = node.view.map();
         let tokens = [Role::Manager, Role::Worker].iter().all(|role| map.secret(record_of(*role)).is_some());
-        if tokens && map.member(node.log.id()).is_some() {
+        let shows = node.trust.as_ref().is_some_and(|trust| !trust.wants(node.log.id(), clock::wall()));
+        let first = !may_keep(node, node.log.id()) || authority(node).is_ok();
+        if tokens && shows && first && map.member(node.log.id()).is_some() {
             return Ok(());
         }
         if over(until) {

@@ -2,13 +2,14 @@
 //! only what changes, of nodes and of whole regions.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::super::map::{
     Check, Command, Health, Map, Member, NODE_LIVENESS, Name, Node as CatalogNode, Proposal, Registration,
-    Role,
+    Role, TaggedAddress, TaggedAddresses,
 };
 use super::super::raft::connection::Class;
 use super::super::raft::frame::{Alive, Answer, ClientHeartbeat, Denial, MemberError, Request};
@@ -428,8 +429,23 @@ fn registration(said: &Alive, standing: Option<&CatalogNode>) -> Command {
 
 /// A node where it says it is, with what else is known of it.
 fn described(name: &str, address: &str, region: &str, standing: Option<&CatalogNode>) -> CatalogNode {
-    let known = standing.cloned().unwrap_or_default();
+    let mut known = standing.cloned().unwrap_or_default();
+    for tag in ["lan", "lan_ipv4", "lan_ipv6", "wan", "wan_ipv4", "wan_ipv6"] {
+        known.tagged_addresses.remove(tag);
+    }
+    known.tagged_addresses.extend(automatic(address));
     CatalogNode { name: name.into(), address: address.into(), region: region.into(), ..known }
+}
+
+/// The tagged addresses that a node has by itself, as an agent of Consul says them.
+fn automatic(address: &str) -> TaggedAddresses {
+    let family = match address.parse::<IpAddr>() {
+        Ok(IpAddr::V4(_)) => &["lan", "wan", "lan_ipv4", "wan_ipv4"][..],
+        Ok(IpAddr::V6(_)) => &["lan", "wan", "lan_ipv6", "wan_ipv6"],
+        Err(_) => &["lan", "wan"],
+    };
+    let tagged = TaggedAddress { address: address.into(), port: 0 };
+    family.iter().map(|tag| (Name::from(*tag), tagged.clone())).collect()
 }
 
 fn register(node: CatalogNode) -> Command {

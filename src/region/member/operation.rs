@@ -14,7 +14,7 @@ use super::super::raft::proposer;
 use super::super::raft::timing::{after, over};
 use super::handover::step_down;
 use super::joining::{change_voters, forget};
-use super::liveness;
+use super::{liveness, sealing};
 use crate::base::clock;
 
 const FORWARD: Duration = Duration::from_secs(20);
@@ -71,7 +71,14 @@ pub fn votes_alone(node: &Node) -> bool {
 }
 
 async fn lead(node: &Node, what: Operation) -> Result<(), Denial> {
+    let takes_a_vote =
+        matches!(what, Operation::Demote(_) | Operation::Leave { .. } | Operation::Remove { .. });
+    if takes_a_vote && !sealing::can_spare_others(node) {
+        // Whoever goes may be the one that has the keys.
+        return Err(MemberError::Busy.into());
+    }
     match what {
+        Operation::RotateAuthority => sealing::rotate(node).await,
         // Done before this, by whoever leads.
         Operation::HandOver => Err(Denial::NotLeader(None)),
         Operation::Promote(id) => {

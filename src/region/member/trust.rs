@@ -6,25 +6,29 @@
 //! | name | who | may |
 //! |---|---|---|
 //! | `isobar-member` | shows a certificate of the cluster's authority | everything |
-//! | `isobar-join` | shows nothing; knows by a join token's digest whom it talks to | ask to be admitted, with the token |
+//! | `isobar-join` | shows nothing; knows by a join token's digest whom it talks to | ask to be admitted, with the token; ask for a member's next certificate, with its key |
 //! | `isobar-found` | both sides prove that they know the secret of the first nodes ([`super::proof`]) | meet, and form the first cluster |
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use rustls::client::danger::ServerCertVerifier;
+use rustls::pki_types::CertificateDer;
 use rustls::{ClientConfig, ServerConfig};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
 use super::super::raft::connection::{Dialed, Dialer, Stream};
 use super::super::raft::guest::Guest;
-use super::authority::{Authority, Holder};
-use super::credential::{Credential, CredentialError, Key, member_name, member_of};
+use super::authority::{self, Authority, Holder};
+use super::credential::{Credential, CredentialError, Key, key_of, member_name, member_of, roots_of};
+use super::pin::Pin;
 use super::proof::{self, Side};
+use super::ring::Ring;
 use super::token::{Admission, Digest};
 use super::verifier::Pinned;
 use crate::base::clock;
@@ -37,6 +41,9 @@ const JOIN: &[u8] = b"isobar-join";
 const FOUND: &[u8] = b"isobar-found";
 /// The authority of the one that formed the cluster, until it is in the map.
 const AUTHORITY: &str = "authority.pem";
+/// Certificates of the authorities that are believed, as the map said last, and what they say of each other.
+const ROOTS: &str = "roots.pem";
+const CROSS: &str = "cross.pem";
 
 #[derive(Debug, thiserror::Error)]
 pub enum TrustError {
@@ -58,7 +65,28 @@ pub struct Trust {
     key: Key,
     request: Bytes,
     founding: Option<proof::Secret>,
+    ring: Ring,
+    believed: Live<Believed>,
     standing: Live<Standing>,
+    /// There is an authority that is not in the map yet.
+    unpublished: AtomicBool,
+}
+
+/// Whom the map says to believe.
+#[derive(Default)]
+struct Believed {
+    texts: (Bytes, Bytes),
+    /// The present one first; none before the map says so.
+    roots: Vec<CertificateDer<'static>>,
+    /// Given by those before to those after them.
+    cross: Vec<CertificateDer<'static>>,
+}
+
+impl Believed {
+    fn parse(roots: Bytes, cross: Bytes) -> Result<Believed, TrustError> {
+        let (is, said) = (authority::from_pem(&roots)?, authority::from_pem(&cross)?);
+        Ok(Believed { texts: (roots, cross), roots: is, cross: said })
+    }
 }
 
 /// What follows from the certificate that it has.
@@ -78,7 +106,19 @@ impl Trust {
             _ => None,
         };
         let request = key.request()?;
-        let trust = Trust { dir: dir.to_owned(), key, request, founding, standing: Live::default() };
+        let read = |name: &str| super::credential::read(&dir.join(name));
+        let text = |name: &str| Ok::<Bytes, TrustError>(read(name)?.unwrap_or_default().into());
+        let believed = Believed::parse(text(ROOTS)?, text(CROSS)?)?;
+        let trust = Trust {
+            key,
+            request,
+            founding,
+            ring: Ring::open(dir)?,
+            believed: Live::new(believed),
+            standing: Live::default(),
+            unpublished: AtomicBool::new(read(AUTHORITY)?.is_some()),
+            dir: dir.to_owned(),
+        };
         let standing = match Credential::open(dir)? {
             Some(credential) => trust.standing_of(credential)?,
             None => trust.standing_of_none()?,
@@ -92,9 +132,55 @@ impl Trust {
         self.request.clone()
     }
 
-    /// Whether it needs another certificate: it has none, or one of another id, or it is time.
+    /// The keys of the cluster's secrets, as far as this node has them.
+    pub fn ring(&self) -> &Ring {
+        &self.ring
+    }
+
+    /// Whether it needs another certificate: it has none, or one of another id or authority, or it is time.
     pub fn wants(&self, id: u64, now: Duration) -> bool {
-        self.standing.with(|s| s.credential.as_ref().is_none_or(|c| c.id != id || c.is_due(now)))
+        let present = self.believed.with(|b| b.roots.first().cloned());
+        let is_past = |c: &Credential| present.is_some() && c.chain.get(1) != present.as_ref();
+        self.standing
+            .with(|s| s.credential.as_ref().is_none_or(|c| c.id != id || c.is_due(now) || is_past(c)))
+    }
+
+    /// What the map is to know of its certificate.
+    pub(super) fn pin(&self) -> Option<Pin> {
+        Some(Pin { key: self.key.digest(), signer: self.authority_digest()? })
+    }
+
+    /// Digests of the authorities that it believes.
+    pub fn roots(&self) -> Vec<Digest> {
+        let mut roots: Vec<Digest> =
+            self.believed.with(|b| b.roots.iter().map(|root| super::token::digest_of(root)).collect());
+        roots.extend(self.authority_digest().filter(|_| roots.is_empty()));
+        roots
+    }
+
+    /// Whether it believes whom the map says (the texts of the two records).
+    pub fn believes(&self, roots: &Bytes, cross: &Bytes) -> bool {
+        self.believed.with(|b| b.texts.0 == *roots && b.texts.1 == *cross)
+    }
+
+    /// Believes whom the map says from now on. Blocks on the disk.
+    pub fn believe(&self, roots: &Bytes, cross: &Bytes) -> Result<(), TrustError> {
+        let believed = Believed::parse(roots.clone(), cross.clone())?;
+        for (name, text) in [(ROOTS, roots), (CROSS, cross)] {
+            let path = self.dir.join(name);
+            write_private(&path, text).map_err(|e| TrustError::Io(path.display().to_string(), e))?;
+        }
+        self.believed.store(Arc::new(believed));
+        if let Some(credential) = self.standing.load().credential.clone() {
+            self.standing.store(Arc::new(self.standing_of(credential)?));
+        }
+        Ok(())
+    }
+
+    /// Takes a certificate of the present authority; see [`Trust::take`].
+    pub fn take_believed(&self, chain: &[u8], id: u64) -> Result<(), CredentialError> {
+        let present = self.roots().first().copied();
+        self.take(chain, id, present).map_err(|e| CredentialError::Refused(e.to_string()))
     }
 
     /// Whether the certificate that it has holds now.
@@ -141,6 +227,7 @@ impl Trust {
         let path = self.dir.join(AUTHORITY);
         write_private(&path, &authority.to_pem())
             .map_err(|e| TrustError::Io(path.display().to_string(), e))?;
+        self.unpublished.store(true, Ordering::Release);
         Ok(authority)
     }
 
@@ -156,18 +243,30 @@ impl Trust {
         Ok(text.map(|text| Authority::from_pem(&text)).transpose()?)
     }
 
+    pub fn has_unpublished(&self) -> bool {
+        self.unpublished.load(Ordering::Acquire)
+    }
+
     /// It is in the map now.
     pub fn published(&self) {
-        let _ = std::fs::remove_file(self.dir.join(AUTHORITY));
+        if std::fs::remove_file(self.dir.join(AUTHORITY)).is_ok() {
+            self.unpublished.store(false, Ordering::Release);
+        }
     }
 
     fn standing_of(&self, credential: Credential) -> Result<Standing, TrustError> {
-        let authority = Authorities::from(credential.roots()?);
+        let believed = self.believed.load();
+        let authority = match believed.roots.is_empty() {
+            true => Authorities::from(credential.roots()?),
+            false => Authorities::from(roots_of(&believed.roots)?),
+        };
         let protocols = [MEMBER, JOIN].into_iter().chain(self.founding.as_ref().map(|_| FOUND));
-        let chain = self.key.certified(credential.chain.clone())?;
+        let shown =
+            |most: usize| credential.chain.iter().take(most).chain(&believed.cross).cloned().collect();
+        let chain = self.key.certified(shown(2))?;
         // One that joins has nothing to show yet; the protocol it asks for says what it may do.
         let server = listening(&chain, Clients::Optional(authority.clone()), protocols)?;
-        let own = self.key.certified(credential.chain.iter().take(1).cloned().collect())?;
+        let own = self.key.certified(shown(1))?;
         let client = dialing(Servers::Signed(authority), Some(own), MEMBER)?;
         Ok(Standing { credential: Some(credential), server: Some(server), client: Some(client) })
     }
@@ -191,7 +290,9 @@ impl Trust {
         let shown = connection.peer_certificates().and_then(|chain| chain.first());
         let guest = match (connection.alpn_protocol(), shown) {
             (Some(MEMBER), Some(certificate)) => {
-                Guest::Member(member_of(certificate).ok_or_else(|| refused("a certificate of no member"))?)
+                let member = member_of(certificate).zip(key_of(certificate));
+                let (id, key) = member.ok_or_else(|| refused("a certificate of no member"))?;
+                Guest::Member(id, key)
             }
             (Some(MEMBER), None) => return Err(refused("a member without a certificate")),
             (Some(JOIN), _) => Guest::Stranger,
@@ -361,7 +462,7 @@ mod tests {
         let ours = authority();
         let server = member(&ours, 1).trust;
         let two = member(&ours, 2).trust;
-        assert_eq!(by(&server, two.members()).await.unwrap(), Guest::Member(2));
+        assert_eq!(by(&server, two.members()).await.unwrap(), Guest::Member(2, two.key.digest()));
         assert_eq!(by(&server, joining(ours.digest()).unwrap()).await.unwrap(), Guest::Stranger);
         assert_eq!(by(&server, two.founders().unwrap()).await.unwrap(), Guest::Founder);
         let other = place(Some(&SECRET.to_uppercase())).trust;
@@ -397,7 +498,7 @@ mod tests {
         assert_eq!(refused.to_string(), "a member without a certificate");
         assert!(brazen(&server, &stranger, false, b"http/1.1").await.is_err());
         let own = member(&ours, 3).trust;
-        assert_eq!(brazen(&server, &own, true, MEMBER).await.unwrap(), Guest::Member(3));
+        assert_eq!(brazen(&server, &own, true, MEMBER).await.unwrap(), Guest::Member(3, own.key.digest()));
     }
 
     #[tokio::test]
@@ -425,11 +526,11 @@ mod tests {
         let shown = |trust: &Trust| trust.standing.load().credential.clone().unwrap().chain[0].clone();
         let before = shown(&one.trust);
         let dialer = two.trust.members();
-        assert_eq!(by(&one.trust, dialer.clone()).await.unwrap(), Guest::Member(2));
+        assert_eq!(by(&one.trust, dialer.clone()).await.unwrap().member(), Some(2));
         one.trust.issue_own(&ours, 1, "n").unwrap();
         two.trust.issue_own(&ours, 2, "n").unwrap();
         assert!(shown(&one.trust) != before && !one.trust.wants(1, clock::wall()));
-        assert_eq!(by(&one.trust, dialer).await.unwrap(), Guest::Member(2));
+        assert_eq!(by(&one.trust, dialer).await.unwrap().member(), Some(2));
         let kept = Credential::open(one._dir.path()).unwrap().unwrap();
         assert_eq!(kept.chain[0], shown(&one.trust));
     }

@@ -5,12 +5,15 @@ use std::time::Duration;
 
 use super::frame::{Denial, MemberError, Operation};
 use super::start::RaftHandle;
+use super::timing::{after, over};
 use crate::region::map::Role;
 use crate::region::member::{self, Token};
 use crate::region::store::departed;
 
 /// How long the others may take to let one go.
 const PATIENCE: Duration = Duration::from_secs(15);
+/// Between two looks at whether something is done.
+const LOOK: Duration = Duration::from_millis(50);
 /// Tries, while another change of the members is under way.
 const TRIES: u32 = 3;
 
@@ -40,6 +43,21 @@ impl RaftHandle {
     pub async fn join_token(&self, role: Role, rotate: bool) -> Result<String, Denial> {
         let node = self.node.clone();
         self.there(async move { Ok(member::join_token(&node, role, rotate).await?.to_string()) }).await
+    }
+
+    /// Gives the cluster another authority, other join tokens, and other keys of its secrets. Returns once all is done
+    /// but for the members' certificates, which they renew by themselves.
+    pub async fn rotate_authority(&self) -> Result<(), Denial> {
+        let before = member::in_use(&self.node);
+        self.operate(Operation::RotateAuthority).await?;
+        let until = after(PATIENCE);
+        loop {
+            match member::in_use(&self.node) {
+                number if number.is_some() && number != before => return Ok(()),
+                _ if over(until) => return Err(Denial::Timeout),
+                _ => tokio::time::sleep(LOOK).await,
+            }
+        }
     }
 
     /// Where other members are reached that admit nodes, this one first.

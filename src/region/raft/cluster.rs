@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use bytes::Bytes;
 use tokio::sync::oneshot;
 
-use super::node::Node;
+use super::node::{Node, denied};
 use super::timing::after;
 use super::{expiry, proposer};
 use crate::region::map::{Command, Name, Reply};
@@ -81,6 +82,17 @@ impl Cluster for RaftCluster {
             self.open()?;
             expiry::renew(&self.node, &session).await
         })
+    }
+
+    fn seal(&self, name: Name, text: Bytes) -> Future<'_, Option<Bytes>> {
+        Box::pin(async move {
+            self.open()?;
+            member::seal(&self.node, &name, text).await.map_err(denied)
+        })
+    }
+
+    fn unseal(&self, name: &str, sealed: &[u8]) -> Option<Bytes> {
+        member::unseal(&self.node, name, sealed)
     }
 
     fn leader(&self) -> Option<Leader> {

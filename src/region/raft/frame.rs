@@ -80,6 +80,38 @@ pub enum Request {
         alive: Alive,
         why: String,
     },
+    /// A manager asks another for the keys of the cluster's secrets.
+    Keys(AskedKeys),
+    /// A member asks for its next certificate.
+    Certify {
+        id: u64,
+        /// PKCS #10, DER, signed with the member's key: which is what shows that it is that member.
+        request: Bytes,
+    },
+    /// A member without the keys has something sealed.
+    Seal(Unsealed),
+}
+
+/// Numbers of keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AskedKeys {
+    /// Those above this one are asked for.
+    pub above: u64,
+    /// Up to this one the asker has them, durably.
+    pub holds: u64,
+}
+
+/// Something that is to be sealed under a name.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Unsealed {
+    pub name: String,
+    pub text: Bytes,
+}
+
+impl std::fmt::Debug for Unsealed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Unsealed").field("name", &self.name).finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -186,9 +218,24 @@ pub enum Operation {
     },
     /// Another is to lead.
     HandOver,
+    /// The cluster gets another authority, other join tokens, and other keys of its secrets.
+    RotateAuthority,
+}
+
+impl Operation {
+    /// Whether a member asks it for itself, as it may whatever it is.
+    pub fn is_of(&self, member: u64) -> bool {
+        match self {
+            Operation::Demote(id) | Operation::Leave { id, .. } | Operation::Availability(id, _) => {
+                *id == member
+            }
+            _ => false,
+        }
+    }
 }
 
 pub use crate::region::map::Availability;
+use crate::region::member::Keys;
 
 #[derive(Debug, Serialize, Deserialize)]
 pub enum Answer {
@@ -224,6 +271,11 @@ pub enum Answer {
     /// Whether there is such a session still.
     Renewed(bool),
     PreVote(bool),
+    /// Keys of the cluster's secrets.
+    Keys(Keys),
+    /// As in [`Request::Form`].
+    Certified(Bytes),
+    Sealed(Bytes),
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -299,6 +351,8 @@ pub enum MemberError {
          'region-map'"
     )]
     NoAuthority,
+    #[error("this node is no manager, so it has none of the cluster's secrets: ask a manager")]
+    NoManager,
     #[error("the name {name:?} is that of {holder}, which is alive: this node, {asks}, needs another name")]
     NameOf { name: String, holder: String, asks: String },
     #[error(

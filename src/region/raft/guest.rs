@@ -5,13 +5,16 @@ use std::sync::Arc;
 
 use super::connection::Stream;
 
+/// SHA-256 of a public key.
+pub type KeyDigest = [u8; 32];
+
 /// Who is at the other end, and so what may be asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Guest {
     /// Whoever gets here: the network is trusted, or certificates from elsewhere say who gets here.
     Trusted,
-    /// A member, by a certificate of the cluster's authority with its id.
-    Member(u64),
+    /// A member, by a certificate of the cluster's authority with its id, and for that key.
+    Member(u64, KeyDigest),
     /// One of those who are to form the first cluster.
     Founder,
     /// One that has shown nothing yet.
@@ -22,7 +25,7 @@ impl Guest {
     /// Which member it is known to be.
     pub fn member(self) -> Option<u64> {
         match self {
-            Guest::Member(id) => Some(id),
+            Guest::Member(id, _) => Some(id),
             _ => None,
         }
     }

@@ -120,6 +120,14 @@ impl Node {
         metrics.membership_config.membership().get_node(&id).is_none()
     }
 
+    /// Whether a member has a vote, as far as this node knows.
+    pub fn votes(&self, id: u64) -> bool {
+        let Some(raft) = self.raft.get() else { return false };
+        let metrics = raft.metrics();
+        let metrics = metrics.borrow();
+        metrics.membership_config.membership().voter_ids().any(|voter| voter == id)
+    }
+
     pub fn metrics(&self) -> Option<Metrics> {
         self.raft.get().map(|raft| raft.metrics().borrow().clone())
     }

@@ -21,6 +21,7 @@ use super::node::Node;
 use super::types::{LogId, Vote};
 use super::{election, expiry, proposer, read, soft};
 use crate::base::clock;
+use crate::region::map::Command;
 use crate::region::member;
 use crate::region::store::snapshot::Incoming;
 use crate::region::store::{Snapshots, record};
@@ -45,15 +46,32 @@ fn admits(guest: Guest, node: &Node, request: &Request) -> Result<(), Denial> {
         (Guest::Trusted, Request::Enroll(_)) => Err(MemberError::NoAuthority.into()),
         (Guest::Trusted, _) => Ok(()),
         // Its certificate outlives it.
-        (Guest::Member(id), _) if node.has_removed(id) => Err(MemberError::Unknown(id).into()),
-        (Guest::Member(_), Request::Join(_) | Request::Form { .. } | Request::Hello(_)) => {
+        (Guest::Member(id, _), _) if node.has_removed(id) => Err(MemberError::Unknown(id).into()),
+        (Guest::Member(..), Request::Join(_) | Request::Form { .. } | Request::Hello(_)) => {
             refused("members join this cluster with a token")
         }
-        (Guest::Member(_), _) => Ok(()),
+        (Guest::Member(id, _), Request::Forward(proposals))
+            if proposals.iter().any(|proposal| is_of_managers(&proposal.command)) && !node.votes(id) =>
+        {
+            refused("a worker may not change who is a member, nor the cluster's secrets")
+        }
+        (Guest::Member(id, _), Request::Operate(what)) if !what.is_of(id) && !node.votes(id) => {
+            refused("this node is no manager: ask a manager")
+        }
+        (Guest::Member(..), _) => Ok(()),
         (Guest::Founder, Request::Hello(_) | Request::Form { .. }) => Ok(()),
         (Guest::Founder, _) => refused("one that forms a cluster may not ask this"),
-        (Guest::Stranger, Request::Enroll(_)) => Ok(()),
+        (Guest::Stranger, Request::Enroll(_) | Request::Certify { .. }) => Ok(()),
         (Guest::Stranger, _) => refused("one without a certificate may only ask to join"),
+    }
+}
+
+/// What managers alone propose: who has this may become one.
+fn is_of_managers(command: &Command) -> bool {
+    match command {
+        Command::SecretPut { .. } | Command::MemberPut(_) | Command::MemberDelete { .. } => true,
+        Command::Batch(all) => all.iter().any(|proposal| is_of_managers(&proposal.command)),
+        _ => false,
     }
 }
 
@@ -104,6 +122,11 @@ async fn connection(
     };
     let late = |_| FrameError::Io(std::io::ErrorKind::TimedOut.into());
     let (stream, guest) = tokio::time::timeout(HANDSHAKE, greet).await.map_err(late)??;
+    if !member::is_itself(&node.view.map(), guest) {
+        return Err(FrameError::Io(std::io::Error::other(
+            "a certificate of a member for another key than its own",
+        )));
+    }
     if guest != Guest::Stranger {
         return converse(node, stream, guest, incoming).await;
     }

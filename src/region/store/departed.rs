@@ -21,7 +21,8 @@ pub fn clear(dir: &Path) -> io::Result<bool> {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         let ours = name.starts_with("region.")
             || name.ends_with(".snapshot")
-            || ["member.key", "member.pem", "authority.pem"].contains(&name);
+            || ["member.key", "member.pem", "authority.pem", "manager.keys", "roots.pem", "cross.pem"]
+                .contains(&name);
         if ours {
             std::fs::remove_file(&path)?;
         }

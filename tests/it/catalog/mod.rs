@@ -2,10 +2,13 @@
 
 mod access;
 mod agent;
+mod archive;
 mod blocking;
+mod clients;
 mod kv;
 mod limits;
 mod live;
 mod query;
 mod served;
 mod session;
+mod strict;

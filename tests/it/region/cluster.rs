@@ -69,6 +69,11 @@ impl Node {
         }
     }
 
+    /// Of the running process.
+    pub fn pid(&self) -> u32 {
+        self.process.as_ref().expect("a running process").pid().as_raw() as u32
+    }
+
     /// All that the running process said.
     pub fn said(&self) -> String {
         self.process.as_ref().map(Proxy::stderr).unwrap_or_default()

@@ -31,7 +31,10 @@ fn other() -> Node {
 /// Runs `isobar cluster ...` on a node: what it says, or why it does not.
 fn isobar(cluster: &Cluster, n: usize, words: &[&str]) -> Result<String, String> {
     let address = format!("--http-addr={}:{API}", cluster.nodes[n].address);
-    let out = Command::new(program::under_test()).args(words).arg(address).output().expect("isobar runs");
+    let mut out = Command::new(program::under_test());
+    out.args(words).arg(address);
+    // Where no token is asked for, none is looked at.
+    let out = out.env("ISOBAR_HTTP_TOKEN", "root").output().expect("isobar runs");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     if out.status.success() { Ok(text(&out.stdout)) } else { Err(text(&out.stderr)) }
 }
@@ -227,4 +230,120 @@ fn a_reload_through_the_api_says_what_is_wrong() {
     assert_eq!(bad.status, 500, "{}", bad.body);
     assert!(bad.body.contains("bidn"), "{}", bad.body);
     assert!(cluster.writes(0));
+}
+
+/// What a process has in memory that it may write to, or was given.
+fn memory(pid: u32) -> Vec<u8> {
+    use std::os::unix::fs::FileExt;
+    let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).expect("its maps");
+    let file = std::fs::File::open(format!("/proc/{pid}/mem")).expect("its memory");
+    let mut all = Vec::new();
+    for line in maps.lines().filter(|line| line.contains("rw")) {
+        let Some((from, to)) = line.split_whitespace().next().and_then(|range| range.split_once('-')) else {
+            continue;
+        };
+        let (from, to) = (u64::from_str_radix(from, 16), u64::from_str_radix(to, 16));
+        let (Ok(from), Ok(to)) = (from, to) else { continue };
+        let mut at = from;
+        let mut page = vec![0; 1 << 16];
+        while at < to {
+            let length = page.len().min((to - at) as usize);
+            match file.read_at(&mut page[..length], at) {
+                Ok(read) if read > 0 => all.extend_from_slice(&page[..read]),
+                // Not there: nothing was written to it.
+                _ => {}
+            }
+            at += length as u64;
+        }
+    }
+    all
+}
+
+fn holds(text: &[u8], what: &[u8]) -> bool {
+    memchr::memmem::find(text, what).is_some()
+}
+
+#[test]
+fn neither_the_memory_nor_the_data_dir_of_a_worker_has_a_managers_secret() {
+    const FILE: &str = "manager.keys";
+    const ROOT: &str = "    write-token root\n";
+    let nodes = (0..3).map(|n| waiting(n, ROOT)).collect();
+    let cluster = started(nodes);
+    let asked = |n: usize, words: &[&str]| isobar(&cluster, n, words);
+    let made = asked(0, &["cluster", "init"]).expect("a cluster");
+    let (worker, manager) =
+        (join_of(&made), asked(0, &["cluster", "join-token", "manager"]).expect("a token"));
+    let manager = join_of(&manager);
+    for (n, command) in [(1, &manager), (2, &worker)] {
+        let words: Vec<&str> = command.iter().map(String::as_str).collect();
+        asked(n, &words).expect("joined");
+    }
+    // The worker knows the token that it came with: that one is over.
+    let worker = join_of(&asked(1, &["cluster", "join-token", "--rotate", "worker"]).expect("another"));
+    let token = r#"{"Description":"of a client"}"#;
+    let answer = cluster.nodes[0].api().put("/v1/acl/token?token=root", token).expect("an answer").json();
+    let secret = answer["SecretID"].as_str().expect("a secret").to_owned();
+    let accessor = answer["AccessorID"].as_str().expect("an accessor").to_owned();
+    let path = format!("/v1/acl/token/{accessor}?token=root");
+    let seen = |n: usize| cluster.nodes[n].api().get(&path).ok().map(|r| r.json()["SecretID"].clone());
+    assert!(wait_until(SOON, || seen(2).is_some_and(|s| s == "<hidden>")), "{:?}", seen(2));
+    assert!(wait_until(SOON, || seen(1).is_some_and(|s| s == secret.as_str())), "{:?}", seen(1));
+    let keys = std::fs::read(cluster.dir().join("n0").join(FILE)).expect("the keys of a manager");
+    let end = keys.len();
+    let mut secrets =
+        vec![("an API token", secret.as_bytes().to_vec()), ("a key", keys[end - 32..].to_vec())];
+    for (name, command) in [("the manager's token", &manager), ("the worker's", &worker)] {
+        secrets.push((name, command[3].rsplit('-').next().expect("a secret").as_bytes().to_vec()));
+    }
+    let process = |n: usize| memory(cluster.nodes[n].pid());
+    let (worker, manager) = (process(2), process(0));
+    let mut found = 0;
+    for (name, secret) in &secrets {
+        assert!(secret.len() >= 16 && !holds(&worker, secret), "a worker has {name} in memory");
+        found += usize::from(holds(&manager, secret));
+    }
+    assert!(found > 0, "the search finds what is there");
+    assert!(!cluster.dir().join("n2").join(FILE).exists());
+    for entry in std::fs::read_dir(cluster.dir().join("n2")).expect("its directory").flatten() {
+        let text = std::fs::read(entry.path()).unwrap_or_default();
+        for (name, secret) in &secrets {
+            assert!(!holds(&text, secret), "a worker has {name} in {:?}", entry.file_name());
+        }
+    }
+    // By its token a client is known at the worker nevertheless.
+    let own =
+        cluster.nodes[2].api().get(&format!("/v1/acl/token/self?token={secret}")).expect("an answer").json();
+    assert_eq!(own["AccessorID"], accessor.as_str());
+    let rotated = asked(1, &["cluster", "rotate-ca"]).expect("rotated");
+    assert!(rotated.starts_with("The cluster has a new CA"), "{rotated}");
+    let writes =
+        |n: usize| cluster.nodes[n].api().put("/v1/kv/a?token=root", "1").is_ok_and(|r| r.status == 200);
+    assert!(wait_until(SOON, || (0..3).all(writes)), "all are well");
+}
+
+#[test]
+fn a_map_is_kept_in_a_file_and_comes_back_in_another_cluster() {
+    let one = started(vec![waiting(0, ""), waiting(1, "")]);
+    let made = isobar(&one, 0, &["cluster", "init"]).expect("a cluster");
+    join(&one, 1, &join_of(&made)).expect("joined");
+    for n in 0..50 {
+        let put = one.nodes[0].api().put(&format!("/v1/kv/app/{n}"), &"v".repeat(40_000)).expect("an answer");
+        assert_eq!(put.status, 200, "{}", put.body);
+    }
+    let path = one.dir().join("backup.gz");
+    let file = path.to_str().expect("a name");
+    let said = isobar(&one, 1, &["cluster", "backup", file]).expect("kept");
+    assert!(said.contains("bytes are in"), "{said}");
+    let theirs = started(vec![other()]);
+    isobar(&theirs, 0, &["cluster", "init"]).expect("a cluster");
+    isobar(&theirs, 0, &["cluster", "restore", file]).expect("restored");
+    let all = |cluster: &Cluster| cluster.nodes[0].api().get("/v1/kv/app/?recurse").expect("an answer").body;
+    assert!(all(&one) == all(&theirs), "keys, values and indexes are the same");
+    assert!(theirs.writes(0), "it lives on");
+    let rows = members(&theirs, 0);
+    assert!(rows.len() == 1 && rows[0].contains("other"), "it is itself: {rows:?}");
+    let cut = std::fs::read(&path).expect("the file");
+    std::fs::write(&path, &cut[..cut.len() / 2]).expect("written");
+    let refused = isobar(&theirs, 0, &["cluster", "restore", file]).unwrap_err();
+    assert!(refused.contains("the archive ends too early"), "{refused}");
 }

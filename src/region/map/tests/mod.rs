@@ -1,5 +1,6 @@
 //! The map, driven by commands alone.
 
+mod archive;
 mod support;
 mod catalog;
 mod index;

@@ -1,5 +1,6 @@
 //! Whole nodes in one process, over loopback TCP, with a network that can be cut.
 
+mod archive;
 mod calm;
 mod chaos;
 mod cluster;
@@ -8,6 +9,7 @@ mod forming;
 mod leases;
 mod liveness;
 mod replication;
+mod secrets;
 mod secure;
 mod sessions;
 mod sick;

@@ -8,28 +8,28 @@ use crate::region::member::authority::{Authority, Holder, LIFE, RECORD};
 use crate::region::member::credential::{Credential, Key};
 use crate::region::member::{Admission, Token};
 
-struct Nodes {
-    dir: tempfile::TempDir,
-    runtime: tokio::runtime::Runtime,
+pub struct Nodes {
+    pub dir: tempfile::TempDir,
+    pub runtime: tokio::runtime::Runtime,
 }
 
-type Running = (Seat, RaftHandle);
+pub type Running = (Seat, RaftHandle);
 
 impl Nodes {
-    fn new() -> Nodes {
+    pub fn new() -> Nodes {
         let filter = tracing_subscriber::EnvFilter::from_default_env();
         let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
         let runtime = tokio::runtime::Runtime::new().expect("a runtime");
         Nodes { dir: tempfile::tempdir().expect("a directory"), runtime }
     }
 
-    fn options(&self, name: &str, bind: TcpListener) -> Options {
+    pub fn options(&self, name: &str, bind: TcpListener) -> Options {
         let data_dir = Some(self.dir.path().join(name));
         Options { name: name.into(), bind: Some(bind), data_dir, authority: true, ..Options::default() }
     }
 
     /// A cluster of one, and where it is.
-    fn first(&self) -> (Running, String) {
+    pub fn first(&self) -> (Running, String) {
         let (listener, address) = free_address();
         let running = start(self.options("n1", listener)).expect("a node");
         assert_eq!(running.1.id(), 0, "it waits");
@@ -37,22 +37,22 @@ impl Nodes {
         (running, address)
     }
 
-    fn token(&self, of: &Running, role: Role) -> Token {
+    pub fn token(&self, of: &Running, role: Role) -> Token {
         let text = self.runtime.block_on(of.1.join_token(role, false)).expect("a token");
         Token::parse(&text).expect("a token")
     }
 
     /// A node that waits for an operator.
-    fn waiting(&self, name: &str) -> Running {
+    pub fn waiting(&self, name: &str) -> Running {
         start(self.options(name, free_address().0)).expect("a node")
     }
 
-    fn put(&self, at: &Running, key: &str) {
+    pub fn put(&self, at: &Running, key: &str) {
         self.runtime.block_on(at.0.propose(put(key, "1"))).expect("a put");
     }
 }
 
-fn role(seat: &Seat, name: &str) -> Option<Role> {
+pub fn role(seat: &Seat, name: &str) -> Option<Role> {
     seat.map().members().find(|m| *m.name == *name).map(|m| m.role)
 }
 
@@ -190,7 +190,8 @@ fn a_member_that_was_away_until_its_certificate_was_over_makes_itself_another() 
     nodes.runtime.block_on(two.1.join(nodes.token(&one, Role::Worker), vec![address])).expect("joined");
     nodes.put(&two, "a");
     let id = two.1.id();
-    let authority = one.0.map().secret(RECORD).cloned().expect("the authority");
+    let sealed = one.0.map().secret(RECORD).cloned().expect("the authority");
+    let authority = one.0.unseal(RECORD, &sealed).expect("a manager");
     let authority = Authority::from_pem(&authority).expect("the authority");
     two.1.shutdown();
     drop(two);

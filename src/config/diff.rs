@@ -163,6 +163,7 @@ fn listeners(old: &Config, new: &Config) -> Listeners {
 /// Whether the socket of one bind can serve the other: what cannot be changed on an open socket is equal.
 pub fn same_socket(a: &Bind, b: &Bind) -> bool {
     a.address == b.address
+        && a.datagram == b.datagram
         && a.interface == b.interface
         && a.v4v6 == b.v4v6
         && a.v6only == b.v6only

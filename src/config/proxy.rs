@@ -331,6 +331,8 @@ pub enum ServerTarget {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Bind {
     pub address: Address,
+    /// `udp@`: it takes datagrams.
+    pub datagram: bool,
     /// `name`, else none.
     pub name: Option<Arc<str>>,
     /// `id` (`so_id`).
@@ -387,6 +389,7 @@ impl Bind {
     pub fn new(address: Address, declared_at: Span) -> Self {
         Bind {
             address,
+            datagram: false,
             name: None,
             id: 0,
             interface: None,

@@ -12,6 +12,9 @@ const SIGNATURE: &[u8; 12] = b"\r\n\r\n\0\r\nQUIT\n";
 /// Longest line of version 1.
 const LINE_MAX: usize = 107;
 const V2_HEAD: usize = 16;
+/// What a header of version 2 is for.
+const STREAM: u8 = 1;
+const DATAGRAM: u8 = 2;
 
 /// Appends the header for the client's address and the one it is connected to; `None`: not of the Internet.
 pub fn write(version: u8, ends: Option<(SocketAddr, SocketAddr)>, out: &mut Vec<u8>) {
@@ -31,7 +34,17 @@ pub fn write(version: u8, ends: Option<(SocketAddr, SocketAddr)>, out: &mut Vec<
         // PROXY, of a family without addresses.
         return out.extend_from_slice(&[0x21, 0, 0, 0]);
     };
-    let (family, len) = if from.is_ipv4() { (0x11, 12) } else { (0x21, 36) };
+    write_addresses((from, to), STREAM, out);
+}
+
+/// Appends the header of version 2 for a datagram from the client to the address that it was sent to.
+pub fn write_datagram((from, to): (SocketAddr, SocketAddr), out: &mut Vec<u8>) {
+    out.extend_from_slice(SIGNATURE);
+    write_addresses(same_family(from, to), DATAGRAM, out);
+}
+
+fn write_addresses((from, to): (SocketAddr, SocketAddr), transport: u8, out: &mut Vec<u8>) {
+    let (family, len) = if from.is_ipv4() { (0x10 | transport, 12) } else { (0x20 | transport, 36) };
     out.extend_from_slice(&[0x21, family, 0, len]);
     for ip in [from.ip(), to.ip()] {
         match ip {

@@ -9,7 +9,7 @@ use std::task::Poll;
 use crate::base::clock::{MS, Nanos, SEC};
 use crate::config::Proxy;
 use crate::conn::{Link, proxy_protocol};
-use crate::model::Mode;
+use crate::model::{Mode, ProxyCounters};
 use crate::os::socket::Peer;
 use crate::rules::Endpoint;
 
@@ -70,7 +70,7 @@ async fn serve(session: &Session, down: &mut Downstream, current: &mut Current) 
         {
             return Next::Close;
         }
-        count(session, proxy);
+        count_session(session.worker, proxy, session.counters());
         if proxy.mode == Mode::Http && speaks_h2(session, proxy) {
             return Next::Http2;
         }
@@ -108,16 +108,17 @@ fn reset(session: &Session) {
     }
 }
 
-fn count(session: &Session, proxy: &Proxy) {
+/// A session of the frontend begins; `listener` is what its listener counts apart.
+pub fn count_session(worker: &Worker, proxy: &Proxy, listener: Option<&ProxyCounters>) {
     let live = &proxy.live.front;
-    let now_ms = session.worker.rt.now() / MS;
+    let now_ms = worker.rt.now() / MS;
     live.counters.mine().sess_tot.inc();
-    if let Some(listener) = session.counters() {
+    if let Some(listener) = listener {
         listener.sess_tot.inc();
     }
     live.sess_rate_max.raise(u64::from(live.sess_rate.add(now_ms, 1)));
     live.last_session_ms.store(now_ms, Ordering::Relaxed);
-    let shared = &session.worker.shared;
+    let shared = &worker.shared;
     shared.sess_rate_max.raise(u64::from(shared.sess_rate.add(now_ms, 1)));
 }
 

@@ -10,10 +10,15 @@ use crate::rules::{Ctx, Env, Reply, TimeoutOverrides, Txn};
 use super::route::Route;
 use super::session::Session;
 use super::view::View;
+use super::worker::Worker;
 
 /// A stream's surroundings.
 pub struct StreamEnv<'a> {
-    session: &'a Session,
+    worker: &'static Worker,
+    /// The place of the listener's line in the frontend's.
+    bind: usize,
+    /// The client's connection.
+    client: Option<&'a Link>,
     pub view: &'a View,
     pub front: ProxyId,
     pub back: Option<ProxyId>,
@@ -25,14 +30,31 @@ pub struct StreamEnv<'a> {
 impl<'a> StreamEnv<'a> {
     /// Made from a stream's parts, because rules change its transaction meanwhile.
     pub(super) fn of(session: &'a Session, route: &Route<'a>, server: Option<&'a Server>) -> Self {
+        let client = Some(&*session.link);
+        StreamEnv { client, ..StreamEnv::apart(session.worker, session.listener.bind.get(), route, server) }
+    }
+
+    /// Of what comes over no connection.
+    pub fn apart(
+        worker: &'static Worker,
+        bind: usize,
+        route: &Route<'a>,
+        server: Option<&'a Server>,
+    ) -> Self {
         StreamEnv {
-            session,
+            worker,
+            bind,
+            client: None,
             view: route.view,
             front: route.front_id,
             back: route.back_id,
             server,
             upstream: None,
         }
+    }
+
+    pub(super) fn worker(&self) -> &'static Worker {
+        self.worker
     }
 
     /// The same where the server's connection is known.
@@ -79,7 +101,7 @@ impl Env for StreamEnv<'_> {
     fn listener_name(&self) -> &str {
         let front = self.view.config().proxy(self.front).front.as_ref();
         front
-            .and_then(|f| f.binds.get(self.session.listener.bind.get()))
+            .and_then(|f| f.binds.get(self.bind))
             .and_then(|b| b.name.as_deref())
             .unwrap_or("")
     }
@@ -87,11 +109,7 @@ impl Env for StreamEnv<'_> {
     fn ids(&self) -> (u32, u32, u32, u32) {
         let config = self.view.config();
         let front = config.proxy(self.front);
-        let bind = front
-            .front
-            .as_ref()
-            .and_then(|f| f.binds.get(self.session.listener.bind.get()))
-            .map_or(0, |b| b.id);
+        let bind = front.front.as_ref().and_then(|f| f.binds.get(self.bind)).map_or(0, |b| b.id);
         let back = self.back.map_or(0, |b| config.proxy(b).uid);
         (front.uid, back, self.server.map_or(0, |s| s.spec.id), bind)
     }
@@ -115,31 +133,31 @@ impl Env for StreamEnv<'_> {
     }
 
     fn now_ns(&self) -> Nanos {
-        self.session.worker.rt.now()
+        self.worker.rt.now()
     }
 
     fn date_us(&self) -> u64 {
-        self.session.worker.date_us()
+        self.worker.date_us()
     }
 
     fn hostname(&self) -> &str {
-        &self.session.worker.shared.hostname
+        &self.worker.shared.hostname
     }
 
     fn pid(&self) -> u32 {
-        self.session.worker.shared.pid
+        self.worker.shared.pid
     }
 
     fn random(&self) -> u64 {
-        self.session.worker.random()
+        self.worker.random()
     }
 
     fn connections(&self) -> u32 {
-        self.session.worker.current_connections()
+        self.worker.current_connections()
     }
 
     fn client_tls(&self) -> Option<&Tls> {
-        self.session.link.tls()
+        self.client?.tls()
     }
 
     fn server_tls(&self) -> Option<&Tls> {

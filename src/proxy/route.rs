@@ -11,7 +11,7 @@ use crate::base::clock::{MS, SEC};
 use crate::config::proxy::{ServerTarget, Switch, SwitchTarget};
 use crate::config::{Backend, Config, HttpReuse, Proxy};
 use crate::conn::{Dial, Link, dial, proxy_protocol};
-use crate::model::{Address, Mode, Pick, ProxyId, ProxyLive, Server, ServerSet, Ticket, WaitQueue};
+use crate::model::{Address, Pick, ProxyId, ProxyLive, Server, ServerSet, Ticket, WaitQueue};
 use crate::rt::Remote;
 use crate::rules::{self, Ctx, Txn};
 
@@ -71,7 +71,7 @@ impl<'a> Route<'a> {
 
     /// A client that ends its direction has left (`option abortonclose`).
     pub fn aborts(&self) -> bool {
-        self.back.options.abortonclose.unwrap_or(self.front.mode != Mode::Tcp)
+        self.back.options.abortonclose.unwrap_or(self.front.mode.has_messages())
     }
 
     /// Frontend and backend are one proxy.

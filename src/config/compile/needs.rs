@@ -53,7 +53,7 @@ impl Needs {
             // "Connect from <client> to <local address>".
             None => self.local_address = true,
             Some(FormatSource::Custom(word)) => self.text(word.str()),
-            Some(_) => self.uri_line |= mode != Mode::Tcp,
+            Some(_) => self.uri_line |= mode.has_messages(),
         }
     }
 

@@ -61,6 +61,9 @@ fn checks(cx: &mut Cx<'_>, draft: &Draft<'_>) {
 
 fn timeouts(cx: &mut Cx<'_>, draft: &Draft<'_>) {
     let (t, caps, mode) = (&draft.set.timeouts, draft.caps(), draft.set.mode);
+    if mode == Mode::Udp {
+        return; // nothing is connected: see `udp`
+    }
     let no_server = t.server == 0 && (mode != Mode::Tcp || t.tunnel == 0);
     let missing = (caps.front && t.client == 0)
         || (caps.back && !draft.servers.is_empty() && (t.connect == 0 || no_server));
@@ -78,7 +81,7 @@ fn timeouts(cx: &mut Cx<'_>, draft: &Draft<'_>) {
 /// A TCP frontend that hands connections to an HTTP backend: its HTTP rules have an effect from then on.
 fn may_upgrade(draft: &Draft<'_>, names: &Names<'_, '_>) -> bool {
     let is_http = |name: &str| {
-        name.contains('%') || names.backends.get(name).is_some_and(|i| names.drafts[*i].set.mode != Mode::Tcp)
+        name.contains('%') || names.backends.get(name).is_some_and(|i| names.drafts[*i].set.mode.has_messages())
     };
     draft.set.default_backend.is_some_and(|word| is_http(word.str()))
         || draft.steps.iter().any(|step| match step {

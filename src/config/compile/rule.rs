@@ -61,7 +61,7 @@ pub fn build_ctx<'c>(
         diags: &mut cx.diags,
         names: &mut cx.names,
         files: cx.inputs.files,
-        mode_http: mode != Mode::Tcp,
+        mode_http: mode.has_messages(),
         caps,
         section,
         http_errors,
@@ -315,7 +315,7 @@ fn log_spec(draft: &Draft<'_>, caps: Caps, ctx: &mut BuildCtx<'_>) -> LogSpec {
         return spec;
     }
     if let Some((source, at)) = log.format {
-        let source = if draft.set.mode == Mode::Tcp { tcp_format(source, at, ctx) } else { source };
+        let source = if !draft.set.mode.has_messages() { tcp_format(source, at, ctx) } else { source };
         spec.format = format(source, ctx).map(Arc::new);
         let needs_end = spec.format.as_ref().is_some_and(|f| f.needs_end());
         spec.needs_end = needs_end && !draft.set.options.log_asap;

@@ -97,7 +97,7 @@ pub fn invalid_char(name: &str, colon: bool) -> Option<char> {
 }
 
 fn address<'a>(cx: &mut Cx<'a>, title: &str, args: Args<'a>, i: usize) -> Option<Written> {
-    let accept = Accept::PORT | Accept::PORT_OFFSET | Accept::STREAM;
+    let accept = Accept::PORT | Accept::PORT_OFFSET | Accept::STREAM | Accept::DATAGRAM;
     match parse(args.str(i), accept, &cx.surroundings()) {
         Ok(written) if matches!(&written.host, Host::Name(name, _) if name.starts_with('_')) => {
             let message = "SRV records are not supported by this release";

@@ -267,6 +267,8 @@ pub struct Backend {
     pub balance_expr: Option<Expr>,
     /// `sni` of servers by name, and of those that `default-server` stands for by no name.
     pub snis: HashMap<Arc<str>, Expr>,
+    /// `set-proxy-v2-tlv-fmt`, in the same way.
+    pub proxy_tlvs: HashMap<Arc<str>, Vec<(u8, LogFormat)>>,
     pub servers: Arc<Live<ServerSet>>,
     /// The servers as the file declares them, in order: what a reload compares with. The set beside it may differ.
     pub declared: Vec<Arc<ServerSpec>>,

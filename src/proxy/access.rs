@@ -190,13 +190,7 @@ pub(super) fn log(s: &Session, txn: &mut Txn, route: &Route<'_>, server: Option<
 }
 
 /// The same of a transaction that may have come over no connection.
-pub fn log_of(
-    env: &StreamEnv<'_>,
-    txn: &mut Txn,
-    route: &Route<'_>,
-    server: Option<&Server>,
-    failed: bool,
-) {
+pub fn log_of(env: &StreamEnv<'_>, txn: &mut Txn, route: &Route<'_>, server: Option<&Server>, failed: bool) {
     let front = route.front;
     let spec = &front.log;
     if spec.targets.is_empty() || txn.log_level == Some(255) {

@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use crate::base::Nanos;
+use crate::conn::proxy_protocol::Received;
 use crate::conn::{Link, Tls};
 use crate::model::{ProxyId, ProxyLive, Server};
 use crate::rules::{Ctx, Env, Reply, TimeoutOverrides, Txn};
@@ -17,8 +18,8 @@ pub struct StreamEnv<'a> {
     worker: &'static Worker,
     /// The place of the listener's line in the frontend's.
     bind: usize,
-    /// The client's connection.
-    client: Option<&'a Link>,
+    /// What came over a connection has one.
+    session: Option<&'a Session>,
     pub view: &'a View,
     pub front: ProxyId,
     pub back: Option<ProxyId>,
@@ -30,8 +31,11 @@ pub struct StreamEnv<'a> {
 impl<'a> StreamEnv<'a> {
     /// Made from a stream's parts, because rules change its transaction meanwhile.
     pub(super) fn of(session: &'a Session, route: &Route<'a>, server: Option<&'a Server>) -> Self {
-        let client = Some(&*session.link);
-        StreamEnv { client, ..StreamEnv::apart(session.worker, session.listener.bind.get(), route, server) }
+        let of = Some(session);
+        StreamEnv {
+            session: of,
+            ..StreamEnv::apart(session.worker, session.listener.bind.get(), route, server)
+        }
     }
 
     /// Of what comes over no connection.
@@ -44,7 +48,7 @@ impl<'a> StreamEnv<'a> {
         StreamEnv {
             worker,
             bind,
-            client: None,
+            session: None,
             view: route.view,
             front: route.front_id,
             back: route.back_id,
@@ -100,10 +104,7 @@ impl Env for StreamEnv<'_> {
 
     fn listener_name(&self) -> &str {
         let front = self.view.config().proxy(self.front).front.as_ref();
-        front
-            .and_then(|f| f.binds.get(self.bind))
-            .and_then(|b| b.name.as_deref())
-            .unwrap_or("")
+        front.and_then(|f| f.binds.get(self.bind)).and_then(|b| b.name.as_deref()).unwrap_or("")
     }
 
     fn ids(&self) -> (u32, u32, u32, u32) {
@@ -157,7 +158,11 @@ impl Env for StreamEnv<'_> {
     }
 
     fn client_tls(&self) -> Option<&Tls> {
-        self.client?.tls()
+        self.session?.link.tls()
+    }
+
+    fn received(&self) -> Option<&Received> {
+        self.session?.received()
     }
 
     fn server_tls(&self) -> Option<&Tls> {

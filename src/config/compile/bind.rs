@@ -286,11 +286,7 @@ pub fn addresses(text: &str, around: &Surroundings<'_>) -> Result<Vec<Address>, 
 }
 
 /// The same of sockets of these kinds; whether each takes datagrams.
-fn listening(
-    text: &str,
-    kinds: Accept,
-    around: &Surroundings<'_>,
-) -> Result<Vec<(Address, bool)>, String> {
+fn listening(text: &str, kinds: Accept, around: &Surroundings<'_>) -> Result<Vec<(Address, bool)>, String> {
     let accept =
         Accept::RESOLVE | Accept::PORT | Accept::PORT_NEEDED | Accept::PORT_RANGE | Accept::FD | kinds;
     let mut list = Vec::new();

@@ -393,6 +393,7 @@ fn backend<'a>(
         balance,
         balance_expr: program.balance_expr.take(),
         snis: std::mem::take(&mut program.snis),
+        proxy_tlvs: std::mem::take(&mut program.proxy_tlvs),
         servers: merged.cell,
         declared: list.iter().map(|d| d.spec.clone()).collect(),
         services,

@@ -34,6 +34,8 @@ impl Needs {
             needs.log(set.log.format.map(|(source, _)| source), set.mode);
         }
         needs.local_address |= set.options.originalto.is_some();
+        let own_fields = [&draft.set.default_server].into_iter().chain(draft.servers.iter().map(|s| &s.set));
+        own_fields.flat_map(|set| &set.proxy_tlvs).for_each(|(_, text, _)| needs.text(text));
         for server in &draft.servers {
             needs.local_address |= port_offset(&server.written).is_some();
         }

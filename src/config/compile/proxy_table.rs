@@ -19,7 +19,7 @@ pub const KEYWORDS: &[Keyword] = &[
     Keyword::new(Entry::full("backlog", "<conns>", "Length of the kernel's queue of new connections.", "backlog 1024", "1.4"), Front, Yes, proxy::backlog),
     Keyword::new(Entry::full("balance", "<algorithm> [ <arguments> ]", "How a server is picked.", "balance roundrobin", "1.0"), Back, Yes, balance::balance_line),
     Keyword::refused("be-unpublished", "", "Starts with the backend unpublished.", "be-unpublished", "backends cannot be unpublished"),
-    Keyword::new(Entry::full("bind", "<address> [, ...] [param*]", "Listens on an address.", "bind :8080", "1.0").naming(&[Place::argument(1, What::Bind)]), Front, No, bind::bind_line),
+    Keyword::new(Entry::full("bind", "<address> [, ...] [param*]", "Listens on an address; with 'udp@' before it for datagrams, in 'mode udp'.", "bind :8080", "1.0").naming(&[Place::argument(1, What::Bind)]), Front, No, bind::bind_line),
     Keyword::new(Entry::full("capture", "{ cookie <name> | { request | response } header <name> } len <length>", "Keeps a header field or cookie for logs and rules.", "capture request header Host len 64", "1.3"), Front, No, proxy::capture),
     Keyword::refused("clitcpka-cnt", "<count>", "Keep-alive probes towards clients.", "clitcpka-cnt 3", "the system's values hold"),
     Keyword::refused("clitcpka-idle", "<timeout>", "Silence before keep-alive probes towards clients.", "clitcpka-idle 30s", "the system's values hold"),

@@ -30,6 +30,8 @@ pub struct Program<'a> {
     pub balance_expr: Option<Expr>,
     /// `sni` of servers by name, and of those that `default-server` stands for by no name.
     pub snis: HashMap<Arc<str>, Expr>,
+    /// `set-proxy-v2-tlv-fmt` in the same way.
+    pub proxy_tlvs: HashMap<Arc<str>, Vec<(u8, LogFormat)>>,
 }
 
 /// The names that servers are asked for with TLS.
@@ -46,6 +48,22 @@ fn snis(draft: &Draft<'_>, ctx: &mut BuildCtx<'_>) -> HashMap<Arc<str>, Expr> {
         }
     }
     snis
+}
+
+/// The fields of their own that servers find in PROXY headers.
+fn proxy_tlvs(draft: &Draft<'_>, ctx: &mut BuildCtx<'_>) -> HashMap<Arc<str>, Vec<(u8, LogFormat)>> {
+    let lines = draft.servers.iter().map(|server| (server.name.clone(), &server.set.proxy_tlvs));
+    let lines = lines.chain([(Arc::from(""), &draft.set.default_server.proxy_tlvs)]);
+    let mut all = HashMap::new();
+    for (name, tlvs) in lines.filter(|(_, tlvs)| !tlvs.is_empty()) {
+        let mut list = Vec::new();
+        for (kind, text, at) in tlvs {
+            let word = Word::new(text.as_bytes().to_vec(), *at);
+            list.extend(LogFormat::parse(&word, LogUse::Text, ctx).map(|format| (*kind, format)));
+        }
+        all.insert(name, list);
+    }
+    all
 }
 
 /// The builder of `rules` for one section. `captures` are its slots so far.
@@ -134,6 +152,7 @@ pub fn program<'a>(
     }
     if caps.back {
         program.snis = snis(draft, &mut ctx);
+        program.proxy_tlvs = proxy_tlvs(draft, &mut ctx);
     }
     for (at, proxy, server) in std::mem::take(&mut cx.references) {
         cx.named.push(Reference { at, from: draft.name, proxy, server });

@@ -112,9 +112,7 @@ fn steps(cx: &mut Cx<'_>, draft: &Draft<'_>) {
 fn settings(cx: &mut Cx<'_>, draft: &Draft<'_>, program: &Program<'_>) {
     let (set, rules) = (&draft.set, &program.rules);
     let inherited = |own: fn(&Step<'_>) -> bool| !draft.steps.iter().any(own);
-    let is_rule = |step: &Step<'_>| {
-        !matches!(step, Step::Acl(_) | Step::UseBackend(_) | Step::UseServer(_))
-    };
+    let is_rule = |step: &Step<'_>| !matches!(step, Step::Acl(_) | Step::UseBackend(_) | Step::UseServer(_));
     let of_defaults = !(rules.tcp_session.is_empty()
         && rules.tcp_content.is_empty()
         && rules.tcp_response.is_empty()
@@ -130,7 +128,11 @@ fn settings(cx: &mut Cx<'_>, draft: &Draft<'_>, program: &Program<'_>) {
         if is_there {
             let title = draft.title();
             let message = format!("'{what}' makes no sense for {title} in 'mode udp': {why}.");
-            cx.whole(Severity::Alert, draft.at, message.replace("'rules of 'defaults''", "rules of 'defaults'"));
+            cx.whole(
+                Severity::Alert,
+                draft.at,
+                message.replace("'rules of 'defaults''", "rules of 'defaults'"),
+            );
         }
     }
 }
@@ -149,9 +151,62 @@ fn servers(cx: &mut Cx<'_>, draft: &Draft<'_>) {
         .iter()
         .filter(|(is_there, ..)| *is_there)
         {
-            let message =
-                format!("'server {}/{}' : '{what}' makes no sense in 'mode udp': {why}.", draft.name, server.name);
+            let message = format!(
+                "'server {}/{}' : '{what}' makes no sense in 'mode udp': {why}.",
+                draft.name, server.name
+            );
             cx.diags.alert_framed(Frame::Object, server.at, message, None);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{build_text, messages};
+
+    const GOOD: &str = "
+listen l
+    mode udp
+    timeout client 1s
+    bind udp@127.0.0.1:5353,udp6@[::1]:5353 maxconn 10
+    tcp-request connection reject if { src 10.0.0.0/8 }
+    use-server s1 if { src_port 53 }
+    server s1 127.0.0.1:53 send-proxy-v2 check port 80
+    server s2 udp@127.0.0.2:53
+";
+
+    fn told(text: &str) -> Vec<String> {
+        messages(&build_text(text).1)
+    }
+
+    #[test]
+    fn datagrams_are_listened_for() {
+        let (built, diags) = build_text(GOOD);
+        assert!(diags.list.is_empty(), "{diags:?}");
+        let config = built.expect("built").config;
+        let front = config.proxies[0].front.as_ref().expect("a frontend");
+        assert!(front.binds.len() == 2 && front.binds.iter().all(|bind| bind.datagram));
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused() {
+        let line = |line: &str| GOOD.replace("    use-server", &format!("    {line}\n    use-server"));
+        for (text, expected) in [
+            (line("bind 127.0.0.1:1"), "'bind 127.0.0.1:1' in 'mode udp' needs 'udp@' before its address."),
+            (line("bind udp@127.0.0.1:1 accept-proxy"), "'accept-proxy' makes no sense in 'mode udp': datagrams come over no connection."),
+            (line("tcp-request content reject"), "'tcp-request content' makes no sense in 'mode udp': datagrams come over no connection."),
+            (line("tcp-request connection set-src src"), "'tcp-request connection set-src' makes no sense in 'mode udp': datagrams come over no connection."),
+            (line("http-request deny"), "'http-request' makes no sense in 'mode udp': datagrams are no requests."),
+            (line("balance uri"), "'balance' makes no sense for proxy 'l' in 'mode udp': datagrams are no requests."),
+            (line("stats enable"), "'stats' makes no sense for proxy 'l' in 'mode udp': datagrams are no requests."),
+            (line("server s3 127.0.0.1:1 send-proxy"), "'server l/s3' : 'send-proxy' makes no sense in 'mode udp': a datagram has room for version 2 alone."),
+            (line("server s3 127.0.0.1:1 ssl verify none"), "'server l/s3' : 'ssl' makes no sense in 'mode udp': TLS speaks over connections."),
+            (GOOD.replace("timeout client 1s", ""), "proxy 'l' needs 'timeout client' or 'timeout server' in 'mode udp': a flow has no other end than silence."),
+            (format!("{}backend b\n mode tcp\n", line("default_backend b")), "proxy 'l' speaks udp and backend 'b' (test.cfg:11) does not: datagrams go to datagrams alone (see 'mode')."),
+            ("listen l\n mode tcp\n timeout client 1s\n timeout server 1s\n timeout connect 1s\n bind udp@:53\n".to_owned(), "'bind' : dgram-type address not acceptable in 'udp@0.0.0.0:53'"),
+        ] {
+            let told = told(&text);
+            assert!(told.iter().any(|message| message == expected), "{expected}: {told:?}");
         }
     }
 }

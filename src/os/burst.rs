@@ -134,7 +134,8 @@ impl Intake {
     fn segment(&self, at: usize) -> Option<usize> {
         self.control(at, |kind, data| {
             // SAFETY: the kernel writes an int for this kind.
-            (kind == (libc::SOL_UDP, libc::UDP_GRO)).then(|| unsafe { data.cast::<libc::c_int>().read_unaligned() })
+            (kind == (libc::SOL_UDP, libc::UDP_GRO))
+                .then(|| unsafe { data.cast::<libc::c_int>().read_unaligned() })
         })
         .and_then(|n| usize::try_from(n).ok())
     }
@@ -152,7 +153,10 @@ impl Intake {
                 let info = unsafe { data.cast::<libc::in6_pktinfo>().read_unaligned() };
                 let octets = info.ipi6_addr.s6_addr;
                 let is_link_local = octets[0] == 0xfe && octets[1] & 0xc0 == 0x80;
-                Some(Asked { ip: octets.into(), interface: if is_link_local { info.ipi6_ifindex } else { 0 } })
+                Some(Asked {
+                    ip: octets.into(),
+                    interface: if is_link_local { info.ipi6_ifindex } else { 0 },
+                })
             }
             _ => None,
         })
@@ -195,6 +199,7 @@ impl Piece<'_> {
 }
 
 /// What sending uses again and again.
+#[derive(Default)]
 pub struct Outlet {
     vectors: Vec<libc::iovec>,
     headers: Vec<libc::mmsghdr>,
@@ -207,18 +212,6 @@ pub struct Outlet {
 
 // SAFETY: as for `Intake`: what the pointers lead to is only used within a call.
 unsafe impl Send for Outlet {}
-
-impl Default for Outlet {
-    fn default() -> Outlet {
-        Outlet {
-            vectors: Vec::new(),
-            headers: Vec::new(),
-            controls: Vec::new(),
-            trains: Vec::new(),
-            is_plain: false,
-        }
-    }
-}
 
 impl Outlet {
     /// Sends datagrams in order: over a connected socket, or with `to` back to who sent. Says how many left; what does not
@@ -291,10 +284,8 @@ impl Outlet {
     fn couple(&mut self, pieces: &[Piece<'_>]) {
         self.vectors.clear();
         self.trains.clear();
-        let vector = |bytes: &[u8]| libc::iovec {
-            iov_base: bytes.as_ptr().cast_mut().cast(),
-            iov_len: bytes.len(),
-        };
+        let vector =
+            |bytes: &[u8]| libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
         // The size of the open message's datagrams, and octets so far; 0: no message is open.
         let (mut size, mut total) = (0, 0);
         for piece in pieces.iter().take(MOST * TRAIN_MOST) {
@@ -457,9 +448,11 @@ mod tests {
 
     #[test]
     fn answers_come_from_the_address_that_was_asked() {
-        for (bound, asked, client) in
-            [("0.0.0.0:0", "127.9.8.7", "127.0.0.1:0"), ("[::]:0", "[::1]", "[::1]:0"), ("[::]:0", "127.9.8.7", "127.0.0.1:0")]
-        {
+        for (bound, asked, client) in [
+            ("0.0.0.0:0", "127.9.8.7", "127.0.0.1:0"),
+            ("[::]:0", "[::1]", "[::1]:0"),
+            ("[::]:0", "127.9.8.7", "127.0.0.1:0"),
+        ] {
             let server = socket(bound);
             want_destination(server.as_raw_fd(), bound.starts_with('[')).expect("known");
             let client = socket(client);

@@ -94,15 +94,16 @@ pub fn conclude(worker: &'static Worker, mut flow: Flow) {
     txn.request_no = worker.next_request();
     (txn.accept_date_us, txn.request_date_us) = (flow.accept_date_us, flow.accept_date_us);
     let timers = &mut txn.timers;
-    (timers.accepted, timers.request_start, timers.request_done) = (flow.accepted, flow.accepted, flow.accepted);
+    (timers.accepted, timers.request_start, timers.request_done) =
+        (flow.accepted, flow.accepted, flow.accepted);
     (timers.queue_done, timers.connected, timers.response) = (flow.chosen, flow.chosen, flow.chosen);
     timers.closed = now;
     (txn.bytes_in, txn.bytes_out) = (flow.bytes_in, flow.bytes_out);
     (txn.retries, txn.redispatched) = (flow.moves, flow.moves > 0);
     txn.set_end(end.flags());
     let bind = flow.ear.cell.bind.get();
-    // The figures of the line do not count its own flow.
-    drop((flow.counted, flow.slot));
+    // As of a connection: its backend and its server no longer count it in the line, its frontend does.
+    drop(flow.counted);
     let env = StreamEnv::apart(worker, bind, &route, server.as_ref());
     access::log_of(&env, &mut txn, &route, server.as_ref(), end.cause != Cause::Normal);
     worker.keep_txn(txn);

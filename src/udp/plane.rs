@@ -174,7 +174,7 @@ impl Plane {
         let mut intake = self.intake.borrow_mut();
         let count = match intake.receive(ear.socket.fd()) {
             Ok(count) => count,
-            Err(e) => return ear.socket.took(0, e.kind() == ErrorKind::WouldBlock),
+            Err(e) => return ear.socket.took(0, e.kind() != ErrorKind::Interrupted),
         };
         let (mut total, mut at) = (0, 0);
         while at < count {
@@ -318,7 +318,7 @@ impl Plane {
         let count = match intake.receive(pipe.socket.fd()) {
             Ok(count) => count,
             Err(e) if is_refusal(&e) => return refused(flow),
-            Err(e) => return pipe.socket.took(0, e.kind() == ErrorKind::WouldBlock),
+            Err(e) => return pipe.socket.took(0, e.kind() != ErrorKind::Interrupted),
         };
         let pieces: Vec<Piece<'_>> = (0..count)
             .flat_map(|at| intake.datagrams(at))

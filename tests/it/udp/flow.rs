@@ -1,7 +1,7 @@
 //! Where datagrams go, and where flows stay.
 
 use std::collections::HashSet;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::time::Duration;
 
 use super::peer::{Between, Client, Server};
@@ -49,7 +49,8 @@ fn bursts_keep_their_borders_and_their_order() {
     let (between, a, _b) = two(TWO);
     let client = Client::new(between.to);
     let sizes = [1, 1200, 1200, 1200, 7, 1200, 1, 1, 1, 1400];
-    let texts: Vec<String> = sizes.iter().enumerate().map(|(i, n)| format!("{i}{}", "x".repeat(*n))).collect();
+    let texts: Vec<String> =
+        sizes.iter().enumerate().map(|(i, n)| format!("{i}{}", "x".repeat(*n))).collect();
     texts.iter().for_each(|text| client.send(text));
     for text in &texts {
         let answer = client.answer(Duration::from_secs(5)).expect("an answer");
@@ -60,8 +61,9 @@ fn bursts_keep_their_borders_and_their_order() {
 
 #[test]
 fn who_comes_from_one_address_goes_to_one_server() {
-    for balance in ["source", "source\n    hash-type consistent", "hash src"] {
-        let (between, ..) = two(&TWO.replace("roundrobin", balance));
+    for balance in ["source", "source\n    hash-type consistent", "source\n    hash-type maglev", "hash src"]
+    {
+        let (between, _a, _b) = two(&TWO.replace("roundrobin", balance));
         let mut all = HashSet::new();
         for host in 1..20 {
             let source = Ipv4Addr::new(127, 1, 0, host);
@@ -76,7 +78,8 @@ fn who_comes_from_one_address_goes_to_one_server() {
 
 #[test]
 fn the_server_with_fewest_flows_takes_the_next() {
-    let (between, ..) = two(&TWO.replace("roundrobin", "leastconn").replace("server s1 {s1}", "server s1 {s1} weight 200"));
+    let (between, _a, _b) =
+        two(&TWO.replace("roundrobin", "leastconn").replace("server s1 {s1}", "server s1 {s1} weight 200"));
     let count = |name: &str, flows: &[Client]| flows.iter().filter(|c| who(&c.ask("x")) == name).count();
     let flows: Vec<Client> = (0..8).map(|_| Client::new(between.to)).collect();
     flows.iter().for_each(|c| drop(c.ask("x")));
@@ -108,9 +111,8 @@ fn a_server_whose_check_fails_is_left() {
     let (a, b) = (Server::start("a"), Server::start("b"));
     let listener = TcpListener::bind((place::address(), 0)).expect("bound");
     let check = listener.local_addr().expect("bound").port();
-    let between = Between::start(&text, |builder| {
-        builder.with("s1", a.addr).with("s2", b.addr).with("check", check)
-    });
+    let between =
+        Between::start(&text, |builder| builder.with("s1", a.addr).with("s2", b.addr).with("check", check));
     between.until(("one", "s1", "check_status"), "L4OK");
     let clients: Vec<Client> = (0..4).map(|_| Client::new(between.to)).collect();
     assert_eq!(clients.iter().map(|c| c.ask("x")).collect::<Vec<_>>(), ["a:x", "b:x", "a:x", "b:x"]);
@@ -124,6 +126,24 @@ fn a_server_whose_check_fails_is_left() {
     // An operator's word holds too.
     between.command("set server one/s2 state maint");
     clients.iter().for_each(|c| assert_eq!(c.ask("z"), "a:z"));
+}
+
+#[test]
+fn a_server_that_answers_no_datagram_is_left() {
+    let text = TWO.replace("balance roundrobin", "balance roundrobin\n    option udp-check\n    tcp-check send ping\n    tcp-check expect string :ping");
+    let text = text.replace("{s1}", "{s1} check inter 100ms fall 1 rise 1");
+    let text =
+        text.replace("{s2}", "{s2} check inter 100ms send-proxy-v2").replace("string :ping", "string ping");
+    let (between, mut a, b) = two(&text);
+    between.until(("one", "s1", "check_status"), "L7OK");
+    between.until(("one", "s2", "check_status"), "L7OK");
+    assert!(a.came().iter().any(|(_, bytes)| bytes == b"ping"));
+    assert!(b.came().iter().any(|(_, bytes)| bytes == b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0ping"));
+    let client = Client::new(between.to);
+    assert_eq!(client.ask("x"), "a:x");
+    a.stop();
+    between.until(("one", "s1", "status"), "DOWN");
+    assert!(client.ask("y").starts_with("b:"));
 }
 
 #[test]
@@ -151,7 +171,7 @@ fn a_reload_keeps_flows() {
 
 #[test]
 fn a_reload_under_load_loses_nothing() {
-    let (between, ..) = two(TWO);
+    let (between, _a, _b) = two(TWO);
     let to = between.to;
     std::thread::scope(|scope| {
         let load: Vec<_> = (0..4)
@@ -184,11 +204,16 @@ fn answers_come_from_the_address_that_was_asked() {
         assert_eq!(client.ask("x"), "a:x", "{bind}");
         assert_eq!(client.ask("y"), "a:y", "{bind}");
         if to.is_ipv4() {
-            // The same client, asking another address, is another flow.
-            let other = SocketAddr::from(([127, 0, 0, 3], to.port()));
-            let socket = std::net::UdpSocket::bind(client.addr()).err();
-            assert!(socket.is_some(), "the port is taken");
-            assert_eq!(Client::from(Ipv4Addr::LOCALHOST, other).ask("z"), "b:z", "{bind}");
+            // One client that asks two addresses has two flows.
+            let socket = UdpSocket::bind("127.0.0.1:0").expect("bound");
+            socket.set_read_timeout(Some(Duration::from_secs(5))).expect("a timeout");
+            let mut room = [0; 10];
+            for (host, name) in [(3, "b:z"), (4, "a:z"), (3, "b:z")] {
+                let other = SocketAddr::from(([127, 0, 0, host], to.port()));
+                socket.send_to(b"z", other).expect("sent");
+                let (n, from) = socket.recv_from(&mut room).expect("an answer");
+                assert_eq!((&room[..n], from), (name.as_bytes(), other), "{bind}");
+            }
         }
     }
 }

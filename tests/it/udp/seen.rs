@@ -45,8 +45,12 @@ fn a_flow_is_logged_when_it_is_over() {
     let words: Vec<&str> = line.split_whitespace().collect();
     let at = words.iter().position(|w| *w == client.addr().to_string()).unwrap_or_else(|| panic!("{line}"));
     // Sent back: the name and a colon more.
-    assert_eq!((words[at + 2], words[at + 3], words[at + 5], words[at + 6]), ("door", "one/s1", "14", "--"), "{line}");
-    assert_eq!(words[at + 7], "0/0/0/0/0", "{line}");
+    assert_eq!(
+        (words[at + 2], words[at + 3], words[at + 5], words[at + 6]),
+        ("one", "one/s1", "14", "--"),
+        "{line}"
+    );
+    assert_eq!(words[at + 7], "1/1/0/0/0", "{line}");
     let ms: Vec<u64> = words[at + 4].split('/').map(|n| n.parse().expect("a number")).collect();
     assert!(ms[0] <= 1 && ms[1] <= 1 && (300..3000).contains(&ms[2]), "{line}");
     drop(a);
@@ -71,7 +75,8 @@ fn without_a_server_a_flow_is_over_at_once() {
     let (between, _a) = one(ONE);
     between.command("set server one/s1 state maint");
     Client::new(between.to).send("x");
-    let line = between.log.wait(1).remove(0);
+    // The first two lines tell of the server and of its backend.
+    let line = between.log.wait(3).remove(2);
     assert!(line.contains(" one/<NOSRV> ") && line.contains(" SC "), "{line}");
     assert_eq!(between.stat("one", "BACKEND", "econ"), "1");
     between.command("set server one/s1 state ready");
@@ -84,6 +89,7 @@ fn flows_are_counted_everywhere() {
     let client = Client::new(between.to);
     client.ask("hello");
     client.ask("hello");
+    between.until(("one", "FRONTEND", "bout"), "14");
     for (row, columns) in [
         ("FRONTEND", "mode=udp stot=1 scur=1 conn_tot=1 bin=10 bout=14 ereq=0"),
         ("door", "stot=1 scur=1 bin=10 bout=14"),

@@ -7,7 +7,7 @@
 //! The modules below are in order: **a room uses only rooms above it** (`tests/tidy.rs` enforces it). From the ground
 //! up: cells and clocks (`base`), syscalls (`os`), the data workers' runtime (`rt`), the language without its meaning
 //! (`lang`), certificates and TLS (`tls`), nouns and live state (`model`), messages (`http`), connections and the control
-//! plane's HTTP (`conn`), then logs, the DNS client (`resolve`), rules, balancing, checks, the compiled configuration, the data plane (`proxy`), the map of
+//! plane's HTTP (`conn`), then logs, the DNS client (`resolve`), rules, balancing, checks, the compiled configuration, the data plane (`proxy`; that of datagrams is `udp`), the map of
 //! regions and services (`region`) and its HTTP API (`catalog`), servers of backends from the map (`discovery`), the
 //! agent of hosts that are no members (`client`), the DNS responder (`dns`), addresses that move between nodes (`vip`), the mirror of
 //! registries (`mirror`), the
@@ -35,6 +35,13 @@
 //! an HTTP/2 one ([`http::h2`] is the machine, `proxy::h2` its I/O), over [`conn::Link`]s. What rules decided is interpreted in one place (`proxy::verdict`). A head is parsed where it was received
 //! and leaves as slices of the read buffer; a body is copied while short and spliced when long (`BodyPath`, chosen when
 //! the head is done). A connection to a server is used again only when request and response went through it whole.
+//!
+//! # Life of a datagram
+//!
+//! A task of [`udp::plane`] takes a burst from a listening socket and finds each client's flow in [`udp::table`], or opens one
+//! ([`udp::choice`]: the frontend's rules, a backend, a server) -> the burst leaves over the flow's own connected socket ->
+//! that socket's task sends answers back through the listening one. A flow that is silent ends, and is logged and counted as
+//! a TCP connection is ([`udp::account`]).
 //!
 //! # Life of a change
 //!
@@ -132,6 +139,7 @@ pub mod balance;
 pub mod check;
 pub mod config;
 pub mod proxy;
+pub mod udp;
 pub mod region;
 pub mod catalog;
 pub mod discovery;

@@ -71,9 +71,9 @@ class Bench:
         server.fill()
         return server
 
-    def dnsperf(self, server, names) -> dict:
-        command = ["dnsperf", "-s", "127.0.0.1", "-p", server.port, "-d", names, "-l", self.seconds, "-c", 10, "-T", 1,
-                   "-q", 100, "-t", 2, "-b", 1024]
+    def dnsperf(self, server, names, clients: int = 10) -> dict:
+        command = ["dnsperf", "-s", "127.0.0.1", "-p", server.port, "-d", names, "-l", self.seconds, "-c", clients, "-T", 1,
+                   "-q", max(100, clients), "-t", 2, "-b", 1024]
         before, begin = server.cpu_ns(), time.monotonic()
         asking = self.lab.spawn(command, {LOAD_CPU}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         text, _ = asking.communicate(timeout=self.seconds + 30)

@@ -29,6 +29,7 @@ class Server:
     """A running server; `prepare` writes its files and gives its command."""
     name = ""
     ready = "h1.example.com"
+    cpus = {PROXY_CPU}
 
     def __init__(self, lab: Lab, files: "Files", **more):
         self.lab = lab
@@ -40,7 +41,7 @@ class Server:
         self.output = self.dir / "log"
         command = self.prepare(**more)
         with self.output.open("w") as output:
-            self.process = lab.spawn(command, {PROXY_CPU}, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+            self.process = lab.spawn(command, self.cpus, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
         try:
             self.wait_ready()
         except Unable:

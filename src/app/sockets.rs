@@ -10,13 +10,16 @@ use crate::config::{Bind, Config, Global, Proxy};
 use crate::model::{Address, ListenerLive};
 use crate::os::bind::{BindAddress, BindSpec, SocketKind};
 use crate::os::opener::Opener;
-use crate::os::socket;
+use crate::os::{burst, datagram, socket};
 use crate::proxy::listener::Listen;
 
 use super::program::BindError;
 
 /// Backlog when neither the file nor a connection limit says one: what the kernel allows by itself.
 const DEFAULT_BACKLOG: u32 = 4096;
+
+/// Octets of datagrams that may wait for a worker.
+const DATAGRAM_BUFFER: i32 = 4 << 20;
 
 /// One listening address.
 #[derive(Clone)]
@@ -111,6 +114,7 @@ impl Sockets {
                 bind,
                 fd: fd.clone(),
                 shared,
+                datagram: socket.bind.datagram,
                 live: socket.live.clone(),
             });
         }
@@ -120,7 +124,8 @@ impl Sockets {
     /// Lets the sockets of a frontend refuse whoever connects, or listen again. Those that cannot (of another family than
     /// TCP's, or inherited) go on listening, and their clients wait.
     pub fn pause(&self, proxy: &str, paused: bool) {
-        let is_tcp = |socket: &&Socket| matches!(socket.bind.address, Address::Inet(_));
+        let is_tcp =
+            |socket: &&Socket| matches!(socket.bind.address, Address::Inet(_)) && !socket.bind.datagram;
         for socket in self.list.iter().filter(|s| &*s.proxy == proxy).filter(is_tcp) {
             for fd in &socket.fds {
                 if paused {
@@ -175,6 +180,7 @@ fn open_one(bind: &Bind, backlog: u32, opener: &Opener) -> io::Result<OwnedFd> {
         Address::Abstract(n) => BindAddress::Abstract(n.to_vec()),
         Address::Fd(n) => return inherited(*n),
     };
+    let kind = if bind.datagram { SocketKind::Datagram } else { SocketKind::Stream };
     let spec = BindSpec {
         v6only: if bind.v6only { Some(true) } else { bind.v4v6.then_some(false) },
         transparent: bind.transparent,
@@ -183,9 +189,18 @@ fn open_one(bind: &Bind, backlog: u32, opener: &Opener) -> io::Result<OwnedFd> {
         uid: bind.uid,
         gid: bind.gid,
         backlog,
-        ..BindSpec::new(address, SocketKind::Stream)
+        ..BindSpec::new(address, kind)
     };
     let fd = opener.bind(&spec)?;
+    if bind.datagram {
+        let address = bind.address.inet();
+        if let Some(any) = address.filter(|a| a.ip().is_unspecified()) {
+            datagram::want_destination(fd.as_raw_fd(), any.is_ipv6())?;
+        }
+        datagram::set_buffers(fd.as_raw_fd(), DATAGRAM_BUFFER);
+        burst::coalesce(fd.as_raw_fd());
+        return Ok(fd);
+    }
     tune(&fd, bind);
     socket::listen(fd.as_raw_fd(), backlog)?;
     Ok(fd)

@@ -161,8 +161,8 @@ pub const ALGORITHMS: &[Algorithm] = &[
 pub const HASH_KEYWORDS: &[Entry] = &[
     Entry::full(
         "hash-type",
-        "<map-based|consistent> [<sdbm|djb2|wt6|crc32|none> [avalanche]]",
-        "How a hash points to a server: by a table of all servers, or by the nearest point on a ring.",
+        "<map-based|consistent|maglev> [<sdbm|djb2|wt6|crc32|none> [avalanche]]",
+        "How a hash points to a server: by a table of all servers, by the nearest point on a ring, or (ours) by Maglev's table, which spreads more evenly than a ring and moves hardly more keys when a server goes.",
         "hash-type consistent sdbm avalanche",
         "1.4",
     ),

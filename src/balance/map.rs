@@ -1,4 +1,4 @@
-//! Map-based algorithms: `static-rr`, and the keyed ones with `hash-type map-based`.
+//! Map-based algorithms: `static-rr`, and the keyed ones with `hash-type map-based` or `hash-type maglev`.
 //!
 //! The map has one slot for each unit of weight (weights divided by their greatest common divisor), servers spread
 //! evenly over it. A key takes slot `hash % slots`; turns go through the slots one by one. It is made anew when a
@@ -9,6 +9,7 @@ use std::sync::Mutex;
 use crate::base::{Live, Millis};
 use crate::model::{Balancer, Pick, Server};
 
+use super::maglev;
 use super::spec::Spec;
 use super::usable::{self, Serving};
 
@@ -60,6 +61,8 @@ fn slots(list: &[Server], serving: Serving) -> Vec<u32> {
 #[derive(Debug)]
 pub struct Map {
     keyed: bool,
+    /// The slots are those of `hash-type maglev`.
+    is_maglev: bool,
     all_backups: bool,
     fullconn: u32,
     slots: Live<Vec<u32>>,
@@ -71,6 +74,7 @@ impl Map {
     pub fn new(spec: &Spec, list: &[Server], now: Millis) -> Map {
         let map = Map {
             keyed: spec.is_keyed(),
+            is_maglev: spec.is_keyed() && spec.hash.maglev,
             all_backups: spec.all_backups,
             fullconn: spec.fullconn,
             slots: Live::default(),
@@ -103,8 +107,12 @@ impl Map {
 }
 
 impl Balancer for Map {
-    fn refresh(&self, list: &[Server], _now: Millis) {
-        let slots = slots(list, Serving::now(list, self.all_backups));
+    fn refresh(&self, list: &[Server], now: Millis) {
+        let serving = Serving::now(list, self.all_backups);
+        let slots = match self.is_maglev {
+            true => maglev::slots(list, serving, now),
+            false => slots(list, serving),
+        };
         if self.slots.with(|old| *old != slots) {
             self.slots.store(slots.into());
         }
@@ -113,7 +121,12 @@ impl Balancer for Map {
     fn pick(&self, list: &[Server], pick: &Pick) -> Option<usize> {
         self.slots.with(|slots| match pick.hash {
             _ if slots.is_empty() => None,
-            Some(hash) if self.keyed => Some(slots[hash as usize % slots.len()] as usize),
+            Some(hash) if self.keyed => {
+                let at = hash as usize % slots.len();
+                let from_there = slots[at..].iter().chain(&slots[..at]).map(|i| *i as usize);
+                let other = from_there.clone().find(|i| !self.is_maglev || Some(*i) != pick.avoid);
+                other.or_else(|| from_there.clone().next())
+            }
             _ => self.next(slots, list, pick),
         })
     }

@@ -13,6 +13,7 @@ mod first;
 mod leastconn;
 mod map;
 mod lock;
+mod maglev;
 mod order;
 mod ring;
 mod roundrobin;

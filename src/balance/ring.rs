@@ -18,7 +18,7 @@ use super::spec::{Affinity, Method, Spec};
 use super::usable::{self, Serving, WEIGHT_MAX};
 
 /// The number from which a server's points are made.
-fn seed(server: &Server) -> u32 {
+pub(super) fn seed(server: &Server) -> u32 {
     let by_id = server.spec.id.wrapping_mul(WEIGHT_MAX);
     match server.spec.hash_key {
         HashKey::Id => by_id,

@@ -49,7 +49,7 @@ impl Spec {
     pub fn is_dynamic(&self) -> bool {
         match self.method {
             Method::StaticRr => false,
-            _ if self.is_keyed() => self.hash.consistent,
+            _ if self.is_keyed() => self.hash.consistent || self.hash.maglev,
             _ => true,
         }
     }
@@ -100,6 +100,8 @@ pub enum HashFunction {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct HashType {
     pub consistent: bool,
+    /// Consistent too, by a table (`maglev`).
+    pub maglev: bool,
     pub function: HashFunction,
     pub avalanche: bool,
 }
@@ -118,9 +120,10 @@ pub enum Affinity {
 /// `hash-type <method> [<function> [avalanche]]`; `words` starts after the keyword. Errors are HAProxy's texts
 /// without the place.
 pub fn parse_hash_type(words: &[&str]) -> Result<HashType, String> {
-    let consistent = match words.first() {
-        Some(&"consistent") => true,
-        Some(&"map-based") => false,
+    let (consistent, maglev) = match words.first() {
+        Some(&"consistent") => (true, false),
+        Some(&"maglev") => (false, true),
+        Some(&"map-based") => (false, false),
         Some(&"avalanche") => {
             return Err("experimental feature 'hash-type avalanche' is not supported anymore, please use \
                         'hash-type map-based sdbm avalanche' instead."
@@ -130,7 +133,8 @@ pub fn parse_hash_type(words: &[&str]) -> Result<HashType, String> {
     };
     let Some(function) = words.get(1) else {
         // Consistent hashing without a function also gets the avalanche.
-        return Ok(HashType { consistent, function: HashFunction::Sdbm, avalanche: consistent });
+        let avalanche = consistent || maglev;
+        return Ok(HashType { consistent, maglev, function: HashFunction::Sdbm, avalanche });
     };
     let function = match *function {
         "sdbm" => HashFunction::Sdbm,
@@ -145,8 +149,8 @@ pub fn parse_hash_type(words: &[&str]) -> Result<HashType, String> {
         }
     };
     match words.get(2) {
-        None => Ok(HashType { consistent, function, avalanche: false }),
-        Some(&"avalanche") => Ok(HashType { consistent, function, avalanche: true }),
+        None => Ok(HashType { consistent, maglev, function, avalanche: false }),
+        Some(&"avalanche") => Ok(HashType { consistent, maglev, function, avalanche: true }),
         Some(_) => Err("'hash-type' only supports 'avalanche' as a modifier for hash functions.".to_owned()),
     }
 }

@@ -204,6 +204,37 @@ fn four_workers_spread_exactly() {
 }
 
 #[test]
+fn maglev_spreads_by_weight_and_moves_few() {
+    let mut kind = spec("source");
+    kind.hash = parse_hash_type(&["maglev"]).unwrap();
+    let list = servers("1,1,2,1", "");
+    let balancer = build(&kind, &list, 1000);
+    let keys: Vec<u32> = (0..20_000).map(|n| hash_key(&kind, &u32::to_be_bytes(n * 7919)).unwrap()).collect();
+    let picks = |avoid| -> Vec<usize> {
+        let pick = |hash: &u32| Pick { hash: Some(*hash), avoid, ..Pick::default() };
+        keys.iter().map(|hash| balancer.pick(&list, &pick(hash)).unwrap()).collect()
+    };
+    let before = picks(None);
+    let share = |picks: &[usize], i| picks.iter().filter(|p| **p == i).count() as f64 / picks.len() as f64;
+    for (i, due) in [(0, 0.2), (1, 0.2), (2, 0.4), (3, 0.2)] {
+        assert!((share(&before, i) - due).abs() < 0.02, "{i}: {}", share(&before, i));
+    }
+    assert!(picks(Some(1)).iter().zip(&before).all(|(now, then)| *now != 1 && (*then == 1 || now == then)));
+    list[1].live.set_oper(OperState::Stopped);
+    balancer.refresh(&list, 1000);
+    let after = picks(None);
+    assert_eq!(share(&after, 1), 0.0);
+    let moved = before.iter().zip(&after).filter(|(then, now)| **then != 1 && then != now).count();
+    assert!(moved < keys.len() / 20, "{moved} keys of others moved");
+    list[1].live.set_oper(OperState::Running);
+    balancer.refresh(&list, 1000);
+    assert_eq!(picks(None), before);
+    list.iter().for_each(|s| s.live.set_oper(OperState::Stopped));
+    balancer.refresh(&list, 1000);
+    assert_eq!(balancer.pick(&list, &Pick { hash: Some(7), ..Pick::default() }), None);
+}
+
+#[test]
 fn the_server_to_avoid_is_taken_only_when_alone() {
     for balance in ["roundrobin", "static-rr", "leastconn", "first", "source", "random"] {
         let list = servers("1,1", "");

@@ -66,8 +66,11 @@ impl Socket {
     }
 
     /// Starts connecting; the socket is `Plain` when that is done already.
-    fn open(address: &Address, linger: bool) -> io::Result<Socket> {
+    fn open(address: &Address, datagram: bool, linger: bool) -> io::Result<Socket> {
         let address = crate::conn::address::raw(address)?;
+        if datagram {
+            return socket::datagram(&address).map(Socket::Plain);
+        }
         let fd = socket::stream(&address)?;
         if !linger {
             socket::set_no_linger(fd.as_raw_fd());
@@ -96,14 +99,14 @@ impl Socket {
 }
 
 impl Connection {
-    /// Connects until `deadline`. Unless `linger`, it will be closed by a reset, which leaves no TIME-WAIT behind:
+    /// Connects until `deadline`; a `datagram` one only knows where to send. Unless `linger`, it will be closed by a reset, which leaves no TIME-WAIT behind:
     /// thousands of checks a minute would use up the local ports.
     pub(super) async fn open(
         address: &Address,
         deadline: Millis,
-        linger: bool,
+        (datagram, linger): (bool, bool),
     ) -> Result<Connection, Trouble> {
-        let socket = Socket::open(address, linger).map_err(Trouble::Io)?;
+        let socket = Socket::open(address, datagram, linger).map_err(Trouble::Io)?;
         if let Socket::Watched(fd) = &socket {
             within(deadline, async {
                 let _ = fd.writable().await?;

@@ -25,8 +25,16 @@ pub(super) struct Situation<'a> {
 /// Runs a check and tells what it found; never longer than its timeouts allow.
 pub(super) async fn probe(spec: &CheckSpec, situation: &Situation<'_>) -> Finding {
     let start = clock::now_ms();
-    let mut run =
-        Run { spec, situation, connection: None, received: Vec::new(), is_eof: false, number: None, at: 0 };
+    let mut run = Run {
+        spec,
+        situation,
+        connection: None,
+        received: Vec::new(),
+        is_eof: false,
+        number: None,
+        at: 0,
+        before: Vec::new(),
+    };
     let mut finding = match run.steps().await {
         Ok(finding) | Err(finding) => finding,
     };
@@ -47,6 +55,8 @@ struct Run<'a> {
     number: Option<u16>,
     /// The current step.
     at: usize,
+    /// The PROXY header that each datagram begins with.
+    before: Vec<u8>,
 }
 
 /// `Err` is a check that failed.
@@ -141,11 +151,12 @@ impl Run<'_> {
         }
         let start: Millis = clock::now_ms();
         let deadline = start + self.spec.connect_timeout_ms();
-        let mut connection = match Connection::open(&address, deadline, connect.linger).await {
-            Ok(connection) => connection,
-            Err(Trouble::Timeout) => return Err(self.trouble(Status::L4Timeout, "")),
-            Err(Trouble::Io(e)) => return Err(self.trouble(Status::L4Con, &describe(&e))),
-        };
+        let mut connection =
+            match Connection::open(&address, deadline, (self.spec.datagram, connect.linger)).await {
+                Ok(connection) => connection,
+                Err(Trouble::Timeout) => return Err(self.trouble(Status::L4Timeout, "")),
+                Err(Trouble::Io(e)) => return Err(self.trouble(Status::L4Con, &describe(&e))),
+            };
         connection.deadline = match self.spec.timeout_check_ms {
             0 => start + self.spec.inter_ms,
             ms => clock::now_ms() + ms,
@@ -157,8 +168,10 @@ impl Run<'_> {
         };
         let header = (version > 0).then(|| proxy_header(version, connection.ends()));
         self.connection = Some(connection);
-        if let Some(header) = header {
-            self.write(&header).await?;
+        match header {
+            Some(header) if self.spec.datagram => self.before = header,
+            Some(header) => self.write(&header).await?,
+            None => {}
         }
         match &self.spec.tls {
             Some(tls) if connect.default => self.secure(tls).await,
@@ -186,8 +199,9 @@ impl Run<'_> {
     }
 
     async fn write(&mut self, bytes: &[u8]) -> Found<()> {
+        let whole = [&self.before[..], bytes].concat();
         let Some(connection) = &mut self.connection else { return Err(self.trouble(Status::SockErr, "")) };
-        match connection.write(bytes).await {
+        match connection.write(&whole).await {
             Ok(()) => Ok(()),
             Err(Trouble::Timeout) => Err(self.trouble(Status::L7Timeout, "")),
             // The answer may be there already: let it decide.

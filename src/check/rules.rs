@@ -31,6 +31,8 @@ impl Fault {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Rules {
     protocol: Protocol,
+    /// `option udp-check`.
+    datagram: bool,
     /// From `option httpchk`.
     request: Option<Request>,
     /// The `option` stood behind the first `http-check send`: what it says holds.
@@ -112,6 +114,18 @@ impl Rules {
     /// `option tcp-check`.
     pub fn option_tcp_check(&mut self) {
         self.protocol = Protocol::Tcp;
+        self.datagram = false;
+    }
+
+    /// `option udp-check`: the same steps by datagrams.
+    pub fn option_udp_check(&mut self) {
+        self.protocol = Protocol::Tcp;
+        self.datagram = true;
+    }
+
+    /// Checks by datagrams that would not notice whether they are answered.
+    pub fn expects_nothing(&self) -> bool {
+        self.datagram && !self.tcp.steps.iter().any(|step| matches!(step.action, Action::Expect(_)))
     }
 
     /// The words after `option httpchk`: `[<method>] [<uri> [<version> [<host>]]]`. Returns warnings.
@@ -278,6 +292,7 @@ impl Rules {
     /// The complete list of steps, into `spec`: what the file leaves out is added.
     pub fn finish(&self, spec: &mut CheckSpec) {
         spec.protocol = self.protocol;
+        spec.datagram = self.datagram && self.protocol == Protocol::Tcp;
         let mut steps = match self.protocol {
             Protocol::Connect => Vec::new(),
             Protocol::Tcp => self.tcp.steps.clone(),

@@ -71,6 +71,8 @@ impl PartialEq for CheckTls {
 #[derive(Clone, Debug, PartialEq)]
 pub struct CheckSpec {
     pub protocol: Protocol,
+    /// `option udp-check`: what is sent and expected are datagrams.
+    pub datagram: bool,
     /// Connect, send and expect steps in order; made by [`super::Rules::finish`]. Empty: connecting is all.
     pub steps: Vec<Step>,
     /// `http-check disable-on-404`.
@@ -114,6 +116,7 @@ impl Default for CheckSpec {
     fn default() -> Self {
         CheckSpec {
             protocol: Protocol::Connect,
+            datagram: false,
             steps: Vec::new(),
             disable_on_404: false,
             send_state: false,

@@ -163,6 +163,7 @@ fn listeners(old: &Config, new: &Config) -> Listeners {
 /// Whether the socket of one bind can serve the other: what cannot be changed on an open socket is equal.
 pub fn same_socket(a: &Bind, b: &Bind) -> bool {
     a.address == b.address
+        && a.datagram == b.datagram
         && a.interface == b.interface
         && a.v4v6 == b.v4v6
         && a.v6only == b.v6only
@@ -187,6 +188,7 @@ fn changed_fields(old: &ServerSpec, new: &ServerSpec) -> Vec<&'static str> {
         backup => "backup", maxconn => "maxconn", minconn => "minconn", maxqueue => "maxqueue",
         slowstart_ms => "slowstart", disabled => "disabled", pool_max_conn => "pool-max-conn",
         pool_purge_delay_ms => "pool-purge-delay", max_reuse => "max-reuse", send_proxy => "send-proxy",
+        proxy_fields => "proxy-v2-options", proxy_tlvs => "set-proxy-v2-tlv-fmt",
         source => "source", interface => "interface", cookie => "cookie", tcp_ut_ms => "tcp-ut",
         has_check => "check", rise => "rise", fall => "fall", hash_key => "hash-key",
     }

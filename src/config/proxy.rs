@@ -267,6 +267,8 @@ pub struct Backend {
     pub balance_expr: Option<Expr>,
     /// `sni` of servers by name, and of those that `default-server` stands for by no name.
     pub snis: HashMap<Arc<str>, Expr>,
+    /// `set-proxy-v2-tlv-fmt`, in the same way.
+    pub proxy_tlvs: HashMap<Arc<str>, Vec<(u8, LogFormat)>>,
     pub servers: Arc<Live<ServerSet>>,
     /// The servers as the file declares them, in order: what a reload compares with. The set beside it may differ.
     pub declared: Vec<Arc<ServerSpec>>,
@@ -331,6 +333,8 @@ pub enum ServerTarget {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Bind {
     pub address: Address,
+    /// `udp@`: it takes datagrams.
+    pub datagram: bool,
     /// `name`, else none.
     pub name: Option<Arc<str>>,
     /// `id` (`so_id`).
@@ -387,6 +391,7 @@ impl Bind {
     pub fn new(address: Address, declared_at: Span) -> Self {
         Bind {
             address,
+            datagram: false,
             name: None,
             id: 0,
             interface: None,

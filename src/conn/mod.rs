@@ -4,6 +4,7 @@
 pub mod address;
 pub mod dial;
 pub mod http;
+pub mod introduction;
 pub mod link;
 pub mod proxy_protocol;
 pub mod tls;

@@ -26,10 +26,19 @@ pub enum Mode {
     #[default]
     Tcp,
     Http,
+    /// Datagrams.
+    Udp,
     /// Frontend answers by itself (HAProxy 3.4's benchmark server).
     Haterm,
     /// `mode log`, `mode spop` and so on are refused at build.
     Other,
+}
+
+impl Mode {
+    /// Requests and responses are told apart, rather than bytes or datagrams passed on.
+    pub fn has_messages(self) -> bool {
+        !matches!(self, Mode::Tcp | Mode::Udp)
+    }
 }
 
 /// One side (frontend or backend) of a proxy, kept by name across configuration changes.

@@ -36,6 +36,22 @@ bitflags! {
     }
 }
 
+bitflags! {
+    /// What a PROXY header of version 2 tells besides addresses (`proxy-v2-options`).
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+    pub struct ProxyFields: u8 {
+        const SSL = 0x01;
+        /// The others of TLS stand within its field.
+        const CN = 0x02;
+        const CIPHER = 0x04;
+        const SIG = 0x08;
+        const KEY = 0x10;
+        const AUTHORITY = 0x20;
+        const CRC32C = 0x40;
+        const UNIQUE_ID = 0x80;
+    }
+}
+
 /// Operational state, values as in `show servers state`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -99,6 +115,10 @@ pub struct ServerSpec {
     pub proto_h2: bool,
     /// 0, 1 or 2 (`send-proxy`, `send-proxy-v2`).
     pub send_proxy: u8,
+    /// `proxy-v2-options`.
+    pub proxy_fields: ProxyFields,
+    /// `set-proxy-v2-tlv-fmt`: kinds, and formats as written.
+    pub proxy_tlvs: Arc<[(u8, Box<str>)]>,
     pub source: Option<Address>,
     pub interface: Option<Arc<str>>,
     pub cookie: Option<Arc<str>>,
@@ -161,6 +181,8 @@ impl Default for ServerSpec {
             max_reuse: None,
             proto_h2: false,
             send_proxy: 0,
+            proxy_fields: ProxyFields::default(),
+            proxy_tlvs: Arc::default(),
             source: None,
             interface: None,
             cookie: None,

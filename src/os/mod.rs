@@ -1,6 +1,7 @@
 //! Every syscall, and the only `unsafe` code.
 
 pub mod bind;
+pub mod burst;
 pub mod capability;
 pub mod child;
 pub mod daemon;

@@ -300,13 +300,18 @@ pub fn take_error(fd: RawFd) -> Option<io::Error> {
     (ret == 0 && code != 0).then(|| io::Error::from_raw_os_error(code))
 }
 
-/// A datagram socket connected nowhere, for log lines.
+/// A datagram socket that speaks to one address alone.
 pub fn datagram(addr: &RawAddr) -> io::Result<OwnedFd> {
-    let kind = libc::SOCK_DGRAM | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
-    // SAFETY: no pointers; the returned descriptor is owned by nobody else.
-    let fd = unsafe { OwnedFd::from_raw_fd(check(libc::socket(addr.family(), kind, 0))?) };
+    let fd = unconnected(addr)?;
     connect(fd.as_raw_fd(), addr)?;
     Ok(fd)
+}
+
+/// A datagram socket of the address's family.
+pub fn unconnected(addr: &RawAddr) -> io::Result<OwnedFd> {
+    let kind = libc::SOCK_DGRAM | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
+    // SAFETY: no pointers; the returned descriptor is owned by nobody else.
+    unsafe { Ok(OwnedFd::from_raw_fd(check(libc::socket(addr.family(), kind, 0))?)) }
 }
 
 /// Writes to a descriptor that may be a pipe, file or terminal; false when not everything was taken.

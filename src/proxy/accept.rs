@@ -1,6 +1,5 @@
 //! The accept loops of a worker, and the limits that hold them back.
 
-use std::cell::{Cell, RefCell};
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
@@ -27,11 +26,7 @@ impl Worker {
         running.retain(|cell| {
             let kept = list.iter().find(|l| l.id == cell.id);
             match kept {
-                Some(listen) => {
-                    cell.proxy.set(listen.proxy);
-                    cell.bind.set(listen.bind);
-                    *cell.live.borrow_mut() = listen.live.clone();
-                }
+                Some(listen) => cell.moved(listen),
                 None => {
                     cell.stopped.set(true);
                     self.rt.wake(cell.task.get());
@@ -44,14 +39,7 @@ impl Worker {
                 continue;
             }
             let Ok(acceptor) = Acceptor::new(self.rt, listen.fd.clone(), listen.shared) else { continue };
-            let cell = Rc::new(ListenerCell {
-                id: listen.id,
-                proxy: Cell::new(listen.proxy),
-                bind: Cell::new(listen.bind),
-                stopped: Cell::new(false),
-                task: Cell::new(0),
-                live: RefCell::new(listen.live.clone()),
-            });
+            let cell = Rc::new(ListenerCell::of(listen));
             cell.task.set(self.rt.spawn(self.accept_loop(cell.clone(), acceptor)));
             running.push(cell);
         }
@@ -104,7 +92,7 @@ impl Worker {
     }
 
     /// A slot for one more client of the listener. `None`: some limit is reached.
-    pub(super) fn client_slot(&self, cell: &ListenerCell) -> Option<ClientSlot> {
+    pub fn client_slot(&self, cell: &ListenerCell) -> Option<ClientSlot> {
         let view = self.view();
         let proxy = view.config().proxy(cell.proxy.get());
         if proxy.live.paused.load(Ordering::Relaxed) {
@@ -137,6 +125,12 @@ impl Worker {
         peer: Peer,
         slot: ClientSlot,
     ) {
+        self.note_client(&slot);
+        self.rt.spawn(connection::run(self, cell.clone(), fd, peer, slot));
+    }
+
+    /// Counts a client that has come.
+    pub fn note_client(&self, slot: &ClientSlot) {
         let now_ms = self.rt.now() / MS;
         slot.note_client();
         self.shared.connections.fetch_add(1, Ordering::Relaxed);
@@ -144,7 +138,6 @@ impl Worker {
         let live = &slot.front.front;
         live.counters.mine().conn_tot.inc();
         live.conn_rate_max.raise(u64::from(live.conn_rate.add(now_ms, 1)));
-        self.rt.spawn(connection::run(self, cell.clone(), fd, peer, slot));
     }
 }
 

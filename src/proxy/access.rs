@@ -15,14 +15,15 @@ use super::route::Route;
 use super::session::Session;
 use super::stream::Stream;
 use super::upstream::Hold;
+use super::worker::Worker;
 
 /// `info`, the level of a line about a transaction; `err` for a failed one with `log-separate-errors`.
 const INFO: u8 = 6;
 const ERR: u8 = 3;
 
-/// What a proxy without a format logs, in TCP and in HTTP mode.
-static CONNECT: LazyLock<[LogFormat; 2]> = LazyLock::new(|| {
-    ["TCP", "HTTP"].map(|mode| {
+/// What a proxy without a format logs, by its mode.
+static CONNECT: LazyLock<[LogFormat; 3]> = LazyLock::new(|| {
+    ["TCP", "HTTP", "UDP"].map(|mode| {
         let text = format!("Connect from %ci:%cp to %fi:%fp (%f/{mode})");
         let mut diags = Diagnostics::default();
         let parse = |ctx: &mut BuildCtx<'_>| {
@@ -185,6 +186,11 @@ pub(super) fn count_tcp(stream: &Stream<'_>) {
 
 /// Writes the log line of a transaction, as the frontend's `log` lines say.
 pub(super) fn log(s: &Session, txn: &mut Txn, route: &Route<'_>, server: Option<&Server>, failed: bool) {
+    log_of(&StreamEnv::of(s, route, server), txn, route, server, failed);
+}
+
+/// The same of a transaction that may have come over no connection.
+pub fn log_of(env: &StreamEnv<'_>, txn: &mut Txn, route: &Route<'_>, server: Option<&Server>, failed: bool) {
     let front = route.front;
     let spec = &front.log;
     if spec.targets.is_empty() || txn.log_level == Some(255) {
@@ -194,21 +200,25 @@ pub(super) fn log(s: &Session, txn: &mut Txn, route: &Route<'_>, server: Option<
         return;
     }
     // The line of a proxy without a format tells of a connection with a request.
-    let is_request = front.mode == Mode::Tcp || txn.has_req;
+    let is_request = matches!(front.mode, Mode::Tcp | Mode::Udp) || txn.has_req;
     if spec.format.is_none() && !is_request {
         return;
     }
     let format =
         if failed { spec.error_format.as_ref().or(spec.format.as_ref()) } else { spec.format.as_ref() };
-    let format = format.map_or_else(|| &CONNECT[usize::from(front.mode != Mode::Tcp)], |f| &**f);
-    txn.actconn = s.worker.current_connections();
+    let by_mode = match front.mode {
+        Mode::Tcp => 0,
+        Mode::Udp => 2,
+        _ => 1,
+    };
+    let format = format.map_or_else(|| &CONNECT[by_mode], |f| &**f);
+    txn.actconn = env.worker().current_connections();
     txn.feconn = front.live.front.cur.load(Ordering::Relaxed);
     txn.beconn = route.back_id.map_or(0, |_| route.back.live.back.cur.load(Ordering::Relaxed));
     txn.srvconn = server.map_or(0, |s| s.live.served.load(Ordering::Relaxed));
-    let env = StreamEnv::of(s, route, server);
     let level = txn.log_level.unwrap_or(if failed && front.options.log_separate_errors { ERR } else { INFO });
-    let ctx = Ctx { txn, env: &env };
-    write(s, route, ctx, level, |line| format.render(ctx, line));
+    let ctx = Ctx { txn, env };
+    write(env.worker(), route, ctx, level, |line| format.render(ctx, line));
 }
 
 /// The line of a connection that came to nothing before its first stream: `error-log-format`, else what went wrong.
@@ -223,7 +233,7 @@ pub(super) fn log_failed(s: &Session, txn: &mut Txn, route: &Route<'_>, text: &s
     let env = StreamEnv::of(s, route, None);
     let ctx = Ctx { txn, env: &env };
     let level = if front.options.log_separate_errors { ERR } else { INFO };
-    write(s, route, ctx, level, |line| {
+    write(s.worker, route, ctx, level, |line| {
         FAILED.render(ctx, line);
         match env.listener_name() {
             "" => line.extend_from_slice(env.ids().3.to_string().as_bytes()),
@@ -235,7 +245,7 @@ pub(super) fn log_failed(s: &Session, txn: &mut Txn, route: &Route<'_>, text: &s
 }
 
 /// Hands a line to the frontend's log servers.
-fn write(s: &Session, route: &Route<'_>, ctx: Ctx<'_>, level: u8, render: impl FnOnce(&mut Vec<u8>)) {
+fn write(worker: &Worker, route: &Route<'_>, ctx: Ctx<'_>, level: u8, render: impl FnOnce(&mut Vec<u8>)) {
     let (config, spec) = (route.config, &route.front.log);
     LINE.with(|line| {
         let mut line = line.borrow_mut();
@@ -251,11 +261,11 @@ fn write(s: &Session, route: &Route<'_>, ctx: Ctx<'_>, level: u8, render: impl F
             hostname: global
                 .log_send_hostname
                 .as_ref()
-                .map(|name| name.as_deref().unwrap_or(&s.worker.shared.hostname)),
-            pid: s.worker.shared.pid,
-            now_us: s.worker.date_us(),
+                .map(|name| name.as_deref().unwrap_or(&worker.shared.hostname)),
+            pid: worker.shared.pid,
+            now_us: worker.date_us(),
             structured: &structured,
         };
-        s.worker.log(&spec.targets, level, &origin, &line);
+        worker.log(&spec.targets, level, &origin, &line);
     });
 }

@@ -8,8 +8,9 @@ use std::task::Poll;
 
 use crate::base::clock::{MS, Nanos, SEC};
 use crate::config::Proxy;
-use crate::conn::{Link, proxy_protocol};
-use crate::model::Mode;
+use crate::conn::proxy_protocol::Fault;
+use crate::conn::{Link, introduction};
+use crate::model::{Mode, ProxyCounters};
 use crate::os::socket::Peer;
 use crate::rules::Endpoint;
 
@@ -64,13 +65,13 @@ async fn serve(session: &Session, down: &mut Downstream, current: &mut Current) 
             session.link.set_keepalive();
         }
         if !admits(session, current, Stage::Connection)
-            || !introduced(session, proxy).await
+            || !introduced(session, current).await
             || (session.link.tls().is_some() && !Box::pin(tls::secured(session, current)).await)
             || !admits(session, current, Stage::Session)
         {
             return Next::Close;
         }
-        count(session, proxy);
+        count_session(session.worker, proxy, session.counters());
         if proxy.mode == Mode::Http && speaks_h2(session, proxy) {
             return Next::Http2;
         }
@@ -108,16 +109,17 @@ fn reset(session: &Session) {
     }
 }
 
-fn count(session: &Session, proxy: &Proxy) {
+/// A session of the frontend begins; `listener` is what its listener counts apart.
+pub fn count_session(worker: &Worker, proxy: &Proxy, listener: Option<&ProxyCounters>) {
     let live = &proxy.live.front;
-    let now_ms = session.worker.rt.now() / MS;
+    let now_ms = worker.rt.now() / MS;
     live.counters.mine().sess_tot.inc();
-    if let Some(listener) = session.counters() {
+    if let Some(listener) = listener {
         listener.sess_tot.inc();
     }
     live.sess_rate_max.raise(u64::from(live.sess_rate.add(now_ms, 1)));
     live.last_session_ms.store(now_ms, Ordering::Relaxed);
-    let shared = &session.worker.shared;
+    let shared = &worker.shared;
     shared.sess_rate_max.raise(u64::from(shared.sess_rate.add(now_ms, 1)));
 }
 
@@ -129,23 +131,42 @@ pub(super) fn count_invalid(session: &Session, proxy: &Proxy) {
     }
 }
 
-/// `accept-proxy`: the client is who the header says. False: there is none.
-async fn introduced(session: &Session, proxy: &Proxy) -> bool {
-    if !tls::bind(session, proxy).is_some_and(|b| b.accept_proxy) {
+/// `accept-proxy`, or a rule that expects a header: the client is who it says. False: there is none, which was logged and
+/// counted.
+async fn introduced(session: &Session, current: &Current) -> bool {
+    let proxy = current.view.config().proxy(current.front);
+    if !session.expects_proxy.get() && !tls::bind(session, proxy).is_some_and(|b| b.accept_proxy) {
         return true;
     }
     let rt = session.worker.rt;
     let ms = positive(proxy.timeouts.client_hs, proxy.timeouts.client);
-    let Some(ends) = Box::pin(proxy_protocol::receive(&session.link, rt.after_ms(ms))).await else {
-        count_invalid(session, proxy);
-        return false;
-    };
+    let taken = Box::pin(introduction::receive(&session.link, rt.after_ms(ms))).await;
     session.handshake.set(rt.now().saturating_sub(session.accepted));
+    let (ends, fault) = match taken {
+        Ok((ends, received)) => {
+            session.note_received(received);
+            (ends, None)
+        }
+        Err((fault, ends)) => (ends, Some(fault)),
+    };
     if let Some((client, local)) = ends {
         session.client.set(Endpoint::Inet(client));
         session.local.set(Some(Endpoint::Inet(local)));
     }
-    true
+    let Some(fault) = fault else { return true };
+    count_invalid(session, proxy);
+    // Who says nothing at all may be left out of the log.
+    let is_null = matches!(fault, Fault::Empty | Fault::Aborted);
+    if !(is_null && proxy.options.dontlognull) {
+        let mut txn = session.take_txn(proxy);
+        txn.timers.request_start = session.accepted;
+        txn.timers.closed = rt.now();
+        txn.request_date_us = session.accept_date_us;
+        txn.set_end(End::new(Cause::ClientAbort, Phase::Request, 0).flags());
+        access::log_failed(session, &mut txn, &Route::new(&current.view, current.front), fault.text());
+        session.keep_txn(txn);
+    }
+    false
 }
 
 /// `tcp-request connection` rules, or those of `session`. False: the connection is to be closed.
@@ -166,6 +187,7 @@ fn admits(session: &Session, current: &Current, stage: Stage) -> bool {
     let outcome = set.run(&mut txn, &env, &mut 0);
     let admitted = verdict::interpret(outcome, stage, &route, session).is_ok();
     session.readdress(&txn);
+    session.expects_proxy.set(session.expects_proxy.get() || txn.expects_proxy);
     session.keep_txn(txn);
     admitted
 }

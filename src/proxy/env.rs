@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use crate::base::Nanos;
+use crate::conn::proxy_protocol::Received;
 use crate::conn::{Link, Tls};
 use crate::model::{ProxyId, ProxyLive, Server};
 use crate::rules::{Ctx, Env, Reply, TimeoutOverrides, Txn};
@@ -10,10 +11,15 @@ use crate::rules::{Ctx, Env, Reply, TimeoutOverrides, Txn};
 use super::route::Route;
 use super::session::Session;
 use super::view::View;
+use super::worker::Worker;
 
 /// A stream's surroundings.
 pub struct StreamEnv<'a> {
-    session: &'a Session,
+    worker: &'static Worker,
+    /// The place of the listener's line in the frontend's.
+    bind: usize,
+    /// What came over a connection has one.
+    session: Option<&'a Session>,
     pub view: &'a View,
     pub front: ProxyId,
     pub back: Option<ProxyId>,
@@ -25,14 +31,34 @@ pub struct StreamEnv<'a> {
 impl<'a> StreamEnv<'a> {
     /// Made from a stream's parts, because rules change its transaction meanwhile.
     pub(super) fn of(session: &'a Session, route: &Route<'a>, server: Option<&'a Server>) -> Self {
+        let of = Some(session);
         StreamEnv {
-            session,
+            session: of,
+            ..StreamEnv::apart(session.worker, session.listener.bind.get(), route, server)
+        }
+    }
+
+    /// Of what comes over no connection.
+    pub fn apart(
+        worker: &'static Worker,
+        bind: usize,
+        route: &Route<'a>,
+        server: Option<&'a Server>,
+    ) -> Self {
+        StreamEnv {
+            worker,
+            bind,
+            session: None,
             view: route.view,
             front: route.front_id,
             back: route.back_id,
             server,
             upstream: None,
         }
+    }
+
+    pub(super) fn worker(&self) -> &'static Worker {
+        self.worker
     }
 
     /// The same where the server's connection is known.
@@ -78,20 +104,13 @@ impl Env for StreamEnv<'_> {
 
     fn listener_name(&self) -> &str {
         let front = self.view.config().proxy(self.front).front.as_ref();
-        front
-            .and_then(|f| f.binds.get(self.session.listener.bind.get()))
-            .and_then(|b| b.name.as_deref())
-            .unwrap_or("")
+        front.and_then(|f| f.binds.get(self.bind)).and_then(|b| b.name.as_deref()).unwrap_or("")
     }
 
     fn ids(&self) -> (u32, u32, u32, u32) {
         let config = self.view.config();
         let front = config.proxy(self.front);
-        let bind = front
-            .front
-            .as_ref()
-            .and_then(|f| f.binds.get(self.session.listener.bind.get()))
-            .map_or(0, |b| b.id);
+        let bind = front.front.as_ref().and_then(|f| f.binds.get(self.bind)).map_or(0, |b| b.id);
         let back = self.back.map_or(0, |b| config.proxy(b).uid);
         (front.uid, back, self.server.map_or(0, |s| s.spec.id), bind)
     }
@@ -115,31 +134,35 @@ impl Env for StreamEnv<'_> {
     }
 
     fn now_ns(&self) -> Nanos {
-        self.session.worker.rt.now()
+        self.worker.rt.now()
     }
 
     fn date_us(&self) -> u64 {
-        self.session.worker.date_us()
+        self.worker.date_us()
     }
 
     fn hostname(&self) -> &str {
-        &self.session.worker.shared.hostname
+        &self.worker.shared.hostname
     }
 
     fn pid(&self) -> u32 {
-        self.session.worker.shared.pid
+        self.worker.shared.pid
     }
 
     fn random(&self) -> u64 {
-        self.session.worker.random()
+        self.worker.random()
     }
 
     fn connections(&self) -> u32 {
-        self.session.worker.current_connections()
+        self.worker.current_connections()
     }
 
     fn client_tls(&self) -> Option<&Tls> {
-        self.session.link.tls()
+        self.session?.link.tls()
+    }
+
+    fn received(&self) -> Option<&Received> {
+        self.session?.received()
     }
 
     fn server_tls(&self) -> Option<&Tls> {

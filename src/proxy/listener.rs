@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::model::{ListenerLive, ProxyId, ProxyLive};
+use crate::model::{ListenerLive, ProxyCounters, ProxyId, ProxyLive};
 use crate::rt::TaskId;
 
 use super::shared::Shared;
@@ -21,6 +21,8 @@ pub struct Listen {
     pub fd: Arc<OwnedFd>,
     /// One socket for all workers.
     pub shared: bool,
+    /// It takes datagrams.
+    pub datagram: bool,
     /// What is true of it over all workers.
     pub live: Arc<ListenerLive>,
 }
@@ -31,8 +33,28 @@ pub struct ListenerCell {
     pub proxy: Cell<ProxyId>,
     pub bind: Cell<usize>,
     pub stopped: Cell<bool>,
-    pub(super) task: Cell<TaskId>,
+    pub task: Cell<TaskId>,
     pub(super) live: RefCell<Arc<ListenerLive>>,
+}
+
+impl ListenerCell {
+    pub fn of(listen: &Listen) -> ListenerCell {
+        ListenerCell {
+            id: listen.id,
+            proxy: Cell::new(listen.proxy),
+            bind: Cell::new(listen.bind),
+            stopped: Cell::new(false),
+            task: Cell::new(0),
+            live: RefCell::new(listen.live.clone()),
+        }
+    }
+
+    /// The same socket in a new configuration.
+    pub fn moved(&self, listen: &Listen) {
+        self.proxy.set(listen.proxy);
+        self.bind.set(listen.bind);
+        *self.live.borrow_mut() = listen.live.clone();
+    }
 }
 
 /// The listeners of one worker.
@@ -62,6 +84,11 @@ impl ClientSlot {
     /// Whether it counts in this frontend.
     pub fn is_of(&self, front: &Arc<ProxyLive>) -> bool {
         Arc::ptr_eq(&self.front, front)
+    }
+
+    /// What its listener counts apart.
+    pub fn counters(&self) -> Option<&ProxyCounters> {
+        self.listener.counters()
     }
 
     /// A client has it: now it counts towards the peaks.

@@ -9,6 +9,7 @@ pub mod downstream;
 pub mod end;
 pub mod env;
 pub mod exchange;
+pub mod greeting;
 pub mod h2;
 mod invalid;
 pub mod listener;

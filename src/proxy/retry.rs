@@ -5,12 +5,12 @@ use std::io::ErrorKind;
 use crate::base::buf::Buf;
 use crate::config::Backend;
 use crate::model::{Seen, Server};
-use crate::rules::{Ctx, Txn};
+use crate::rules::Txn;
 
 use super::end::{BAD_GATEWAY, Cause, End, Halt, Phase};
 use super::env::StreamEnv;
+use super::greeting::greeting;
 use super::route::{Attempt, Chooser, Route};
-use super::server_name::{ServerName, name_of};
 use super::stream::Stream;
 
 /// What went wrong with one try.
@@ -50,14 +50,8 @@ impl Stream<'_> {
             if let Some(left) = attempt.left.take() {
                 count_next_try(&self.route, self.txn, &left, left.live.uid != slot.server().live.uid);
             }
-            let name = match slot.server().spec.tls {
-                None => ServerName::default(),
-                Some(_) => {
-                    let (back, env) = (self.route.back.back.as_ref(), self.env());
-                    name_of(back, Ctx { txn: self.txn, env: &env }, slot.server())
-                }
-            };
-            match chooser.connect(slot, http, name).await {
+            let begin = greeting(self.s, &self.route, self.txn, slot.server());
+            match chooser.connect(slot, http, begin).await {
                 Ok(hold) => {
                     self.hold = Some(hold);
                     return Ok(());

@@ -10,15 +10,15 @@ use crate::balance::{self, Method};
 use crate::base::clock::{MS, SEC};
 use crate::config::proxy::{ServerTarget, Switch, SwitchTarget};
 use crate::config::{Backend, Config, HttpReuse, Proxy};
-use crate::conn::{Dial, Link, dial, proxy_protocol};
-use crate::model::{Address, Mode, Pick, ProxyId, ProxyLive, Server, ServerSet, Ticket, WaitQueue};
+use crate::conn::{Dial, Link, dial};
+use crate::model::{Address, Pick, ProxyId, ProxyLive, Server, ServerSet, Ticket, WaitQueue};
 use crate::rt::Remote;
 use crate::rules::{self, Ctx, Txn};
 
 use super::downstream::Downstream;
 use super::end::{Cause, End, Phase};
 use super::server::{ServerSlot, acquire, serve_queues};
-use super::server_name::ServerName;
+use super::server_name::Greeting;
 use super::session::Session;
 use super::takeover;
 use super::upstream::{Hold, Upstream};
@@ -71,7 +71,7 @@ impl<'a> Route<'a> {
 
     /// A client that ends its direction has left (`option abortonclose`).
     pub fn aborts(&self) -> bool {
-        self.back.options.abortonclose.unwrap_or(self.front.mode != Mode::Tcp)
+        self.back.options.abortonclose.unwrap_or(self.front.mode.has_messages())
     }
 
     /// Frontend and backend are one proxy.
@@ -427,23 +427,23 @@ impl<'c> Chooser<'c> {
         &self,
         slot: ServerSlot,
         http: bool,
-        name: ServerName,
+        greeting: Greeting,
     ) -> Result<Hold, (ServerSlot, std::io::Error)> {
         let server = slot.server();
         if http && server.spec.proto_h2 {
-            return self.connect_h2(slot, name);
+            return self.connect_h2(slot, greeting);
         }
         if http && server.spec.tls.as_ref().is_some_and(|tls| tls.offers_h2) {
-            return Box::pin(self.negotiate(slot, name)).await;
+            return Box::pin(self.negotiate(slot, greeting)).await;
         }
         let live = &server.live;
         let epoch = live.epoch();
         let back = self.proxy.live.back.counters.mine();
         // One that was this client's alone stays so: it may have authenticated itself on it.
-        let own = if http { self.session.take_own(server, name.hash()) } else { None };
+        let own = if http { self.session.take_own(server, greeting.hash()) } else { None };
         let is_private = own.is_some() || self.is_private(server);
         let reused = match own {
-            None if http && !is_private => self.reuse(server, name.hash()).await,
+            None if http && !is_private => self.reuse(server, greeting.hash()).await,
             own => own,
         };
         let (link, uses) = match reused {
@@ -455,7 +455,7 @@ impl<'c> Chooser<'c> {
             None => {
                 live.counters.mine().connect.inc();
                 back.connect.inc();
-                match self.open(server, &name) {
+                match self.open(server, &greeting) {
                     Ok(link) => {
                         link.belong_to(live.uid);
                         (Rc::new(link), 0)
@@ -464,14 +464,14 @@ impl<'c> Chooser<'c> {
                 }
             }
         };
-        Ok(self.hold_h1(slot, (link, uses, name.hash()), epoch, is_private))
+        Ok(self.hold_h1(slot, (link, uses, greeting), epoch, is_private))
     }
 
     /// The stream's hold on a connection that speaks HTTP/1, or no HTTP at all.
     fn hold_h1(
         &self,
         slot: ServerSlot,
-        (link, uses, name): (Rc<Link>, u32, u64),
+        (link, uses, greeting): (Rc<Link>, u32, Greeting),
         epoch: u32,
         is_private: bool,
     ) -> Hold {
@@ -481,7 +481,8 @@ impl<'c> Chooser<'c> {
         let large_responses = self.worker().pools.note_use(server, used);
         // TLS has it before its own first message.
         let is_first = uses == 0 && link.tls().is_none();
-        let preface = if is_first { self.preface(server) } else { Vec::new() };
+        let name = greeting.hash();
+        let preface = if is_first { greeting.preface } else { Vec::new() };
         let upstream = Upstream::h1(link, uses, preface, name);
         let mut hold = Hold::new(slot, upstream, epoch);
         hold.large_responses = large_responses;
@@ -494,32 +495,32 @@ impl<'c> Chooser<'c> {
     async fn negotiate(
         &self,
         slot: ServerSlot,
-        name: ServerName,
+        greeting: Greeting,
     ) -> Result<Hold, (ServerSlot, std::io::Error)> {
         let server = slot.server();
         let live = &server.live;
         let (epoch, back) = (live.epoch(), self.proxy.live.back.counters.mine());
-        let own = self.session.take_own(server, name.hash());
+        let own = self.session.take_own(server, greeting.hash());
         let is_private = own.is_some() || self.is_private(server);
         let first = self.session.requests() <= 1;
         let shares = !(is_private || first && self.proxy.options.http_reuse == HttpReuse::Safe);
-        if let Some(stream) = shares.then(|| self.worker().muxes.take(server, name.hash())).flatten() {
+        if let Some(stream) = shares.then(|| self.worker().muxes.take(server, greeting.hash())).flatten() {
             live.counters.mine().reuse.inc();
             back.reuse.inc();
             return Ok(self.hold_h2(slot, stream, epoch));
         }
         let idle = match own {
-            None if !is_private => self.reuse(server, name.hash()).await,
+            None if !is_private => self.reuse(server, greeting.hash()).await,
             own => own,
         };
         if let Some((link, uses)) = idle {
             live.counters.mine().reuse.inc();
             back.reuse.inc();
-            return Ok(self.hold_h1(slot, (link, uses, name.hash()), epoch, is_private));
+            return Ok(self.hold_h1(slot, (link, uses, greeting), epoch, is_private));
         }
         live.counters.mine().connect.inc();
         back.connect.inc();
-        let link = match self.open(server, &name) {
+        let link = match self.open(server, &greeting) {
             Ok(link) => link,
             Err(e) => return Err((slot, e)),
         };
@@ -531,10 +532,10 @@ impl<'c> Chooser<'c> {
             None => return Err((slot, std::io::ErrorKind::ConnectionAborted.into())),
         }
         if !link.tls().is_some_and(|tls| tls.speaks(b"h2")) {
-            return Ok(self.hold_h1(slot, (Rc::new(link), 0, name.hash()), epoch, is_private));
+            return Ok(self.hold_h1(slot, (Rc::new(link), 0, greeting), epoch, is_private));
         }
         let how = (!is_private, self.proxy.timeouts.server);
-        let stream = self.worker().muxes.open(server, (link, name.hash()), Vec::new(), how);
+        let stream = self.worker().muxes.open(server, (link, greeting.hash()), Vec::new(), how);
         Ok(self.hold_h2(slot, stream, epoch))
     }
 
@@ -545,7 +546,7 @@ impl<'c> Chooser<'c> {
     }
 
     /// A stream of an HTTP/2 connection: of one that stands where `http-reuse` allows it, else of a new one.
-    fn connect_h2(&self, slot: ServerSlot, name: ServerName) -> Result<Hold, (ServerSlot, std::io::Error)> {
+    fn connect_h2(&self, slot: ServerSlot, greeting: Greeting) -> Result<Hold, (ServerSlot, std::io::Error)> {
         let server = slot.server();
         let live = &server.live;
         let (epoch, back) = (live.epoch(), self.proxy.live.back.counters.mine());
@@ -555,7 +556,7 @@ impl<'c> Chooser<'c> {
         let reused = match reuse {
             HttpReuse::Safe if first => None,
             _ if self.is_private(server) => None,
-            _ => muxes.take(server, name.hash()),
+            _ => muxes.take(server, greeting.hash()),
         };
         let stream = match reused {
             Some(stream) => {
@@ -566,12 +567,13 @@ impl<'c> Chooser<'c> {
             None => {
                 live.counters.mine().connect.inc();
                 back.connect.inc();
-                match self.open(server, &name) {
+                match self.open(server, &greeting) {
                     Ok(link) => {
                         link.belong_to(live.uid);
                         let how = (!self.is_private(server), self.proxy.timeouts.server);
-                        let preface = if link.tls().is_none() { self.preface(server) } else { Vec::new() };
-                        muxes.open(server, (link, name.hash()), preface, how)
+                        let hash = greeting.hash();
+                        let preface = if link.tls().is_none() { greeting.preface } else { Vec::new() };
+                        muxes.open(server, (link, hash), preface, how)
                     }
                     Err(e) => return Err((slot, e)),
                 }
@@ -585,17 +587,7 @@ impl<'c> Chooser<'c> {
         server.spec.send_proxy > 0 || self.proxy.options.http_reuse == HttpReuse::Never
     }
 
-    /// The PROXY header of a new connection.
-    fn preface(&self, server: &Server) -> Vec<u8> {
-        let mut preface = Vec::new();
-        if server.spec.send_proxy > 0 {
-            let ends = self.session.client().inet().zip(self.session.local().inet());
-            proxy_protocol::write(server.spec.send_proxy, ends, &mut preface);
-        }
-        preface
-    }
-
-    fn open(&self, server: &Server, name: &ServerName) -> std::io::Result<Link> {
+    fn open(&self, server: &Server, greeting: &Greeting) -> std::io::Result<Link> {
         let mut to = server.address();
         if let (Address::Inet(addr), Some(offset)) = (&mut to, server.spec.port_offset) {
             let port = self.session.local().inet().map_or(0, |a| i32::from(a.port())) + offset;
@@ -612,7 +604,7 @@ impl<'c> Chooser<'c> {
         let link = dial(self.worker().rt, &how)?;
         match &server.spec.tls {
             None => Ok(link),
-            Some(tls) => name.secure(link, tls, &to, &self.preface(server)),
+            Some(tls) => greeting.name.secure(link, tls, &to, &greeting.preface),
         }
     }
 

@@ -14,6 +14,24 @@ use crate::tls::server_name;
 #[derive(Debug, Default)]
 pub struct ServerName(Option<Vec<u8>>);
 
+/// What a new connection to a server begins with.
+#[derive(Debug, Default)]
+pub struct Greeting {
+    pub name: ServerName,
+    /// The PROXY header, or nothing.
+    pub preface: Vec<u8>,
+}
+
+impl Greeting {
+    /// Connections that began differently have another one: what a header told of one request holds for no other.
+    pub fn hash(&self) -> u64 {
+        match self.preface.is_empty() {
+            true => self.name.hash(),
+            false => foldhash::fast::FixedState::default().hash_one((self.name.hash(), &self.preface)) | 1,
+        }
+    }
+}
+
 /// The name for a request to this server.
 pub fn name_of(back: Option<&Backend>, ctx: Ctx<'_>, server: &Server) -> ServerName {
     if server.spec.tls.is_none() {

@@ -1,7 +1,7 @@
 //! `Session`: what all streams of a client's connection share. What belongs to one of them, or to the HTTP/1 connection
 //! that carries them one by one, lies in the stream and in its downstream.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::hash::BuildHasher;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -11,7 +11,8 @@ use foldhash::fast::FixedState;
 
 use crate::base::clock::Nanos;
 use crate::config::Proxy;
-use crate::conn::Link;
+use crate::conn::proxy_protocol::Received;
+use crate::conn::{Link, Tls};
 use crate::model::server::ServerLive;
 use crate::model::{ProxyCounters, ProxyId, Server};
 use crate::os::socket::Peer;
@@ -34,6 +35,10 @@ pub struct Session {
     pub accept_date_us: u64,
     /// How long the client's PROXY header took.
     pub(super) handshake: Cell<Nanos>,
+    /// A rule wants the client's PROXY header.
+    pub(super) expects_proxy: Cell<bool>,
+    /// What that told besides addresses.
+    received: OnceCell<Box<Received>>,
     /// Requests begun so far.
     requests: Cell<u32>,
     /// `sess` variables; a stream has them while it runs.
@@ -114,6 +119,8 @@ impl Session {
             accepted: worker.rt.now(),
             accept_date_us: worker.date_us(),
             handshake: Cell::new(0),
+            expects_proxy: Cell::new(false),
+            received: OnceCell::new(),
             requests: Cell::new(0),
             vars: Cell::default(),
             rare: RefCell::default(),
@@ -126,6 +133,20 @@ impl Session {
     /// What the session's listener counts apart (`option socket-stats`).
     pub fn counters(&self) -> Option<&ProxyCounters> {
         self.slot.listener.counters()
+    }
+
+    /// The client's connection, where it speaks TLS.
+    pub fn tls(&self) -> Option<&Tls> {
+        self.link.tls()
+    }
+
+    /// What the client's PROXY header told besides addresses; `None` without one.
+    pub fn received(&self) -> Option<&Received> {
+        self.received.get().map(|received| &**received)
+    }
+
+    pub(super) fn note_received(&self, received: Received) {
+        let _ = self.received.set(Box::new(received));
     }
 
     /// Who the client is: the peer, or whom its PROXY header or a rule names.

@@ -6,6 +6,7 @@
 //! an idle one; the control plane, where neither matters, runs on tokio.
 
 pub mod conn;
+pub mod datagram;
 pub mod inbox;
 pub mod remote;
 pub mod runtime;
@@ -17,5 +18,6 @@ pub mod wheel;
 mod tests;
 
 pub use conn::Conn;
+pub use datagram::Datagrams;
 pub use remote::{Load, Remote};
 pub use runtime::{NEVER, Rt, TaskId};

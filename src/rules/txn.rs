@@ -10,6 +10,7 @@ use bytes::Bytes;
 
 use crate::base::{Buf, Nanos};
 use crate::conn::Tls;
+use crate::conn::proxy_protocol::Received;
 use crate::http::Head;
 use crate::model::ProxyLive;
 
@@ -103,6 +104,8 @@ pub struct Txn {
     pub srvconn: u32,
     /// `http-request set-log-level`; 255 silent, `None` default.
     pub log_level: Option<u8>,
+    /// `tcp-request connection expect-proxy`.
+    pub expects_proxy: bool,
     /// `http-request disable-l7-retry`.
     pub no_repeat: bool,
     /// Header rewrites that did not fit (`rewrite` failures).
@@ -289,6 +292,10 @@ pub trait Env {
     fn server_tls(&self) -> Option<&Tls> {
         None
     }
+    /// What the client's PROXY header told besides addresses; `None` without one.
+    fn received(&self) -> Option<&Received> {
+        None
+    }
     /// The page that the backend, else the frontend has for a status, rendered; `None`: the built-in one.
     fn error_page(&self, status: u16, txn: &Txn) -> Option<Reply>;
 }
@@ -377,7 +384,7 @@ impl Txn {
         forget! { all but req res uri_line vars:
             has_req client local conn_client conn_local server_local server_remote timers accept_date_us request_date_us
             req_captures res_captures unique_id status bytes_in bytes_out termination retries
-            redispatched backend_queue server_queue actconn feconn beconn srvconn log_level no_repeat
+            redispatched backend_queue server_queue actconn feconn beconn srvconn log_level expects_proxy no_repeat
             failed_rewrites request_no req_body res_body body_awaited response_awaited service is_not_http inspect_over
             session_requests req_growth res_growth req_cookie res_cookie log_no log_early pending
             sticky wait timeouts

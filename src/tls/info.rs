@@ -5,6 +5,7 @@ use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use rustls::{NamedGroup, ProtocolVersion};
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{ASN1Time, FromDer, X509Certificate};
+use x509_parser::public_key::PublicKey;
 use x509_parser::x509::X509Name;
 use xxhash_rust::xxh64::xxh64;
 
@@ -46,6 +47,18 @@ impl<'a> Certificate<'a> {
 
     pub fn version(&self) -> i64 {
         i64::from(self.0.version().0) + 1
+    }
+
+    /// The kind of its key with its size: `RSA2048`, `EC256`.
+    pub fn key(&self) -> Option<String> {
+        match self.0.public_key().parsed().ok()? {
+            PublicKey::RSA(key) => Some(format!("RSA{}", key.key_size())),
+            // The point is one byte and two numbers; those of P-521 are rounded up to bytes.
+            PublicKey::EC(point) if point.key_size() == 528 => Some("EC521".to_owned()),
+            PublicKey::EC(point) => Some(format!("EC{}", point.key_size())),
+            PublicKey::DSA(_) => Some("DSA".to_owned()),
+            _ => None,
+        }
     }
 
     /// The kind of its key.

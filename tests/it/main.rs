@@ -15,6 +15,7 @@ mod rfc;
 mod shipped;
 mod support;
 mod tls;
+mod udp;
 mod vip;
 mod watch;
 mod wiring;

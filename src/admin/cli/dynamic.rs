@@ -70,7 +70,11 @@ fn escaped(word: &str) -> String {
 
 /// What a `server` line says, read as one of a backend of the same mode.
 fn read(proxy: &Proxy, name: &str, words: &[&str]) -> Result<ServerSpec, String> {
-    let mode = if proxy.mode == Mode::Tcp { "tcp" } else { "http" };
+    let mode = match proxy.mode {
+        Mode::Tcp => "tcp",
+        Mode::Udp => "udp",
+        _ => "http",
+    };
     let line: Vec<String> = words.iter().map(|w| escaped(w)).collect();
     let text = format!(
         "backend dynamic\n mode {mode}\n timeout server 1\n timeout connect 1\n server {} {}\n",

@@ -500,6 +500,7 @@ pub static COLUMNS: &[Column] = &[
     column("mode", "1.7", "Mode of the proxy.", |row| {
         let mode = match row.proxy.mode {
             Mode::Tcp => "tcp",
+            Mode::Udp => "udp",
             Mode::Http | Mode::Haterm => "http",
             Mode::Other => "unknown",
         };

@@ -20,6 +20,7 @@ use crate::os::process;
 use crate::proxy::Worker;
 use crate::rt::Remote;
 use crate::tls::Disk;
+use crate::udp;
 
 use super::super::program::{BindError, Settings};
 use super::super::services::{Hub, RuntimeControl, Services};
@@ -314,10 +315,12 @@ impl Running {
     fn tell_workers(&self, sockets: &Sockets) {
         for (number, remote) in self.remotes.iter().enumerate() {
             let (config, listen) = (self.config.clone(), sockets.of_worker(&self.config, number));
+            let (datagrams, listen): (Vec<_>, Vec<_>) = listen.into_iter().partition(|l| l.datagram);
             remote.run(move |_| {
                 if let Some(worker) = Worker::current() {
                     worker.replace(config);
                     worker.listen(&listen);
+                    udp::listen(worker, &datagrams);
                 }
             });
         }

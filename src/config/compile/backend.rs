@@ -120,6 +120,7 @@ pub fn finished(
         minconn: if line.minconn == 0 { line.maxconn } else { line.minconn },
         source,
         interface,
+        proxy_tlvs: set.proxy_tlvs.iter().map(|(kind, text, _)| (*kind, text.as_str().into())).collect(),
         rise: set.checking.rise,
         fall: set.checking.fall,
         ..line.clone()

@@ -282,12 +282,13 @@ fn number(text: &str) -> Result<u32, String> {
 
 /// Addresses after `bind` or `stats socket`: a comma list, each with a port or a range.
 pub fn addresses(text: &str, around: &Surroundings<'_>) -> Result<Vec<Address>, String> {
-    let accept = Accept::RESOLVE
-        | Accept::PORT
-        | Accept::PORT_NEEDED
-        | Accept::PORT_RANGE
-        | Accept::FD
-        | Accept::STREAM;
+    Ok(listening(text, Accept::STREAM, around)?.into_iter().map(|(address, _)| address).collect())
+}
+
+/// The same of sockets of these kinds; whether each takes datagrams.
+fn listening(text: &str, kinds: Accept, around: &Surroundings<'_>) -> Result<Vec<(Address, bool)>, String> {
+    let accept =
+        Accept::RESOLVE | Accept::PORT | Accept::PORT_NEEDED | Accept::PORT_RANGE | Accept::FD | kinds;
     let mut list = Vec::new();
     for part in text.split(',').filter(|part| !part.is_empty()) {
         let written = parse(part, accept, around)?;
@@ -295,7 +296,8 @@ pub fn addresses(text: &str, around: &Surroundings<'_>) -> Result<Vec<Address>, 
             Port::Range(low, high) => (low, high),
             _ => (0, 0),
         };
-        list.extend((low..=high).filter_map(|port| written.address(port)));
+        let datagram = written.datagram;
+        list.extend((low..=high).filter_map(|port| Some((written.address(port)?, datagram))));
     }
     Ok(list)
 }
@@ -361,11 +363,11 @@ pub fn bind_line<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {
     }
     let prefix = scope.cx.unix_bind.clone();
     let around = Surroundings { unix_prefix: &prefix.prefix, ..scope.cx.surroundings() };
-    let addresses = match addresses(args.str(1), &around) {
+    let addresses = match listening(args.str(1), Accept::STREAM | Accept::DATAGRAM, &around) {
         Ok(list) => list,
         Err(e) => return scope.alert(args.at(1), format!("'bind' : {e}")),
     };
-    let Some(first) = addresses.first() else { return };
+    let Some((first, _)) = addresses.first() else { return };
     let mut bind = Bind::new(first.clone(), args.span);
     (bind.mode, bind.uid, bind.gid) = (prefix.mode, prefix.uid, prefix.gid);
     bind.tls.written = args.str(1).into();
@@ -391,11 +393,11 @@ pub fn bind_line<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {
             scope.alert(args.span, message);
         }
     }
-    for address in addresses {
+    for (address, datagram) in addresses {
         // '::' takes IPv4 too unless told otherwise by the system; HAProxy leaves it to the kernel as well.
         let is_any_v6 = address.inet().is_some_and(|a| a.ip() == Ipv6Addr::UNSPECIFIED);
         let v4v6 = bind.v4v6 && is_any_v6;
-        scope.px.binds.push(Bind { address, v4v6, ..bind.clone() });
+        scope.px.binds.push(Bind { address, datagram, v4v6, ..bind.clone() });
     }
 }
 

@@ -19,12 +19,18 @@ fn report<'a>(scope: &mut Scope<'_, 'a>, severity: Severity, args: Args<'a>, fro
     scope.cx.diags.push(severity, Some(args.at(from + fault.word)), fault.message);
 }
 
-/// `option httpchk ...` and `option tcp-check`: the latest one counts.
+/// `option httpchk ...`, `option tcp-check` and `option udp-check`: the latest one counts.
 pub fn method<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {
     let check = &mut scope.px.set.check;
     if args.str(1) == "tcp-check" {
         check.rules.option_tcp_check();
         check.method = "tcp-check";
+        scope.too_many(args, 1, 0);
+        return;
+    }
+    if args.str(1) == "udp-check" {
+        check.rules.option_udp_check();
+        check.method = "udp-check";
         scope.too_many(args, 1, 0);
         return;
     }

@@ -21,6 +21,8 @@ pub struct ServerSettings {
     pub init_addr: Vec<InitAddr>,
     pub id: Option<u32>,
     pub tls: TlsSettings,
+    /// `set-proxy-v2-tlv-fmt`: kinds and formats.
+    pub proxy_tlvs: Vec<(u8, String, Span)>,
 }
 
 /// What a `server` line says of TLS.

@@ -107,6 +107,7 @@ pub fn finish<'a>(cx: &mut Cx<'a>, drafts: &Drafts<'a>) -> Built {
         let rules = draft.from.and_then(|i| inherited.get(i)?.as_ref());
         let program = program(cx, draft, draft.caps(), rules, &http_errors);
         postcheck::proxy(cx, draft, &program, &names);
+        super::udp::check(cx, draft, &program);
         let needs = if draft.caps().front { needs.or(of_backs) } else { needs };
         let figures = Figures { uid, needs, fullconn };
         let proxy = one_proxy(cx, draft, figures, program, &names, &mut built);
@@ -334,7 +335,19 @@ fn target(
         cx.whole(Severity::Alert, at, message);
         return None;
     }
-    let http = |mode: Mode| mode != Mode::Tcp;
+    let (own, its) = (draft.set.mode, other.set.mode);
+    if (own == Mode::Udp) != (its == Mode::Udp) {
+        let message = format!(
+            "{} speaks {} and {} ({}) does not: datagrams go to datagrams alone (see 'mode').",
+            draft.title(),
+            if own == Mode::Udp { "udp" } else { "tcp" },
+            other.title(),
+            cx.place(other.at)
+        );
+        cx.whole(Severity::Alert, at, message);
+        return None;
+    }
+    let http = Mode::has_messages;
     if http(draft.set.mode) && !http(other.set.mode) {
         let how = if what == "use_backend" { "in a 'use_backend' rule" } else { "as its default backend" };
         let message = format!(
@@ -361,7 +374,7 @@ fn backend<'a>(
     let set = &draft.set;
     let list = declared(cx, draft, previous);
     let mut balance = set.balance.clone();
-    if set.mode == Mode::Tcp && super::balance::needs_http(&balance) {
+    if !set.mode.has_messages() && super::balance::needs_http(&balance) {
         balance.method = crate::balance::Method::RoundRobin;
     }
     balance.all_backups = set.options.allbackups;
@@ -380,6 +393,7 @@ fn backend<'a>(
         balance,
         balance_expr: program.balance_expr.take(),
         snis: std::mem::take(&mut program.snis),
+        proxy_tlvs: std::mem::take(&mut program.proxy_tlvs),
         servers: merged.cell,
         declared: list.iter().map(|d| d.spec.clone()).collect(),
         services,
@@ -390,7 +404,7 @@ fn backend<'a>(
         source: set.source.clone(),
         source_interface: set.source_interface.map(Arc::from),
         use_server: use_servers(cx, draft, program),
-        cookie: set.cookie.clone().filter(|_| set.mode != Mode::Tcp),
+        cookie: set.cookie.clone().filter(|_| set.mode.has_messages()),
         send_name_header: set.send_name_header.map(|w| w.bytes().into()),
         max_keep_alive_queue: set.max_keep_alive_queue,
         state_file: state_file(cx, draft),

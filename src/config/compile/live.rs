@@ -40,7 +40,8 @@ impl ServerChange {
                 || old.port_offset != new.port_offset
                 || old.source != new.source
                 || old.interface != new.interface
-                || old.send_proxy != new.send_proxy
+                || (old.send_proxy, old.proxy_fields) != (new.send_proxy, new.proxy_fields)
+                || old.proxy_tlvs != new.proxy_tlvs
                 || old.tls != new.tls,
             disabled: (old.disabled != new.disabled).then_some(new.disabled),
             check_enabled: (old.has_check != new.has_check).then_some(new.has_check),

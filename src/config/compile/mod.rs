@@ -35,6 +35,7 @@ mod server;
 mod service;
 mod switching;
 mod tls;
+mod udp;
 pub mod variable;
 
 #[cfg(test)]

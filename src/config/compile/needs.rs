@@ -34,6 +34,8 @@ impl Needs {
             needs.log(set.log.format.map(|(source, _)| source), set.mode);
         }
         needs.local_address |= set.options.originalto.is_some();
+        let own_fields = [&draft.set.default_server].into_iter().chain(draft.servers.iter().map(|s| &s.set));
+        own_fields.flat_map(|set| &set.proxy_tlvs).for_each(|(_, text, _)| needs.text(text));
         for server in &draft.servers {
             needs.local_address |= port_offset(&server.written).is_some();
         }
@@ -53,7 +55,7 @@ impl Needs {
             // "Connect from <client> to <local address>".
             None => self.local_address = true,
             Some(FormatSource::Custom(word)) => self.text(word.str()),
-            Some(_) => self.uri_line |= mode != Mode::Tcp,
+            Some(_) => self.uri_line |= mode.has_messages(),
         }
     }
 

@@ -176,6 +176,7 @@ pub const OPTIONS: &[OptionKeyword] = &[
     nothing("tcp-smart-connect", Side::Back, "Saves a packet when a connection is made.", "option tcp-smart-connect", "1.3", "the kernel decides when it acknowledges"),
     line("tcpka", "", Side::Any, "TCP keep-alive packets on both sides.", "option tcpka", "1.3", options::tcpka),
     line("tcplog", "[clf]", Side::Any, "Logs connections in the TCP format.", "option tcplog", "1.3", log::option_log),
+    line("udp-check", "", Side::Back, "Checks servers by datagrams: what 'tcp-check send' lines send is one each, and one of 'tcp-check expect' must be met.", "option udp-check", "isobar", checks::method),
     refused("transparent", "Connects to the address the client asked for.", "option transparent", "connections to the address the client asked for are not made yet"),
     nothing("use-small-buffers", Side::Back, "Keeps waiting requests in small buffers.", "option use-small-buffers", "3.4", "idle and queued requests hold no large buffer"),
 ];

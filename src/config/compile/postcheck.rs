@@ -42,13 +42,21 @@ fn checks(cx: &mut Cx<'_>, draft: &Draft<'_>) {
     let kinds =
         [("http-check", "httpchk", check.has_http_rules), ("tcp-check", "tcp-check", check.has_tcp_rules)];
     for (rules, option, has_rules) in kinds {
-        if draft.caps().back && has_rules && check.method != option {
+        let by_datagrams = option == "tcp-check" && check.method == "udp-check";
+        if draft.caps().back && has_rules && check.method != option && !by_datagrams {
             let message = format!(
                 "{} uses {rules} rules without 'option {option}', so the rules are ignored.",
                 draft.title()
             );
             cx.whole(Severity::Warning, draft.at, message);
         }
+    }
+    if draft.caps().back && check.rules.expects_nothing() {
+        let message = format!(
+            "{} has 'option udp-check' without a 'tcp-check expect' line: a server that answers nothing counts as up.",
+            draft.title()
+        );
+        cx.whole(Severity::Warning, draft.at, message);
     }
     if draft.caps().back && check.method != "httpchk" {
         for name in check.rules.http_settings() {
@@ -61,6 +69,9 @@ fn checks(cx: &mut Cx<'_>, draft: &Draft<'_>) {
 
 fn timeouts(cx: &mut Cx<'_>, draft: &Draft<'_>) {
     let (t, caps, mode) = (&draft.set.timeouts, draft.caps(), draft.set.mode);
+    if mode == Mode::Udp {
+        return; // nothing is connected: see `udp`
+    }
     let no_server = t.server == 0 && (mode != Mode::Tcp || t.tunnel == 0);
     let missing = (caps.front && t.client == 0)
         || (caps.back && !draft.servers.is_empty() && (t.connect == 0 || no_server));
@@ -78,7 +89,8 @@ fn timeouts(cx: &mut Cx<'_>, draft: &Draft<'_>) {
 /// A TCP frontend that hands connections to an HTTP backend: its HTTP rules have an effect from then on.
 fn may_upgrade(draft: &Draft<'_>, names: &Names<'_, '_>) -> bool {
     let is_http = |name: &str| {
-        name.contains('%') || names.backends.get(name).is_some_and(|i| names.drafts[*i].set.mode != Mode::Tcp)
+        name.contains('%')
+            || names.backends.get(name).is_some_and(|i| names.drafts[*i].set.mode.has_messages())
     };
     draft.set.default_backend.is_some_and(|word| is_http(word.str()))
         || draft.steps.iter().any(|step| match step {

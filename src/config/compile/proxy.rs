@@ -21,6 +21,7 @@ pub fn mode<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {
     scope.px.set.mode = match name {
         "tcp" => Mode::Tcp,
         "http" => Mode::Http,
+        "udp" => Mode::Udp,
         "haterm" if scope.px.caps().front => Mode::Haterm,
         "haterm" => {
             let message = "mode haterm is only applicable on proxies with frontend capability.";

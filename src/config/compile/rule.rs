@@ -30,6 +30,8 @@ pub struct Program<'a> {
     pub balance_expr: Option<Expr>,
     /// `sni` of servers by name, and of those that `default-server` stands for by no name.
     pub snis: HashMap<Arc<str>, Expr>,
+    /// `set-proxy-v2-tlv-fmt` in the same way.
+    pub proxy_tlvs: HashMap<Arc<str>, Vec<(u8, LogFormat)>>,
 }
 
 /// The names that servers are asked for with TLS.
@@ -48,6 +50,22 @@ fn snis(draft: &Draft<'_>, ctx: &mut BuildCtx<'_>) -> HashMap<Arc<str>, Expr> {
     snis
 }
 
+/// The fields of their own that servers find in PROXY headers.
+fn proxy_tlvs(draft: &Draft<'_>, ctx: &mut BuildCtx<'_>) -> HashMap<Arc<str>, Vec<(u8, LogFormat)>> {
+    let lines = draft.servers.iter().map(|server| (server.name.clone(), &server.set.proxy_tlvs));
+    let lines = lines.chain([(Arc::from(""), &draft.set.default_server.proxy_tlvs)]);
+    let mut all = HashMap::new();
+    for (name, tlvs) in lines.filter(|(_, tlvs)| !tlvs.is_empty()) {
+        let mut list = Vec::new();
+        for (kind, text, at) in tlvs {
+            let word = Word::new(text.as_bytes().to_vec(), *at);
+            list.extend(LogFormat::parse(&word, LogUse::Text, ctx).map(|format| (*kind, format)));
+        }
+        all.insert(name, list);
+    }
+    all
+}
+
 /// The builder of `rules` for one section. `captures` are its slots so far.
 pub fn build_ctx<'c>(
     cx: &'c mut Cx<'_>,
@@ -61,7 +79,7 @@ pub fn build_ctx<'c>(
         diags: &mut cx.diags,
         names: &mut cx.names,
         files: cx.inputs.files,
-        mode_http: mode != Mode::Tcp,
+        mode_http: mode.has_messages(),
         caps,
         section,
         http_errors,
@@ -134,6 +152,7 @@ pub fn program<'a>(
     }
     if caps.back {
         program.snis = snis(draft, &mut ctx);
+        program.proxy_tlvs = proxy_tlvs(draft, &mut ctx);
     }
     for (at, proxy, server) in std::mem::take(&mut cx.references) {
         cx.named.push(Reference { at, from: draft.name, proxy, server });
@@ -315,7 +334,7 @@ fn log_spec(draft: &Draft<'_>, caps: Caps, ctx: &mut BuildCtx<'_>) -> LogSpec {
         return spec;
     }
     if let Some((source, at)) = log.format {
-        let source = if draft.set.mode == Mode::Tcp { tcp_format(source, at, ctx) } else { source };
+        let source = if !draft.set.mode.has_messages() { tcp_format(source, at, ctx) } else { source };
         spec.format = format(source, ctx).map(Arc::new);
         let needs_end = spec.format.as_ref().is_some_and(|f| f.needs_end());
         spec.needs_end = needs_end && !draft.set.options.log_asap;

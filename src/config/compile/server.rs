@@ -97,7 +97,7 @@ pub fn invalid_char(name: &str, colon: bool) -> Option<char> {
 }
 
 fn address<'a>(cx: &mut Cx<'a>, title: &str, args: Args<'a>, i: usize) -> Option<Written> {
-    let accept = Accept::PORT | Accept::PORT_OFFSET | Accept::STREAM;
+    let accept = Accept::PORT | Accept::PORT_OFFSET | Accept::STREAM | Accept::DATAGRAM;
     match parse(args.str(i), accept, &cx.surroundings()) {
         Ok(written) if matches!(&written.host, Host::Name(name, _) if name.starts_with('_')) => {
             let message = "SRV records are not supported by this release";
@@ -146,7 +146,9 @@ fn one_option<'a>(
     title: &str,
     is_default: bool,
 ) -> Result<(), (String, Option<String>)> {
-    let name = words.peek();
+    let written = words.peek();
+    // One option has an argument in its name.
+    let name = if written.starts_with("set-proxy-v2-tlv-fmt(") { "set-proxy-v2-tlv-fmt" } else { written };
     let Some(option) = SERVER_OPTIONS.iter().find(|o| o.entry.name == name) else {
         let hint = suggest::hint(name, SERVER_OPTIONS.iter().map(|o| o.entry.name));
         return Err((format!("unknown keyword '{name}'"), hint));
@@ -213,6 +215,42 @@ mod tests {
     }
 
     #[test]
+    fn proxy_headers_are_asked_for() {
+        use crate::model::server::ProxyFields as F;
+        for (words, version, fields) in [
+            ("send-proxy-v2-ssl", 2, F::SSL),
+            ("send-proxy-v2-ssl-cn", 2, F::SSL | F::CN),
+            ("send-proxy-v2-ssl no-send-proxy-v2-ssl", 0, F::empty()),
+            ("send-proxy-v2-ssl-cn no-send-proxy-v2-ssl-cn", 0, F::empty()),
+            ("send-proxy-v2-ssl-cn no-send-proxy-v2-ssl", 0, F::CN),
+            (
+                "proxy-v2-options cert-cn,crc32c,unique-id,authority",
+                0,
+                F::SSL | F::CN | F::CRC32C | F::UNIQUE_ID | F::AUTHORITY,
+            ),
+            (
+                "send-proxy-v2 proxy-v2-options ssl-cipher,cert-sig,cert-key",
+                2,
+                F::SSL | F::CIPHER | F::SIG | F::KEY,
+            ),
+        ] {
+            let (px, messages) = backend(&[&format!("server s 10.0.0.1:80 {words}")]);
+            assert!(messages.is_empty(), "{words}: {messages:?}");
+            let set = px.expect("built").back.expect("backend").servers.load();
+            assert_eq!(
+                (set.list[0].spec.send_proxy, set.list[0].spec.proxy_fields),
+                (version, fields),
+                "{words}"
+            );
+        }
+        let own = "server s 10.0.0.1:80 send-proxy-v2 set-proxy-v2-tlv-fmt(AUTHORITY) %[src] set-proxy-v2-tlv-fmt(0xe1) x";
+        let (px, messages) = backend(&[own]);
+        assert!(messages.is_empty(), "{messages:?}");
+        let set = px.expect("built").back.expect("backend").servers.load();
+        assert_eq!(*set.list[0].spec.proxy_tlvs, [(2, "%[src]".into()), (0xe1, "x".into())]);
+    }
+
+    #[test]
     fn templates() {
         let (px, messages) = backend(&["server-template web 2-4 10.0.0.1:80 weight 5"]);
         assert!(messages.is_empty(), "{messages:?}");
@@ -230,6 +268,14 @@ mod tests {
             (
                 "server s 1.2.3.4:80 weight 300",
                 "'server b/s' : weight of server s is not within 0 and 256 (300).",
+            ),
+            (
+                "server s 1.2.3.4:80 proxy-v2-options foo",
+                "'server b/s' : 'proxy-v2-options' : proxy v2 option 'foo' not implemented",
+            ),
+            (
+                "server s 1.2.3.4:80 set-proxy-v2-tlv-fmt(256) x",
+                "'server b/s' : 'set-proxy-v2-tlv-fmt' : '256' is no TLV type (0 to 255)",
             ),
             ("server s 1.2.3.4:80 foo", "'server b/s' : unknown keyword 'foo'"),
             ("server s 1.2.3.4:80 rise 0 check", "'server b/s' : 'rise' has to be > 0."),

@@ -2,13 +2,14 @@
 
 use crate::check::{parse_init_state, parse_observe, parse_on_error};
 use crate::lang::{Entry, Frame, Place, Severity, Status};
-use crate::model::server::HashKey;
+use crate::model::server::{HashKey, ProxyFields};
 
 use super::declared::{InitAddr, ServerSettings};
 use super::draft::Cx;
 use crate::lang::args::Args;
 use crate::lang::time::{TimeError, Unit, time};
 use crate::model::notation::{Accept, parse};
+use crate::rules::fetch::tlv_kind;
 
 /// What an option may look at besides its words.
 pub struct OptionCx<'c, 'a> {
@@ -392,7 +393,7 @@ pub const SERVER_OPTIONS: &[ServerOption] = &[
         "fcgi" | "spop" => Err(format!("'proto' : '{}' is not supported by this release", a.str(1))),
         other => Err(format!("'proto' :  unknown MUX protocol '{other}'")),
     }),
-    refused("proxy-v2-options", "<option>[,<option>]*", "Extra fields of PROXY v2 headers.", "they are not written yet"),
+    option("proxy-v2-options", "<option>[,<option>]*", "Fields of PROXY v2 headers: ssl, cert-cn, ssl-cipher, cert-sig, cert-key, authority, crc32c, unique-id.", "server s 10.0.0.1:80 send-proxy-v2 proxy-v2-options crc32c,authority", "1.8", proxy_options),
     refused("quic-cc-algo", "<algorithm>", "QUIC congestion control.", "QUIC is not part of it"),
     refused("redir", "<prefix>", "Redirects GET and HEAD to another address.", "write 'redirect' or 'http-request redirect' rules"),
     refused("resolve-net", "<network>[,<network>]*", "Networks preferred among the addresses of a name.", RESOLVERS),
@@ -411,9 +412,17 @@ pub const SERVER_OPTIONS: &[ServerOption] = &[
         s.spec.send_proxy = 2;
         Ok(())
     }),
-    refused("send-proxy-v2-ssl", "", "PROXY v2 with TLS fields.", TLS),
-    refused("send-proxy-v2-ssl-cn", "", "PROXY v2 with the client certificate's name.", TLS),
-    refused("set-proxy-v2-tlv-fmt", "<format>", "A field of one's own in PROXY v2 headers.", "such fields are not written yet"),
+    option("send-proxy-v2-ssl", "", "PROXY v2 with a field that tells of the client's TLS.", "server s 10.0.0.1:80 send-proxy-v2-ssl", "1.5", |s, _, _| {
+        s.spec.send_proxy = 2;
+        s.spec.proxy_fields |= ProxyFields::SSL;
+        Ok(())
+    }),
+    option("send-proxy-v2-ssl-cn", "", "The same with the name in the client's certificate.", "server s 10.0.0.1:80 send-proxy-v2-ssl-cn", "1.5", |s, _, _| {
+        s.spec.send_proxy = 2;
+        s.spec.proxy_fields |= ProxyFields::SSL | ProxyFields::CN;
+        Ok(())
+    }),
+    option("set-proxy-v2-tlv-fmt", "(<id>) <fmt>", "A field of one's own in PROXY v2 headers.", "server s 10.0.0.1:80 send-proxy-v2 set-proxy-v2-tlv-fmt(0xE0) %[src]", "2.9", proxy_tlv),
     option("shard", "<shard>", "Part of the tables sent to a peer.", "server s 10.0.0.1:80 shard 1", "2.9", |_, a, _| number(a).map(|_| ()))
         .status(Status::Accepted("it matters in 'peers' sections only")),
     option("slowstart", "<start_time>", "Time over which a server that came up takes its full load.", "server s 10.0.0.1:80 check slowstart 60s", "1.3", |s, a, at| {
@@ -494,9 +503,54 @@ pub const SERVER_OPTIONS: &[ServerOption] = &[
     tls("verify", "[none|required]", "Whether the certificate of the server is checked.", "server s 10.0.0.1:443 ssl verify none", "1.5"),
     tls("verifyhost", "<hostname>", "The name that the certificate must be for, where none is sent.", "server s 10.0.0.1:443 ssl verify none verifyhost example.com", "1.5"),
     refused("no-check-reuse-pool", "", "A setting of TLS.", TLS),
-    refused("no-send-proxy-v2-ssl", "", "A setting of TLS.", TLS),
-    refused("no-send-proxy-v2-ssl-cn", "", "A setting of TLS.", TLS),
+    option("no-send-proxy-v2-ssl", "", "Undoes 'send-proxy-v2-ssl' of default-server.", "server s 10.0.0.1:80 no-send-proxy-v2-ssl", "1.8", |s, _, _| {
+        s.spec.send_proxy &= !2;
+        s.spec.proxy_fields -= ProxyFields::SSL;
+        Ok(())
+    }),
+    option("no-send-proxy-v2-ssl-cn", "", "Undoes 'send-proxy-v2-ssl-cn' of default-server.", "server s 10.0.0.1:80 no-send-proxy-v2-ssl-cn", "1.8", |s, _, _| {
+        s.spec.send_proxy &= !2;
+        s.spec.proxy_fields -= ProxyFields::SSL | ProxyFields::CN;
+        Ok(())
+    }),
 ];
+
+/// `proxy-v2-options <option>[,<option>]*`.
+fn proxy_options<'a>(
+    set: &mut ServerSettings,
+    args: Args<'a>,
+    _: &mut OptionCx<'_, 'a>,
+) -> Result<(), String> {
+    for name in args.str(1).split(',') {
+        set.spec.proxy_fields |= match name {
+            "ssl" => ProxyFields::SSL,
+            "cert-cn" => ProxyFields::SSL | ProxyFields::CN,
+            "cert-key" => ProxyFields::SSL | ProxyFields::KEY,
+            "cert-sig" => ProxyFields::SSL | ProxyFields::SIG,
+            "ssl-cipher" => ProxyFields::SSL | ProxyFields::CIPHER,
+            "authority" => ProxyFields::AUTHORITY,
+            "crc32c" => ProxyFields::CRC32C,
+            "unique-id" => ProxyFields::UNIQUE_ID,
+            other => return Err(format!("'proxy-v2-options' : proxy v2 option '{other}' not implemented")),
+        };
+    }
+    Ok(())
+}
+
+/// `set-proxy-v2-tlv-fmt(<id>) <fmt>`.
+fn proxy_tlv<'a>(set: &mut ServerSettings, args: Args<'a>, _: &mut OptionCx<'_, 'a>) -> Result<(), String> {
+    let inside = args.str(0).split_once('(').and_then(|(_, rest)| rest.strip_suffix(')'));
+    let id = inside.ok_or(
+        "'set-proxy-v2-tlv-fmt' : expects a TLV type in parentheses, as in 'set-proxy-v2-tlv-fmt(0xE0)'",
+    )?;
+    let kind =
+        tlv_kind(id).ok_or_else(|| format!("'set-proxy-v2-tlv-fmt' : '{id}' is no TLV type (0 to 255)"))?;
+    if args.str(1).is_empty() {
+        return Err("'set-proxy-v2-tlv-fmt' : missing format".to_owned());
+    }
+    set.proxy_tlvs.push((kind, args.str(1).to_owned(), args.at(1)));
+    Ok(())
+}
 
 const fn nothing(
     name: &'static str,

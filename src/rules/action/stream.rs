@@ -47,6 +47,25 @@ impl Action for ForbidRepeat {
     }
 }
 
+/// `expect-proxy layer4`: the connection begins with a PROXY header.
+#[derive(Debug)]
+struct ExpectProxy;
+
+impl Action for ExpectProxy {
+    fn run(&self, run: &mut Run<'_>) -> Step {
+        run.txn.expects_proxy = true;
+        Step::Next
+    }
+}
+
+fn parse_expect_proxy(input: &mut Input<'_, '_, '_>) -> Result<Box<dyn Action>, Failed> {
+    let word = input.words.want("'layer4'")?;
+    match word.str() {
+        "layer4" => Ok(Box::new(ExpectProxy)),
+        other => Err((word.span, format!("only supports 'layer4' (got '{other}')"))),
+    }
+}
+
 /// Accepted words without effect.
 #[derive(Debug)]
 struct NoEffect;
@@ -239,6 +258,17 @@ pub static ACTIONS: &[ActionKeyword] = &[
         ),
         Sets::HTTP_REQ_RES,
         parse_timeout,
+    ),
+    ActionKeyword::new(
+        Entry::full(
+            "expect-proxy",
+            "layer4",
+            "The connection begins with a PROXY header, as with 'accept-proxy' on its bind line.",
+            "expect-proxy layer4",
+            "1.6",
+        ),
+        Sets::TCP_CONNECTION,
+        parse_expect_proxy,
     ),
     ActionKeyword::new(
         Entry::full(

@@ -6,6 +6,7 @@ mod constant;
 mod cookie;
 mod entry;
 mod header;
+mod introduced;
 mod layer4;
 mod live;
 mod progress;
@@ -18,6 +19,7 @@ mod variable;
 
 pub use constant::check_unit;
 pub use entry::{Cursor, Fetch, FetchFn, Needs, find};
+pub use introduced::kind_of as tlv_kind;
 pub use request::{line_parts, origin, path_of, without_query};
 pub use tls::{suite_name, version as tls_version};
 pub use variable::{check_name as check_variable, value as variable_value};
@@ -26,6 +28,7 @@ pub use variable::{check_name as check_variable, value as variable_value};
 pub static FETCHES: &[&[Fetch]] = &[
     constant::FETCHES,
     layer4::FETCHES,
+    introduced::FETCHES,
     live::FETCHES,
     request::FETCHES,
     url::FETCHES,

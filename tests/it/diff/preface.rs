@@ -124,3 +124,175 @@ backend be
         }
     });
 }
+
+/// A header of version 2 from 10.1.2.3:4000 to 10.4.5.6:80, with what follows the addresses.
+fn v2(rest: &[u8]) -> Vec<u8> {
+    let addresses = [10, 1, 2, 3, 10, 4, 5, 6, 15, 160, 0, 80];
+    let len = (addresses.len() + rest.len()) as u16;
+    [&b"\r\n\r\n\0\r\nQUIT\n\x21\x11"[..], &len.to_be_bytes(), &addresses, rest].concat()
+}
+
+fn field(kind: u8, value: &[u8]) -> Vec<u8> {
+    [&[kind][..], &(value.len() as u16).to_be_bytes(), value].concat()
+}
+
+/// What a client gets that begins so and then asks.
+fn introduced(run: &mut Run, label: &str, header: &[u8]) {
+    let mut client = Client::connect(run.addr("fe"));
+    client.send([header, b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"].concat());
+    let answer = client.rest().0;
+    run.note(label, &String::from_utf8_lossy(&answer));
+}
+
+const FIELDS: &str = "
+frontend fe
+    bind {ip}:{port:fe} accept-proxy
+    http-request return status 200 content-type text/plain lf-string \"%[src] %[fc_rcvd_proxy] %[fc_pp_authority] %[fc_pp_unique_id]\"
+";
+
+#[test]
+fn fields_from_clients() {
+    same(&format!("{}{FIELDS}", super::HTTP), one, 9, |run| {
+        introduced(run, "none", &v2(b""));
+        introduced(run, "authority", &v2(&field(2, b"www.example.test")));
+        introduced(run, "id", &v2(&[field(4, b"\0\0\0"), field(5, b"abc-1")].concat()));
+        introduced(run, "twice", &v2(&[field(2, b"one"), field(2, b"two")].concat()));
+        introduced(run, "longest", &v2(&[field(2, &[b'a'; 255]), field(5, &[b'b'; 128])].concat()));
+        introduced(run, "others", &v2(&[field(0x20, b"\x01\0\0\0\0"), field(0xe0, &[b'x'; 300])].concat()));
+        // The checksum of this very header.
+        let sum = 0x0a0b_0c0d_u32.to_be_bytes();
+        let wrong = v2(&field(3, &sum));
+        introduced(run, "wrong checksum", &wrong);
+        let right = v2(&field(3, &checksum(&v2(&field(3, &[0; 4]))).to_be_bytes()));
+        introduced(run, "right checksum", &right);
+        introduced(run, "local", b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0");
+    });
+}
+
+/// CRC32c, bit by bit.
+fn checksum(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(u32::MAX, |sum, byte| {
+        (0..8).fold(sum ^ u32::from(*byte), |sum, _| (sum >> 1) ^ if sum & 1 == 1 { 0x82f6_3b78 } else { 0 })
+    })
+}
+
+#[test]
+fn headers_that_are_none() {
+    same(&format!("{}{FIELDS}    timeout client 1s\n", super::HTTP), one, 14, |run| {
+        for (label, rest) in [
+            ("short checksum", field(3, b"\x01\x02")),
+            ("overrun", b"\x02\0\x09abc".to_vec()),
+            ("stub", b"\x02\0".to_vec()),
+            ("long authority", field(2, &[b'a'; 256])),
+            ("long id", field(5, &[b'a'; 129])),
+        ] {
+            introduced(run, label, &v2(&rest));
+        }
+        for text in [
+            "PROXY TCP5 1.1.1.1 2.2.2.2 1 2\r\n",
+            "PROXY TCP4 1.1.1.x 2.2.2.2 1 2\r\n",
+            "PROXY TCP4 1.1.1.1 2.2.2.2 1 2\n",
+            "",
+            "\r\n\r\n\0\r\nQUIT\n\x22\x11\0\x0c123456789012",
+            "\r\n\r\n\0\r\nQUIT\n\x11\x11\0\x0c123456789012",
+            "\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0812345678",
+        ] {
+            introduced(run, text, text.as_bytes());
+        }
+        drop(Client::connect(run.addr("fe")));
+        let answer = Client::connect(run.addr("fe")).rest().0;
+        run.note("silent", &String::from_utf8_lossy(&answer));
+    });
+}
+
+#[test]
+fn fields_towards_servers() {
+    let config = format!(
+        "{TCP}
+listen one
+    bind {{ip}}:{{port:one}} accept-proxy
+    unique-id-format id-%ci-%cp
+    server s1 {{s1}} send-proxy-v2 proxy-v2-options crc32c,authority,unique-id
+listen two
+    bind {{ip}}:{{port:two}} accept-proxy
+    server s1 {{s1}} send-proxy-v2-ssl
+listen three
+    bind {{ip}}:{{port:three}} accept-proxy
+    server s1 {{s1}} send-proxy-v2-ssl-cn proxy-v2-options ssl-cipher,cert-sig,cert-key
+listen four
+    bind {{ip}}:{{port:four}} accept-proxy
+    server s1 {{s1}} send-proxy-v2 proxy-v2-options crc32c
+"
+    );
+    same(&config, telling, 5, |run| {
+        let headers = [
+            ("one", v2(&field(2, b"www.example.test"))),
+            ("one", v2(b"")),
+            ("two", v2(b"")),
+            ("three", v2(b"")),
+            ("four", v2(b"")),
+        ];
+        for (port, header) in headers {
+            let mut client = Client::connect(run.addr(port));
+            let answer = client.send([&header[..], b"hello"].concat()).half_close().rest().0;
+            let answer = String::from_utf8_lossy(&answer).into_owned();
+            run.note(port, answer.rsplit(' ').next().unwrap_or(""));
+        }
+    });
+}
+
+#[test]
+fn expected_by_rule() {
+    let config = format!(
+        "{}
+frontend fe
+    bind {{ip}}:{{port:fe}}
+    tcp-request connection expect-proxy layer4
+    http-request return status 200 content-type text/plain lf-string \"%[src] %[fc_rcvd_proxy]\"
+frontend none
+    bind {{ip}}:{{port:none}}
+    no log
+    tcp-request connection expect-proxy layer4 if {{ src 10.0.0.0/8 }}
+    http-request return status 200 content-type text/plain lf-string \"%[fc_rcvd_proxy]\"
+",
+        super::HTTP
+    );
+    same(&config, one, 2, |run| {
+        introduced(run, "a header", &v2(b""));
+        introduced(run, "no header", b"");
+        run.get("none", "/", "");
+    });
+}
+
+/// Newer than the HAProxy beside: fields of one's own, out and in.
+#[test]
+fn fields_of_ones_own() {
+    let config = format!(
+        "{}
+listen outer
+    no log
+    bind {{ip}}:{{port:outer}}
+    server s1 {{ip}}:{{port:inner}} send-proxy-v2 set-proxy-v2-tlv-fmt(0xE1) %[req.hdr(x-own)] set-proxy-v2-tlv-fmt(0x02) host-%[dst_port] set-proxy-v2-tlv-fmt(0xE1) second
+frontend inner
+    no log
+    bind {{ip}}:{{port:inner}} accept-proxy
+    http-request return status 201 if {{ fc_pp_tlv(225) second }}
+    http-request return status 200 content-type text/plain lf-string \"%[fc_pp_tlv(0xE1)] %[fc_pp_tlv(AUTHORITY)] %[fc_pp_authority] %[fc_pp_tlv(9)]\"
+",
+        super::HTTP
+    );
+    let proxy =
+        crate::support::Proxy::on(&config.replace("log global", "")).with("log", "127.0.0.1:9").start();
+    let port = proxy.addr("outer").port();
+    let ask = |own: &str| {
+        let request = format!("GET / HTTP/1.1\r\nHost: x\r\nx-own: {own}\r\n\r\n");
+        Client::connect(proxy.addr("outer")).ask(&request)
+    };
+    assert_eq!(ask("first").status(), 201, "each of them is looked at");
+    let text = config.replace("    http-request return status 201 if { fc_pp_tlv(225) second }\n", "");
+    drop(proxy);
+    let proxy = crate::support::Proxy::on(&text).with("log", "127.0.0.1:9").port("outer", port).start();
+    let request = "GET / HTTP/1.1\r\nHost: x\r\nx-own: first\r\n\r\n";
+    let body = Client::connect(proxy.addr("outer")).ask(request).body;
+    assert_eq!(String::from_utf8_lossy(&body), format!("first host-{port} host-{port} "));
+}

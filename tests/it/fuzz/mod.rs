@@ -6,4 +6,5 @@ mod dns;
 mod http;
 mod language;
 mod mutate;
+mod udp;
 mod vip;

@@ -10,6 +10,7 @@ use tempfile::TempDir;
 use super::certificate::files;
 use super::{curl, path, resolve};
 use crate::diff::{HTTP, one};
+use crate::support::Origin;
 use crate::support::differential::{Run, same};
 
 /// For both passes of all tests.
@@ -198,5 +199,54 @@ listen unsigned
         run.get("named", "/1", "");
         run.get("signed", "/2", "X: y\r\n");
         run.get("unsigned", "/3", "");
+    });
+}
+
+/// What stands in a PROXY header behind the addresses, as the body of an answer.
+fn telling() -> Vec<(&'static str, Origin)> {
+    let origin = Origin::raw(|mut stream, _| {
+        let (mut all, mut room) = (Vec::new(), [0; 4096]);
+        let header =
+            |all: &[u8]| all.get(14..16).map(|len| 16 + usize::from(u16::from_be_bytes([len[0], len[1]])));
+        while !header(&all).is_some_and(|len| all.len() > len && all.ends_with(b"\r\n\r\n")) {
+            match stream.read(&mut room) {
+                Ok(n) if n > 0 => all.extend_from_slice(&room[..n]),
+                _ => return,
+            }
+        }
+        let fields = &all[28..header(&all).unwrap_or(28)];
+        let hex: String = fields.iter().map(|b| format!("{b:02x}")).collect();
+        let text: String =
+            fields.iter().map(|b| if b.is_ascii_graphic() { char::from(*b) } else { '.' }).collect();
+        let body = format!("{hex} {text}");
+        let _ = write!(
+            stream,
+            "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+            body.len()
+        );
+    });
+    vec![("s1", origin)]
+}
+
+#[test]
+fn the_proxy_protocol_tells_of_it() {
+    let config = format!(
+        "{HTTP}
+listen all
+    bind {{ip}}:{{port:all}} ssl crt {pem} ca-file {ca} verify optional crt-ignore-err all
+    server s1 {{s1}} send-proxy-v2 proxy-v2-options cert-cn,ssl-cipher,cert-sig,cert-key,authority
+listen some
+    bind {{ip}}:{{port:some}} ssl crt {pem} alpn http/1.1
+    server s1 {{s1}} send-proxy-v2-ssl
+",
+        pem = pem("a"),
+        ca = pem("b")
+    );
+    same(&config, telling, 4, |run| {
+        let fixed = ["--tls-max", "1.2", "--ciphers", "ECDHE-ECDSA-AES128-GCM-SHA256"];
+        ask(run, "all", "a.test", &fixed);
+        ask(run, "all", "a.test", &[&fixed[..], &["--cert", &pem("b")]].concat());
+        ask(run, "some", "b.test", &fixed);
+        ask(run, "some", "b.test", &[]);
     });
 }

@@ -120,7 +120,7 @@ impl Connection {
         let bad = |e: rustls::Error| Trouble::Io(io::Error::new(ErrorKind::InvalidData, e));
         let name = server_name(how.sni.as_deref(), ip);
         let name = name.ok_or_else(|| Trouble::Io(ErrorKind::InvalidData.into()))?;
-        let mut tls = Box::new(ClientConnection::new(how.config.clone(), name).map_err(bad)?);
+        let mut tls = Box::new(ClientConnection::new(how.upstream.speaking(&how.alpn), name).map_err(bad)?);
         let mut come = Vec::new();
         loop {
             self.flush(&mut tls).await?;

@@ -1,10 +1,8 @@
 //! What to check of a server, and how: a value the configuration makes and compares.
 
-use std::sync::Arc;
-
-use rustls::ClientConfig;
-
 use std::net::IpAddr;
+
+use crate::tls::Upstream;
 
 use super::rule::Step;
 
@@ -55,10 +53,12 @@ pub enum Protocol {
 /// How checks speak TLS.
 #[derive(Clone, Debug)]
 pub struct CheckTls {
-    pub config: Arc<ClientConfig>,
+    pub upstream: Upstream,
+    /// `check-alpn`.
+    pub alpn: Vec<Vec<u8>>,
     /// `check-sni`.
     pub sni: Option<Box<[u8]>>,
-    /// Of all that `config` comes from.
+    /// Of all that these come from.
     pub fingerprint: u64,
 }
 

@@ -3,7 +3,7 @@
 //! One type serves the three, as `fe`/`be` of a stream may be the same proxy (`listen`): its rules then run once.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use crate::balance;
 use crate::base::Live;
@@ -12,8 +12,7 @@ use crate::lang::Span;
 use crate::model::applet::Applet;
 use crate::model::{Address, Mode, ProxyId, ProxyLive, ServerSet, ServerSpec};
 use crate::rules::{Capture, Condition, ErrorPages, Expr, LogFormat, RuleSet, VarId};
-use crate::tls::session::Sessions;
-use crate::tls::{BindWords, Endpoint};
+use crate::tls::{self, BindWords, Endpoint};
 
 use super::global::{Global, LogTarget};
 use super::service::ServiceSpec;
@@ -32,13 +31,27 @@ pub struct Config {
     pub proc_vars: Vec<(VarId, crate::rules::Sample<'static>)>,
     /// Patterns of ACLs and maps, which the runtime API shows and changes.
     pub patterns: crate::rules::PatternRefs,
-    /// Sessions of TLS that clients may go on with, over a change of configuration too.
-    pub tls_sessions: Option<Arc<Sessions>>,
+    /// Certificates and what belongs to them, which the runtime API shows and changes.
+    pub tls: Mutex<tls::Live>,
 }
 
 impl Config {
     pub fn proxy(&self, id: ProxyId) -> &Proxy {
         &self.proxies[id.0 as usize]
+    }
+
+    /// How TLS is spoken to servers and by their checks, those of servers that were added while running too.
+    pub fn upstreams(&self) -> Vec<tls::Upstream> {
+        let mut found = Vec::new();
+        for back in self.proxies.iter().filter_map(|proxy| proxy.back.as_ref()) {
+            let set = back.servers.load();
+            let servers = set.list.iter().filter_map(|server| server.spec.tls.as_ref());
+            found.extend(servers.map(|tls| tls.upstream.clone()));
+            let checks = back.checks.iter().filter_map(|(_, check)| check.tls.as_ref());
+            found.extend(checks.map(|tls| tls.upstream.clone()));
+        }
+        tls::Upstream::distinct(&mut found);
+        found
     }
 }
 

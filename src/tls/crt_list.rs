@@ -6,6 +6,13 @@ use super::words::Options;
 /// As many words as HAProxy takes on a line.
 const WORDS: usize = 2048;
 
+/// A list, or a directory, which is one of all of its files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct List {
+    pub name: String,
+    pub lines: Vec<Line>,
+}
+
 /// A line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Line {

@@ -470,7 +470,10 @@ fn verification(
     let is_required = match options.verify {
         None | Some(Verify::None) => {
             // Still read, for what is wrong with them.
-            options.ca_file.as_deref().map(|name| library.ca_file(name)).transpose()?;
+            for name in [&options.ca_file, &options.ca_verify_file].into_iter().flatten() {
+                library.ca_file(name)?;
+            }
+            options.crl_file.as_deref().map(|name| library.crl_file(name)).transpose()?;
             return Ok(None);
         }
         Some(Verify::Optional) => false,

@@ -22,6 +22,8 @@ pub mod filter;
 pub mod index;
 pub mod store;
 pub mod crt_list;
+pub mod draft;
+pub mod kept;
 pub mod library;
 pub mod endpoint;
 pub mod upstream;

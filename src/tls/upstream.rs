@@ -64,6 +64,13 @@ impl Upstream {
                 .any(|name| is_named(name, &|name| globals.ca(name)))
     }
 
+    /// Leaves one of those that change together.
+    pub fn distinct(all: &mut Vec<Upstream>) {
+        let place = |of: &Upstream| Arc::as_ptr(&of.configs).addr();
+        all.sort_by_key(place);
+        all.dedup_by_key(|of| place(of));
+    }
+
     pub fn config(&self) -> Arc<ClientConfig> {
         self.configs.load().own.clone()
     }

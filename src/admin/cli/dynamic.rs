@@ -8,7 +8,7 @@ use std::sync::{Arc, PoisonError};
 
 use crate::balance;
 use crate::base::clock;
-use crate::config::compile::{Inputs, build, section_kinds};
+use crate::config::compile::{Inputs, Lent, build, section_kinds};
 use crate::config::global::CliLevel::Admin;
 use crate::config::proxy::ServerTarget;
 use crate::config::{Backend, Proxy};
@@ -69,7 +69,7 @@ fn escaped(word: &str) -> String {
 }
 
 /// What a `server` line says, read as one of a backend of the same mode.
-fn read(proxy: &Proxy, name: &str, words: &[&str]) -> Result<ServerSpec, String> {
+fn read(proxy: &Proxy, name: &str, words: &[&str], lent: Lent) -> Result<ServerSpec, String> {
     let mode = if proxy.mode == Mode::Tcp { "tcp" } else { "http" };
     let line: Vec<String> = words.iter().map(|w| escaped(w)).collect();
     let text = format!(
@@ -92,6 +92,7 @@ fn read(proxy: &Proxy, name: &str, words: &[&str]) -> Result<ServerSpec, String>
         group: &|_| None,
         services: &|_| None,
         previous: None,
+        lent: Some(lent),
         ignore_unresolved: false,
         default_maxconn: 0,
         workers: 1,
@@ -126,7 +127,9 @@ fn add(session: &mut Session, args: &Args) -> Answer {
         return exists();
     }
     let words: Vec<&str> = args.from(3).collect();
-    let mut spec = match read(proxy, name, &words) {
+    let library = config.tls.lock().unwrap_or_else(PoisonError::into_inner).library();
+    let lent = Lent { library, globals: config.global.tls.clone() };
+    let mut spec = match read(proxy, name, &words, lent) {
         Ok(spec) => spec,
         Err(message) => return Answer::error(format!("{message}\n")),
     };

@@ -142,6 +142,7 @@ impl Part for ProxyPart {
             group: &|name| opener.group(name).ok(),
             services: &|name| self.services.get(name).cloned(),
             previous: self.running.as_ref().map(|running| &*running.config),
+            lent: None,
             ignore_unresolved: reading.args.ignore_resolve_failures,
             default_maxconn: reading.maxconn,
             workers: reading.workers,

@@ -43,6 +43,6 @@ pub mod testing;
 mod tests;
 
 pub use builder::{build, entries, register};
-pub use draft::Inputs;
+pub use draft::{Inputs, Lent};
 pub use finish::Built;
 pub use section::section_kinds;

@@ -23,7 +23,8 @@ impl Live {
         if text.is_empty() || text.contains('\n') {
             return Err("one line is expected".into());
         }
-        let line = parse_line(text).map_err(|why| format!("parsing [CLI:1]: {why}"))?;
+        let mut line = parse_line(text).map_err(|why| format!("parsing [CLI:1]: {why}"))?;
+        line.crt = self.library.globals().crt(&line.crt).display().to_string();
         let Some(list) = self.lists.get(name) else {
             return Err(format!("crt-list '{name}' does not exist!"));
         };
@@ -45,13 +46,18 @@ impl Live {
             }
         }
         let crt = line.crt.clone();
-        if let Some(list) = self.lists.get_mut(name) {
-            list.lines.push(line);
-        }
+        self.change_list(name, |lines| lines.push(line));
         Ok(format!(
             "Inserting certificate '{crt}' in crt-list '{name}'{}\nSuccess!\n",
             ".".repeat(users.len())
         ))
+    }
+
+    fn change_list(&mut self, name: &str, change: impl FnOnce(&mut Vec<Line>)) {
+        if let Some(list) = self.lists.get_mut(name) {
+            self.before.lists.entry(name.to_owned()).or_insert_with(|| Some(list.clone()));
+            change(&mut Arc::make_mut(list).lines);
+        }
     }
 
     /// `entry`: a certificate's name, with `:N` where a list has it more than once.
@@ -104,9 +110,7 @@ impl Live {
             ));
         }
         self.endpoints.iter().for_each(|endpoint| endpoint.remove(name, number));
-        if let Some(list) = self.lists.get_mut(name) {
-            list.lines.retain(|line| line.number != number);
-        }
+        self.change_list(name, |lines| lines.retain(|line| line.number != number));
         Ok(format!("Entry '{crt}' deleted in crtlist '{name}'!\n"))
     }
 

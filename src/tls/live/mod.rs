@@ -2,6 +2,7 @@
 //! I/O, which answers in HAProxy's words.
 
 pub mod state;
+pub mod answer;
 pub mod show;
 pub mod certificates;
 pub mod lists;

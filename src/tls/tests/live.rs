@@ -25,7 +25,7 @@ impl Site {
             Endpoint::build(&name, words, &mut library, &mut told).unwrap_or_else(|| panic!("{told:?}"))
         };
         let endpoints: Vec<_> = lines.into_iter().enumerate().map(build).collect();
-        Site { live: Live::new(library, endpoints.clone(), Vec::new()), endpoints, issuer: Issuer::new() }
+        Site { live: Live::new(library, endpoints.clone()), endpoints, issuer: Issuer::new() }
     }
 
     fn issue(&self, names: &[&str]) -> Issued {

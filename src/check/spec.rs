@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use crate::tls::Upstream;
 
-use super::rule::Step;
+use super::rule::{Action, Connect, Step};
 
 /// `init-state`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -49,11 +49,12 @@ pub enum Protocol {
     Http,
 }
 
-/// The check of one server. Everything here is what the file says, defaults filled in.
 /// How checks speak TLS.
 #[derive(Clone, Debug)]
 pub struct CheckTls {
     pub upstream: Upstream,
+    /// Connections speak it of which no step says whether.
+    pub is_default: bool,
     /// `check-alpn`.
     pub alpn: Vec<Vec<u8>>,
     /// `check-sni`.
@@ -62,12 +63,30 @@ pub struct CheckTls {
     pub fingerprint: u64,
 }
 
-impl PartialEq for CheckTls {
-    fn eq(&self, other: &CheckTls) -> bool {
-        (self.fingerprint, &self.sni) == (other.fingerprint, &other.sni)
+impl CheckSpec {
+    /// Whether checks go elsewhere than traffic.
+    pub fn has_own_way(&self) -> bool {
+        self.addr.is_some() || self.port.is_some()
+    }
+
+    /// How a step speaks TLS, if it does.
+    pub fn tls_of(&self, connect: &Connect) -> Option<&CheckTls> {
+        self.tls.as_ref().filter(|tls| connect.ssl || connect.default && tls.is_default)
+    }
+
+    /// Whether a step asks for TLS.
+    pub fn asks_for_tls(&self) -> bool {
+        self.steps.iter().any(|step| matches!(&step.action, Action::Connect(connect) if connect.ssl))
     }
 }
 
+impl PartialEq for CheckTls {
+    fn eq(&self, other: &CheckTls) -> bool {
+        (self.fingerprint, &self.sni, self.is_default) == (other.fingerprint, &other.sni, other.is_default)
+    }
+}
+
+/// The check of one server. Everything here is what the file says, defaults filled in.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CheckSpec {
     pub protocol: Protocol,

@@ -50,7 +50,7 @@ impl Stream<'_> {
             if let Some(left) = attempt.left.take() {
                 count_next_try(&self.route, self.txn, &left, left.live.uid != slot.server().live.uid);
             }
-            let name = match slot.server().spec.tls {
+            let name = match slot.server().tls() {
                 None => ServerName::default(),
                 Some(_) => {
                     let (back, env) = (self.route.back.back.as_ref(), self.env());

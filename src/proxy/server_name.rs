@@ -16,7 +16,7 @@ pub struct ServerName(Option<Vec<u8>>);
 
 /// The name for a request to this server.
 pub fn name_of(back: Option<&Backend>, ctx: Ctx<'_>, server: &Server) -> ServerName {
-    if server.spec.tls.is_none() {
+    if server.tls().is_none() {
         return ServerName::default();
     }
     let snis = back.map(|back| &back.snis);

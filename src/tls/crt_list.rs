@@ -11,6 +11,8 @@ const WORDS: usize = 2048;
 pub struct List {
     pub name: String,
     pub lines: Vec<Line>,
+    /// The number of the last line that there ever was.
+    pub last: usize,
 }
 
 /// A line.

@@ -36,10 +36,7 @@ pub struct Kept {
 pub type Originals<T> = HashMap<String, Option<T>>;
 
 /// Each of these with what it is now.
-pub fn changed<T: Clone>(
-    originals: &Originals<T>,
-    now: impl Fn(&str) -> Option<Option<T>>,
-) -> ChangedBy<T> {
+pub fn changed<T: Clone>(originals: &Originals<T>, now: impl Fn(&str) -> Option<Option<T>>) -> ChangedBy<T> {
     let of = |(name, file): (&String, &Option<T>)| {
         Some((name.clone(), Changed { file: file.clone(), now: now(name)? }))
     };

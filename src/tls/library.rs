@@ -181,7 +181,8 @@ impl<'d> Library<'d> {
         for line in &mut lines {
             line.crt = self.globals.crt(&line.crt).display().to_string();
         }
-        Ok(self.keep_list(List { name: name.to_owned(), lines }))
+        let last = text.iter().filter(|byte| **byte == b'\n').count();
+        Ok(self.keep_list(List { name: name.to_owned(), lines, last }))
     }
 
     fn keep_list(&mut self, read: List) -> Arc<List> {
@@ -209,8 +210,9 @@ impl<'d> Library<'d> {
             crt: format!("{trimmed}/{file}"),
             ..Line::default()
         };
-        let lines = files.iter().enumerate().map(line).collect();
-        Some(self.keep_list(List { name: trimmed.to_owned(), lines }))
+        let lines: Vec<Line> = files.iter().enumerate().map(line).collect();
+        let last = lines.len();
+        Some(self.keep_list(List { name: trimmed.to_owned(), lines, last }))
     }
 
     /// Reads all of these that were not read yet, on as many threads as there are cores.

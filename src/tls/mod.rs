@@ -14,6 +14,7 @@ pub mod certificate;
 pub mod ocsp;
 pub mod material;
 pub mod trust;
+pub mod legacy;
 pub mod verifier;
 pub mod session;
 pub mod ticket;

@@ -11,10 +11,9 @@ use rustls::pki_types::ServerName;
 
 use super::library::Library;
 use super::material::Told;
-use super::provider::Anyone;
 use super::settings::{Basis, basis};
 use super::trust::Trust;
-use super::verifier::ServerVerifier;
+use super::verifier::{ServerVerifier, Unchecked};
 use super::words::{ServerWords, Verify};
 
 /// Sessions that are kept of a server, for its names together.
@@ -96,7 +95,7 @@ impl Configs {
         let builder = builder.dangerous();
         let builder = match verifier {
             Some(verifier) => builder.with_custom_certificate_verifier(verifier),
-            None => builder.with_custom_certificate_verifier(Arc::new(Anyone)),
+            None => builder.with_custom_certificate_verifier(Arc::new(Unchecked)),
         };
         let mut config = match &words.crt {
             Some(name) => {

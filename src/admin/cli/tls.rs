@@ -281,12 +281,7 @@ fn with<T>(session: &Session, f: impl FnOnce(&mut Live) -> T) -> T {
 }
 
 /// Shows all, or what is named.
-fn named(
-    session: &Session,
-    args: &Args,
-    all: fn(&Live) -> String,
-    one: fn(&Live, &str) -> String,
-) -> Answer {
+fn named(session: &Session, args: &Args, all: fn(&Live) -> String, one: fn(&Live, &str) -> String) -> Answer {
     let name = args.words.last().filter(|_| args.words.len() > plain(args));
     Answer::Dump(with(session, |live| match name {
         Some(name) => one(live, name),

@@ -185,6 +185,7 @@ impl Kind {
 #[derive(Clone, Copy, Debug)]
 pub enum FormatSource<'a> {
     Httplog,
+    Httpslog,
     HttplogClf,
     Tcplog,
     TcplogClf,

@@ -2,8 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 
 use crate::base::Live;
 use crate::lang::{Severity, Span, suggest};
@@ -383,6 +383,8 @@ fn backend<'a>(
         declared: list.iter().map(|d| d.spec.clone()).collect(),
         services,
         checks: super::checks::specs(cx, draft, &list),
+        added_checks: previous.map(|back| back.added_checks.clone()).unwrap_or_default(),
+        check_template: super::checks::spec(cx, draft, &super::declared::ServerSettings::default()),
         retries: set.retries,
         retry_on: set.retry_on.clone(),
         fullconn,

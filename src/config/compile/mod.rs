@@ -21,6 +21,7 @@ mod balance;
 mod builder;
 mod checks;
 mod cookie;
+mod crt_store;
 mod declared;
 mod errors;
 mod global;

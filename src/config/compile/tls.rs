@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 
 use crate::base::clock;
-use crate::check::CheckTls;
+use crate::check::{CheckSpec, CheckTls};
 use crate::lang::args::Args;
 use crate::lang::{Severity, Span};
 use crate::model::ServerTls;
@@ -71,6 +71,7 @@ fn apply(cx: &mut Cx<'_>, name: &str, value: &str, args: Args<'_>) -> Result<(),
     let number = || value.parse::<u64>().map_err(|_| format!("expects an integer argument, found '{value}'"));
     match name {
         "crt-base" => tls.globals.crt_base = Some(value.into()),
+        "key-base" => tls.key_base = Some(value.into()),
         "ca-base" => tls.globals.ca_base = Some(value.into()),
         "ssl-load-extra-files" => tls.globals.extra = extra_files(args)?,
         "ssl-load-extra-del-ext" => tls.globals.is_extension_dropped = true,
@@ -240,9 +241,10 @@ pub fn check(
     (at, title): (Span, &str),
     set: &TlsSettings,
     own: Option<&ServerTls>,
-    has_own_way: bool,
+    spec: &CheckSpec,
 ) -> Option<CheckTls> {
-    if !set.check && (own.is_none() || has_own_way) {
+    let is_default = set.check || own.is_some() && !spec.has_own_way();
+    if !is_default && !spec.asks_for_tls() {
         return None;
     }
     let made;
@@ -259,7 +261,7 @@ pub fn check(
     };
     let fingerprint = tls.fingerprint ^ xxhash_rust::xxh3::xxh3_64(format!("{alpn:?}").as_bytes());
     let sni = set.check_sni.as_ref().map(|name| name.as_bytes().into());
-    Some(CheckTls { upstream: tls.upstream.clone(), alpn, sni, fingerprint })
+    Some(CheckTls { upstream: tls.upstream.clone(), is_default, alpn, sni, fingerprint })
 }
 
 /// Of words, and of what the files hold that they name.

@@ -54,7 +54,8 @@ pub(super) fn text(response: &[u8]) -> Option<String> {
     text += &format!("    Signature Algorithm: {}\n    Signature Value:\n", oid::long_name(&algorithm));
     let (bits, _) = element(signature, Class::Universal, 3)?;
     let bytes: Vec<String> = bits.iter().skip(1).map(|byte| format!("{byte:02x}")).collect();
-    let lines: Vec<String> = bytes.chunks(ON_A_LINE).map(|line| format!("        {}", line.join(":"))).collect();
+    let lines: Vec<String> =
+        bytes.chunks(ON_A_LINE).map(|line| format!("        {}", line.join(":"))).collect();
     Some(text + &lines.join(":\n") + "\n")
 }
 
@@ -88,7 +89,8 @@ fn single(bytes: &[u8]) -> Option<String> {
             let (moment, reason) = date(status.data)?;
             text += &format!("    Cert Status: revoked\n    Revocation Time: {moment}\n");
             let reason = element(reason, Class::ContextSpecific, 0);
-            let reason = reason.and_then(|(tagged, _)| element(tagged, Class::Universal, 10)?.0.last().copied());
+            let reason =
+                reason.and_then(|(tagged, _)| element(tagged, Class::Universal, 10)?.0.last().copied());
             if let Some(reason) = reason {
                 let name = REASONS.iter().find(|(of, _)| *of == reason).map_or("(UNKNOWN)", |(_, name)| name);
                 text += &format!("    Revocation Reason: {name} ({reason:#x})\n");

@@ -20,7 +20,7 @@ impl Live {
     }
 
     /// Has all lines that name a file look at its new content; how many they are.
-    fn trust_anew(&mut self, name: &str) -> Result<usize, String> {
+    pub(super) fn trust_anew(&mut self, name: &str) -> Result<usize, String> {
         let (mut places, mut told) = (0, Told::default());
         for endpoint in &self.endpoints {
             match endpoint.trust_anew(name, &mut self.library, &mut told) {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::show;
 use super::state::Live;
-use crate::tls::crt_list::{Line, parse_line};
+use crate::tls::crt_list::{Line, List, parse_line};
 use crate::tls::endpoint::Served;
 use crate::tls::material::Told;
 
@@ -33,7 +33,7 @@ impl Live {
             Some(None) => return Err(format!("certificate '{}' is empty!", line.crt)),
             Some(Some(material)) => material.clone(),
         };
-        let number = list.lines.iter().map(|line| line.number).max().unwrap_or_default() + 1;
+        let number = list.last + 1;
         let line = Line { number, ..line };
         let of: Arc<str> = name.into();
         let mut told = Told::default();
@@ -46,17 +46,20 @@ impl Live {
             }
         }
         let crt = line.crt.clone();
-        self.change_list(name, |lines| lines.push(line));
+        self.change_list(name, |list| {
+            list.last = number;
+            list.lines.push(line);
+        });
         Ok(format!(
             "Inserting certificate '{crt}' in crt-list '{name}'{}\nSuccess!\n",
             ".".repeat(users.len())
         ))
     }
 
-    fn change_list(&mut self, name: &str, change: impl FnOnce(&mut Vec<Line>)) {
+    fn change_list(&mut self, name: &str, change: impl FnOnce(&mut List)) {
         if let Some(list) = self.lists.get_mut(name) {
             self.before.lists.entry(name.to_owned()).or_insert_with(|| Some(list.clone()));
-            change(&mut Arc::make_mut(list).lines);
+            change(Arc::make_mut(list));
         }
     }
 
@@ -110,7 +113,7 @@ impl Live {
             ));
         }
         self.endpoints.iter().for_each(|endpoint| endpoint.remove(name, number));
-        self.change_list(name, |lines| lines.retain(|line| line.number != number));
+        self.change_list(name, |list| list.lines.retain(|line| line.number != number));
         Ok(format!("Entry '{crt}' deleted in crtlist '{name}'!\n"))
     }
 

@@ -8,5 +8,6 @@ pub mod certificates;
 pub mod lists;
 pub mod authorities;
 pub mod keys;
+pub mod late;
 
 pub use state::Live;

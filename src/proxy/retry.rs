@@ -57,6 +57,8 @@ impl Stream<'_> {
                     name_of(back, Ctx { txn: self.txn, env: &env }, slot.server())
                 }
             };
+            let ends = [self.s.client(), self.s.local()];
+            let name = name.of_client(&slot.server().spec, self.txn, ends);
             match chooser.connect(slot, http, name).await {
                 Ok(hold) => {
                     self.hold = Some(hold);

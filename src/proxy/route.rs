@@ -1,7 +1,6 @@
 //! From a backend to a connection: which server, when (slots and queues), and over which connection.
 
 use std::future::poll_fn;
-use std::hash::BuildHasher;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -441,11 +440,10 @@ impl<'c> Chooser<'c> {
         let epoch = live.epoch();
         let back = self.proxy.live.back.counters.mine();
         // One that was this client's alone stays so: it may have authenticated itself on it.
-        let key = self.key(server, &name);
-        let own = if http { self.session.take_own(server, key) } else { None };
+        let own = if http { self.session.take_own(server, name.hash()) } else { None };
         let is_private = own.is_some() || self.is_never_shared(server);
         let reused = match own {
-            None if http && !is_private => self.reuse(server, key).await,
+            None if http && !is_private => self.reuse(server, name.hash()).await,
             own => own,
         };
         let (link, uses) = match reused {
@@ -466,24 +464,7 @@ impl<'c> Chooser<'c> {
                 }
             }
         };
-        Ok(self.hold_h1(slot, (link, uses, key), epoch, is_private))
-    }
-
-    /// What tells connections to a server apart: the name that TLS sends, the client that the PROXY header tells of, the
-    /// port where that is the client's. 0: nothing does.
-    fn key(&self, server: &Server, name: &ServerName) -> u64 {
-        let of_name = name.hash();
-        let offset = server.spec.port_offset;
-        if server.spec.send_proxy == 0 && offset.is_none() {
-            return of_name;
-        }
-        let port = offset.map(|_| self.session.local().inet().map_or(0, |local| local.port()));
-        foldhash::fast::FixedState::default().hash_one((of_name, self.preface(server), port)) | 1
-    }
-
-    /// Connections where sharing is forbidden, and those of `dispatch`, which is no server, are of use to nobody else.
-    fn is_never_shared(&self, server: &Server) -> bool {
-        self.proxy.options.http_reuse == HttpReuse::Never || server.spec.is_dispatch()
+        Ok(self.hold_h1(slot, (link, uses, name.hash()), epoch, is_private))
     }
 
     /// The stream's hold on a connection that speaks HTTP/1, or no HTTP at all.
@@ -518,24 +499,23 @@ impl<'c> Chooser<'c> {
         let server = slot.server();
         let live = &server.live;
         let (epoch, back) = (live.epoch(), self.proxy.live.back.counters.mine());
-        let key = self.key(server, &name);
-        let own = self.session.take_own(server, key);
+        let own = self.session.take_own(server, name.hash());
         let is_private = own.is_some() || self.is_private(server);
         let first = self.session.requests() <= 1;
         let shares = !(is_private || first && self.proxy.options.http_reuse == HttpReuse::Safe);
-        if let Some(stream) = shares.then(|| self.worker().muxes.take(server, key)).flatten() {
+        if let Some(stream) = shares.then(|| self.worker().muxes.take(server, name.hash())).flatten() {
             live.counters.mine().reuse.inc();
             back.reuse.inc();
             return Ok(self.hold_h2(slot, stream, epoch));
         }
         let idle = match own {
-            None if !is_private => self.reuse(server, key).await,
+            None if !is_private => self.reuse(server, name.hash()).await,
             own => own,
         };
         if let Some((link, uses)) = idle {
             live.counters.mine().reuse.inc();
             back.reuse.inc();
-            return Ok(self.hold_h1(slot, (link, uses, key), epoch, is_private));
+            return Ok(self.hold_h1(slot, (link, uses, name.hash()), epoch, is_private));
         }
         live.counters.mine().connect.inc();
         back.connect.inc();
@@ -551,10 +531,10 @@ impl<'c> Chooser<'c> {
             None => return Err((slot, std::io::ErrorKind::ConnectionAborted.into())),
         }
         if !link.tls().is_some_and(|tls| tls.speaks(b"h2")) {
-            return Ok(self.hold_h1(slot, (Rc::new(link), 0, key), epoch, is_private));
+            return Ok(self.hold_h1(slot, (Rc::new(link), 0, name.hash()), epoch, is_private));
         }
         let how = (!is_private, self.proxy.timeouts.server);
-        let stream = self.worker().muxes.open(server, (link, key), Vec::new(), how);
+        let stream = self.worker().muxes.open(server, (link, name.hash()), Vec::new(), how);
         Ok(self.hold_h2(slot, stream, epoch))
     }
 
@@ -572,11 +552,10 @@ impl<'c> Chooser<'c> {
         let reuse = self.proxy.options.http_reuse;
         let first = self.session.requests() <= 1;
         let muxes = &self.worker().muxes;
-        let key = self.key(server, &name);
         let reused = match reuse {
             HttpReuse::Safe if first => None,
             _ if self.is_private(server) => None,
-            _ => muxes.take(server, key),
+            _ => muxes.take(server, name.hash()),
         };
         let stream = match reused {
             Some(stream) => {
@@ -592,7 +571,7 @@ impl<'c> Chooser<'c> {
                         link.belong_to(live.uid);
                         let how = (!self.is_private(server), self.proxy.timeouts.server);
                         let preface = if link.tls().is_none() { self.preface(server) } else { Vec::new() };
-                        muxes.open(server, (link, key), preface, how)
+                        muxes.open(server, (link, name.hash()), preface, how)
                     }
                     Err(e) => return Err((slot, e)),
                 }
@@ -604,6 +583,11 @@ impl<'c> Chooser<'c> {
     /// A connection that is opened in a client's name, or where sharing is forbidden, is of use to nobody else.
     fn is_private(&self, server: &Server) -> bool {
         server.spec.send_proxy > 0 || self.is_never_shared(server)
+    }
+
+    /// Where sharing is forbidden, and with `dispatch`, which is no server.
+    fn is_never_shared(&self, server: &Server) -> bool {
+        self.proxy.options.http_reuse == HttpReuse::Never || server.spec.is_dispatch()
     }
 
     /// The PROXY header of a new connection.
@@ -619,7 +603,7 @@ impl<'c> Chooser<'c> {
     fn open(&self, server: &Server, name: &ServerName) -> std::io::Result<Link> {
         let mut to = server.address();
         if let (Address::Inet(addr), Some(offset)) = (&mut to, server.spec.port_offset) {
-            let port = self.session.local().inet().map_or(0, |a| i32::from(a.port())) + offset;
+            let port = i32::from(name.port().unwrap_or(0)) + offset;
             addr.set_port(port as u16);
         }
         let of_backend = self.back().and_then(|b| b.source.as_ref());
@@ -638,7 +622,7 @@ impl<'c> Chooser<'c> {
     }
 
     /// An idle connection that other clients have used.
-    async fn reuse(&self, server: &Server, key: u64) -> Option<(Rc<Link>, u32)> {
+    async fn reuse(&self, server: &Server, name: u64) -> Option<(Rc<Link>, u32)> {
         let first = self.session.requests() <= 1;
         let proven_only = match self.proxy.options.http_reuse {
             HttpReuse::Never => return None,
@@ -647,9 +631,9 @@ impl<'c> Chooser<'c> {
             _ => false,
         };
         let pools = &self.worker().pools;
-        match pools.take(server, proven_only, key) {
+        match pools.take(server, proven_only, name) {
             // What TLS knows of a connection stays with its worker, and so does what tells it from others.
-            None if key == 0 && server.live.idle.load(Ordering::Relaxed) > 0 && server.tls().is_none() => {
+            None if name == 0 && server.live.idle.load(Ordering::Relaxed) > 0 && server.tls().is_none() => {
                 Box::pin(takeover::take(self.worker(), server, proven_only)).await
             }
             taken => taken,

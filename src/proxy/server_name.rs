@@ -1,4 +1,4 @@
-//! `ServerName`: the name that a server is asked for with TLS, by which its connections are told apart.
+//! `ServerName`: the name that a server is asked for with TLS, and what else its connections are told apart by.
 
 use std::hash::BuildHasher;
 use std::io::{self, ErrorKind};
@@ -6,13 +6,19 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use crate::config::Backend;
 use crate::conn::{Link, Tls};
-use crate::model::{Address, Server, ServerTls};
-use crate::rules::{Ctx, Sample, SampleType};
+use crate::model::{Address, Server, ServerSpec, ServerTls};
+use crate::rules::{Ctx, Endpoint, Sample, SampleType, Txn};
 use crate::tls::server_name;
 
 /// The name that a server is asked for with TLS (`sni`); also of servers without TLS, where it is none.
 #[derive(Debug, Default)]
-pub struct ServerName(Option<Vec<u8>>);
+pub struct ServerName {
+    name: Option<Vec<u8>>,
+    /// Of the client's ends, where the server gets to know of them.
+    ends: u64,
+    /// The port that the client went to, where the server's is reckoned from it.
+    port: Option<u16>,
+}
 
 /// The name for a request to this server.
 pub fn name_of(back: Option<&Backend>, ctx: Ctx<'_>, server: &Server) -> ServerName {
@@ -22,10 +28,11 @@ pub fn name_of(back: Option<&Backend>, ctx: Ctx<'_>, server: &Server) -> ServerN
     let snis = back.map(|back| &back.snis);
     let expr = snis.and_then(|snis| snis.get(&*server.spec.name).or_else(|| snis.get("")));
     let sample = expr.and_then(|expr| expr.eval_as(ctx, SampleType::Str));
-    ServerName(sample.and_then(|sample| match sample {
+    let name = sample.and_then(|sample| match sample {
         Sample::Str(name) | Sample::Bin(name) => Some(without_port(&name).to_vec()),
         _ => None,
-    }))
+    });
+    ServerName { name, ..ServerName::default() }
 }
 
 /// The name in what may be a Host field: TLS sends no port, and nothing else that is no name.
@@ -39,7 +46,24 @@ fn without_port(host: &[u8]) -> &[u8] {
 impl ServerName {
     /// Connections that are to be told apart by it have another one; 0: no name.
     pub fn hash(&self) -> u64 {
-        self.0.as_ref().map_or(0, |name| foldhash::fast::FixedState::default().hash_one(name) | 1)
+        match self {
+            ServerName { name: None, ends: 0, port: None } => 0,
+            all => foldhash::fast::FixedState::default().hash_one((&all.name, all.ends, all.port)) | 1,
+        }
+    }
+
+    /// The same for a client: `ends` are those of its connection, and a rule may have changed those of its stream.
+    pub fn of_client(self, spec: &ServerSpec, txn: &Txn, ends: [Endpoint; 2]) -> ServerName {
+        let [_, local] = ends;
+        let port = spec.port_offset.and_then(|_| Some(txn.local.inet().or(local.inet())?.port()));
+        let told = (spec.send_proxy > 0).then(|| [txn.client, txn.local, ends[0], local].map(Endpoint::inet));
+        let ends = told.map_or(0, |told| foldhash::fast::FixedState::default().hash_one(told) | 1);
+        ServerName { ends, port, ..self }
+    }
+
+    /// The port that the client went to.
+    pub fn port(&self) -> Option<u16> {
+        self.port
     }
 
     /// The connection speaks TLS from here on, after `preface`. `Unsupported`: the name is none that can be sent, for
@@ -47,7 +71,7 @@ impl ServerName {
     pub fn secure(&self, link: Link, how: &ServerTls, to: &Address, preface: &[u8]) -> io::Result<Link> {
         let Link::Plain(conn) = link else { return Ok(link) };
         let ip = to.inet().map_or(IpAddr::from(Ipv4Addr::UNSPECIFIED), |to| to.ip());
-        let name = server_name(self.0.as_deref(), ip).ok_or(ErrorKind::Unsupported)?;
+        let name = server_name(self.name.as_deref(), ip).ok_or(ErrorKind::Unsupported)?;
         let tls = Tls::new(conn);
         let begun = tls.greet(how.upstream.config(), name, preface);
         begun.map_err(|e| io::Error::new(ErrorKind::InvalidInput, e))?;

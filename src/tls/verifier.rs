@@ -324,6 +324,8 @@ pub struct ServerVerifier {
     inner: Option<Arc<WebPkiServerVerifier>>,
     links: Vec<CertificateDer<'static>>,
     pinned: Vec<CertificateDer<'static>>,
+    /// Lists that webpki does not read, and all others where there is such a one.
+    lists: Vec<CertificateRevocationListDer<'static>>,
     host: Option<Box<str>>,
 }
 
@@ -339,16 +341,19 @@ impl ServerVerifier {
         host: Option<&str>,
         provider: Arc<CryptoProvider>,
     ) -> Result<ServerVerifier, String> {
+        let has_legacy_lists = trust.crls.iter().any(legacy::is_legacy_list);
         let inner = if trust.roots.is_empty() {
             None
         } else {
+            let crls = trust.crls.iter().filter(|_| !has_legacy_lists).cloned();
             let builder = WebPkiServerVerifier::builder_with_provider(trust.roots.clone(), provider)
-                .with_crls(trust.crls.iter().cloned())
+                .with_crls(crls)
                 .enforce_revocation_expiration();
             Some(builder.build().map_err(|e| e.to_string())?)
         };
         let (links, pinned) = (trust.links.clone(), trust.pinned.clone());
-        Ok(ServerVerifier { inner, links, pinned, host: host.map(Into::into) })
+        let lists = if has_legacy_lists { trust.crls.clone() } else { Vec::new() };
+        Ok(ServerVerifier { inner, links, pinned, lists, host: host.map(Into::into) })
     }
 
     fn chain_error(
@@ -366,12 +371,16 @@ impl ServerVerifier {
         }
         let links: Vec<CertificateDer<'_>> = others.iter().chain(&self.links).cloned().collect();
         let error = match &self.inner {
-            Some(inner) => inner.verify_server_cert(own, &links, name, &[], now).err()?,
-            None => Error::InvalidCertificate(CertificateError::UnknownIssuer),
+            Some(inner) => inner.verify_server_cert(own, &links, name, &[], now).err(),
+            None => Some(Error::InvalidCertificate(CertificateError::UnknownIssuer)),
         };
         let chain: Vec<_> = std::iter::once(own).chain(others).cloned().collect();
         // Names are looked at last, and by our own rules.
-        Some(found(&error, &chain, now)).filter(|(error, _)| *error != code::HOST)
+        let error = error.map(|error| found(&error, &chain, now)).filter(|(error, _)| *error != code::HOST);
+        error.or_else(|| {
+            let path = legacy::Path::build(own, others, &self.pinned);
+            path.revocations(&self.lists, now).first().copied()
+        })
     }
 }
 

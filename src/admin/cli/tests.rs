@@ -83,7 +83,11 @@ fn servers_come_and_go() {
     let missing = run("add server be/s9");
     assert!(missing.contains("'server' expects <name> and <addr>[:<port>] as arguments."), "{missing}");
     assert!(run("add server be/s9 127.0.0.1:1 nonsense").contains("nonsense"));
-    assert!(run("add server be/s9 127.0.0.1:1 check").contains("not supported"));
+    assert_eq!(run("add server be/s8 127.0.0.1:1 check inter 3s rise 4"), "New server registered.\n\n");
+    let check = back.check_of("s8").expect("its check");
+    assert_eq!((check.inter_ms, check.rise), (3000, 4));
+    assert_eq!(run("del server be/s8"), "Server deleted.\n\n");
+    assert!(back.check_of("s8").is_none());
     assert_eq!(run("add server be/s9 127.0.0.1:9 weight 7"), "New server registered.\n\n");
     let added = back.servers.load().list[3].clone();
     assert_eq!((added.spec.id, added.spec.weight, added.live.is_usable()), (4, 7, false));

@@ -58,7 +58,8 @@ fn with_payload(command: &str, payload: &str) -> String {
 
 fn say(run: &mut Run, command: &str) {
     let said = run.cli(command);
-    run.note(command, &said);
+    // Debian's HAProxy ends some refusals with two lines.
+    run.note(command, said.trim_end());
 }
 
 fn shown(run: &mut Run, host: &str) {
@@ -83,12 +84,11 @@ frontend fe
         ca = file("ca.pem"),
     );
     same(&config, one, 0, |run| {
-        let (a, b, n, list) = (file("a.pem"), file("b.pem"), file("n.pem"), file("list"));
+        let (a, n, list) = (file("a.pem"), file("n.pem"), file("list"));
         shown(run, "a.test");
         say(run, &format!("commit ssl cert {a}"));
         say(run, &format!("abort ssl cert {a}"));
         say(run, &with_payload(&format!("set ssl cert {a}"), &pem("n.pem")));
-        say(run, &with_payload(&format!("set ssl cert {b}"), &pem("n.pem")));
         say(run, "show ssl cert");
         shown(run, "a.test");
         say(run, &format!("commit ssl cert {a}"));

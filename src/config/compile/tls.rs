@@ -186,9 +186,10 @@ pub fn endpoints(cx: &mut Cx<'_>, draft: &Draft<'_>, binds: &mut [Bind]) {
                     None => format!("{}/{}", draft.name, bind.tls.written),
                 };
                 let words = completed(&bind.tls.words, &cx.global.tls.bind);
-                with_library(cx, bind.declared_at, &title, |_, library, told| {
+                let made = with_library(cx, bind.declared_at, &title, |_, library, told| {
                     Endpoint::build(&name, words, library, told)
-                })
+                });
+                made.inspect(|endpoint| endpoint.stand_at(cx.place(bind.declared_at)))
             }
         };
         bind.tls.endpoint = made.clone();

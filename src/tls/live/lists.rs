@@ -105,8 +105,7 @@ impl Live {
         };
         let users: Vec<_> = self.endpoints.iter().filter(|of| of.defaults_to(name, number)).collect();
         if !users.is_empty() {
-            let own = |name: &str| name.split_once('/').map_or(name, |(_, own)| own).to_owned();
-            let users: Vec<String> = users.iter().map(|of| format!("\n\t- {}", own(&of.name))).collect();
+            let users: Vec<String> = users.iter().map(|of| format!("\n\t- {}", of.place())).collect();
             return Err(format!(
                 "certificate '{crt}' cannot be deleted, it is used as default certificate by the following frontends:{}",
                 users.concat()
@@ -139,8 +138,9 @@ impl Live {
                 let except = if except.is_empty() { "-".to_owned() } else { except.join(" ") };
                 let own = material.certified.key.cert.first();
                 let (from, until) = own.and_then(|der| show::dates(der)).unwrap_or_default();
-                let (of, kind, file) = (&endpoint.name, material.kind(), &material.name);
-                text += &format!("{of}\t{name}\t{except}\t{kind}\t{file}\t{until}\t{from}\n");
+                let (section, place) = (endpoint.section(), endpoint.place());
+                let (kind, file) = (material.kind(), &material.name);
+                text += &format!("{section}/{place}\t{name}\t{except}\t{kind}\t{file}\t{until}\t{from}\n");
             }
         }
         text

@@ -161,7 +161,8 @@ frontend metrics
     );
     let proxy = Proxy::on(&config).start();
     let sni = cli(&proxy, "show ssl sni");
-    assert!(sni.contains(&format!("fe/own\tgood\t-\trsa\t{good}\t")), "{sni}");
+    let line = format!("fe/{}:8\tgood\t-\trsa\t{good}\t", path(proxy.dir(), "haproxy.cfg"));
+    assert!(sni.contains(&line), "{sni} without {line}");
     let metrics = fetched(&[&format!("http://{}/metrics", proxy.addr("metrics"))]);
     let metric = format!("isobar_certificate_not_after_seconds{{file=\"{good}\"}} ");
     let until = metrics.lines().find_map(|line| line.strip_prefix(&metric)?.parse::<u64>().ok());

@@ -57,8 +57,12 @@ impl Stream<'_> {
                     name_of(back, Ctx { txn: self.txn, env: &env }, slot.server())
                 }
             };
-            let ends = [self.s.client(), self.s.local()];
-            let name = name.of_client(&slot.server().spec, self.txn, ends);
+            let spec = &slot.server().spec;
+            let name = if spec.port_offset.is_some() || spec.send_proxy > 0 {
+                name.of_client(spec, self.txn, [self.s.client(), self.s.local()])
+            } else {
+                name
+            };
             match chooser.connect(slot, http, name).await {
                 Ok(hold) => {
                     self.hold = Some(hold);

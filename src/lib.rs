@@ -53,6 +53,8 @@
 //! workers take the new configuration between two tasks, a stream keeps the one it began with, a session takes the newest
 //! at its next request. Else all parts abandon what they made, and everything is as it was. Which words of the language
 //! name files and addresses is said by their keyword entries; from there come what the opener permits and what is watched.
+//! Certificates, authorities and their lists change in place by runtime commands ([`tls::Live`]); the next configuration takes
+//! that over, except where a file says something else since.
 //!
 //! # Life of an instance
 //!

@@ -1,7 +1,7 @@
 //! What the process offers the runtime API, the stats page and the exporter. The app implements it.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 
 use crate::base::clock;
 use crate::check::{Hooks, Member};
@@ -11,7 +11,7 @@ use crate::model::applet::{AppletBody, AppletReply};
 use crate::proxy::Shared;
 use crate::vip::agent::{Asker, Status};
 
-use super::stat::{Process, Show, Snapshot};
+use super::stat::{Process, Show, Snapshot, TlsFigures};
 
 /// The process as seen from its administration. Everything that is not overridden answers that it cannot be done.
 pub trait Control: Send + Sync {
@@ -44,8 +44,8 @@ pub trait Control: Send + Sync {
     /// `enable health`: its check runs soon.
     fn wake_check(&self, _backend: &str, _server: &str) {}
 
-    /// `del server`: its health check, if any, ends.
-    fn server_removed(&self, _backend: &str, _server: &str) {}
+    /// `add server`, `del server`: checks begin and end with servers.
+    fn servers_changed(&self) {}
 
     /// What was printed while the process started.
     fn startup_logs(&self) -> String {
@@ -106,6 +106,17 @@ pub fn process(control: &dyn Control) -> Process {
     process.description = process.description.take().or_else(|| config.global.description.clone());
     process.conn_rate_limit = config.global.maxconnrate;
     process.sess_rate_limit = config.global.maxsessrate;
+    process.tls = TlsFigures {
+        most: config.global.tls.maxsslconn,
+        now: shared.tls.load(Ordering::Relaxed),
+        total: shared.tls_total.load(Ordering::Relaxed),
+        rate: shared.tls_rate.read(now),
+        rate_limit: config.global.tls.maxsslrate,
+        rate_max: shared.tls_rate_max.value(),
+        key_rate: shared.tls_key_rate.read(now),
+        key_rate_max: shared.tls_key_rate_max.value(),
+        looked_up: config.tls.lock().unwrap_or_else(PoisonError::into_inner).sessions().looked_up(),
+    };
     process.dropped_logs = crate::log::sink::DROPPED.load(Ordering::Relaxed);
     process.count(&config);
     process
@@ -120,14 +131,13 @@ pub fn snapshot(control: &dyn Control, show: Show) -> Snapshot {
 /// A server with what its changes of state touch.
 pub fn member(control: &dyn Control, proxy: &Proxy, server: &Server) -> Option<Member> {
     let back = proxy.back.as_ref()?;
-    let check = back.checks.iter().find(|(name, _)| *name == server.spec.name);
     Some(Member {
         backend: proxy.name.clone(),
         kind: if proxy.front.is_some() { "proxy" } else { "backend" },
         proxy: proxy.live.clone(),
         servers: back.servers.clone(),
         server: server.clone(),
-        check: check.map(|(_, spec)| Arc::new(spec.clone())),
+        check: back.check_of(&server.spec.name).map(Arc::new),
         hooks: control.hooks(),
     })
 }

@@ -2,10 +2,12 @@
 //! HAProxy's exporter, and Isobar's own metrics (`isobar_*`) after them.
 
 use std::fmt::Write;
+use std::sync::PoisonError;
 
 use metrics_exporter_prometheus::PrometheusHandle;
 use percent_encoding::percent_decode;
 
+use crate::config::Config;
 use crate::lang::Entry;
 use crate::model::applet::{Applet, AppletBody, AppletReply, AppletRequest};
 use crate::vip::agent::{InstanceStatus, Status};
@@ -151,6 +153,7 @@ impl Metrics {
         let mut text = out.text;
         if query.own {
             text.push_str(&routers(&control.vips(), &wants));
+            text.push_str(&certificates(&control.config(), &wants));
         }
         if let (true, Some(own)) = (query.own && query.include.is_empty(), &self.own) {
             let _ = write!(text, "{}", own.render());
@@ -225,6 +228,21 @@ fn routers(status: &Status, wants: &dyn Fn(&str) -> bool) -> String {
         }
     }
     out
+}
+
+/// When each certificate that was read ends.
+fn certificates(config: &Config, wants: &dyn Fn(&str) -> bool) -> String {
+    const NAME: &str = "isobar_certificate_not_after_seconds";
+    let live = config.tls.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut all = live.materials().peekable();
+    if all.peek().is_none() || !wants(NAME) {
+        return String::new();
+    }
+    let help = "When a certificate ends, since 1970.";
+    all.fold(format!("# HELP {NAME} {help}\n# TYPE {NAME} gauge\n"), |text, of| {
+        let (file, until) = (escaped(&of.name), of.certified.until.as_secs());
+        text + &format!("{NAME}{{file=\"{file}\"}} {until}\n")
+    })
 }
 
 impl Applet for Metrics {

@@ -30,6 +30,7 @@ pub fn config(text: &str) -> Arc<Config> {
         group: &|_| Some(0),
         services: &|_| Some(Arc::new(Haterm::default()) as Arc<dyn Applet>),
         previous: None,
+        lent: None,
         ignore_unresolved: true,
         default_maxconn: 9983,
         workers: 1,

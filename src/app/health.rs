@@ -133,11 +133,7 @@ pub fn members(config: &Config, hooks: &Arc<HealthHooks>) -> Vec<Member> {
     for proxy in config.proxies.iter().filter(|p| !p.disabled) {
         let Some(back) = &proxy.back else { continue };
         for server in &back.servers.load().list {
-            let check = back
-                .checks
-                .iter()
-                .find(|(name, _)| *name == server.spec.name)
-                .map(|(_, c)| Arc::new(c.clone()));
+            let check = back.check_of(&server.spec.name).map(Arc::new);
             list.push(Member {
                 backend: proxy.name.clone(),
                 kind: if proxy.front.is_some() { "proxy" } else { "backend" },

@@ -28,7 +28,7 @@ use crate::vip::agent::{Asker, Shown, Status};
 use super::args::Args;
 use super::change::{Change, ControlHandle, Request};
 use super::figures;
-use super::health::{HealthHooks, cut_sessions};
+use super::health::{self, HealthHooks, cut_sessions};
 use super::messages::Messages;
 use super::notifier::Notifier;
 use super::program::BindError;
@@ -147,6 +147,12 @@ impl Control for RuntimeControl {
 
     fn wake_check(&self, backend: &str, server: &str) {
         self.checks.lock().unwrap_or_else(PoisonError::into_inner).wake(backend, server);
+    }
+
+    fn servers_changed(&self) {
+        let mut checks = self.checks.lock().unwrap_or_else(PoisonError::into_inner);
+        *checks = health::start(&self.config(), &self.hooks, std::mem::take(&mut checks));
+        figures::checks(checks.len());
     }
 
     fn reload(&self) -> Option<(bool, String)> {

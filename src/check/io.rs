@@ -14,6 +14,7 @@ use crate::model::Address;
 use crate::os::socket::{self, Peer};
 use crate::tls::server_name;
 
+use super::rule::Connect;
 use super::spec::CheckTls;
 
 /// Most bytes of one read.
@@ -118,12 +119,14 @@ impl Connection {
     }
 
     /// Speaks TLS from here on. The error of a handshake that failed is of kind `InvalidData`.
-    pub(super) async fn secure(&mut self, how: &CheckTls) -> Result<(), Trouble> {
+    pub(super) async fn secure(&mut self, how: &CheckTls, step: &Connect) -> Result<(), Trouble> {
         let ip = self.remote.map_or(IpAddr::from(Ipv4Addr::UNSPECIFIED), |remote| remote.ip());
         let bad = |e: rustls::Error| Trouble::Io(io::Error::new(ErrorKind::InvalidData, e));
-        let name = server_name(how.sni.as_deref(), ip);
+        let sni = step.sni.as_deref().or(how.sni.as_deref());
+        let alpn = if step.alpn.is_empty() { &how.alpn } else { &step.alpn };
+        let name = server_name(sni, ip);
         let name = name.ok_or_else(|| Trouble::Io(ErrorKind::InvalidData.into()))?;
-        let mut tls = Box::new(ClientConnection::new(how.config.clone(), name).map_err(bad)?);
+        let mut tls = Box::new(ClientConnection::new(how.upstream.speaking(alpn), name).map_err(bad)?);
         let mut come = Vec::new();
         loop {
             self.flush(&mut tls).await?;

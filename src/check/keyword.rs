@@ -197,8 +197,8 @@ pub const BACKEND_KEYWORDS: &[Entry] = &[
     full("option tcp-check", "", "Checks servers by connecting, and with the steps of \"tcp-check\" lines.", "option tcp-check", "1.5"),
     full("option log-health-checks", "", "Logs every change of a check's result.", "option log-health-checks", "1.3"),
     full("http-check comment", "<text>", "A remark for the next step, told when it fails.", "http-check comment health", "2.2"),
-    full("http-check connect", "[default] [port <port>] [addr <ip>] [send-proxy] [linger] [comment <text>]", "Opens a connection, as a step of an HTTP check.", "http-check connect port 8080", "2.2")
-        .with(Status::Partial("\"ssl\", \"sni\", \"alpn\", \"via-socks4\" and expressions as a port are refused")),
+    full("http-check connect", "[default] [port <port>] [addr <ip>] [send-proxy] [ssl] [sni <name>] [alpn <protocols>] [linger] [comment <text>]", "Opens a connection, as a step of an HTTP check.", "http-check connect port 8443 ssl sni www", "2.2")
+        .with(Status::Partial("\"via-socks4\" and expressions as a port are refused")),
     full("http-check disable-on-404", "", "A running server that answers 404 gets no new sessions.", "http-check disable-on-404", "1.3"),
     full("http-check expect", "[min-recv <n>] [comment <text>] [ok-status|error-status|tout-status <status>] [on-success|on-error <text>] [!] <match> <pattern>", "What the answer must (or must not) be.", "http-check expect status 200-299", "1.5")
         .with(Status::Partial("log-formats must be plain text; \"status-code\" is refused")),
@@ -212,8 +212,8 @@ pub const BACKEND_KEYWORDS: &[Entry] = &[
     full("http-check unset-var", "(<name>)", "Forgets a variable of a check.", "http-check unset-var(check.x)", "2.2")
         .with(Status::Refused("variables in checks are not supported")),
     full("tcp-check comment", "<text>", "A remark for the next step, told when it fails.", "tcp-check comment banner", "1.6"),
-    full("tcp-check connect", "[default] [port <port>] [addr <ip>] [send-proxy] [linger] [comment <text>]", "Opens a connection, as a step of a TCP check.", "tcp-check connect port 25", "1.5")
-        .with(Status::Partial("\"ssl\", \"sni\", \"alpn\", \"via-socks4\" and expressions as a port are refused")),
+    full("tcp-check connect", "[default] [port <port>] [addr <ip>] [send-proxy] [ssl] [sni <name>] [alpn <protocols>] [linger] [comment <text>]", "Opens a connection, as a step of a TCP check.", "tcp-check connect port 465 ssl", "1.5")
+        .with(Status::Partial("\"via-socks4\" and expressions as a port are refused")),
     full("tcp-check expect", "[min-recv <n>] [comment <text>] [ok-status|error-status|tout-status <status>] [on-success|on-error <text>] [!] <match> <pattern>", "What the server must (or must not) send.", "tcp-check expect string +OK", "1.5")
         .with(Status::Partial("log-formats must be plain text; \"status-code\" is refused")),
     full("tcp-check send", "<text> [comment <text>]", "Sends text.", "tcp-check send PING\\r\\n", "1.5"),

@@ -101,7 +101,13 @@ pub(super) fn parse_connect(words: &mut Words<'_>) -> Result<(Connect, Option<St
                     ));
                 }
             },
-            "ssl" | "sni" | "alpn" | "via-socks4" => {
+            "ssl" => connect.ssl = true,
+            "sni" => connect.sni = Some(words.argument(i, &expects("a string"))?.as_bytes().into()),
+            "alpn" => {
+                let list = words.argument(i, &expects("a list of protocols"))?;
+                connect.alpn = list.split(',').map(|protocol| protocol.as_bytes().to_vec()).collect();
+            }
+            "via-socks4" => {
                 return Err(Fault::new(i, format!("'{word}' is not supported in checks")));
             }
             _ => {

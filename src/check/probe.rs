@@ -71,6 +71,9 @@ impl Run<'_> {
             port: None,
             send_proxy: false,
             linger: false,
+            ssl: false,
+            sni: None,
+            alpn: Vec::new(),
         };
         if self.spec.steps.is_empty() {
             self.connect(ALONE).await?;
@@ -173,15 +176,15 @@ impl Run<'_> {
             Some(header) => self.write(&header).await?,
             None => {}
         }
-        match &self.spec.tls {
-            Some(tls) if connect.default => self.secure(tls).await,
-            _ => Ok(()),
+        match self.spec.tls_of(connect) {
+            Some(tls) => self.secure(tls, connect).await,
+            None => Ok(()),
         }
     }
 
-    async fn secure(&mut self, tls: &CheckTls) -> Found<()> {
+    async fn secure(&mut self, tls: &CheckTls, connect: &Connect) -> Found<()> {
         let Some(connection) = &mut self.connection else { return Err(self.trouble(Status::SockErr, "")) };
-        match connection.secure(tls).await {
+        match connection.secure(tls, connect).await {
             Ok(()) => Ok(()),
             Err(Trouble::Timeout) => Err(self.trouble(Status::L6Timeout, "")),
             Err(Trouble::Io(_)) => Err(self.trouble(Status::L6Rsp, "SSL handshake failure")),
@@ -260,8 +263,7 @@ impl Run<'_> {
                 Finding::new(expect.ok_status.unwrap_or(Status::L7Ok), info)
             }
             Some(Action::Connect(connect)) => {
-                let is_tls = connect.default && self.spec.tls.is_some();
-                let status = if is_tls { Status::L6Ok } else { Status::L4Ok };
+                let status = if self.spec.tls_of(connect).is_some() { Status::L6Ok } else { Status::L4Ok };
                 Finding::new(status, if connect.implicit { "" } else { "(tcp-check)" })
             }
             _ => Finding::new(Status::L7Ok, "(tcp-check)"),

@@ -33,6 +33,10 @@ pub struct Connect {
     pub send_proxy: bool,
     /// Close properly instead of by reset.
     pub linger: bool,
+    /// `ssl`: as the server line says of TLS, with `sni` and `alpn` of this step.
+    pub ssl: bool,
+    pub sni: Option<Box<[u8]>>,
+    pub alpn: Vec<Vec<u8>>,
 }
 
 #[derive(Clone, Debug, PartialEq)]

@@ -1,12 +1,10 @@
 //! What to check of a server, and how: a value the configuration makes and compares.
 
-use std::sync::Arc;
-
-use rustls::ClientConfig;
-
 use std::net::IpAddr;
 
-use super::rule::Step;
+use crate::tls::Upstream;
+
+use super::rule::{Action, Connect, Step};
 
 /// `init-state`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -51,23 +49,44 @@ pub enum Protocol {
     Http,
 }
 
-/// The check of one server. Everything here is what the file says, defaults filled in.
 /// How checks speak TLS.
 #[derive(Clone, Debug)]
 pub struct CheckTls {
-    pub config: Arc<ClientConfig>,
+    pub upstream: Upstream,
+    /// Connections speak it of which no step says whether.
+    pub is_default: bool,
+    /// `check-alpn`.
+    pub alpn: Vec<Vec<u8>>,
     /// `check-sni`.
     pub sni: Option<Box<[u8]>>,
-    /// Of all that `config` comes from.
+    /// Of all that these come from.
     pub fingerprint: u64,
+}
+
+impl CheckSpec {
+    /// Whether checks go elsewhere than traffic.
+    pub fn has_own_way(&self) -> bool {
+        self.addr.is_some() || self.port.is_some()
+    }
+
+    /// How a step speaks TLS, if it does.
+    pub fn tls_of(&self, connect: &Connect) -> Option<&CheckTls> {
+        self.tls.as_ref().filter(|tls| connect.ssl || connect.default && tls.is_default)
+    }
+
+    /// Whether a step asks for TLS.
+    pub fn asks_for_tls(&self) -> bool {
+        self.steps.iter().any(|step| matches!(&step.action, Action::Connect(connect) if connect.ssl))
+    }
 }
 
 impl PartialEq for CheckTls {
     fn eq(&self, other: &CheckTls) -> bool {
-        (self.fingerprint, &self.sni) == (other.fingerprint, &other.sni)
+        (self.fingerprint, &self.sni, self.is_default) == (other.fingerprint, &other.sni, other.is_default)
     }
 }
 
+/// The check of one server. Everything here is what the file says, defaults filled in.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CheckSpec {
     pub protocol: Protocol,

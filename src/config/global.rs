@@ -102,12 +102,16 @@ pub struct Global {
 #[derive(Clone, Debug, Default)]
 pub struct TlsGlobals {
     pub globals: Globals,
+    /// `key-base`: of the keys of `crt-store` sections.
+    pub key_base: Option<PathBuf>,
     /// `ssl-default-bind-*`: for what lines do not say.
     pub bind: BindWords,
     /// `ssl-default-server-*`, and `ssl-server-verify`.
     pub server: ServerWords,
     /// Most TLS connections of clients; 0: no limit.
     pub maxsslconn: u32,
+    /// Most that begin in a second; 0: no limit.
+    pub maxsslrate: u32,
 }
 
 impl PartialEq for TlsGlobals {

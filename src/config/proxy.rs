@@ -3,7 +3,7 @@
 //! One type serves the three, as `fe`/`be` of a stream may be the same proxy (`listen`): its rules then run once.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::balance;
 use crate::base::Live;
@@ -12,11 +12,19 @@ use crate::lang::Span;
 use crate::model::applet::Applet;
 use crate::model::{Address, Mode, ProxyId, ProxyLive, ServerSet, ServerSpec};
 use crate::rules::{Capture, Condition, ErrorPages, Expr, LogFormat, RuleSet, VarId};
-use crate::tls::session::Sessions;
-use crate::tls::{BindWords, Endpoint};
+use crate::tls::{self, BindWords, Endpoint};
 
 use super::global::{Global, LogTarget};
 use super::service::ServiceSpec;
+
+impl Backend {
+    /// What to check of a server.
+    pub fn check_of(&self, name: &str) -> Option<CheckSpec> {
+        let declared = self.checks.iter().find(|(of, _)| **of == *name).map(|(_, check)| check.clone());
+        declared
+            .or_else(|| self.added_checks.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned())
+    }
+}
 
 /// Everything the data plane needs to know of the configuration.
 pub struct Config {
@@ -32,13 +40,31 @@ pub struct Config {
     pub proc_vars: Vec<(VarId, crate::rules::Sample<'static>)>,
     /// Patterns of ACLs and maps, which the runtime API shows and changes.
     pub patterns: crate::rules::PatternRefs,
-    /// Sessions of TLS that clients may go on with, over a change of configuration too.
-    pub tls_sessions: Option<Arc<Sessions>>,
+    /// Certificates and what belongs to them, which the runtime API shows and changes.
+    pub tls: Mutex<tls::Live>,
 }
 
 impl Config {
     pub fn proxy(&self, id: ProxyId) -> &Proxy {
         &self.proxies[id.0 as usize]
+    }
+
+    /// How TLS is spoken to servers and by their checks, those of servers that were added while running too.
+    pub fn upstreams(&self) -> Vec<tls::Upstream> {
+        let mut found = Vec::new();
+        for back in self.proxies.iter().filter_map(|proxy| proxy.back.as_ref()) {
+            let set = back.servers.load();
+            let servers = set.list.iter().filter_map(|server| server.spec.tls.as_ref());
+            found.extend(servers.map(|tls| tls.upstream.clone()));
+            let services = back.services.iter().filter_map(|service| service.template.tls.as_ref());
+            found.extend(services.map(|tls| tls.upstream.clone()));
+            let checks = back.checks.iter().filter_map(|(_, check)| check.tls.as_ref());
+            found.extend(checks.map(|tls| tls.upstream.clone()));
+            let added = back.added_checks.lock().unwrap_or_else(PoisonError::into_inner);
+            found.extend(added.values().filter_map(|check| Some(check.tls.as_ref()?.upstream.clone())));
+        }
+        tls::Upstream::distinct(&mut found);
+        found
     }
 }
 
@@ -276,6 +302,10 @@ pub struct Backend {
     pub services: Vec<ServiceSpec>,
     /// What to check, by server name.
     pub checks: Vec<(Arc<str>, CheckSpec)>,
+    /// The same of servers that were added while running; stays over a change of configuration.
+    pub added_checks: Arc<Mutex<HashMap<Arc<str>, CheckSpec>>>,
+    /// What the section says of checks, for a server that says nothing itself.
+    pub check_template: CheckSpec,
     pub retries: u32,
     pub retry_on: RetryOn,
     pub fullconn: u32,

@@ -108,6 +108,8 @@ pub struct ServerSpec {
     pub disabled: bool,
     /// Idle connections kept at most; `None` for no limit (`pool-max-conn -1`).
     pub pool_max_conn: Option<u32>,
+    /// `pool-low-conn`: so many more idle connections are kept than were in use at once.
+    pub pool_low_conn: u32,
     pub pool_purge_delay_ms: u64,
     /// `max-reuse`.
     pub max_reuse: Option<u32>,
@@ -129,6 +131,8 @@ pub struct ServerSpec {
     pub hash_key: HashKey,
     /// `ssl`.
     pub tls: Option<ServerTls>,
+    /// `no-ssl`: behind an `ssl` of `default-server` TLS is ready, and spoken from `set server ssl on` on.
+    pub tls_is_off: bool,
 }
 
 /// How TLS is spoken to a server.
@@ -177,6 +181,7 @@ impl Default for ServerSpec {
             slowstart_ms: 0,
             disabled: false,
             pool_max_conn: None,
+            pool_low_conn: 0,
             pool_purge_delay_ms: 5000,
             max_reuse: None,
             proto_h2: false,
@@ -192,6 +197,7 @@ impl Default for ServerSpec {
             fall: 3,
             hash_key: HashKey::Id,
             tls: None,
+            tls_is_off: false,
         }
     }
 }
@@ -256,8 +262,19 @@ pub struct ServerLive {
     observer: Live<Option<Arc<dyn Observer>>>,
     /// There is an observer: spares streams the look into its cell.
     is_observed: AtomicBool,
+    /// `set server ssl`, as [`TlsSwitch`].
+    tls_switch: AtomicU8,
     /// Grows when connections made before are not to be used any more; see [`ServerLive::begin_epoch`].
     epoch: AtomicU32,
+}
+
+/// Whether TLS is spoken to a server that is ready for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TlsSwitch {
+    /// As its line says.
+    Line = 0,
+    On = 1,
+    Off = 2,
 }
 
 /// Why connections to a server are not to be used any more.
@@ -331,6 +348,7 @@ impl ServerLive {
             observed_errors: AtomicI64::new(0),
             observer: Live::new(None),
             is_observed: AtomicBool::new(false),
+            tls_switch: AtomicU8::new(TlsSwitch::Line as u8),
             epoch: AtomicU32::new(0),
         }
     }
@@ -355,6 +373,20 @@ impl ServerLive {
     /// Of the connections made from now on.
     pub fn epoch(&self) -> u32 {
         self.epoch.load(Ordering::Relaxed)
+    }
+
+    /// `set server ssl`.
+    pub fn switch_tls(&self, switch: TlsSwitch) {
+        self.tls_switch.store(switch as u8, Ordering::Relaxed);
+        self.begin_epoch(Cut::Moved);
+    }
+
+    pub fn tls_switch(&self) -> TlsSwitch {
+        match self.tls_switch.load(Ordering::Relaxed) {
+            1 => TlsSwitch::On,
+            2 => TlsSwitch::Off,
+            _ => TlsSwitch::Line,
+        }
     }
 
     /// Connections of earlier epochs are not to be used again.
@@ -415,6 +447,16 @@ impl Server {
     /// Where to connect now.
     pub fn address(&self) -> Address {
         self.live.address.with(|a| a.clone()).unwrap_or_else(|| self.spec.address.clone())
+    }
+
+    /// How TLS is spoken to it now, if it is.
+    pub fn tls(&self) -> Option<&ServerTls> {
+        let is_on = match self.live.tls_switch() {
+            TlsSwitch::On => true,
+            TlsSwitch::Off => false,
+            TlsSwitch::Line => !self.spec.tls_is_off,
+        };
+        self.spec.tls.as_ref().filter(|_| is_on)
     }
 }
 

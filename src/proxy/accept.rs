@@ -114,6 +114,10 @@ impl Worker {
             return None;
         }
         let tls = line.filter(|b| b.tls.is_on).map(|_| global.tls.maxsslconn);
+        let of_tls = global.tls.maxsslrate;
+        if tls.is_some() && of_tls > 0 && self.shared.tls_rate.read(now_ms) >= of_tls {
+            return None;
+        }
         ClientSlot::take(&self.shared, &proxy.live, &cell.live.borrow(), (front, bind), tls)
     }
 
@@ -132,7 +136,7 @@ impl Worker {
     /// Counts a client that has come.
     pub fn note_client(&self, slot: &ClientSlot) {
         let now_ms = self.rt.now() / MS;
-        slot.note_client();
+        slot.note_client(now_ms);
         self.shared.connections.fetch_add(1, Ordering::Relaxed);
         self.shared.conn_rate_max.raise(u64::from(self.shared.conn_rate.add(now_ms, 1)));
         let live = &slot.front.front;

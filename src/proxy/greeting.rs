@@ -23,21 +23,23 @@ const SHOWED: u8 = 4;
 /// What a connection for a stream of this session to this server begins with.
 pub fn greeting(s: &Session, route: &Route<'_>, txn: &mut Txn, server: &Server) -> Greeting {
     let spec = &server.spec;
-    if spec.tls.is_none() && spec.send_proxy == 0 {
+    if server.tls().is_none() && spec.send_proxy == 0 && spec.port_offset.is_none() {
         return Greeting::default();
     }
     let env = StreamEnv::of(s, route, Some(server));
+    // A rule may have changed the ends of the stream.
+    let client = txn.client.inet().or(s.client().inet());
+    let local = txn.local.inet().or(s.local().inet());
     let mut preface = Vec::new();
     if spec.send_proxy > 0 {
         let fields = match spec.send_proxy {
             1 => Fields::default(),
             _ => fields(s, route, txn, &env, server),
         };
-        let ends = s.client().inet().zip(s.local().inet());
-        proxy_protocol::write_with(spec.send_proxy, ends, &fields, &mut preface);
+        proxy_protocol::write_with(spec.send_proxy, client.zip(local), &fields, &mut preface);
     }
     let name = name_of(route.back.back.as_ref(), Ctx { txn, env: &env }, server);
-    Greeting { name, preface }
+    Greeting { name: name.towards(spec, local), preface }
 }
 
 /// The fields that the server's line asks for, in the order in which HAProxy writes them.

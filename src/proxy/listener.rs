@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use crate::base::Millis;
 use crate::model::{ListenerLive, ProxyCounters, ProxyId, ProxyLive};
 use crate::rt::TaskId;
 
@@ -92,9 +93,10 @@ impl ClientSlot {
     }
 
     /// A client has it: now it counts towards the peaks.
-    pub(super) fn note_client(&self) {
+    pub(super) fn note_client(&self, now_ms: Millis) {
         if self.is_tls {
             self.shared.tls_total.fetch_add(1, Ordering::Relaxed);
+            self.shared.tls_rate_max.raise(u64::from(self.shared.tls_rate.add(now_ms, 1)));
         }
         self.shared.current_max.raise(u64::from(self.shared.current.load(Ordering::Relaxed)));
         self.front.front.max.raise(u64::from(self.front.front.cur.load(Ordering::Relaxed)));

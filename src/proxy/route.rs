@@ -433,7 +433,7 @@ impl<'c> Chooser<'c> {
         if http && server.spec.proto_h2 {
             return self.connect_h2(slot, greeting);
         }
-        if http && server.spec.tls.as_ref().is_some_and(|tls| tls.offers_h2) {
+        if http && server.tls().is_some_and(|tls| tls.offers_h2) {
             return Box::pin(self.negotiate(slot, greeting)).await;
         }
         let live = &server.live;
@@ -441,7 +441,7 @@ impl<'c> Chooser<'c> {
         let back = self.proxy.live.back.counters.mine();
         // One that was this client's alone stays so: it may have authenticated itself on it.
         let own = if http { self.session.take_own(server, greeting.hash()) } else { None };
-        let is_private = own.is_some() || self.is_private(server);
+        let is_private = own.is_some() || self.is_never_shared(server);
         let reused = match own {
             None if http && !is_private => self.reuse(server, greeting.hash()).await,
             own => own,
@@ -584,13 +584,18 @@ impl<'c> Chooser<'c> {
 
     /// A connection that is opened in a client's name, or where sharing is forbidden, is of use to nobody else.
     fn is_private(&self, server: &Server) -> bool {
-        server.spec.send_proxy > 0 || self.proxy.options.http_reuse == HttpReuse::Never
+        server.spec.send_proxy > 0 || self.is_never_shared(server)
+    }
+
+    /// Where sharing is forbidden, and with `dispatch`, which is no server.
+    fn is_never_shared(&self, server: &Server) -> bool {
+        self.proxy.options.http_reuse == HttpReuse::Never || server.spec.is_dispatch()
     }
 
     fn open(&self, server: &Server, greeting: &Greeting) -> std::io::Result<Link> {
         let mut to = server.address();
         if let (Address::Inet(addr), Some(offset)) = (&mut to, server.spec.port_offset) {
-            let port = self.session.local().inet().map_or(0, |a| i32::from(a.port())) + offset;
+            let port = i32::from(greeting.name.port().unwrap_or(0)) + offset;
             addr.set_port(port as u16);
         }
         let of_backend = self.back().and_then(|b| b.source.as_ref());
@@ -602,7 +607,7 @@ impl<'c> Chooser<'c> {
             no_linger: self.proxy.options.nolinger,
         };
         let link = dial(self.worker().rt, &how)?;
-        match &server.spec.tls {
+        match server.tls() {
             None => Ok(link),
             Some(tls) => greeting.name.secure(link, tls, &to, &greeting.preface),
         }
@@ -619,8 +624,8 @@ impl<'c> Chooser<'c> {
         };
         let pools = &self.worker().pools;
         match pools.take(server, proven_only, name) {
-            // What TLS knows of a connection stays with its worker.
-            None if server.live.idle.load(Ordering::Relaxed) > 0 && server.spec.tls.is_none() => {
+            // What TLS knows of a connection stays with its worker, and so does what tells it from others.
+            None if name == 0 && server.live.idle.load(Ordering::Relaxed) > 0 && server.tls().is_none() => {
                 Box::pin(takeover::take(self.worker(), server, proven_only)).await
             }
             taken => taken,

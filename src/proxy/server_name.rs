@@ -1,18 +1,22 @@
-//! `ServerName`: the name that a server is asked for with TLS, by which its connections are told apart.
+//! `ServerName`: the name that a server is asked for with TLS, and what else its connections are told apart by.
 
 use std::hash::BuildHasher;
 use std::io::{self, ErrorKind};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use crate::config::Backend;
 use crate::conn::{Link, Tls};
-use crate::model::{Address, Server, ServerTls};
+use crate::model::{Address, Server, ServerSpec, ServerTls};
 use crate::rules::{Ctx, Sample, SampleType};
 use crate::tls::server_name;
 
 /// The name that a server is asked for with TLS (`sni`); also of servers without TLS, where it is none.
 #[derive(Debug, Default)]
-pub struct ServerName(Option<Vec<u8>>);
+pub struct ServerName {
+    name: Option<Vec<u8>>,
+    /// The port that the client went to, where the server's is reckoned from it.
+    port: Option<u16>,
+}
 
 /// What a new connection to a server begins with.
 #[derive(Debug, Default)]
@@ -34,16 +38,17 @@ impl Greeting {
 
 /// The name for a request to this server.
 pub fn name_of(back: Option<&Backend>, ctx: Ctx<'_>, server: &Server) -> ServerName {
-    if server.spec.tls.is_none() {
+    if server.tls().is_none() {
         return ServerName::default();
     }
     let snis = back.map(|back| &back.snis);
     let expr = snis.and_then(|snis| snis.get(&*server.spec.name).or_else(|| snis.get("")));
     let sample = expr.and_then(|expr| expr.eval_as(ctx, SampleType::Str));
-    ServerName(sample.and_then(|sample| match sample {
+    let name = sample.and_then(|sample| match sample {
         Sample::Str(name) | Sample::Bin(name) => Some(without_port(&name).to_vec()),
         _ => None,
-    }))
+    });
+    ServerName { name, ..ServerName::default() }
 }
 
 /// The name in what may be a Host field: TLS sends no port, and nothing else that is no name.
@@ -57,7 +62,21 @@ fn without_port(host: &[u8]) -> &[u8] {
 impl ServerName {
     /// Connections that are to be told apart by it have another one; 0: no name.
     pub fn hash(&self) -> u64 {
-        self.0.as_ref().map_or(0, |name| foldhash::fast::FixedState::default().hash_one(name) | 1)
+        match self {
+            ServerName { name: None, port: None } => 0,
+            all => foldhash::fast::FixedState::default().hash_one((&all.name, all.port)) | 1,
+        }
+    }
+
+    /// The same for a client that came to a port, or, if a rule changed that, to another.
+    pub fn towards(self, spec: &ServerSpec, local: Option<SocketAddr>) -> ServerName {
+        let port = spec.port_offset.and_then(|_| Some(local?.port()));
+        ServerName { port, ..self }
+    }
+
+    /// The port that the client went to.
+    pub fn port(&self) -> Option<u16> {
+        self.port
     }
 
     /// The connection speaks TLS from here on, after `preface`. `Unsupported`: the name is none that can be sent, for
@@ -65,7 +84,7 @@ impl ServerName {
     pub fn secure(&self, link: Link, how: &ServerTls, to: &Address, preface: &[u8]) -> io::Result<Link> {
         let Link::Plain(conn) = link else { return Ok(link) };
         let ip = to.inet().map_or(IpAddr::from(Ipv4Addr::UNSPECIFIED), |to| to.ip());
-        let name = server_name(self.0.as_deref(), ip).ok_or(ErrorKind::Unsupported)?;
+        let name = server_name(self.name.as_deref(), ip).ok_or(ErrorKind::Unsupported)?;
         let tls = Tls::new(conn);
         let begun = tls.greet(how.upstream.config(), name, preface);
         begun.map_err(|e| io::Error::new(ErrorKind::InvalidInput, e))?;

@@ -19,6 +19,11 @@ pub struct Shared {
     /// Connections of clients that speak TLS, now and so far.
     pub tls: AtomicU32,
     pub tls_total: AtomicU64,
+    pub tls_rate: Rate,
+    pub tls_rate_max: Peak,
+    /// Handshakes of clients that no earlier session spared.
+    pub tls_key_rate: Rate,
+    pub tls_key_rate_max: Peak,
     /// Times that the limit of connections was reached, and whether it is now.
     pub maxconn_reached: AtomicU32,
     pub is_full: AtomicBool,
@@ -46,6 +51,10 @@ impl Shared {
             connections: AtomicU64::new(0),
             tls: AtomicU32::new(0),
             tls_total: AtomicU64::new(0),
+            tls_rate: Rate::default(),
+            tls_rate_max: Peak::default(),
+            tls_key_rate: Rate::default(),
+            tls_key_rate_max: Peak::default(),
             maxconn_reached: AtomicU32::new(0),
             is_full: AtomicBool::new(false),
             requests: AtomicU64::new(0),

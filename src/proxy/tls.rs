@@ -34,6 +34,10 @@ pub(super) async fn secured(session: &Session, current: &Current) -> bool {
     let rt = session.worker.rt;
     session.handshake.set(rt.now().saturating_sub(session.accepted));
     if shaken.is_ok() {
+        if !tls.is_resumed() {
+            let shared = &session.worker.shared;
+            shared.tls_key_rate_max.raise(u64::from(shared.tls_key_rate.add(rt.now() / MS, 1)));
+        }
         return true;
     }
     if let Some(fault) = tls.fault() {

@@ -6,6 +6,15 @@ use super::words::Options;
 /// As many words as HAProxy takes on a line.
 const WORDS: usize = 2048;
 
+/// A list, or a directory, which is one of all of its files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct List {
+    pub name: String,
+    pub lines: Vec<Line>,
+    /// The number of the last line that there ever was.
+    pub last: usize,
+}
+
 /// A line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Line {

@@ -33,6 +33,8 @@ const EARLY_DATA_BYTES: u32 = 15_360;
 pub struct Endpoint {
     /// Which line it is, for those who list endpoints.
     pub name: Box<str>,
+    /// `FILE:LINE`, once it is known.
+    place: OnceLock<Box<str>>,
     words: BindWords,
     /// The lists and directories that its words name.
     lists: Vec<Arc<str>>,
@@ -130,7 +132,8 @@ impl Endpoint {
         library.load(planned.iter().map(|of| of.line.crt.clone()), told);
         let shared = Shared { sessions: library.sessions.clone(), keys };
         let lists = library.lists_of(&words.certificates);
-        let endpoint = Endpoint { name: name.into(), words, lists, shelf: ArcSwap::default(), shared };
+        let (name, place) = (name.into(), OnceLock::new());
+        let endpoint = Endpoint { name, place, words, lists, shelf: ArcSwap::default(), shared };
         let mut shelf = Shelf::default();
         // The line's own rules are looked at even if no certificate goes by them.
         endpoint.settings(&mut shelf, &Options::default(), library, told);
@@ -170,6 +173,22 @@ impl Endpoint {
         let built = Settings::build(&self.name, &options, &self.words, &self.shared, library, told);
         shelf.settings.insert(own.clone(), built.clone());
         built
+    }
+
+    /// Says where its line is.
+    pub fn stand_at(&self, place: String) {
+        let _ = self.place.set(place.into());
+    }
+
+    /// Where its line is, for those who list endpoints; without that, which of its section's it is.
+    pub(super) fn place(&self) -> &str {
+        let own = || self.name.split_once('/').map_or(&*self.name, |(_, own)| own);
+        self.place.get().map_or_else(own, |place| &**place)
+    }
+
+    /// The section of its line.
+    pub(super) fn section(&self) -> &str {
+        self.name.split_once('/').map_or(&*self.name, |(section, _)| section)
     }
 
     /// What a client is shown.
@@ -470,7 +489,10 @@ fn verification(
     let is_required = match options.verify {
         None | Some(Verify::None) => {
             // Still read, for what is wrong with them.
-            options.ca_file.as_deref().map(|name| library.ca_file(name)).transpose()?;
+            for name in [&options.ca_file, &options.ca_verify_file].into_iter().flatten() {
+                library.ca_file(name)?;
+            }
+            options.crl_file.as_deref().map(|name| library.crl_file(name)).transpose()?;
             return Ok(None);
         }
         Some(Verify::Optional) => false,

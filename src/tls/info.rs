@@ -158,6 +158,12 @@ impl<'a> Dn<'a> {
         if place < 0 { found.rev().nth(nth) } else { found.nth(nth) }
     }
 
+    /// With blanks, as newer versions of OpenSSL print it: `C = FR, CN = name`.
+    pub(super) fn oneline(&self) -> String {
+        let part = |(name, value): (String, Vec<u8>)| format!("{name} = {}", String::from_utf8_lossy(&value));
+        self.parts().map(part).collect::<Vec<_>>().join(", ")
+    }
+
     /// In the form of RFC 2253: `CN=name,C=FR`.
     pub fn rfc2253(&self) -> String {
         let sets: Vec<String> = self

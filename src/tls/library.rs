@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::crt_list::{self, Line};
+use super::crt_list::{self, Line, List};
 use super::disk::Disk;
+use super::kept::{self, Kept};
 use super::material::{self, Material, Told};
 use super::session::Sessions;
 use super::ticket::TicketKeys;
@@ -19,6 +20,7 @@ const HALVES: [&str; 2] = ["ecdsa", "rsa"];
 const FEW: usize = 16;
 const NOT_CERTIFICATES: [&str; 4] = [".key", ".ocsp", ".issuer", ".sctl"];
 
+#[derive(Clone)]
 pub struct Library<'d> {
     disk: &'d dyn Disk,
     globals: Globals,
@@ -30,13 +32,8 @@ pub struct Library<'d> {
     ca_files: HashMap<String, Arc<CaFile>>,
     crl_files: HashMap<String, Arc<CrlFile>>,
     pub(super) ticket_keys: Vec<(String, Arc<TicketKeys>)>,
-}
-
-/// A list, or a directory, which is one of all of its files.
-#[derive(Clone, Debug)]
-pub struct List {
-    pub name: String,
-    pub lines: Vec<Line>,
+    /// What commands changed of the configuration before, as far as no file has changed since.
+    pub(super) kept: Kept,
 }
 
 /// What one line of a list, or a word of a `bind` line, shows.
@@ -68,7 +65,18 @@ impl<'d> Library<'d> {
             ca_files: HashMap::new(),
             crl_files: HashMap::new(),
             ticket_keys: Vec::new(),
+            kept: Kept::default(),
         }
+    }
+
+    /// Where there is nothing to read.
+    pub(super) fn empty() -> Library<'static> {
+        Library::new(&Nowhere, Globals::default(), 0, None)
+    }
+
+    /// With what runtime commands changed before.
+    pub fn keeping(self, kept: Kept) -> Library<'d> {
+        Library { kept, ..self }
     }
 
     /// To be handed to the next configuration's library, whose clients go on with their sessions.
@@ -136,7 +144,16 @@ impl<'d> Library<'d> {
     /// The same without a disk: what is read is there, and nothing else.
     pub(super) fn closed(self) -> Library<'static> {
         let Library {
-            globals, now_s, sessions, certificates, lists, ca_files, crl_files, ticket_keys, ..
+            disk: _,
+            globals,
+            now_s,
+            sessions,
+            certificates,
+            lists,
+            ca_files,
+            crl_files,
+            ticket_keys,
+            kept,
         } = self;
         Library {
             disk: &Nowhere,
@@ -148,6 +165,7 @@ impl<'d> Library<'d> {
             ca_files,
             crl_files,
             ticket_keys,
+            kept,
         }
     }
 
@@ -163,9 +181,15 @@ impl<'d> Library<'d> {
         for line in &mut lines {
             line.crt = self.globals.crt(&line.crt).display().to_string();
         }
-        let list = Arc::new(List { name: name.to_owned(), lines });
-        self.lists.insert(name.to_owned(), list.clone());
-        Ok(list)
+        let last = text.iter().filter(|byte| **byte == b'\n').count();
+        Ok(self.keep_list(List { name: name.to_owned(), lines, last }))
+    }
+
+    fn keep_list(&mut self, read: List) -> Arc<List> {
+        let name = read.name.clone();
+        let list = kept::take(&mut self.kept.lists, &name, &Arc::new(read), |file, read| file == read);
+        self.lists.insert(name, list.clone());
+        list
     }
 
     fn directory(&mut self, name: &str, path: &Path) -> Option<Arc<List>> {
@@ -186,10 +210,9 @@ impl<'d> Library<'d> {
             crt: format!("{trimmed}/{file}"),
             ..Line::default()
         };
-        let lines = files.iter().enumerate().map(line).collect();
-        let list = Arc::new(List { name: trimmed.to_owned(), lines });
-        self.lists.insert(trimmed.to_owned(), list.clone());
-        Some(list)
+        let lines: Vec<Line> = files.iter().enumerate().map(line).collect();
+        let last = lines.len();
+        Some(self.keep_list(List { name: trimmed.to_owned(), lines, last }))
     }
 
     /// Reads all of these that were not read yet, on as many threads as there are cores.
@@ -230,8 +253,17 @@ impl<'d> Library<'d> {
             let one = |name: &String| load_one(self.disk, &self.globals, name, exists, self.now_s);
             names.iter().map(one).collect::<Vec<_>>()
         };
-        for (name, (materials, of)) in names.into_iter().zip(found) {
-            told.append(of);
+        for (name, (mut materials, of)) in names.into_iter().zip(found) {
+            match kept::made(&self.kept.certificates, &name) {
+                Some(made) if materials.is_empty() => materials.push(made),
+                _ => {
+                    told.append(of);
+                    for material in &mut materials {
+                        let own = material.name.to_string();
+                        *material = kept::take(&mut self.kept.certificates, &own, material, kept::is_same);
+                    }
+                }
+            }
             self.certificates.insert(name, materials);
         }
     }
@@ -263,6 +295,11 @@ impl<'d> Library<'d> {
         }
     }
 
+    /// Forgets one that was made by a command.
+    pub(super) fn forget(&mut self, name: &str) {
+        self.certificates.remove(name);
+    }
+
     /// All that was loaded, in no order.
     pub(super) fn all(&self) -> impl Iterator<Item = &Arc<Material>> {
         self.certificates.values().flatten()
@@ -278,7 +315,13 @@ impl<'d> Library<'d> {
         if let Some(file) = self.ca_files.get(&name) {
             return Ok(Some(file.clone()));
         }
-        let file = Arc::new(CaFile::read(self.disk, &name, &path)?);
+        let file = match CaFile::read(self.disk, &name, &path) {
+            Ok(read) => {
+                let is_same = |file: &Arc<CaFile>, read: &Arc<CaFile>| file.certificates == read.certificates;
+                kept::take(&mut self.kept.ca_files, &name, &Arc::new(read), is_same)
+            }
+            Err(why) => kept::made(&self.kept.ca_files, &name).ok_or(why)?,
+        };
         self.ca_files.insert(name, file.clone());
         Ok(Some(file))
     }
@@ -297,10 +340,15 @@ impl<'d> Library<'d> {
         let unreadable = |e: std::io::Error| {
             format!("'crl-file' : unable to load {name}: {}.", crate::lang::load::reason(&e))
         };
-        let text = self.disk.read(&path).map_err(unreadable)?;
-        let file =
-            CrlFile::parse(&name, &text).map_err(|e| format!("'crl-file' : unable to load {name}: {e}."))?;
-        let file = Arc::new(file);
+        let file = match self.disk.read(&path).map_err(unreadable) {
+            Ok(text) => {
+                let read = CrlFile::parse(&name, &text)
+                    .map_err(|e| format!("'crl-file' : unable to load {name}: {e}."))?;
+                let is_same = |file: &Arc<CrlFile>, read: &Arc<CrlFile>| file.lists == read.lists;
+                kept::take(&mut self.kept.crl_files, &name, &Arc::new(read), is_same)
+            }
+            Err(why) => kept::made(&self.kept.crl_files, &name).ok_or(why)?,
+        };
         self.crl_files.insert(name, file.clone());
         Ok(file)
     }
@@ -317,7 +365,11 @@ impl<'d> Library<'d> {
             format!("unable to load ssl tickets keys file '{name}': {}.", crate::lang::load::reason(&e))
         };
         let text = self.disk.read(Path::new(name)).map_err(unreadable)?;
-        let keys = TicketKeys::parse(name, &text).map_err(|e| format!("{e}."))?;
+        let mut keys = TicketKeys::parse(name, &text).map_err(|e| format!("{e}."))?;
+        let before = self.kept.ticket_keys.iter().find(|(of, _)| of == name);
+        if let Some((_, before)) = before.filter(|(_, before)| before.is_of_file_of(&keys)) {
+            keys = before.clone();
+        }
         self.ticket_keys.push((name.to_owned(), keys.clone()));
         Ok(keys)
     }

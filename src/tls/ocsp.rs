@@ -40,21 +40,21 @@ pub fn is_issuer(own: &CertificateDer<'_>, candidate: &CertificateDer<'_>) -> bo
 }
 
 /// The content of the next element, which must be of a tag, and what follows it.
-fn element(bytes: &[u8], class: Class, tag: u32) -> Option<(&[u8], &[u8])> {
+pub(super) fn element(bytes: &[u8], class: Class, tag: u32) -> Option<(&[u8], &[u8])> {
     let (rest, any) = Any::from_der(bytes).ok()?;
     (any.class() == class && any.tag() == Tag(tag)).then_some((any.data, rest))
 }
 
-fn sequence(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+pub(super) fn sequence(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     element(bytes, Class::Universal, 16)
 }
 
-fn octets(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+pub(super) fn octets(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     element(bytes, Class::Universal, 4)
 }
 
 /// The bytes of the basic response within an answer that succeeded.
-fn basic(response: &[u8]) -> Result<&[u8], &'static str> {
+pub(super) fn basic(response: &[u8]) -> Result<&[u8], &'static str> {
     let unreadable = "Unable to parse OCSP response";
     let (outer, _) = sequence(response).ok_or(unreadable)?;
     let (status, rest) = element(outer, Class::Universal, 10).ok_or(unreadable)?;

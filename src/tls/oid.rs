@@ -50,6 +50,20 @@ const NAMES: &[(&str, &str)] = &[
     ("1.3.101.113", "ED448"),
 ];
 
+/// What OpenSSL calls signatures in texts.
+const LONG: &[(&str, &str)] = &[
+    ("1.2.840.113549.1.1.5", "sha1WithRSAEncryption"),
+    ("1.2.840.113549.1.1.11", "sha256WithRSAEncryption"),
+    ("1.2.840.113549.1.1.12", "sha384WithRSAEncryption"),
+    ("1.2.840.113549.1.1.13", "sha512WithRSAEncryption"),
+];
+
+/// The long name of a number that has one, or its short name.
+pub fn long_name(id: &str) -> String {
+    let found = LONG.iter().find(|(of, _)| *of == id).map(|(_, name)| (*name).to_owned());
+    found.unwrap_or_else(|| short_name(id))
+}
+
 /// The name of a number, or the number itself.
 pub fn short_name(id: &str) -> String {
     let found = NAMES.iter().find(|(of, _)| *of == id).map(|(_, name)| *name);

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::BuildHasher;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use foldhash::fast::RandomState;
@@ -21,6 +22,8 @@ pub struct Sessions {
     hasher: RandomState,
     part_bytes: usize,
     lifetime: Millis,
+    lookups: AtomicU64,
+    misses: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -39,7 +42,8 @@ impl Sessions {
         let parts = (0..PARTS).map(|_| Mutex::default()).collect();
         let part_bytes = blocks.saturating_mul(BLOCK_BYTES) / PARTS;
         let lifetime = lifetime_s.saturating_mul(1000);
-        Arc::new(Sessions { parts, hasher: RandomState::default(), part_bytes, lifetime })
+        let (lookups, misses) = (AtomicU64::new(0), AtomicU64::new(0));
+        Arc::new(Sessions { parts, hasher: RandomState::default(), part_bytes, lifetime, lookups, misses })
     }
 
     pub fn is_empty(&self) -> bool {
@@ -76,6 +80,20 @@ impl Sessions {
     }
 
     fn find(&self, key: &[u8], now: Millis, takes: bool) -> Option<Vec<u8>> {
+        self.lookups.fetch_add(1, Ordering::Relaxed);
+        let found = self.look(key, now, takes);
+        if found.is_none() {
+            self.misses.fetch_add(1, Ordering::Relaxed);
+        }
+        found
+    }
+
+    /// How often sessions were looked for, and how often in vain.
+    pub fn looked_up(&self) -> (u64, u64) {
+        (self.lookups.load(Ordering::Relaxed), self.misses.load(Ordering::Relaxed))
+    }
+
+    fn look(&self, key: &[u8], now: Millis, takes: bool) -> Option<Vec<u8>> {
         self.with(key, |part| {
             let (_, stored, value) = part.entries.get(key)?;
             let found = (now.saturating_sub(*stored) <= self.lifetime).then(|| value.clone());

@@ -26,6 +26,8 @@ pub struct TicketKeys {
     secrets: ArcSwap<Vec<Secret>>,
     /// Of each key's bytes.
     size: usize,
+    /// Of what the file said.
+    digest: [u8; 32],
 }
 
 #[derive(Clone)]
@@ -72,7 +74,15 @@ impl TicketKeys {
             return Err(format!("'{file}' : please supply at least {KEYS} keys in the tls-tickets-file"));
         }
         let secrets = secrets.split_off(secrets.len() - KEYS);
-        Ok(Arc::new(TicketKeys { secrets: ArcSwap::from_pointee(secrets), size: size.unwrap_or_default() }))
+        let mut own = [0; 32];
+        own.copy_from_slice(digest(&SHA256, text.as_bytes()).as_ref());
+        let (secrets, size) = (ArcSwap::from_pointee(secrets), size.unwrap_or_default());
+        Ok(Arc::new(TicketKeys { secrets, size, digest: own }))
+    }
+
+    /// Whether their files say the same, whatever keys came since.
+    pub fn is_of_file_of(&self, other: &TicketKeys) -> bool {
+        self.digest == other.digest
     }
 
     /// `set ssl tls-key`: the oldest leaves.

@@ -166,14 +166,20 @@ pub mod code {
     pub const SIGNATURE: u32 = 7;
     pub const NOT_YET_VALID: u32 = 9;
     pub const EXPIRED: u32 = 10;
+    pub const CRL_SIGNATURE: u32 = 8;
+    pub const CRL_NOT_YET_VALID: u32 = 11;
     pub const CRL_EXPIRED: u32 = 12;
     pub const OWN_SELF_SIGNED: u32 = 18;
     pub const SELF_SIGNED: u32 = 19;
     pub const NO_ISSUER: u32 = 20;
     pub const UNVERIFIED: u32 = 21;
+    pub const TOO_LONG: u32 = 22;
     pub const REVOKED: u32 = 23;
     pub const INVALID_CA: u32 = 24;
+    pub const PATH_LENGTH: u32 = 25;
     pub const PURPOSE: u32 = 26;
+    pub const UNHANDLED_EXTENSION: u32 = 34;
+    pub const UNHANDLED_CRL_EXTENSION: u32 = 36;
     pub const HOST: u32 = 62;
     pub const UNSPECIFIED: u32 = 1;
 }

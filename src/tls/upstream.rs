@@ -11,10 +11,9 @@ use rustls::pki_types::ServerName;
 
 use super::library::Library;
 use super::material::Told;
-use super::provider::Anyone;
 use super::settings::{Basis, basis};
 use super::trust::Trust;
-use super::verifier::ServerVerifier;
+use super::verifier::{ServerVerifier, Unchecked};
 use super::words::{ServerWords, Verify};
 
 /// Sessions that are kept of a server, for its names together.
@@ -64,6 +63,13 @@ impl Upstream {
                 .any(|name| is_named(name, &|name| globals.ca(name)))
     }
 
+    /// Leaves one of those that change together.
+    pub fn distinct(all: &mut Vec<Upstream>) {
+        let place = |of: &Upstream| Arc::as_ptr(&of.configs).addr();
+        all.sort_by_key(place);
+        all.dedup_by_key(|of| place(of));
+    }
+
     pub fn config(&self) -> Arc<ClientConfig> {
         self.configs.load().own.clone()
     }
@@ -89,7 +95,7 @@ impl Configs {
         let builder = builder.dangerous();
         let builder = match verifier {
             Some(verifier) => builder.with_custom_certificate_verifier(verifier),
-            None => builder.with_custom_certificate_verifier(Arc::new(Anyone)),
+            None => builder.with_custom_certificate_verifier(Arc::new(Unchecked)),
         };
         let mut config = match &words.crt {
             Some(name) => {

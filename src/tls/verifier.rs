@@ -5,14 +5,15 @@ use std::sync::Arc;
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::CryptoProvider;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::crypto::{CryptoProvider, verify_tls13_signature_with_raw_key};
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, ServerName, UnixTime};
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
+use super::legacy;
 use super::provider::{Anyone, provider};
 use super::trust::{Found, Mismatch, Trust, Verdict, code, found, leave_verdict};
 use super::words::Ignored;
@@ -22,6 +23,9 @@ pub struct ClientVerifier {
     inner: Option<Arc<dyn ClientCertVerifier>>,
     links: Vec<CertificateDer<'static>>,
     pinned: Vec<CertificateDer<'static>>,
+    crls: Vec<CertificateRevocationListDer<'static>>,
+    /// Lists of a kind that webpki does not read: then all are looked into here.
+    has_legacy_lists: bool,
     hints: Vec<DistinguishedName>,
     is_required: bool,
     own: Ignored,
@@ -75,16 +79,25 @@ impl ClientVerifier {
         own: Ignored,
         ca: Ignored,
     ) -> Result<ClientVerifier, String> {
+        let has_legacy_lists = trust.crls.iter().any(legacy::is_legacy_list);
         let inner: Option<Arc<dyn ClientCertVerifier>> = if trust.roots.is_empty() {
             None
         } else {
+            let crls = trust.crls.iter().filter(|_| !has_legacy_lists).cloned();
             let builder = WebPkiClientVerifier::builder_with_provider(trust.roots.clone(), provider())
-                .with_crls(trust.crls.iter().cloned())
+                .with_crls(crls)
                 .enforce_revocation_expiration();
             Some(builder.build().map_err(|e| e.to_string())?)
         };
-        let (links, pinned) = (trust.links.clone(), trust.pinned.clone());
-        Ok(ClientVerifier { inner, links, pinned, hints, is_required, own, ca })
+        let (links, pinned, crls) = (trust.links.clone(), trust.pinned.clone(), trust.crls.clone());
+        Ok(ClientVerifier { inner, links, pinned, crls, has_legacy_lists, hints, is_required, own, ca })
+    }
+
+    /// Counts the errors of a chain that webpki does not read, or of lists.
+    fn take_all(&self, judged: &mut Judged, errors: Vec<Found>) {
+        for error in errors {
+            judged.take(error, &self.own, &self.ca);
+        }
     }
 
     fn judge(&self, chain: &[CertificateDer<'_>], now: UnixTime) -> Judged {
@@ -96,6 +109,11 @@ impl ClientVerifier {
             }
             return judged;
         }
+        if legacy::is_version_1(own) {
+            let path = legacy::Path::build(own, others, &self.pinned);
+            self.take_all(&mut judged, path.errors(&self.crls, now));
+            return judged;
+        }
         let links: Vec<CertificateDer<'_>> = others.iter().chain(&self.links).cloned().collect();
         let mut at = now;
         // Each round finds one error; where it is about time, the next looks at another moment for what else there is.
@@ -104,7 +122,13 @@ impl ClientVerifier {
                 Some(inner) => inner.verify_client_cert(own, &links, at).err(),
                 None => Some(Error::InvalidCertificate(CertificateError::UnknownIssuer)),
             };
-            let Some(error) = error else { return judged };
+            let Some(error) = error else {
+                if self.has_legacy_lists {
+                    let path = legacy::Path::build(own, others, &self.pinned);
+                    self.take_all(&mut judged, path.revocations(&self.crls, now));
+                }
+                return judged;
+            };
             let (code, depth) = found(&error, chain, at);
             judged.take((code, depth), &self.own, &self.ca);
             if judged.fatal.is_some() {
@@ -117,6 +141,9 @@ impl ClientVerifier {
                 }
                 // Nobody vouches for it; what it says of itself still counts.
                 code::NO_ISSUER | code::OWN_SELF_SIGNED | code::SELF_SIGNED => {
+                    if !self.crls.is_empty() {
+                        judged.take((code::UNABLE_TO_GET_CRL, 0), &self.own, &self.ca);
+                    }
                     if code == code::NO_ISSUER {
                         judged.take((code::UNVERIFIED, 0), &self.own, &self.ca);
                     }
@@ -208,7 +235,7 @@ impl ClientCertVerifier for ClientVerifier {
         cert: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        Anyone.verify_tls12_signature(message, cert, signed)
+        signature12(message, cert, signed)
     }
 
     fn verify_tls13_signature(
@@ -217,7 +244,74 @@ impl ClientCertVerifier for ClientVerifier {
         cert: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        Anyone.verify_tls13_signature(message, cert, signed)
+        signature13(message, cert, signed)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        Anyone.supported_verify_schemes()
+    }
+}
+
+/// What a handshake of TLS 1.2 signed, also with the key of a certificate that webpki does not read.
+fn signature12(
+    message: &[u8],
+    cert: &CertificateDer<'_>,
+    signed: &DigitallySignedStruct,
+) -> Result<HandshakeSignatureValid, Error> {
+    if !legacy::is_version_1(cert) {
+        return Anyone.verify_tls12_signature(message, cert, signed);
+    }
+    match legacy::is_signed(message, cert, signed) {
+        true => Ok(HandshakeSignatureValid::assertion()),
+        false => Err(Error::InvalidCertificate(CertificateError::BadSignature)),
+    }
+}
+
+/// The same of TLS 1.3.
+fn signature13(
+    message: &[u8],
+    cert: &CertificateDer<'_>,
+    signed: &DigitallySignedStruct,
+) -> Result<HandshakeSignatureValid, Error> {
+    if !legacy::is_version_1(cert) {
+        return Anyone.verify_tls13_signature(message, cert, signed);
+    }
+    let key = legacy::key(cert).ok_or(Error::InvalidCertificate(CertificateError::BadEncoding))?;
+    verify_tls13_signature_with_raw_key(message, &key, signed, &provider().signature_verification_algorithms)
+}
+
+/// Takes what a server shows, whatever it is (`verify none`).
+#[derive(Debug)]
+pub struct Unchecked;
+
+impl ServerCertVerifier for Unchecked {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        signature12(message, cert, signed)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        signature13(message, cert, signed)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
@@ -230,6 +324,8 @@ pub struct ServerVerifier {
     inner: Option<Arc<WebPkiServerVerifier>>,
     links: Vec<CertificateDer<'static>>,
     pinned: Vec<CertificateDer<'static>>,
+    /// Lists that webpki does not read, and all others where there is such a one.
+    lists: Vec<CertificateRevocationListDer<'static>>,
     host: Option<Box<str>>,
 }
 
@@ -245,16 +341,19 @@ impl ServerVerifier {
         host: Option<&str>,
         provider: Arc<CryptoProvider>,
     ) -> Result<ServerVerifier, String> {
+        let has_legacy_lists = trust.crls.iter().any(legacy::is_legacy_list);
         let inner = if trust.roots.is_empty() {
             None
         } else {
+            let crls = trust.crls.iter().filter(|_| !has_legacy_lists).cloned();
             let builder = WebPkiServerVerifier::builder_with_provider(trust.roots.clone(), provider)
-                .with_crls(trust.crls.iter().cloned())
+                .with_crls(crls)
                 .enforce_revocation_expiration();
             Some(builder.build().map_err(|e| e.to_string())?)
         };
         let (links, pinned) = (trust.links.clone(), trust.pinned.clone());
-        Ok(ServerVerifier { inner, links, pinned, host: host.map(Into::into) })
+        let lists = if has_legacy_lists { trust.crls.clone() } else { Vec::new() };
+        Ok(ServerVerifier { inner, links, pinned, lists, host: host.map(Into::into) })
     }
 
     fn chain_error(
@@ -272,12 +371,16 @@ impl ServerVerifier {
         }
         let links: Vec<CertificateDer<'_>> = others.iter().chain(&self.links).cloned().collect();
         let error = match &self.inner {
-            Some(inner) => inner.verify_server_cert(own, &links, name, &[], now).err()?,
-            None => Error::InvalidCertificate(CertificateError::UnknownIssuer),
+            Some(inner) => inner.verify_server_cert(own, &links, name, &[], now).err(),
+            None => Some(Error::InvalidCertificate(CertificateError::UnknownIssuer)),
         };
         let chain: Vec<_> = std::iter::once(own).chain(others).cloned().collect();
         // Names are looked at last, and by our own rules.
-        Some(found(&error, &chain, now)).filter(|(error, _)| *error != code::HOST)
+        let error = error.map(|error| found(&error, &chain, now)).filter(|(error, _)| *error != code::HOST);
+        error.or_else(|| {
+            let path = legacy::Path::build(own, others, &self.pinned);
+            path.revocations(&self.lists, now).first().copied()
+        })
     }
 }
 
@@ -324,7 +427,7 @@ impl ServerCertVerifier for ServerVerifier {
         cert: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        Anyone.verify_tls12_signature(message, cert, signed)
+        signature12(message, cert, signed)
     }
 
     fn verify_tls13_signature(
@@ -333,7 +436,7 @@ impl ServerCertVerifier for ServerVerifier {
         cert: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        Anyone.verify_tls13_signature(message, cert, signed)
+        signature13(message, cert, signed)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

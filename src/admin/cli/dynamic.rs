@@ -8,7 +8,8 @@ use std::sync::{Arc, PoisonError};
 
 use crate::balance;
 use crate::base::clock;
-use crate::config::compile::{Inputs, build, section_kinds};
+use crate::check::CheckSpec;
+use crate::config::compile::{Inputs, Lent, build, section_kinds};
 use crate::config::global::CliLevel::Admin;
 use crate::config::proxy::ServerTarget;
 use crate::config::{Backend, Proxy};
@@ -68,8 +69,13 @@ fn escaped(word: &str) -> String {
     text
 }
 
-/// What a `server` line says, read as one of a backend of the same mode.
-fn read(proxy: &Proxy, name: &str, words: &[&str]) -> Result<ServerSpec, String> {
+/// What a `server` line says, of the server and of its checks, read as one of a backend of the same mode.
+fn read(
+    proxy: &Proxy,
+    name: &str,
+    words: &[&str],
+    lent: Lent,
+) -> Result<(ServerSpec, Option<CheckSpec>), String> {
     let mode = match proxy.mode {
         Mode::Tcp => "tcp",
         Mode::Udp => "udp",
@@ -96,6 +102,7 @@ fn read(proxy: &Proxy, name: &str, words: &[&str]) -> Result<ServerSpec, String>
         group: &|_| None,
         services: &|_| None,
         previous: None,
+        lent: Some(lent),
         ignore_unresolved: false,
         default_maxconn: 0,
         workers: 1,
@@ -109,7 +116,27 @@ fn read(proxy: &Proxy, name: &str, words: &[&str]) -> Result<ServerSpec, String>
     let built = built.ok_or("the line cannot be used")?;
     let back = built.config.proxies.first().and_then(|p| p.back.as_ref());
     let spec = back.and_then(|b| b.declared.first()).map(|spec| (**spec).clone());
-    spec.ok_or_else(|| "the line cannot be used".to_owned())
+    let check = back.and_then(|b| b.checks.first()).map(|(_, check)| check.clone());
+    Ok((spec.ok_or("the line cannot be used")?, check))
+}
+
+/// What to check of a server: its own words, and what its backend says of all.
+fn completed(own: CheckSpec, back: &Backend, words: &[&str]) -> CheckSpec {
+    let all = &back.check_template;
+    CheckSpec {
+        protocol: all.protocol,
+        steps: all.steps.clone(),
+        disable_on_404: all.disable_on_404,
+        send_state: all.send_state,
+        timeout_check_ms: all.timeout_check_ms,
+        timeout_connect_ms: all.timeout_connect_ms,
+        log_health_checks: all.log_health_checks,
+        spread_percent: all.spread_percent,
+        answer_max: all.answer_max,
+        // That traffic speaks TLS says nothing of the checks of such a server.
+        tls: own.tls.clone().filter(|_| words.contains(&"check-ssl")),
+        ..own
+    }
 }
 
 fn resolve(name: &str) -> io::Result<Vec<IpAddr>> {
@@ -130,14 +157,13 @@ fn add(session: &mut Session, args: &Args) -> Answer {
         return exists();
     }
     let words: Vec<&str> = args.from(3).collect();
-    let mut spec = match read(proxy, name, &words) {
-        Ok(spec) => spec,
+    let library = config.tls.lock().unwrap_or_else(PoisonError::into_inner).library();
+    let lent = Lent { library, globals: config.global.tls.clone() };
+    let (mut spec, check) = match read(proxy, name, &words, lent) {
+        Ok(read) => read,
         Err(message) => return Answer::error(format!("{message}\n")),
     };
-    if spec.has_check {
-        return Answer::error("'check' is not supported for servers added at run time by this release.\n");
-    }
-    let _lock = proxy.live.transition.lock().unwrap_or_else(PoisonError::into_inner);
+    let lock = proxy.live.transition.lock().unwrap_or_else(PoisonError::into_inner);
     let set = back.servers.load();
     if set.by_name(name).is_some() {
         return exists();
@@ -153,9 +179,18 @@ fn add(session: &mut Session, args: &Args) -> Answer {
     let live = ServerLive::new(&spec, workers, now);
     live.set_admin(live.admin() | AdminState::FORCED_MAINT);
     live.set_oper(OperState::Stopped);
+    // Checks wait for `enable health`.
+    live.check_enabled.store(false, Ordering::Relaxed);
     let mut list = set.list.clone();
     list.push(Server { spec: Arc::new(spec), live: Arc::new(live) });
     replace(back, list, now);
+    // Checks that begin take it.
+    drop(lock);
+    if let Some(check) = check {
+        let check = completed(check, back, &words);
+        back.added_checks.lock().unwrap_or_else(PoisonError::into_inner).insert(name.into(), check);
+        session.control.servers_changed();
+    }
     Answer::Message(Severity::Info, "New server registered.\n".into())
 }
 
@@ -173,7 +208,7 @@ fn del(session: &mut Session, args: &Args) -> Answer {
         Ok(found) => found,
         Err(answer) => return answer,
     };
-    let _lock = proxy.live.transition.lock().unwrap_or_else(PoisonError::into_inner);
+    let lock = proxy.live.transition.lock().unwrap_or_else(PoisonError::into_inner);
     let set = back.servers.load();
     let Some((at, server)) = set.by_name(name) else {
         return Answer::error("No such server.\n");
@@ -195,7 +230,9 @@ fn del(session: &mut Session, args: &Args) -> Answer {
     let mut list = set.list.clone();
     list.remove(at);
     replace(back, list, clock::now_ms());
-    session.control.server_removed(&proxy.name, name);
+    drop(lock);
+    back.added_checks.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
+    session.control.servers_changed();
     Answer::Message(Severity::Info, "Server deleted.\n".into())
 }
 

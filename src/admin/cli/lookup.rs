@@ -9,7 +9,7 @@ use crate::lang::{Entry, registry, suggest};
 use super::command::Command;
 use super::session::{Answer, Output, Session, Severity};
 use super::words::{Args, words};
-use super::{counters, dynamic, frontend, invalid, mode, pattern, server, servers, show, variable, vip};
+use super::{counters, dynamic, frontend, invalid, mode, pattern, server, servers, show, tls, variable, vip};
 
 static HELP: &[Command] = &[Command::new(
     User,
@@ -66,6 +66,7 @@ pub fn all() -> impl Iterator<Item = &'static Command> {
         server::COMMANDS,
         servers::COMMANDS,
         show::COMMANDS,
+        tls::COMMANDS,
         variable::COMMANDS,
         vip::COMMANDS,
     ]

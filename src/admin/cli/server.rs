@@ -9,7 +9,7 @@ use crate::base::clock;
 use crate::check::{Cause, Member};
 use crate::config::Config;
 use crate::config::global::CliLevel::{Admin, User};
-use crate::model::{Address, AdminState, Cut, ProxyId, Server};
+use crate::model::{Address, AdminState, Cut, ProxyId, Server, TlsSwitch};
 use crate::proxy::server::serve_queues;
 
 use super::command::Command;
@@ -200,7 +200,7 @@ fn set(session: &mut Session, args: &Args) -> Answer {
         "agent" | "agent-send" => Answer::error("agent checks are not enabled on this server.\n"),
         "fqdn" if args.at(4).is_empty() => Answer::error("set server <b>/<s> fqdn requires a FQDN.\n"),
         "fqdn" => Answer::error("set server <b>/<s> fqdn failed because no resolution is configured.\n"),
-        "ssl" => Answer::Message(Severity::Notice, "server ssl setting not supported.\n".into()),
+        "ssl" => ssl(t, args.at(4)),
         "check-addr" | "check-port" | "agent-addr" | "agent-port" => {
             Answer::error(format!("'set server <srv> {}' is not supported by this release.\n", args.at(3)))
         }
@@ -219,6 +219,22 @@ fn state(target: &Target<'_>, word: &str) -> Answer {
         "maint" => target.member(|m| m.maintain("", now)),
         _ => Answer::error("'set server <srv> state' expects 'ready', 'drain' and 'maint'.\n"),
     }
+}
+
+/// `set server <b>/<s> ssl on|off`.
+fn ssl(target: &Target<'_>, word: &str) -> Answer {
+    if target.server.spec.tls.is_none() {
+        return Answer::error(
+            "'set server <srv> ssl' cannot be set.  default-server should define ssl settings\n",
+        );
+    }
+    let switch = match word {
+        "on" => TlsSwitch::On,
+        "off" => TlsSwitch::Off,
+        _ => return Answer::error("'set server <srv> ssl' expects 'on' or 'off'.\n"),
+    };
+    target.server.live.switch_tls(switch);
+    Answer::Message(Severity::Notice, "server ssl setting updated.\n".into())
 }
 
 fn health(target: &Target<'_>, word: &str) -> Answer {

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use crate::base::clock;
 use crate::config::Proxy;
 use crate::config::global::CliLevel::User;
-use crate::model::{Address, AdminState, Server};
+use crate::model::{Address, AdminState, Server, TlsSwitch};
 
 use super::command::Command;
 use super::session::{Answer, Session};
@@ -92,10 +92,16 @@ fn state(proxy: &Proxy, server: &Server, now: u64, out: &mut String) {
     let is_paused = admin.intersects(AdminState::MAINT);
     let is_enabled = live.check_enabled.load(Ordering::Relaxed);
     let check_state = u8::from(spec.has_check) << 1 | u8::from(is_enabled) << 2 | u8::from(is_paused) << 3;
+    // Off until it is switched is another thing than switched off.
+    let tls = match (server.tls(), spec.tls_is_off && live.tls_switch() == TlsSwitch::Line) {
+        (Some(_), _) => 1,
+        (None, true) => -1,
+        (None, false) => 0,
+    };
     let since = now.saturating_sub(live.last_change_ms.load(Ordering::Relaxed)) / 1000;
     let _ = writeln!(
         out,
-        "{} {} {} {} {ip} {} {} {} {} {since} {status} {result} {} {check_state} 0 0 0 {} {port} - 0 0 - - 0",
+        "{} {} {} {} {ip} {} {} {} {} {since} {status} {result} {} {check_state} 0 0 0 {} {port} - {tls} 0 - - 0",
         proxy.uid,
         proxy.name,
         spec.id,

@@ -83,7 +83,11 @@ fn servers_come_and_go() {
     let missing = run("add server be/s9");
     assert!(missing.contains("'server' expects <name> and <addr>[:<port>] as arguments."), "{missing}");
     assert!(run("add server be/s9 127.0.0.1:1 nonsense").contains("nonsense"));
-    assert!(run("add server be/s9 127.0.0.1:1 check").contains("not supported"));
+    assert_eq!(run("add server be/s8 127.0.0.1:1 check inter 3s rise 4"), "New server registered.\n\n");
+    let check = back.check_of("s8").expect("its check");
+    assert_eq!((check.inter_ms, check.rise), (3000, 4));
+    assert_eq!(run("del server be/s8"), "Server deleted.\n\n");
+    assert!(back.check_of("s8").is_none());
     assert_eq!(run("add server be/s9 127.0.0.1:9 weight 7"), "New server registered.\n\n");
     let added = back.servers.load().list[3].clone();
     assert_eq!((added.spec.id, added.spec.weight, added.live.is_usable()), (4, 7, false));
@@ -117,7 +121,7 @@ fn levels_hide_and_deny() {
 fn what_is_not_there_is_said() {
     let fake = Fake::new(RECORDED);
     let run = |line| answer(&fake, CliLevel::Admin, line);
-    assert_eq!(run("set ssl cert x.pem"), "'set ssl cert' is not supported by this release.\n\n");
+    assert_eq!(run("dump ssl cert x.pem"), "'dump ssl cert' is not supported by this release.\n\n");
     let near = run("shw stat");
     assert!(near.starts_with("Unknown command: 'shw', but maybe"), "{near}");
     assert!(near.contains("  show stat ") && !near.contains("  set server "));
@@ -180,8 +184,8 @@ async fn a_socket_serves_lines_prompts_and_payloads() {
     assert_eq!(exchange(&path, "show version\n").await, "3.4.0\n\n");
     assert_eq!(exchange(&path, "show version").await, "3.4.0\n\n");
     assert_eq!(exchange(&path, "show version;show cli level;\r\n").await, "3.4.0\n\nadmin\n\n");
-    let text = "prompt\nshow version\nset ssl cert x <<\nabc\n\nquit\nshow version\n";
-    let said = "\n> 3.4.0\n\n> + + 'set ssl cert' is not supported by this release.\n\n> ";
+    let text = "prompt\nshow version\ndump ssl cert x <<\nabc\n\nquit\nshow version\n";
+    let said = "\n> 3.4.0\n\n> + + 'dump ssl cert' is not supported by this release.\n\n> ";
     assert_eq!(exchange(&path, text).await, said);
     assert_eq!(exchange(&path, "prompt timed\n").await, "\n[0:01:01:01]> ");
     assert_eq!(

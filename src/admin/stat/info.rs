@@ -49,6 +49,8 @@ pub struct Process {
     pub boot_ms: u32,
     pub conn_rate_limit: u32,
     pub sess_rate_limit: u32,
+    /// Of the connections of clients that speak TLS.
+    pub tls: TlsFigures,
     /// Filled in for the app, from here on.
     pub curr_conns: u32,
     pub cum_conns: u64,
@@ -81,6 +83,29 @@ impl Process {
         }
         // The process may remember requests of frontends that are gone.
         self.cum_req = self.cum_req.max(requests);
+    }
+}
+
+/// Connections of clients that speak TLS.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TlsFigures {
+    pub most: u32,
+    pub now: u32,
+    pub total: u64,
+    pub rate: u32,
+    pub rate_limit: u32,
+    pub rate_max: u64,
+    /// Those that no earlier session spared a whole handshake.
+    pub key_rate: u32,
+    pub key_rate_max: u64,
+    /// Look-ups of sessions in the table, and those in vain.
+    pub looked_up: (u64, u64),
+}
+
+impl TlsFigures {
+    fn reused_percent(&self) -> u32 {
+        let resumed = self.rate.saturating_sub(self.key_rate);
+        (u64::from(resumed) * 100).checked_div(u64::from(self.rate)).map_or(0, |percent| percent as u32)
     }
 }
 
@@ -178,12 +203,13 @@ pub static FIELDS: &[InfoField] = &[
     field("CurrConns", "current_connections", "Client connections now.", |p| gauge(p.curr_conns)),
     field("CumConns", "connections_total", "Client connections so far.", |p| counted(p.cum_conns)),
     field("CumReq", "requests_total", "Requests so far.", |p| counted(p.cum_req)),
-    field("MaxSslConns", "max_ssl_connections", "Limit of TLS connections.", |_| {
-        metric(Nature::Max, Value::U32(0))
-    })
-    .absent(),
-    field("CurrSslConns", "current_ssl_connections", "TLS connections now.", |_| gauge(0)).absent(),
-    field("CumSslConns", "ssl_connections_total", "TLS connections so far.", |_| counted(0)).absent(),
+    field("MaxSslConns", "max_ssl_connections", "Limit of TLS connections.", |p| {
+        metric(Nature::Max, Value::U32(p.tls.most))
+    }),
+    field("CurrSslConns", "current_ssl_connections", "TLS connections now.", |p| gauge(p.tls.now))
+        .note("those of clients; HAProxy counts those to servers too"),
+    field("CumSslConns", "ssl_connections_total", "TLS connections so far.", |p| counted(p.tls.total))
+        .note("those of clients; HAProxy counts those to servers too"),
     field("Maxpipes", "max_pipes", "Limit of pipes for splicing.", |p| limit(p.maxpipes)),
     field("PipesUsed", "pipes_used_total", "Pipes in use.", |p| gauge(p.pipes_used))
         .note("always 0: pipes are not counted"),
@@ -205,33 +231,31 @@ pub static FIELDS: &[InfoField] = &[
     field("MaxSessRate", "max_session_rate", "Most sessions in a second.", |p| {
         metric(Nature::Rate, small(p.max_sess_rate))
     }),
-    field("SslRate", "current_ssl_rate", "TLS connections during the last second.", |p| rate(p, 0)).absent(),
-    field("SslRateLimit", "limit_ssl_rate", "Limit of TLS connections a second.", |_| limit(0)).absent(),
-    field("MaxSslRate", "max_ssl_rate", "Most TLS connections in a second.", |_| {
-        metric(Nature::Max, Value::U32(0))
-    })
-    .absent(),
+    field("SslRate", "current_ssl_rate", "TLS connections during the last second.", |p| rate(p, p.tls.rate)),
+    field("SslRateLimit", "limit_ssl_rate", "Limit of TLS connections a second (maxsslrate).", |p| {
+        limit(p.tls.rate_limit)
+    }),
+    field("MaxSslRate", "max_ssl_rate", "Most TLS connections in a second.", |p| {
+        metric(Nature::Max, small(p.tls.rate_max))
+    }),
     field(
         "SslFrontendKeyRate",
         "current_frontend_ssl_key_rate",
         "Full TLS handshakes with clients a second.",
-        |_| gauge(0),
-    )
-    .absent(),
+        |p| gauge(p.tls.key_rate),
+    ),
     field(
         "SslFrontendMaxKeyRate",
         "max_frontend_ssl_key_rate",
         "Most full TLS handshakes with clients a second.",
-        |_| metric(Nature::Max, Value::U32(0)),
-    )
-    .absent(),
+        |p| metric(Nature::Max, small(p.tls.key_rate_max)),
+    ),
     field(
         "SslFrontendSessionReuse_pct",
         "frontend_ssl_reuse",
         "Percent of TLS handshakes that resumed.",
-        |_| gauge(0),
-    )
-    .absent(),
+        |p| gauge(p.tls.reused_percent()),
+    ),
     field(
         "SslBackendKeyRate",
         "current_backend_ssl_key_rate",
@@ -246,10 +270,12 @@ pub static FIELDS: &[InfoField] = &[
         |_| metric(Nature::Max, Value::U32(0)),
     )
     .absent(),
-    field("SslCacheLookups", "ssl_cache_lookups_total", "Look-ups in the TLS session cache.", |_| counted(0))
-        .absent(),
-    field("SslCacheMisses", "ssl_cache_misses_total", "Look-ups there that found nothing.", |_| counted(0))
-        .absent(),
+    field("SslCacheLookups", "ssl_cache_lookups_total", "Look-ups in the TLS session cache.", |p| {
+        counted(p.tls.looked_up.0)
+    }),
+    field("SslCacheMisses", "ssl_cache_misses_total", "Look-ups there that found nothing.", |p| {
+        counted(p.tls.looked_up.1)
+    }),
     field("CompressBpsIn", "http_comp_bytes_in_total", "Bytes given to compression a second.", |p| {
         rate(p, 0)
     })

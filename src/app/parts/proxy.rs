@@ -76,6 +76,12 @@ impl ProxyPart {
     /// Makes the configuration that was built the one that runs, for everybody but the workers.
     fn store(&self, mut built: Built) -> Arc<Config> {
         built.activate(clock::now_ms());
+        if let Some(running) = &self.running {
+            let before = running.config.tls.lock().unwrap_or_else(PoisonError::into_inner);
+            let next = built.config.tls.get_mut().unwrap_or_else(PoisonError::into_inner);
+            // What commands did since it was built.
+            next.catch_up(before.kept());
+        }
         let config = Arc::new(built.config);
         // Frontends that were shut down listen again, as after a restart.
         config.proxies.iter().for_each(|p| p.live.stopped.store(false, Ordering::Relaxed));
@@ -143,6 +149,7 @@ impl Part for ProxyPart {
             group: &|name| opener.group(name).ok(),
             services: &|name| self.services.get(name).cloned(),
             previous: self.running.as_ref().map(|running| &*running.config),
+            lent: None,
             ignore_unresolved: reading.args.ignore_resolve_failures,
             default_maxconn: reading.maxconn,
             workers: reading.workers,

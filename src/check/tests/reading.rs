@@ -29,7 +29,7 @@ fn lines_that_are_wrong_say_where() {
     assert_eq!(fault("http-check send hdr a").0, 1);
     assert!(fault("http-check send hdr a %[src]").1.contains("log-format"));
     assert!(fault("http-check expect rstring (").1.contains("regex"));
-    assert!(fault("http-check connect ssl").1.contains("not supported"));
+    assert!(fault("http-check connect via-socks4").1.contains("not supported"));
     assert!(fault("http-check nope").1.contains("only supports 'disable-on-404'"));
     assert!(fault("tcp-check expect status 200").1.contains("but got 'status'"));
     assert!(fault("tcp-check send-binary 4").1.contains("even number"));

@@ -92,7 +92,7 @@ fn spec(
     };
     let title = format!("'server {}/{}'", draft.name, server.name);
     let tls = super::tls::server(cx, server.at, &title, &set.tls, before.and_then(|spec| spec.tls.as_ref()));
-    let spec = ServerSpec { tls, ..spec };
+    let spec = ServerSpec { tls, tls_is_off: set.tls.is_off, ..spec };
     check_port(cx, draft, server);
     Declared { spec: Arc::new(spec), unresolved }
 }

@@ -68,17 +68,13 @@ pub fn specs(cx: &mut Cx<'_>, draft: &Draft<'_>, list: &[Declared]) -> Vec<(Arc<
     for server in draft.servers.iter().filter(|s| s.set.spec.has_check) {
         let mut made = spec(cx, draft, &server.set);
         let own = list.iter().find(|declared| declared.spec.name == server.name);
+        let own = own.filter(|declared| !declared.spec.tls_is_off);
         let own = own.and_then(|declared| declared.spec.tls.as_ref());
         let title = format!("'server {}/{}'", draft.name, server.name);
-        made.tls = super::tls::check(cx, (server.at, &title), &server.set.tls, own, has_own_way(&made));
+        made.tls = super::tls::check(cx, (server.at, &title), &server.set.tls, own, &made);
         specs.push((server.name.clone(), made));
     }
     specs
-}
-
-/// Whether checks go elsewhere than traffic.
-pub fn has_own_way(spec: &CheckSpec) -> bool {
-    spec.addr.is_some() || spec.port.is_some()
 }
 
 /// What to check of a server with these options.
@@ -94,7 +90,7 @@ pub fn spec(cx: &Cx<'_>, draft: &Draft<'_>, server: &ServerSettings) -> CheckSpe
         ..server.checking.clone()
     };
     // Checks that go where traffic goes begin as it does.
-    if spec.send_proxy > 0 || !has_own_way(&spec) {
+    if spec.send_proxy > 0 || !spec.has_own_way() {
         spec.send_proxy = spec.send_proxy.max(server.spec.send_proxy);
     }
     set.check.rules.finish(&mut spec);

@@ -30,6 +30,8 @@ pub struct ServerSettings {
 pub struct TlsSettings {
     /// `ssl`.
     pub is_on: bool,
+    /// `no-ssl` came last.
+    pub is_off: bool,
     pub words: ServerWords,
     /// `sni`: an expression.
     pub sni: Option<(String, Span)>,

@@ -15,7 +15,7 @@ use crate::model::{Address, Caps, Mode};
 use crate::rules::{Capture, Captures, Names, PatternRefs, Userlists};
 use crate::tls::{Disk, Library};
 
-use super::super::global::{Global, LogTarget};
+use super::super::global::{Global, LogTarget, TlsGlobals};
 use super::super::proxy::{Bind, Config, CookieSpec, Options, RetryOn, StatsSpec, Timeouts};
 use super::declared::{ServerDraft, ServerSettings, ServiceDraft};
 use crate::lang::args::Args;
@@ -39,6 +39,8 @@ pub struct Inputs<'a> {
     pub services: &'a dyn Fn(&str) -> Option<Arc<dyn Applet>>,
     /// The configuration that runs now: its live cells are kept.
     pub previous: Option<&'a Config>,
+    /// What a server that is added while running finds of TLS; `None`: all of it is read.
+    pub lent: Option<Lent>,
     /// `-dr`: a name that does not resolve leaves its server down rather than failing the build.
     pub ignore_unresolved: bool,
     /// Process-wide connection limit when the file sets none; 0: not known yet.
@@ -46,6 +48,12 @@ pub struct Inputs<'a> {
     /// Number of data workers, for the shards of new cells.
     pub workers: usize,
     pub now: Millis,
+}
+
+/// TLS of the configuration that runs.
+pub struct Lent {
+    pub library: Library<'static>,
+    pub globals: TlsGlobals,
 }
 
 /// What all sections share while they are read.
@@ -95,10 +103,11 @@ pub struct UnixBind {
 
 impl<'a> Cx<'a> {
     pub fn new(inputs: &'a Inputs<'a>) -> Self {
+        let tls = inputs.lent.as_ref().map(|lent| lent.globals.clone());
         Cx {
             inputs,
             diags: Diagnostics::default(),
-            global: Global::default(),
+            global: Global { tls: tls.unwrap_or_default(), ..Global::default() },
             unix_bind: UnixBind::default(),
             resolved: HashMap::new(),
             references: Vec::new(),
@@ -109,7 +118,7 @@ impl<'a> Cx<'a> {
             proc_vars: Vec::new(),
             deprecated_allowed: false,
             experimental_allowed: false,
-            library: None,
+            library: inputs.lent.as_ref().map(|lent| lent.library.clone()),
         }
     }
 
@@ -176,6 +185,7 @@ impl Kind {
 #[derive(Clone, Copy, Debug)]
 pub enum FormatSource<'a> {
     Httplog,
+    Httpslog,
     HttplogClf,
     Tcplog,
     TcplogClf,

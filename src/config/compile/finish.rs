@@ -2,14 +2,13 @@
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 
 use crate::base::Live;
 use crate::lang::{Severity, Span, suggest};
 use crate::model::{Caps, Mode, ProxyId, ProxyLive, ServerSet, ServerSpec};
 use crate::rules::{Captures, HttpErrors, vars};
-use crate::tls::Library;
 
 use super::super::proxy::{
     Backend, Config, Frontend, Proxy, Rules, ServerTarget, Switch, SwitchTarget, UseServer,
@@ -90,7 +89,7 @@ pub fn finish<'a>(cx: &mut Cx<'a>, drafts: &Drafts<'a>) -> Built {
             frontends: HashMap::new(),
             proc_vars: Vec::new(),
             patterns: Default::default(),
-            tls_sessions: None,
+            tls: Mutex::default(),
         },
         server_sets: Vec::new(),
         server_changes: Vec::new(),
@@ -121,7 +120,7 @@ pub fn finish<'a>(cx: &mut Cx<'a>, drafts: &Drafts<'a>) -> Built {
         built.config.proxies.push(proxy);
     }
     built.config.patterns = std::mem::take(&mut cx.patterns);
-    built.config.tls_sessions = cx.library.as_ref().map(Library::sessions);
+    built.config.tls = Mutex::new(super::tls::live(cx, &built.config));
     postcheck::whole(cx, &built.config);
     built
 }
@@ -398,6 +397,8 @@ fn backend<'a>(
         declared: list.iter().map(|d| d.spec.clone()).collect(),
         services,
         checks: super::checks::specs(cx, draft, &list),
+        added_checks: previous.map(|back| back.added_checks.clone()).unwrap_or_default(),
+        check_template: super::checks::spec(cx, draft, &super::declared::ServerSettings::default()),
         retries: set.retries,
         retry_on: set.retry_on.clone(),
         fullconn,

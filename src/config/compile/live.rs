@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 
 use crate::balance;
 use crate::base::{Live, Millis};
-use crate::model::{AdminState, Cut, OperState, Server, ServerLive, ServerSet, ServerSpec};
+use crate::model::{AdminState, Cut, OperState, Server, ServerLive, ServerSet, ServerSpec, TlsSwitch};
 
 use super::super::proxy::Backend;
 use super::backend::{Declared, ids};
@@ -23,6 +23,8 @@ pub struct ServerChange {
     pub forget_address: bool,
     /// Connections made so far are others than those that the new line asks for.
     pub reconnect: bool,
+    /// What the file says of TLS holds again.
+    pub forget_tls: bool,
     /// `disabled` (true) or its absence (false) in the file.
     pub disabled: Option<bool>,
     pub check_enabled: Option<bool>,
@@ -35,6 +37,7 @@ impl ServerChange {
             live: live.clone(),
             weight: (old.weight != new.weight).then_some(new.weight),
             maxconn: (old.maxconn != new.maxconn).then_some(new.maxconn),
+            forget_tls: old.tls != new.tls || old.tls_is_off != new.tls_is_off,
             forget_address: old.address != new.address || old.port_offset != new.port_offset,
             reconnect: old.address != new.address
                 || old.port_offset != new.port_offset
@@ -42,7 +45,8 @@ impl ServerChange {
                 || old.interface != new.interface
                 || (old.send_proxy, old.proxy_fields) != (new.send_proxy, new.proxy_fields)
                 || old.proxy_tlvs != new.proxy_tlvs
-                || old.tls != new.tls,
+                || old.tls != new.tls
+                || old.tls_is_off != new.tls_is_off,
             disabled: (old.disabled != new.disabled).then_some(new.disabled),
             check_enabled: (old.has_check != new.has_check).then_some(new.has_check),
         };
@@ -64,6 +68,9 @@ impl ServerChange {
         }
         if self.forget_address {
             live.address.store(Arc::new(None));
+        }
+        if self.forget_tls {
+            live.switch_tls(TlsSwitch::Line);
         }
         if self.reconnect {
             live.begin_epoch(Cut::Moved);

@@ -212,9 +212,15 @@ pub fn log_tag<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {
     }
 }
 
-/// `option httplog [clf]`, `option tcplog [clf]`.
+/// `option httplog [clf]`, `option httpslog`, `option tcplog [clf]`.
 pub fn option_log<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {
     let name = args.str(1);
+    if name == "httpslog" {
+        if !scope.too_many(args, 1, 0) {
+            set_format(scope, args, FormatSource::Httpslog);
+        }
+        return;
+    }
     let is_clf = match args.str(2) {
         "" => false,
         "clf" => true,
@@ -287,6 +293,7 @@ impl FormatSource<'_> {
     pub fn keyword(self) -> &'static str {
         match self {
             FormatSource::Httplog => "option httplog",
+            FormatSource::Httpslog => "option httpslog",
             FormatSource::HttplogClf => "option httplog clf",
             FormatSource::Tcplog => "option tcplog",
             FormatSource::TcplogClf => "option tcplog clf",
@@ -297,7 +304,7 @@ impl FormatSource<'_> {
     /// The format that does without `mode http`, when this one needs it.
     pub fn without_http(self) -> Option<Self> {
         match self {
-            FormatSource::Httplog => Some(FormatSource::Tcplog),
+            FormatSource::Httplog | FormatSource::Httpslog => Some(FormatSource::Tcplog),
             FormatSource::HttplogClf => Some(FormatSource::TcplogClf),
             _ => None,
         }

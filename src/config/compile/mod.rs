@@ -21,6 +21,7 @@ mod balance;
 mod builder;
 mod checks;
 mod cookie;
+mod crt_store;
 mod declared;
 mod errors;
 mod global;
@@ -44,6 +45,6 @@ pub mod testing;
 mod tests;
 
 pub use builder::{build, entries, register};
-pub use draft::Inputs;
+pub use draft::{Inputs, Lent};
 pub use finish::Built;
 pub use section::section_kinds;

@@ -148,7 +148,7 @@ pub const OPTIONS: &[OptionKeyword] = &[
     line("httpchk", "[<method>] [<uri>] [<version>]", Side::Back, "Checks servers with an HTTP request.", "option httpchk GET /health", "1.3", checks::method),
     line("httpclose", "", Side::Any, "Closes both connections after each response.", "option httpclose", "1.3", options::connection_mode).negatable(),
     line("httplog", "[clf]", Side::Any, "Logs requests in the HTTP format.", "option httplog", "1.3", log::option_log),
-    refused("httpslog", "Logs requests in the HTTP format with TLS fields.", "option httpslog", "TLS fields are not part of it yet, use 'option httplog'"),
+    line("httpslog", "", Side::Any, "Logs requests in the HTTP format with fields about TLS.", "option httpslog", "2.5", log::option_log),
     nothing("idle-close-on-response", Side::Front, "Waits for the last response before an idle connection is closed.", "option idle-close-on-response", "2.4", "idle connections finish their response before they close").http(),
     flag("independent-streams", Side::Any, "Data in one direction does not refresh the other one's timeout.", "option independent-streams", "1.4", |o| &mut o.independent_streams),
     refused("ldap-check", "Checks servers with an LDAP bind.", "option ldap-check", "its protocol is not spoken; use 'option tcp-check' or 'option httpchk' instead"),

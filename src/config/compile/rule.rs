@@ -363,6 +363,7 @@ fn format(source: FormatSource<'_>, ctx: &mut BuildCtx<'_>) -> Option<LogFormat>
     Some(match source {
         FormatSource::Custom(word) => return LogFormat::parse(word, LogUse::Log, ctx),
         FormatSource::Httplog => LogFormat::httplog(),
+        FormatSource::Httpslog => return LogFormat::httpslog(ctx),
         FormatSource::HttplogClf => LogFormat::clf(),
         FormatSource::Tcplog => LogFormat::tcplog(),
         FormatSource::TcplogClf => LogFormat::tcplog_clf(),

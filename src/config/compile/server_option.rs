@@ -347,7 +347,7 @@ pub const SERVER_OPTIONS: &[ServerOption] = &[
         Ok(())
     }),
     option("no-ssl", "", "Undoes 'ssl' of default-server.", "server s 10.0.0.1:80 no-ssl", "1.8", |s, _, _| {
-        s.tls.is_on = false;
+        s.tls.is_off = true;
         Ok(())
     }),
     nothing("no-tfo", "Undoes 'tfo' of default-server.", "server s 10.0.0.1:80 no-tfo", "2.0"),
@@ -370,8 +370,11 @@ pub const SERVER_OPTIONS: &[ServerOption] = &[
         if s.checking.shutdown_backups_on_up { Ok(()) } else { Err(format!("'on-marked-up' expects 'shutdown-backup-sessions' but got '{}'", a.str(1))) }
     }),
     refused("pool-conn-name", "<expr>", "Name that pooled connections must match.", "pooled connections are told apart by server alone"),
-    option("pool-low-conn", "<max>", "Idle connections below which a worker takes none from another.", "server s 10.0.0.1:80 pool-low-conn 4", "2.3", |_, a, _| limit(a).map(|_| ()))
-        .status(Status::Accepted("a worker takes an idle connection over only when it has none")),
+    option("pool-low-conn", "<max>", "Idle connections that are kept beyond those that were in use at once.", "server s 10.0.0.1:80 pool-low-conn 4", "2.3", |s, a, _| {
+        s.spec.pool_low_conn = limit(a)?.unwrap_or(0);
+        Ok(())
+    })
+    .status(Status::Partial("a worker takes an idle connection over from another only when it has none, whatever the number")),
     option("pool-max-conn", "<max>", "Most idle connections kept; -1 for no limit.", "server s 10.0.0.1:80 pool-max-conn 50", "1.9", |s, a, _| {
         s.spec.pool_max_conn = limit(a)?;
         Ok(())
@@ -457,7 +460,7 @@ pub const SERVER_OPTIONS: &[ServerOption] = &[
     })
     .status(Status::Partial("auto and h1")),
     option("ssl", "", "Speaks TLS to the server.", "server s 10.0.0.1:443 ssl verify none", "1.5", |s, _, _| {
-        s.tls.is_on = true;
+        (s.tls.is_on, s.tls.is_off) = (true, false);
         Ok(())
     }),
     refused("allow-0rtt", "", "A setting of TLS.", TLS),

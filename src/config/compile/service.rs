@@ -135,8 +135,7 @@ fn spec(cx: &mut Cx<'_>, draft: &Draft<'_>, service: &ServiceDraft<'_>) -> Servi
     let tls = super::tls::server(cx, service.at, &title, &service.set.tls, None);
     let check = service.check.then(|| {
         let mut check = super::checks::spec(cx, draft, &service.set);
-        let own_way = super::checks::has_own_way(&check);
-        check.tls = super::tls::check(cx, (service.at, &title), &service.set.tls, tls.as_ref(), own_way);
+        check.tls = super::tls::check(cx, (service.at, &title), &service.set.tls, tls.as_ref(), &check);
         check
     });
     ServiceSpec {

@@ -47,6 +47,7 @@ pub fn build_on(text: &str, previous: Option<&Config>) -> (Option<Built>, Diagno
             matches!(name, "haterm" | "stats" | "prometheus-exporter").then(|| Arc::new(Silent) as _)
         },
         previous,
+        lent: None,
         ignore_unresolved: false,
         default_maxconn: 1000,
         workers: crate::base::shard::MAX_WORKERS,

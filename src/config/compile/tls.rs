@@ -1,18 +1,19 @@
 //! What `global`, `bind` and `server` lines say of TLS becomes what connections begin with.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use crate::base::clock;
-use crate::check::CheckTls;
+use crate::check::{CheckSpec, CheckTls};
 use crate::lang::args::Args;
 use crate::lang::{Severity, Span};
 use crate::model::ServerTls;
 use crate::tls::{
-    BindWords, Endpoint, ExtraFiles, Ignored, Library, Options, ServerWords, Source, Told, Upstream, Verify,
+    BindWords, Endpoint, ExtraFiles, Ignored, Library, Live, Options, ServerWords, Source, Told, Upstream,
+    Verify,
 };
 
-use super::super::proxy::Bind;
+use super::super::proxy::{Bind, Config};
 use super::declared::TlsSettings;
 use super::draft::{Cx, Draft};
 
@@ -70,6 +71,7 @@ fn apply(cx: &mut Cx<'_>, name: &str, value: &str, args: Args<'_>) -> Result<(),
     let number = || value.parse::<u64>().map_err(|_| format!("expects an integer argument, found '{value}'"));
     match name {
         "crt-base" => tls.globals.crt_base = Some(value.into()),
+        "key-base" => tls.key_base = Some(value.into()),
         "ca-base" => tls.globals.ca_base = Some(value.into()),
         "ssl-load-extra-files" => tls.globals.extra = extra_files(args)?,
         "ssl-load-extra-del-ext" => tls.globals.is_extension_dropped = true,
@@ -138,6 +140,21 @@ fn defaults(args: Args<'_>, mut set: impl FnMut(&str, &str) -> Result<(), String
     Ok(())
 }
 
+/// Takes the certificates that were read so far, those of the configuration before where commands have changed them.
+fn library<'a>(cx: &mut Cx<'a>) -> Library<'a> {
+    if let Some(library) = cx.library.take() {
+        return library;
+    }
+    let before = cx.inputs.previous.map(|config| {
+        let live = config.tls.lock().unwrap_or_else(PoisonError::into_inner);
+        (live.sessions(), live.kept())
+    });
+    let (sessions, kept) = before.unzip();
+    let now_s = i64::try_from(clock::wall().as_secs()).unwrap_or(i64::MAX);
+    let library = Library::new(cx.inputs.disk, cx.global.tls.globals.clone(), now_s, sessions);
+    library.keeping(kept.unwrap_or_default())
+}
+
 /// Calls with the certificates of the configuration; what was wrong with those it needed is told of this place.
 fn with_library<'a, T>(
     cx: &mut Cx<'a>,
@@ -145,11 +162,7 @@ fn with_library<'a, T>(
     title: &str,
     f: impl FnOnce(&Cx<'a>, &mut Library<'a>, &mut Told) -> T,
 ) -> T {
-    let mut library = cx.library.take().unwrap_or_else(|| {
-        let sessions = cx.inputs.previous.and_then(|config| config.tls_sessions.clone());
-        let now_s = i64::try_from(clock::wall().as_secs()).unwrap_or(i64::MAX);
-        Library::new(cx.inputs.disk, cx.global.tls.globals.clone(), now_s, sessions)
-    });
+    let mut library = library(cx);
     let mut told = Told::default();
     let made = f(cx, &mut library, &mut told);
     cx.library = Some(library);
@@ -173,14 +186,29 @@ pub fn endpoints(cx: &mut Cx<'_>, draft: &Draft<'_>, binds: &mut [Bind]) {
                     None => format!("{}/{}", draft.name, bind.tls.written),
                 };
                 let words = completed(&bind.tls.words, &cx.global.tls.bind);
-                with_library(cx, bind.declared_at, &title, |_, library, told| {
+                let made = with_library(cx, bind.declared_at, &title, |_, library, told| {
                     Endpoint::build(&name, words, library, told)
-                })
+                });
+                made.inspect(|endpoint| endpoint.stand_at(cx.place(bind.declared_at)))
             }
         };
         bind.tls.endpoint = made.clone();
         last = Some((bind.declared_at, made));
     }
+}
+
+/// What runtime commands act on, once all lines are read.
+pub fn live(cx: &mut Cx<'_>, config: &Config) -> Live {
+    let library = library(cx);
+    let mut endpoints: Vec<Arc<Endpoint>> = Vec::new();
+    let binds = config.proxies.iter().filter_map(|proxy| proxy.front.as_ref()).flat_map(|front| &front.binds);
+    for endpoint in binds.filter_map(|bind| bind.tls.endpoint.as_ref()) {
+        // Several addresses of a line share it, one after the other.
+        if endpoints.last().is_none_or(|last| !Arc::ptr_eq(last, endpoint)) {
+            endpoints.push(endpoint.clone());
+        }
+    }
+    Live::new(library, endpoints)
 }
 
 /// How TLS is spoken to a server whose line has `ssl`; as it was `before` if nothing of it has changed.
@@ -198,12 +226,13 @@ pub fn server(
     words.options = words.options.or(&cx.global.tls.server.options);
     words.no_tickets |= cx.global.tls.server.no_tickets;
     let fingerprint = fingerprint(cx, &words);
+    let alpn = words.options.alpn.as_deref().unwrap_or_default();
+    let offers_h2 = alpn.split(',').any(|protocol| protocol == "h2");
+    // Also where nothing has changed: commands want to know of its files.
+    let upstream = with_library(cx, at, title, |_, library, told| Upstream::build(&words, library, told))?;
     if let Some(before) = before.filter(|before| before.fingerprint == fingerprint) {
         return Some(before.clone());
     }
-    let alpn = words.options.alpn.as_deref().unwrap_or_default();
-    let offers_h2 = alpn.split(',').any(|protocol| protocol == "h2");
-    let upstream = with_library(cx, at, title, |_, library, told| Upstream::build(&words, library, told))?;
     Some(ServerTls { upstream, offers_h2, fingerprint })
 }
 
@@ -213,9 +242,10 @@ pub fn check(
     (at, title): (Span, &str),
     set: &TlsSettings,
     own: Option<&ServerTls>,
-    has_own_way: bool,
+    spec: &CheckSpec,
 ) -> Option<CheckTls> {
-    if !set.check && (own.is_none() || has_own_way) {
+    let is_default = set.check || own.is_some() && !spec.has_own_way();
+    if !is_default && !spec.asks_for_tls() {
         return None;
     }
     let made;
@@ -232,7 +262,7 @@ pub fn check(
     };
     let fingerprint = tls.fingerprint ^ xxhash_rust::xxh3::xxh3_64(format!("{alpn:?}").as_bytes());
     let sni = set.check_sni.as_ref().map(|name| name.as_bytes().into());
-    Some(CheckTls { config: tls.upstream.speaking(&alpn), sni, fingerprint })
+    Some(CheckTls { upstream: tls.upstream.clone(), is_default, alpn, sni, fingerprint })
 }
 
 /// Of words, and of what the files hold that they name.

@@ -8,7 +8,7 @@ use std::io::{self, ErrorKind, IoSlice};
 use std::sync::Arc;
 use std::task::Poll;
 
-use rustls::CommonState;
+use rustls::{CommonState, HandshakeKind};
 
 use crate::base::Nanos;
 use crate::base::buf::{BODY_SIZE, Buf, HEAD_SIZE};
@@ -124,6 +124,11 @@ impl Tls {
     /// Looks at what the client asked for, whatever came of it.
     pub fn hello<T>(&self, f: impl FnOnce(&Hello) -> T) -> Option<T> {
         self.state.borrow().hello.as_deref().map(f)
+    }
+
+    /// Whether an earlier session spared both sides a whole handshake.
+    pub fn is_resumed(&self) -> bool {
+        self.look(|common| common.handshake_kind() == Some(HandshakeKind::Resumed)).unwrap_or_default()
     }
 
     /// The protocol that both sides agreed on.

@@ -132,6 +132,42 @@ fn no_connection_is_kept_where_the_pool_has_no_room() {
 }
 
 #[test]
+fn pool_low_conn_keeps_more_than_were_in_use() {
+    for (option, kept) in [("", 1), ("pool-low-conn 1", 2)] {
+        let rig = Rig::listen(&["http-reuse always", &format!("server s1 10.0.0.1:80 {option}")]);
+        let mut clients = [rig.client(), rig.client()];
+        clients.iter_mut().for_each(|client| client.send(GET));
+        let mut servers = [rig.server("s1"), rig.server("s1")];
+        for (client, server) in clients.iter_mut().zip(&mut servers) {
+            server.take();
+            server.send(OK);
+            client.take();
+        }
+        assert_eq!(rig.idle("s1"), 2, "two were in use at once");
+        rig.pass(3_000);
+        clients[0].send(GET);
+        for server in &mut servers {
+            if server.take().contains("GET") {
+                server.send(OK);
+            }
+        }
+        assert_eq!(answers(&clients[0].take()), [200]);
+        assert_eq!(rig.idle("s1"), kept, "{option}");
+    }
+}
+
+#[test]
+fn connections_of_dispatch_are_of_one_client() {
+    let rig = Rig::listen(&["http-reuse always", "dispatch 10.0.0.1:80"]);
+    let mut clients = [rig.client(), rig.client()];
+    let name = crate::model::ServerSpec::DISPATCH;
+    let _servers = clients.each_mut().map(|client| rig.exchange(client, name).0);
+    assert_eq!(rig.opened(name), 2);
+    clients[0].send(GET);
+    assert_eq!(rig.opened(name), 2);
+}
+
+#[test]
 fn pool_max_conn_bounds_the_idle() {
     let rig = Rig::listen(&["http-reuse always", "server s1 10.0.0.1:80 pool-max-conn 2"]);
     let mut clients: Vec<Wire> = (0..4).map(|_| rig.client()).collect();

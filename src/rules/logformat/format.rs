@@ -55,6 +55,7 @@ pub(super) enum Part {
 }
 
 const HTTPLOG: &str = "%ci:%cp [%tr] %ft %b/%s %TR/%Tw/%Tc/%Tr/%Ta %ST %B %CC %CS %tsc %ac/%fc/%bc/%sc/%rc %sq/%bq %hr %hs %{+Q}r";
+const HTTPSLOG: &str = " %[fc_err]/%[ssl_fc_err,hex]/%[ssl_c_err]/%[ssl_c_ca_err]/%[ssl_fc_is_resumed] %[ssl_fc_sni]/%sslv/%sslc";
 const CLF: &str = "%{+Q}o %{-Q}ci - - [%trg] %r %ST %B \"\" \"\" %cp %ms %ft %b %s %TR %Tw %Tc %Tr %Ta %tsc %ac %fc %bc %sc %rc %sq %bq %CC %CS %hrl %hsl";
 const TCPLOG: &str = "%ci:%cp [%t] %ft %b/%s %Tw/%Tc/%Tt %B %ts %ac/%fc/%bc/%sc/%rc %sq/%bq";
 const TCPLOG_CLF: &str = "%{+Q}o %{-Q}ci - - [%T] \"TCP \" 000 %B \"\" \"\" %cp %ms %ft %b %s %Th %Tw %Tc %Tt %U %ts-- %ac %fc %bc %sc %rc %sq %bq \"\" \"\" ";
@@ -86,6 +87,12 @@ impl LogFormat {
     /// `option httplog`.
     pub fn httplog() -> LogFormat {
         Self::built_in(HTTPLOG)
+    }
+
+    /// `option httpslog`: the same, and then how the handshake went.
+    pub fn httpslog(ctx: &mut BuildCtx<'_>) -> Option<LogFormat> {
+        let text = [HTTPLOG, HTTPSLOG].concat();
+        Self::parse_bytes(text.as_bytes(), Span::default(), LogUse::Log, ctx)
     }
 
     /// `option httplog clf`.

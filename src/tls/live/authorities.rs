@@ -20,7 +20,7 @@ impl Live {
     }
 
     /// Has all lines that name a file look at its new content; how many they are.
-    fn trust_anew(&mut self, name: &str) -> Result<usize, String> {
+    pub(super) fn trust_anew(&mut self, name: &str) -> Result<usize, String> {
         let (mut places, mut told) = (0, Told::default());
         for endpoint in &self.endpoints {
             match endpoint.trust_anew(name, &mut self.library, &mut told) {
@@ -42,14 +42,16 @@ impl Live {
             return format!("CA file '{name}' already exists!\n");
         }
         let empty = Arc::new(CaFile { name: name.into(), certificates: Vec::new() });
-        self.ca_files.insert(name.to_owned(), empty);
+        self.ca_files.insert(name.to_owned(), empty.clone());
+        self.library.ca_files().insert(name.to_owned(), empty);
+        self.before.ca_files.insert(name.to_owned(), None);
         format!("New CA file created '{name}'!\n")
     }
 
     /// `adds`: to what there is already, instead of replacing it.
     pub fn set_ca_file(&mut self, name: &str, payload: &str, adds: bool) -> String {
         let refused = |why: &str| format!("{why}\nCan't update {name}!\n");
-        if let Some(draft) = self.ca_draft.as_ref().filter(|draft| *draft.name != *name) {
+        if let Some(draft) = self.drafts.ca_file.as_ref().filter(|draft| *draft.name != *name) {
             return refused(&format!(
                 "The ongoing transaction is about '{}' but you are trying to set '{name}'",
                 draft.name
@@ -59,25 +61,28 @@ impl Live {
             return refused("Can't replace a CA file which is not referenced by the configuration!");
         };
         let Ok(mut file) = CaFile::parse(name, payload.as_bytes()) else { return refused("Invalid payload") };
-        let is_new = self.ca_draft.is_none();
+        let is_new = self.drafts.ca_file.is_none();
         if adds {
-            let before = self.ca_draft.as_ref().unwrap_or(stored);
+            let before = self.drafts.ca_file.as_ref().unwrap_or(stored);
             let mut certificates = before.certificates.clone();
             certificates.append(&mut file.certificates);
             file.certificates = certificates;
         }
-        self.ca_draft = Some(Arc::new(file));
+        self.drafts.ca_file = Some(Arc::new(file));
         format!("transaction {} for CA {name}!\n", if is_new { "created" } else { "updated" })
     }
 
     pub fn commit_ca_file(&mut self, name: &str) -> String {
-        let Some(draft) = self.ca_draft.take_if(|draft| *draft.name == *name) else {
+        let Some(draft) = self.drafts.ca_file.take_if(|draft| *draft.name == *name) else {
             return format!("No ongoing transaction! !\nCan't commit {name}!\n");
         };
         let before = self.ca_files.insert(name.to_owned(), draft.clone());
         self.library.ca_files().insert(name.to_owned(), draft);
         match self.trust_anew(name) {
-            Ok(places) => format!("Committing {name}{}\nSuccess!\n", dots(places)),
+            Ok(places) => {
+                self.before.ca_files.entry(name.to_owned()).or_insert(before);
+                format!("Committing {name}{}\nSuccess!\n", dots(places))
+            }
             Err(why) => {
                 if let Some(before) = before {
                     self.ca_files.insert(name.to_owned(), before.clone());
@@ -91,7 +96,7 @@ impl Live {
     }
 
     pub fn abort_ca_file(&mut self, name: &str) -> String {
-        match self.ca_draft.take_if(|draft| *draft.name == *name) {
+        match self.drafts.ca_file.take_if(|draft| *draft.name == *name) {
             Some(_) => format!("Transaction aborted for certificate '{name}'!\n"),
             None => "No ongoing transaction!\n".into(),
         }
@@ -106,6 +111,7 @@ impl Live {
             return refused("in use, can't be deleted");
         }
         self.ca_files.remove(name);
+        self.before.ca_files.remove(name);
         self.library.ca_files().remove(name);
         format!("CA file '{name}' deleted!\n")
     }
@@ -113,7 +119,7 @@ impl Live {
     pub fn show_ca_files(&self) -> String {
         let mut text = String::new();
         let count = |count: usize| format!(" - {count} certificate(s)\n");
-        if let Some(draft) = &self.ca_draft {
+        if let Some(draft) = &self.drafts.ca_file {
             text += &format!("# transaction\n*{}{}", draft.name, count(draft.certificates.len()));
         }
         text += "# filename\n";
@@ -128,13 +134,9 @@ impl Live {
     /// `name` may end with `:N`, a certificate's place.
     pub fn show_ca_file(&self, name: &str) -> String {
         let unknown = || "Can't display the CA file : Not found!\n".to_owned();
-        let numbered = name.rsplit_once(':').and_then(|(of, n)| Some((of, n.parse::<usize>().ok()?)));
-        let (of, place) = match numbered {
-            Some((of, place)) => (of, Some(place)),
-            None => (name, None),
-        };
+        let (of, place) = numbered(name);
         let (file, status) = match of.strip_prefix('*') {
-            Some(own) => (self.ca_draft.as_ref().filter(|draft| *draft.name == *own), "Uncommitted"),
+            Some(own) => (self.drafts.ca_file.as_ref().filter(|draft| *draft.name == *own), "Uncommitted"),
             None => (self.ca_files.get(of), if self.is_named(of) { "Used" } else { "Unused" }),
         };
         let Some(file) = file else { return unknown() };
@@ -154,13 +156,16 @@ impl Live {
         if self.crl_files.contains_key(name) {
             return format!("CRL file '{name}' already exists!\n");
         }
-        self.crl_files.insert(name.to_owned(), Arc::new(CrlFile { name: name.into(), lists: Vec::new() }));
+        let empty = Arc::new(CrlFile { name: name.into(), lists: Vec::new() });
+        self.crl_files.insert(name.to_owned(), empty.clone());
+        self.library.crl_files().insert(name.to_owned(), empty);
+        self.before.crl_files.insert(name.to_owned(), None);
         format!("New CRL file created '{name}'!\n")
     }
 
     pub fn set_crl_file(&mut self, name: &str, payload: &str) -> String {
         let refused = |why: &str| format!("{why}\nCan't update {name}!\n");
-        if let Some(draft) = self.crl_draft.as_ref().filter(|draft| *draft.name != *name) {
+        if let Some(draft) = self.drafts.crl_file.as_ref().filter(|draft| *draft.name != *name) {
             return refused(&format!(
                 "The ongoing transaction is about '{}' but you are trying to set '{name}'",
                 draft.name
@@ -170,18 +175,21 @@ impl Live {
             return refused("Can't replace a CRL file which is not referenced by the configuration!");
         }
         let Ok(file) = CrlFile::parse(name, payload.as_bytes()) else { return refused("Invalid payload") };
-        let done = if self.crl_draft.replace(Arc::new(file)).is_none() { "created" } else { "updated" };
+        let done = if self.drafts.crl_file.replace(Arc::new(file)).is_none() { "created" } else { "updated" };
         format!("transaction {done} for CRL {name}!\n")
     }
 
     pub fn commit_crl_file(&mut self, name: &str) -> String {
-        let Some(draft) = self.crl_draft.take_if(|draft| *draft.name == *name) else {
+        let Some(draft) = self.drafts.crl_file.take_if(|draft| *draft.name == *name) else {
             return format!("No ongoing transaction! !\nCan't commit {name}!\n");
         };
         let before = self.crl_files.insert(name.to_owned(), draft.clone());
         self.library.crl_files().insert(name.to_owned(), draft);
         match self.trust_anew(name) {
-            Ok(places) => format!("Committing {name}{}\nSuccess!\n", dots(places)),
+            Ok(places) => {
+                self.before.crl_files.entry(name.to_owned()).or_insert(before);
+                format!("Committing {name}{}\nSuccess!\n", dots(places))
+            }
             Err(why) => {
                 if let Some(before) = before {
                     self.crl_files.insert(name.to_owned(), before.clone());
@@ -195,7 +203,7 @@ impl Live {
     }
 
     pub fn abort_crl_file(&mut self, name: &str) -> String {
-        match self.crl_draft.take_if(|draft| *draft.name == *name) {
+        match self.drafts.crl_file.take_if(|draft| *draft.name == *name) {
             Some(_) => format!("Transaction aborted for certificate '{name}'!\n"),
             None => "No ongoing transaction!\n".into(),
         }
@@ -210,28 +218,45 @@ impl Live {
             return refused("in use, can't be deleted");
         }
         self.crl_files.remove(name);
+        self.before.crl_files.remove(name);
         self.library.crl_files().remove(name);
         format!("CRL file '{name}' deleted!\n")
     }
 
     pub fn show_crl_files(&self) -> String {
         let mut text = String::new();
-        if let Some(draft) = &self.crl_draft {
+        if let Some(draft) = &self.drafts.crl_file {
             text += &format!("# transaction\n*{}\n", draft.name);
         }
         text += "# filename\n";
         self.crl_files.keys().fold(text, |text, name| text + name + "\n")
     }
 
+    /// `name` may end with `:N`, a list's place.
     pub fn show_crl_file(&self, name: &str) -> String {
-        let (file, status) = match name.strip_prefix('*') {
-            Some(own) => (self.crl_draft.as_ref().filter(|draft| *draft.name == *own), "Uncommitted"),
-            None => (self.crl_files.get(name), if self.is_named(name) { "Used" } else { "Unused" }),
+        let (of, place) = numbered(name);
+        let (file, status) = match of.strip_prefix('*') {
+            Some(own) => (self.drafts.crl_file.as_ref().filter(|draft| *draft.name == *own), "Uncommitted"),
+            None => (self.crl_files.get(of), if self.is_named(of) { "Used" } else { "Unused" }),
         };
         let Some(file) = file else { return "Can't display the CRL file : Not found!\n".into() };
-        let head = format!("Filename: {name}\nStatus: {status}\n");
-        file.lists.iter().enumerate().fold(head, |text, (at, der)| {
+        let of_place = |at: usize| place.is_none_or(|place| place == at + 1);
+        let shown: Vec<(usize, _)> = file.lists.iter().enumerate().filter(|(at, _)| of_place(*at)).collect();
+        if place.is_some() && shown.is_empty() {
+            return String::new();
+        }
+        let head = format!("Filename: {of}\nStatus: {status}\n");
+        shown.into_iter().fold(head, |text, (at, der)| {
             text + &format!(" \nCertificate Revocation List #{}:\n{}", at + 1, show::revocations(der))
         })
+    }
+}
+
+/// A name, and the place that it may end with.
+fn numbered(name: &str) -> (&str, Option<usize>) {
+    let numbered = name.rsplit_once(':').and_then(|(of, n)| Some((of, n.parse::<usize>().ok()?)));
+    match numbered {
+        Some((of, place)) => (of, Some(place)),
+        None => (name, None),
     }
 }

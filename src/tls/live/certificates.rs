@@ -2,17 +2,10 @@
 
 use std::sync::Arc;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-
 use super::show;
-use super::state::{Draft, Live};
-use crate::tls::certificate::Certified;
-use crate::tls::error::Fault;
-use crate::tls::material::{Material, Told, unloadable};
-use crate::tls::ocsp;
-use crate::tls::pem::Pem;
-use crate::tls::provider::provider;
+use super::state::Live;
+use crate::tls::draft::{Draft, Unfit};
+use crate::tls::material::{Material, Told};
 
 const EXTENSIONS: [&str; 4] = [".key", ".issuer", ".ocsp", ".sctl"];
 
@@ -22,6 +15,7 @@ impl Live {
             return format!("Certificate '{name}' already exists!\n");
         }
         self.certificates.insert(name.to_owned(), None);
+        self.before.certificates.insert(name.to_owned(), None);
         format!("New empty certificate store '{name}'!\n")
     }
 
@@ -31,12 +25,9 @@ impl Live {
             return "'set ssl cert' expects a filename and a certificate as a payload\n".into();
         }
         let refused = |why: String| format!("{why}\nCan't update {name}!\n");
-        let part = EXTENSIONS.iter().find_map(|extension| Some((name.strip_suffix(extension)?, *extension)));
-        let (base, part) = match part {
-            Some((base, part)) if !self.certificates.contains_key(name) => (base, part),
-            _ => (name, ""),
-        };
-        if let Some(draft) = self.draft.as_ref().filter(|draft| draft.name != base) {
+        let (base, part) = self.part(name);
+        let base = base.as_str();
+        if let Some(draft) = self.drafts.certificate.as_ref().filter(|draft| draft.name != base) {
             let why = format!(
                 "The ongoing transaction is about '{}' but you are trying to set '{base}'",
                 draft.name
@@ -48,46 +39,52 @@ impl Live {
                 "Can't replace a certificate which is not referenced by the configuration!".into(),
             );
         };
-        let is_new = self.draft.is_none();
-        let mut draft = self.draft.clone().unwrap_or_else(|| Draft::of(base, stored.as_deref()));
+        let is_new = self.drafts.certificate.is_none();
+        let draft = self.drafts.certificate.clone();
+        let mut draft = draft.unwrap_or_else(|| Draft::of(base, stored.as_deref()));
         if let Err(why) = draft.take(part, payload, now_s) {
             return refused(format!("{why}\nCan't load the payload"));
         }
-        self.draft = Some(draft);
+        self.drafts.certificate = Some(draft);
         let done = if is_new { "created" } else { "updated" };
         format!("Transaction {done} for certificate {base}!\n")
     }
 
+    /// Which certificate a name is of, and which part of it: an extension, or an empty text for certificate and key.
+    fn part(&self, name: &str) -> (String, &'static str) {
+        let part = EXTENSIONS.iter().find_map(|extension| Some((name.strip_suffix(extension)?, *extension)));
+        match part {
+            Some((base, part)) if !self.certificates.contains_key(name) => {
+                let longer = format!("{base}.crt");
+                let is_dropped = self.library.globals().is_extension_dropped;
+                let of_crt = is_dropped && self.certificates.contains_key(&longer);
+                (if of_crt { longer } else { base.to_owned() }, part)
+            }
+            _ => (name.to_owned(), ""),
+        }
+    }
+
     pub fn commit_cert(&mut self, name: &str) -> String {
-        let Some(draft) = self.draft.take_if(|draft| draft.name == name) else {
+        let Some(draft) = self.drafts.certificate.take_if(|draft| draft.name == name) else {
             return format!("No ongoing transaction! !\nCan't commit {name}!\n");
         };
         let committing = format!("Committing {name}");
-        let missing = |what: &str| {
-            format!(
-                "{committing}\nunable to load SSL {what} into SSL Context '{name}': passed a null parameter.\nFailed!\n"
-            )
-        };
-        if draft.chain.is_empty() {
-            return missing("certificate");
-        }
-        let Some(key) = draft.key.clone() else { return missing("private key") };
-        let certified = match Certified::with_key(name, draft.chain.clone(), key) {
-            Ok(certified) => certified,
-            Err(e) if matches!(e.fault, Fault::OtherKey) => {
-                self.draft = Some(draft);
+        let material = match draft.material() {
+            Ok(material) => Arc::new(material),
+            Err(Unfit::Missing(what)) => {
+                return format!(
+                    "{committing}\nunable to load SSL {what} into SSL Context '{name}': passed a null parameter.\nFailed!\n"
+                );
+            }
+            Err(Unfit::OtherKey) => {
+                self.drafts.certificate = Some(draft);
                 return format!(
                     "inconsistencies between private key and certificate loaded '{name}'.\nCan't commit {name}!\n"
                 );
             }
-            Err(e) => return format!("{committing}\n{}\nFailed!\n", e.fault),
+            Err(Unfit::Other(fault)) => return format!("{committing}\n{fault}\nFailed!\n"),
         };
-        let certified = certified.stapling(draft.ocsp);
-        let material =
-            Arc::new(Material { name: name.into(), certified, issuer: draft.issuer, sctl: draft.sctl });
-        self.certificates.insert(name.to_owned(), Some(material.clone()));
-        self.library.put(&material);
-        let mut places: usize = self.endpoints.iter().map(|endpoint| endpoint.replace(&material)).sum();
+        let mut places = self.put(&material);
         let mut told = Told::default();
         for upstream in &self.upstreams {
             places += upstream.anew(name, &mut self.library, &mut told).unwrap_or_default();
@@ -96,7 +93,7 @@ impl Live {
     }
 
     pub fn abort_cert(&mut self, name: &str) -> String {
-        match self.draft.take_if(|draft| draft.name == name) {
+        match self.drafts.certificate.take_if(|draft| draft.name == name) {
             Some(_) => format!("Transaction aborted for certificate '{name}'!\n"),
             None => "No ongoing transaction!\n".into(),
         }
@@ -111,12 +108,14 @@ impl Live {
             return refused("in use, can't be deleted");
         }
         self.certificates.remove(name);
+        self.before.certificates.remove(name);
+        self.library.forget(name);
         format!("Certificate '{name}' deleted!\n")
     }
 
     pub fn show_certs(&self) -> String {
         let mut text = String::new();
-        if let Some(draft) = &self.draft {
+        if let Some(draft) = &self.drafts.certificate {
             text += &format!("# transaction\n*{}\n", draft.name);
         }
         text += "# filename\n";
@@ -126,70 +125,40 @@ impl Live {
         text
     }
 
+    /// `name` may begin with `*`, for what is not committed yet, and end with `.ocsp`.
     pub fn show_cert(&self, name: &str) -> String {
         let unknown =
             || "Can't display the certificate: Not found or the certificate is a bundle!\n".to_owned();
         if let Some(name) = name.strip_prefix('*') {
-            let Some(draft) = self.draft.as_ref().filter(|draft| draft.name == name) else {
+            let (base, part) = self.part(name);
+            let Some(draft) = self.drafts.certificate.as_ref().filter(|draft| draft.name == base) else {
                 return unknown();
             };
-            let key =
-                draft.key.clone().and_then(|key| Certified::with_key(name, draft.chain.clone(), key).ok());
-            let material = key.map(|certified| Material {
-                name: name.into(),
-                certified,
-                issuer: draft.issuer.clone(),
-                sctl: draft.sctl.clone(),
-            });
-            return show::certificate(&format!("*{name}"), name, "Uncommitted", material.as_ref());
+            let material = draft.material().ok();
+            return match (part, material) {
+                ("", material) => {
+                    show::certificate(&format!("*{name}"), name, "Uncommitted", material.as_ref())
+                }
+                (".ocsp", Some(material)) => show::staple(&material).unwrap_or_else(unknown),
+                _ => unknown(),
+            };
         }
-        match self.certificates.get(name) {
-            None => unknown(),
-            Some(None) => show::certificate(name, name, "Empty", None),
-            Some(Some(material)) => {
+        match (self.certificates.get(name), self.part(name)) {
+            (Some(None), _) => show::certificate(name, name, "Empty", None),
+            (Some(Some(material)), _) => {
                 let status = if self.is_shown(name) { "Used" } else { "Unused" };
                 show::certificate(name, name, status, Some(material))
             }
+            (None, (base, ".ocsp")) => {
+                let material = self.certificates.get(&base).and_then(Option::as_deref);
+                material.and_then(show::staple).unwrap_or_else(unknown)
+            }
+            _ => unknown(),
         }
     }
-}
 
-impl Draft {
-    fn take(&mut self, part: &str, payload: &str, now_s: i64) -> Result<(), String> {
-        let pem = || Pem::parse(&self.name, payload.as_bytes()).map_err(|e| unloadable(&self.name, &e));
-        match part {
-            ".ocsp" => {
-                let response = decoded(payload)?;
-                let pair = ocsp::pair(&self.chain, self.issuer.as_ref());
-                let (own, issuer) =
-                    pair.ok_or("no certificate that the response could be about, or no issuer of it")?;
-                ocsp::check(&response, own, issuer, now_s)?;
-                self.ocsp = Some(response);
-            }
-            ".sctl" => self.sctl = Some(decoded(payload)?),
-            ".issuer" => self.issuer = Some(pem()?.certificate().map_err(|e| unloadable(&self.name, &e))?),
-            ".key" => self.key = Some(signing(&pem()?)?),
-            _ => {
-                let pem = pem()?;
-                self.chain = pem.certificates().map_err(|e| unloadable(&self.name, &e))?;
-                // An answer is about the certificate that was there before.
-                self.ocsp = None;
-                self.key = match pem.key() {
-                    Ok(_) => Some(signing(&pem)?),
-                    Err(_) => None,
-                };
-            }
-        }
-        Ok(())
+    /// The certificates that are known by their files, those of commands included.
+    pub fn materials(&self) -> impl Iterator<Item = &Arc<Material>> {
+        self.certificates.values().flatten()
     }
-}
-
-fn signing(pem: &Pem) -> Result<Arc<dyn rustls::sign::SigningKey>, String> {
-    let (_, key) = pem.key().map_err(|e| unloadable(pem.file(), &e))?;
-    provider().key_provider.load_private_key(key).map_err(|e| e.to_string())
-}
-
-fn decoded(payload: &str) -> Result<Vec<u8>, String> {
-    let text: String = payload.split_whitespace().collect();
-    STANDARD.decode(text).map_err(|_| "invalid base64".to_owned())
 }

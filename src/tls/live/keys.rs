@@ -81,6 +81,13 @@ impl Live {
         text
     }
 
+    /// The answer about a certificate, by what it is known by or by the certificate's path.
+    pub fn show_ocsp_response(&self, id: &str) -> Option<String> {
+        let is_meant = |(own, material): &(String, &Arc<Material>)| *own == id || *material.name == *id;
+        let (_, material) = self.stapled().find(is_meant)?;
+        show::staple(material)
+    }
+
     /// Puts an answer in place of that about the same certificate.
     pub fn set_ocsp_response(&mut self, text: &str, now_s: i64) -> String {
         let text: String = text.split_whitespace().collect();
@@ -101,10 +108,7 @@ impl Live {
                     let (issuer, sctl) = (material.issuer.clone(), material.sctl.clone());
                     let material =
                         Arc::new(Material { name: material.name.clone(), certified, issuer, sctl });
-                    self.certificates.insert(material.name.to_string(), Some(material.clone()));
-                    self.endpoints.iter().for_each(|endpoint| {
-                        endpoint.replace(&material);
-                    });
+                    self.put(&material);
                     is_done = true;
                 }
                 Err(ocsp::OTHER) => {}

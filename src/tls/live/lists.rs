@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::show;
 use super::state::Live;
-use crate::tls::crt_list::{Line, parse_line};
+use crate::tls::crt_list::{Line, List, parse_line};
 use crate::tls::endpoint::Served;
 use crate::tls::material::Told;
 
@@ -23,7 +23,8 @@ impl Live {
         if text.is_empty() || text.contains('\n') {
             return Err("one line is expected".into());
         }
-        let line = parse_line(text).map_err(|why| format!("parsing [CLI:1]: {why}"))?;
+        let mut line = parse_line(text).map_err(|why| format!("parsing [CLI:1]: {why}"))?;
+        line.crt = self.library.globals().crt(&line.crt).display().to_string();
         let Some(list) = self.lists.get(name) else {
             return Err(format!("crt-list '{name}' does not exist!"));
         };
@@ -32,7 +33,7 @@ impl Live {
             Some(None) => return Err(format!("certificate '{}' is empty!", line.crt)),
             Some(Some(material)) => material.clone(),
         };
-        let number = list.lines.iter().map(|line| line.number).max().unwrap_or_default() + 1;
+        let number = list.last + 1;
         let line = Line { number, ..line };
         let of: Arc<str> = name.into();
         let mut told = Told::default();
@@ -45,13 +46,21 @@ impl Live {
             }
         }
         let crt = line.crt.clone();
-        if let Some(list) = self.lists.get_mut(name) {
+        self.change_list(name, |list| {
+            list.last = number;
             list.lines.push(line);
-        }
+        });
         Ok(format!(
             "Inserting certificate '{crt}' in crt-list '{name}'{}\nSuccess!\n",
             ".".repeat(users.len())
         ))
+    }
+
+    fn change_list(&mut self, name: &str, change: impl FnOnce(&mut List)) {
+        if let Some(list) = self.lists.get_mut(name) {
+            self.before.lists.entry(name.to_owned()).or_insert_with(|| Some(list.clone()));
+            change(Arc::make_mut(list));
+        }
     }
 
     /// `entry`: a certificate's name, with `:N` where a list has it more than once.
@@ -96,17 +105,14 @@ impl Live {
         };
         let users: Vec<_> = self.endpoints.iter().filter(|of| of.defaults_to(name, number)).collect();
         if !users.is_empty() {
-            let own = |name: &str| name.split_once('/').map_or(name, |(_, own)| own).to_owned();
-            let users: Vec<String> = users.iter().map(|of| format!("\n\t- {}", own(&of.name))).collect();
+            let users: Vec<String> = users.iter().map(|of| format!("\n\t- {}", of.place())).collect();
             return Err(format!(
                 "certificate '{crt}' cannot be deleted, it is used as default certificate by the following frontends:{}",
                 users.concat()
             ));
         }
         self.endpoints.iter().for_each(|endpoint| endpoint.remove(name, number));
-        if let Some(list) = self.lists.get_mut(name) {
-            list.lines.retain(|line| line.number != number);
-        }
+        self.change_list(name, |list| list.lines.retain(|line| line.number != number));
         Ok(format!("Entry '{crt}' deleted in crtlist '{name}'!\n"))
     }
 
@@ -132,8 +138,9 @@ impl Live {
                 let except = if except.is_empty() { "-".to_owned() } else { except.join(" ") };
                 let own = material.certified.key.cert.first();
                 let (from, until) = own.and_then(|der| show::dates(der)).unwrap_or_default();
-                let (of, kind, file) = (&endpoint.name, material.kind(), &material.name);
-                text += &format!("{of}\t{name}\t{except}\t{kind}\t{file}\t{until}\t{from}\n");
+                let (section, place) = (endpoint.section(), endpoint.place());
+                let (kind, file) = (material.kind(), &material.name);
+                text += &format!("{section}/{place}\t{name}\t{except}\t{kind}\t{file}\t{until}\t{from}\n");
             }
         }
         text

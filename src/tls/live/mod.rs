@@ -2,10 +2,12 @@
 //! I/O, which answers in HAProxy's words.
 
 pub mod state;
+pub mod answer;
 pub mod show;
 pub mod certificates;
 pub mod lists;
 pub mod authorities;
 pub mod keys;
+pub mod late;
 
 pub use state::Live;

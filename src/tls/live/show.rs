@@ -22,6 +22,19 @@ pub(super) fn hex(bytes: &[u8]) -> String {
     })
 }
 
+/// The bytes of a positive number.
+pub(super) fn number(raw: &[u8]) -> &[u8] {
+    match raw {
+        [0, rest @ ..] if !rest.is_empty() => rest,
+        all => all,
+    }
+}
+
+/// The answer that a certificate has.
+pub(super) fn staple(material: &Material) -> Option<String> {
+    super::answer::text(material.certified.key.ocsp.as_ref()?)
+}
+
 /// As OpenSSL prints it.
 pub(super) fn date(time: &ASN1Time) -> String {
     let moment = time.to_datetime();
@@ -112,13 +125,7 @@ pub(super) fn certificate_id(material: &Material) -> Option<String> {
 
 pub(super) fn revocations(der: &[u8]) -> String {
     let Ok((_, list)) = CertificateRevocationList::from_der(der) else { return String::new() };
-    let algorithm = match list.signature_algorithm.algorithm.to_id_string().as_str() {
-        "1.2.840.113549.1.1.5" => "sha1WithRSAEncryption".to_owned(),
-        "1.2.840.113549.1.1.11" => "sha256WithRSAEncryption".to_owned(),
-        "1.2.840.113549.1.1.12" => "sha384WithRSAEncryption".to_owned(),
-        "1.2.840.113549.1.1.13" => "sha512WithRSAEncryption".to_owned(),
-        other => crate::tls::oid::short_name(other),
-    };
+    let algorithm = crate::tls::oid::long_name(&list.signature_algorithm.algorithm.to_id_string());
     let version = list.version().map_or(1, |version| version.0 + 1);
     let mut text = format!(
         "Version {version}\nSignature Algorithm: {algorithm}\nIssuer: {}\nLast Update: {}\n",
@@ -134,13 +141,9 @@ pub(super) fn revocations(der: &[u8]) -> String {
     }
     text += "Revoked Certificates:\n";
     for one in revoked {
-        let serial = match one.raw_serial() {
-            [0, rest @ ..] if !rest.is_empty() => rest,
-            all => all,
-        };
         text += &format!(
             "    Serial Number: {}\n        Revocation Date: {}\n",
-            hex(serial),
+            hex(number(one.raw_serial())),
             date(&one.revocation_date)
         );
     }

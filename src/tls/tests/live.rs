@@ -25,7 +25,7 @@ impl Site {
             Endpoint::build(&name, words, &mut library, &mut told).unwrap_or_else(|| panic!("{told:?}"))
         };
         let endpoints: Vec<_> = lines.into_iter().enumerate().map(build).collect();
-        Site { live: Live::new(library, endpoints.clone(), Vec::new()), endpoints, issuer: Issuer::new() }
+        Site { live: Live::new(library, endpoints.clone()), endpoints, issuer: Issuer::new() }
     }
 
     fn issue(&self, names: &[&str]) -> Issued {
@@ -282,6 +282,54 @@ fn authorities_and_revocations_are_replaced() {
     );
     assert_eq!(live.new_crl_file("n"), "New CRL file created 'n'!\n");
     assert_eq!(live.del_crl_file("n"), "CRL file 'n' deleted!\n");
+}
+
+/// Commands between the moment when the next configuration was built and the one when it is used.
+#[test]
+fn the_next_configuration_catches_up() {
+    let files = || {
+        let pem = |name: &str| NAMED.with(|named| named[name].clone());
+        Files::default()
+            .with("D/a.pem", pem("a.test"))
+            .with("D/b.pem", pem("b.test"))
+            .with("L", "D/a.pem\nD/b.pem\n")
+    };
+    let lines = || vec![BindWords { is_strict: true, ..words(&[Source::CrtList("L".into())]) }];
+    let (mut now, mut next) = (Site::new(files(), lines()), Site::new(files(), lines()));
+    let (first, second) = (now.issue(&["n.test"]), now.issue(&["c.test"]));
+    let live = &mut now.live;
+    live.new_cert("D/n.pem");
+    live.set_cert("D/n.pem", &first.pem(), NOW);
+    live.commit_cert("D/n.pem");
+    assert!(live.add_crt_list("L", "D/n.pem").contains("Success!"));
+    assert!(live.del_crt_list("L", "D/b.pem").contains("deleted"));
+    live.set_cert("D/a.pem", &second.pem(), NOW);
+    live.commit_cert("D/a.pem");
+    live.new_ca_file("ca");
+    for _ in 0..2 {
+        next.live.catch_up(now.live.kept());
+        for (name, shown) in
+            [("n.test", "n.test"), ("c.test", "c.test"), ("a.test", "alert 112"), ("b.test", "alert 112")]
+        {
+            assert_eq!(next.shown(0, name), shown);
+        }
+    }
+    assert_eq!(next.live.show_crt_list("L", true), "# L\nD/a.pem:1\nD/n.pem:3\n");
+    assert!(next.live.show_ca_files().contains("ca - 0 certificate(s)\n"));
+    // A file that says something else wins.
+    let other = files().with("D/a.pem", issued(&["x.test"]).pem()).with("L", "D/a.pem\n");
+    let mut other = Site::new(other, lines());
+    other.live.catch_up(now.live.kept());
+    assert_eq!(
+        (other.shown(0, "x.test").as_str(), other.shown(0, "n.test").as_str()),
+        ("x.test", "alert 112")
+    );
+}
+
+thread_local! {
+    /// The same certificates for whoever reads them.
+    static NAMED: std::collections::HashMap<&'static str, String> =
+        ["a.test", "b.test"].into_iter().map(|name| (name, issued(&[name]).pem())).collect();
 }
 
 #[test]

@@ -94,7 +94,7 @@ fn answers_are_replaced_and_go_with_their_certificate() {
     let mut library = Library::new(&files, Globals::default(), MADE, None);
     let mut told = Told::default();
     let endpoint = crate::tls::Endpoint::build("b", words(&[crt("/a")]), &mut library, &mut told).unwrap();
-    let mut live = Live::new(library, vec![endpoint.clone()], Vec::new());
+    let mut live = Live::new(library, vec![endpoint.clone()]);
     let id = "303b300906052b0e03021a050004144ec0b64069d1c3638465e81fe3ae30517b9980ed04144de2ddc32057729676a783856db46b1cf2906e6302021234";
     assert_eq!(
         live.show_ocsp_responses(),

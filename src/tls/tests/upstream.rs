@@ -146,7 +146,8 @@ fn what_servers_are_shown_and_judged_by_is_replaced() {
     let mut told = Told::default();
     let mut library = Library::new(&files, Globals::default(), 1_800_000_000, None);
     let upstream = Upstream::build(&words, &mut library, &mut told).unwrap();
-    let mut live = Live::new(library, Vec::new(), vec![upstream.clone()]);
+    let mut live = Live::new(library, Vec::new());
+    live.reaching(vec![upstream.clone()]);
     let is_accepted = |shows: &Issued| verdict(&upstream, shows, Some("a.test")).unwrap().is_accepted;
     assert!(is_accepted(&issued(&before)) && !is_accepted(&issued(&after)));
     live.set_ca_file("/ca", &after.pem(), false);

@@ -106,6 +106,24 @@ frontend fe
     });
 }
 
+#[test]
+fn the_log_of_https() {
+    let config = format!(
+        "{HTTP}
+frontend fe
+    option httpslog
+    bind {{ip}}:{{port:fe}} ssl crt {} ca-file {} verify optional crt-ignore-err all
+    http-request return status 200
+",
+        pem("a"),
+        pem("b")
+    );
+    same(&config, one, 2, |run| {
+        ask(run, "fe", "a.test", &["--tls-max", "1.2", "--ciphers", "ECDHE-ECDSA-AES128-GCM-SHA256"]);
+        ask(run, "fe", "a.test", &["--cert", &pem("a"), "--http1.1"]);
+    });
+}
+
 /// `PRE_*` of a certificate.
 fn certificate(pre: &str) -> String {
     let names = [

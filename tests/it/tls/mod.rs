@@ -2,6 +2,8 @@
 
 mod certificate;
 mod differential;
+mod old;
+mod runtime;
 mod serving;
 
 use std::path::Path;

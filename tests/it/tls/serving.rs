@@ -186,6 +186,40 @@ frontend fe
     assert!(super::curl(&args).status.success(), "nobody is served any more");
 }
 
+/// `maxsslrate`: one more in the same second waits; and what `show info` counts.
+#[test]
+fn only_so_many_a_second() {
+    let dir = files(&["a"]);
+    let config = format!(
+        "{}
+frontend fe
+    bind {{ip}}:{{port:fe}} ssl crt {}
+    http-request return status 200
+",
+        HTTP.replace("nbthread 2", "nbthread 2\n    maxsslrate 3\n    stats socket {dir}/sock level admin"),
+        path(dir.path(), "a.pem")
+    );
+    let proxy = Proxy::on(&config).start();
+    let (resolved, url) =
+        (resolve("a.test", proxy.addr("fe")), format!("https://a.test:{}/", proxy.addr("fe").port()));
+    let begun = std::time::Instant::now();
+    for _ in 0..8 {
+        fetched(&["--resolve", &resolved, &url]);
+    }
+    assert!(begun.elapsed() > std::time::Duration::from_millis(1200), "{:?}", begun.elapsed());
+    let mut stream = std::os::unix::net::UnixStream::connect(proxy.dir().join("sock")).expect("connect");
+    stream.write_all(b"show info\n").expect("write");
+    let mut text = String::new();
+    stream.read_to_string(&mut text).expect("read");
+    let of = |name: &str| {
+        let begin = format!("{name}: ");
+        let value = text.lines().find_map(|line| line.strip_prefix(&begin)).expect("a line");
+        value.parse::<u32>().expect("a number")
+    };
+    assert_eq!((of("CumSslConns"), of("CurrSslConns"), of("SslRateLimit")), (8, 0, 3), "{text}");
+    assert!((1..=8).contains(&of("MaxSslRate")) && (1..=8).contains(&of("SslFrontendMaxKeyRate")), "{text}");
+}
+
 /// `check-ssl`, and checks of servers with `ssl`, shake hands.
 #[test]
 fn checks_shake_hands() {
@@ -203,6 +237,18 @@ backend good
     server own {{ip}}:{{port:inner}} ssl verify none check check-sni a.test
     server other {{ip}}:{{port:inner}} check check-ssl verify none check-sni a.test
     server unnamed {{ip}}:{{port:inner}} ssl verify none check fall 1
+backend scripted
+    option tcp-check
+    default-server inter 200ms fall 1
+    tcp-check connect ssl sni a.test alpn http/1.1
+    tcp-check send GET\\ /\\ HTTP/1.0\\r\\n\\r\\n
+    tcp-check expect string 200
+    server plain {{ip}}:{{port:inner}} verify none check
+backend refused
+    option tcp-check
+    default-server inter 200ms fall 1
+    tcp-check connect ssl sni b.test
+    server plain {{ip}}:{{port:inner}} verify none check
 ",
         pem = path(dir.path(), "a.pem")
     );
@@ -213,14 +259,56 @@ backend good
         let mut text = String::new();
         stream.read_to_string(&mut text).expect("read");
         let of = |server: &str| {
-            let line = text.lines().find(|line| line.starts_with(&format!("good,{server},")))?;
+            let line = text.lines().find(|line| line.starts_with(&format!("{server},")))?;
             Some((line.contains(",UP,"), line.contains("L7OK"), line.contains("L6RSP")))
         };
-        [of("own"), of("other"), of("unnamed")]
+        ["good,own", "good,other", "good,unnamed", "scripted,plain", "refused,plain"].map(of)
     };
-    let wanted = [Some((true, true, false)), Some((true, true, false)), Some((false, false, true))];
+    let (up, down) = (Some((true, true, false)), Some((false, false, true)));
+    let wanted = [up, up, down, up, down];
     let done = crate::support::place::wait_until(std::time::Duration::from_secs(10), || state() == wanted);
     assert!(done, "{:?}", state());
+}
+
+/// `crt-store`: the parts of a certificate in files of their own, by an alias or by its file.
+#[test]
+fn certificates_of_stores() {
+    if crate::support::program::is_haproxy() {
+        return;
+    }
+    let dir = files(&["a", "b"]);
+    std::fs::create_dir_all(dir.path().join("keys")).expect("a directory");
+    for name in ["a", "b"] {
+        let text = std::fs::read_to_string(dir.path().join(format!("{name}.pem"))).expect("read");
+        let (crt, key) = text.split_once("-----BEGIN PRIVATE KEY").expect("a key");
+        std::fs::write(dir.path().join(format!("{name}.crt")), crt).expect("write");
+        let key = format!("-----BEGIN PRIVATE KEY{key}");
+        std::fs::write(dir.path().join(format!("keys/{name}.secret")), key).expect("write");
+    }
+    let (at, keys) = (dir.path().display(), path(dir.path(), "keys"));
+    let config = format!(
+        "{}
+crt-store web
+    crt-base {at}
+    key-base {keys}
+    load crt a.crt key a.secret alias first
+crt-store
+    crt-base {at}
+    load crt b.crt key b.secret
+frontend fe
+    bind {{ip}}:{{port:one}} ssl crt @web/first
+    bind {{ip}}:{{port:two}} ssl crt @web/a.crt
+    bind {{ip}}:{{port:three}} ssl crt {at}/b.crt crt @/b.crt
+    http-request return status 200 content-type text/plain lf-string \"%[ssl_f_s_dn(CN)]\"
+",
+        HTTP.replace("nbthread 2", &format!("nbthread 2\n    key-base {keys}"))
+    );
+    let proxy = Proxy::on(&config).start();
+    for (port, name) in [("one", "a.test"), ("two", "a.test"), ("three", "b.test")] {
+        let (resolved, url) =
+            (resolve(name, proxy.addr(port)), format!("https://{name}:{}/", proxy.addr(port).port()));
+        assert_eq!(fetched(&["--resolve", &resolved, &url]), name);
+    }
 }
 
 /// What Debian's HAProxy does not know yet.

@@ -13,7 +13,8 @@ fn outcome(text: &str) -> String {
         let binds: Vec<_> = binds.map(|bind| format!("{} {:?}", bind.tls.is_on, bind.tls.words)).collect();
         let backs = config.proxies.iter().filter_map(|proxy| proxy.back.as_ref());
         let servers: Vec<_> = backs
-            .flat_map(|back| back.declared.iter().map(|spec| spec.tls.as_ref().map(|tls| tls.fingerprint)))
+            .flat_map(|back| &back.declared)
+            .map(|spec| (spec.tls.as_ref().map(|tls| tls.fingerprint), spec.tls_is_off))
             .collect();
         let backs = config.proxies.iter().filter_map(|proxy| proxy.back.as_ref());
         let checks: Vec<_> =

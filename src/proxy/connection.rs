@@ -80,9 +80,13 @@ async fn serve(session: &Session, down: &mut Downstream, current: &mut Current) 
         let mut txn = session.take_txn(current.view.config().proxy(current.front));
         let then = Box::pin(tcp::serve(session, down, &mut txn, current)).await;
         session.keep_txn(txn);
-        if matches!(then, Then::Close) {
-            reset(session);
-            return Next::Close;
+        match then {
+            Then::Http => {}
+            Then::Http2 => return Next::Http2,
+            Then::Close => {
+                reset(session);
+                return Next::Close;
+            }
         }
     }
     let next = http(session, down, current).await;

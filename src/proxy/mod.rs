@@ -32,6 +32,7 @@ pub mod transfer;
 pub mod tunnel;
 pub mod upstream;
 pub mod verdict;
+pub mod version;
 pub mod view;
 pub mod worker;
 

@@ -12,6 +12,7 @@ use super::env::StreamEnv;
 use super::route::{Attempt, Chooser, Route};
 use super::server_name::{ServerName, name_of};
 use super::stream::Stream;
+use super::version::Carries;
 
 /// What went wrong with one try.
 pub(super) enum Failure {
@@ -35,7 +36,7 @@ pub(super) enum Failure {
 
 impl Stream<'_> {
     /// A server, its slot and a connection (which may still be under way).
-    pub(super) async fn obtain(&mut self, attempt: &mut Attempt, http: bool) -> Result<(), Halt> {
+    pub(super) async fn obtain(&mut self, attempt: &mut Attempt, carries: Carries) -> Result<(), Halt> {
         loop {
             let chooser = Chooser::of(self.s, &self.route, self.down);
             let slot = {
@@ -57,7 +58,7 @@ impl Stream<'_> {
                     name_of(back, Ctx { txn: self.txn, env: &env }, slot.server())
                 }
             };
-            match chooser.connect(slot, http, name).await {
+            match chooser.connect(slot, carries, name).await {
                 Ok(hold) => {
                     self.hold = Some(hold);
                     return Ok(());

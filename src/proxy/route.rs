@@ -8,6 +8,7 @@ use std::task::Poll;
 
 use crate::balance::{self, Method};
 use crate::base::clock::{MS, SEC};
+use crate::config::global::H2Tune;
 use crate::config::proxy::{ServerTarget, Switch, SwitchTarget};
 use crate::config::{Backend, Config, HttpReuse, Proxy};
 use crate::conn::{Dial, Link, dial, proxy_protocol};
@@ -22,6 +23,7 @@ use super::server_name::ServerName;
 use super::session::Session;
 use super::takeover;
 use super::upstream::{Hold, Upstream};
+use super::version::{Carries, Speech, Version, speech};
 use super::view::{Servers, View};
 use super::worker::Worker;
 
@@ -426,15 +428,16 @@ impl<'c> Chooser<'c> {
     pub async fn connect(
         &self,
         slot: ServerSlot,
-        http: bool,
+        carries: Carries,
         name: ServerName,
     ) -> Result<Hold, (ServerSlot, std::io::Error)> {
         let server = slot.server();
-        if http && server.spec.proto_h2 {
-            return self.connect_h2(slot, name);
-        }
-        if http && server.spec.tls.as_ref().is_some_and(|tls| tls.offers_h2) {
-            return Box::pin(self.negotiate(slot, name)).await;
+        let Speech { version, only } = speech(&server.spec, carries);
+        let http = carries != Carries::Bytes;
+        match version {
+            Version::H2 => return self.connect_h2(slot, name, only),
+            Version::Agreed => return Box::pin(self.negotiate(slot, name)).await,
+            Version::H1 => {}
         }
         let live = &server.live;
         let epoch = live.epoch();
@@ -455,7 +458,7 @@ impl<'c> Chooser<'c> {
             None => {
                 live.counters.mine().connect.inc();
                 back.connect.inc();
-                match self.open(server, &name) {
+                match self.open(server, &name, only) {
                     Ok(link) => {
                         link.belong_to(live.uid);
                         (Rc::new(link), 0)
@@ -519,7 +522,7 @@ impl<'c> Chooser<'c> {
         }
         live.counters.mine().connect.inc();
         back.connect.inc();
-        let link = match self.open(server, &name) {
+        let link = match self.open(server, &name, None) {
             Ok(link) => link,
             Err(e) => return Err((slot, e)),
         };
@@ -534,7 +537,7 @@ impl<'c> Chooser<'c> {
             return Ok(self.hold_h1(slot, (Rc::new(link), 0, name.hash()), epoch, is_private));
         }
         let how = (!is_private, self.proxy.timeouts.server);
-        let stream = self.worker().muxes.open(server, (link, name.hash()), Vec::new(), how);
+        let stream = self.worker().muxes.open((server, self.tune()), (link, name.hash()), Vec::new(), how);
         Ok(self.hold_h2(slot, stream, epoch))
     }
 
@@ -545,7 +548,12 @@ impl<'c> Chooser<'c> {
     }
 
     /// A stream of an HTTP/2 connection: of one that stands where `http-reuse` allows it, else of a new one.
-    fn connect_h2(&self, slot: ServerSlot, name: ServerName) -> Result<Hold, (ServerSlot, std::io::Error)> {
+    fn connect_h2(
+        &self,
+        slot: ServerSlot,
+        name: ServerName,
+        only: Option<&'static [u8]>,
+    ) -> Result<Hold, (ServerSlot, std::io::Error)> {
         let server = slot.server();
         let live = &server.live;
         let (epoch, back) = (live.epoch(), self.proxy.live.back.counters.mine());
@@ -566,18 +574,22 @@ impl<'c> Chooser<'c> {
             None => {
                 live.counters.mine().connect.inc();
                 back.connect.inc();
-                match self.open(server, &name) {
+                match self.open(server, &name, only) {
                     Ok(link) => {
                         link.belong_to(live.uid);
                         let how = (!self.is_private(server), self.proxy.timeouts.server);
                         let preface = if link.tls().is_none() { self.preface(server) } else { Vec::new() };
-                        muxes.open(server, (link, name.hash()), preface, how)
+                        muxes.open((server, self.tune()), (link, name.hash()), preface, how)
                     }
                     Err(e) => return Err((slot, e)),
                 }
             }
         };
         Ok(self.hold_h2(slot, stream, epoch))
+    }
+
+    fn tune(&self) -> &'c H2Tune {
+        &self.view.config().global.tune.h2
     }
 
     /// A connection that is opened in a client's name, or where sharing is forbidden, is of use to nobody else.
@@ -595,7 +607,7 @@ impl<'c> Chooser<'c> {
         preface
     }
 
-    fn open(&self, server: &Server, name: &ServerName) -> std::io::Result<Link> {
+    fn open(&self, server: &Server, name: &ServerName, only: Option<&[u8]>) -> std::io::Result<Link> {
         let mut to = server.address();
         if let (Address::Inet(addr), Some(offset)) = (&mut to, server.spec.port_offset) {
             let port = self.session.local().inet().map_or(0, |a| i32::from(a.port())) + offset;
@@ -612,7 +624,7 @@ impl<'c> Chooser<'c> {
         let link = dial(self.worker().rt, &how)?;
         match &server.spec.tls {
             None => Ok(link),
-            Some(tls) => name.secure(link, tls, &to, &self.preface(server)),
+            Some(tls) => name.secure(link, (tls, only), &to, &self.preface(server)),
         }
     }
 

@@ -1,7 +1,7 @@
 //! `Session`: what all streams of a client's connection share. What belongs to one of them, or to the HTTP/1 connection
 //! that carries them one by one, lies in the stream and in its downstream.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::hash::BuildHasher;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -12,11 +12,13 @@ use foldhash::fast::FixedState;
 use crate::base::clock::Nanos;
 use crate::config::Proxy;
 use crate::conn::Link;
+use crate::conn::link::Carriage;
 use crate::model::server::ServerLive;
 use crate::model::{ProxyCounters, ProxyId, Server};
 use crate::os::socket::Peer;
 use crate::rules::{self, Endpoint, Txn, Vars};
 
+use super::h2::mux::Mux;
 use super::listener::{ClientSlot, ListenerCell};
 use super::view::View;
 use super::worker::Worker;
@@ -34,6 +36,8 @@ pub struct Session {
     pub accept_date_us: u64,
     /// How long the client's PROXY header took.
     pub(super) handshake: Cell<Nanos>,
+    /// What carries its streams, of a connection that speaks HTTP/2.
+    pub(super) mux: OnceCell<Rc<Mux>>,
     /// Requests begun so far.
     requests: Cell<u32>,
     /// `sess` variables; a stream has them while it runs.
@@ -114,6 +118,7 @@ impl Session {
             accepted: worker.rt.now(),
             accept_date_us: worker.date_us(),
             handshake: Cell::new(0),
+            mux: OnceCell::new(),
             requests: Cell::new(0),
             vars: Cell::default(),
             rare: RefCell::default(),
@@ -141,6 +146,11 @@ impl Session {
         let local = self.link.local().map(end_of).unwrap_or_default();
         self.local.set(Some(local));
         local
+    }
+
+    /// How the client's connection stands.
+    pub fn carriage(&self) -> Carriage {
+        self.mux.get().map(|mux| mux.carriage()).unwrap_or_default()
     }
 
     /// Requests begun so far.

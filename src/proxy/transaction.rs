@@ -9,6 +9,7 @@ use std::sync::Arc;
 use crate::base::clock::MS;
 use crate::config::{HttpConnection, Proxy};
 use crate::http::{BodyLen, FieldKind, Method, Version};
+use crate::model::Mode;
 use crate::model::applet::Applet;
 use crate::rules::{Ctx, RuleSet, Sticky, Txn, Wait};
 
@@ -21,6 +22,7 @@ use super::session::{Current, Session};
 use super::stream::{Next, Stream};
 use super::transfer::Patience;
 use super::verdict::{self, Stage, Step};
+use super::version::Carries;
 
 /// Serves one request from its first bytes, which lie in `txn.req.buf`, to its log line.
 pub async fn run(
@@ -119,7 +121,13 @@ impl<'a> Stream<'a> {
     /// From the complete request head to the last byte of the response.
     async fn transact(&mut self) -> Result<(), Halt> {
         match self.down.chosen() {
-            Some(chosen) => self.route.choose(Some(chosen)),
+            Some(chosen) => {
+                // Its TCP rules have chosen: those of HTTP follow, whatever the frontend's mode.
+                let front = self.route.front;
+                let result = self.run_rules(&front.rules.http_request, Stage::Front).await;
+                result.map_err(|halt| self.unfinished(halt))?;
+                self.route.choose(Some(chosen))
+            }
             None => {
                 self.monitor()?;
                 if looks_at_requests(self.route.front) {
@@ -129,6 +137,11 @@ impl<'a> Stream<'a> {
                 self.route.choose(switched)
             }
         };
+        if self.route.back.mode == Mode::Tcp && self.route.back_id.is_some() {
+            // A connection that was switched to HTTP does not become one of TCP again.
+            self.txn.status = 500;
+            return Err(Halt::Drop(End::new(Cause::Internal, Phase::Request, 0)));
+        }
         self.enter_backend();
         if !self.route.is_one() && looks_at_requests(self.route.back) {
             self.request_rules(self.route.back, Stage::Back).await?;
@@ -205,7 +218,7 @@ impl<'a> Stream<'a> {
                 verdict::count_rewrites(self.txn, stage, (&self.route, self.s), server);
                 outcome
             };
-            if verdict::interpret(outcome, stage, &self.route, self.s)? == Step::Done {
+            if verdict::interpret(outcome, stage, &self.route, self.s)? != Step::Wait {
                 return Ok(());
             }
             let (time_ms, at_least) = match self.txn.wait {
@@ -251,7 +264,9 @@ impl<'a> Stream<'a> {
             self.txn.sticky.is_direct = forced || self.txn.sticky.server != 0;
         }
         loop {
-            self.obtain(&mut attempt, true).await?;
+            let is_websocket = self.txn.req.is_websocket();
+            let carries = if is_websocket { Carries::WebSocket } else { Carries::Requests };
+            self.obtain(&mut attempt, carries).await?;
             match self.try_once(&attempt).await {
                 Ok(()) => break,
                 Err(Failure::Halt(halt)) => return Err(halt),

@@ -10,6 +10,7 @@ use bytes::Bytes;
 
 use crate::base::{Buf, Nanos};
 use crate::conn::Tls;
+use crate::conn::link::Carriage;
 use crate::http::Head;
 use crate::model::ProxyLive;
 
@@ -289,6 +290,14 @@ pub trait Env {
     fn server_tls(&self) -> Option<&Tls> {
         None
     }
+    /// How the client's connection stands.
+    fn client_carriage(&self) -> Carriage {
+        Carriage::default()
+    }
+    /// The same of the server's connection.
+    fn server_carriage(&self) -> Carriage {
+        Carriage::default()
+    }
     /// The page that the backend, else the frontend has for a status, rendered; `None`: the built-in one.
     fn error_page(&self, status: u16, txn: &Txn) -> Option<Reply>;
 }
@@ -341,6 +350,8 @@ pub enum Outcome {
     Tarpit { reply: Reply },
     /// `reject`, `silent-drop`: close without an answer.
     Close { silent: bool },
+    /// `switch-mode http`: the connection speaks HTTP from here on; `h2`: HTTP/2, whatever it begins with.
+    SwitchMode { h2: bool },
     /// Evaluate again when more of the message (or `inspect-delay`'s end) is there.
     Wait,
     /// An action failed inside (`Internal error`, log flag `I`).

@@ -202,9 +202,10 @@ pub fn server(
         return Some(before.clone());
     }
     let alpn = words.options.alpn.as_deref().unwrap_or_default();
-    let offers_h2 = alpn.split(',').any(|protocol| protocol == "h2");
+    let offers = |name: &str| alpn.split(',').any(|protocol| protocol == name);
+    let (offers_h2, offers_h1) = (offers("h2"), offers("http/1.1"));
     let upstream = with_library(cx, at, title, |_, library, told| Upstream::build(&words, library, told))?;
-    Some(ServerTls { upstream, offers_h2, fingerprint })
+    Some(ServerTls { upstream, offers_h2, offers_h1, fingerprint })
 }
 
 /// How the checks of a server speak TLS, if they do. `own`: how its traffic does.

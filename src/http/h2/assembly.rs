@@ -207,7 +207,9 @@ impl<'a> Assembly<'a> {
         } else {
             self.start_line(method, &[scheme, b"://", authority, path])?;
         }
+        self.head.seen.set(Seen::HTTPS, scheme.eq_ignore_ascii_case(b"https"));
         if !authority.is_empty() {
+            self.head.seen |= Seen::AUTHORITY;
             let implied = port.is_some_and(|p| uri::is_default_port(scheme, p));
             self.head.seen |= Seen::HOST;
             self.line(b"host", if implied { name } else { authority }, FieldKind::Host)?;

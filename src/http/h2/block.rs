@@ -84,6 +84,10 @@ impl Connection {
         if self.streams.len() >= self.options.max_streams as usize {
             return Ok(Purpose::Nothing(Some(Code::REFUSED_STREAM)));
         }
+        self.opened = self.opened.saturating_add(1);
+        if self.options.most_total > 0 && self.opened >= self.options.most_total {
+            self.leave(true);
+        }
         Ok(Purpose::Head)
     }
 

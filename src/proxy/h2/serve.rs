@@ -10,7 +10,7 @@ use crate::base::Nanos;
 use crate::base::buf::{BODY_SIZE, Buf};
 use crate::base::clock::{MS, SEC};
 use crate::config::Proxy;
-use crate::http::h2::{Code, Connection, Event, Options};
+use crate::http::h2::{Code, Connection, Event};
 use crate::http::{BodyLen, Head};
 use crate::rt::NEVER;
 
@@ -22,6 +22,7 @@ use super::super::session::{Current, Session};
 use super::super::transaction;
 use super::super::transfer::Patience;
 use super::mux::{Lane, Mux};
+use super::options;
 
 /// What a peer whose connection ends by an error may still have on its way, and for how long it is read: a close before
 /// that would reset the connection, and what it is told with it.
@@ -53,9 +54,13 @@ struct Server {
 /// Serves a connection whose client speaks HTTP/2 from its first byte on. `first`: what was read of it already.
 pub async fn run(session: Session, current: Current, first: Option<Buf>) {
     let proxy = current.view.config().proxy(current.front);
-    let machine = Connection::new(options(&session, &current));
+    let machine = Connection::new(options::of_client(
+        &current.view.config().global.tune,
+        session.worker.random(),
+    ));
     let idle_until = limit(&session, proxy.timeouts.http_request, proxy, session.accepted);
     let mux = Rc::new(Mux::new(session.link.clone(), machine));
+    let _ = session.mux.set(mux.clone());
     let mut server = Server {
         session: Rc::new(session),
         mux,
@@ -72,25 +77,6 @@ pub async fn run(session: Session, current: Current, first: Option<Buf>) {
     server.mux.lose();
     if server.phase == Phase::Over {
         linger(&server.mux).await;
-    }
-}
-
-fn options(session: &Session, current: &Current) -> Options {
-    let tune = &current.view.config().global.tune;
-    let (h2, usual) = (&tune.h2, Options::default());
-    let first = |said: [usize; 2], usual: u32| {
-        let said = said.into_iter().find(|n| *n > 0);
-        said.map_or(usual, |n| n.min(i32::MAX as usize) as u32)
-    };
-    Options {
-        max_streams: first([h2.fe_max_streams, h2.max_streams], usual.max_streams),
-        initial_window: first([h2.fe_initial_window, h2.initial_window], usual.initial_window),
-        header_table_size: first([h2.header_table, 0], usual.header_table_size),
-        glitches_threshold: first([h2.fe_glitches, 0], usual.glitches_threshold),
-        max_fields: tune.http_maxhdr,
-        max_head: tune.bufsize.saturating_sub(tune.maxrewrite),
-        seed: session.worker.random(),
-        ..usual
     }
 }
 
@@ -246,7 +232,12 @@ impl Server {
         if self.mux.machine.borrow().is_over() {
             self.phase = Phase::Over;
             self.mux.lose();
-        } else if self.phase == Phase::Open && self.session.is_over() {
+        } else if self.phase == Phase::Open && !self.session.is_over() {
+            // A process that stops gives each connection a time of its own.
+            if let Some(at) = self.session.ends_at() {
+                self.mux.rt().arm(at);
+            }
+        } else if self.phase == Phase::Open {
             // What is on its way is let in; who has nothing on its way may go.
             let mut machine = self.mux.machine.borrow_mut();
             machine.leave(false);

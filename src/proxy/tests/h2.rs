@@ -8,8 +8,8 @@ use super::rig::{OK, Rig, Wire};
 
 /// A client that speaks HTTP/2.
 pub struct Client {
-    wire: Wire,
-    machine: Connection,
+    pub wire: Wire,
+    pub machine: Connection,
     /// What was received: a line for each event.
     seen: Vec<String>,
     head: Head,
@@ -26,7 +26,7 @@ impl Client {
     }
 
     /// Sends what there is, and takes what comes.
-    fn turn(&mut self) {
+    pub fn turn(&mut self) {
         loop {
             let out = self.machine.output().to_vec();
             self.machine.advance(out.len());
@@ -73,7 +73,7 @@ impl Client {
     }
 
     /// Sends a request; its number.
-    fn ask(&mut self, text: &str, end: bool) -> u32 {
+    pub fn ask(&mut self, text: &str, end: bool) -> u32 {
         let mut head = Head::with(Buf::take(text.len()));
         head.buf.push(text.as_bytes());
         assert_eq!(head.parse_request(&H1Options::default()), Parse::Done);
@@ -86,7 +86,7 @@ impl Client {
         self.ask(&format!("GET {path} HTTP/1.1\r\nhost: h\r\n\r\n"), true)
     }
 
-    fn data(&mut self, stream: u32, bytes: &[u8], end: bool) {
+    pub fn data(&mut self, stream: u32, bytes: &[u8], end: bool) {
         let mut sent = 0;
         while sent < bytes.len() || (end && bytes.is_empty()) {
             let n = self.machine.send_data(stream, &bytes[sent..], end).expect("live");

@@ -11,6 +11,7 @@ mod live;
 mod progress;
 mod request;
 mod response;
+mod streams;
 mod timeout;
 mod tls;
 mod url;
@@ -32,6 +33,7 @@ pub static FETCHES: &[&[Fetch]] = &[
     header::FETCHES,
     cookie::FETCHES,
     response::FETCHES,
+    streams::FETCHES,
     timeout::FETCHES,
     tls::FETCHES,
     body::FETCHES,

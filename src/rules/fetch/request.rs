@@ -70,7 +70,10 @@ fn pathq<'a>(_: &'a [Arg], ctx: Ctx<'a>, cursor: &mut Cursor) -> Option<Sample<'
 }
 
 fn url<'a>(_: &'a [Arg], ctx: Ctx<'a>, cursor: &mut Cursor) -> Option<Sample<'a>> {
-    str(target(ctx, cursor)?)
+    match header::request(ctx, cursor)?.whole_target() {
+        Cow::Borrowed(target) => str(target),
+        target => Some(Sample::Str(target)),
+    }
 }
 
 /// The first element of the first `Host` field.

@@ -13,6 +13,7 @@ use crate::rules::{RuleSet, Wait};
 use super::end::{BAD_GATEWAY, Cause, End, Halt, Phase};
 use super::env::StreamEnv;
 use super::exchange::{Got, client_end};
+use super::h2::websocket;
 use super::stream::{Scanned, Stream};
 use super::transfer::{Broken, Extent, Side, Way};
 use super::tunnel::{self, Ends};
@@ -26,6 +27,9 @@ impl Stream<'_> {
         if self.txn.res.status == 101 && !self.txn.req.upgrade {
             // Nobody asked for another protocol.
             return Err(End::new(Cause::Proxy, Phase::Headers, 502).into());
+        }
+        if self.txn.req.version == Version::Http2 && self.txn.res.status == 101 && !self.is_accepted() {
+            return Err(BAD_GATEWAY.into());
         }
         if self.txn.res.version == Version::Http10 && self.txn.res.body == BodyLen::Chunked {
             self.txn.res.modernise();
@@ -59,6 +63,13 @@ impl Stream<'_> {
             (true, Some(_)) => self.finish_upload().await,
             (false, _) => self.forward_body(extent).await,
         }
+    }
+
+    /// The server opens the WebSocket that was asked for: of a client that speaks HTTP/2 the key is ours, and nobody else
+    /// looks at the answer to it (RFC 8441 section 5).
+    fn is_accepted(&self) -> bool {
+        let answer = self.txn.res.field(b"sec-websocket-accept");
+        !self.txn.req.is_websocket() || answer == Some(websocket::accept(&self.txn.req).as_bytes())
     }
 
     /// NTLM and Negotiate authenticate the connection and not the request: it belongs to this client from here on.

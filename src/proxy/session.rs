@@ -38,6 +38,8 @@ pub struct Session {
     pub(super) handshake: Cell<Nanos>,
     /// What carries its streams, of a connection that speaks HTTP/2.
     pub(super) mux: OnceCell<Rc<Mux>>,
+    /// A rule ends the connection without a word (`silent-drop`).
+    pub(super) is_mute: Cell<bool>,
     /// Requests begun so far.
     requests: Cell<u32>,
     /// `sess` variables; a stream has them while it runs.
@@ -119,6 +121,7 @@ impl Session {
             accept_date_us: worker.date_us(),
             handshake: Cell::new(0),
             mux: OnceCell::new(),
+            is_mute: Cell::new(false),
             requests: Cell::new(0),
             vars: Cell::default(),
             rare: RefCell::default(),

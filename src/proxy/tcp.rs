@@ -6,7 +6,7 @@ use std::rc::Rc;
 use crate::base::buf::{Buf, HEAD_SIZE};
 use crate::base::clock::MS;
 use crate::config::Proxy;
-use crate::http::Parse;
+use crate::http::{Parse, Reason};
 use crate::model::{Mode, Seen};
 use crate::rt::NEVER;
 use crate::rules::Txn;
@@ -160,8 +160,9 @@ impl Stream<'_> {
         txn.req.reset();
         txn.req.buf = buf;
         let options = self.route.view.h1_request[self.route.front_id.0 as usize];
-        if let Parse::Bad(_) = txn.req.parse_request(&options) {
+        if let Parse::Bad(bad) = txn.req.parse_request(&options) {
             txn.is_not_http = true;
+            txn.is_http2 = bad.reason == Reason::Http2Preface;
             txn.req.reset();
         }
     }

@@ -20,6 +20,7 @@ use super::retry::Failure;
 use super::route::Attempt;
 use super::session::{Current, Session};
 use super::stream::{Next, Stream};
+use super::tls;
 use super::transfer::Patience;
 use super::verdict::{self, Stage, Step};
 use super::version::Carries;
@@ -73,7 +74,7 @@ impl<'a> Stream<'a> {
         let bufsize = self.route.config.global.tune.bufsize;
         let received = self.down.receive_head(&mut self.txn.req, &options, bufsize, until).await;
         received.map_err(|unread| match unread {
-            Unread::Preface if first && !self.route.front.options.disable_h2_upgrade => {
+            Unread::Preface if first && self.may_become_h2() => {
                 self.s.forget_request();
                 None
             }
@@ -98,6 +99,11 @@ impl<'a> Stream<'a> {
             self.keep_client = false;
         }
         Ok(())
+    }
+
+    fn may_become_h2(&self) -> bool {
+        let front = self.route.front;
+        !front.options.disable_h2_upgrade && !tls::bind(self.s, front).is_some_and(|bind| bind.proto_h1)
     }
 
     fn note_received(&mut self) {

@@ -59,6 +59,7 @@ pub fn interpret(outcome: Outcome, stage: Stage, route: &Route<'_>, s: &Session)
             count_denial(stage, route, s);
             if silent {
                 s.link.set_no_linger();
+                s.is_mute.set(true);
             }
             Err(Halt::Drop(End::new(Cause::Proxy, phase, 0)))
         }

@@ -7,7 +7,7 @@ use crate::base::clock;
 use crate::check::CheckTls;
 use crate::lang::args::Args;
 use crate::lang::{Severity, Span};
-use crate::model::ServerTls;
+use crate::model::{Mode, ServerTls};
 use crate::tls::{
     BindWords, Endpoint, ExtraFiles, Ignored, Library, Options, ServerWords, Source, Told, Upstream, Verify,
 };
@@ -172,7 +172,15 @@ pub fn endpoints(cx: &mut Cx<'_>, draft: &Draft<'_>, binds: &mut [Bind]) {
                     Some(name) => format!("{}/{name}", draft.name),
                     None => format!("{}/{}", draft.name, bind.tls.written),
                 };
-                let words = completed(&bind.tls.words, &cx.global.tls.bind);
+                let mut words = completed(&bind.tls.words, &cx.global.tls.bind);
+                if words.options.alpn.is_none() && draft.set.mode == Mode::Http {
+                    let offered = match () {
+                        () if bind.proto_h2 => "h2",
+                        () if bind.proto_h1 => "http/1.1",
+                        () => "h2,http/1.1",
+                    };
+                    words.options.alpn = Some(offered.to_owned());
+                }
                 with_library(cx, bind.declared_at, &title, |_, library, told| {
                     Endpoint::build(&name, words, library, told)
                 })

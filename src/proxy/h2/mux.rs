@@ -23,8 +23,8 @@ pub struct Mux {
     lanes: RefCell<Vec<Rc<Lane>>>,
     /// Reads and writes the connection.
     pub(super) task: Cell<TaskId>,
-    /// The peer has ended its direction.
-    pub(super) half: Cell<bool>,
+    /// The peer has ended its direction: from when on it counts as one that has left.
+    pub(super) left_at: Cell<Nanos>,
     /// Of a server's connection: how it stands, and who waits for that to change.
     pub(super) state: Cell<State>,
     waiters: RefCell<Vec<TaskId>>,
@@ -65,7 +65,7 @@ impl Mux {
             machine: RefCell::new(machine),
             lanes: RefCell::default(),
             task,
-            half: Cell::new(false),
+            left_at: Cell::new(NEVER),
             state: Cell::default(),
             waiters: RefCell::default(),
             write_until: Cell::new(NEVER),
@@ -182,6 +182,17 @@ impl Mux {
     pub fn lose(&self) {
         for lane in self.lanes.borrow().iter() {
             lane.lose();
+        }
+    }
+
+    /// The peer has ended its direction: what it has not said in full it never will, and who waits for an answer is
+    /// gone, unless that is about to come.
+    pub(super) fn end_receiving(&self, left_at: Nanos) {
+        self.left_at.set(left_at);
+        for lane in self.lanes.borrow().iter() {
+            if lane.incoming.borrow().ended == Ended::No {
+                lane.lose();
+            }
         }
     }
 
@@ -355,6 +366,11 @@ impl Lane {
         self.with(|_, machine| machine.abort(Code::ENHANCE_YOUR_CALM));
     }
 
+    /// The connection ends without a word.
+    pub fn vanish(&self) {
+        self.with(|_, machine| machine.receive_end());
+    }
+
     fn wait<T>(&self, until: Nanos) -> Poll<io::Result<T>> {
         let rt = self.mux.rt();
         if rt.now() >= until {
@@ -412,7 +428,7 @@ impl Carried for Bytes {
     }
 
     fn has_ended(&self, half: bool) -> bool {
-        self.0.is_lost() || (half && self.0.mux.half.get())
+        self.0.is_lost() || (half && self.0.mux.left_at.get() <= self.0.mux.rt().now())
     }
 
     fn shutdown_write(&self) {

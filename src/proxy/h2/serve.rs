@@ -21,6 +21,7 @@ use super::super::route::Route;
 use super::super::session::{Current, Session};
 use super::super::transaction;
 use super::super::transfer::Patience;
+use super::client::Rejection;
 use super::mux::{Lane, Mux};
 use super::options;
 
@@ -28,6 +29,9 @@ use super::options;
 /// that would reset the connection, and what it is told with it.
 const LINGER_BYTES: usize = 1 << 20;
 const LINGER: Nanos = SEC;
+
+/// A client that ends its direction behind a request is answered if that takes no longer; else it has left.
+const GRACE: Nanos = 100 * MS;
 
 /// What the connection has come to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +53,8 @@ struct Server {
     /// Until when a stream must have been opened, while there is none.
     idle_until: Nanos,
     was_idle: bool,
+    /// Streams were told that the client has left.
+    has_parted: bool,
 }
 
 /// Serves a connection whose client speaks HTTP/2 from its first byte on. `first`: what was read of it already.
@@ -69,13 +75,14 @@ pub async fn run(session: Session, current: Current, first: Option<Buf>) {
         phase: Phase::Open,
         idle_until,
         was_idle: true,
+        has_parted: false,
     };
     if let Some(first) = first {
         server.take(first.data());
     }
     poll_fn(|_| server.poll()).await;
     server.mux.lose();
-    if server.phase == Phase::Over {
+    if server.phase == Phase::Over && !server.session.is_mute.get() {
         linger(&server.mux).await;
     }
 }
@@ -100,7 +107,8 @@ impl Server {
             if self.phase == Phase::Over || (has_output && self.mux.machine.borrow().is_backed_up()) {
                 return Poll::Pending;
             }
-            if self.mux.half.get() {
+            if self.is_half_closed() {
+                self.part();
                 return Poll::Pending;
             }
             match self.read() {
@@ -114,8 +122,22 @@ impl Server {
     /// Nothing is left to be done but to send what is there.
     fn is_finished(&self) -> bool {
         let machine = self.mux.machine.borrow();
-        let no_more = self.phase == Phase::Leaving || self.mux.half.get() || machine.is_done();
+        let no_more = self.phase == Phase::Leaving || self.is_half_closed() || machine.is_done();
         machine.is_over() || (no_more && self.mux.is_idle())
+    }
+
+    fn is_half_closed(&self) -> bool {
+        self.mux.left_at.get() != NEVER
+    }
+
+    /// Streams of a client that has ended its direction hear of it when its time is over: once.
+    fn part(&mut self) {
+        let (at, rt) = (self.mux.left_at.get(), self.mux.rt());
+        if rt.now() < at {
+            rt.arm(at);
+        } else if !std::mem::replace(&mut self.has_parted, true) {
+            self.mux.wake_all();
+        }
     }
 
     fn write(&mut self) -> Result<(), ()> {
@@ -135,8 +157,7 @@ impl Server {
         match self.mux.link.poll_recv(buf.room(), until) {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Ok(0)) => {
-                self.mux.half.set(true);
-                self.mux.wake_all();
+                self.mux.end_receiving(self.mux.rt().now() + GRACE);
                 Poll::Ready(!self.mux.is_idle() || !self.mux.machine.borrow().output().is_empty())
             }
             Poll::Ready(Ok(n)) => {
@@ -264,7 +285,9 @@ async fn serve(session: Rc<Session>, current: Current, lane: Rc<Lane>, head: Hea
     let (cause, status) = (txn.termination[0], txn.status);
     session.keep_txn(txn);
     if let Downstream::H2(client) = &down {
-        client.conclude(cause == b'-', cause == b'P' && status == 0, rt.after_ms(client_ms)).await;
+        let silent = if session.is_mute.get() { Rejection::Silent } else { Rejection::Told };
+        let rejection = (cause == b'P' && status == 0).then_some(silent);
+        client.conclude(cause == b'-', rejection, rt.after_ms(client_ms)).await;
     }
 }
 

@@ -144,6 +144,18 @@ fn a_preface_may_come_in_pieces_and_may_be_unwanted() {
     assert!(wire.take().starts_with("HTTP/1.1 505 "));
 }
 
+/// `proto h1`: no preface makes it anything else.
+#[test]
+fn an_address_that_takes_http_1_alone() {
+    let rig = Rig::new("listen p\n bind :80 proto h1\n server s1 10.0.0.1:80\n");
+    let mut wire = rig.client();
+    wire.send(crate::http::h2::PREFACE);
+    assert!(wire.take().starts_with("HTTP/1.1 505 "));
+    let mut wire = rig.client();
+    wire.send(super::rig::GET);
+    assert_eq!(rig.server("s1").take(), super::rig::GET);
+}
+
 /// `proto h2`: nothing else is understood.
 #[test]
 fn an_address_that_takes_http_2_alone() {
@@ -402,10 +414,13 @@ fn a_websocket_over_http_2() {
     let asked = server.take();
     assert!(asked.starts_with("GET /chat HTTP/1.1\r\nhost: h\r\n"), "{asked}");
     assert!(asked.contains("upgrade: websocket\r\n") && asked.contains("sec-websocket-key: "), "{asked}");
-    server.send(
-        "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\
-         Sec-WebSocket-Accept: x\r\n\r\nhello",
-    );
+    let opened = |accept: &str| {
+        format!(
+            "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\
+             Sec-WebSocket-Accept: {accept}\r\n\r\nhello"
+        )
+    };
+    server.send(opened(&accept_of(&asked)));
     assert_eq!(client.saw(), ["1: HTTP/1.1 200 OK", "1> hello"]);
     client.data(stream, b"ping", false);
     assert_eq!(server.take(), "ping");
@@ -413,6 +428,19 @@ fn a_websocket_over_http_2() {
     assert_eq!(client.saw(), ["1> pong"]);
     client.data(stream, b"", true);
     assert!(server.has_ended());
+    client.ask(text, false);
+    let mut server = rig.server("s1");
+    server.take();
+    server.send(opened("of another key"));
+    assert!(client.saw()[0].starts_with("3: HTTP/1.1 502 "));
+}
+
+/// What has to be answered to the key in a request for a WebSocket.
+fn accept_of(asked: &str) -> String {
+    let key = asked.split("sec-websocket-key: ").nth(1).and_then(|rest| rest.split("\r\n").next());
+    let mut head = Head::default();
+    head.add(b"sec-websocket-key", key.expect("a key").as_bytes());
+    crate::proxy::h2::websocket::accept(&head)
 }
 
 /// to-idle-new, to-client, to-idle-ping.
@@ -521,6 +549,7 @@ fn streams_that_come_to_nothing() {
     let mut server = rig.server("s1");
     server.take();
     client.wire.finish();
+    rig.pass(200);
     assert!(server.has_ended(), "nobody waits for the answer");
 }
 

@@ -229,7 +229,7 @@ fn what_was_not_looked_at_is_asked_again() {
     assert_eq!(answers(&client.take()), [503]);
 }
 
-/// srv-rst*, srv-close: a bad gateway, or a response that is cut.
+/// srv-rstcancel, srv-rstproto, srv-rst13, srv-close: a bad gateway, or a response that is cut.
 #[test]
 fn a_stream_that_breaks() {
     for code in [Code::CANCEL, Code::PROTOCOL, Code::HTTP_1_1_REQUIRED] {

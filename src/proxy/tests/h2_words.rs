@@ -151,3 +151,79 @@ fn a_reload_disturbs_nobody() {
     assert_eq!(client.saw(), [""; 0]);
     assert!(client.machine.has_room(), "no GOAWAY");
 }
+
+/// to-body-wait, o-hugehdr.
+#[test]
+fn rules_that_wait_and_heads_that_are_long() {
+    let rig = Rig::listen(&["http-request wait-for-body time 1s if METH_POST", "server s1 10.0.0.1:80"]);
+    let mut client = Client::of(rig.client());
+    let stream = client.ask("POST / HTTP/1.1\r\nhost: h\r\ncontent-length: 10\r\n\r\n", false);
+    client.data(stream, b"abc", false);
+    rig.pass(1_100);
+    let saw = client.saw();
+    assert!(saw[0].starts_with("1: HTTP/1.1 408 "), "{saw:?}");
+    assert_eq!(saw.last().map(|s| &s[..]), Some("1: reset NO_ERROR"));
+    client.get("/");
+    let long = "v".repeat(12_000);
+    rig.server("s1").send(format!("HTTP/1.1 200 OK\r\nX-Long: {long}\r\nContent-Length: 2\r\n\r\nok"));
+    assert_eq!(client.saw(), [&format!("3: HTTP/1.1 200 OK x-long: {long} content-length: 2"), "3> ok END"]);
+}
+
+/// fin-before, fin-idle: an answer that is about to come is waited for, whatever the client has ended; a body that can
+/// never come is not.
+#[test]
+fn a_client_that_ends_its_direction() {
+    let rig = Rig::listen(&["server s1 10.0.0.1:80"]);
+    let mut client = Client::of(rig.client());
+    client.get("/");
+    client.wire.finish();
+    rig.pass(50);
+    rig.server("s1").send(OK);
+    assert_eq!(client.saw(), ["1: HTTP/1.1 200 OK content-length: 2", "1> ok END"]);
+    assert!(client.wire.has_ended());
+    let mut client = Client::of(rig.client());
+    client.get("/");
+    let mut server = rig.server("s1");
+    server.take();
+    client.wire.finish();
+    rig.pass(200);
+    assert!(server.has_ended());
+    let mut client = Client::of(rig.client());
+    let stream = client.ask("POST / HTTP/1.1\r\nhost: h\r\ncontent-length: 10\r\n\r\n", false);
+    client.data(stream, b"abc", false);
+    let mut server = rig.server("s1");
+    server.take();
+    client.wire.finish();
+    assert!(server.has_ended());
+    assert_eq!(rig.log().len(), 3);
+    assert_eq!(rig.worker.current_connections(), 0);
+}
+
+/// act-silent-drop: the client hears nothing.
+#[test]
+fn a_rule_that_drops_a_client_says_nothing() {
+    let rig = Rig::listen(&["http-request silent-drop if { path /drop }", "server s1 10.0.0.1:80"]);
+    let mut client = Client::of(rig.client());
+    assert_eq!(client.saw(), [""; 0]);
+    client.get("/drop");
+    assert_eq!(client.saw(), [""; 0]);
+    assert!(client.wire.has_ended());
+    assert_eq!(rig.log(), ["p/<NOSRV> -1 PR 0"]);
+}
+
+/// srv-goaway0close: the connection goes with what it did not look at.
+#[test]
+fn a_server_that_leaves_and_closes() {
+    let rig = Rig::listen(&["server s1 10.0.0.1:80 proto h2"]);
+    let mut client = rig.client();
+    client.send(GET);
+    let mut server = server_of(&rig);
+    server.turn();
+    server.wire.send([0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+    server.wire.finish();
+    rig.pass(1_000);
+    let mut other = server_of(&rig);
+    assert_eq!(other.saw(), ["1: GET / host: h END"]);
+    other.answer(1, "ok");
+    assert!(client.take().starts_with("HTTP/1.1 200 OK\r\n"));
+}

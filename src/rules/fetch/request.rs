@@ -395,6 +395,9 @@ pub static FETCHES: &[Fetch] = &[
 ];
 
 fn proto_http<'a>(_: &'a [Arg], ctx: Ctx<'a>, cursor: &mut Cursor) -> Option<Sample<'a>> {
+    if ctx.txn.is_http2 {
+        return Some(Sample::Bool(true));
+    }
     header::request(ctx, cursor).map(|_| Sample::Bool(true))
 }
 

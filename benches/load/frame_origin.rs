@@ -24,7 +24,8 @@ struct Connection {
 
 /// Serves until killed.
 pub fn run(args: &Args) -> Result<(), String> {
-    let address: SocketAddr = args.required("listen")?.parse().map_err(|_| "--listen: no address".to_owned())?;
+    let address: SocketAddr =
+        args.required("listen")?.parse().map_err(|_| "--listen: no address".to_owned())?;
     let size: usize = args.or("size", 1024)?;
     if size > 65_535 {
         return Err("--size: at most what the first window of a stream takes".to_owned());

@@ -70,7 +70,9 @@ pub struct Frames {
 impl Frames {
     pub fn new(path: &str, size: u64, at_once: usize) -> Frames {
         let mut block = vec![0x82, 0x86];
-        for (name, value) in [(":path", path), (":authority", "bench.test"), ("user-agent", "load"), ("accept", "*/*")] {
+        for (name, value) in
+            [(":path", path), (":authority", "bench.test"), ("user-agent", "load"), ("accept", "*/*")]
+        {
             block.extend(literal(name.as_bytes(), value.as_bytes()));
         }
         Frames {

@@ -18,7 +18,9 @@ pub struct Plain {
 impl Plain {
     pub fn new(path: &str, size: u64, close: bool) -> Plain {
         let end = if close { "Connection: close\r\n" } else { "" };
-        let request = format!("GET {path} HTTP/1.1\r\nHost: bench.test\r\nUser-Agent: load\r\nAccept: */*\r\n{end}\r\n");
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nHost: bench.test\r\nUser-Agent: load\r\nAccept: */*\r\n{end}\r\n"
+        );
         Plain { request: request.into_bytes(), close, size, due: None, left: None, partial: Vec::new() }
     }
 
@@ -31,12 +33,13 @@ impl Plain {
         out.extend_from_slice(&self.request);
     }
 
-    pub fn take(&mut self, mut bytes: &[u8], told: &mut Told) {
+    pub fn take(&mut self, bytes: &[u8], told: &mut Told) {
         let Some(due) = self.due else {
             told.failed = Some("bytes without a request".to_owned());
             return;
         };
         let joined;
+        let mut bytes = bytes;
         if self.left.is_none() {
             if !self.partial.is_empty() {
                 self.partial.extend_from_slice(bytes);
@@ -46,8 +49,12 @@ impl Plain {
             match reply::head(bytes) {
                 Err(NoHead::Partial) => return self.partial.extend_from_slice(bytes),
                 Err(NoHead::Malformed) => return told.failed = Some("malformed head".to_owned()),
-                Ok(head) if head.status != 200 => return told.failed = Some(format!("status {}", head.status)),
-                Ok(head) if head.body_len != Some(self.size) => return told.failed = Some("another length".to_owned()),
+                Ok(head) if head.status != 200 => {
+                    return told.failed = Some(format!("status {}", head.status));
+                }
+                Ok(head) if head.body_len != Some(self.size) => {
+                    return told.failed = Some("another length".to_owned());
+                }
                 Ok(head) => {
                     self.left = Some(self.size);
                     bytes = &bytes[head.head_len..];

@@ -176,7 +176,8 @@ impl Client {
             self.retry.pop_front();
             self.open(index);
         }
-        let count = self.set.wait(Duration::from_nanos(if self.retry.is_empty() { TICK_NS } else { RETRY_NS }));
+        let count =
+            self.set.wait(Duration::from_nanos(if self.retry.is_empty() { TICK_NS } else { RETRY_NS }));
         for event in 0..count {
             match self.set.event(event).0 {
                 STDIN => {

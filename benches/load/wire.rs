@@ -63,7 +63,8 @@ pub fn config(alpn: &[u8], resumes: bool) -> Arc<ClientConfig> {
         .with_custom_certificate_verifier(Arc::new(Anyone));
     let mut config = config.with_no_client_auth();
     config.alpn_protocols = vec![alpn.to_vec()];
-    config.resumption = if resumes { Resumption::in_memory_sessions(SESSIONS) } else { Resumption::disabled() };
+    config.resumption =
+        if resumes { Resumption::in_memory_sessions(SESSIONS) } else { Resumption::disabled() };
     Arc::new(config)
 }
 

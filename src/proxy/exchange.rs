@@ -72,7 +72,9 @@ impl Stream<'_> {
         match sent {
             Ok(n) => self.request_sent(n),
             // A WebSocket, which the server does not take over HTTP/2.
-            Err((0, e)) if e.kind() == ErrorKind::Unsupported => return Err(Failure::Halt(BAD_GATEWAY.into())),
+            Err((0, e)) if e.kind() == ErrorKind::Unsupported => {
+                return Err(Failure::Halt(BAD_GATEWAY.into()));
+            }
             Err((0, e)) => {
                 return Err(Failure::Connect { reused, timeout: e.kind() == ErrorKind::TimedOut });
             }

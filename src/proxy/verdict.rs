@@ -30,7 +30,9 @@ pub enum Stage {
 pub enum Step {
     Done,
     /// The connection is to speak HTTP, if it does not yet; `h2`: HTTP/2.
-    Switch { h2: bool },
+    Switch {
+        h2: bool,
+    },
     /// It is to be run again from where it stopped, when there is more to see.
     Wait,
 }

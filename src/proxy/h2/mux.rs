@@ -242,7 +242,8 @@ impl Lane {
     /// The head of a response, as HTTP/1 has it.
     pub fn received_head(&self, head: &Head, end: bool) {
         let accept = self.accept.borrow();
-        let opened = accept.as_deref().filter(|_| head.body == BodyLen::Tunnel).map(|a| websocket::opened(head, a));
+        let opened =
+            accept.as_deref().filter(|_| head.body == BodyLen::Tunnel).map(|a| websocket::opened(head, a));
         let bytes = head.buf.written().get(head.start_line.start()..head.len).unwrap_or_default();
         let bytes = opened.as_deref().unwrap_or(bytes);
         self.incoming.borrow_mut().begin(bytes, head.body == BodyLen::Chunked, end);

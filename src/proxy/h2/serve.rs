@@ -60,10 +60,8 @@ struct Server {
 /// Serves a connection whose client speaks HTTP/2 from its first byte on. `first`: what was read of it already.
 pub async fn run(session: Session, current: Current, first: Option<Buf>) {
     let proxy = current.view.config().proxy(current.front);
-    let machine = Connection::new(options::of_client(
-        &current.view.config().global.tune,
-        session.worker.random(),
-    ));
+    let machine =
+        Connection::new(options::of_client(&current.view.config().global.tune, session.worker.random()));
     let idle_until = limit(&session, proxy.timeouts.http_request, proxy, session.accepted);
     let mux = Rc::new(Mux::new(session.link.clone(), machine));
     let _ = session.mux.set(mux.clone());

@@ -15,7 +15,8 @@ pub fn accept(req: &Head) -> String {
 
 /// The server's success in the words of HTTP/1. What else it said goes on.
 pub fn opened(res: &Head, accept: &str) -> Vec<u8> {
-    let mut head = b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n".to_vec();
+    let mut head =
+        b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n".to_vec();
     let own = [(&b"sec-websocket-accept"[..], accept.as_bytes())];
     let theirs = res.fields().filter(|(name, _)| {
         !matches!(FieldKind::of(name), FieldKind::ContentLength | FieldKind::TransferEncoding)

@@ -379,7 +379,7 @@ fn a_client_that_leaves_frees_everything() {
     let (mut a, mut b) = (rig.server("s1"), rig.server("s1"));
     assert!(a.take().starts_with("GET ") && b.take().starts_with("GET "));
     client.wire.leave();
-    rig.settle();
+    rig.pass(200);
     assert!(a.has_ended() && b.has_ended());
     assert_eq!((rig.served("s1"), rig.log().len()), (0, 2));
     assert_eq!(rig.worker.current_connections(), 0);

@@ -61,11 +61,9 @@ fn from_http_2_to_http_2() {
     server.head(1, 101, &[], false);
     assert_eq!(client.saw(), ["1: HTTP/1.1 200 OK"]);
     let client = std::cell::RefCell::new(client);
-    exchange(
-        &mut server,
-        &mut |bytes| client.borrow_mut().data(stream, bytes, false),
-        &mut || client.borrow_mut().saw().concat().replace("1> ", ""),
-    );
+    exchange(&mut server, &mut |bytes| client.borrow_mut().data(stream, bytes, false), &mut || {
+        client.borrow_mut().saw().concat().replace("1> ", "")
+    });
 }
 
 /// A server that does not take them says so in its SETTINGS; other answers go on as they are.

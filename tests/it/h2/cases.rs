@@ -6,7 +6,8 @@ use crate::support::program;
 fn place(test: &str) -> (String, &str) {
     let (module, name) = test.rsplit_once("::").expect("a module");
     let path = module.replace("::", "/");
-    let path = path.strip_prefix("it/").map_or_else(|| format!("src/{path}"), |rest| format!("tests/it/{rest}"));
+    let path =
+        path.strip_prefix("it/").map_or_else(|| format!("src/{path}"), |rest| format!("tests/it/{rest}"));
     (format!("{path}.rs"), name)
 }
 
@@ -20,7 +21,8 @@ fn function<'t>(text: &'t str, name: &str) -> Option<&'t str> {
 
 #[test]
 fn every_case_is_run_by_a_test() {
-    let rows: Vec<Vec<&str>> = include_str!("cases.tsv").lines().map(|line| line.split('\t').collect()).collect();
+    let rows: Vec<Vec<&str>> =
+        include_str!("cases.tsv").lines().map(|line| line.split('\t').collect()).collect();
     assert_eq!(rows.len(), 282);
     let mut wrong = Vec::new();
     for row in rows {

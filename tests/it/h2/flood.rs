@@ -50,7 +50,11 @@ impl Scene {
             while !attacker.is_finished() || served < 5 {
                 let start = Instant::now();
                 assert_eq!(client::get(addr, "/").body, b"fine");
-                assert!(start.elapsed() < Duration::from_secs(1), "another client waited {:?}", start.elapsed());
+                assert!(
+                    start.elapsed() < Duration::from_secs(1),
+                    "another client waited {:?}",
+                    start.elapsed()
+                );
                 served += 1;
             }
             attacker.join().expect("the attacker")
@@ -58,7 +62,8 @@ impl Scene {
     }
 
     fn resident_kib(&self) -> usize {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.proxy.pid())).expect("a process");
+        let status =
+            std::fs::read_to_string(format!("/proc/{}/status", self.proxy.pid())).expect("a process");
         let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("a figure");
         line.split_whitespace().nth(1).and_then(|n| n.parse().ok()).expect("a number")
     }

@@ -432,7 +432,7 @@ impl<'a> Assembly<'a> {
             return Err(Fault::Status(400));
         }
         if self.is.intersects(Is::WEBSOCKET | Is::CONNECT) {
-            return if has_length || end { Err(Fault::Malformed) } else { Ok(BodyLen::None) };
+            return if has_length { Err(Fault::Malformed) } else { Ok(BodyLen::None) };
         }
         match (end, has_length) {
             (true, true) if self.head.content_length > 0 => Err(Fault::Malformed),

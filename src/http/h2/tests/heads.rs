@@ -189,6 +189,12 @@ fn connect() {
         ("con-noport", head(&[method, (":authority", "ex.com")]), "H(1,400) D(1,ES) RST(1,NO_ERROR)"),
         ("con-noauth", head(&[method]), RESET),
         ("xcon-ok", websocket(&[(":path", "/chat")]), "H(1,200) D(1)[6]"),
+        // Half closed from the beginning.
+        (
+            "xcon-ends",
+            frame(HEADERS, EH | ES, 1, &websocket(&[(":path", "/chat")])[9..]),
+            "H(1,200) D(1)[6]",
+        ),
         ("xcon-nopath", websocket(&[]), RESET),
         (
             "xcon-unknown",

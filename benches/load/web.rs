@@ -119,8 +119,8 @@ impl Client {
         loop {
             let now = self.clock.now_ns();
             let next = match (self.stage, self.plan.end) {
-                (Stage::WarmUp, _) if now - began >= self.plan.warmup_ns => Stage::Window,
-                (Stage::Window, End::AfterNs(ns)) if now - began >= ns => Stage::Drain,
+                (Stage::WarmUp, _) if now.saturating_sub(began) >= self.plan.warmup_ns => Stage::Window,
+                (Stage::Window, End::AfterNs(ns)) if now.saturating_sub(began) >= ns => Stage::Drain,
                 (Stage::Window, End::AfterRequests(n)) if self.tally.total_requests() >= n => Stage::Drain,
                 (stage, _) => stage,
             };
@@ -136,7 +136,7 @@ impl Client {
                 self.stage = next;
             }
             let is_idle = self.slots.iter().all(Option::is_none);
-            if self.stage == Stage::Drain && (is_idle || now - began > DRAIN_NS) {
+            if self.stage == Stage::Drain && (is_idle || now.saturating_sub(began) > DRAIN_NS) {
                 break;
             }
             self.turn(now);

@@ -119,6 +119,8 @@ pub struct Txn {
     pub response_awaited: bool,
     /// TCP mode: the bytes at hand are no HTTP request, whatever follows.
     pub is_not_http: bool,
+    /// What came by HTTP/2 was no request, and has no status (which is logged as 0, not as -1).
+    pub is_malformed: bool,
     /// The first bytes are the preface of HTTP/2.
     pub is_http2: bool,
     /// The service inside the process that answers.
@@ -391,7 +393,7 @@ impl Txn {
             has_req client local conn_client conn_local server_local server_remote timers accept_date_us request_date_us
             req_captures res_captures unique_id status bytes_in bytes_out termination retries
             redispatched backend_queue server_queue actconn feconn beconn srvconn log_level no_repeat
-            failed_rewrites request_no req_body res_body body_awaited response_awaited service is_not_http is_http2 inspect_over
+            failed_rewrites request_no req_body res_body body_awaited response_awaited service is_not_http is_http2 is_malformed inspect_over
             session_requests req_growth res_growth req_cookie res_cookie log_no log_early pending
             sticky wait timeouts
         }

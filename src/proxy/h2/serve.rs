@@ -221,6 +221,7 @@ impl Server {
         let now = self.mux.rt().now();
         (txn.timers.request_start, txn.timers.closed) = (now, now);
         txn.request_date_us = session.worker.date_us();
+        txn.is_malformed = true;
         txn.set_end(End::new(Cause::Proxy, end::Phase::Request, 0).flags());
         let route = Route::new(&current.view, current.front);
         access::log(session, &mut txn, &route, None, true);

@@ -349,7 +349,7 @@ fn what_cannot_be_served() {
     assert_eq!(rig.log(), ["p/<NOSRV> 431 PR 0", "p/s1 200 -- 0"]);
     // HEADERS of stream 5 without a field.
     client.wire.send([0, 0, 0, 1, 5, 0, 0, 0, 5]);
-    assert_eq!(rig.log(), ["p/<NOSRV> -1 PR 0"]);
+    assert_eq!(rig.log(), ["p/<NOSRV> 0 PR 0"]);
     assert_eq!(rig.front("p").err_req, 2);
 }
 

@@ -190,11 +190,7 @@ fn connect() {
         ("con-noauth", head(&[method]), RESET),
         ("xcon-ok", websocket(&[(":path", "/chat")]), "H(1,200) D(1)[6]"),
         // Half closed from the beginning.
-        (
-            "xcon-ends",
-            frame(HEADERS, EH | ES, 1, &websocket(&[(":path", "/chat")])[9..]),
-            "H(1,200) D(1)[6]",
-        ),
+        ("xcon-ends", frame(HEADERS, EH | ES, 1, &websocket(&[(":path", "/chat")])[9..]), "H(1,200) D(1)[6]"),
         ("xcon-nopath", websocket(&[]), RESET),
         (
             "xcon-unknown",

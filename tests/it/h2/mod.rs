@@ -2,6 +2,7 @@
 //! control, trailers, many streams; and against clients that mean harm.
 
 mod cases;
+mod differential;
 mod flood;
 mod grpc;
 mod peer;

@@ -79,11 +79,14 @@ async fn serve(session: &Session, down: &mut Downstream, current: &mut Current) 
     if mode == Mode::Tcp {
         let mut txn = session.take_txn(current.view.config().proxy(current.front));
         let then = Box::pin(tcp::serve(session, down, &mut txn, current)).await;
-        session.keep_txn(txn);
         match then {
-            Then::Http => {}
-            Then::Http2 => return Next::Http2,
+            Then::Http => session.hand_over(txn),
+            Then::Http2 => {
+                session.keep_txn(txn);
+                return Next::Http2;
+            }
             Then::Close => {
+                session.keep_txn(txn);
                 reset(session);
                 return Next::Close;
             }

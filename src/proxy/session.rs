@@ -311,6 +311,12 @@ impl Session {
         }
     }
 
+    /// Takes the variables of a stream that goes on as another one.
+    pub(super) fn hand_over(&self, mut txn: Box<Txn>) {
+        self.vars.set(std::mem::take(&mut txn.vars));
+        self.worker.keep_txn(txn);
+    }
+
     /// Takes the session's variables back.
     pub(super) fn keep_txn(&self, mut txn: Box<Txn>) {
         let mut vars = std::mem::take(&mut txn.vars);

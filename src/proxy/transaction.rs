@@ -126,23 +126,13 @@ impl<'a> Stream<'a> {
 
     /// From the complete request head to the last byte of the response.
     async fn transact(&mut self) -> Result<(), Halt> {
-        match self.down.chosen() {
-            Some(chosen) => {
-                // Its TCP rules have chosen: those of HTTP follow, whatever the frontend's mode.
-                let front = self.route.front;
-                let result = self.run_rules(&front.rules.http_request, Stage::Front).await;
-                result.map_err(|halt| self.unfinished(halt))?;
-                self.route.choose(Some(chosen))
-            }
-            None => {
-                self.monitor()?;
-                if looks_at_requests(self.route.front) {
-                    self.request_rules(self.route.front, Stage::Front).await?;
-                }
-                let switched = self.switch();
-                self.route.choose(switched)
-            }
-        };
+        let after_tcp = self.down.chosen();
+        self.monitor()?;
+        if looks_at_requests(self.route.front) {
+            self.request_rules(self.route.front, Stage::Front, after_tcp.is_some()).await?;
+        }
+        let switched = after_tcp.flatten().or_else(|| self.switch());
+        self.route.choose(switched);
         if self.route.back.mode == Mode::Tcp && self.route.back_id.is_some() {
             // A connection that was switched to HTTP does not become one of TCP again.
             self.txn.status = 500;
@@ -150,7 +140,7 @@ impl<'a> Stream<'a> {
         }
         self.enter_backend();
         if !self.route.is_one() && looks_at_requests(self.route.back) {
-            self.request_rules(self.route.back, Stage::Back).await?;
+            self.request_rules(self.route.back, Stage::Back, false).await?;
         }
         self.serve_inside()?;
         self.restrict_names()?;
@@ -173,11 +163,12 @@ impl<'a> Stream<'a> {
         Err(Halt::End(End::new(Cause::Local, Phase::Request, if failed { 503 } else { 200 })))
     }
 
-    async fn request_rules(&mut self, proxy: &'a Proxy, stage: Stage) -> Result<(), Halt> {
+    /// `after_tcp`: those of TCP have run.
+    async fn request_rules(&mut self, proxy: &'a Proxy, stage: Stage, after_tcp: bool) -> Result<(), Halt> {
         if proxy.options.http_buffer_request && !self.txn.body_awaited {
             self.await_body(0, 0).await?;
         }
-        if let Err(halt) = self.run_rules(&proxy.rules.tcp_content, stage).await {
+        if !after_tcp && let Err(halt) = self.run_rules(&proxy.rules.tcp_content, stage).await {
             if stage == Stage::Front && matches!(halt, Halt::Drop(_)) {
                 // Not read as a request yet, as far as logs and counters go.
                 self.txn.has_req = false;

@@ -83,3 +83,28 @@ fn http_cannot_go_to_a_backend_in_tcp_mode() {
     assert_eq!(rig.opened("s2"), 0);
     assert_eq!(rig.log(), ["bytes 500 IR"]);
 }
+
+/// TCP rules look at the first request once, and what they have noted of it is there for those of HTTP.
+#[test]
+fn rules_run_once_and_their_variables_stay() {
+    let count = "tcp-request content set-var(sess.n) var(sess.n),add(1) if { var(sess.n) -m found }\n \
+                 tcp-request content set-var(sess.n) int(1) unless { var(sess.n) -m found }\n \
+                 tcp-request content set-var(txn.t) str(seen)\n ";
+    for switch in ["tcp-request content switch-mode http if HTTP\n ", ""] {
+        let rig = Rig::tcp(&format!(
+            "frontend p\n bind :80\n tcp-request inspect-delay 2s\n {count}{switch}\
+             http-request set-header x-n %[var(sess.n)]/%[var(txn.t)]\n default_backend web\n\
+             backend web\n mode http\n server s1 10.0.0.1:80\n"
+        ));
+        let mut client = rig.client();
+        client.send(GET);
+        let mut server = rig.server("s1");
+        assert!(server.take().contains("x-n: 1/seen\r\n"));
+        server.send(OK);
+        client.take();
+        client.send(GET);
+        assert!(server.take().contains("x-n: 2/seen\r\n"));
+        server.send(OK);
+        assert_eq!(answers(&client.take()), [200]);
+    }
+}

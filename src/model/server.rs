@@ -92,6 +92,8 @@ pub struct ServerSpec {
     pub disabled: bool,
     /// Idle connections kept at most; `None` for no limit (`pool-max-conn -1`).
     pub pool_max_conn: Option<u32>,
+    /// Idle connections that are kept beyond those that were needed.
+    pub pool_low_conn: u32,
     pub pool_purge_delay_ms: u64,
     /// `max-reuse`.
     pub max_reuse: Option<u32>,
@@ -171,6 +173,7 @@ impl Default for ServerSpec {
             slowstart_ms: 0,
             disabled: false,
             pool_max_conn: None,
+            pool_low_conn: 0,
             pool_purge_delay_ms: 5000,
             max_reuse: None,
             proto_h2: false,

@@ -96,6 +96,7 @@ impl ServerPool {
     fn takes_one_more(&self) -> bool {
         // One each worker may always keep: what others hold may have ended without their having looked.
         let needed = if self.idle.is_empty() { u32::MAX } else { self.peaks[0].max(self.peaks[1]).max(1) };
+        let needed = needed.saturating_add(self.server.spec.pool_low_conn);
         let limit = self.server.spec.pool_max_conn.unwrap_or(u32::MAX).min(needed);
         let one_more = |n| (n < limit).then_some(n + 1);
         self.idle.len() < PER_SERVER

@@ -443,10 +443,11 @@ impl<'c> Chooser<'c> {
         let epoch = live.epoch();
         let back = self.proxy.live.back.counters.mine();
         // One that was this client's alone stays so: it may have authenticated itself on it.
-        let own = if http { self.session.take_own(server, name.hash()) } else { None };
+        let key = self.key(server, &name);
+        let own = if http { self.session.take_own(server, key) } else { None };
         let is_private = own.is_some() || self.is_private(server);
         let reused = match own {
-            None if http && !is_private => self.reuse(server, name.hash()).await,
+            None if http && !is_private => self.reuse(server, key).await,
             own => own,
         };
         let (link, uses) = match reused {
@@ -467,7 +468,7 @@ impl<'c> Chooser<'c> {
                 }
             }
         };
-        Ok(self.hold_h1(slot, (link, uses, name.hash()), epoch, is_private))
+        Ok(self.hold_h1(slot, (link, uses, key), epoch, is_private))
     }
 
     /// The stream's hold on a connection that speaks HTTP/1, or no HTTP at all.
@@ -502,23 +503,24 @@ impl<'c> Chooser<'c> {
         let server = slot.server();
         let live = &server.live;
         let (epoch, back) = (live.epoch(), self.proxy.live.back.counters.mine());
-        let own = self.session.take_own(server, name.hash());
+        let key = self.key(server, &name);
+        let own = self.session.take_own(server, key);
         let is_private = own.is_some() || self.is_private(server);
         let first = self.session.requests() <= 1;
         let shares = !(is_private || first && self.proxy.options.http_reuse == HttpReuse::Safe);
-        if let Some(stream) = shares.then(|| self.worker().muxes.take(server, name.hash())).flatten() {
+        if let Some(stream) = shares.then(|| self.worker().muxes.take(server, key)).flatten() {
             live.counters.mine().reuse.inc();
             back.reuse.inc();
             return Ok(self.hold_h2(slot, stream, epoch));
         }
         let idle = match own {
-            None if !is_private => self.reuse(server, name.hash()).await,
+            None if !is_private => self.reuse(server, key).await,
             own => own,
         };
         if let Some((link, uses)) = idle {
             live.counters.mine().reuse.inc();
             back.reuse.inc();
-            return Ok(self.hold_h1(slot, (link, uses, name.hash()), epoch, is_private));
+            return Ok(self.hold_h1(slot, (link, uses, key), epoch, is_private));
         }
         live.counters.mine().connect.inc();
         back.connect.inc();
@@ -534,10 +536,10 @@ impl<'c> Chooser<'c> {
             None => return Err((slot, std::io::ErrorKind::ConnectionAborted.into())),
         }
         if !link.tls().is_some_and(|tls| tls.speaks(b"h2")) {
-            return Ok(self.hold_h1(slot, (Rc::new(link), 0, name.hash()), epoch, is_private));
+            return Ok(self.hold_h1(slot, (Rc::new(link), 0, key), epoch, is_private));
         }
         let how = (!is_private, self.proxy.timeouts.server);
-        let stream = self.worker().muxes.open((server, self.tune()), (link, name.hash()), Vec::new(), how);
+        let stream = self.worker().muxes.open((server, self.tune()), (link, key), Vec::new(), how);
         Ok(self.hold_h2(slot, stream, epoch))
     }
 
@@ -560,10 +562,11 @@ impl<'c> Chooser<'c> {
         let reuse = self.proxy.options.http_reuse;
         let first = self.session.requests() <= 1;
         let muxes = &self.worker().muxes;
+        let key = self.key(server, &name);
         let reused = match reuse {
             HttpReuse::Safe if first => None,
             _ if self.is_private(server) => None,
-            _ => muxes.take(server, name.hash()),
+            _ => muxes.take(server, key),
         };
         let stream = match reused {
             Some(stream) => {
@@ -579,7 +582,7 @@ impl<'c> Chooser<'c> {
                         link.belong_to(live.uid);
                         let how = (!self.is_private(server), self.proxy.timeouts.server);
                         let preface = if link.tls().is_none() { self.preface(server) } else { Vec::new() };
-                        muxes.open((server, self.tune()), (link, name.hash()), preface, how)
+                        muxes.open((server, self.tune()), (link, key), preface, how)
                     }
                     Err(e) => return Err((slot, e)),
                 }
@@ -588,13 +591,22 @@ impl<'c> Chooser<'c> {
         Ok(self.hold_h2(slot, stream, epoch))
     }
 
+    /// What connections to a server are told apart by: the name that it is asked for with TLS, and the port where that
+    /// follows the client's.
+    fn key(&self, server: &Server, name: &ServerName) -> u64 {
+        let port =
+            server.spec.port_offset.and(self.session.local().inet()).map_or(0, |a| u64::from(a.port()) + 1);
+        name.hash() ^ port.wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    }
+
     fn tune(&self) -> &'c H2Tune {
         &self.view.config().global.tune.h2
     }
 
     /// A connection that is opened in a client's name, or where sharing is forbidden, is of use to nobody else.
     fn is_private(&self, server: &Server) -> bool {
-        server.spec.send_proxy > 0 || self.proxy.options.http_reuse == HttpReuse::Never
+        let is_of_one = server.spec.send_proxy > 0 || server.spec.is_dispatch();
+        is_of_one || self.proxy.options.http_reuse == HttpReuse::Never
     }
 
     /// The PROXY header of a new connection.
@@ -629,7 +641,7 @@ impl<'c> Chooser<'c> {
     }
 
     /// An idle connection that other clients have used.
-    async fn reuse(&self, server: &Server, name: u64) -> Option<(Rc<Link>, u32)> {
+    async fn reuse(&self, server: &Server, key: u64) -> Option<(Rc<Link>, u32)> {
         let first = self.session.requests() <= 1;
         let proven_only = match self.proxy.options.http_reuse {
             HttpReuse::Never => return None,
@@ -638,9 +650,9 @@ impl<'c> Chooser<'c> {
             _ => false,
         };
         let pools = &self.worker().pools;
-        match pools.take(server, proven_only, name) {
+        match pools.take(server, proven_only, key) {
             // What TLS knows of a connection stays with its worker.
-            None if server.live.idle.load(Ordering::Relaxed) > 0 && server.spec.tls.is_none() => {
+            None if server.live.idle.load(Ordering::Relaxed) > 0 && key == 0 && server.spec.tls.is_none() => {
                 Box::pin(takeover::take(self.worker(), server, proven_only)).await
             }
             taken => taken,

@@ -369,8 +369,10 @@ pub const SERVER_OPTIONS: &[ServerOption] = &[
         if s.checking.shutdown_backups_on_up { Ok(()) } else { Err(format!("'on-marked-up' expects 'shutdown-backup-sessions' but got '{}'", a.str(1))) }
     }),
     refused("pool-conn-name", "<expr>", "Name that pooled connections must match.", "pooled connections are told apart by server alone"),
-    option("pool-low-conn", "<max>", "Idle connections below which a worker takes none from another.", "server s 10.0.0.1:80 pool-low-conn 4", "2.3", |_, a, _| limit(a).map(|_| ()))
-        .status(Status::Accepted("a worker takes an idle connection over only when it has none")),
+    option("pool-low-conn", "<max>", "Idle connections that are kept beyond those that were needed.", "server s 10.0.0.1:80 pool-low-conn 4", "2.3", |s, a, _| {
+        s.spec.pool_low_conn = limit(a)?.unwrap_or(0);
+        Ok(())
+    }),
     option("pool-max-conn", "<max>", "Most idle connections kept; -1 for no limit.", "server s 10.0.0.1:80 pool-max-conn 50", "1.9", |s, a, _| {
         s.spec.pool_max_conn = limit(a)?;
         Ok(())

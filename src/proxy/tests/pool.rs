@@ -45,6 +45,30 @@ fn http_reuse_says_whether_a_first_request_takes_it() {
     }
 }
 
+/// `pool-low-conn`.
+#[test]
+fn a_few_connections_more_than_needed_are_kept() {
+    for (words, kept) in [("", 1), ("pool-low-conn 1", 2)] {
+        let (rig, _client, _server) = idle(&[], &format!("{SERVER} {words}"), 1);
+        let mut other = rig.client();
+        let (_second, answer) = rig.exchange(&mut other, "s1");
+        assert_eq!((answers(&answer), rig.idle("s1")), (vec![200], kept), "{words}");
+    }
+}
+
+/// A connection of `dispatch` is its client's alone.
+#[test]
+fn a_dispatched_connection_is_not_shared() {
+    let rig = Rig::listen(&["http-reuse always", "dispatch 10.0.0.9:80"]);
+    let name = crate::model::ServerSpec::DISPATCH;
+    let (mut a, mut b) = (rig.client(), rig.client());
+    let (mut first, _) = rig.exchange(&mut a, name);
+    let (_second, answer) = rig.exchange(&mut b, name);
+    assert_eq!((answers(&answer), rig.opened(name)), (vec![200], 2));
+    a.send(GET);
+    assert_eq!(first.take(), GET, "its own client uses it again");
+}
+
 #[test]
 fn an_idle_connection_goes_after_pool_purge_delay() {
     let (rig, _client, mut server) = idle(&[], &format!("{SERVER} pool-purge-delay 4s"), 1);

@@ -594,8 +594,8 @@ impl<'c> Chooser<'c> {
     /// What connections to a server are told apart by: the name that it is asked for with TLS, and the port where that
     /// follows the client's.
     fn key(&self, server: &Server, name: &ServerName) -> u64 {
-        let port =
-            server.spec.port_offset.and(self.session.local().inet()).map_or(0, |a| u64::from(a.port()) + 1);
+        let place = server.spec.port_offset.and_then(|_| self.session.local().inet());
+        let port = place.map_or(0, |a| u64::from(a.port()) + 1);
         name.hash() ^ port.wrapping_mul(0x9e37_79b9_7f4a_7c15)
     }
 

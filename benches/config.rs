@@ -53,6 +53,7 @@ fn config(loaded: &Loaded, previous: Option<&Config>) -> Config {
         ignore_unresolved: false,
         default_maxconn: 10_000,
         workers: 4,
+        lent: None,
         now: 5000,
     };
     let (built, diagnostics) = build(&inputs);

@@ -8,6 +8,9 @@
 //! load http      --target ADDR[,ADDR] [--path /128] [--close] [--conns 64] [pace and window]
 //! load http      --target ADDR[,ADDR] --method PUT --path PATH [--body TEXT] [--conns 64] [pace and window]
 //! load tcp       --target ADDR [--reply 128] [--close] [--conns 64] [pace and window]
+//! load web       --target ADDR [--tls [--resume]] [--streams 10] [--path /128] [--close] [--conns 64] [window]
+//! load web       --target ADDR --hold [--tls] [--streams 1] [--conns 1000]
+//! load h2-origin --listen ADDR [--size 1024]
 //! load upload    --target ADDR [--bytes N] [--duration SECS]
 //! load hold      --target ADDR [--path /128] [--conns 100]
 //! load dns        --target ADDR --names FILE [--ecs] [--window 128] [pace and window]
@@ -23,14 +26,19 @@ mod args;
 mod client;
 mod cpu;
 mod dns;
+mod frame_origin;
+mod frames;
 mod hold;
 mod origin;
 mod pace;
+mod plain;
 mod reply;
 mod sink;
 mod socket;
 mod tally;
 mod upload;
+mod web;
+mod wire;
 
 use args::Args;
 use std::process::ExitCode;
@@ -38,12 +46,14 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let mut words = std::env::args().skip(1);
     let Some(part) = words.next() else {
-        eprintln!("usage: load origin|http|tcp|upload|hold|dns|sink-unix --option value ...");
+        eprintln!("usage: load origin|h2-origin|http|web|tcp|upload|hold|dns|sink-unix --option value ...");
         return ExitCode::from(2);
     };
     let outcome = Args::parse(words).and_then(|args| match part.as_str() {
         "origin" => origin::run(&args),
         "http" => client::run(&args, client::Protocol::Http),
+        "web" => web::run(&args),
+        "h2-origin" => frame_origin::run(&args),
         "tcp" => client::run(&args, client::Protocol::Tcp),
         "upload" => upload::run(&args),
         "hold" => hold::run(&args),

@@ -32,25 +32,31 @@ import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
-from . import report
+from . import certificates, report
 from .lab import LOAD_CPU, Lab, Unable
-from .load import Client, Origin, Sink
+from .load import Client, FrameOrigin, Origin, Sink
 from .proxy import Proxy, about, config, sides
 from .rows import ROWS, Row
 
 SIDES = ("haproxy", "isobar", "control")
 ORDERS = (SIDES, tuple(reversed(SIDES)))
-CONNS = 64
 WARM_UP_SECONDS = 0.4
 PACED_SHARE = 0.6
 PACED_ROUNDS_SHARE = 0.8
 # At saturation, of HAProxy's: the least requests a second and the most median latency.
 RATE_BAR = 0.98
 MEDIAN_BAR = 1.02
+# Handshakes that must be resumed where they are to be, and must not where they are to be full: the first ones of a
+# client cannot be.
+RESUMED_SHARE = 0.9
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--rows", default=",".join(row.key for row in ROWS), metavar="A,B",
+    add_row_arguments(parser, ROWS)
+
+
+def add_row_arguments(parser: argparse.ArgumentParser, rows: list[Row]) -> None:
+    parser.add_argument("--rows", default=",".join(row.key for row in rows), metavar="A,B",
                         help="rows to run (default: all: %(default)s)")
     parser.add_argument("--rounds", type=int, help="rounds per row (default 7; --quick: 3)")
     parser.add_argument("--windows", type=int, help="windows per proxy and round (default 3; --quick: 2)")
@@ -72,6 +78,8 @@ class Window:
     origin_connects: int
     threads_gone: int
     unsent: int
+    # Of all handshakes.
+    resumed: float
 
 
 class Bench:
@@ -84,11 +92,15 @@ class Bench:
         self.sinks: dict[str, Sink] = {}
         self.proxies: dict[str, Proxy] = {}
         origin_port = self.origin.tcp if row.mode == "tcp" else self.origin.http[0]
+        if row.h2_origin:
+            origin_port = stack.enter_context(stopping(FrameOrigin(lab, row.size))).port
+        certificate = certificates.made(lab, row.tls) if row.tls else None
         for side, described in sides(args).items():
             if row.log:
                 self.sinks[side] = stack.enter_context(stopping(Sink(lab, lab.work / f"{side}.sock")))
             port = lab.port()
-            text = config(row.mode, port, [origin_port], options=row.options,
+            text = config(row.mode, port, [origin_port], options=row.options, bind=row.bind_words(certificate),
+                          server="proto h2" if row.h2_origin else "",
                           log=self.sinks[side].path if row.log else None)
             self.proxies[side] = stack.enter_context(stopping(Proxy(lab, side, described, text, port)))
 
@@ -96,7 +108,7 @@ class Bench:
         """One window: connections are opened and warmed up first, and closed after it."""
         proxy, row = self.proxies[side], self.row
         before = self.connects(side)
-        client = Client(self.lab, row.mode, proxy.target, "--conns", CONNS, "--warmup", 0.15, "--duration", seconds,
+        client = Client(self.lab, row.part, proxy.target, "--conns", row.conns, "--warmup", 0.15, "--duration", seconds,
                         *row.client_words(), *words, pids=proxy.pids())
         told = client.finish(timeout=seconds + 60)
         after = self.connects(side)
@@ -104,7 +116,8 @@ class Bench:
             requests=told["body_bytes"] / row.size if row.bulk else told["requests"],
             cpu_ns=told["cpu_ns"], seconds=told["seconds"], latency_us=told["latency_us"], errors=told["errors"],
             total=told["total_requests"], logged=after[1] - before[1], origin_connects=after[0] - before[0],
-            threads_gone=told["threads_gone"], unsent=told["unsent"])
+            threads_gone=told["threads_gone"], unsent=told["unsent"],
+            resumed=told.get("resumed", 0) / max(told.get("handshakes", 0), 1))
 
     def connects(self, side: str) -> tuple[int, int]:
         """Connections the origin accepted so far, and log messages this side's sink got."""
@@ -240,6 +253,7 @@ def shared_figures(row: Row, rounds: list[Round]) -> dict:
             "logged_per_request": sum(w.logged for w in windows) / max(total, 1) if row.log else None,
             "threads_gone": sum(window.threads_gone for window in windows),
             "unsent": sum(window.unsent for window in windows),
+            "resumed": statistics.median(window.resumed for window in windows),
         }
     return {"sides": sides}
 
@@ -275,6 +289,10 @@ def reasons(row: Row, result: dict) -> list[str]:
     for side, figures in result["sides"].items():
         for kind, count in figures["errors"].items():
             found.append(f"{side}: {count} x {kind}")
+    if row.tls and row.close:
+        for side, figures in result["sides"].items():
+            if row.resume != (figures["resumed"] > RESUMED_SHARE):
+                found.append(f"{side}: {figures['resumed']:.0%} of the handshakes were resumed")
     if row.log:
         ours, theirs = (result["sides"][side]["logged_per_request"] for side in ("isobar", "haproxy"))
         if ours < min(0.99, theirs - 0.01):
@@ -283,19 +301,24 @@ def reasons(row: Row, result: dict) -> list[str]:
 
 
 def run(lab: Lab, args: argparse.Namespace) -> int:
+    return run_rows(lab, args, ROWS, "proxy")
+
+
+def run_rows(lab: Lab, args: argparse.Namespace, rows: list[Row], part: str) -> int:
     args.rounds = args.rounds or (3 if args.quick else 7)
     args.windows = args.windows or (2 if args.quick else 3)
     args.window = args.window or (0.4 if args.quick else 0.7)
     wanted = [key for key in args.rows.split(",") if key]
-    unknown = [key for key in wanted if key not in {row.key for row in ROWS}]
+    unknown = [key for key in wanted if key not in {row.key for row in rows}]
     if unknown:
-        raise Unable(f"no row {', '.join(unknown)}; rows are {', '.join(row.key for row in ROWS)}")
-    told = about(lab, args, rounds=args.rounds, windows=args.windows, window_seconds=args.window, connections=CONNS)
+        raise Unable(f"no row {', '.join(unknown)}; rows are {', '.join(row.key for row in rows)}")
+    told = about(lab, args, rounds=args.rounds, windows=args.windows, window_seconds=args.window,
+                 connections=" or ".join(map(str, sorted({row.conns for row in rows}))))
     report.heading(told)
     results = []
-    for row in (row for row in ROWS if row.key in wanted):
+    for row in (row for row in rows if row.key in wanted):
         results.append(measure(lab, row, args))
         report.row(results[-1])
     report.closing_words(results)
-    report.write_json(args.json, {"part": "proxy", "about": told, "rows": results})
+    report.write_json(args.json, {"part": part, "about": told, "rows": results})
     return 0 if all(result["pass"] for result in results) else 1

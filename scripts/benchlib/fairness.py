@@ -14,10 +14,11 @@ import time
 from contextlib import ExitStack
 
 from . import report
-from .compare import CONNS, ORDERS, SIDES, ratios, stopping
+from .compare import ORDERS, SIDES, ratios, stopping
 from .lab import LOAD_CPU, Lab, Unable
 from .load import Client, Origin
 from .proxy import Proxy, about, config, sides
+from .rows import CONNS
 
 BULK = 256 * 1024 * 1024
 

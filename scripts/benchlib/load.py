@@ -34,6 +34,21 @@ class Origin:
         self.lab.stop(self.process)
 
 
+class FrameOrigin:
+    """Speaks HTTP/2 and answers every request with `size` bytes."""
+
+    def __init__(self, lab: Lab, size: int, cpus: frozenset[int] = ON_LOAD_CPU):
+        self.lab = lab
+        self.port = lab.port()
+        self.process = lab.spawn([lab.load_bin, "h2-origin", "--listen", f"127.0.0.1:{self.port}", "--size", size],
+                                 set(cpus), stdout=subprocess.PIPE, text=True)
+        if self.process.stdout.readline().strip() != "ready":
+            raise Unable("the HTTP/2 origin does not start")
+
+    def stop(self) -> None:
+        self.lab.stop(self.process)
+
+
 class Sink:
     """Drains a unix datagram socket that a proxy logs to."""
 
@@ -98,3 +113,23 @@ class Held:
 
     def stop(self) -> None:
         self.lab.stop(self.process)
+
+
+class HeldWeb:
+    """The same over TLS or HTTP/2: opened with one answer each, and held."""
+
+    def __init__(self, lab: Lab, target: str, count: int, words: list, cpus: frozenset[int] = ON_LOAD_CPU):
+        self.lab = lab
+        self.process = lab.spawn([lab.load_bin, "web", "--target", target, "--conns", count, "--hold", *words],
+                                 set(cpus), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        line = self.process.stdout.readline()
+        if not line:
+            raise Unable("the held connections could not be opened")
+        self.opened = json.loads(line)
+
+    def finish(self) -> dict:
+        """Ends them; how many were open until then."""
+        self.process.stdin.close()
+        line = self.process.stdout.readline()
+        self.lab.stop(self.process)
+        return json.loads(line) if line else {"open": 0, "failed": 0}

@@ -109,7 +109,7 @@ def version(binary: Path) -> str:
 
 def config(mode: str, port: int, origins: list[int], *, threads: int = 1, maxconn: int = 4000,
            log: Path | None = None, options: tuple[str, ...] = (), front: tuple[str, ...] = (),
-           server: str = "", extra_global: tuple[str, ...] = ()) -> str:
+           bind: str = "", server: str = "", extra_global: tuple[str, ...] = ()) -> str:
     """A haproxy.cfg with one frontend, one backend and one server a port."""
     lines = ["global", f"    nbthread {threads}", f"    maxconn {maxconn}"]
     lines += [f"    {line}" for line in extra_global]
@@ -120,7 +120,7 @@ def config(mode: str, port: int, origins: list[int], *, threads: int = 1, maxcon
     if log:
         lines.append("    log global")
     lines += [f"    {line}" for line in options]
-    lines += ["", "frontend bench", f"    bind 127.0.0.1:{port}"]
+    lines += ["", "frontend bench", f"    bind 127.0.0.1:{port} {bind}".rstrip()]
     lines += [f"    {line}" for line in front]
     lines += ["    default_backend origin", "", "backend origin"]
     lines += [f"    server s{number} 127.0.0.1:{origin} {server}".rstrip() for number, origin in enumerate(origins, 1)]

@@ -187,6 +187,7 @@ fn changed_fields(old: &ServerSpec, new: &ServerSpec) -> Vec<&'static str> {
         id => "id", address => "address", hostname => "name", port_offset => "port", weight => "weight",
         backup => "backup", maxconn => "maxconn", minconn => "minconn", maxqueue => "maxqueue",
         slowstart_ms => "slowstart", disabled => "disabled", pool_max_conn => "pool-max-conn",
+        pool_low_conn => "pool-low-conn", proto_h2 => "proto", websockets => "ws",
         pool_purge_delay_ms => "pool-purge-delay", max_reuse => "max-reuse", send_proxy => "send-proxy",
         proxy_fields => "proxy-v2-options", proxy_tlvs => "set-proxy-v2-tlv-fmt",
         source => "source", interface => "interface", cookie => "cookie", tcp_ut_ms => "tcp-ut",

@@ -142,7 +142,7 @@ pub struct Tune {
     pub h2: H2Tune,
 }
 
-/// `tune.h2.*` of connections to clients; 0 is what HAProxy does without the word.
+/// `tune.h2.*`; 0 is what HAProxy does without the word.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct H2Tune {
     pub max_streams: usize,
@@ -151,6 +151,10 @@ pub struct H2Tune {
     pub fe_initial_window: usize,
     pub header_table: usize,
     pub fe_glitches: usize,
+    pub fe_most_total: usize,
+    pub be_max_streams: usize,
+    pub be_initial_window: usize,
+    pub be_glitches: usize,
 }
 
 impl Default for Tune {

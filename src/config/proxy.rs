@@ -379,6 +379,8 @@ pub struct Bind {
     pub accept_proxy: bool,
     /// Clients speak HTTP/2 from the first byte on.
     pub proto_h2: bool,
+    /// It speaks HTTP/1 alone (`proto h1`).
+    pub proto_h1: bool,
     pub tfo: bool,
     pub mss: Option<i32>,
     pub tcp_ut_ms: u32,
@@ -433,6 +435,7 @@ impl Bind {
             transparent: false,
             accept_proxy: false,
             proto_h2: false,
+            proto_h1: false,
             tfo: false,
             mss: None,
             tcp_ut_ms: 0,

@@ -40,6 +40,26 @@ pub trait Carried {
     fn shutdown_write(&self);
     /// The connection that carries it.
     fn carrier(&self) -> &Link;
+    /// How that stands.
+    fn carriage(&self) -> Carriage;
+}
+
+/// How a connection stands that carries streams; one of HTTP/1 carries one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Carriage {
+    pub is_http2: bool,
+    /// Live ones.
+    pub streams: u32,
+    /// Live ones that there may be.
+    pub limit: u32,
+    /// Faults of the peer.
+    pub glitches: u32,
+}
+
+impl Default for Carriage {
+    fn default() -> Carriage {
+        Carriage { is_http2: false, streams: 1, limit: 1, glitches: 0 }
+    }
 }
 
 /// The errors of a write that stopped halfway: the bytes that went before it, and why.
@@ -62,6 +82,14 @@ impl Link {
             Link::Plain(_) => None,
             Link::Tls(tls) => Some(tls),
             Link::Carried(stream) => stream.carrier().tls(),
+        }
+    }
+
+    /// How the connection stands that carries it.
+    pub fn carriage(&self) -> Carriage {
+        match self {
+            Link::Plain(_) | Link::Tls(_) => Carriage::default(),
+            Link::Carried(stream) => stream.carriage(),
         }
     }
 

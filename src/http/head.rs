@@ -128,6 +128,10 @@ bitflags::bitflags! {
         const CLOSE_EDITED = 1 << 17;
         /// Not HTTP by its version; let through by `accept-unsafe-violations`.
         const FOREIGN = 1 << 16;
+        /// Came by HTTP/2 with `:authority`, which goes before its path wherever the whole target is told.
+        const AUTHORITY = 1 << 18;
+        /// Came by HTTP/2 with the scheme `https`.
+        const HTTPS = 1 << 19;
     }
 }
 

@@ -1,6 +1,8 @@
 //! Request targets and authorities: splitting, comparing, editing (RFC 9112 section 3.2, RFC 3986).
 
-use super::head::Head;
+use std::borrow::Cow;
+
+use super::head::{Head, Seen};
 
 /// The form of a request target (RFC 9112 section 3.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,6 +149,20 @@ impl Head {
         Target::split(self.target_bytes())
     }
 
+    /// The target with scheme and authority, where HTTP/2 said both beside it; else as it stands.
+    pub fn whole_target(&self) -> Cow<'_, [u8]> {
+        let target = self.target_bytes();
+        let is_rest = matches!(target, [b'/', ..] | b"*") && self.seen.contains(Seen::AUTHORITY);
+        let Some(host) = self.host().filter(|_| is_rest) else { return Cow::Borrowed(target) };
+        let path = if target == b"*" { b"" } else { target };
+        Cow::Owned([self.scheme(), b"://", host, path].concat())
+    }
+
+    /// The scheme that HTTP/2 said; `http` of other requests.
+    pub fn scheme(&self) -> &'static [u8] {
+        if self.seen.contains(Seen::HTTPS) { b"https" } else { b"http" }
+    }
+
     /// The path without query (fetch `path`); of an absolute-form target its path part, empty for other forms.
     pub fn path(&self) -> &[u8] {
         self.target_parts().path()
@@ -190,6 +206,7 @@ impl Head {
     /// Replaces the whole target (`set-uri`); `Host` follows the authority of the new one if it has one.
     pub fn set_uri(&mut self, uri: &[u8]) {
         self.set_target(uri);
+        self.seen -= Seen::AUTHORITY;
         let place = self.target_parts().authority.to_vec();
         if !place.is_empty() {
             self.replace_host(&place);

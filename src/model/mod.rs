@@ -18,5 +18,5 @@ pub use proxy::{Caps, ListenerLive, Mode, ProxyId, ProxyLive};
 pub use queue::{Ticket, WaitQueue};
 pub use server::{
     AdminState, CheckState, Cut, HashKey, Observer, OperState, Seen, Server, ServerLive, ServerSet,
-    ServerSpec, ServerTls, TlsSwitch,
+    ServerSpec, ServerTls, TlsSwitch, Websockets,
 };

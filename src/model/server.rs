@@ -115,6 +115,8 @@ pub struct ServerSpec {
     pub max_reuse: Option<u32>,
     /// It speaks HTTP/2 from the first byte on.
     pub proto_h2: bool,
+    /// `ws`.
+    pub websockets: Websockets,
     /// 0, 1 or 2 (`send-proxy`, `send-proxy-v2`).
     pub send_proxy: u8,
     /// `proxy-v2-options`.
@@ -135,12 +137,24 @@ pub struct ServerSpec {
     pub tls_is_off: bool,
 }
 
+/// The version of HTTP that WebSockets are asked for with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Websockets {
+    /// That of other requests; HTTP/1.1 of a server that offers both with TLS.
+    #[default]
+    Auto,
+    H1,
+    H2,
+}
+
 /// How TLS is spoken to a server.
 #[derive(Clone, Debug)]
 pub struct ServerTls {
     pub upstream: Upstream,
     /// `alpn` has `h2`: which version of HTTP is spoken is known after the handshake.
     pub offers_h2: bool,
+    /// It has `http/1.1`, too.
+    pub offers_h1: bool,
     /// Of the words and of what the files hold that they name.
     pub fingerprint: u64,
 }
@@ -185,6 +199,7 @@ impl Default for ServerSpec {
             pool_purge_delay_ms: 5000,
             max_reuse: None,
             proto_h2: false,
+            websockets: Websockets::Auto,
             send_proxy: 0,
             proxy_fields: ProxyFields::default(),
             proxy_tlvs: Arc::default(),

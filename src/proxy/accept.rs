@@ -23,17 +23,19 @@ impl Worker {
     /// Opens, keeps or closes accept loops so that exactly those of `list` run. Called after [`Worker::replace`].
     pub fn listen(&'static self, list: &[Listen]) {
         let mut running = self.listeners.borrow_mut();
+        let before = running.len();
         running.retain(|cell| {
             let kept = list.iter().find(|l| l.id == cell.id);
             match kept {
                 Some(listen) => cell.moved(listen),
-                None => {
-                    cell.stopped.set(true);
-                    self.rt.wake(cell.task.get());
-                }
+                None => cell.stopped.set(true),
             }
             kept.is_some()
         });
+        if running.len() < before {
+            // Accept loops end, and clients that wait for nothing are told that nothing more is taken from them.
+            self.rt.wake_all();
+        }
         for listen in list {
             if running.iter().any(|cell| cell.id == listen.id) {
                 continue;

@@ -15,7 +15,11 @@ impl Stream<'_> {
         let line = req.bytes(req.start_line);
         let line = line.strip_suffix(b"\n").unwrap_or(line);
         let line = line.strip_suffix(b"\r").unwrap_or(line);
-        if line.is_empty() {
+        if req.version == Version::Http2 {
+            for part in [req.method_bytes(), b" ", &req.whole_target(), b" HTTP/2.0"] {
+                uri_line.extend_from_slice(part);
+            }
+        } else if line.is_empty() {
             // A target that was brought into its normal form: the line is not there as it was received.
             let version: &[u8] = if req.version == Version::Http10 { b" HTTP/1.0" } else { b" HTTP/1.1" };
             for part in [req.method_bytes(), b" ", req.target_bytes(), version] {

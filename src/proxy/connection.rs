@@ -80,10 +80,17 @@ async fn serve(session: &Session, down: &mut Downstream, current: &mut Current) 
     if mode == Mode::Tcp {
         let mut txn = session.take_txn(current.view.config().proxy(current.front));
         let then = Box::pin(tcp::serve(session, down, &mut txn, current)).await;
-        session.keep_txn(txn);
-        if matches!(then, Then::Close) {
-            reset(session);
-            return Next::Close;
+        match then {
+            Then::Http => session.hand_over(txn),
+            Then::Http2 => {
+                session.keep_txn(txn);
+                return Next::Http2;
+            }
+            Then::Close => {
+                session.keep_txn(txn);
+                reset(session);
+                return Next::Close;
+            }
         }
     }
     let next = http(session, down, current).await;

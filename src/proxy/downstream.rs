@@ -45,8 +45,8 @@ pub struct H1Client {
     received: Received,
     /// Until when the next request must have begun.
     idle_until: Nanos,
-    /// The backend that TCP rules chose before the connection became HTTP.
-    chosen: Option<ProxyId>,
+    /// TCP rules have looked at the first request before the connection became HTTP; the backend that they chose.
+    chosen: Option<Option<ProxyId>>,
     /// Its leaving was to be told of soon: the next time it is looked for.
     was_asked_for: Cell<bool>,
 }
@@ -174,13 +174,13 @@ impl Downstream {
         self.client().idle_until
     }
 
-    /// The connection becomes HTTP, and its first request goes to this backend.
+    /// The connection becomes HTTP, and its first request goes to this backend, if one was chosen.
     pub fn become_http(&mut self, chosen: Option<ProxyId>) {
-        self.client_mut().chosen = chosen;
+        self.client_mut().chosen = Some(chosen);
     }
 
-    /// The backend that was chosen before the connection became HTTP: once.
-    pub fn chosen(&mut self) -> Option<ProxyId> {
+    /// Once: TCP rules have looked at this request; the backend that they chose.
+    pub fn chosen(&mut self) -> Option<Option<ProxyId>> {
         self.client_mut().chosen.take()
     }
 

@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use crate::base::Nanos;
+use crate::conn::link::Carriage;
 use crate::conn::proxy_protocol::Received;
 use crate::conn::{Link, Tls};
 use crate::model::{ProxyId, ProxyLive, Server};
@@ -167,6 +168,14 @@ impl Env for StreamEnv<'_> {
 
     fn server_tls(&self) -> Option<&Tls> {
         self.upstream?.tls()
+    }
+
+    fn client_carriage(&self) -> Carriage {
+        self.session.map(Session::carriage).unwrap_or_default()
+    }
+
+    fn server_carriage(&self) -> Carriage {
+        self.upstream.map(Link::carriage).unwrap_or_default()
     }
 
     fn error_page(&self, status: u16, txn: &Txn) -> Option<Reply> {

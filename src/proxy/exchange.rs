@@ -12,7 +12,7 @@ use crate::rt::NEVER;
 
 use super::access;
 use super::downstream::body_at_hand;
-use super::end::{Cause, End, Halt, Phase};
+use super::end::{BAD_GATEWAY, Cause, End, Halt, Phase};
 use super::h2::server::is_refusal;
 use super::retry::Failure;
 use super::stream::{Scanned, Stream};
@@ -71,6 +71,10 @@ impl Stream<'_> {
         };
         match sent {
             Ok(n) => self.request_sent(n),
+            // A WebSocket, which the server does not take over HTTP/2.
+            Err((0, e)) if e.kind() == ErrorKind::Unsupported => {
+                return Err(Failure::Halt(BAD_GATEWAY.into()));
+            }
             Err((0, e)) => {
                 return Err(Failure::Connect { reused, timeout: e.kind() == ErrorKind::TimedOut });
             }

@@ -33,6 +33,7 @@ pub mod transfer;
 pub mod tunnel;
 pub mod upstream;
 pub mod verdict;
+pub mod version;
 pub mod view;
 pub mod worker;
 

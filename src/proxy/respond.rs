@@ -13,10 +13,15 @@ use crate::rules::{RuleSet, Wait};
 use super::end::{BAD_GATEWAY, Cause, End, Halt, Phase};
 use super::env::StreamEnv;
 use super::exchange::{Got, client_end};
+use super::h2::websocket;
 use super::stream::{Scanned, Stream};
 use super::transfer::{Broken, Extent, Side, Way};
 use super::tunnel::{self, Ends};
 use super::verdict::{self, Stage, Step};
+
+/// The longest body that is read for nobody, and for how long.
+const MOST_SKIPPED: u64 = 1 << 18;
+const SKIP_MS: u64 = 1000;
 
 impl Stream<'_> {
     /// The response: rules, head with the first part of the body in one write, the rest of the body.
@@ -26,6 +31,9 @@ impl Stream<'_> {
         if self.txn.res.status == 101 && !self.txn.req.upgrade {
             // Nobody asked for another protocol.
             return Err(End::new(Cause::Proxy, Phase::Headers, 502).into());
+        }
+        if self.txn.req.version == Version::Http2 && self.txn.res.status == 101 && !self.is_accepted() {
+            return Err(BAD_GATEWAY.into());
         }
         if self.txn.res.version == Version::Http10 && self.txn.res.body == BodyLen::Chunked {
             self.txn.res.modernise();
@@ -46,7 +54,7 @@ impl Stream<'_> {
         self.keep_client &= !self.txn.res.closes_by_rule() && !self.s.is_over() && self.txn.status >= 200;
         if !has_body {
             self.send_head(0).await?;
-            return self.skip_body(&extent).await;
+            return self.skip_body(extent).await;
         }
         self.keep_client &= self.txn.res.body != BodyLen::UntilClose;
         if wire == BodyLen::Chunked && self.txn.req.version == Version::Http10 {
@@ -59,6 +67,13 @@ impl Stream<'_> {
             (true, Some(_)) => self.finish_upload().await,
             (false, _) => self.forward_body(extent).await,
         }
+    }
+
+    /// The server opens the WebSocket that was asked for: of a client that speaks HTTP/2 the key is ours, and nobody else
+    /// looks at the answer to it (RFC 8441 section 5).
+    fn is_accepted(&self) -> bool {
+        let answer = self.txn.res.field(b"sec-websocket-accept");
+        !self.txn.req.is_websocket() || answer == Some(websocket::accept(&self.txn.req).as_bytes())
     }
 
     /// NTLM and Negotiate authenticate the connection and not the request: it belongs to this client from here on.
@@ -134,10 +149,31 @@ impl Stream<'_> {
         }
     }
 
-    /// The server sends a body to a client that expects none: what is not here already is not waited for.
-    async fn skip_body(&mut self, extent: &Extent) -> Result<(), Halt> {
-        if let Some(hold) = &mut self.hold {
-            hold.keep &= extent.is_done();
+    /// The server sends a body to a client that expects none. One that is not long is read, so that the connection is of
+    /// use again.
+    async fn skip_body(&mut self, extent: Extent) -> Result<(), Halt> {
+        let is_short = match extent {
+            Extent::Length(n) => n <= MOST_SKIPPED,
+            Extent::Chunked(_) => true,
+            Extent::Close => false,
+        };
+        if !extent.is_done()
+            && let Some(hold) = self.hold.as_mut()
+        {
+            let from = (hold.link().clone(), Side::Server);
+            let mut way = Way::drain(from, self.patience.clone(), extent);
+            let rt = self.s.worker.rt;
+            let until = rt.after_ms(SKIP_MS);
+            hold.keep &= is_short
+                && poll_fn(|_| match way.poll() {
+                    Poll::Ready(result) => Poll::Ready(result.is_ok()),
+                    Poll::Pending if rt.now() >= until => Poll::Ready(false),
+                    Poll::Pending => {
+                        rt.arm(until);
+                        Poll::Pending
+                    }
+                })
+                .await;
         }
         self.finish_upload().await
     }

@@ -12,6 +12,7 @@ use super::env::StreamEnv;
 use super::greeting::greeting;
 use super::route::{Attempt, Chooser, Route};
 use super::stream::Stream;
+use super::version::Carries;
 
 /// What went wrong with one try.
 pub(super) enum Failure {
@@ -35,7 +36,7 @@ pub(super) enum Failure {
 
 impl Stream<'_> {
     /// A server, its slot and a connection (which may still be under way).
-    pub(super) async fn obtain(&mut self, attempt: &mut Attempt, http: bool) -> Result<(), Halt> {
+    pub(super) async fn obtain(&mut self, attempt: &mut Attempt, carries: Carries) -> Result<(), Halt> {
         loop {
             let chooser = Chooser::of(self.s, &self.route, self.down);
             let slot = {
@@ -51,7 +52,7 @@ impl Stream<'_> {
                 count_next_try(&self.route, self.txn, &left, left.live.uid != slot.server().live.uid);
             }
             let begin = greeting(self.s, &self.route, self.txn, slot.server());
-            match chooser.connect(slot, http, begin).await {
+            match chooser.connect(slot, carries, begin).await {
                 Ok(hold) => {
                     self.hold = Some(hold);
                     return Ok(());

@@ -8,6 +8,7 @@ use std::task::Poll;
 
 use crate::balance::{self, Method};
 use crate::base::clock::{MS, SEC};
+use crate::config::global::H2Tune;
 use crate::config::proxy::{ServerTarget, Switch, SwitchTarget};
 use crate::config::{Backend, Config, HttpReuse, Proxy};
 use crate::conn::{Dial, Link, dial};
@@ -22,6 +23,7 @@ use super::server_name::Greeting;
 use super::session::Session;
 use super::takeover;
 use super::upstream::{Hold, Upstream};
+use super::version::{Carries, Speech, Version, speech};
 use super::view::{Servers, View};
 use super::worker::Worker;
 
@@ -426,15 +428,16 @@ impl<'c> Chooser<'c> {
     pub async fn connect(
         &self,
         slot: ServerSlot,
-        http: bool,
+        carries: Carries,
         greeting: Greeting,
     ) -> Result<Hold, (ServerSlot, std::io::Error)> {
         let server = slot.server();
-        if http && server.spec.proto_h2 {
-            return self.connect_h2(slot, greeting);
-        }
-        if http && server.tls().is_some_and(|tls| tls.offers_h2) {
-            return Box::pin(self.negotiate(slot, greeting)).await;
+        let Speech { version, only } = speech(server, carries);
+        let http = carries != Carries::Bytes;
+        match version {
+            Version::H2 => return self.connect_h2(slot, greeting, only),
+            Version::Agreed => return Box::pin(self.negotiate(slot, greeting)).await,
+            Version::H1 => {}
         }
         let live = &server.live;
         let epoch = live.epoch();
@@ -455,7 +458,7 @@ impl<'c> Chooser<'c> {
             None => {
                 live.counters.mine().connect.inc();
                 back.connect.inc();
-                match self.open(server, &greeting) {
+                match self.open(server, &greeting, only) {
                     Ok(link) => {
                         link.belong_to(live.uid);
                         (Rc::new(link), 0)
@@ -520,7 +523,7 @@ impl<'c> Chooser<'c> {
         }
         live.counters.mine().connect.inc();
         back.connect.inc();
-        let link = match self.open(server, &greeting) {
+        let link = match self.open(server, &greeting, None) {
             Ok(link) => link,
             Err(e) => return Err((slot, e)),
         };
@@ -535,7 +538,8 @@ impl<'c> Chooser<'c> {
             return Ok(self.hold_h1(slot, (Rc::new(link), 0, greeting), epoch, is_private));
         }
         let how = (!is_private, self.proxy.timeouts.server);
-        let stream = self.worker().muxes.open(server, (link, greeting.hash()), Vec::new(), how);
+        let hash = greeting.hash();
+        let stream = self.worker().muxes.open((server, self.tune()), (link, hash), Vec::new(), how);
         Ok(self.hold_h2(slot, stream, epoch))
     }
 
@@ -546,7 +550,12 @@ impl<'c> Chooser<'c> {
     }
 
     /// A stream of an HTTP/2 connection: of one that stands where `http-reuse` allows it, else of a new one.
-    fn connect_h2(&self, slot: ServerSlot, greeting: Greeting) -> Result<Hold, (ServerSlot, std::io::Error)> {
+    fn connect_h2(
+        &self,
+        slot: ServerSlot,
+        greeting: Greeting,
+        only: Option<&'static [u8]>,
+    ) -> Result<Hold, (ServerSlot, std::io::Error)> {
         let server = slot.server();
         let live = &server.live;
         let (epoch, back) = (live.epoch(), self.proxy.live.back.counters.mine());
@@ -567,19 +576,23 @@ impl<'c> Chooser<'c> {
             None => {
                 live.counters.mine().connect.inc();
                 back.connect.inc();
-                match self.open(server, &greeting) {
+                match self.open(server, &greeting, only) {
                     Ok(link) => {
                         link.belong_to(live.uid);
                         let how = (!self.is_private(server), self.proxy.timeouts.server);
                         let hash = greeting.hash();
                         let preface = if link.tls().is_none() { greeting.preface } else { Vec::new() };
-                        muxes.open(server, (link, hash), preface, how)
+                        muxes.open((server, self.tune()), (link, hash), preface, how)
                     }
                     Err(e) => return Err((slot, e)),
                 }
             }
         };
         Ok(self.hold_h2(slot, stream, epoch))
+    }
+
+    fn tune(&self) -> &'c H2Tune {
+        &self.view.config().global.tune.h2
     }
 
     /// A connection that is opened in a client's name, or where sharing is forbidden, is of use to nobody else.
@@ -592,7 +605,7 @@ impl<'c> Chooser<'c> {
         self.proxy.options.http_reuse == HttpReuse::Never || server.spec.is_dispatch()
     }
 
-    fn open(&self, server: &Server, greeting: &Greeting) -> std::io::Result<Link> {
+    fn open(&self, server: &Server, greeting: &Greeting, only: Option<&[u8]>) -> std::io::Result<Link> {
         let mut to = server.address();
         if let (Address::Inet(addr), Some(offset)) = (&mut to, server.spec.port_offset) {
             let port = i32::from(greeting.name.port().unwrap_or(0)) + offset;
@@ -609,12 +622,12 @@ impl<'c> Chooser<'c> {
         let link = dial(self.worker().rt, &how)?;
         match server.tls() {
             None => Ok(link),
-            Some(tls) => greeting.name.secure(link, tls, &to, &greeting.preface),
+            Some(tls) => greeting.name.secure(link, (tls, only), &to, &greeting.preface),
         }
     }
 
     /// An idle connection that other clients have used.
-    async fn reuse(&self, server: &Server, name: u64) -> Option<(Rc<Link>, u32)> {
+    async fn reuse(&self, server: &Server, key: u64) -> Option<(Rc<Link>, u32)> {
         let first = self.session.requests() <= 1;
         let proven_only = match self.proxy.options.http_reuse {
             HttpReuse::Never => return None,
@@ -623,9 +636,9 @@ impl<'c> Chooser<'c> {
             _ => false,
         };
         let pools = &self.worker().pools;
-        match pools.take(server, proven_only, name) {
+        match pools.take(server, proven_only, key) {
             // What TLS knows of a connection stays with its worker, and so does what tells it from others.
-            None if name == 0 && server.live.idle.load(Ordering::Relaxed) > 0 && server.tls().is_none() => {
+            None if key == 0 && server.live.idle.load(Ordering::Relaxed) > 0 && server.tls().is_none() => {
                 Box::pin(takeover::take(self.worker(), server, proven_only)).await
             }
             taken => taken,

@@ -79,14 +79,24 @@ impl ServerName {
         self.port
     }
 
-    /// The connection speaks TLS from here on, after `preface`. `Unsupported`: the name is none that can be sent, for
-    /// which the server is not to blame.
-    pub fn secure(&self, link: Link, how: &ServerTls, to: &Address, preface: &[u8]) -> io::Result<Link> {
+    /// The connection speaks TLS from here on, after `preface`, and offers the protocol `only`, if there is one.
+    /// `Unsupported`: the name is none that can be sent, for which the server is not to blame.
+    pub fn secure(
+        &self,
+        link: Link,
+        (how, only): (&ServerTls, Option<&[u8]>),
+        to: &Address,
+        preface: &[u8],
+    ) -> io::Result<Link> {
         let Link::Plain(conn) = link else { return Ok(link) };
         let ip = to.inet().map_or(IpAddr::from(Ipv4Addr::UNSPECIFIED), |to| to.ip());
         let name = server_name(self.name.as_deref(), ip).ok_or(ErrorKind::Unsupported)?;
         let tls = Tls::new(conn);
-        let begun = tls.greet(how.upstream.config(), name, preface);
+        let config = match only {
+            None => how.upstream.config(),
+            Some(protocol) => how.upstream.speaking(&[protocol.to_vec()]),
+        };
+        let begun = tls.greet(config, name, preface);
         begun.map_err(|e| io::Error::new(ErrorKind::InvalidInput, e))?;
         Ok(Link::Tls(Box::new(tls)))
     }

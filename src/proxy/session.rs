@@ -11,6 +11,7 @@ use foldhash::fast::FixedState;
 
 use crate::base::clock::Nanos;
 use crate::config::Proxy;
+use crate::conn::link::Carriage;
 use crate::conn::proxy_protocol::Received;
 use crate::conn::{Link, Tls};
 use crate::model::server::ServerLive;
@@ -18,6 +19,7 @@ use crate::model::{ProxyCounters, ProxyId, Server};
 use crate::os::socket::Peer;
 use crate::rules::{self, Endpoint, Txn, Vars};
 
+use super::h2::mux::Mux;
 use super::listener::{ClientSlot, ListenerCell};
 use super::view::View;
 use super::worker::Worker;
@@ -39,6 +41,10 @@ pub struct Session {
     pub(super) expects_proxy: Cell<bool>,
     /// What that told besides addresses.
     received: OnceCell<Box<Received>>,
+    /// What carries its streams, of a connection that speaks HTTP/2.
+    pub(super) mux: OnceCell<Rc<Mux>>,
+    /// A rule ends the connection without a word (`silent-drop`).
+    pub(super) is_mute: Cell<bool>,
     /// Requests begun so far.
     requests: Cell<u32>,
     /// `sess` variables; a stream has them while it runs.
@@ -121,6 +127,8 @@ impl Session {
             handshake: Cell::new(0),
             expects_proxy: Cell::new(false),
             received: OnceCell::new(),
+            mux: OnceCell::new(),
+            is_mute: Cell::new(false),
             requests: Cell::new(0),
             vars: Cell::default(),
             rare: RefCell::default(),
@@ -162,6 +170,11 @@ impl Session {
         let local = self.link.local().map(end_of).unwrap_or_default();
         self.local.set(Some(local));
         local
+    }
+
+    /// How the client's connection stands.
+    pub fn carriage(&self) -> Carriage {
+        self.mux.get().map(|mux| mux.carriage()).unwrap_or_default()
     }
 
     /// Requests begun so far.
@@ -317,6 +330,12 @@ impl Session {
         if !txn.vars.list.is_empty() {
             self.vars.set(txn.vars.clone());
         }
+    }
+
+    /// Takes the variables of a stream that goes on as another one.
+    pub(super) fn hand_over(&self, mut txn: Box<Txn>) {
+        self.vars.set(std::mem::take(&mut txn.vars));
+        self.worker.keep_txn(txn);
     }
 
     /// Takes the session's variables back.

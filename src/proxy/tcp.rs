@@ -6,7 +6,7 @@ use std::rc::Rc;
 use crate::base::buf::{Buf, HEAD_SIZE};
 use crate::base::clock::MS;
 use crate::config::Proxy;
-use crate::http::Parse;
+use crate::http::{Parse, Reason};
 use crate::model::{Mode, Seen};
 use crate::rt::NEVER;
 use crate::rules::Txn;
@@ -22,12 +22,15 @@ use super::stream::Stream;
 use super::transfer::Patience;
 use super::tunnel::{self, Ends};
 use super::verdict::{self, Stage, Step};
+use super::version::Carries;
 
 /// What becomes of a connection whose TCP stream is over.
 pub enum Then {
     Close,
-    /// Its backend speaks HTTP: so does the connection from here on.
+    /// A rule or its backend says that it speaks HTTP: so does the connection from here on.
     Http,
+    /// A rule says that it speaks HTTP/2.
+    Http2,
 }
 
 /// Serves a connection in TCP mode from its first byte to its log line.
@@ -45,6 +48,7 @@ pub async fn serve(s: &Session, down: &mut Downstream, txn: &mut Txn, current: &
             down.become_http(chosen);
             return Then::Http;
         }
+        Ok(Then::Http2) => return Then::Http2,
         Ok(Then::Close) => {
             let result = stream.forward().await;
             stream.finish(result);
@@ -58,7 +62,9 @@ impl Stream<'_> {
     /// The frontend's content rules and the backend they lead to.
     async fn choose(&mut self) -> Result<Then, Halt> {
         let front = self.route.front;
-        self.content_rules(front, Stage::Front).await?;
+        if let Step::Switch { h2 } = self.content_rules(front, Stage::Front).await? {
+            return Ok(if h2 { Then::Http2 } else { Then::Http });
+        }
         if front.front.as_ref().is_some_and(|f| !f.switching.is_empty()) {
             self.read_ahead();
             self.look_for_http();
@@ -100,9 +106,9 @@ impl Stream<'_> {
     }
 
     /// `tcp-request content` rules, which may wait for data until `inspect-delay` is over.
-    async fn content_rules(&mut self, proxy: &Proxy, stage: Stage) -> Result<(), Halt> {
+    async fn content_rules(&mut self, proxy: &Proxy, stage: Stage) -> Result<Step, Halt> {
         if proxy.rules.tcp_content.is_empty() {
-            return Ok(());
+            return Ok(Step::Done);
         }
         let rt = self.s.worker.rt;
         let delay_ms = proxy.rules.tcp_inspect_delay_ms;
@@ -121,8 +127,8 @@ impl Stream<'_> {
                 Halt::Reply { .. } => Halt::Drop(End::new(Cause::Proxy, Phase::Request, 0)),
                 halt => halt,
             })?;
-            if step == Step::Done || self.txn.inspect_over {
-                return Ok(());
+            if step != Step::Wait || self.txn.inspect_over {
+                return Ok(step);
             }
             self.await_content(until).await;
         }
@@ -154,8 +160,9 @@ impl Stream<'_> {
         txn.req.reset();
         txn.req.buf = buf;
         let options = self.route.view.h1_request[self.route.front_id.0 as usize];
-        if let Parse::Bad(_) = txn.req.parse_request(&options) {
+        if let Parse::Bad(bad) = txn.req.parse_request(&options) {
             txn.is_not_http = true;
+            txn.is_http2 = bad.reason == Reason::Http2Preface;
             txn.req.reset();
         }
     }
@@ -185,7 +192,7 @@ impl Stream<'_> {
         }
         let mut attempt = Attempt::new(back);
         loop {
-            self.obtain(&mut attempt, false).await?;
+            self.obtain(&mut attempt, Carries::Bytes).await?;
             match self.send_first().await {
                 Ok(()) => break,
                 Err(e) => {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use crate::base::clock::MS;
 use crate::config::{HttpConnection, Proxy};
 use crate::http::{BodyLen, FieldKind, Method, Version};
+use crate::model::Mode;
 use crate::model::applet::Applet;
 use crate::rules::{Ctx, RuleSet, Sticky, Txn, Wait};
 
@@ -19,8 +20,10 @@ use super::retry::Failure;
 use super::route::Attempt;
 use super::session::{Current, Session};
 use super::stream::{Next, Stream};
+use super::tls;
 use super::transfer::Patience;
 use super::verdict::{self, Stage, Step};
+use super::version::Carries;
 
 /// Serves one request from its first bytes, which lie in `txn.req.buf`, to its log line.
 pub async fn run(
@@ -71,7 +74,7 @@ impl<'a> Stream<'a> {
         let bufsize = self.route.config.global.tune.bufsize;
         let received = self.down.receive_head(&mut self.txn.req, &options, bufsize, until).await;
         received.map_err(|unread| match unread {
-            Unread::Preface if first && !self.route.front.options.disable_h2_upgrade => {
+            Unread::Preface if first && self.may_become_h2() => {
                 self.s.forget_request();
                 None
             }
@@ -98,6 +101,11 @@ impl<'a> Stream<'a> {
         Ok(())
     }
 
+    fn may_become_h2(&self) -> bool {
+        let front = self.route.front;
+        !front.options.disable_h2_upgrade && !tls::bind(self.s, front).is_some_and(|bind| bind.proto_h1)
+    }
+
     fn note_received(&mut self) {
         let now = self.now();
         self.asked = self.txn.req.method;
@@ -118,20 +126,21 @@ impl<'a> Stream<'a> {
 
     /// From the complete request head to the last byte of the response.
     async fn transact(&mut self) -> Result<(), Halt> {
-        match self.down.chosen() {
-            Some(chosen) => self.route.choose(Some(chosen)),
-            None => {
-                self.monitor()?;
-                if looks_at_requests(self.route.front) {
-                    self.request_rules(self.route.front, Stage::Front).await?;
-                }
-                let switched = self.switch();
-                self.route.choose(switched)
-            }
-        };
+        let after_tcp = self.down.chosen();
+        self.monitor()?;
+        if looks_at_requests(self.route.front) {
+            self.request_rules(self.route.front, Stage::Front, after_tcp.is_some()).await?;
+        }
+        let switched = after_tcp.flatten().or_else(|| self.switch());
+        self.route.choose(switched);
+        if self.route.back.mode == Mode::Tcp && self.route.back_id.is_some() {
+            // A connection that was switched to HTTP does not become one of TCP again.
+            self.txn.status = 500;
+            return Err(Halt::Drop(End::new(Cause::Internal, Phase::Request, 0)));
+        }
         self.enter_backend();
         if !self.route.is_one() && looks_at_requests(self.route.back) {
-            self.request_rules(self.route.back, Stage::Back).await?;
+            self.request_rules(self.route.back, Stage::Back, false).await?;
         }
         self.serve_inside()?;
         self.restrict_names()?;
@@ -154,11 +163,12 @@ impl<'a> Stream<'a> {
         Err(Halt::End(End::new(Cause::Local, Phase::Request, if failed { 503 } else { 200 })))
     }
 
-    async fn request_rules(&mut self, proxy: &'a Proxy, stage: Stage) -> Result<(), Halt> {
+    /// `after_tcp`: those of TCP have run.
+    async fn request_rules(&mut self, proxy: &'a Proxy, stage: Stage, after_tcp: bool) -> Result<(), Halt> {
         if proxy.options.http_buffer_request && !self.txn.body_awaited {
             self.await_body(0, 0).await?;
         }
-        if let Err(halt) = self.run_rules(&proxy.rules.tcp_content, stage).await {
+        if !after_tcp && let Err(halt) = self.run_rules(&proxy.rules.tcp_content, stage).await {
             if stage == Stage::Front && matches!(halt, Halt::Drop(_)) {
                 // Not read as a request yet, as far as logs and counters go.
                 self.txn.has_req = false;
@@ -205,7 +215,7 @@ impl<'a> Stream<'a> {
                 verdict::count_rewrites(self.txn, stage, (&self.route, self.s), server);
                 outcome
             };
-            if verdict::interpret(outcome, stage, &self.route, self.s)? == Step::Done {
+            if verdict::interpret(outcome, stage, &self.route, self.s)? != Step::Wait {
                 return Ok(());
             }
             let (time_ms, at_least) = match self.txn.wait {
@@ -251,7 +261,9 @@ impl<'a> Stream<'a> {
             self.txn.sticky.is_direct = forced || self.txn.sticky.server != 0;
         }
         loop {
-            self.obtain(&mut attempt, true).await?;
+            let is_websocket = self.txn.req.is_websocket();
+            let carries = if is_websocket { Carries::WebSocket } else { Carries::Requests };
+            self.obtain(&mut attempt, carries).await?;
             match self.try_once(&attempt).await {
                 Ok(()) => break,
                 Err(Failure::Halt(halt)) => return Err(halt),

@@ -29,6 +29,10 @@ pub enum Stage {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     Done,
+    /// The connection is to speak HTTP, if it does not yet; `h2`: HTTP/2.
+    Switch {
+        h2: bool,
+    },
     /// It is to be run again from where it stopped, when there is more to see.
     Wait,
 }
@@ -38,6 +42,7 @@ pub fn interpret(outcome: Outcome, stage: Stage, route: &Route<'_>, s: &Session)
     let phase = if stage == Stage::Response { Phase::Headers } else { Phase::Request };
     match outcome {
         Outcome::Continue | Outcome::Stop => Ok(Step::Done),
+        Outcome::SwitchMode { h2 } => Ok(Step::Switch { h2 }),
         Outcome::Wait => Ok(Step::Wait),
         Outcome::Final { reply, denied } => {
             if denied {
@@ -56,6 +61,7 @@ pub fn interpret(outcome: Outcome, stage: Stage, route: &Route<'_>, s: &Session)
             count_denial(stage, route, s);
             if silent {
                 s.link.set_no_linger();
+                s.is_mute.set(true);
             }
             Err(Halt::Drop(End::new(Cause::Proxy, phase, 0)))
         }

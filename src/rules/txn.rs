@@ -10,6 +10,7 @@ use bytes::Bytes;
 
 use crate::base::{Buf, Nanos};
 use crate::conn::Tls;
+use crate::conn::link::Carriage;
 use crate::conn::proxy_protocol::Received;
 use crate::http::Head;
 use crate::model::ProxyLive;
@@ -121,6 +122,10 @@ pub struct Txn {
     pub response_awaited: bool,
     /// TCP mode: the bytes at hand are no HTTP request, whatever follows.
     pub is_not_http: bool,
+    /// What came by HTTP/2 was no request, and has no status (which is logged as 0, not as -1).
+    pub is_malformed: bool,
+    /// The first bytes are the preface of HTTP/2.
+    pub is_http2: bool,
     /// The service inside the process that answers.
     pub service: Option<&'static str>,
     /// `inspect-delay` is over, or nothing more can come: rules no longer wait.
@@ -296,6 +301,14 @@ pub trait Env {
     fn received(&self) -> Option<&Received> {
         None
     }
+    /// How the client's connection stands.
+    fn client_carriage(&self) -> Carriage {
+        Carriage::default()
+    }
+    /// The same of the server's connection.
+    fn server_carriage(&self) -> Carriage {
+        Carriage::default()
+    }
     /// The page that the backend, else the frontend has for a status, rendered; `None`: the built-in one.
     fn error_page(&self, status: u16, txn: &Txn) -> Option<Reply>;
 }
@@ -348,6 +361,8 @@ pub enum Outcome {
     Tarpit { reply: Reply },
     /// `reject`, `silent-drop`: close without an answer.
     Close { silent: bool },
+    /// `switch-mode http`: the connection speaks HTTP from here on; `h2`: HTTP/2, whatever it begins with.
+    SwitchMode { h2: bool },
     /// Evaluate again when more of the message (or `inspect-delay`'s end) is there.
     Wait,
     /// An action failed inside (`Internal error`, log flag `I`).
@@ -385,7 +400,8 @@ impl Txn {
             has_req client local conn_client conn_local server_local server_remote timers accept_date_us request_date_us
             req_captures res_captures unique_id status bytes_in bytes_out termination retries
             redispatched backend_queue server_queue actconn feconn beconn srvconn log_level expects_proxy no_repeat
-            failed_rewrites request_no req_body res_body body_awaited response_awaited service is_not_http inspect_over
+            failed_rewrites request_no req_body res_body body_awaited response_awaited service is_not_http is_http2
+            is_malformed inspect_over
             session_requests req_growth res_growth req_cookie res_cookie log_no log_early pending
             sticky wait timeouts
         }

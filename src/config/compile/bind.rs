@@ -168,6 +168,7 @@ pub const BIND_OPTIONS: &[BindOption] = &[
     option("proto", "<name>", "HTTP version spoken from the first byte.", "bind :80 proto h2", "1.8", |b, v, _| match v {
         "h1" | "none" | "h2" => {
             b.proto_h2 = v == "h2";
+            b.proto_h1 = v == "h1";
             Ok(())
         }
         _ => Err(format!("unknown MUX protocol '{v}'")),

@@ -2,7 +2,7 @@
 
 use crate::check::{parse_init_state, parse_observe, parse_on_error};
 use crate::lang::{Entry, Frame, Place, Severity, Status};
-use crate::model::server::{HashKey, ProxyFields};
+use crate::model::server::{HashKey, ProxyFields, Websockets};
 
 use super::declared::{InitAddr, ServerSettings};
 use super::draft::Cx;
@@ -453,12 +453,15 @@ pub const SERVER_OPTIONS: &[ServerOption] = &[
         })?;
         Ok(())
     }),
-    option("ws", "{ auto | h1 | h2 }", "HTTP version of WebSocket connections.", "server s 10.0.0.1:80 ws h1", "2.4", |_, a, _| match a.str(1) {
-        "auto" | "h1" => Ok(()),
-        "h2" => Err("'ws h2' is not supported by this release".to_owned()),
-        other => Err(format!("'ws' has to be 'auto', 'h1' or 'h2', got '{other}'")),
-    })
-    .status(Status::Partial("auto and h1")),
+    option("ws", "{ auto | h1 | h2 }", "HTTP version of WebSocket connections.", "server s 10.0.0.1:80 ws h1", "2.4", |s, a, _| {
+        s.spec.websockets = match a.str(1) {
+            "auto" => Websockets::Auto,
+            "h1" => Websockets::H1,
+            "h2" => Websockets::H2,
+            other => return Err(format!("'ws' has to be 'auto', 'h1' or 'h2', got '{other}'")),
+        };
+        Ok(())
+    }),
     option("ssl", "", "Speaks TLS to the server.", "server s 10.0.0.1:443 ssl verify none", "1.5", |s, _, _| {
         (s.tls.is_on, s.tls.is_off) = (true, false);
         Ok(())

@@ -7,7 +7,7 @@ use crate::base::clock;
 use crate::check::{CheckSpec, CheckTls};
 use crate::lang::args::Args;
 use crate::lang::{Severity, Span};
-use crate::model::ServerTls;
+use crate::model::{Mode, ServerTls};
 use crate::tls::{
     BindWords, Endpoint, ExtraFiles, Ignored, Library, Live, Options, ServerWords, Source, Told, Upstream,
     Verify,
@@ -185,7 +185,15 @@ pub fn endpoints(cx: &mut Cx<'_>, draft: &Draft<'_>, binds: &mut [Bind]) {
                     Some(name) => format!("{}/{name}", draft.name),
                     None => format!("{}/{}", draft.name, bind.tls.written),
                 };
-                let words = completed(&bind.tls.words, &cx.global.tls.bind);
+                let mut words = completed(&bind.tls.words, &cx.global.tls.bind);
+                if words.options.alpn.is_none() && draft.set.mode == Mode::Http {
+                    let offered = match () {
+                        () if bind.proto_h2 => "h2",
+                        () if bind.proto_h1 => "http/1.1",
+                        () => "h2,http/1.1",
+                    };
+                    words.options.alpn = Some(offered.to_owned());
+                }
                 let made = with_library(cx, bind.declared_at, &title, |_, library, told| {
                     Endpoint::build(&name, words, library, told)
                 });
@@ -226,14 +234,15 @@ pub fn server(
     words.options = words.options.or(&cx.global.tls.server.options);
     words.no_tickets |= cx.global.tls.server.no_tickets;
     let fingerprint = fingerprint(cx, &words);
-    let alpn = words.options.alpn.as_deref().unwrap_or_default();
-    let offers_h2 = alpn.split(',').any(|protocol| protocol == "h2");
     // Also where nothing has changed: commands want to know of its files.
     let upstream = with_library(cx, at, title, |_, library, told| Upstream::build(&words, library, told))?;
     if let Some(before) = before.filter(|before| before.fingerprint == fingerprint) {
         return Some(before.clone());
     }
-    Some(ServerTls { upstream, offers_h2, fingerprint })
+    let alpn = words.options.alpn.as_deref().unwrap_or_default();
+    let offers = |name: &str| alpn.split(',').any(|protocol| protocol == name);
+    let (offers_h2, offers_h1) = (offers("h2"), offers("http/1.1"));
+    Some(ServerTls { upstream, offers_h2, offers_h1, fingerprint })
 }
 
 /// How the checks of a server speak TLS, if they do. `own`: how its traffic does.

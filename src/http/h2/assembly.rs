@@ -207,7 +207,9 @@ impl<'a> Assembly<'a> {
         } else {
             self.start_line(method, &[scheme, b"://", authority, path])?;
         }
+        self.head.seen.set(Seen::HTTPS, scheme.eq_ignore_ascii_case(b"https"));
         if !authority.is_empty() {
+            self.head.seen |= Seen::AUTHORITY;
             let implied = port.is_some_and(|p| uri::is_default_port(scheme, p));
             self.head.seen |= Seen::HOST;
             self.line(b"host", if implied { name } else { authority }, FieldKind::Host)?;
@@ -293,22 +295,20 @@ impl<'a> Assembly<'a> {
         }
     }
 
-    /// `Host` beside `:authority` must name the same place (section 8.3.1); `:authority` is what is passed on.
+    /// `:authority` is what is passed on. Beside it `Host` is not looked at, as HAProxy does it: there is one reading of
+    /// the request, whatever it says (section 8.3.1).
     fn host(&mut self, value: &[u8]) -> Result<(), Fault> {
-        let seen =
-            self.head.fields.iter().find(|f| f.kind == FieldKind::Host).map(|f| self.head.bytes(f.value));
-        let is_first = !self.pseudo.contains(Pseudo::AUTHORITY);
-        match seen {
-            Some(_) if is_first => Err(Fault::Malformed),
-            Some(place) if uri::same_place(b"", place, value) => Ok(()),
-            Some(_) => Err(Fault::Status(400)),
-            None if self.fault.is_some() => Ok(()),
-            None if value.is_empty() || !uri::is_authority(value) => Err(Fault::Status(400)),
-            None => {
-                self.head.seen |= Seen::HOST;
-                self.line(b"host", value, FieldKind::Host)
-            }
+        if self.pseudo.contains(Pseudo::AUTHORITY) || self.fault.is_some() {
+            return Ok(());
         }
+        if self.head.seen.contains(Seen::HOST) {
+            return Err(Fault::Malformed);
+        }
+        if value.is_empty() || !uri::is_authority(value) {
+            return Err(Fault::Status(400));
+        }
+        self.head.seen |= Seen::HOST;
+        self.line(b"host", value, FieldKind::Host)
     }
 
     fn content_length(&mut self, value: &[u8]) -> Result<(), Fault> {
@@ -432,7 +432,7 @@ impl<'a> Assembly<'a> {
             return Err(Fault::Status(400));
         }
         if self.is.intersects(Is::WEBSOCKET | Is::CONNECT) {
-            return if has_length || end { Err(Fault::Malformed) } else { Ok(BodyLen::None) };
+            return if has_length { Err(Fault::Malformed) } else { Ok(BodyLen::None) };
         }
         match (end, has_length) {
             (true, true) if self.head.content_length > 0 => Err(Fault::Malformed),

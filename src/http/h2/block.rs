@@ -6,6 +6,7 @@ use super::budget::cost;
 use super::connection::{Block, Connection, Event, Purpose};
 use super::error::Code;
 use super::frame::{self, FrameHead, LARGEST, flag};
+use super::settings::DEFAULT_WINDOW;
 use super::stream::Is;
 
 /// A header block in more than one frame is kept until it is whole; one that is larger ends the connection.
@@ -84,6 +85,10 @@ impl Connection {
         if self.streams.len() >= self.options.max_streams as usize {
             return Ok(Purpose::Nothing(Some(Code::REFUSED_STREAM)));
         }
+        self.opened = self.opened.saturating_add(1);
+        if self.options.most_total > 0 && self.opened >= self.options.most_total {
+            self.leave(true);
+        }
         Ok(Purpose::Head)
     }
 
@@ -127,8 +132,15 @@ impl Connection {
             Ok(extra) => Is::BEGUN | extra,
         };
         self.open(id, if end { is | Is::REMOTE_CLOSED } else { is });
-        if let (Some(stream), BodyLen::Length(length)) = (self.streams.get_mut(id), head.body) {
-            stream.to_come = Some(length);
+        if let Some(stream) = self.streams.get_mut(id).filter(|_| !end) {
+            if let BodyLen::Length(length) = head.body {
+                stream.to_come = Some(length);
+            }
+            // The window of the standard is one octet short of four whole frames.
+            if stream.recv_window == i64::from(DEFAULT_WINDOW) && stream.to_come.is_none_or(|n| n > 65_535) {
+                stream.recv_window += 1;
+                frame::window_update(id, 1, &mut self.out);
+            }
         }
         Ok(match made {
             Err(Fault::Status(status)) => Event::Refused { stream: id, status, end },

@@ -20,8 +20,10 @@ pub enum Role {
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
     pub role: Role,
-    /// `tune.h2.max-concurrent-streams`: live streams that the peer may open.
+    /// `tune.h2.max-concurrent-streams`: live streams that the peer, or we as a client, may open.
     pub max_streams: u32,
+    /// `tune.h2.fe.max-total-streams`: a server takes its leave with this stream; 0 is no limit.
+    pub most_total: u32,
     /// `tune.h2.initial-window-size`: bytes of a stream that the peer may send before any were taken.
     pub initial_window: u32,
     /// Bytes of all streams together that may wait to be taken: a stream whose bytes are taken gets a larger window out
@@ -44,6 +46,7 @@ impl Default for Options {
         Options {
             role: Role::Server,
             max_streams: 100,
+            most_total: 0,
             initial_window: DEFAULT_WINDOW,
             receive_room: 1 << 21,
             header_table_size: 4096,
@@ -135,6 +138,8 @@ pub struct Connection {
     pub(super) greeted: bool,
     /// The highest stream of the peer (server), or of ours (client).
     pub(super) last: u32,
+    /// Streams that the peer has opened.
+    pub(super) opened: u32,
     pub(super) resets: [u32; RESETS],
     pub(super) resets_at: usize,
     pub(super) send_window: i64,
@@ -176,6 +181,7 @@ impl Connection {
             block: None,
             greeted: false,
             last: 0,
+            opened: 0,
             resets: [0; RESETS],
             resets_at: 0,
             send_window: i64::from(DEFAULT_WINDOW),
@@ -276,7 +282,20 @@ impl Connection {
             && !self.peer_leaves
             && self.leaving.is_none()
             && self.last < LARGEST - 2
-            && self.streams.len() < self.peer.max_streams as usize
+            && self.streams.len() < self.most_streams() as usize
+    }
+
+    /// Live streams that there may be.
+    pub fn most_streams(&self) -> u32 {
+        match self.options.role {
+            Role::Server => self.options.max_streams,
+            Role::Client => self.peer.max_streams.min(self.options.max_streams),
+        }
+    }
+
+    /// The peer's SETTINGS have come.
+    pub fn is_greeted(&self) -> bool {
+        self.greeted
     }
 
     /// The peer takes extended CONNECT (RFC 8441).

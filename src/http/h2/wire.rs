@@ -1,6 +1,6 @@
 //! A head to fields (RFC 9113 sections 8.2.2, 8.3): what is of one hop stays behind, names become lower case.
 
-use super::super::head::{BodyLen, FieldKind, Head, Method, Seen};
+use super::super::head::{BodyLen, FieldKind, Head, Method, Seen, Version};
 use super::super::hpack::Encoder;
 use super::super::uri::Form;
 
@@ -41,6 +41,8 @@ pub(super) fn request(head: &Head, scheme: &[u8], encoder: &mut Encoder, out: &m
     }
     let (scheme, authority) = match target.form {
         Form::Absolute => (target.scheme, target.authority),
+        // Of a client that speaks HTTP/2 as well it goes on as it came.
+        _ if head.version == Version::Http2 => (head.scheme(), host),
         _ => (scheme, host),
     };
     encoder.field(b":scheme", scheme, out);

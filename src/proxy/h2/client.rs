@@ -25,6 +25,13 @@ pub struct H2Client {
     asked_head: bool,
 }
 
+/// A rule wants nothing more of this client (`reject`, `silent-drop`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rejection {
+    Told,
+    Silent,
+}
+
 impl H2Client {
     pub fn new(lane: Rc<Lane>, refused: u16) -> H2Client {
         let link = Rc::new(Link::Carried(Box::new(Bytes(lane.clone()))));
@@ -59,11 +66,14 @@ impl H2Client {
     }
 
     /// The stream's end: says what is left to say, and lets go of it. `is_whole`: the response came to its end, as
-    /// far as it does not say so itself. `is_rejected`: by a rule that wants nothing more of this client.
-    pub async fn conclude(&self, is_whole: bool, is_rejected: bool, until: Nanos) {
+    /// far as it does not say so itself.
+    pub async fn conclude(&self, is_whole: bool, rejection: Option<Rejection>, until: Nanos) {
         let (has_begun, is_raw) = self.lane.stand();
-        if !has_begun && is_rejected {
-            self.lane.abort();
+        match rejection {
+            _ if has_begun => {}
+            Some(Rejection::Told) => self.lane.abort(),
+            Some(Rejection::Silent) => self.lane.vanish(),
+            None => {}
         }
         let code = match () {
             () if !has_begun || (is_raw && !is_whole) => Some(Code::CANCEL),

@@ -126,6 +126,7 @@ impl Dialled {
             self.deliver(event, bytes);
         }
         self.mux.machine.borrow_mut().released(|id| self.mux.wake(id));
+        self.mux.wake_waiters();
     }
 
     fn deliver(&mut self, event: Event, bytes: &[u8]) {

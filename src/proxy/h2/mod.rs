@@ -6,9 +6,11 @@ pub mod client;
 pub mod dialled;
 pub mod incoming;
 pub mod mux;
+pub mod options;
 pub mod outgoing;
 pub mod server;
 pub mod serve;
+pub mod websocket;
 
 pub use client::H2Client;
 pub use server::{H2Server, ServerMuxes};

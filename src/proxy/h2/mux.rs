@@ -7,13 +7,14 @@ use std::task::Poll;
 
 use crate::base::Nanos;
 use crate::conn::Link;
-use crate::conn::link::Carried;
+use crate::conn::link::{Carriage, Carried};
 use crate::http::h2::{Code, Connection, Gone};
 use crate::http::{BodyLen, Head};
 use crate::rt::{NEVER, Rt, TaskId};
 
 use super::incoming::{Ended, Incoming};
 use super::outgoing::Outgoing;
+use super::websocket;
 
 /// A connection that carries streams.
 pub struct Mux {
@@ -22,8 +23,8 @@ pub struct Mux {
     lanes: RefCell<Vec<Rc<Lane>>>,
     /// Reads and writes the connection.
     pub(super) task: Cell<TaskId>,
-    /// The peer has ended its direction.
-    pub(super) half: Cell<bool>,
+    /// The peer has ended its direction: from when on it counts as one that has left.
+    pub(super) left_at: Cell<Nanos>,
     /// Of a server's connection: how it stands, and who waits for that to change.
     pub(super) state: Cell<State>,
     waiters: RefCell<Vec<TaskId>>,
@@ -52,6 +53,8 @@ pub struct Lane {
     pub(super) task: Cell<Option<TaskId>>,
     incoming: RefCell<Incoming>,
     outgoing: RefCell<Outgoing>,
+    /// The client asked for a WebSocket in the words of HTTP/1: what it is to be answered with.
+    accept: RefCell<Option<String>>,
 }
 
 impl Mux {
@@ -62,7 +65,7 @@ impl Mux {
             machine: RefCell::new(machine),
             lanes: RefCell::default(),
             task,
-            half: Cell::new(false),
+            left_at: Cell::new(NEVER),
             state: Cell::default(),
             waiters: RefCell::default(),
             write_until: Cell::new(NEVER),
@@ -72,6 +75,17 @@ impl Mux {
 
     pub fn rt(&self) -> &'static Rt {
         self.link.rt()
+    }
+
+    /// How the connection stands.
+    pub fn carriage(&self) -> Carriage {
+        let machine = self.machine.borrow();
+        Carriage {
+            is_http2: true,
+            streams: machine.streams() as u32,
+            limit: machine.most_streams(),
+            glitches: machine.glitches(),
+        }
     }
 
     /// A stream that was opened. `chunked`: the length of its body is not known. `end`: it has none.
@@ -92,6 +106,7 @@ impl Mux {
             task: Cell::new(None),
             incoming: RefCell::new(incoming),
             outgoing: RefCell::default(),
+            accept: RefCell::default(),
         })
     }
 
@@ -130,9 +145,14 @@ impl Mux {
     /// The connection stands now, or is lost: who waits for that hears of it.
     pub(super) fn settle(&self, state: State) {
         if self.state.replace(state) != state {
-            for task in self.waiters.take() {
-                self.rt().wake(task);
-            }
+            self.wake_waiters();
+        }
+    }
+
+    /// Who waits for the connection looks at it again.
+    pub(super) fn wake_waiters(&self) {
+        for task in self.waiters.take() {
+            self.rt().wake(task);
         }
     }
 
@@ -162,6 +182,17 @@ impl Mux {
     pub fn lose(&self) {
         for lane in self.lanes.borrow().iter() {
             lane.lose();
+        }
+    }
+
+    /// The peer has ended its direction: what it has not said in full it never will, and who waits for an answer is
+    /// gone, unless that is about to come.
+    pub(super) fn end_receiving(&self, left_at: Nanos) {
+        self.left_at.set(left_at);
+        for lane in self.lanes.borrow().iter() {
+            if lane.incoming.borrow().ended == Ended::No {
+                lane.lose();
+            }
         }
     }
 
@@ -210,7 +241,11 @@ impl Lane {
 
     /// The head of a response, as HTTP/1 has it.
     pub fn received_head(&self, head: &Head, end: bool) {
+        let accept = self.accept.borrow();
+        let opened =
+            accept.as_deref().filter(|_| head.body == BodyLen::Tunnel).map(|a| websocket::opened(head, a));
         let bytes = head.buf.written().get(head.start_line.start()..head.len).unwrap_or_default();
+        let bytes = opened.as_deref().unwrap_or(bytes);
         self.incoming.borrow_mut().begin(bytes, head.body == BodyLen::Chunked, end);
         self.wake();
     }
@@ -258,16 +293,24 @@ impl Lane {
     pub fn poll_request(&self, head: &Head, end: bool, until: Nanos) -> Poll<io::Result<()>> {
         match self.mux.state.get() {
             State::Lost => return Poll::Ready(Err(ErrorKind::ConnectionRefused.into())),
-            State::Opening => {
+            // Whether the server takes WebSockets is in its SETTINGS (RFC 8441 section 3).
+            State::Up if !head.is_websocket() || self.mux.machine.borrow().is_greeted() => {}
+            State::Up | State::Opening => {
                 self.mux.waiters.borrow_mut().push(self.mux.rt().current_task());
                 return self.wait(until);
             }
-            State::Up => {}
+        }
+        if head.is_websocket() {
+            if !self.mux.machine.borrow().takes_websockets() {
+                return Poll::Ready(Err(ErrorKind::Unsupported.into()));
+            }
+            *self.accept.borrow_mut() = Some(websocket::accept(head));
         }
         let scheme: &[u8] = if self.mux.link.tls().is_some() { b"https" } else { b"http" };
         let asked = self.with(|outgoing, machine| {
             let id = machine.request(head, scheme, end)?;
-            outgoing.begin(head.body, end);
+            let opens = !end && head.body == BodyLen::None;
+            outgoing.begin(if opens { BodyLen::Tunnel } else { head.body }, end);
             Ok::<u32, Gone>(id)
         });
         let Ok(id) = asked else { return Poll::Ready(Err(ErrorKind::ConnectionRefused.into())) };
@@ -322,6 +365,11 @@ impl Lane {
     /// The connection ends with an error: a rule wants nothing more of this client.
     pub fn abort(&self) {
         self.with(|_, machine| machine.abort(Code::ENHANCE_YOUR_CALM));
+    }
+
+    /// The connection ends without a word.
+    pub fn vanish(&self) {
+        self.with(|_, machine| machine.receive_end());
     }
 
     fn wait<T>(&self, until: Nanos) -> Poll<io::Result<T>> {
@@ -381,7 +429,7 @@ impl Carried for Bytes {
     }
 
     fn has_ended(&self, half: bool) -> bool {
-        self.0.is_lost() || (half && self.0.mux.half.get())
+        self.0.is_lost() || (half && self.0.mux.left_at.get() <= self.0.mux.rt().now())
     }
 
     fn shutdown_write(&self) {
@@ -391,5 +439,9 @@ impl Carried for Bytes {
 
     fn carrier(&self) -> &Link {
         &self.0.mux.link
+    }
+
+    fn carriage(&self) -> Carriage {
+        self.0.mux.carriage()
     }
 }

@@ -10,7 +10,7 @@ use crate::base::Nanos;
 use crate::base::buf::{BODY_SIZE, Buf};
 use crate::base::clock::{MS, SEC};
 use crate::config::Proxy;
-use crate::http::h2::{Code, Connection, Event, Options};
+use crate::http::h2::{Code, Connection, Event};
 use crate::http::{BodyLen, Head};
 use crate::rt::NEVER;
 
@@ -21,12 +21,17 @@ use super::super::route::Route;
 use super::super::session::{Current, Session};
 use super::super::transaction;
 use super::super::transfer::Patience;
+use super::client::Rejection;
 use super::mux::{Lane, Mux};
+use super::options;
 
 /// What a peer whose connection ends by an error may still have on its way, and for how long it is read: a close before
 /// that would reset the connection, and what it is told with it.
 const LINGER_BYTES: usize = 1 << 20;
 const LINGER: Nanos = SEC;
+
+/// A client that ends its direction behind a request is answered if that takes no longer; else it has left.
+const GRACE: Nanos = 100 * MS;
 
 /// What the connection has come to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,14 +53,18 @@ struct Server {
     /// Until when a stream must have been opened, while there is none.
     idle_until: Nanos,
     was_idle: bool,
+    /// Streams were told that the client has left.
+    has_parted: bool,
 }
 
 /// Serves a connection whose client speaks HTTP/2 from its first byte on. `first`: what was read of it already.
 pub async fn run(session: Session, current: Current, first: Option<Buf>) {
     let proxy = current.view.config().proxy(current.front);
-    let machine = Connection::new(options(&session, &current));
+    let machine =
+        Connection::new(options::of_client(&current.view.config().global.tune, session.worker.random()));
     let idle_until = limit(&session, proxy.timeouts.http_request, proxy, session.accepted);
     let mux = Rc::new(Mux::new(session.link.clone(), machine));
+    let _ = session.mux.set(mux.clone());
     let mut server = Server {
         session: Rc::new(session),
         mux,
@@ -64,33 +73,15 @@ pub async fn run(session: Session, current: Current, first: Option<Buf>) {
         phase: Phase::Open,
         idle_until,
         was_idle: true,
+        has_parted: false,
     };
     if let Some(first) = first {
         server.take(first.data());
     }
     poll_fn(|_| server.poll()).await;
     server.mux.lose();
-    if server.phase == Phase::Over {
+    if server.phase == Phase::Over && !server.session.is_mute.get() {
         linger(&server.mux).await;
-    }
-}
-
-fn options(session: &Session, current: &Current) -> Options {
-    let tune = &current.view.config().global.tune;
-    let (h2, usual) = (&tune.h2, Options::default());
-    let first = |said: [usize; 2], usual: u32| {
-        let said = said.into_iter().find(|n| *n > 0);
-        said.map_or(usual, |n| n.min(i32::MAX as usize) as u32)
-    };
-    Options {
-        max_streams: first([h2.fe_max_streams, h2.max_streams], usual.max_streams),
-        initial_window: first([h2.fe_initial_window, h2.initial_window], usual.initial_window),
-        header_table_size: first([h2.header_table, 0], usual.header_table_size),
-        glitches_threshold: first([h2.fe_glitches, 0], usual.glitches_threshold),
-        max_fields: tune.http_maxhdr,
-        max_head: tune.bufsize.saturating_sub(tune.maxrewrite),
-        seed: session.worker.random(),
-        ..usual
     }
 }
 
@@ -114,7 +105,8 @@ impl Server {
             if self.phase == Phase::Over || (has_output && self.mux.machine.borrow().is_backed_up()) {
                 return Poll::Pending;
             }
-            if self.mux.half.get() {
+            if self.is_half_closed() {
+                self.part();
                 return Poll::Pending;
             }
             match self.read() {
@@ -128,8 +120,22 @@ impl Server {
     /// Nothing is left to be done but to send what is there.
     fn is_finished(&self) -> bool {
         let machine = self.mux.machine.borrow();
-        let no_more = self.phase == Phase::Leaving || self.mux.half.get() || machine.is_done();
+        let no_more = self.phase == Phase::Leaving || self.is_half_closed() || machine.is_done();
         machine.is_over() || (no_more && self.mux.is_idle())
+    }
+
+    fn is_half_closed(&self) -> bool {
+        self.mux.left_at.get() != NEVER
+    }
+
+    /// Streams of a client that has ended its direction hear of it when its time is over: once.
+    fn part(&mut self) {
+        let (at, rt) = (self.mux.left_at.get(), self.mux.rt());
+        if rt.now() < at {
+            rt.arm(at);
+        } else if !std::mem::replace(&mut self.has_parted, true) {
+            self.mux.wake_all();
+        }
     }
 
     fn write(&mut self) -> Result<(), ()> {
@@ -149,8 +155,7 @@ impl Server {
         match self.mux.link.poll_recv(buf.room(), until) {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Ok(0)) => {
-                self.mux.half.set(true);
-                self.mux.wake_all();
+                self.mux.end_receiving(self.mux.rt().now() + GRACE);
                 Poll::Ready(!self.mux.is_idle() || !self.mux.machine.borrow().output().is_empty())
             }
             Poll::Ready(Ok(n)) => {
@@ -216,6 +221,7 @@ impl Server {
         let now = self.mux.rt().now();
         (txn.timers.request_start, txn.timers.closed) = (now, now);
         txn.request_date_us = session.worker.date_us();
+        txn.is_malformed = true;
         txn.set_end(End::new(Cause::Proxy, end::Phase::Request, 0).flags());
         let route = Route::new(&current.view, current.front);
         access::log(session, &mut txn, &route, None, true);
@@ -246,7 +252,12 @@ impl Server {
         if self.mux.machine.borrow().is_over() {
             self.phase = Phase::Over;
             self.mux.lose();
-        } else if self.phase == Phase::Open && self.session.is_over() {
+        } else if self.phase == Phase::Open && !self.session.is_over() {
+            // A process that stops gives each connection a time of its own.
+            if let Some(at) = self.session.ends_at() {
+                self.mux.rt().arm(at);
+            }
+        } else if self.phase == Phase::Open {
             // What is on its way is let in; who has nothing on its way may go.
             let mut machine = self.mux.machine.borrow_mut();
             machine.leave(false);
@@ -273,7 +284,9 @@ async fn serve(session: Rc<Session>, current: Current, lane: Rc<Lane>, head: Hea
     let (cause, status) = (txn.termination[0], txn.status);
     session.keep_txn(txn);
     if let Downstream::H2(client) = &down {
-        client.conclude(cause == b'-', cause == b'P' && status == 0, rt.after_ms(client_ms)).await;
+        let silent = if session.is_mute.get() { Rejection::Silent } else { Rejection::Told };
+        let rejection = (cause == b'P' && status == 0).then_some(silent);
+        client.conclude(cause == b'-', rejection, rt.after_ms(client_ms)).await;
     }
 }
 

@@ -7,15 +7,17 @@ use std::io;
 use std::rc::Rc;
 
 use crate::base::Nanos;
+use crate::config::global::H2Tune;
 use crate::conn::Link;
 use crate::conn::link::Stopped;
-use crate::http::h2::{Connection, Options, Role};
-use crate::http::{BodyLen, Head};
+use crate::http::h2::Connection;
+use crate::http::{BodyLen, Head, Method};
 use crate::model::Server;
 
 use super::dialled::Dialled;
 use super::incoming::Incoming;
 use super::mux::{Bytes, Lane, Mux, State};
+use super::options;
 
 /// One request on a server's HTTP/2 connection. Dropped before its response is whole, it is given up.
 pub struct H2Server {
@@ -28,9 +30,8 @@ pub struct H2Server {
 impl H2Server {
     /// The request's head, and the first bytes of its body.
     pub async fn send(&self, req: &Head, body: &[u8], until: Nanos) -> Result<usize, Stopped> {
-        let end = !req.upgrade
-            && req.method != crate::http::Method::Connect
-            && matches!(req.body, BodyLen::None | BodyLen::Length(0));
+        let opens = req.is_websocket() || req.method == Method::Connect;
+        let end = !opens && matches!(req.body, BodyLen::None | BodyLen::Length(0));
         poll_fn(|_| self.lane.poll_request(req, end, until)).await.map_err(|e| (0, e))?;
         self.lane.enlist();
         if !end && !body.is_empty() {
@@ -74,18 +75,17 @@ impl ServerMuxes {
         list.iter().find(|shared| shared.name == name && free(&shared.mux)).map(|shared| stream(&shared.mux))
     }
 
-    /// A stream of a connection that is just being made. `preface` goes before anything else; a `shared` one may be used by
-    /// others too. The server may take nothing for `write_ms`.
+    /// A stream of a connection that is just being made, by these words of `global`. `preface` goes before anything else;
+    /// a `shared` one may be used by others too. The server may take nothing for `write_ms`.
     pub fn open(
         &self,
-        server: &Server,
+        (server, tune): (&Server, &H2Tune),
         (link, name): (Link, u64),
         preface: Vec<u8>,
         (shared, write_ms): (bool, u64),
     ) -> H2Server {
         let rt = link.rt();
-        let options = Options { role: Role::Client, ..Options::default() };
-        let mux = Rc::new(Mux::new(Rc::new(link), Connection::new(options)));
+        let mux = Rc::new(Mux::new(Rc::new(link), Connection::new(options::of_server(tune))));
         let idle_ms = if shared { server.spec.pool_purge_delay_ms } else { 0 };
         mux.task.set(rt.spawn(Dialled::new(mux.clone(), preface, (idle_ms, write_ms)).run()));
         if shared {

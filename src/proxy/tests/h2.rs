@@ -8,8 +8,8 @@ use super::rig::{OK, Rig, Wire};
 
 /// A client that speaks HTTP/2.
 pub struct Client {
-    wire: Wire,
-    machine: Connection,
+    pub wire: Wire,
+    pub machine: Connection,
     /// What was received: a line for each event.
     seen: Vec<String>,
     head: Head,
@@ -26,7 +26,7 @@ impl Client {
     }
 
     /// Sends what there is, and takes what comes.
-    fn turn(&mut self) {
+    pub fn turn(&mut self) {
         loop {
             let out = self.machine.output().to_vec();
             self.machine.advance(out.len());
@@ -73,7 +73,7 @@ impl Client {
     }
 
     /// Sends a request; its number.
-    fn ask(&mut self, text: &str, end: bool) -> u32 {
+    pub fn ask(&mut self, text: &str, end: bool) -> u32 {
         let mut head = Head::with(Buf::take(text.len()));
         head.buf.push(text.as_bytes());
         assert_eq!(head.parse_request(&H1Options::default()), Parse::Done);
@@ -86,7 +86,7 @@ impl Client {
         self.ask(&format!("GET {path} HTTP/1.1\r\nhost: h\r\n\r\n"), true)
     }
 
-    fn data(&mut self, stream: u32, bytes: &[u8], end: bool) {
+    pub fn data(&mut self, stream: u32, bytes: &[u8], end: bool) {
         let mut sent = 0;
         while sent < bytes.len() || (end && bytes.is_empty()) {
             let n = self.machine.send_data(stream, &bytes[sent..], end).expect("live");
@@ -142,6 +142,18 @@ fn a_preface_may_come_in_pieces_and_may_be_unwanted() {
     let mut wire = none.client();
     wire.send(crate::http::h2::PREFACE);
     assert!(wire.take().starts_with("HTTP/1.1 505 "));
+}
+
+/// `proto h1`: no preface makes it anything else.
+#[test]
+fn an_address_that_takes_http_1_alone() {
+    let rig = Rig::new("listen p\n bind :80 proto h1\n server s1 10.0.0.1:80\n");
+    let mut wire = rig.client();
+    wire.send(crate::http::h2::PREFACE);
+    assert!(wire.take().starts_with("HTTP/1.1 505 "));
+    let mut wire = rig.client();
+    wire.send(super::rig::GET);
+    assert_eq!(rig.server("s1").take(), super::rig::GET);
 }
 
 /// `proto h2`: nothing else is understood.
@@ -337,7 +349,7 @@ fn what_cannot_be_served() {
     assert_eq!(rig.log(), ["p/<NOSRV> 431 PR 0", "p/s1 200 -- 0"]);
     // HEADERS of stream 5 without a field.
     client.wire.send([0, 0, 0, 1, 5, 0, 0, 0, 5]);
-    assert_eq!(rig.log(), ["p/<NOSRV> -1 PR 0"]);
+    assert_eq!(rig.log(), ["p/<NOSRV> 0 PR 0"]);
     assert_eq!(rig.front("p").err_req, 2);
 }
 
@@ -367,7 +379,7 @@ fn a_client_that_leaves_frees_everything() {
     let (mut a, mut b) = (rig.server("s1"), rig.server("s1"));
     assert!(a.take().starts_with("GET ") && b.take().starts_with("GET "));
     client.wire.leave();
-    rig.settle();
+    rig.pass(200);
     assert!(a.has_ended() && b.has_ended());
     assert_eq!((rig.served("s1"), rig.log().len()), (0, 2));
     assert_eq!(rig.worker.current_connections(), 0);
@@ -402,10 +414,13 @@ fn a_websocket_over_http_2() {
     let asked = server.take();
     assert!(asked.starts_with("GET /chat HTTP/1.1\r\nhost: h\r\n"), "{asked}");
     assert!(asked.contains("upgrade: websocket\r\n") && asked.contains("sec-websocket-key: "), "{asked}");
-    server.send(
-        "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\
-         Sec-WebSocket-Accept: x\r\n\r\nhello",
-    );
+    let opened = |accept: &str| {
+        format!(
+            "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\
+             Sec-WebSocket-Accept: {accept}\r\n\r\nhello"
+        )
+    };
+    server.send(opened(&accept_of(&asked)));
     assert_eq!(client.saw(), ["1: HTTP/1.1 200 OK", "1> hello"]);
     client.data(stream, b"ping", false);
     assert_eq!(server.take(), "ping");
@@ -413,6 +428,19 @@ fn a_websocket_over_http_2() {
     assert_eq!(client.saw(), ["1> pong"]);
     client.data(stream, b"", true);
     assert!(server.has_ended());
+    client.ask(text, false);
+    let mut server = rig.server("s1");
+    server.take();
+    server.send(opened("of another key"));
+    assert!(client.saw()[0].starts_with("3: HTTP/1.1 502 "));
+}
+
+/// What has to be answered to the key in a request for a WebSocket.
+fn accept_of(asked: &str) -> String {
+    let key = asked.split("sec-websocket-key: ").nth(1).and_then(|rest| rest.split("\r\n").next());
+    let mut head = Head::default();
+    head.add(b"sec-websocket-key", key.expect("a key").as_bytes());
+    crate::proxy::h2::websocket::accept(&head)
 }
 
 /// to-idle-new, to-client, to-idle-ping.
@@ -521,6 +549,7 @@ fn streams_that_come_to_nothing() {
     let mut server = rig.server("s1");
     server.take();
     client.wire.finish();
+    rig.pass(200);
     assert!(server.has_ended(), "nobody waits for the answer");
 }
 

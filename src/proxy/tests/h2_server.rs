@@ -6,22 +6,22 @@ use crate::http::{BodyLen, Head};
 use super::rig::{GET, Rig, Wire, answers};
 
 /// A server that speaks HTTP/2.
-struct Server {
-    wire: Wire,
-    machine: Connection,
+pub struct Server {
+    pub wire: Wire,
+    pub machine: Connection,
     seen: Vec<String>,
     head: Head,
 }
 
 impl Server {
-    fn of(wire: Wire) -> Server {
+    pub fn of(wire: Wire) -> Server {
         let machine = Connection::new(Options::default());
         let mut server = Server { wire, machine, seen: Vec::new(), head: Head::default() };
         server.turn();
         server
     }
 
-    fn turn(&mut self) {
+    pub fn turn(&mut self) {
         loop {
             let out = self.machine.output().to_vec();
             self.machine.advance(out.len());
@@ -59,12 +59,12 @@ impl Server {
         });
     }
 
-    fn saw(&mut self) -> Vec<String> {
+    pub fn saw(&mut self) -> Vec<String> {
         self.turn();
         std::mem::take(&mut self.seen)
     }
 
-    fn head(&mut self, stream: u32, status: u16, fields: &[(&str, &str)], end: bool) {
+    pub fn head(&mut self, stream: u32, status: u16, fields: &[(&str, &str)], end: bool) {
         let mut head = Head::default();
         head.begin_response(status, b"", BodyLen::Chunked);
         for (name, value) in fields {
@@ -74,7 +74,7 @@ impl Server {
         self.turn();
     }
 
-    fn answer(&mut self, stream: u32, body: &str) {
+    pub fn answer(&mut self, stream: u32, body: &str) {
         self.head(stream, 200, &[], false);
         self.machine.send_data(stream, body.as_bytes(), true).expect("live");
         self.turn();
@@ -102,7 +102,7 @@ fn a_request_and_its_response() {
 }
 
 /// The next connection to the rig's server.
-fn server_of(rig: &Rig) -> Server {
+pub fn server_of(rig: &Rig) -> Server {
     Server::of(rig.server("s1"))
 }
 
@@ -229,7 +229,7 @@ fn what_was_not_looked_at_is_asked_again() {
     assert_eq!(answers(&client.take()), [503]);
 }
 
-/// srv-rst*, srv-close: a bad gateway, or a response that is cut.
+/// srv-rstcancel, srv-rstproto, srv-rst13, srv-close: a bad gateway, or a response that is cut.
 #[test]
 fn a_stream_that_breaks() {
     for code in [Code::CANCEL, Code::PROTOCOL, Code::HTTP_1_1_REQUIRED] {

@@ -45,6 +45,30 @@ fn http_reuse_says_whether_a_first_request_takes_it() {
     }
 }
 
+/// `pool-low-conn`.
+#[test]
+fn a_few_connections_more_than_needed_are_kept() {
+    for (words, kept) in [("", 1), ("pool-low-conn 1", 2)] {
+        let (rig, _client, _server) = idle(&[], &format!("{SERVER} {words}"), 1);
+        let mut other = rig.client();
+        let (_second, answer) = rig.exchange(&mut other, "s1");
+        assert_eq!((answers(&answer), rig.idle("s1")), (vec![200], kept), "{words}");
+    }
+}
+
+/// A connection of `dispatch` is its client's alone.
+#[test]
+fn a_dispatched_connection_is_not_shared() {
+    let rig = Rig::listen(&["http-reuse always", "dispatch 10.0.0.9:80"]);
+    let name = crate::model::ServerSpec::DISPATCH;
+    let (mut a, mut b) = (rig.client(), rig.client());
+    let (mut first, _) = rig.exchange(&mut a, name);
+    let (_second, answer) = rig.exchange(&mut b, name);
+    assert_eq!((answers(&answer), rig.opened(name)), (vec![200], 2));
+    a.send(GET);
+    assert_eq!(first.take(), GET, "its own client uses it again");
+}
+
 #[test]
 fn an_idle_connection_goes_after_pool_purge_delay() {
     let (rig, _client, mut server) = idle(&[], &format!("{SERVER} pool-purge-delay 4s"), 1);
@@ -129,42 +153,6 @@ fn no_connection_is_kept_where_the_pool_has_no_room() {
         rig.exchange(&mut client, "s1");
         assert_eq!(rig.opened("s1"), 2, "{option}");
     }
-}
-
-#[test]
-fn pool_low_conn_keeps_more_than_were_in_use() {
-    for (option, kept) in [("", 1), ("pool-low-conn 1", 2)] {
-        let rig = Rig::listen(&["http-reuse always", &format!("server s1 10.0.0.1:80 {option}")]);
-        let mut clients = [rig.client(), rig.client()];
-        clients.iter_mut().for_each(|client| client.send(GET));
-        let mut servers = [rig.server("s1"), rig.server("s1")];
-        for (client, server) in clients.iter_mut().zip(&mut servers) {
-            server.take();
-            server.send(OK);
-            client.take();
-        }
-        assert_eq!(rig.idle("s1"), 2, "two were in use at once");
-        rig.pass(3_000);
-        clients[0].send(GET);
-        for server in &mut servers {
-            if server.take().contains("GET") {
-                server.send(OK);
-            }
-        }
-        assert_eq!(answers(&clients[0].take()), [200]);
-        assert_eq!(rig.idle("s1"), kept, "{option}");
-    }
-}
-
-#[test]
-fn connections_of_dispatch_are_of_one_client() {
-    let rig = Rig::listen(&["http-reuse always", "dispatch 10.0.0.1:80"]);
-    let mut clients = [rig.client(), rig.client()];
-    let name = crate::model::ServerSpec::DISPATCH;
-    let _servers = clients.each_mut().map(|client| rig.exchange(client, name).0);
-    assert_eq!(rig.opened(name), 2);
-    clients[0].send(GET);
-    assert_eq!(rig.opened(name), 2);
 }
 
 #[test]

@@ -340,6 +340,8 @@ impl Rig {
     /// The listener of this frontend is closed; the frontend stays.
     pub fn shut(&self, frontend: &str) {
         self.listener(frontend).stopped.set(true);
+        self.worker.rt.wake_all();
+        self.settle();
     }
 
     /// The process begins to stop.

@@ -45,20 +45,33 @@ fn parse_drop(input: &mut Input<'_, '_, '_>) -> Result<Box<dyn Action>, Failed> 
     Ok(Box::new(Close { silent: true }))
 }
 
-/// `switch-mode http`: no other rule is looked at. That the connection becomes HTTP follows from its backend, as without
-/// the rule.
+/// `switch-mode http`: no other rule is looked at. Of a connection that speaks HTTP already it ends the rules, too.
+#[derive(Debug)]
+struct SwitchMode {
+    h2: bool,
+}
+
+impl Action for SwitchMode {
+    fn run(&self, _: &mut Run<'_>) -> Step {
+        Step::Done(Outcome::SwitchMode { h2: self.h2 })
+    }
+}
+
 fn parse_switch(input: &mut Input<'_, '_, '_>) -> Result<Box<dyn Action>, Failed> {
     let word = input.words.want("'http' as the mode to switch to")?;
     if word.str() != "http" {
         return Err((word.span, format!("'{}' is no mode to switch to: only 'http' is", word.str())));
     }
+    let mut h2 = false;
     if input.words.take("proto") {
         let word = input.words.want("a protocol name")?;
-        if word.str() != "h1" {
-            return Err((word.span, format!("protocol '{}' is not spoken here", word.str())));
-        }
+        h2 = match word.str() {
+            "h1" => false,
+            "h2" => true,
+            other => return Err((word.span, format!("protocol '{other}' is not spoken here"))),
+        };
     }
-    Ok(Box::new(Allow))
+    Ok(Box::new(SwitchMode { h2 }))
 }
 
 /// `use-service`.
@@ -189,8 +202,7 @@ pub static ACTIONS: &[ActionKeyword] = &[
         ),
         Sets::TCP_CONTENT,
         parse_switch,
-    )
-    .with(Status::Partial("with a backend in HTTP mode, to which every connection is switched")),
+    ),
     ActionKeyword::new(
         Entry::full(
             "use-service",

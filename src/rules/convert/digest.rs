@@ -1,9 +1,12 @@
-//! Non-cryptographic hashes.
+//! Hashes, and SHA-1, which handshakes of WebSockets are made with.
+
+use std::borrow::Cow;
 
 use crate::lang::Entry;
 use crate::rules::args::{ArgKind, ArgSpec, Args};
 use crate::rules::hash::{crc32c, djb2, full_hash, sdbm_from, wt6};
 use crate::rules::sample::{Sample, SampleType as T};
+use crate::tls::info::sha1;
 
 use super::entry::{ConvFn, Converter};
 use super::text::bytes;
@@ -50,4 +53,10 @@ pub static CONVERTERS: &[Converter] = &[
         let seed = args.int(0).unwrap_or(0) as u64;
         Some(Sample::Int(xxhash_rust::xxh3::xxh3_64_with_seed(&bytes(sample), seed) as i64))
     }),
+    Converter::new(
+        Entry::full("sha1", "", "SHA-1, 20 bytes.", "path,sha1,hex", "1.6"),
+        T::Bin,
+        T::Bin,
+        |sample, _, _| Some(Sample::Bin(Cow::Owned(sha1(&bytes(sample))))),
+    ),
 ];

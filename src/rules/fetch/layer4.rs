@@ -156,13 +156,6 @@ pub static FETCHES: &[Fetch] = &[
         },
     ),
     Fetch::new(
-        Entry::full("bc_http_major", "", "Major HTTP version on the server's side.", "bc_http_major", "1.7")
-            .with(Status::Partial("servers are reached by HTTP/1 only")),
-        T::Int,
-        S,
-        |_, _, _| Some(Sample::Int(1)),
-    ),
-    Fetch::new(
         Entry::full(
             "src_is_local",
             "",

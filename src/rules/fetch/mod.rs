@@ -12,6 +12,7 @@ mod live;
 mod progress;
 mod request;
 mod response;
+mod streams;
 mod timeout;
 mod tls;
 mod url;
@@ -35,6 +36,7 @@ pub static FETCHES: &[&[Fetch]] = &[
     header::FETCHES,
     cookie::FETCHES,
     response::FETCHES,
+    streams::FETCHES,
     timeout::FETCHES,
     tls::FETCHES,
     body::FETCHES,

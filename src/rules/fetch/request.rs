@@ -70,7 +70,10 @@ fn pathq<'a>(_: &'a [Arg], ctx: Ctx<'a>, cursor: &mut Cursor) -> Option<Sample<'
 }
 
 fn url<'a>(_: &'a [Arg], ctx: Ctx<'a>, cursor: &mut Cursor) -> Option<Sample<'a>> {
-    str(target(ctx, cursor)?)
+    match header::request(ctx, cursor)?.whole_target() {
+        Cow::Borrowed(target) => str(target),
+        target => Some(Sample::Str(target)),
+    }
 }
 
 /// The first element of the first `Host` field.
@@ -392,6 +395,9 @@ pub static FETCHES: &[Fetch] = &[
 ];
 
 fn proto_http<'a>(_: &'a [Arg], ctx: Ctx<'a>, cursor: &mut Cursor) -> Option<Sample<'a>> {
+    if ctx.txn.is_http2 {
+        return Some(Sample::Bool(true));
+    }
     header::request(ctx, cursor).map(|_| Sample::Bool(true))
 }
 

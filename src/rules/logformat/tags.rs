@@ -109,7 +109,8 @@ fn termination(ctx: Ctx<'_>, letters: usize, out: &mut Vec<u8>) {
 
 fn status(ctx: Ctx<'_>, _: Flags, out: &mut Vec<u8>) {
     let status = i64::from(ctx.txn.status);
-    text::int(if status == 0 { -1 } else { status }, out);
+    let none = if ctx.txn.is_malformed { 0 } else { -1 };
+    text::int(if status == 0 { none } else { status }, out);
 }
 
 fn retries(ctx: Ctx<'_>, _: Flags, out: &mut Vec<u8>) {

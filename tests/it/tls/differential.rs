@@ -64,8 +64,8 @@ fn handshakes_that_fail() {
     let config = format!(
         "{HTTP}
 frontend fe
-    bind {{ip}}:{{port:strict}} ssl crt {} strict-sni
-    bind {{ip}}:{{port:new}} name new ssl crt {} ssl-min-ver TLSv1.3
+    bind {{ip}}:{{port:strict}} ssl crt {} strict-sni alpn http/1.1
+    bind {{ip}}:{{port:new}} name new ssl crt {} ssl-min-ver TLSv1.3 alpn http/1.1
     http-request return status 200
 ",
         pem("a"),
@@ -85,9 +85,9 @@ fn errors_of_handshakes() {
     let config = format!(
         "{HTTP}
 frontend fe
-    bind {{ip}}:{{port:strict}} ssl crt {} strict-sni
-    bind {{ip}}:{{port:new}} ssl crt {} ssl-min-ver TLSv1.3
-    bind {{ip}}:{{port:known}} ssl crt {} ca-file {} verify required
+    bind {{ip}}:{{port:strict}} ssl crt {} strict-sni alpn http/1.1
+    bind {{ip}}:{{port:new}} ssl crt {} ssl-min-ver TLSv1.3 alpn http/1.1
+    bind {{ip}}:{{port:known}} ssl crt {} ca-file {} verify required alpn http/1.1
     error-log-format \"%[fc_err] %[fc_err_str] %[ssl_fc_err,hex] %[ssl_fc_err_str] %[ssl_c_err] %[ssl_c_verify]\"
     http-request return status 200
 ",
@@ -149,7 +149,7 @@ fn certificates_of_clients() {
     let config = format!(
         "{HTTP}
 frontend fe
-    bind {{ip}}:{{port:fe}} ssl crt {} ca-file {} verify optional crt-ignore-err all
+    bind {{ip}}:{{port:fe}} ssl crt {} ca-file {} verify optional crt-ignore-err all alpn http/1.1
     http-request return status 200 content-type text/plain lf-string \"%[ssl_c_used] %[ssl_fc_has_crt] %[ssl_c_verify] %[ssl_c_err] %[ssl_c_ca_err] %[ssl_c_ca_err_depth] %[ssl_c_chain_der,hex] {} / {}\"
 ",
         pem("a"),

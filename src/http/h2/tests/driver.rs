@@ -276,6 +276,8 @@ impl Peer {
             RST => format!("RST({stream},{})", code(payload)),
             GOAWAY => format!("GOAWAY({},{})", number(payload), code(&payload[4..])),
             PING => "PONG".to_owned(),
+            // The octet that a first window is short of.
+            UPDATE if payload == [0, 0, 0, 1] => return,
             UPDATE => return self.updates.push((stream, number(payload))),
             SETTINGS => return,
             _ => format!("frame {kind}"),

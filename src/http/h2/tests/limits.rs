@@ -143,6 +143,7 @@ fn glitches() {
         ("gl-upper30", upper(30), true),
         ("gl-settings", settings(&[]).repeat(500), true),
         ("gl-iws-down", iws, true),
+        // gl-prio-wu
         ("gl-prio", frame(PRIORITY, 0, 1, b"\0\0\0\0\x01").repeat(500), true),
         ("gl-wu", update(0, 1).repeat(500), true),
         ("gl-empty", [post(1, &[]), frame(DATA, 0, 1, b"").repeat(500)].concat(), true),
@@ -158,7 +159,7 @@ fn glitches() {
     }
 }
 
-/// gl-mcs: streams over the limit are refused, and the others go on.
+/// gl-mcs (mcs-150-ack, too): streams over the limit are refused, and the others go on.
 #[test]
 fn too_many_streams_are_no_glitch() {
     let mut peer = with_threshold();

@@ -33,10 +33,13 @@ frontend ready
     http-request return status 200
 ";
 
+/// What came to a server, and from where.
+type Came = Vec<(SocketAddr, Vec<u8>)>;
+
 /// A server that answers `NAME:what it was sent`, and keeps what that was.
 pub struct Server {
     pub addr: SocketAddr,
-    came: Arc<Mutex<Vec<(SocketAddr, Vec<u8>)>>>,
+    came: Arc<Mutex<Came>>,
     over: Arc<AtomicBool>,
     thread: Option<std::thread::JoinHandle<()>>,
 }
@@ -71,7 +74,7 @@ impl Server {
     }
 
     /// What came, and from where.
-    pub fn came(&self) -> Vec<(SocketAddr, Vec<u8>)> {
+    pub fn came(&self) -> Came {
         self.came.lock().unwrap().clone()
     }
 

@@ -71,7 +71,7 @@ fn shown(run: &mut Run, host: &str) {
 
 #[test]
 fn answers_and_what_follows_from_them() {
-    let head = HTTP.replace("global\n", "global\n    stats socket {dir}/sock level admin\n");
+    let head = HTTP.replace("    nbthread 1\n", "    nbthread 1\n    stats socket {dir}/sock level admin\n");
     let config = format!(
         "{head}
 frontend fe

@@ -196,6 +196,12 @@ impl Starting {
                 }
             };
         }
+        if self.args.modernize {
+            return Err(match program.modernized(&self.start()) {
+                Some(text) => print(&text),
+                None => Exit::Code(1),
+            });
+        }
         let Some(settings) = program.load(&self.start()) else { return Err(Exit::Code(1)) };
         self.settings = settings;
         self.lay_flags_over();

@@ -152,7 +152,7 @@ impl Program for Demo {
     fn permit(&self, args: &Args) -> Permit {
         let files: Vec<PathBuf> = args.files.clone();
         let places = Places::of(&keywords::registry());
-        Permit::new(&files, Facts::default(), KINDS, Env::of_process(), Arc::new(places))
+        Permit::new(&files, Facts::default(), KINDS, Env::of_process(), Arc::new(places), false)
     }
 
     fn bind(&mut self, start: &Start<'_>, _: bool) -> Result<(), BindError> {

@@ -69,6 +69,8 @@ pub struct Cx<'a> {
     /// `expose-deprecated-directives` and `expose-experimental-directives`.
     pub deprecated_allowed: bool,
     pub experimental_allowed: bool,
+    /// `accept-legacy-syntax`: a frontend and a backend may have one name.
+    pub legacy_allowed: bool,
     /// The certificates that were read so far; none before the first is asked for.
     pub library: Option<Library<'a>>,
 }
@@ -109,6 +111,7 @@ impl<'a> Cx<'a> {
             proc_vars: Vec::new(),
             deprecated_allowed: false,
             experimental_allowed: false,
+            legacy_allowed: false,
             library: None,
         }
     }

@@ -5,6 +5,7 @@ mod capture;
 mod entry;
 mod flow;
 mod header;
+mod line;
 mod pattern;
 mod redirect;
 mod request_line;
@@ -21,6 +22,7 @@ pub static ACTIONS: &[&[ActionKeyword]] = &[
     redirect::ACTIONS,
     flow::ACTIONS,
     header::ACTIONS,
+    line::ACTIONS,
     request_line::ACTIONS,
     variable::ACTIONS,
     capture::ACTIONS,

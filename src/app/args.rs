@@ -255,7 +255,8 @@ fn command_word(mut args: Args, word: &str, rest: &[String]) -> Result<Command, 
                     "--legacy" => args.legacy = true,
                     "--modernize" => (args.legacy, args.modernize) = (true, true),
                     flag if flag.starts_with('-') => {
-                        let hint = suggest::hint(flag, ["--pretty", "--legacy", "--modernize"]).map(|hint| format!("; {hint}"));
+                        let hint = suggest::hint(flag, ["--pretty", "--legacy", "--modernize"])
+                            .map(|hint| format!("; {hint}"));
                         let hint = hint.unwrap_or_default();
                         return Err(Fault::ours(format!("check: unknown option '{flag}'{hint}")));
                     }
@@ -263,7 +264,9 @@ fn command_word(mut args: Args, word: &str, rest: &[String]) -> Result<Command, 
                 }
             }
             if args.files.is_empty() {
-                return Err(Fault::ours("check: which file? 'isobar check <file>... [--pretty] [--legacy | --modernize]'"));
+                return Err(Fault::ours(
+                    "check: which file? 'isobar check <file>... [--pretty] [--legacy | --modernize]'",
+                ));
             }
             (args.check, args.verbose, args.is_ours) = (true, true, true);
             Ok(Command::Run(Box::new(args)))

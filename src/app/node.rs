@@ -69,7 +69,7 @@ impl Program for Node {
         Some(settings)
     }
 
-    fn modernized(&self, start: &Start<'_>) -> Option<String> {
+    fn modernized(&self, start: &Start<'_>) -> (String, bool) {
         self.configuration.modernized(start)
     }
 

@@ -197,9 +197,10 @@ impl Starting {
             };
         }
         if self.args.modernize {
-            return Err(match program.modernized(&self.start()) {
-                Some(text) => print(&text),
-                None => Exit::Code(1),
+            let (text, is_whole) = program.modernized(&self.start());
+            return Err(match (print(&text), is_whole) {
+                (_, false) => Exit::Code(1),
+                (done, true) => done,
             });
         }
         let Some(settings) = program.load(&self.start()) else { return Err(Exit::Code(1)) };

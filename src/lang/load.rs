@@ -191,7 +191,9 @@ impl<'a> Loader<'a> {
 
     /// Whether the last line of a file may end without line feed.
     pub(super) fn is_lenient(&self) -> bool {
-        let asks = |section: &Section| section.kind() == "global" && section.lines.iter().any(|l| l.str(0) == ACCEPT_LEGACY);
+        let asks = |section: &Section| {
+            section.kind() == "global" && section.lines.iter().any(|l| l.str(0) == ACCEPT_LEGACY)
+        };
         self.legacy || self.sections.iter().any(asks) && !is_void(Kind::Global, ACCEPT_LEGACY)
     }
 

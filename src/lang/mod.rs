@@ -28,5 +28,5 @@ pub use entry::{Entry, Place, Status, What};
 pub use env::Env;
 pub use load::{Input, LoadOptions, Loaded, load};
 pub use named::{Mention, Places};
-pub use statement::LEGACY_HINT;
 pub use source::{FileId, Line, Section, SourceMap, Span, Word};
+pub use statement::LEGACY_HINT;

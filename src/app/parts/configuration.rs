@@ -108,15 +108,15 @@ impl Configuration {
         load(&inputs, options)
     }
 
-    /// The files in today's syntax; `None`, with everything said, when they cannot be read.
-    pub fn modernized(&self, start: &Start<'_>) -> Option<String> {
+    /// The files in today's syntax, and whether all of their lines could be read.
+    pub fn modernized(&self, start: &Start<'_>) -> (String, bool) {
         let mut loaded = self.load(start);
         let changes = legacy::plan(&loaded.sections, legacy::Target::Haproxy);
         for change in changes.iter().filter(|change| change.is_lossy) {
             loaded.diagnostics.warning(change.at, change.note.clone());
         }
         start.messages.report(&render::report(&loaded.diagnostics, &loaded.sources, &style(start)));
-        (!loaded.diagnostics.has_alerts()).then(|| legacy::print(&loaded, &changes))
+        (legacy::print(&loaded, &changes), !loaded.diagnostics.has_alerts())
     }
 
     fn build_parts(&mut self, loaded: &mut Loaded, preview: &Preview, start: &Start<'_>) {

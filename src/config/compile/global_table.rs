@@ -6,10 +6,9 @@ use crate::lang::{Entry, Place, Status, What};
 
 use super::bind::unix_bind;
 use super::global::{
-    legacy,
-    GlobalFn, close_spread, delay, description, h1_case_adjust, log_line, log_send_hostname, master_worker,
-    maxconn, nbthread, nothing, number, path, set_var, spread_checks, stats, text, tls_text, tls_word,
-    tune_percent, tune_size, user,
+    GlobalFn, close_spread, delay, description, h1_case_adjust, legacy, log_line, log_send_hostname,
+    master_worker, maxconn, nbthread, nothing, number, path, set_var, spread_checks, stats, text, tls_text,
+    tls_word, tune_percent, tune_size, user,
 };
 use super::keyword::Index;
 use crate::lang::args::Prefix;

@@ -5,7 +5,9 @@ use std::ops::Range;
 /// What a piece of an expression is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    Open { captures: bool },
+    Open {
+        captures: bool,
+    },
     Close,
     Or,
     /// `[...]`

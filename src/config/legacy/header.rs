@@ -7,9 +7,7 @@ use crate::lang::{Line, Word};
 
 use super::change::{Outcome, Target, word, words};
 use super::condition::{and, term};
-use super::expression::{
-    Group, Kind, caseless, is_anything, is_choice, literal, named, pieces, renumber,
-};
+use super::expression::{Group, Kind, caseless, is_anything, is_choice, literal, named, pieces, renumber};
 use super::request_line;
 
 /// Which message a line is about.
@@ -168,7 +166,9 @@ fn begins_openly(rest: &str, value: &str) -> bool {
     };
     match kind(0) {
         None => true,
-        Some(Kind::Open { captures: true }) => is_wide(1) && (value.starts_with(r"\1") || !value.contains(r"\1")),
+        Some(Kind::Open { captures: true }) => {
+            is_wide(1) && (value.starts_with(r"\1") || !value.contains(r"\1"))
+        }
         _ => is_wide(0),
     }
 }
@@ -207,7 +207,9 @@ pub fn delete(old: &Old<'_>) -> Option<Outcome> {
             let regex = caseless(search.to_owned(), old.ignore_case);
             old.one(["del-line", &regex], condition, "a rule on whole lines")
         }
-        Target::Haproxy => Outcome::lost("HAProxy has no rule on whole lines any more: 'del-header' removes by name"),
+        Target::Haproxy => {
+            Outcome::lost("HAProxy has no rule on whole lines any more: 'del-header' removes by name")
+        }
     })
 }
 
@@ -215,6 +217,7 @@ pub fn delete(old: &Old<'_>) -> Option<Outcome> {
 fn prefix(search: &str) -> Option<String> {
     let name = search.strip_prefix('^')?;
     let name = name.strip_suffix(".*").unwrap_or(name).replace(r"\-", "-");
-    let is_name = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+    let is_name =
+        !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
     is_name.then_some(name)
 }

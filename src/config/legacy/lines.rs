@@ -51,7 +51,9 @@ pub fn global(line: &Line, around: Around<'_>) -> Option<Outcome> {
 
 /// `process <set>` of `bind` and `stats socket`.
 fn process(line: &Line) -> Option<Outcome> {
-    let at = line.words.iter().skip(2).position(|w| w.str() == "process")? + 2;
+    let is_set =
+        |text: &str| matches!(text, "all" | "odd" | "even") || text.starts_with(|c: char| c.is_ascii_digit());
+    let at = (2..line.words.len()).find(|i| line.str(*i) == "process" && is_set(line.str(i + 1)))?;
     Some(Outcome::new(vec![without(line, at, 2)], "there is one process"))
 }
 
@@ -113,7 +115,10 @@ fn httpchk(line: &Line) -> Option<Outcome> {
     if !rest.is_empty() {
         send.extend(words(["body", rest], at));
     }
-    Some(Outcome::new(vec![words(["option", "httpchk"], line.at(0)), send], "the request of checks has a line of its own"))
+    Some(Outcome::new(
+        vec![words(["option", "httpchk"], line.at(0)), send],
+        "the request of checks has a line of its own",
+    ))
 }
 
 /// `monitor-net`: who asks from there is answered without a server, or hung up on.

@@ -11,7 +11,8 @@ use super::plan::{hints, plan};
 /// Whether the configuration asks for it by itself.
 fn asks(sections: &[Section]) -> bool {
     let global = sections.iter().filter(|s| s.kind() == "global");
-    global.flat_map(|s| &s.lines).any(|line| line.str(0) == ACCEPT_LEGACY) && !is_void(Kind::Global, ACCEPT_LEGACY)
+    global.flat_map(|s| &s.lines).any(|line| line.str(0) == ACCEPT_LEGACY)
+        && !is_void(Kind::Global, ACCEPT_LEGACY)
 }
 
 /// Puts today's lines in place of old ones, when the command line (`asked`) or the configuration wants that. Tells whether

@@ -13,8 +13,26 @@ pub struct Replace {
 
 /// Expressions that match every method.
 const ANY_METHOD: [&str; 20] = [
-    "[^ :]*", "[^ ]*", "[^:]*", "[^/]*", "[^ :/]*", "[^ :]+", "[^ ]+", "[^:]+", ".*", ".+", ".*?", ".+?", r"\S*",
-    r"\S+", r"\w+", r"\w*", "[A-Z]+", "[A-Z]*", "[a-zA-Z]+", "[A-Za-z]+",
+    "[^ :]*",
+    "[^ ]*",
+    "[^:]*",
+    "[^/]*",
+    "[^ :/]*",
+    "[^ :]+",
+    "[^ ]+",
+    "[^:]+",
+    ".*",
+    ".+",
+    ".*?",
+    ".+?",
+    r"\S*",
+    r"\S+",
+    r"\w+",
+    r"\w*",
+    "[A-Z]+",
+    "[A-Z]*",
+    "[a-zA-Z]+",
+    "[A-Za-z]+",
 ];
 
 /// Reads `^(method) path(rest)` and `\1 new\2`: method and version stay, the path changes.
@@ -39,7 +57,8 @@ pub fn replace(search: &str, string: &str) -> Option<Replace> {
         Some(at) => {
             let (new, version) = new_rest.split_once(' ')?;
             let inside = groups(&rest[..at]) + taken;
-            let kept = version.strip_prefix('\\').and_then(|n| n.parse::<usize>().ok()).is_some_and(|n| n > inside);
+            let kept =
+                version.strip_prefix('\\').and_then(|n| n.parse::<usize>().ok()).is_some_and(|n| n > inside);
             if !kept && !version.starts_with("HTTP/1.") || highest(new) > inside {
                 return None;
             }

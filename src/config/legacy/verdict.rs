@@ -55,7 +55,8 @@ fn tests(old: &Old<'_>) -> (Vec<Vec<Word>>, Vec<Vec<Word>>) {
     };
     let mut set = old.rule([&format!("set-var-fmt({LINE})")], Vec::new());
     set.push(word(keep, at));
-    let in_first = term([&format!("var({LINE})"), "-m", "reg", &caseless(search.to_owned(), old.ignore_case)], at);
+    let in_first =
+        term([&format!("var({LINE})"), "-m", "reg", &caseless(search.to_owned(), old.ignore_case)], at);
     // Lines of fields end with a carriage return, which `$` does not know.
     let end = if search.ends_with('$') && !search.ends_with("\\$") { "\\r?$" } else { "" };
     let flags = if old.ignore_case { "(?mi)" } else { "(?m)" };

@@ -60,7 +60,8 @@ fn first_line(run: &mut Run<'_>) -> Vec<u8> {
     let head = run.head();
     if is_response {
         let status = head.status.to_string();
-        return [b"HTTP/", version(head.version), b" ", status.as_bytes(), b" ", head.bytes(head.reason)].concat();
+        return [b"HTTP/", version(head.version), b" ", status.as_bytes(), b" ", head.bytes(head.reason)]
+            .concat();
     }
     [head.method_bytes(), b" ", head.target_bytes(), b" HTTP/", version(head.version)].concat()
 }

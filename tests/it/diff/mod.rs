@@ -9,6 +9,7 @@ mod counters;
 mod exporter;
 mod expressions;
 mod language;
+mod legacy;
 mod log;
 mod map;
 mod message;

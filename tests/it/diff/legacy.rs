@@ -1,0 +1,202 @@
+//! Old syntax: what Isobar does with it in legacy mode is what HAProxy does with the text that `check --modernize` makes
+//! of it. And what that text says is what the old manual said.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use super::{one, three};
+use crate::support::differential::{Run, same_of};
+use crate::support::{Origin, program};
+
+/// The text in today's syntax, and what was said beside it.
+fn modernized(config: &str) -> (String, String) {
+    let mut file = tempfile::NamedTempFile::new().expect("a file");
+    file.write_all(config.as_bytes()).expect("write");
+    let done = Command::new(program::under_test())
+        .args(["check", "--modernize"])
+        .arg(file.path())
+        .stdin(Stdio::null())
+        .output()
+        .expect("run");
+    let said = String::from_utf8_lossy(&done.stderr).into_owned();
+    assert!(done.status.success(), "{said}");
+    (String::from_utf8(done.stdout).expect("text"), said)
+}
+
+/// The head of an old file.
+const OLD: &str = "
+global
+    nbproc 1
+    nbthread 1
+    debug
+    log {log} local0
+defaults
+    mode http
+    log global
+    option httplog
+    contimeout 5000
+    clitimeout 5s
+    srvtimeout 5s
+    redispatch
+    option forceclose
+";
+
+fn same(config: &str, origins: fn() -> Vec<(&'static str, Origin)>, logs: usize, traffic: fn(&mut Run)) {
+    let old = format!("{OLD}{config}");
+    let (modern, said) = modernized(&old);
+    assert_eq!(said, "", "nothing is lost");
+    for gone in ["nbproc", "clitimeout", "forceclose"] {
+        let is_gone = |line: &str| line.trim_start().starts_with('#') || !line.contains(gone);
+        assert!(modern.lines().all(is_gone), "{modern}");
+    }
+    same_of((&modern, &old), &["--legacy"], origins, logs, traffic);
+}
+
+#[test]
+fn headers_are_added_removed_and_replaced() {
+    same(
+        "
+frontend fe {ip}:{port:fe}
+    reqadd X-Proto:\\ https
+    reqadd X-Percent:\\ 100%\\ sure if { path_beg /p }
+    reqidel ^X-Forwarded-For:.*
+    reqidel ^X-Secret-
+    reqidel ^X-(A|B): unless { path /keep }
+    reqirep ^Host:\\ www\\.(.*)$ Host:\\ \\1 if { hdr_beg(host) -i www. }
+    reqirep ^(Cookie:)\\ .*id=([0-9]+).* \\1\\ id=<\\2>
+    rspadd X-Cluster:\\ default
+    rspidel ^Server:
+    rspirep ^(Set-Cookie:.*) \\1;\\ Secure
+    rspirep ^X-Origin:\\ (.*) X-Origin:\\ via\\ \\1
+    default_backend be
+backend be
+    server s1 {s1}
+",
+        one,
+        4,
+        |run| {
+            run.get(
+                "fe",
+                "/",
+                "X-Forwarded-For: 10.0.0.1\r\nX-Secret-Key: a\r\nX-A: 1\r\nX-B: 2\r\nX-C: 3\r\n",
+            );
+            run.get("fe", "/p", "Cookie: a=b; id=17; c=d\r\nCookie: none\r\n");
+            run.get("fe", "/keep", "X-A: 1\r\n");
+            run.ask("fe", "GET / HTTP/1.1\r\nHost: other.test\r\n\r\n");
+        },
+    );
+}
+
+#[test]
+fn request_lines_are_replaced() {
+    same(
+        "
+frontend fe {ip}:{port:fe}
+    reqrep ^([^\\ :]*)\\ /static/(.*) \\1\\ /\\2
+    reqirep ^(GET|HEAD)\\ /nexus(.*) \\1\\ /repo\\2
+    reqrep ^([^\\ ]*)\\ /php/(.*)\\.php(.*)\\ (HTTP/.*) \\1\\ /\\2.html\\3\\ \\4
+    reqrep ^([^\\ ]*)\\ /all.* \\1\\ /one\\ HTTP/1.1
+    default_backend be
+backend be
+    server s1 {s1}
+",
+        one,
+        7,
+        |run| {
+            run.get("fe", "/static/a/b?c=/static/d", "");
+            run.get("fe", "/Nexus/a", "");
+            run.ask("fe", "POST /nexus/a HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n");
+            run.get("fe", "/php/a.php?b=1", "");
+            run.get("fe", "/all/of/it?x", "");
+            run.get("fe", "/other/static/", "");
+            run.ask("fe", "GET /static/old HTTP/1.0\r\n\r\n");
+        },
+    );
+}
+
+#[test]
+fn verdicts_on_lines() {
+    same(
+        "
+frontend fe {ip}:{port:fe}
+    acl trusted hdr(x-trust) yes
+    reqideny ^[^:\\ ]*\\ /ADMIN
+    reqiallow ^[^\\ ]*\\ /open
+    reqdeny ^X-Bad:\\ .*evil
+    reqideny passwd$
+    reqdeny ^POST\\  unless trusted
+    block if { path_beg /blocked }
+    rspdeny ^X-Leak:
+    default_backend be
+backend be
+    http-response add-header X-Leak yes if { src 127.0.0.255 }
+    server s1 {s1}
+",
+        one,
+        9,
+        |run| {
+            run.get("fe", "/admin/x", "");
+            run.get("fe", "/", "X-Bad: so evil\r\n");
+            run.get("fe", "/open", "X-Bad: so evil\r\n");
+            run.get("fe", "/", "X-File: /etc/PASSWD\r\n");
+            run.get("fe", "/", "X-File: /etc/passwd-\r\n");
+            run.ask("fe", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n");
+            run.ask("fe", "POST / HTTP/1.1\r\nHost: a\r\nX-Trust: yes\r\nContent-Length: 0\r\n\r\n");
+            run.get("fe", "/blocked", "");
+            run.get("fe", "/", "");
+        },
+    );
+}
+
+#[test]
+fn order_is_that_of_kinds_and_not_of_lines() {
+    same(
+        "
+frontend fe {ip}:{port:fe}
+    reqadd X-Seen:\\ added
+    reqirep ^X-Seen:\\ (.*) X-Seen:\\ replaced
+    http-request set-header X-Seen rule
+    http-request deny if { req.hdr(x-seen) replaced }
+    acl late path /late
+    block if late
+    http-request set-header X-Late yes if late
+    default_backend be
+backend be
+    rspadd X-End:\\ 1
+    http-response set-header X-End 2
+    server s1 {s1}
+",
+        one,
+        2,
+        |run| {
+            run.get("fe", "/", "");
+            run.get("fe", "/late", "");
+        },
+    );
+}
+
+#[test]
+fn addresses_monitors_and_backends_by_line() {
+    same(
+        "
+listen a {ip}:{port:a}
+    monitor-net 127.0.0.200/32
+    reqsetbe ^[^\\ ]*\\ /two two
+    server s1 {s1}
+frontend b {ip}:{port:b}
+    bind-process 1
+    use_backend two if { path_beg /b }
+    default_backend three
+backend two
+    server s2 {s2}
+backend three
+    server s3 {s3}
+",
+        three,
+        4,
+        |run| {
+            run.get("a", "/", "").get("a", "/two", "");
+            run.get("b", "/b", "").get("b", "/", "");
+        },
+    );
+}

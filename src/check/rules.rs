@@ -2,6 +2,7 @@
 
 use super::parse_expect::parse_expect;
 use super::parse_step::{Words, literal, parse_connect, parse_request, parse_send};
+use super::protocol;
 use super::rule::{Action, Connect, Expect, Match, Request, Send, Step};
 use super::spec::{CheckSpec, Protocol};
 
@@ -37,6 +38,8 @@ pub struct Rules {
     request_is_last: bool,
     http: List,
     tcp: List,
+    /// Of an option that speaks a protocol by itself.
+    own: Vec<Step>,
     disable_on_404: bool,
     send_state: bool,
 }
@@ -112,6 +115,13 @@ impl Rules {
     /// `option tcp-check`.
     pub fn option_tcp_check(&mut self) {
         self.protocol = Protocol::Tcp;
+    }
+
+    /// `option <name>` of a check that speaks a protocol by itself, and the words after it.
+    pub fn option_protocol(&mut self, name: &str, words: &[&str]) -> Result<(), Fault> {
+        self.own = protocol::steps(name, words)?;
+        self.protocol = Protocol::Own;
+        Ok(())
     }
 
     /// The words after `option httpchk`: `[<method>] [<uri> [<version> [<host>]]]`. Returns warnings.
@@ -281,6 +291,7 @@ impl Rules {
         let mut steps = match self.protocol {
             Protocol::Connect => Vec::new(),
             Protocol::Tcp => self.tcp.steps.clone(),
+            Protocol::Own => self.own.clone(),
             Protocol::Http => {
                 spec.disable_on_404 = self.disable_on_404;
                 spec.send_state = self.send_state;

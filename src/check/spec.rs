@@ -49,6 +49,8 @@ pub enum Protocol {
     Tcp,
     /// `option httpchk`.
     Http,
+    /// `option redis-check` and its like: steps of the option's own.
+    Own,
 }
 
 /// The check of one server. Everything here is what the file says, defaults filled in.

@@ -192,7 +192,7 @@ fn changed_fields(old: &ServerSpec, new: &ServerSpec) -> Vec<&'static str> {
         backup => "backup", maxconn => "maxconn", minconn => "minconn", maxqueue => "maxqueue",
         slowstart_ms => "slowstart", disabled => "disabled", pool_max_conn => "pool-max-conn",
         pool_purge_delay_ms => "pool-purge-delay", max_reuse => "max-reuse", send_proxy => "send-proxy",
-        source => "source", interface => "interface", cookie => "cookie", tcp_ut_ms => "tcp-ut",
+        source => "source", interface => "interface", cookie => "cookie", redir => "redir", tcp_ut_ms => "tcp-ut",
         has_check => "check", rise => "rise", fall => "fall", hash_key => "hash-key",
     }
 }

@@ -10,6 +10,7 @@ pub mod cast;
 pub mod condition;
 pub mod convert;
 pub mod criterion;
+mod crypt;
 pub mod errors;
 pub mod expr;
 pub mod fetch;

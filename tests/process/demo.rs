@@ -145,6 +145,10 @@ impl Program for Demo {
         self.read(start)
     }
 
+    fn modernized(&self, _: &Start<'_>) -> (String, bool) {
+        (String::new(), true)
+    }
+
     fn configuration(&self, _: DumpConfig) -> String {
         "# nothing\n".into()
     }

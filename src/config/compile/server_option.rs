@@ -394,7 +394,10 @@ pub const SERVER_OPTIONS: &[ServerOption] = &[
     }),
     refused("proxy-v2-options", "<option>[,<option>]*", "Extra fields of PROXY v2 headers.", "they are not written yet"),
     refused("quic-cc-algo", "<algorithm>", "QUIC congestion control.", "QUIC is not part of it"),
-    refused("redir", "<prefix>", "Redirects GET and HEAD to another address.", "write 'redirect' or 'http-request redirect' rules"),
+    option("redir", "<prefix>", "Redirects GET and HEAD to this address with the request's path behind it, rather than sending them to the server.", "server s 10.0.0.1:80 redir http://img.example.test", "1.3", |s, a, _| {
+        s.spec.redir = Some(text(a, "<prefix>")?.into());
+        Ok(())
+    }),
     refused("resolve-net", "<network>[,<network>]*", "Networks preferred among the addresses of a name.", RESOLVERS),
     refused("resolve-opts", "<option>,<option>,...", "Options of name resolution.", RESOLVERS),
     refused("resolve-prefer", "<family>", "Family preferred among the addresses of a name.", RESOLVERS),

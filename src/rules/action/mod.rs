@@ -6,6 +6,7 @@ mod entry;
 mod flow;
 mod header;
 mod line;
+mod normalize;
 mod pattern;
 mod redirect;
 mod request_line;
@@ -24,6 +25,7 @@ pub static ACTIONS: &[&[ActionKeyword]] = &[
     header::ACTIONS,
     line::ACTIONS,
     request_line::ACTIONS,
+    normalize::ACTIONS,
     variable::ACTIONS,
     capture::ACTIONS,
     pattern::ACTIONS,

@@ -4,7 +4,7 @@
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use super::{one, three};
+use super::{HTTP, one, three};
 use crate::support::differential::{Run, same_of};
 use crate::support::{Origin, program};
 
@@ -199,4 +199,42 @@ backend three
             run.get("b", "/b", "").get("b", "/", "");
         },
     );
+}
+
+/// What names no field is a rule of Isobar's own on whole lines; what old HAProxy did is written beside it.
+#[test]
+fn whole_lines() {
+    let old = format!(
+        "{OLD}
+frontend fe {{ip}}:{{port:fe}}
+    reqrep ^X-Old-([a-z]+):\\ (.*) X-New-\\1:\\ <\\2>
+    reqidel ^Cookie:\\ id=
+    rsprep ^HTTP/1.1\\ 200\\ .* HTTP/1.1\\ 203\\ Changed
+    rspidel ^Set-Cookie:\\ a=
+    default_backend be
+backend be
+    http-response add-header Set-Cookie a=1
+    http-response add-header Set-Cookie b=2
+    server s1 {{s1}}
+"
+    );
+    let today = format!(
+        "{HTTP}    option redispatch
+    option httpclose
+frontend fe
+    bind {{ip}}:{{port:fe}}
+    http-request set-header X-New-a <%[req.hdr(x-old-a)]> if {{ req.hdr(x-old-a) -m found }}
+    http-request del-header X-Old-a
+    http-request del-header Cookie if {{ req.hdr(cookie) -m beg id= }}
+    http-response set-status 203 reason Changed
+    default_backend be
+backend be
+    http-response add-header Set-Cookie b=2
+    server s1 {{s1}}
+"
+    );
+    same_of((&today, &old), &["--legacy"], one, 2, |run| {
+        run.get("fe", "/", "X-Old-a: 1\r\nCookie: id=3\r\nX-Other: 2\r\n");
+        run.get("fe", "/", "Cookie: other=3\r\n");
+    });
 }

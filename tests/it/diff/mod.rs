@@ -3,6 +3,7 @@
 //! through both readers of configurations.
 
 mod balance;
+mod checks;
 mod closing;
 mod connection;
 mod counters;
@@ -19,6 +20,7 @@ mod reply;
 mod response;
 mod rules;
 mod runtime;
+mod server;
 mod tcp;
 mod timeout;
 mod unwell;

@@ -43,7 +43,11 @@ fn redirection(req: &Head, server: &Server) -> Option<Box<Reply>> {
     let prefix = if prefix == "/" { "" } else { prefix };
     let location = [prefix.as_bytes(), req.path_and_query()].concat();
     let field = |name: &[u8], value: &[u8]| (name.into(), value.into());
-    let fields = vec![field(b"cache-control", b"no-cache"), field(b"location", &location)];
+    let fields = vec![
+        field(b"cache-control", b"no-cache"),
+        field(b"content-length", b"0"),
+        field(b"location", &location),
+    ];
     Some(Box::new(Reply { status: 302, fields, close: true, ..Reply::default() }))
 }
 

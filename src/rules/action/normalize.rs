@@ -131,7 +131,7 @@ fn strip_dotdot(path: &[u8], full: bool) -> Vec<u8> {
             _ if full => {}
             _ => kept.push(segment),
         }
-        if is_last && kept.last() != Some(&&b".."[..]) {
+        if is_last {
             kept.push(b"");
         }
     }
@@ -245,6 +245,8 @@ mod tests {
             (some, "/../bar/", "/../bar/"),
             (some, "/bar/../../", "/../"),
             (some, "/foo//../", "/foo/"),
+            (some, "/a/../..", "/../"),
+            (some, "/..a/../b", "/b"),
             (full, "/../bar/", "/bar/"),
             (full, "/bar/../../", "/"),
             (lax, "/%61%2f%7E%2?%5F%zz", "/a%2f~%2?_%zz"),

@@ -61,6 +61,17 @@ fn process(line: &Line) -> Option<Outcome> {
 pub fn proxy(line: &Line, around: Around<'_>) -> Option<Outcome> {
     let renamed = |count, by: [&str; 2]| Some(Outcome::new(vec![led(line, count, by)], "renamed"));
     match line.str(0) {
+        "timeout" => match line.str(1) {
+            "clitimeout" => renamed(2, ["timeout", "client"]),
+            "contimeout" => renamed(2, ["timeout", "connect"]),
+            "srvtimeout" => renamed(2, ["timeout", "server"]),
+            _ => None,
+        },
+        "mode" if line.str(1) == "health" && around.section != "defaults" => {
+            let at = line.at(0);
+            let answer = words(["http-request", "return", "status", "200"], at);
+            Some(Outcome::new(vec![words(["mode", "http"], at), answer], "a rule that answers"))
+        }
         "clitimeout" => renamed(1, ["timeout", "client"]),
         "contimeout" => renamed(1, ["timeout", "connect"]),
         "srvtimeout" => renamed(1, ["timeout", "server"]),

@@ -38,6 +38,7 @@ fn names_that_changed() {
         ("clitimeout 5s", "timeout client 5s"),
         ("contimeout 5s", "timeout connect 5s"),
         ("srvtimeout 5s", "timeout server 5s"),
+        ("timeout srvtimeout 5s", "timeout server 5s"),
         ("redispatch", "option redispatch"),
         ("redisp", "option redispatch"),
         ("option forceclose", "option httpclose"),
@@ -53,6 +54,7 @@ fn names_that_changed() {
     for gone in ["grace 5s", "bind-process odd", "option http-tunnel", "no option http-use-htx"] {
         assert!(line(gone).is_empty(), "{gone}");
     }
+    assert_eq!(line("mode health"), ["mode http", "http-request return status 200"]);
     assert_eq!(
         line("option httpchk GET /x HTTP/1.1\\r\\nHost:\\ a.test\\r\\nUser-Agent:\\ 5%\\ of\\ it"),
         [

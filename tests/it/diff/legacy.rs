@@ -238,3 +238,45 @@ backend be
         run.get("fe", "/", "Cookie: other=3\r\n");
     });
 }
+
+/// HAProxy 2.6 still knows one name for two sections; the last line has no end here, and a program is left out.
+#[test]
+fn one_name_for_frontend_and_backend() {
+    let config = format!(
+        "{HTTP}
+frontend web
+    bind {{ip}}:{{port:fe}}
+    acl busy fe_conn(web) gt 100
+    use_backend other if busy
+    default_backend web
+backend web
+    server s1 {{s1}}
+backend other
+    server s2 {{s2}}"
+    );
+    let ours = format!("program api\n    command /bin/false\n{config}");
+    same_of((&format!("{config}\n"), &ours), &["--legacy"], three, 2, |run| {
+        run.get("fe", "/", "").get("fe", "/b", "");
+    });
+}
+
+#[test]
+fn without_the_mode_the_error_names_it() {
+    let mut file = tempfile::NamedTempFile::new().expect("a file");
+    let text = "defaults\n clitimeout 5s\nlisten a :80\n reqadd X:\\ 1\n option nothing\nfrontend b\n bind :81\nbackend b\n";
+    file.write_all(text.as_bytes()).expect("write");
+    let check = |args: &[&str]| {
+        let mut command = Command::new(program::under_test());
+        let done = command.arg("-c").args(args).arg("-f").arg(file.path()).output().expect("run");
+        String::from_utf8_lossy(&done.stderr).into_owned()
+    };
+    let said = check(&[]);
+    let alerts: Vec<&str> =
+        said.lines().filter(|line| line.contains(&format!("{}:", file.path().display()))).collect();
+    assert_eq!(alerts.len(), 5, "{said}");
+    for alert in alerts {
+        assert_eq!(alert.contains("'--legacy'"), !alert.contains(":5]"), "{alert}");
+    }
+    let said = check(&["--legacy"]);
+    assert!(said.contains("unknown option 'nothing'") && !said.contains("'--legacy'"), "{said}");
+}

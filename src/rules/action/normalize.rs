@@ -43,7 +43,7 @@ impl Action for Normalize {
             return Step::Next;
         }
         let more = new.len() as i64 - old.len() as i64;
-        let whole = [&target[..target.len() - old.len()], &new].concat();
+        let whole = [&target[..target.len() - old.len()], &new[..]].concat();
         if !run.grow(more) {
             return Step::NoRoom;
         }
@@ -86,11 +86,11 @@ impl Normalizer {
                 percent(path, strict, |byte, digits| match byte {
                     b'-' | b'.' | b'_' | b'~' => vec![byte],
                     _ if byte.is_ascii_alphanumeric() => vec![byte],
-                    _ => [b"%", digits].concat(),
+                    _ => [&b"%"[..], digits].concat(),
                 })?
             }
             Normalizer::PercentToUppercase { strict } => {
-                percent(path, strict, |_, digits| [&b"%"[..], &digits.to_ascii_uppercase()].concat())?
+                percent(path, strict, |_, digits| [&b"%"[..], &digits.to_ascii_uppercase()[..]].concat())?
             }
             Normalizer::QuerySortByName => sort_query(&path[..fragment], &path[fragment..]),
         })
@@ -135,7 +135,7 @@ fn strip_dotdot(path: &[u8], full: bool) -> Vec<u8> {
             kept.push(b"");
         }
     }
-    kept.iter().flat_map(|segment| [&b"/"[..], segment].concat()).collect()
+    kept.iter().flat_map(|segment| [&b"/"[..], *segment].concat()).collect()
 }
 
 /// What each `%XX` becomes. Others stay, or make the whole invalid where that is `strict`.
@@ -170,7 +170,7 @@ fn sort_query(path: &[u8], fragment: &[u8]) -> Vec<u8> {
     let Some(question) = memchr::memchr(b'?', path) else { return [path, fragment].concat() };
     let mut parameters: Vec<&[u8]> = path[question + 1..].split(|b| *b == b'&').collect();
     parameters.sort_by_key(|parameter| parameter.split(|b| *b == b'=').next().unwrap_or_default());
-    [&path[..=question], &parameters.join(&b'&'), fragment].concat()
+    [&path[..=question], &parameters.join(&b'&')[..], fragment].concat()
 }
 
 fn parse(input: &mut Input<'_, '_, '_>) -> Result<Box<dyn Action>, Failed> {

@@ -199,7 +199,7 @@ pub fn delete(old: &Old<'_>) -> Option<Outcome> {
     if let Some(colon) = colon.filter(|_| list[0].kind == Kind::Begin && !is_choice(&list))
         && is_anything(&search[list[colon].range.end..])
     {
-        let name = format!("{}$", &search[..list[colon].range.start]);
+        let name = caseless(format!("{}$", &search[..list[colon].range.start]), true);
         return Some(old.one(["del-header", &name, "-m", "reg"], condition, note));
     }
     Some(match old.target {

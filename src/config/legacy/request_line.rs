@@ -37,6 +37,9 @@ const ANY_METHOD: [&str; 20] = [
 
 /// Reads `^(method) path(rest)` and `\1 new\2`: method and version stay, the path changes.
 pub fn replace(search: &str, string: &str) -> Option<Replace> {
+    if let Some((search, string)) = parted(search, string) {
+        return replace(&search, &string);
+    }
     let list = pieces(search)?;
     if list.first()?.kind != Kind::Begin || is_choice(&list) {
         return None;
@@ -67,7 +70,7 @@ pub fn replace(search: &str, string: &str) -> Option<Replace> {
         None => (text(search, rest).to_owned(), tail(search, rest, new_rest, taken)?),
     };
     let new = renumber(new, taken)?;
-    let is_path = target.trim_start_matches('(').starts_with(['/', '.']);
+    let is_path = target.trim_start_matches('(').starts_with(['/', '.', '[']);
     let stays_path = is_path && (new.starts_with('/') || new.starts_with('\\'));
     Some(Replace {
         action: if stays_path { "replace-pathq" } else { "replace-uri" },
@@ -75,6 +78,40 @@ pub fn replace(search: &str, string: &str) -> Option<Replace> {
         replacement: new.replace('%', "%%"),
         methods,
     })
+}
+
+/// `^([^ ]* /)rest` and `\1...`, where one group holds the method and how the path begins: a group for each.
+fn parted(search: &str, string: &str) -> Option<(String, String)> {
+    let list = pieces(search)?;
+    let opens = list.get(1)?.kind == Kind::Open { captures: true } && list.first()?.kind == Kind::Begin;
+    let close = list.iter().position(|p| p.depth == 0 && p.kind == Kind::Close)?;
+    let gap = list[..close].iter().position(|p| p.depth == 1 && p.is_literal(' '))?;
+    let is_plain = groups(&list[2..close]) == 0 && !list[2..close].iter().any(|p| p.kind == Kind::Or);
+    let behind = string.strip_prefix(r"\1")?;
+    if !opens || !is_plain || gap + 1 == close || behind.contains(r"\1") {
+        return None;
+    }
+    let at = |i: usize| &list[i].range;
+    let (method, start) = (&search[at(1).end..at(gap).start], &search[at(gap).end..at(close).start]);
+    let behind = shifted(behind)?;
+    Some((format!("^({method}) ({start}){}", &search[at(close).end..]), format!(r"\1 \2{behind}")))
+}
+
+/// References to groups, one more each.
+fn shifted(replacement: &str) -> Option<String> {
+    let mut out = String::new();
+    let mut chars = replacement.chars();
+    while let Some(c) = chars.next() {
+        out.push(c);
+        if c == '\\' {
+            match chars.next()? {
+                digit @ '1'..='8' => out.push_str(&(digit.to_digit(10)? + 1).to_string()),
+                '0' | '9' => return None,
+                other => out.push(other),
+            }
+        }
+    }
+    Some(out)
 }
 
 /// The first blank outside of groups from `from` on.

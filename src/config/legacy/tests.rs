@@ -81,7 +81,7 @@ fn lines_of_fields() {
         (r"reqidel ^X-A:.*", "http-request del-header X-A"),
         (r"reqdel ^X-A:", "http-request del-header X-A"),
         (r"reqdel ^X-A", "http-request del-header X-A -m beg"),
-        (r"rspidel ^X-(A|B):.*", "http-response del-header ^X-(A|B)$ -m reg"),
+        (r"rspidel ^X-(A|B):.*", "http-response del-header (?i)^X-(A|B)$ -m reg"),
         (r"rspdel ^Set-Cookie:\ a=", "http-response del-line ^Set-Cookie: a="),
         (r"reqirep ^Host: Host:\ nexus", "http-request replace-header Host (?i)^ nexus"),
         (r"reqrep ^Host:\ (.*)\.a Host:\ \1.b", r"http-request replace-header Host ^(.*)\.a \1.b"),
@@ -120,6 +120,8 @@ fn request_lines() {
             r"http-request replace-pathq (?i)^/a([^\ ]*)$ /b\1",
         ),
         (r"reqrep ^([^\ ]*)\ /a.* \1\ /b\ HTTP/1.0", r"http-request replace-pathq ^/a.* /b"),
+        (r"reqrep ^([^\ ]*\ /)blog[/]?(.*) \1\2", r"http-request replace-pathq ^(/)blog[/]?(.*) \1\2"),
+        (r"reqrep ^([^\ ]*)\ ([^\ ]*)\ (.*) \1\ /a\2\ \3", r"http-request replace-pathq ^([^\ ]*)$ /a\1"),
         // The version would get lost, the method change, or the expression is about more than the path.
         (r"reqrep ^([^\ ]*)\ /a \1\ /b", r"http-request replace-line ^([^ ]*) /a \1 /b"),
         (r"reqrep ^POST\ (.*) GET\ \1", r"http-request replace-line ^POST (.*) GET \1"),

@@ -96,13 +96,15 @@ frontend fe {ip}:{port:fe}
     reqirep ^(GET|HEAD)\\ /nexus(.*) \\1\\ /repo\\2
     reqrep ^([^\\ ]*)\\ /php/(.*)\\.php(.*)\\ (HTTP/.*) \\1\\ /\\2.html\\3\\ \\4
     reqrep ^([^\\ ]*)\\ /all.* \\1\\ /one\\ HTTP/1.1
+    reqrep ^([^\\ ]*\\ /)blog[/]?(.*) \\1\\2
     default_backend be
 backend be
     server s1 {s1}
 ",
         one,
-        7,
+        9,
         |run| {
+            run.get("fe", "/blog", "").get("fe", "/blog/a?b", "");
             run.get("fe", "/static/a/b?c=/static/d", "");
             run.get("fe", "/Nexus/a", "");
             run.ask("fe", "POST /nexus/a HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n");

@@ -1,5 +1,6 @@
 //! Arguments of fetches and converters: the `(a,b,c)` behind a name, with HAProxy's quoting inside it.
 
+use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
@@ -7,6 +8,7 @@ use super::account::Accounts;
 use super::cast::leading_int;
 use super::pattern::Matcher;
 use super::regex::Regex;
+use super::txn::Ctx;
 use super::vars::VarId;
 
 /// Most arguments of one fetch or converter.
@@ -78,6 +80,16 @@ pub enum Arg {
         server: Box<str>,
     },
     Map(Arc<Matcher>),
+    /// An ACL that must hold, or must not.
+    Holds {
+        acl: Arc<dyn Holds>,
+        negated: bool,
+    },
+}
+
+/// What an ACL is to the fetch that asks for it by name.
+pub trait Holds: fmt::Debug + Send + Sync {
+    fn holds(&self, ctx: Ctx<'_>) -> bool;
 }
 
 impl Arg {

@@ -7,12 +7,12 @@ use crate::lang::registry::Kind;
 use crate::lang::void::is_void;
 use crate::lang::{Line, Place, Span, What, Word};
 
-use super::args::Holds;
 use super::build::{BuildCtx, Dir};
 use super::cast::{can_cast, cast};
 use super::criterion;
 use super::expr::{self, Expr, with_dir};
 use super::fetch::{self, Cursor};
+use super::holds::Holds;
 use super::known;
 use super::pattern::{self, Match, Matcher, Operator, Reading};
 use super::sample::{Sample, SampleType};

@@ -1,14 +1,13 @@
 //! Arguments of fetches and converters: the `(a,b,c)` behind a name, with HAProxy's quoting inside it.
 
-use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use super::account::Accounts;
 use super::cast::leading_int;
+use super::holds::Holds;
 use super::pattern::Matcher;
 use super::regex::Regex;
-use super::txn::Ctx;
 use super::vars::VarId;
 
 /// Most arguments of one fetch or converter.
@@ -85,11 +84,6 @@ pub enum Arg {
         acl: Arc<dyn Holds>,
         negated: bool,
     },
-}
-
-/// What an ACL is to the fetch that asks for it by name.
-pub trait Holds: fmt::Debug + Send + Sync {
-    fn holds(&self, ctx: Ctx<'_>) -> bool;
 }
 
 impl Arg {

@@ -11,8 +11,8 @@ use crate::model::Caps;
 use crate::model::applet::Applet;
 
 use super::account::Userlists;
-use super::args::Holds;
 use super::capture::Captures;
+use super::holds::Holds;
 use super::http_errors::HttpErrors;
 use super::pattern::PatternRefs;
 use super::vars::Names;

@@ -16,6 +16,7 @@ pub mod expr;
 pub mod fetch;
 pub mod hash;
 pub mod hex;
+pub mod holds;
 pub mod kind;
 pub mod http_errors;
 pub mod known;

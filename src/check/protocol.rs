@@ -2,11 +2,13 @@
 //! `redis-check`, `ldap-check`. Each is a list of bytes to send and of what must come back.
 
 use super::rule::{Action, Connect, Expect, Match, Pattern, Send, Step};
-use super::rules::Fault;
 use super::status::Status;
 
+/// The word that is wrong, and what is wrong with it.
+type Wrong = (usize, String);
+
 /// The steps of the option `name`; `words` are its arguments.
-pub fn steps(name: &str, words: &[&str]) -> Result<Vec<Step>, Fault> {
+pub fn steps(name: &str, words: &[&str]) -> Result<Vec<Step>, Wrong> {
     let mut list = Vec::new();
     let connect = Connect { implicit: true, default: true, ..Connect::default() };
     list.push(Action::Connect(connect));
@@ -22,11 +24,9 @@ pub fn steps(name: &str, words: &[&str]) -> Result<Vec<Step>, Fault> {
     Ok(list.into_iter().enumerate().map(number).collect())
 }
 
-fn none(name: &str, words: &[&str]) -> Result<(), Fault> {
+fn none(name: &str, words: &[&str]) -> Result<(), Wrong> {
     match words.first() {
-        Some(word) => {
-            Err(Fault::new(0, format!("'option {name}' cannot handle unexpected argument '{word}'.")))
-        }
+        Some(word) => Err((0, format!("'option {name}' cannot handle unexpected argument '{word}'."))),
         None => Ok(()),
     }
 }
@@ -36,8 +36,8 @@ fn send(bytes: impl Into<Vec<u8>>) -> Action {
 }
 
 /// What must come: an expression over hexadecimal digits in upper case.
-fn hex(regex: &str, least: i64, failed: Status, why: &str) -> Result<Expect, Fault> {
-    let pattern = Pattern::new(regex, false).map_err(|e| Fault::new(0, e))?;
+fn hex(regex: &str, least: i64, failed: Status, why: &str) -> Result<Expect, Wrong> {
+    let pattern = Pattern::new(regex, false).map_err(|e| (0, e))?;
     let mut expect = Expect::new(Match::HexRegex(pattern));
     expect.min_recv = least;
     expect.error_status = Some(failed);
@@ -45,8 +45,8 @@ fn hex(regex: &str, least: i64, failed: Status, why: &str) -> Result<Expect, Fau
     Ok(expect)
 }
 
-fn text(regex: &str, least: i64, failed: Status, why: &str) -> Result<Expect, Fault> {
-    let pattern = Pattern::new(regex, false).map_err(|e| Fault::new(0, e))?;
+fn text(regex: &str, least: i64, failed: Status, why: &str) -> Result<Expect, Wrong> {
+    let pattern = Pattern::new(regex, false).map_err(|e| (0, e))?;
     let mut expect = hex("", least, failed, why)?;
     expect.pattern = Match::BytesRegex(pattern);
     Ok(expect)
@@ -59,7 +59,7 @@ fn well(mut expect: Expect, text: &str) -> Action {
 }
 
 /// A hello of SSLv3, which every server answers: with its own, or with an alert.
-fn ssl_hello(words: &[&str]) -> Result<Vec<Action>, Fault> {
+fn ssl_hello(words: &[&str]) -> Result<Vec<Action>, Wrong> {
     none("ssl-hello-chk", words)?;
     const SUITES: [u16; 10] = [0x39, 0x38, 0x35, 0x33, 0x32, 0x2f, 0x16, 0x13, 0x0a, 0x05];
     let mut hello = vec![3, 0];
@@ -83,17 +83,14 @@ fn ssl_hello(words: &[&str]) -> Result<Vec<Action>, Fault> {
 }
 
 /// A greeting, HELO or EHLO, and farewell.
-fn smtp(words: &[&str]) -> Result<Vec<Action>, Fault> {
+fn smtp(words: &[&str]) -> Result<Vec<Action>, Wrong> {
     let hello = match words {
         [] => "HELO localhost".to_owned(),
-        [_] => return Err(Fault::new(0, "'option smtpchk' expects a greeting and a domain.")),
+        [_] => return Err((0, "'option smtpchk' expects a greeting and a domain.".to_owned())),
         [greeting @ ("HELO" | "EHLO"), domain] => format!("{greeting} {domain}"),
         [_, _] => "HELO localhost".to_owned(),
         [.., word] => {
-            return Err(Fault::new(
-                2,
-                format!("'option smtpchk' cannot handle unexpected argument '{word}'."),
-            ));
+            return Err((2, format!("'option smtpchk' cannot handle unexpected argument '{word}'.")));
         }
     };
     let good = |least: i64| text(r"^2[0-9]{2}[ \r-]", least, Status::L7Sts, "");
@@ -109,20 +106,17 @@ fn smtp(words: &[&str]) -> Result<Vec<Action>, Fault> {
 }
 
 /// The server's greeting and, with a user, what it says of them.
-fn mysql(words: &[&str]) -> Result<Vec<Action>, Fault> {
+fn mysql(words: &[&str]) -> Result<Vec<Action>, Wrong> {
     let (user, is_old) = match words {
         [] => (None, false),
         ["user", name] | ["user", name, "post-41"] => (Some(*name), false),
         ["user", name, "pre-41"] => (Some(*name), true),
-        ["user"] => return Err(Fault::new(0, "'option mysql-check' expects <username> behind 'user'.")),
+        ["user"] => return Err((0, "'option mysql-check' expects <username> behind 'user'.".to_owned())),
         ["user", _, word, ..] => {
-            return Err(Fault::new(
-                2,
-                format!("'option mysql-check' knows 'pre-41' and 'post-41', not '{word}'."),
-            ));
+            return Err((2, format!("'option mysql-check' knows 'pre-41' and 'post-41', not '{word}'.")));
         }
         [word, ..] => {
-            return Err(Fault::new(0, format!("'option mysql-check' supports 'user', not '{word}'.")));
+            return Err((0, format!("'option mysql-check' supports 'user', not '{word}'.")));
         }
     };
     // Three bytes of length, one of number, and then what it is: FF an error, anything else is well.
@@ -162,9 +156,9 @@ fn mysql(words: &[&str]) -> Result<Vec<Action>, Fault> {
 }
 
 /// The start of a session, and whether the server would go on.
-fn pgsql(words: &[&str]) -> Result<Vec<Action>, Fault> {
+fn pgsql(words: &[&str]) -> Result<Vec<Action>, Wrong> {
     let ["user", user] = words else {
-        return Err(Fault::new(0, "'option pgsql-check' expects 'user <username>' as argument."));
+        return Err((0, "'option pgsql-check' expects 'user <username>' as argument.".to_owned()));
     };
     let mut packet = vec![0, 3, 0, 0];
     packet.extend(b"user\0");
@@ -178,7 +172,7 @@ fn pgsql(words: &[&str]) -> Result<Vec<Action>, Fault> {
     Ok(vec![send(bytes), Action::Expect(refused), well(asks, "PostgreSQL server is ok")])
 }
 
-fn redis(words: &[&str]) -> Result<Vec<Action>, Fault> {
+fn redis(words: &[&str]) -> Result<Vec<Action>, Wrong> {
     none("redis-check", words)?;
     let mut expect = Expect::new(Match::Bytes(b"+PONG\r\n".to_vec()));
     expect.error_status = Some(Status::L7Sts);
@@ -186,7 +180,7 @@ fn redis(words: &[&str]) -> Result<Vec<Action>, Fault> {
 }
 
 /// A bind without a name, and its success.
-fn ldap(words: &[&str]) -> Result<Vec<Action>, Fault> {
+fn ldap(words: &[&str]) -> Result<Vec<Action>, Wrong> {
     none("ldap-check", words)?;
     let bind = [0x30, 0x0c, 2, 1, 1, 0x60, 7, 2, 1, 3, 4, 0, 0x80, 0];
     let length = "(?:[0-7].|8[1-4](?:..){1,4}?)";

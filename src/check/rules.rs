@@ -119,7 +119,7 @@ impl Rules {
 
     /// `option <name>` of a check that speaks a protocol by itself, and the words after it.
     pub fn option_protocol(&mut self, name: &str, words: &[&str]) -> Result<(), Fault> {
-        self.own = protocol::steps(name, words)?;
+        self.own = protocol::steps(name, words).map_err(|(word, message)| Fault::new(word, message))?;
         self.protocol = Protocol::Own;
         Ok(())
     }

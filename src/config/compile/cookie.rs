@@ -86,6 +86,6 @@ pub fn dynamic_value(key: &str, address: &Address) -> Option<String> {
         IpAddr::V4(ip) => bytes.extend(ip.octets()),
         IpAddr::V6(ip) => bytes.extend(ip.octets()),
     }
-    bytes.extend(u32::from(address.port()).to_ne_bytes());
+    bytes.extend(u32::from(address.port()).to_be_bytes());
     Some(format!("{:016x}", xxhash_rust::xxh64::xxh64(&bytes, 0)))
 }

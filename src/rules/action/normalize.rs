@@ -37,6 +37,8 @@ impl Action for Normalize {
         let Some(old) = path_of(target) else { return Step::Next };
         let Ok(new) = self.0.apply(old) else {
             let reply = ReplySpec::default_errors(400).render(run.ctx());
+            // As one that was never read.
+            run.txn.timers.request_done = 0;
             return Step::Done(Outcome::Final { reply, denied: true });
         };
         if new == old {

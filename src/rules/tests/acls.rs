@@ -179,7 +179,7 @@ fn missing_data_is_neither_yes_nor_no() {
 fn acls_by_name() {
     let lines = [
         "acl image path_end .png",
-        "acl local src 192.168.0.0/16",
+        "acl local always_true",
         "acl image path_end .jpg",
         "acl no always_false",
     ];

@@ -265,7 +265,7 @@ backend other
 #[test]
 fn without_the_mode_the_error_names_it() {
     let mut file = tempfile::NamedTempFile::new().expect("a file");
-    let text = "defaults\n clitimeout 5s\nlisten a :80\n reqadd X:\\ 1\n option nothing\nfrontend b\n bind :81\nbackend b\n";
+    let text = "defaults\n clitimeout 5s\nlisten a :80\nfrontend b\n bind :81\n reqadd X:\\ 1\n option nothing\nbackend b\n";
     file.write_all(text.as_bytes()).expect("write");
     let check = |args: &[&str]| {
         let mut command = Command::new(program::under_test());
@@ -277,7 +277,7 @@ fn without_the_mode_the_error_names_it() {
         said.lines().filter(|line| line.contains(&format!("{}:", file.path().display()))).collect();
     assert_eq!(alerts.len(), 5, "{said}");
     for alert in alerts {
-        assert_eq!(alert.contains("'--legacy'"), !alert.contains(":5]"), "{alert}");
+        assert_eq!(alert.contains("'--legacy'"), !alert.contains(":7]"), "{alert}");
     }
     let said = check(&["--legacy"]);
     assert!(said.contains("unknown option 'nothing'") && !said.contains("'--legacy'"), "{said}");

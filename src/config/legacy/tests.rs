@@ -97,7 +97,6 @@ fn lines_of_fields() {
             r"http-response replace-line ^HTTP/1.1 403(.*) HTTP/1.1 404\1",
         ),
     ] {
-        let new = new.replace("[Hh]", "H");
         assert_eq!(line(old).join("|").to_lowercase(), new.to_lowercase(), "{old}");
     }
 }
@@ -117,18 +116,18 @@ fn request_lines() {
         ),
         (
             r"reqirep ^([^\ ]*)\ /a([^\ ]*)\ (.*) \1\ /b\2\ \3",
-            r"http-request replace-pathq (?i)^/a([^\ ]*)$ /b\1",
+            r"http-request replace-pathq (?i)^/a([^ ]*)$ /b\1",
         ),
         (r"reqrep ^([^\ ]*)\ /a.* \1\ /b\ HTTP/1.0", r"http-request replace-pathq ^/a.* /b"),
         (r"reqrep ^([^\ ]*\ /)blog[/]?(.*) \1\2", r"http-request replace-pathq ^(/)blog[/]?(.*) \1\2"),
-        (r"reqrep ^([^\ ]*)\ ([^\ ]*)\ (.*) \1\ /a\2\ \3", r"http-request replace-pathq ^([^\ ]*)$ /a\1"),
+        (r"reqrep ^([^\ ]*)\ ([^\ ]*)\ (.*) \1\ /a\2\ \3", r"http-request replace-pathq ^([^ ]*)$ /a\1"),
         // The version would get lost, the method change, or the expression is about more than the path.
         (r"reqrep ^([^\ ]*)\ /a \1\ /b", r"http-request replace-line ^([^ ]*) /a \1 /b"),
         (r"reqrep ^POST\ (.*) GET\ \1", r"http-request replace-line ^POST (.*) GET \1"),
         (r"reqrep ^([^\ ]*)\ /a(.*) \1\ /b\2\1", r"http-request replace-line ^([^ ]*) /a(.*) \1 /b\2\1"),
         (r"reqrep (.*)/a(.*) \1/b\2", r"http-request replace-line (.*)/a(.*) \1/b\2"),
     ] {
-        assert_eq!(line(old).join("|").replace(r"[^ ]*)$ ", r"[^\ ]*)$ "), new, "{old}");
+        assert_eq!(line(old).join("|"), new, "{old}");
     }
 }
 
@@ -169,15 +168,20 @@ fn what_does_not_change_stays_as_it_is() {
 
 #[test]
 fn words_are_written_as_they_were() {
-    let (text, _) = modern("listen  web  :80,\\\n  mode http\n".replace(",\\", "").as_str());
-    assert_eq!(text, "listen web\n    bind :80\n  mode http");
-    let (text, _) = modern(
-        "frontend f\n  reqadd X-A:\\ it's\\ \"$A\" if { path \"/a b\" }\n"
-            .replace("'s", "s")
-            .replace("\"$A\"", "b")
-            .as_str(),
-    );
-    assert_eq!(text, "frontend f\n  http-request add-header X-A 'its b' if { path \"/a b\" }");
+    for (old, new) in [
+        ("listen  web  :80\n  mode http\n", "listen web\n    bind :80\n  mode http"),
+        ("listen web :80, :81\n", "listen web\n    bind :80,:81"),
+        (
+            "frontend f\n  reqadd X-A:\\ its\\ b if { path \"/a b\" }\n",
+            "frontend f\n  http-request add-header X-A 'its b' if { path \"/a b\" }",
+        ),
+        (
+            "frontend f\n  reqadd X-A:\\ it\\'s\\ $b if { path /a\\ b }\n",
+            "frontend f\n  http-request add-header X-A \"it's \\$b\" if { path /a\\ b }",
+        ),
+    ] {
+        assert_eq!(modern(old).0, new, "{old}");
+    }
 }
 
 #[test]

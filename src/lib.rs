@@ -46,7 +46,8 @@
 //! # Life of a change
 //!
 //! A signal, a saved file (`watch-config`), a runtime command or a document of the region map is a `Change`
-//! (`app::change`), and all of them go one way. `app::parts` loads the files once; each part of the configuration (the
+//! (`app::change`), and all of them go one way. `app::parts` loads the files once, and where old syntax is accepted
+//! (`--legacy`) [`config::legacy`] puts today's lines in its place; each part of the configuration (the
 //! watcher, the proxy, the region map, checks) builds its value of them (every finding is collected, with its place), says
 //! what that changes, and prepares all that can fail: sockets are bound, files are read, permits are asked for. Only when
 //! all parts have prepared is anything stored, in all of them: live cells keep health, counters and queues by name,

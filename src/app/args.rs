@@ -135,6 +135,10 @@ pub struct Args {
     pub old_socket: Option<PathBuf>,
     /// `--pretty` of `isobar check`: diagnostics with the source line under them.
     pub pretty: bool,
+    /// `--legacy`: what HAProxy had once is accepted.
+    pub legacy: bool,
+    /// `isobar check --modernize`: the files in today's syntax, rather than what is wrong with them.
+    pub modernize: bool,
     /// A command of ours (`isobar check`), whose messages need not be HAProxy's.
     pub is_ours: bool,
 }
@@ -248,8 +252,11 @@ fn command_word(mut args: Args, word: &str, rest: &[String]) -> Result<Command, 
             for word in rest {
                 match word.as_str() {
                     "--pretty" => args.pretty = true,
+                    "--legacy" => args.legacy = true,
+                    "--modernize" => (args.legacy, args.modernize) = (true, true),
                     flag if flag.starts_with('-') => {
-                        let hint = suggest::hint(flag, ["--pretty"]).map(|hint| format!("; {hint}"));
+                        let hint = suggest::hint(flag, ["--pretty", "--legacy", "--modernize"])
+                            .map(|hint| format!("; {hint}"));
                         let hint = hint.unwrap_or_default();
                         return Err(Fault::ours(format!("check: unknown option '{flag}'{hint}")));
                     }
@@ -257,7 +264,9 @@ fn command_word(mut args: Args, word: &str, rest: &[String]) -> Result<Command, 
                 }
             }
             if args.files.is_empty() {
-                return Err(Fault::ours("check: which file? 'isobar check <file>... [--pretty]'"));
+                return Err(Fault::ours(
+                    "check: which file? 'isobar check <file>... [--pretty] [--legacy | --modernize]'",
+                ));
             }
             (args.check, args.verbose, args.is_ours) = (true, true, true);
             Ok(Command::Run(Box::new(args)))
@@ -352,6 +361,8 @@ mod tests {
     fn our_own_words() {
         let a = run("check a.cfg b.cfg --pretty");
         assert!(a.check && a.verbose && a.pretty && a.files.len() == 2);
+        assert!(run("check a.cfg --legacy").legacy && !run("check a.cfg").legacy);
+        assert!(run("check a.cfg --modernize").modernize && run("--legacy -f a.cfg").legacy);
         assert_eq!(of("explain maxconn"), Ok(Command::Explain("maxconn".into())));
         assert_eq!(of("reload -p /run/x.pid"), Ok(Command::Reload(Target::Pidfile("/run/x.pid".into()))));
         assert_eq!(of("reload"), Ok(Command::Reload(Target::Default)));
@@ -361,7 +372,7 @@ mod tests {
             ("chek a.cfg", "unknown command 'chek'; did you mean 'check' maybe ?"),
             ("qqqqqqq", "unknown command 'qqqqqqq'; 'isobar help' lists them"),
             ("check a.cfg --prety", "check: unknown option '--prety'; did you mean '--pretty' maybe ?"),
-            ("check", "check: which file? 'isobar check <file>... [--pretty]'"),
+            ("check", "check: which file? 'isobar check <file>... [--pretty] [--legacy | --modernize]'"),
             ("explain", "explain: wrong arguments; 'isobar explain <keyword>' is the form"),
         ] {
             assert_eq!(of(line), Err(Fault::ours(said)), "{line}");

@@ -421,6 +421,16 @@ pub static FLAGS: &[Flag] = &[
             NEXT
         },
     ),
+    switch(
+        "--legacy",
+        "Accepts what HAProxy had once and has no more, as 'accept-legacy-syntax' in 'global' does.",
+        "--legacy -f a.cfg",
+        "isobar",
+        |a, _| {
+            a.legacy = true;
+            NEXT
+        },
+    ),
     switch("-h", "Shows this text.", "-h", "isobar", |_, _| Ok(Step::Done(Command::Help))),
     switch("--help", "Shows this text.", "--help", "isobar", |_, _| Ok(Step::Done(Command::Help))),
     switch("--version", "Shows the version.", "--version", "isobar", |_, _| version(VersionText::Plain)),
@@ -430,8 +440,8 @@ pub static FLAGS: &[Flag] = &[
 pub static COMMANDS: &[Entry] = &[
     entry(
         "check",
-        "<file>... [--pretty]",
-        "Checks configuration files.",
+        "<file>... [--pretty] [--legacy | --modernize]",
+        "Checks configuration files; with --modernize, prints them in today's syntax, with a note for each change.",
         "isobar check a.cfg --pretty",
         "isobar",
     ),

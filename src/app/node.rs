@@ -69,13 +69,17 @@ impl Program for Node {
         Some(settings)
     }
 
+    fn modernized(&self, start: &Start<'_>) -> (String, bool) {
+        self.configuration.modernized(start)
+    }
+
     fn configuration(&self, dump: DumpConfig) -> String {
         tokens(&self.sections, dump)
     }
 
     fn permit(&self, args: &Args) -> Permit {
         let (facts, env) = (version::facts(args), environment(args));
-        Permit::new(&args.files, facts, section_kinds(), env, self.places.clone())
+        Permit::new(&args.files, facts, section_kinds(), env, self.places.clone(), args.legacy)
     }
 
     fn bind(&mut self, start: &Start<'_>, _last: bool) -> Result<(), BindError> {

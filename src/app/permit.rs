@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::config::legacy;
 use crate::lang::Places;
 use crate::lang::condition::Facts;
 use crate::lang::env::Env;
@@ -25,6 +26,8 @@ pub struct Permit {
     /// Relative paths start here.
     current: PathBuf,
     names: Names,
+    /// `--legacy`
+    legacy: bool,
     /// Of the files that were read the last time.
     stamps: Vec<(PathBuf, Option<(std::time::SystemTime, u64)>)>,
 }
@@ -38,6 +41,7 @@ impl Permit {
         kinds: &'static [&'static str],
         env: Env,
         places: Arc<Places>,
+        legacy: bool,
     ) -> Self {
         Permit {
             inputs: files.iter().cloned().map(Input::Path).collect(),
@@ -47,6 +51,7 @@ impl Permit {
             places,
             current: std::env::current_dir().unwrap_or_else(|_| "/".into()),
             names: Names::default(),
+            legacy,
             stamps: Vec::new(),
         }
     }
@@ -92,7 +97,8 @@ impl Permit {
 
     fn read_again(&mut self) {
         let options = LoadOptions::new(&self.facts, self.env.clone(), self.kinds);
-        let loaded = load(&self.inputs, options);
+        let mut loaded = load(&self.inputs, LoadOptions { legacy: self.legacy, ..options });
+        legacy::modernize(&mut loaded, self.legacy);
         let directories = self.inputs.iter().filter_map(|input| match input {
             Input::Path(path) => Some(path.clone()),
             Input::Text { .. } => None,
@@ -140,7 +146,7 @@ mod tests {
         std::fs::write(dir.join("haproxy.cfg"), text).unwrap();
         let places = Arc::new(Places::of(&super::super::keywords::registry()));
         let files = [dir.join("haproxy.cfg")];
-        let mut permit = Permit::new(&files, Facts::default(), KINDS, Env::default(), places);
+        let mut permit = Permit::new(&files, Facts::default(), KINDS, Env::default(), places, false);
         permit.current = dir.into();
         permit
     }

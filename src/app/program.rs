@@ -89,6 +89,9 @@ pub trait Program: Sized {
     /// through `start.opener`, here and later, so that a reload may open them again.
     fn load(&mut self, start: &Start<'_>) -> Option<Settings>;
 
+    /// `isobar check --modernize`: the files in today's syntax, and whether all of their lines could be read.
+    fn modernized(&self, start: &Start<'_>) -> (String, bool);
+
     /// `-dC`: the configuration as it was read.
     fn configuration(&self, dump: DumpConfig) -> String;
 

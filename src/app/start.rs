@@ -196,6 +196,13 @@ impl Starting {
                 }
             };
         }
+        if self.args.modernize {
+            let (text, is_whole) = program.modernized(&self.start());
+            return Err(match (print(&text), is_whole) {
+                (_, false) => Exit::Code(1),
+                (done, true) => done,
+            });
+        }
         let Some(settings) = program.load(&self.start()) else { return Err(Exit::Code(1)) };
         self.settings = settings;
         self.lay_flags_over();

@@ -14,8 +14,6 @@ const fn full(
 
 const NO_TLS: Status = Status::Refused("TLS to servers is not supported yet");
 const NO_AGENT: Status = Status::Refused("agent checks are not supported");
-const NO_CODE: Status =
-    Status::Refused("this check's protocol is not spoken; use \"option tcp-check\" or \"option httpchk\"");
 
 /// On `server` and `default-server` lines. Examples are whole `server` lines.
 pub const SERVER_KEYWORDS: &[Entry] = &[
@@ -228,13 +226,14 @@ pub const BACKEND_KEYWORDS: &[Entry] = &[
         .with(Status::Refused("variables in checks are not supported")),
     full("tcp-check unset-var", "(<name>)", "Forgets a variable of a check.", "tcp-check unset-var(check.x)", "2.2")
         .with(Status::Refused("variables in checks are not supported")),
-    full("option ssl-hello-chk", "", "Checks servers with an SSLv3 hello.", "option ssl-hello-chk", "1.1").with(NO_CODE),
-    full("option smtpchk", "[<hello> <domain>]", "Checks SMTP servers.", "option smtpchk", "1.1").with(NO_CODE),
-    full("option mysql-check", "[user <name> [post-41|pre-41]]", "Checks MySQL servers.", "option mysql-check user x", "1.4").with(NO_CODE),
-    full("option pgsql-check", "[user <name>]", "Checks PostgreSQL servers.", "option pgsql-check user x", "1.5").with(NO_CODE),
-    full("option redis-check", "", "Checks Redis servers.", "option redis-check", "1.5").with(NO_CODE),
-    full("option ldap-check", "", "Checks LDAP servers.", "option ldap-check", "1.4").with(NO_CODE),
-    full("option spop-check", "", "Checks SPOP agents.", "option spop-check", "1.7").with(NO_CODE),
+    full("option ssl-hello-chk", "", "Checks servers with an SSLv3 hello.", "option ssl-hello-chk", "1.1"),
+    full("option smtpchk", "[<hello> <domain>]", "Checks SMTP servers.", "option smtpchk", "1.1"),
+    full("option mysql-check", "[user <name> [post-41|pre-41]]", "Checks MySQL servers.", "option mysql-check user x", "1.4"),
+    full("option pgsql-check", "[user <name>]", "Checks PostgreSQL servers.", "option pgsql-check user x", "1.5"),
+    full("option redis-check", "", "Checks Redis servers.", "option redis-check", "1.5"),
+    full("option ldap-check", "", "Checks LDAP servers.", "option ldap-check", "1.4"),
+    full("option spop-check", "", "Checks SPOP agents.", "option spop-check", "1.7")
+        .with(Status::Refused("SPOE is not part of it")),
     full("option external-check", "", "Checks servers with a program.", "option external-check", "1.6")
         .with(Status::Refused("external programs are not run")),
 ];

@@ -22,6 +22,7 @@ mod io;
 mod parse_expect;
 mod parse_step;
 mod probe;
+mod protocol;
 
 #[cfg(test)]
 mod tests;

@@ -2,6 +2,7 @@
 
 use super::parse_expect::parse_expect;
 use super::parse_step::{Words, literal, parse_connect, parse_request, parse_send};
+use super::protocol;
 use super::rule::{Action, Connect, Expect, Match, Request, Send, Step};
 use super::spec::{CheckSpec, Protocol};
 
@@ -39,6 +40,8 @@ pub struct Rules {
     request_is_last: bool,
     http: List,
     tcp: List,
+    /// Of an option that speaks a protocol by itself.
+    own: Vec<Step>,
     disable_on_404: bool,
     send_state: bool,
 }
@@ -126,6 +129,13 @@ impl Rules {
     /// Checks by datagrams that would not notice whether they are answered.
     pub fn expects_nothing(&self) -> bool {
         self.datagram && !self.tcp.steps.iter().any(|step| matches!(step.action, Action::Expect(_)))
+    }
+
+    /// `option <name>` of a check that speaks a protocol by itself, and the words after it.
+    pub fn option_protocol(&mut self, name: &str, words: &[&str]) -> Result<(), Fault> {
+        self.own = protocol::steps(name, words).map_err(|(word, message)| Fault::new(word, message))?;
+        self.protocol = Protocol::Own;
+        Ok(())
     }
 
     /// The words after `option httpchk`: `[<method>] [<uri> [<version> [<host>]]]`. Returns warnings.
@@ -296,6 +306,7 @@ impl Rules {
         let mut steps = match self.protocol {
             Protocol::Connect => Vec::new(),
             Protocol::Tcp => self.tcp.steps.clone(),
+            Protocol::Own => self.own.clone(),
             Protocol::Http => {
                 spec.disable_on_404 = self.disable_on_404;
                 spec.send_state = self.send_state;

@@ -47,6 +47,8 @@ pub enum Protocol {
     Tcp,
     /// `option httpchk`.
     Http,
+    /// `option redis-check` and its like: steps of the option's own.
+    Own,
 }
 
 /// How checks speak TLS.

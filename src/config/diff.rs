@@ -67,19 +67,19 @@ impl Diff {
         let before = by_name(old);
         let after = by_name(new);
         for proxy in active(new) {
-            if !before.contains_key(&*proxy.name) {
+            if !before.contains_key(&key(proxy)) {
                 diff.proxies_added.push(proxy.name.clone());
             }
         }
         for proxy in active(old) {
-            if !after.contains_key(&*proxy.name) {
+            if !after.contains_key(&key(proxy)) {
                 diff.proxies_removed.push(proxy.name.clone());
             }
         }
         for proxy in active(new) {
-            diff.servers(before.get(&*proxy.name).copied(), Some(proxy));
+            diff.servers(before.get(&key(proxy)).copied(), Some(proxy));
         }
-        for proxy in active(old).filter(|p| !after.contains_key(&*p.name)) {
+        for proxy in active(old).filter(|p| !after.contains_key(&key(p))) {
             diff.servers(Some(proxy), None);
         }
         diff
@@ -122,8 +122,13 @@ fn active(config: &Config) -> impl Iterator<Item = &Proxy> {
     config.proxies.iter().filter(|p| !p.disabled)
 }
 
-fn by_name(config: &Config) -> HashMap<&str, &Proxy> {
-    active(config).map(|p| (&*p.name, p)).collect()
+/// A frontend and a backend may have one name (`accept-legacy-syntax`).
+fn key(proxy: &Proxy) -> (&str, bool) {
+    (&proxy.name, proxy.front.is_none())
+}
+
+fn by_name(config: &Config) -> HashMap<(&str, bool), &Proxy> {
+    active(config).map(|p| (key(p), p)).collect()
 }
 
 /// Every listening address of the proxies that are not disabled.
@@ -190,7 +195,7 @@ fn changed_fields(old: &ServerSpec, new: &ServerSpec) -> Vec<&'static str> {
         pool_low_conn => "pool-low-conn", proto_h2 => "proto", websockets => "ws",
         pool_purge_delay_ms => "pool-purge-delay", max_reuse => "max-reuse", send_proxy => "send-proxy",
         proxy_fields => "proxy-v2-options", proxy_tlvs => "set-proxy-v2-tlv-fmt",
-        source => "source", interface => "interface", cookie => "cookie", tcp_ut_ms => "tcp-ut",
+        source => "source", interface => "interface", cookie => "cookie", redir => "redir", tcp_ut_ms => "tcp-ut",
         has_check => "check", rise => "rise", fall => "fall", hash_key => "hash-key",
     }
 }

@@ -3,6 +3,7 @@
 pub mod compile;
 pub mod diff;
 pub mod global;
+pub mod legacy;
 pub mod proxy;
 pub mod service;
 pub mod vocabulary;

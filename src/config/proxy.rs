@@ -342,6 +342,8 @@ pub struct CookieSpec {
     pub nocache: bool,
     pub postonly: bool,
     pub preserve: bool,
+    /// Servers without a value of their own have one made of their address.
+    pub dynamic: bool,
     /// What follows the value where the proxy sets it: `; path=/` and more.
     pub attributes: Box<[u8]>,
 }

@@ -7,8 +7,10 @@ use super::condition::Facts;
 use super::diag::{Diagnostics, Severity};
 use super::env::{Env, LOG_FORMATS};
 use super::glob;
+use super::registry::Kind;
 use super::source::{FileId, Section, SourceFile, SourceMap, Span};
 use super::statement::Unit;
+use super::void::is_void;
 
 /// Deepest nesting of `include`.
 const MAX_DEPTH: usize = 16;
@@ -37,7 +39,12 @@ pub struct LoadOptions<'a> {
     pub list: &'a dyn Fn(&Path) -> io::Result<Option<Vec<String>>>,
     /// A document of the region map (`include map:NAME`).
     pub document: &'a dyn Fn(&str) -> Option<String>,
+    /// A last line without line feed is a line like others, as old HAProxy had it (`--legacy`).
+    pub legacy: bool,
 }
+
+/// The line of `global` that asks for old syntax, see [`LoadOptions::legacy`].
+pub const ACCEPT_LEGACY: &str = "accept-legacy-syntax";
 
 impl<'a> LoadOptions<'a> {
     /// Options that read the file system and know no documents.
@@ -49,6 +56,7 @@ impl<'a> LoadOptions<'a> {
             read: &|path| std::fs::read(path),
             list: &list_directory,
             document: &|_| None,
+            legacy: false,
         }
     }
 }
@@ -121,6 +129,7 @@ pub(super) struct Loader<'a> {
     read: &'a dyn Fn(&Path) -> io::Result<Vec<u8>>,
     list: &'a dyn Fn(&Path) -> io::Result<Option<Vec<String>>>,
     document: &'a dyn Fn(&str) -> Option<String>,
+    legacy: bool,
     pub(super) env: Env,
     pub(super) sections: Vec<Section>,
     pub(super) sources: SourceMap,
@@ -151,6 +160,7 @@ impl<'a> Loader<'a> {
             read: options.read,
             list: options.list,
             document: options.document,
+            legacy: options.legacy,
             env,
             sections: Vec::new(),
             sources: SourceMap::default(),
@@ -177,6 +187,14 @@ impl<'a> Loader<'a> {
             env: self.env,
             diagnostics: self.diagnostics,
         }
+    }
+
+    /// Whether the last line of a file may end without line feed.
+    pub(super) fn is_lenient(&self) -> bool {
+        let asks = |section: &Section| {
+            section.kind() == "global" && section.lines.iter().any(|l| l.str(0) == ACCEPT_LEGACY)
+        };
+        self.legacy || self.sections.iter().any(asks) && !is_void(Kind::Global, ACCEPT_LEGACY)
     }
 
     /// A path of the command line.

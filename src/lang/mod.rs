@@ -29,3 +29,4 @@ pub use env::Env;
 pub use load::{Input, LoadOptions, Loaded, load};
 pub use named::{Mention, Places};
 pub use source::{FileId, Line, Section, SourceMap, Span, Word};
+pub use statement::LEGACY_HINT;

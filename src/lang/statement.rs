@@ -27,6 +27,9 @@ const TOO_EMPTY: &str = "Aborting to prevent all subsequent arguments from being
      If this is caused by an environment variable expansion, please have a look at section 2.3 of the \
      configuration manual to find solutions to address this.";
 
+/// What helps where something is wrong only because HAProxy is stricter than it was.
+pub const LEGACY_HINT: &str = "'--legacy', or 'accept-legacy-syntax' in 'global', accepts it";
+
 /// The state of reading one file.
 pub(super) struct Unit {
     file: FileId,
@@ -64,13 +67,14 @@ impl Unit {
             }
             let (at, message) = match (nul, ended, whole) {
                 (Some(at), ..) => (at, "Stray NUL character at position"),
-                (None, false, Whole::Checked) => {
+                (None, false, Whole::Checked) if !loader.is_lenient() => {
                     (line.len(), "Missing LF on last line, file might have been truncated at position")
                 }
                 _ => continue,
             };
             let message = format!("{message} {}.", at + 1);
-            loader.diagnostics.alert_framed(Frame::Line, self.span(at, 0), message, None);
+            let hint = nul.is_none().then(|| LEGACY_HINT.to_owned());
+            loader.diagnostics.alert_framed(Frame::Line, self.span(at, 0), message, hint);
             return;
         }
         if self.conditions.depth() > 0 {

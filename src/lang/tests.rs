@@ -99,7 +99,7 @@ fn faults_are_all_shown_in_haproxy_s_words() {
         [NOTICE]   (1) : config : parsing [a.cfg:13]: 'foo'.
         [DIAG]     (1) : config : parsing [a.cfg:14]: 'bar'.
         [ALERT]    (1) : config : parsing [a.cfg:15] : empty scope name is forbidden.
-        [ALERT]    (1) : config : parsing [a.cfg:15]: Missing LF on last line, file might have been truncated at position 4.
+        [ALERT]    (1) : config : parsing [a.cfg:15]: Missing LF on last line, file might have been truncated at position 4; '--legacy', or 'accept-legacy-syntax' in 'global', accepts it
         [ALERT]    (1) : config : Error(s) found in configuration file : a.cfg
         [ALERT]    (1) : config : Fatal errors found in configuration.
     "#]]

@@ -126,6 +126,8 @@ pub struct ServerSpec {
     pub source: Option<Address>,
     pub interface: Option<Arc<str>>,
     pub cookie: Option<Arc<str>>,
+    /// `redir`: where GET and HEAD are sent instead.
+    pub redir: Option<Arc<str>>,
     pub tcp_ut_ms: u32,
     pub has_check: bool,
     pub rise: u32,
@@ -206,6 +208,7 @@ impl Default for ServerSpec {
             source: None,
             interface: None,
             cookie: None,
+            redir: None,
             tcp_ut_ms: 0,
             has_check: false,
             rise: 2,

@@ -81,7 +81,12 @@ impl Stream<'_> {
     }
 
     fn phase(&self) -> Phase {
-        if self.txn.res.is_complete() { Phase::Headers } else { Phase::Request }
+        match self.txn.res.is_complete() {
+            true => Phase::Headers,
+            // A server was chosen, and its `redir` says where to go instead.
+            false if self.txn.timers.queue_done > 0 => Phase::Connect,
+            false => Phase::Request,
+        }
     }
 
     async fn answer_error(&mut self, end: End) {

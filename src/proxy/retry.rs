@@ -4,8 +4,9 @@ use std::io::ErrorKind;
 
 use crate::base::buf::Buf;
 use crate::config::Backend;
+use crate::http::{Head, Method};
 use crate::model::{Seen, Server};
-use crate::rules::Txn;
+use crate::rules::{Reply, Txn};
 
 use super::end::{BAD_GATEWAY, Cause, End, Halt, Phase};
 use super::env::StreamEnv;
@@ -34,6 +35,23 @@ pub(super) enum Failure {
     Halt(Halt),
 }
 
+/// Where a server's `redir` sends a request.
+fn redirection(req: &Head, server: &Server) -> Option<Box<Reply>> {
+    let prefix = server.spec.redir.as_deref()?;
+    if !matches!(req.method, Method::Get | Method::Head) {
+        return None;
+    }
+    let prefix = if prefix == "/" { "" } else { prefix };
+    let location = [prefix.as_bytes(), req.path_and_query()].concat();
+    let field = |name: &[u8], value: &[u8]| (name.into(), value.into());
+    let fields = vec![
+        field(b"cache-control", b"no-cache"),
+        field(b"content-length", b"0"),
+        field(b"location", &location),
+    ];
+    Some(Box::new(Reply { status: 302, fields, close: true, ..Reply::default() }))
+}
+
 impl Stream<'_> {
     /// A server, its slot and a connection (which may still be under way).
     pub(super) async fn obtain(&mut self, attempt: &mut Attempt, carries: Carries) -> Result<(), Halt> {
@@ -50,6 +68,13 @@ impl Stream<'_> {
             let slot = slot.inspect_err(|end| self.count_no_server(*end))?;
             if let Some(left) = attempt.left.take() {
                 count_next_try(&self.route, self.txn, &left, left.live.uid != slot.server().live.uid);
+            }
+            if carries != Carries::Bytes
+                && let Some(reply) = redirection(&self.txn.req, slot.server())
+            {
+                chooser.count_session(slot.server());
+                self.tried = Some(slot.server().clone());
+                return Err(Halt::Reply { reply, denied: false });
             }
             let begin = greeting(self.s, &self.route, self.txn, slot.server());
             match chooser.connect(slot, carries, begin).await {

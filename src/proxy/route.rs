@@ -334,7 +334,7 @@ impl<'c> Chooser<'c> {
     }
 
     /// A session with this server begins: a connection to it stands or is under way.
-    fn count_session(&self, server: &Server) {
+    pub(super) fn count_session(&self, server: &Server) {
         let (live, now_ms) = (&server.live, self.now_ms());
         live.counters.mine().sess_tot.inc();
         live.sess_rate_max.raise(u64::from(live.sess_rate.add(now_ms, 1)));

@@ -7,6 +7,8 @@ use crate::lang::registry::Kind;
 use crate::lang::void::is_void;
 use crate::lang::{Diagnostics, Entry, Line, Section, Status};
 
+use super::crypt::{Hash, same};
+
 /// The lines of a section.
 pub const LINES: &[Entry] = &[
     Entry::full(
@@ -18,19 +20,35 @@ pub const LINES: &[Entry] = &[
     ),
     Entry::full(
         "user",
-        "<user> [ insecure-password <password> ] [ groups <group>,<group>,... ]",
-        "A user with a password and groups.",
+        "<user> [ password <hash> | insecure-password <password> ] [ groups <group>,<group>,... ]",
+        "A user with a password and groups. Hashes are those of crypt(3).",
         "user ann insecure-password secret",
         "1.4",
     )
-    .with(Status::Partial("without hashed passwords ('password')")),
+    .with(Status::Partial("hashes of SHA-512, SHA-256 and MD5; neither bcrypt nor yescrypt")),
 ];
+
+/// What a password is held against.
+#[derive(Clone, Debug)]
+enum Password {
+    Plain(Box<str>),
+    Hashed(Arc<Hash>),
+}
+
+impl Password {
+    fn is(&self, given: &[u8]) -> bool {
+        match self {
+            Password::Plain(known) => same(known.as_bytes(), given),
+            Password::Hashed(hash) => hash.is_of(given),
+        }
+    }
+}
 
 #[derive(Clone, Debug, Default)]
 struct User {
     name: Box<str>,
     /// `None`: nobody can be this user.
-    password: Option<Box<str>>,
+    password: Option<Password>,
     groups: Vec<Box<str>>,
 }
 
@@ -46,17 +64,11 @@ pub struct Userlists {
     lists: HashMap<Box<str>, Arc<Accounts>>,
 }
 
-/// Equal, in a time that does not tell where they differ.
-fn same(a: &[u8], b: &[u8]) -> bool {
-    a.len() == b.len() && a.iter().zip(b).fold(0, |sum, (a, b)| sum | (a ^ b)) == 0
-}
-
 impl Accounts {
     /// The groups of a user who gave the right password; `None` for anybody else.
     pub fn groups(&self, name: &[u8], password: &[u8]) -> Option<&[Box<str>]> {
         let user = self.users.iter().find(|u| u.name.as_bytes() == name)?;
-        let known = user.password.as_deref()?;
-        same(known.as_bytes(), password).then_some(&user.groups[..])
+        user.password.as_ref()?.is(password).then_some(&user.groups[..])
     }
 
     fn user(&mut self, line: &Line) -> Result<(), String> {
@@ -73,11 +85,10 @@ impl Accounts {
             let value = line.str(at + 1);
             match line.str(at) {
                 "password" => {
-                    return Err("'password' (hashed) is not supported by this release, \
-                                'insecure-password' is."
-                        .into());
+                    let hash = Hash::parse(value).map_err(|e| format!("user '{name}': {e}."))?;
+                    user.password = Some(Password::Hashed(Arc::new(hash)));
                 }
-                "insecure-password" => user.password = Some(value.into()),
+                "insecure-password" => user.password = Some(Password::Plain(value.into())),
                 "groups" => user.groups.extend(value.split(',').map(Into::into)),
                 other => return Err(format!("unknown keyword '{other}' in 'user'.")),
             }

@@ -12,6 +12,7 @@ use super::cast::{can_cast, cast};
 use super::criterion;
 use super::expr::{self, Expr, with_dir};
 use super::fetch::{self, Cursor};
+use super::holds::Holds;
 use super::known;
 use super::pattern::{self, Match, Matcher, Operator, Reading};
 use super::sample::{Sample, SampleType};
@@ -101,6 +102,12 @@ impl Acl {
     }
 }
 
+impl Holds for Acl {
+    fn holds(&self, ctx: Ctx<'_>) -> bool {
+        self.eval(ctx, true) == Verdict::Pass
+    }
+}
+
 impl Term {
     pub fn eval(&self, ctx: Ctx<'_>, is_final: bool) -> Verdict {
         let verdict = self.acl.eval(ctx, is_final);
@@ -139,8 +146,10 @@ impl Acls {
             return;
         }
         if let Some(test) = parse_test(&line.words[2..], ctx) {
+            ctx.acls.remove(name);
             let acl = self.named.entry(name.into()).or_default();
             Arc::make_mut(acl).tests.push(Arc::new(test));
+            ctx.acls.insert(name.into(), acl.clone());
         }
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::account::Accounts;
 use super::cast::leading_int;
+use super::holds::Holds;
 use super::pattern::Matcher;
 use super::regex::Regex;
 use super::vars::VarId;
@@ -78,6 +79,11 @@ pub enum Arg {
         server: Box<str>,
     },
     Map(Arc<Matcher>),
+    /// An ACL that must hold, or must not.
+    Holds {
+        acl: Arc<dyn Holds>,
+        negated: bool,
+    },
 }
 
 impl Arg {

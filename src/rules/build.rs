@@ -1,6 +1,7 @@
 //! What the parsers of the rule language work with while a configuration is built: [`BuildCtx`] and the direction
 //! of the message that an expression reads.
 
+use std::collections::HashMap;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use crate::model::applet::Applet;
 
 use super::account::Userlists;
 use super::capture::Captures;
+use super::holds::Holds;
 use super::http_errors::HttpErrors;
 use super::pattern::PatternRefs;
 use super::vars::Names;
@@ -42,6 +44,8 @@ pub struct BuildCtx<'a> {
     pub http_errors: &'a HttpErrors,
     /// The `userlist` sections.
     pub userlists: &'a Userlists,
+    /// The ACLs of the section so far, for the fetch `acl`.
+    pub acls: HashMap<Box<str>, Arc<dyn Holds>>,
     /// `use-service NAME`.
     pub services: &'a dyn Fn(&str) -> Option<Arc<dyn Applet>>,
     /// Capture slots declared so far; `http-request capture ... len` adds one.
@@ -69,6 +73,7 @@ impl BuildCtx<'_> {
             section: "",
             http_errors: &HttpErrors::default(),
             userlists: &Userlists::default(),
+            acls: HashMap::new(),
             services: &|_| None,
             captures: &mut Captures::default(),
             maxrewrite: 1024,

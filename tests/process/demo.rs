@@ -145,6 +145,10 @@ impl Program for Demo {
         self.read(start)
     }
 
+    fn modernized(&self, _: &Start<'_>) -> (String, bool) {
+        (String::new(), true)
+    }
+
     fn configuration(&self, _: DumpConfig) -> String {
         "# nothing\n".into()
     }
@@ -152,7 +156,7 @@ impl Program for Demo {
     fn permit(&self, args: &Args) -> Permit {
         let files: Vec<PathBuf> = args.files.clone();
         let places = Places::of(&keywords::registry());
-        Permit::new(&files, Facts::default(), KINDS, Env::of_process(), Arc::new(places))
+        Permit::new(&files, Facts::default(), KINDS, Env::of_process(), Arc::new(places), false)
     }
 
     fn bind(&mut self, start: &Start<'_>, _: bool) -> Result<(), BindError> {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::base::{Millis, clock};
+use crate::config::legacy;
 use crate::lang::load::{Input, LoadOptions, Loaded, load};
 use crate::lang::render::{self, Style};
 use crate::os::opener::Opener;
@@ -66,10 +67,12 @@ impl Configuration {
     /// Loads the files of the command line, builds every part of them and says what is wrong with them.
     pub fn build(&mut self, start: &Start<'_>) -> Outcome {
         let mut loaded = self.load(start);
+        let mut legacy = legacy::modernize(&mut loaded, start.args.legacy);
         let mut preview = Preview::of(&loaded.sections);
         if self.documents.kept_in(preview.data_dir.clone()) && self.documents.were_read() {
             // Where copies of documents are is said by the files that include them.
             loaded = self.load(start);
+            legacy = legacy::modernize(&mut loaded, start.args.legacy);
             preview = Preview::of(&loaded.sections);
         }
         for name in self.documents.missing() {
@@ -78,13 +81,10 @@ impl Configuration {
                 .warning(&format!("document '{name}' is not in the region map yet: nothing is included."));
         }
         self.build_parts(&mut loaded, &preview, start);
-        let style = Style {
-            pid: std::process::id(),
-            pretty: start.args.pretty,
-            color: render::wants_color(),
-            diag: start.args.diagnostics,
-        };
-        start.messages.report(&render::report(&loaded.diagnostics, &loaded.sources, &style));
+        if !legacy {
+            legacy::hint(&mut loaded);
+        }
+        start.messages.report(&render::report(&loaded.diagnostics, &loaded.sources, &style(start)));
         let (built, warned) = (!loaded.diagnostics.has_alerts(), loaded.diagnostics.has_warnings());
         if !built {
             self.abandon(start.opener);
@@ -102,9 +102,21 @@ impl Configuration {
             read: &|path| start.opener.read(path),
             list: &|path| start.opener.list_files(path),
             document: &|name| Some(self.documents.text(name)),
+            legacy: start.args.legacy,
             ..LoadOptions::new(&facts, environment(start.args), &self.kinds)
         };
         load(&inputs, options)
+    }
+
+    /// The files in today's syntax, and whether all of their lines could be read.
+    pub fn modernized(&self, start: &Start<'_>) -> (String, bool) {
+        let mut loaded = self.load(start);
+        let changes = legacy::plan(&loaded.sections, legacy::Target::Haproxy);
+        for change in changes.iter().filter(|change| change.is_lossy) {
+            loaded.diagnostics.warning(change.at, change.note.clone());
+        }
+        start.messages.report(&render::report(&loaded.diagnostics, &loaded.sources, &style(start)));
+        (legacy::print(&loaded, &changes), !loaded.diagnostics.has_alerts())
     }
 
     fn build_parts(&mut self, loaded: &mut Loaded, preview: &Preview, start: &Start<'_>) {
@@ -246,6 +258,16 @@ impl Configuration {
         let _inside = process.runtime.enter();
         self.abandon(&process.opener);
         self.parts.iter_mut().for_each(|part| part.stop());
+    }
+}
+
+/// How findings are shown.
+fn style(start: &Start<'_>) -> Style {
+    Style {
+        pid: std::process::id(),
+        pretty: start.args.pretty,
+        color: render::wants_color(),
+        diag: start.args.diagnostics,
     }
 }
 

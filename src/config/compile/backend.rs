@@ -90,6 +90,11 @@ fn spec(
         port_offset: port_offset(&server.written),
         ..finished(&server.name, id, resolved.unwrap_or_else(nowhere), set, draft)
     };
+    let mut spec = spec;
+    let is_dynamic = draft.set.cookie.as_ref().is_some_and(|cookie| cookie.dynamic);
+    if let Some(key) = draft.set.dynamic_cookie_key.filter(|_| is_dynamic && spec.cookie.is_none()) {
+        spec.cookie = super::cookie::dynamic_value(key, &spec.address).map(Arc::from);
+    }
     let title = format!("'server {}/{}'", draft.name, server.name);
     let tls = super::tls::server(cx, server.at, &title, &set.tls, before.and_then(|spec| spec.tls.as_ref()));
     let spec = ServerSpec { tls, tls_is_off: set.tls.is_off, ..spec };

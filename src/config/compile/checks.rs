@@ -34,6 +34,13 @@ pub fn method<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {
         scope.too_many(args, 1, 0);
         return;
     }
+    if args.str(1) != "httpchk" {
+        check.method = "";
+        if let Err(fault) = check.rules.option_protocol(args.str(1), &words(args, 2)) {
+            report(scope, Severity::Alert, args, 2, fault);
+        }
+        return;
+    }
     check.method = "httpchk";
     match check.rules.option_httpchk(&words(args, 2)) {
         Ok(warnings) => {

@@ -1,8 +1,11 @@
 //! `cookie`: persistence by cookie.
 
+use std::net::IpAddr;
+
 use super::super::proxy::{CookieMode, CookieSpec};
 use super::keyword::Scope;
 use crate::lang::args::Args;
+use crate::model::Address;
 
 /// `cookie <name> [ rewrite | insert | prefix ] [ indirect ] ...`.
 pub fn cookie_line<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {
@@ -25,6 +28,7 @@ pub fn cookie_line<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {
             "nocache" => spec.nocache = true,
             "postonly" => spec.postonly = true,
             "preserve" => spec.preserve = true,
+            "dynamic" => spec.dynamic = true,
             "httponly" => flags.insert_str(0, "; HttpOnly"),
             "secure" => flags.push_str("; Secure"),
             "domain" | "attr" if !args.has(at + 1) => {
@@ -45,13 +49,13 @@ pub fn cookie_line<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {
                 others.push_str(args.str(at + 1));
                 at += 1;
             }
-            "maxidle" | "maxlife" | "dynamic" => {
+            "maxidle" | "maxlife" => {
                 let message = format!("'cookie' : '{word}' is not supported by this release.");
                 return scope.alert(args.at(at), message);
             }
             _ => {
                 let message = "'cookie' supports 'rewrite', 'insert', 'prefix', 'indirect', 'nocache', 'postonly', \
-                               'domain', 'httponly', 'secure', 'preserve' and 'attr' options.";
+                               'domain', 'httponly', 'secure', 'preserve', 'dynamic' and 'attr' options.";
                 return scope.alert(args.at(at), message);
             }
         }
@@ -63,4 +67,25 @@ pub fn cookie_line<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {
     }
     spec.attributes = format!("; path=/{domains}{flags}{others}").into_bytes().into();
     scope.px.set.cookie = Some(Box::new(spec));
+}
+
+/// `dynamic-cookie-key <string>`.
+pub fn dynamic_key<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {
+    if let Some(key) = scope.needed(args, 1, "<key>")
+        && !scope.too_many(args, 0, 1)
+    {
+        scope.px.set.dynamic_cookie_key = Some(key);
+    }
+}
+
+/// The value that `dynamic` gives the server at this address.
+pub fn dynamic_value(key: &str, address: &Address) -> Option<String> {
+    let Address::Inet(address) = address else { return None };
+    let mut bytes = key.as_bytes().to_vec();
+    match address.ip() {
+        IpAddr::V4(ip) => bytes.extend(ip.octets()),
+        IpAddr::V6(ip) => bytes.extend(ip.octets()),
+    }
+    bytes.extend(u32::from(address.port()).to_be_bytes());
+    Some(format!("{:016x}", xxhash_rust::xxh64::xxh64(&bytes, 0)))
 }

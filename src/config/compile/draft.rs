@@ -77,6 +77,8 @@ pub struct Cx<'a> {
     /// `expose-deprecated-directives` and `expose-experimental-directives`.
     pub deprecated_allowed: bool,
     pub experimental_allowed: bool,
+    /// `accept-legacy-syntax`: a frontend and a backend may have one name.
+    pub legacy_allowed: bool,
     /// The certificates that were read so far; none before the first is asked for.
     pub library: Option<Library<'a>>,
 }
@@ -119,6 +121,7 @@ impl<'a> Cx<'a> {
             deprecated_allowed: false,
             experimental_allowed: false,
             library: inputs.lent.as_ref().map(|lent| lent.library.clone()),
+            legacy_allowed: false,
         }
     }
 
@@ -245,6 +248,7 @@ pub struct Settings<'a> {
     pub source_interface: Option<&'a str>,
     pub send_name_header: Option<&'a Word>,
     pub cookie: Option<Box<CookieSpec>>,
+    pub dynamic_cookie_key: Option<&'a str>,
     pub max_keep_alive_queue: i32,
     pub tcp_inspect_delay_ms: u64,
     pub tcp_response_inspect_delay_ms: u64,
@@ -288,6 +292,7 @@ impl Default for Settings<'_> {
             source_interface: None,
             send_name_header: None,
             cookie: None,
+            dynamic_cookie_key: None,
             max_keep_alive_queue: -1,
             tcp_inspect_delay_ms: 0,
             tcp_response_inspect_delay_ms: 0,

@@ -241,7 +241,8 @@ fn one_proxy<'a>(
 /// The running proxy whose live cells a section keeps: same name, same sides.
 fn same_proxy<'p>(config: &'p Config, draft: &Draft<'_>) -> Option<&'p Proxy> {
     let caps = draft.caps();
-    let id = config.frontends.get(draft.name).or_else(|| config.backends.get(draft.name))?;
+    let of_side = if caps.front { &config.frontends } else { &config.backends };
+    let id = of_side.get(draft.name)?;
     let proxy = config.proxies.get(id.0 as usize)?;
     (proxy.front.is_some() == caps.front && proxy.back.is_some() == caps.back).then_some(proxy)
 }

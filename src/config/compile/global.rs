@@ -89,6 +89,11 @@ pub fn tls_text<'a>(cx: &mut Cx<'a>, args: Args<'a>, _: Prefix) {
 }
 
 /// Takes what is there, without effect.
+/// `accept-legacy-syntax`: what it asks for was done before the build, except for names.
+pub fn legacy<'a>(cx: &mut Cx<'a>, _: Args<'a>, _: Prefix) {
+    cx.legacy_allowed = true;
+}
+
 pub fn nothing<'a>(_: &mut Cx<'a>, _: Args<'a>, _: Prefix) {}
 
 /// `master-worker [no-exit-on-failure]`.

@@ -6,9 +6,9 @@ use crate::lang::{Entry, Place, Status, What};
 
 use super::bind::unix_bind;
 use super::global::{
-    GlobalFn, close_spread, delay, description, h1_case_adjust, log_line, log_send_hostname, master_worker,
-    maxconn, nbthread, nothing, number, path, set_var, spread_checks, stats, text, tls_text, tls_word,
-    tune_percent, tune_size, user,
+    GlobalFn, close_spread, delay, description, h1_case_adjust, legacy, log_line, log_send_hostname,
+    master_worker, maxconn, nbthread, nothing, number, path, set_var, spread_checks, stats, text, tls_text,
+    tls_word, tune_percent, tune_size, user,
 };
 use super::keyword::Index;
 use crate::lang::args::Prefix;
@@ -91,6 +91,7 @@ pub const GLOBAL_KEYWORDS: &[GlobalKeyword] = &[
     refused("51degrees-property-separator", "<value>", "Device detection.", "there is no device detection"),
     refused("51degrees-use-performance-graph", "<value>", "Device detection.", "there is no device detection"),
     refused("51degrees-use-predictive-graph", "<value>", "Device detection.", "there is no device detection"),
+    full("accept-legacy-syntax", "", "Accepts what HAProxy once had and has no more, as '--legacy' does: each old line becomes one of today's with the same effect, and sections 'program' are left out. 'isobar check --modernize' shows them.", "accept-legacy-syntax", "isobar", legacy),
     refused("acme.scheduler", "{ auto | off }", "Fetches certificates.", "certificates are not fetched"),
     accepted("anonkey", "<key>", "Key of anonymised dumps.", "anonkey 1", "2.7", "dumps are not anonymised"),
     accepted("busy-polling", "", "Spins rather than sleeping.", "busy-polling", "1.9", "workers sleep when there is nothing to do").negatable(),

@@ -162,14 +162,19 @@ pub fn accept_invalid<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {
     if !scope.has_side(side, args.at(1), args.str(1), "") {
         return;
     }
+    let is_on = scope.prefix == Prefix::None;
+    let options = &mut scope.px.set.options;
+    *(if is_request { &mut options.accept_unsafe_request } else { &mut options.accept_unsafe_response }) =
+        is_on;
+    if !is_on {
+        return;
+    }
     let new = if is_request { "request" } else { "response" };
     let message = format!(
         "option '{}' is deprecated. please use 'option accept-unsafe-violations-in-http-{new}' if absolutely needed.",
         args.str(1)
     );
     scope.warning(args.at(1), message);
-    let options = &mut scope.px.set.options;
-    if is_request { options.accept_unsafe_request = true } else { options.accept_unsafe_response = true }
 }
 
 pub fn forwardfor<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {

@@ -84,6 +84,7 @@ pub fn build_ctx<'c>(
         section,
         http_errors,
         userlists: &cx.userlists,
+        acls: HashMap::new(),
         services: cx.inputs.services,
         captures,
         maxrewrite: cx.global.tune.maxrewrite,

@@ -249,6 +249,10 @@ impl<'a> Drafts<'a> {
         else {
             return;
         };
+        let sides = [kind, other.kind];
+        if cx.legacy_allowed && sides.contains(&Kind::Frontend) && sides.contains(&Kind::Backend) {
+            return;
+        }
         let end = if kind == other.kind {
             ""
         } else {

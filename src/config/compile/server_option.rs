@@ -398,7 +398,10 @@ pub const SERVER_OPTIONS: &[ServerOption] = &[
     }),
     option("proxy-v2-options", "<option>[,<option>]*", "Fields of PROXY v2 headers: ssl, cert-cn, ssl-cipher, cert-sig, cert-key, authority, crc32c, unique-id.", "server s 10.0.0.1:80 send-proxy-v2 proxy-v2-options crc32c,authority", "1.8", proxy_options),
     refused("quic-cc-algo", "<algorithm>", "QUIC congestion control.", "QUIC is not part of it"),
-    refused("redir", "<prefix>", "Redirects GET and HEAD to another address.", "write 'redirect' or 'http-request redirect' rules"),
+    option("redir", "<prefix>", "Redirects GET and HEAD to this address with the request's path behind it, rather than sending them to the server.", "server s 10.0.0.1:80 redir http://img.example.test", "1.3", |s, a, _| {
+        s.spec.redir = Some(text(a, "<prefix>")?.into());
+        Ok(())
+    }),
     refused("resolve-net", "<network>[,<network>]*", "Networks preferred among the addresses of a name.", RESOLVERS),
     refused("resolve-opts", "<option>,<option>,...", "Options of name resolution.", RESOLVERS),
     refused("resolve-prefer", "<family>", "Family preferred among the addresses of a name.", RESOLVERS),

@@ -5,6 +5,8 @@ mod capture;
 mod entry;
 mod flow;
 mod header;
+mod line;
+mod normalize;
 mod pattern;
 mod redirect;
 mod request_line;
@@ -21,7 +23,9 @@ pub static ACTIONS: &[&[ActionKeyword]] = &[
     redirect::ACTIONS,
     flow::ACTIONS,
     header::ACTIONS,
+    line::ACTIONS,
     request_line::ACTIONS,
+    normalize::ACTIONS,
     variable::ACTIONS,
     capture::ACTIONS,
     pattern::ACTIONS,

@@ -81,6 +81,23 @@ pub static FETCHES: &[Fetch] = &[
         |_, _, _| Some(Sample::Bool(true)),
     ),
     Fetch::new(
+        Entry::full(
+            "acl",
+            "[!]<name>[,[!]<name>]*",
+            "Whether all of these ACLs of the section hold, or do not with '!'.",
+            "acl(a,!b)",
+            "2.9",
+        ),
+        T::Bool,
+        N,
+        |a, ctx, _| {
+            let holds = |arg: &Arg| matches!(arg, Arg::Holds { acl, negated } if acl.holds(ctx) != *negated);
+            Some(Sample::Bool(a.iter().all(holds)))
+        },
+    )
+    .args(ArgSpec::new(1, &[ArgKind::Str; 12]))
+    .check(check_acl),
+    Fetch::new(
         Entry::full("always_false", "", "False; switches a rule off.", "always_false", "1.3"),
         T::Bool,
         N,
@@ -200,6 +217,17 @@ pub static FETCHES: &[Fetch] = &[
         Some(_) => Err("Unsupported UUID version".into()),
     }),
 ];
+
+fn check_acl(args: &mut Vec<Arg>, ctx: &mut BuildCtx<'_>) -> Result<(), String> {
+    for arg in args {
+        let text = String::from_utf8_lossy(arg.bytes()).into_owned();
+        let name = text.trim_start_matches('!');
+        let negated = (text.len() - name.len()) % 2 == 1;
+        let acl = ctx.acls.get(name).ok_or_else(|| format!("no such ACL : '{name}'"))?.clone();
+        *arg = Arg::Holds { acl, negated };
+    }
+    Ok(())
+}
 
 fn check_bool(args: &mut Vec<Arg>, _: &mut BuildCtx<'_>) -> Result<(), String> {
     let value = match args.as_slice().str(0).to_ascii_lowercase().as_slice() {

@@ -174,3 +174,26 @@ fn missing_data_is_neither_yes_nor_no() {
         assert_eq!(parsed.verdict(Ctx { txn: &txn, env: &env }, true), late, "{condition}");
     }
 }
+
+#[test]
+fn acls_by_name() {
+    let lines = [
+        "acl image path_end .png",
+        "acl local always_true",
+        "acl image path_end .jpg",
+        "acl no always_false",
+    ];
+    for (condition, expected) in [
+        ("if { acl(image) }", true),
+        ("if { acl(image,local) }", true),
+        ("if { acl(image,no) }", false),
+        ("if { acl(image,!no) }", true),
+        ("if { acl(!image) }", false),
+        ("if !{ acl(no) }", true),
+    ] {
+        assert_eq!(holds_in(&lines, condition, &usual()), expected, "{condition}");
+    }
+    // One may be made of others.
+    let both = [&lines[..], &["acl both acl(image,local)"]].concat();
+    assert!(holds_in(&both, "if both", &usual()));
+}

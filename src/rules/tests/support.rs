@@ -193,6 +193,7 @@ pub fn build_with<R>(
         caps: Caps { front: true, back: true },
         section: "proxy 'test'",
         http_errors,
+        acls: Default::default(),
         userlists: &people(),
         services: &service,
         captures,

@@ -22,6 +22,9 @@ fn fetch_examples_parse() {
         let example = fetch.entry.example;
         let name = example.split(['(', ',']).next();
         assert_eq!(name, Some(fetch.entry.name), "{example}");
+        if fetch.entry.name == "acl" {
+            continue; // names ACLs of its section
+        }
         good(example, |ctx| {
             ctx.captures.req.push(Capture { name: None, len: 10 });
             Expr::parse(&[word(example)], 0, ctx)

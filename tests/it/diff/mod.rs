@@ -3,12 +3,14 @@
 //! through both readers of configurations.
 
 mod balance;
+mod checks;
 mod closing;
 mod connection;
 mod counters;
 mod exporter;
 mod expressions;
 mod language;
+mod legacy;
 mod log;
 mod map;
 mod message;
@@ -18,6 +20,7 @@ mod reply;
 mod response;
 mod rules;
 mod runtime;
+mod server;
 mod tcp;
 mod timeout;
 mod unwell;

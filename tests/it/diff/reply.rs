@@ -219,6 +219,9 @@ userlist people
     user ann insecure-password secret
     user bob insecure-password hidden groups staff
     group staff
+    user md5 password $1$saltsalt$1K7dkhtbTNVUwUicA5kOT1
+    user sha256 password $5$saltsalt$9Wp9Qw4Ze8Jxq5F1Z3UnS47KFhc8AqhCRyxFDa8e660
+    user sha512 password $6$saltsalt$cc1KsgmlKYtCcnNH8.sv7Fe8mca8fAso5fHlNrb1VZa5WYQ.L3ChTcx06ID.LoaXZAf9CZNraK43XCp7LxKHl1
 frontend fe
     bind {{ip}}:{{port:fe}}
     http-request auth realm Here if {{ path /basic }} !{{ http_auth(people) }}
@@ -228,7 +231,7 @@ backend be
     server s1 {{s1}}
 "
     );
-    same(&config, one, 9, |run| {
+    same(&config, one, 13, |run| {
         let absolute = |more: &str| format!("GET http://a.test/basic HTTP/1.1\r\nHost: a.test\r\n{more}\r\n");
         run.ask("fe", &absolute(""));
         run.ask("fe", &absolute("Authorization: Basic YW5uOnNlY3JldA==\r\n"));
@@ -239,5 +242,13 @@ backend be
         run.get("fe", "/basic", "Authorization: Bearer abc\r\n");
         run.get("fe", "/group", "Authorization: Basic YW5uOnNlY3JldA==\r\n");
         run.get("fe", "/group", "Authorization: Basic Ym9iOmhpZGRlbg==\r\n");
+        for hashed in [
+            "bWQ1OnBhc3Mgd29yZA==",
+            "c2hhMjU2OnBhc3Mgd29yZA==",
+            "c2hhNTEyOnBhc3Mgd29yZA==",
+            "c2hhNTEyOnBhc3N3b3Jk",
+        ] {
+            run.get("fe", "/basic", &format!("Authorization: Basic {hashed}\r\n"));
+        }
     });
 }

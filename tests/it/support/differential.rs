@@ -20,6 +20,17 @@ pub struct Run {
 /// `{log}` in the configuration is the log's address; each origin stands at `{NAME}`. `logs` is the number of log
 /// lines to wait for.
 pub fn same(config: &str, origins: fn() -> Vec<(&'static str, Origin)>, logs: usize, traffic: fn(&mut Run)) {
+    same_of((config, config), &[], origins, logs, traffic);
+}
+
+/// The same for two texts that mean the same: HAProxy's and that of the program under test, which gets `args` too.
+pub fn same_of(
+    (theirs, config): (&str, &str),
+    args: &[&str],
+    origins: fn() -> Vec<(&'static str, Origin)>,
+    logs: usize,
+    traffic: fn(&mut Run),
+) {
     let Some(haproxy) = program::haproxy() else {
         return program::skipped("diff", "no HAProxy on this machine (Debian package: haproxy)");
     };
@@ -31,9 +42,10 @@ pub fn same(config: &str, origins: fn() -> Vec<(&'static str, Origin)>, logs: us
         }
     }
     let dead = place::dead();
-    let pass = |binary| {
+    let pass = |config: &str, args: &[&str], binary| {
         let log = LogSink::start();
-        let mut builder = Proxy::on(config).binary(binary).with("log", log.addr()).with("dead", dead);
+        let builder = args.iter().fold(Proxy::on(config), |builder, arg| builder.arg(arg));
+        let mut builder = builder.binary(binary).with("log", log.addr()).with("dead", dead);
         for (name, port) in &ports {
             builder = builder.port(name, *port);
         }
@@ -61,10 +73,10 @@ pub fn same(config: &str, origins: fn() -> Vec<(&'static str, Origin)>, logs: us
         let lines = run.log.wait(logs).iter().map(|line| hide(normalise::log_line(line))).collect::<Vec<_>>();
         (run.transcript.drain(..).map(hide).collect::<Vec<_>>(), lines)
     };
-    let (theirs, their_log) = pass(haproxy);
+    let (their_answers, their_log) = pass(theirs, &[], haproxy);
     assert_eq!(their_log.len(), logs, "HAProxy itself wrote other log lines than expected: {their_log:#?}");
-    let (ours, our_log) = pass(program::under_test());
-    let mut differences = unequal("exchange", &theirs, &ours);
+    let (ours, our_log) = pass(config, args, program::under_test());
+    let mut differences = unequal("exchange", &their_answers, &ours);
     differences.extend(unequal("log line", &their_log, &our_log));
     assert!(differences.is_empty(), "{}", differences.join("\n"));
 }

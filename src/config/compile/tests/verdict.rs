@@ -242,7 +242,7 @@ const VERDICTS: &[(Place, &str, Verdict)] = &[
     (Back, "server t 127.0.0.1:81 id 4", Clean),
     (Back, "server t 127.0.0.1:81 id 0", Refuses),
     (Back, "server t 127.0.0.1:81 cookie x", Clean),
-    (Back, "server t 127.0.0.1:81 redir http://x", Refuses), // not in Isobar
+    (Back, "server t 127.0.0.1:81 redir http://x", Clean),
     (Back, "server t 127.0.0.1:81 slowstart 10s", Clean),
     (Back, "server t 127.0.0.1:81 maxconn 10 minconn 5 maxqueue 3", Clean),
     (Back, "server t 127.0.0.1:81 source 127.0.0.2", Clean),

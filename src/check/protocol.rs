@@ -1,0 +1,192 @@
+//! Checks that speak a protocol by themselves: `option ssl-hello-chk`, `smtpchk`, `mysql-check`, `pgsql-check`,
+//! `redis-check`, `ldap-check`. Each is a list of bytes to send and of what must come back.
+
+use super::rule::{Action, Connect, Expect, Match, Pattern, Send, Step};
+use super::status::Status;
+
+/// The word that is wrong, and what is wrong with it.
+type Wrong = (usize, String);
+
+/// The steps of the option `name`; `words` are its arguments.
+pub fn steps(name: &str, words: &[&str]) -> Result<Vec<Step>, Wrong> {
+    let mut list = Vec::new();
+    let connect = Connect { implicit: true, default: true, ..Connect::default() };
+    list.push(Action::Connect(connect));
+    list.extend(match name {
+        "ssl-hello-chk" => ssl_hello(words)?,
+        "smtpchk" => smtp(words)?,
+        "mysql-check" => mysql(words)?,
+        "pgsql-check" => pgsql(words)?,
+        "redis-check" => redis(words)?,
+        _ => ldap(words)?,
+    });
+    let number = |(index, action)| Step { index, comment: None, action };
+    Ok(list.into_iter().enumerate().map(number).collect())
+}
+
+fn none(name: &str, words: &[&str]) -> Result<(), Wrong> {
+    match words.first() {
+        Some(word) => Err((0, format!("'option {name}' cannot handle unexpected argument '{word}'."))),
+        None => Ok(()),
+    }
+}
+
+fn send(bytes: impl Into<Vec<u8>>) -> Action {
+    Action::Send(Send::Bytes(bytes.into()))
+}
+
+/// What must come: an expression over hexadecimal digits in upper case.
+fn hex(regex: &str, least: i64, failed: Status, why: &str) -> Result<Expect, Wrong> {
+    let pattern = Pattern::new(regex, false).map_err(|e| (0, e))?;
+    let mut expect = Expect::new(Match::HexRegex(pattern));
+    expect.min_recv = least;
+    expect.error_status = Some(failed);
+    expect.on_error = (!why.is_empty()).then(|| why.to_owned());
+    Ok(expect)
+}
+
+fn text(regex: &str, least: i64, failed: Status, why: &str) -> Result<Expect, Wrong> {
+    let pattern = Pattern::new(regex, false).map_err(|e| (0, e))?;
+    let mut expect = hex("", least, failed, why)?;
+    expect.pattern = Match::BytesRegex(pattern);
+    Ok(expect)
+}
+
+/// What is said when all is well.
+fn well(mut expect: Expect, text: &str) -> Action {
+    expect.on_success = Some(text.to_owned());
+    Action::Expect(expect)
+}
+
+/// A hello of SSLv3, which every server answers: with its own, or with an alert.
+fn ssl_hello(words: &[&str]) -> Result<Vec<Action>, Wrong> {
+    none("ssl-hello-chk", words)?;
+    const SUITES: [u16; 10] = [0x39, 0x38, 0x35, 0x33, 0x32, 0x2f, 0x16, 0x13, 0x0a, 0x05];
+    let mut hello = vec![3, 0];
+    // Nothing is made secret by what comes of it.
+    hello.extend(b"a check of health, nothing secret");
+    hello.truncate(2 + 32);
+    hello.push(0);
+    hello.extend((SUITES.len() as u16 * 2).to_be_bytes());
+    hello.extend(SUITES.iter().flat_map(|suite| suite.to_be_bytes()));
+    hello.extend([1, 0]);
+    let length = hello.len() as u16;
+    let mut record = vec![22, 3, 0];
+    record.extend((length + 4).to_be_bytes());
+    record.extend([1, 0]);
+    record.extend(length.to_be_bytes());
+    record.extend(hello);
+    let mut expect = hex("^1[56]", 5, Status::L6Rsp, "Invalid SSL response")?;
+    expect.ok_status = Some(Status::L6Ok);
+    expect.timeout_status = Some(Status::L6Timeout);
+    Ok(vec![send(record), well(expect, "")])
+}
+
+/// A greeting, HELO or EHLO, and farewell.
+fn smtp(words: &[&str]) -> Result<Vec<Action>, Wrong> {
+    let hello = match words {
+        [] => "HELO localhost".to_owned(),
+        [_] => return Err((0, "'option smtpchk' expects a greeting and a domain.".to_owned())),
+        [greeting @ ("HELO" | "EHLO"), domain] => format!("{greeting} {domain}"),
+        [_, _] => "HELO localhost".to_owned(),
+        [.., word] => {
+            return Err((2, format!("'option smtpchk' cannot handle unexpected argument '{word}'.")));
+        }
+    };
+    let good = |least: i64| text(r"^2[0-9]{2}[ \r-]", least, Status::L7Sts, "");
+    Ok(vec![
+        Action::Expect(text(r"^[0-9]{3}[ \r-]", 4, Status::L7Rsp, "")?),
+        Action::Expect(good(4)?),
+        send(format!("{hello}\r\n")),
+        // What is no good answer may still become one.
+        Action::Expect(good(-1)?),
+        send("QUIT\r\n"),
+        well(good(-1)?, "SMTP server is ok"),
+    ])
+}
+
+/// The server's greeting and, with a user, what it says of them.
+fn mysql(words: &[&str]) -> Result<Vec<Action>, Wrong> {
+    let (user, is_old) = match words {
+        [] => (None, false),
+        ["user", name] | ["user", name, "post-41"] => (Some(*name), false),
+        ["user", name, "pre-41"] => (Some(*name), true),
+        ["user"] => return Err((0, "'option mysql-check' expects <username> behind 'user'.".to_owned())),
+        ["user", _, word, ..] => {
+            return Err((2, format!("'option mysql-check' knows 'pre-41' and 'post-41', not '{word}'.")));
+        }
+        [word, ..] => {
+            return Err((0, format!("'option mysql-check' supports 'user', not '{word}'.")));
+        }
+    };
+    // Three bytes of length, one of number, and then what it is: FF an error, anything else is well.
+    let mut refused = hex("^.{6}..FF", 5, Status::L7Sts, "MySQL server error")?;
+    refused.inverse = true;
+    let greeting = hex("^.{10}", 5, Status::L7Rsp, "Unknown MySQL protocol")?;
+    let ok = "MySQL server is ok";
+    let mut list = vec![Action::Expect(refused.clone())];
+    let Some(user) = user else {
+        list.push(well(greeting, ok));
+        return Ok(list);
+    };
+    list.push(Action::Expect(greeting.clone()));
+    let mut packet = Vec::new();
+    if is_old {
+        // Flags, the longest packet, the name; there is no password.
+        packet.extend([0x80, 0, 0, 0, 1]);
+        packet.extend(user.as_bytes());
+        packet.extend([0, 0]);
+    } else {
+        packet.extend(0x8200_u32.to_le_bytes());
+        packet.extend((1_u32 << 16).to_le_bytes());
+        packet.push(33);
+        packet.extend([0; 23]);
+        packet.extend(user.as_bytes());
+        packet.extend([0, 0]);
+    }
+    let mut bytes = (packet.len() as u32).to_le_bytes()[..3].to_vec();
+    bytes.push(1);
+    bytes.extend(packet);
+    // And leave.
+    bytes.extend([1, 0, 0, 0, 1]);
+    list.push(send(bytes));
+    list.push(Action::Expect(refused));
+    list.push(well(greeting, ok));
+    Ok(list)
+}
+
+/// The start of a session, and whether the server would go on.
+fn pgsql(words: &[&str]) -> Result<Vec<Action>, Wrong> {
+    let ["user", user] = words else {
+        return Err((0, "'option pgsql-check' expects 'user <username>' as argument.".to_owned()));
+    };
+    let mut packet = vec![0, 3, 0, 0];
+    packet.extend(b"user\0");
+    packet.extend(user.as_bytes());
+    packet.extend([0, 0]);
+    let mut bytes = (packet.len() as u32 + 4).to_be_bytes().to_vec();
+    bytes.extend(packet);
+    let mut refused = hex("^45", 5, Status::L7Rsp, "PostgreSQL server error")?;
+    refused.inverse = true;
+    let asks = hex("^52000000..000000(0[02-9A-C])", 9, Status::L7Sts, "PostgreSQL unknown error")?;
+    Ok(vec![send(bytes), Action::Expect(refused), well(asks, "PostgreSQL server is ok")])
+}
+
+fn redis(words: &[&str]) -> Result<Vec<Action>, Wrong> {
+    none("redis-check", words)?;
+    let mut expect = Expect::new(Match::Bytes(b"+PONG\r\n".to_vec()));
+    expect.error_status = Some(Status::L7Sts);
+    Ok(vec![send("*1\r\n$4\r\nPING\r\n"), well(expect, "Redis server is ok")])
+}
+
+/// A bind without a name, and its success.
+fn ldap(words: &[&str]) -> Result<Vec<Action>, Wrong> {
+    none("ldap-check", words)?;
+    let bind = [0x30, 0x0c, 2, 1, 1, 0x60, 7, 2, 1, 3, 4, 0, 0x80, 0];
+    let length = "(?:[0-7].|8[1-4](?:..){1,4}?)";
+    let sequence = hex("^30", 14, Status::L7Rsp, "Not LDAPv3 protocol")?;
+    let answer = format!("^30{length}020101");
+    let answered = hex(&format!("{answer}61"), 14, Status::L7Rsp, "Not LDAPv3 protocol")?;
+    let bound = hex(&format!("{answer}61{length}0A0100"), 14, Status::L7Sts, "LDAP server refused the bind")?;
+    Ok(vec![send(bind), Action::Expect(sequence), Action::Expect(answered), well(bound, "Success")])
+}

@@ -1,0 +1,209 @@
+//! What becomes of all lines of a configuration.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::lang::{FileId, Line, Section, Word};
+
+use super::change::{Change, Outcome, Target, word};
+use super::header::{self, Old, Side};
+use super::lines::{self, Around};
+use super::order::{Rank, moved};
+use super::verdict::verdict;
+
+/// The lines that legacy mode would accept and nothing else does.
+pub(super) fn hints(sections: &[Section]) -> HashSet<(FileId, u32)> {
+    let changes = plan(sections, Target::Isobar);
+    let twins = twins(sections);
+    let is_twin = |s: &&Section| matches!(s.kind(), "frontend" | "backend") && twins.contains(s.head.str(1));
+    let heads = sections.iter().filter(is_twin).map(|s| s.head.span);
+    changes.iter().map(|change| change.at).chain(heads).map(|at| (at.file, at.line)).collect()
+}
+
+/// Names that a frontend and a backend share.
+fn twins(sections: &[Section]) -> HashSet<&str> {
+    let of = |kind: &str| -> HashSet<&str> {
+        sections.iter().filter(|s| s.kind() == kind).map(|s| s.head.str(1)).collect()
+    };
+    of("frontend").intersection(&of("backend")).copied().collect()
+}
+
+/// What stands for each old line.
+pub fn plan(sections: &[Section], target: Target) -> Vec<Change> {
+    let lines = || sections.iter().flat_map(|s| &s.lines);
+    let allows = |line: &Line| matches!(line.str(0), "reqallow" | "reqiallow" | "reqpass" | "reqipass");
+    let mut planner = Planner {
+        target,
+        has_allow: lines().any(allows),
+        has_processes: lines().any(|l| l.str(0) == "nbproc" && l.str(1).parse().is_ok_and(|n: u32| n > 1)),
+        names: if target == Target::Haproxy { new_names(sections) } else { HashMap::new() },
+        defaults_http: false,
+        changes: Vec::new(),
+    };
+    sections.iter().for_each(|section| planner.section(section));
+    planner.changes
+}
+
+/// Frontends that must be called otherwise, since HAProxy wants a name to be of one section.
+fn new_names(sections: &[Section]) -> HashMap<&str, String> {
+    let taken: HashSet<&str> = sections.iter().map(|s| s.head.str(1)).collect();
+    let free = |name: &str| {
+        let first = format!("{name}-frontend");
+        let more = (2..).map(|n| format!("{name}-frontend{n}"));
+        std::iter::once(first).chain(more).find(|n| !taken.contains(n.as_str())).unwrap_or_default()
+    };
+    twins(sections).into_iter().map(|name| (name, free(name))).collect()
+}
+
+struct Planner<'a> {
+    target: Target,
+    has_allow: bool,
+    has_processes: bool,
+    names: HashMap<&'a str, String>,
+    /// The latest `defaults` section speaks HTTP.
+    defaults_http: bool,
+    changes: Vec<Change>,
+}
+
+/// Which message the rules of a line are about, and when they ran.
+type Place = Option<(Side, Rank)>;
+
+impl<'a> Planner<'a> {
+    fn section(&mut self, section: &'a Section) {
+        let kind = section.kind();
+        match kind {
+            "program" => return self.left_out(section),
+            "global" | "defaults" | "frontend" | "listen" | "backend" => {}
+            _ => return,
+        }
+        self.head(&section.head);
+        let mode = section.lines.iter().rev().find(|l| l.str(0) == "mode").map(|l| l.str(1) == "http");
+        let is_http = mode.unwrap_or(kind != "defaults" && self.defaults_http);
+        if kind == "defaults" {
+            self.defaults_http = is_http;
+        }
+        let (target, has_processes) = (self.target, self.has_processes);
+        let around = Around { section: kind, target, is_http, has_processes };
+        let read: Vec<(&Line, Option<Outcome>, Place)> =
+            section.lines.iter().map(|line| self.line(line, around)).collect();
+        self.settle(&read);
+    }
+
+    /// Programs are not started by a proxy.
+    fn left_out(&mut self, section: &Section) {
+        let note = "programs are left to the system's own supervisor";
+        self.push(&section.head, Outcome::lost(note), section.head.span.line);
+        for line in &section.lines {
+            self.push(line, Outcome::gone(""), line.span.line);
+        }
+    }
+
+    fn head(&mut self, head: &Line) {
+        let mut outcome = lines::address(head);
+        if head.str(0) == "frontend"
+            && let Some(name) = self.names.get(head.str(1))
+        {
+            let named = outcome.get_or_insert_with(|| Outcome::new(vec![head.words.clone()], ""));
+            if let Some(old) = named.made.first_mut().and_then(|made| made.get_mut(1)) {
+                *old = word(name.clone(), old.span);
+            }
+            named.note = format!("a backend has this name, so logs say '{name}' now");
+        }
+        if let Some(outcome) = outcome {
+            self.push(head, outcome, head.span.line);
+        }
+    }
+
+    fn line<'l>(&self, line: &'l Line, around: Around<'_>) -> (&'l Line, Option<Outcome>, Place) {
+        if around.section == "global" {
+            return (line, lines::global(line, around), None);
+        }
+        if let Some(old) = Old::of(line, self.target) {
+            let (outcome, rank) = match old.verb {
+                "add" => (header::add(&old), Rank::Added),
+                "rep" => (header::replace(&old), Rank::Lines),
+                "del" => (header::delete(&old), Rank::Lines),
+                _ => (verdict(&old, self.has_allow), Rank::Lines),
+            };
+            let place = outcome.is_some().then_some((old.side, rank));
+            return (line, outcome, place);
+        }
+        let place = match line.str(0) {
+            "http-request" => Some((Side::Request, Rank::Rules)),
+            "http-response" => Some((Side::Response, Rank::Rules)),
+            "block" => Some((Side::Request, Rank::First)),
+            "monitor-net" if around.is_http => Some((Side::Request, Rank::First)),
+            _ => None,
+        };
+        (line, lines::proxy(line, around).or_else(|| self.renamed(line)), place)
+    }
+
+    /// A line that names a frontend by its old name.
+    fn renamed(&self, line: &Line) -> Option<Outcome> {
+        if self.names.is_empty() {
+            return None;
+        }
+        let mut made = line.words.clone();
+        for i in 1..made.len() {
+            let text = made[i].str().to_owned();
+            let is_scope = line.str(0) == "stats" && line.str(1) == "scope" && i == 2;
+            let new = self.names.iter().find_map(|(old, new)| {
+                let inside = ["fe_conn(", "fe_req_rate(", "fe_sess_rate("].iter().find_map(|fetch| {
+                    let call = format!("{fetch}{old})");
+                    text.contains(&call).then(|| text.replace(&call, &format!("{fetch}{new})")))
+                });
+                inside.or_else(|| (is_scope && text == *old).then(|| new.clone()))
+            });
+            if let Some(new) = new {
+                made[i] = word(new, made[i].span);
+            }
+        }
+        let changed = made.iter().zip(&line.words).any(|(a, b): (&Word, &Word)| a.str() != b.str());
+        changed.then(|| Outcome::new(vec![made], "the frontend has another name"))
+    }
+
+    /// Gives the rules of a section their places.
+    fn settle(&mut self, read: &[(&Line, Option<Outcome>, Place)]) {
+        let mut places: HashMap<usize, (u32, usize)> = HashMap::new();
+        for side in [Side::Request, Side::Response] {
+            let of_side: Vec<(usize, Rank)> = read
+                .iter()
+                .enumerate()
+                .filter_map(|(i, (_, _, place))| place.filter(|(s, _)| *s == side).map(|(_, rank)| (i, rank)))
+                .collect();
+            let ranks: Vec<Rank> = of_side.iter().map(|(_, rank)| *rank).collect();
+            let Some((last, _)) = of_side.last() else { continue };
+            for (n, k) in moved(&ranks).into_iter().enumerate() {
+                places.insert(of_side[k].0, (read[*last].0.span.line, n + 1));
+            }
+        }
+        let mut list: Vec<(u32, usize, usize)> = Vec::new();
+        for (i, (line, outcome, _)) in read.iter().enumerate() {
+            let place = places.get(&i);
+            if outcome.is_some() || place.is_some() {
+                let (behind, n) = place.copied().unwrap_or((line.span.line, 0));
+                list.push((behind, n, i));
+            }
+        }
+        list.sort_unstable();
+        for (behind, _, i) in list {
+            let (line, outcome, _) = &read[i];
+            let stays = || Outcome::new(vec![line.words.clone()], "moved behind rules that ran before it");
+            let outcome = match outcome {
+                Some(o) => Outcome { made: o.made.clone(), note: o.note.clone(), is_lossy: o.is_lossy },
+                None => stays(),
+            };
+            self.push(line, outcome, behind);
+        }
+    }
+
+    fn push(&mut self, line: &Line, outcome: Outcome, behind: u32) {
+        let made = outcome.made.into_iter().map(|words| Line { words, span: line.span }).collect();
+        self.changes.push(Change {
+            at: line.span,
+            note: outcome.note,
+            is_lossy: outcome.is_lossy,
+            made,
+            behind,
+        });
+    }
+}

@@ -1,0 +1,142 @@
+//! Checks that speak a protocol by themselves, on servers that speak it well and badly.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener};
+use std::time::Duration;
+
+use crate::support::differential::{Run, same};
+use crate::support::place;
+
+/// A server that says the first text at once, and one of the others for each piece that it reads.
+fn speaking(texts: &'static [&'static [u8]]) -> SocketAddr {
+    let listener = TcpListener::bind((place::address(), 0)).expect("listen");
+    let address = listener.local_addr().expect("address");
+    std::thread::spawn(move || {
+        for mut client in listener.incoming().flatten() {
+            std::thread::spawn(move || {
+                let mut piece = [0; 512];
+                for (i, text) in texts.iter().enumerate() {
+                    if i > 0 && !matches!(client.read(&mut piece), Ok(1..)) {
+                        return;
+                    }
+                    let _ = client.write_all(text);
+                }
+                let _ = client.read(&mut piece);
+            });
+        }
+    });
+    address
+}
+
+type Case = (&'static str, &'static [&'static [u8]]);
+
+const GREETING: &[u8] = b"\x17\0\0\0\x0a5.7.1-check\0\x01\0\0\0abcdef";
+
+/// The option, and what its servers say: the first one well, the others not.
+const CASES: &[(&str, &[Case])] = &[
+    (
+        "redis-check",
+        &[("good", &[b"", b"+PONG\r\n"]), ("bad", &[b"", b"-NOAUTH Authentication required.\r\n"])],
+    ),
+    (
+        "ssl-hello-chk",
+        &[
+            ("alert", &[b"", b"\x15\x03\x00\x00\x02\x02\x28"]),
+            ("hello", &[b"", b"\x16\x03\x00\x00\x02\x02\x28"]),
+            ("bad", &[b"", b"HTTP/1.0 400 Bad\r\n\r\n"]),
+        ],
+    ),
+    (
+        "smtpchk",
+        &[
+            ("good", &[b"220 hi\r\n", b"250 fine\r\n", b"221 bye\r\n"]),
+            ("refused", &[b"220 hi\r\n", b"502 what\r\n", b"221 bye\r\n"]),
+            ("busy", &[b"554 no\r\n"]),
+            ("junk", &[b"hello\r\n"]),
+        ],
+    ),
+    ("smtpchk EHLO a.test", &[("good", &[b"220 hi\r\n", b"250-a.test\r\n250 SIZE\r\n", b"221 bye\r\n"])]),
+    (
+        "mysql-check",
+        &[
+            ("good", &[GREETING]),
+            ("bad", &[b"\x16\0\0\0\xff\x15\x04#28000Access denied"]),
+            ("junk", &[b"\x06\0\0\x03hello!"]),
+        ],
+    ),
+    (
+        "mysql-check user me",
+        &[
+            ("good", &[GREETING, b"\x07\0\0\x02\0\0\0\x02\0\0\0"]),
+            ("denied", &[GREETING, b"\x16\0\0\x02\xff\x15\x04#28000Access denied"]),
+        ],
+    ),
+    ("mysql-check user me pre-41", &[("good", &[GREETING, b"\x07\0\0\x02\0\0\0\x02\0\0\0"])]),
+    (
+        "pgsql-check user me",
+        &[
+            ("good", &[b"", b"R\0\0\0\x08\0\0\0\0"]),
+            ("asks", &[b"", b"R\0\0\0\x0c\0\0\0\x05abcd"]),
+            ("odd", &[b"", b"R\0\0\0\x08\0\0\0\x63"]),
+            ("bad", &[b"", b"E\0\0\0\x0eSFATAL\0Cx\0\0"]),
+        ],
+    ),
+    (
+        "ldap-check",
+        &[
+            ("good", &[b"", b"\x30\x0c\x02\x01\x01\x61\x07\x0a\x01\x00\x04\x00\x04\x00"]),
+            ("denied", &[b"", b"\x30\x0c\x02\x01\x01\x61\x07\x0a\x01\x31\x04\x00\x04\x00"]),
+            ("junk", &[b"", b"HTTP/1.0 400 Bad request\r\n\r\n"]),
+        ],
+    ),
+];
+
+/// What the checks of all servers have found, once each has found something.
+fn found(run: &mut Run) {
+    let mut lines = Vec::new();
+    place::wait_until(Duration::from_secs(10), || {
+        let text = run.cli("show stat -1 4 -1");
+        let head: Vec<String> = text.lines().next().unwrap_or("").split(',').map(str::to_owned).collect();
+        let column = |name: &str| head.iter().position(|h| h.trim_start_matches("# ") == name).unwrap_or(0);
+        let (proxy, server, status) = (column("pxname"), column("svname"), column("check_status"));
+        lines = text
+            .lines()
+            .skip(1)
+            .filter(|line| line.contains(','))
+            .map(|line| {
+                let fields: Vec<&str> = line.split(',').collect();
+                format!("{}/{} {}", fields[proxy], fields[server], fields[status].trim_start_matches("* "))
+            })
+            .collect();
+        lines.len() > 5 && lines.iter().all(|line| !line.ends_with(" INI"))
+    });
+    for line in lines {
+        run.note("check", &line);
+    }
+}
+
+#[test]
+fn protocols() {
+    let mut config = String::from(
+        "global
+    nbthread 1
+    stats socket {dir}/sock level admin
+defaults
+    mode tcp
+    timeout connect 2s
+    timeout client 2s
+    timeout server 2s
+    timeout check 2s
+frontend fe
+    bind {ip}:{port:fe}
+    default_backend b0
+",
+    );
+    for (i, (option, servers)) in CASES.iter().enumerate() {
+        config.push_str(&format!("backend b{i}\n    option {option}\n"));
+        for (name, texts) in *servers {
+            config.push_str(&format!("    server {name} {} check inter 200ms\n", speaking(texts)));
+        }
+    }
+    same(&config, Vec::new, 0, found);
+}

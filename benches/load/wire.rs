@@ -136,7 +136,7 @@ impl Wire {
             match socket::transmit(&self.socket, &self.out[self.sent..]) {
                 Ok(0) => return Ok(()),
                 Ok(n) => self.sent += n,
-                Err(errno) if errno == nix::errno::Errno::ENOTCONN => return Ok(()),
+                Err(nix::errno::Errno::ENOTCONN) => return Ok(()),
                 Err(errno) => return Err(format!("send: {errno}")),
             }
         }

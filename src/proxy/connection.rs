@@ -249,7 +249,7 @@ async fn busy(session: &Session, down: &mut Downstream, current: &mut Current) -
     loop {
         let mut txn = session.take_txn(current.view.config().proxy(current.front));
         if !down.receive_first(&mut txn.req) {
-            session.keep_txn(txn);
+            session.hand_over(txn);
             if down.link().is_readable() {
                 // The end of the stream, or an error.
                 log_empty(session, current);

@@ -19,10 +19,6 @@ use super::transfer::{Broken, Extent, Side, Way};
 use super::tunnel::{self, Ends};
 use super::verdict::{self, Stage, Step};
 
-/// The longest body that is read for nobody, and for how long.
-const MOST_SKIPPED: u64 = 1 << 18;
-const SKIP_MS: u64 = 1000;
-
 impl Stream<'_> {
     /// The response: rules, head with the first part of the body in one write, the rest of the body.
     pub(super) async fn respond(&mut self) -> Result<(), Halt> {
@@ -54,7 +50,7 @@ impl Stream<'_> {
         self.keep_client &= !self.txn.res.closes_by_rule() && !self.s.is_over() && self.txn.status >= 200;
         if !has_body {
             self.send_head(0).await?;
-            return self.skip_body(extent).await;
+            return self.skip_body(&extent).await;
         }
         self.keep_client &= self.txn.res.body != BodyLen::UntilClose;
         if wire == BodyLen::Chunked && self.txn.req.version == Version::Http10 {
@@ -149,31 +145,10 @@ impl Stream<'_> {
         }
     }
 
-    /// The server sends a body to a client that expects none. One that is not long is read, so that the connection is of
-    /// use again.
-    async fn skip_body(&mut self, extent: Extent) -> Result<(), Halt> {
-        let is_short = match extent {
-            Extent::Length(n) => n <= MOST_SKIPPED,
-            Extent::Chunked(_) => true,
-            Extent::Close => false,
-        };
-        if !extent.is_done()
-            && let Some(hold) = self.hold.as_mut()
-        {
-            let from = (hold.link().clone(), Side::Server);
-            let mut way = Way::drain(from, self.patience.clone(), extent);
-            let rt = self.s.worker.rt;
-            let until = rt.after_ms(SKIP_MS);
-            hold.keep &= is_short
-                && poll_fn(|_| match way.poll() {
-                    Poll::Ready(result) => Poll::Ready(result.is_ok()),
-                    Poll::Pending if rt.now() >= until => Poll::Ready(false),
-                    Poll::Pending => {
-                        rt.arm(until);
-                        Poll::Pending
-                    }
-                })
-                .await;
+    /// The server sends a body to a client that expects none: what is not here already is not waited for.
+    async fn skip_body(&mut self, extent: &Extent) -> Result<(), Halt> {
+        if let Some(hold) = &mut self.hold {
+            hold.keep &= extent.is_done();
         }
         self.finish_upload().await
     }

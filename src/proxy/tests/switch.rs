@@ -99,11 +99,13 @@ fn rules_run_once_and_their_variables_stay() {
         let mut client = rig.client();
         client.send(GET);
         let mut server = rig.server("s1");
-        assert!(server.take().contains("x-n: 1/seen\r\n"));
+        let asked = server.take();
+        assert!(asked.contains("x-n: 1/seen\r\n"), "{switch}: {asked}");
         server.send(OK);
         client.take();
         client.send(GET);
-        assert!(server.take().contains("x-n: 2/seen\r\n"));
+        let asked = server.take();
+        assert!(asked.contains("x-n: 2/seen\r\n"), "{switch}: {asked}");
         server.send(OK);
         assert_eq!(answers(&client.take()), [200]);
     }

@@ -21,25 +21,25 @@ fn server(ctx: Ctx<'_>) -> Option<Carriage> {
 
 pub static FETCHES: &[Fetch] = &[
     Fetch::new(
-        Entry::full("fc_glitches", "", "Faults of the client that were counted.", "fc_glitches gt 10", "3.0"),
+        Entry::full("fc_glitches", "", "Faults of the client that were counted.", "fc_glitches", "3.0"),
         T::Int,
         C,
         |_, ctx, _| int(ctx.env.client_carriage().glitches),
     ),
     Fetch::new(
-        Entry::full("bc_glitches", "", "Faults of the server that were counted.", "bc_glitches gt 10", "3.0"),
+        Entry::full("bc_glitches", "", "Faults of the server that were counted.", "bc_glitches", "3.0"),
         T::Int,
         S,
         |_, ctx, _| int(server(ctx)?.glitches),
     ),
     Fetch::new(
-        Entry::full("fc_nb_streams", "", "Streams of the client's connection.", "fc_nb_streams gt 5", "3.0"),
+        Entry::full("fc_nb_streams", "", "Streams of the client's connection.", "fc_nb_streams", "3.0"),
         T::Int,
         C,
         |_, ctx, _| int(ctx.env.client_carriage().streams),
     ),
     Fetch::new(
-        Entry::full("bc_nb_streams", "", "Streams of the server's connection.", "bc_nb_streams gt 5", "3.0"),
+        Entry::full("bc_nb_streams", "", "Streams of the server's connection.", "bc_nb_streams", "3.0"),
         T::Int,
         S,
         |_, ctx, _| int(server(ctx)?.streams),
@@ -49,7 +49,7 @@ pub static FETCHES: &[Fetch] = &[
             "fc_settings_streams_limit",
             "",
             "Streams that the client's connection may have at once.",
-            "fc_settings_streams_limit gt 1",
+            "fc_settings_streams_limit",
             "3.1",
         ),
         T::Int,
@@ -61,7 +61,7 @@ pub static FETCHES: &[Fetch] = &[
             "bc_settings_streams_limit",
             "",
             "Streams that the server's connection may have at once.",
-            "bc_settings_streams_limit gt 1",
+            "bc_settings_streams_limit",
             "3.1",
         ),
         T::Int,

@@ -89,7 +89,7 @@ fn credit_follows_the_reader() {
     peer.connection.consumed(1, 64_000);
     peer.look();
     let (_, granted) = *peer.updates.last().expect("credit");
-    assert_eq!(granted as usize, (1 << 20) - (65_535 - 64_000), "a stream that is read gets a large window");
+    assert_eq!(granted as usize, (1 << 20) - (65_536 - 64_000), "a stream that is read gets a large window");
     // Ten MiB in full frames: few updates.
     peer.updates.clear();
     peer.consumes = true;
@@ -106,5 +106,5 @@ fn credit_follows_the_reader() {
     peer.connection.consumed(1, 16_000);
     peer.look();
     let (_, granted) = *peer.updates.last().expect("credit");
-    assert_eq!(granted, 100_000 - 65_535 + 16_000, "a third of what there is for all");
+    assert_eq!(granted, 100_000 - 65_536 + 16_000, "a third of what there is for all");
 }

@@ -143,8 +143,8 @@ impl<'a> Planner<'a> {
             return None;
         }
         let mut made = line.words.clone();
-        for i in 1..made.len() {
-            let text = made[i].str().to_owned();
+        for (i, new_word) in made.iter_mut().enumerate().skip(1) {
+            let text = new_word.str().to_owned();
             let is_scope = line.str(0) == "stats" && line.str(1) == "scope" && i == 2;
             let new = self.names.iter().find_map(|(old, new)| {
                 let inside = ["fe_conn(", "fe_req_rate(", "fe_sess_rate("].iter().find_map(|fetch| {
@@ -154,7 +154,7 @@ impl<'a> Planner<'a> {
                 inside.or_else(|| (is_scope && text == *old).then(|| new.clone()))
             });
             if let Some(new) = new {
-                made[i] = word(new, made[i].span);
+                *new_word = word(new, new_word.span);
             }
         }
         let changed = made.iter().zip(&line.words).any(|(a, b): (&Word, &Word)| a.str() != b.str());

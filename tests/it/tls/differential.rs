@@ -112,7 +112,7 @@ fn the_log_of_https() {
         "{HTTP}
 frontend fe
     option httpslog
-    bind {{ip}}:{{port:fe}} ssl crt {} ca-file {} verify optional crt-ignore-err all
+    bind {{ip}}:{{port:fe}} ssl crt {} ca-file {} verify optional crt-ignore-err all alpn http/1.1
     http-request return status 200
 ",
         pem("a"),
@@ -251,7 +251,7 @@ fn the_proxy_protocol_tells_of_it() {
     let config = format!(
         "{HTTP}
 listen all
-    bind {{ip}}:{{port:all}} ssl crt {pem} ca-file {ca} verify optional crt-ignore-err all
+    bind {{ip}}:{{port:all}} ssl crt {pem} ca-file {ca} verify optional crt-ignore-err all alpn http/1.1
     server s1 {{s1}} send-proxy-v2 proxy-v2-options cert-cn,ssl-cipher,cert-sig,cert-key,authority
 listen some
     bind {{ip}}:{{port:some}} ssl crt {pem} alpn http/1.1

@@ -109,11 +109,11 @@ fn they_are_judged_as_others_are() {
         "{HTTP}
 frontend lenient
     no log
-    bind {{ip}}:{{port:lenient}} ssl crt {a} ca-file {ca} verify optional crt-ignore-err all crl-file {crl}
-    bind {{ip}}:{{port:listless}} ssl crt {a} ca-file {ca} verify optional crt-ignore-err all
+    bind {{ip}}:{{port:lenient}} ssl crt {a} ca-file {ca} verify optional crt-ignore-err all crl-file {crl} alpn http/1.1
+    bind {{ip}}:{{port:listless}} ssl crt {a} ca-file {ca} verify optional crt-ignore-err all alpn http/1.1
     http-request return status 200 content-type text/plain lf-string \"%[ssl_c_used] %[ssl_c_verify] %[ssl_c_err] %[ssl_c_ca_err] %[ssl_c_ca_err_depth] %[ssl_c_version] %[ssl_c_serial,hex] %[ssl_c_s_dn] %[ssl_c_i_dn]\"
 frontend strict
-    bind {{ip}}:{{port:strict}} ssl crt {a} ca-file {ca} verify required crl-file {crl}
+    bind {{ip}}:{{port:strict}} ssl crt {a} ca-file {ca} verify required crl-file {crl} alpn http/1.1
     http-request return status 200
 ",
         a = file("a.pem"),

@@ -50,7 +50,6 @@ fn config(loaded: &Loaded, previous: Option<&Config>) -> Config {
         group: &|_| None,
         services: &|_| None,
         previous,
-        lent: None,
         ignore_unresolved: false,
         default_maxconn: 10_000,
         workers: 4,

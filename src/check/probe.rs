@@ -148,6 +148,7 @@ impl Run<'_> {
         let address = self.address(connect);
         self.connection = None;
         self.received.clear();
+        self.before.clear();
         self.is_eof = false;
         if matches!(address, Address::Inet(a) if a.port() == 0) {
             return Err(self.trouble(Status::SockErr, ""));

@@ -128,7 +128,8 @@ impl Rules {
 
     /// Checks by datagrams that would not notice whether they are answered.
     pub fn expects_nothing(&self) -> bool {
-        self.datagram && !self.tcp.steps.iter().any(|step| matches!(step.action, Action::Expect(_)))
+        let is_datagram = self.datagram && self.protocol == Protocol::Tcp;
+        is_datagram && !self.tcp.steps.iter().any(|step| matches!(step.action, Action::Expect(_)))
     }
 
     /// `option <name>` of a check that speaks a protocol by itself, and the words after it.

@@ -141,8 +141,10 @@ impl Fields {
 
     /// Adds the checksum of the whole header.
     pub fn add_checksum(&mut self) {
-        self.checksum = Some(self.bytes.len() + 3);
+        let at = self.bytes.len() + 3;
         self.add(kind::CRC32C, &[0; 4]);
+        // Where there is no room it is left out.
+        self.checksum = (self.bytes.len() == at + 4).then_some(at);
     }
 }
 

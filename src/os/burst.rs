@@ -223,14 +223,24 @@ impl Outlet {
         {
             return socket::send(fd, piece.bytes, false).map(|_| 1);
         }
-        let mut sent = 0;
+        let (mut sent, mut tried) = (0, false);
         while sent < pieces.len() {
             match self.burst(fd, to, &pieces[sent..]) {
                 Ok(0) => break,
                 Ok(n) => sent += n,
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(e) if !self.is_plain && refuses_trains(&e) => self.is_plain = true,
-                Err(e) if sent == 0 => return Err(e),
+                // It may be a single datagram that is refused: only what goes better without trains is gone on with so.
+                Err(e)
+                    if !self.is_plain
+                        && self.trains.first().is_some_and(|n| *n > 1)
+                        && refuses_trains(&e) =>
+                {
+                    (self.is_plain, tried) = (true, true);
+                }
+                Err(e) if sent == 0 => {
+                    self.is_plain &= !tried;
+                    return Err(e);
+                }
                 Err(_) => break,
             }
         }

@@ -297,7 +297,11 @@ impl<'c> Chooser<'c> {
                 continue;
             }
             match self.wait(txn, &server.live.queue, &set, Some(server)).await? {
-                Some(_) => return Ok(self.hold(set, index)),
+                Some(_) => {
+                    // The line may be another one by now.
+                    let (set, index) = self.locate(server).unwrap_or((set.clone(), index));
+                    return Ok(self.hold(set, index));
+                }
                 None => attempt.choose = true,
             }
         }
@@ -537,7 +541,7 @@ impl<'c> Chooser<'c> {
         if !link.tls().is_some_and(|tls| tls.speaks(b"h2")) {
             return Ok(self.hold_h1(slot, (Rc::new(link), 0, greeting), epoch, is_private));
         }
-        let how = (!is_private, self.proxy.timeouts.server);
+        let how = (!is_private, self.proxy.timeouts.server, epoch);
         let hash = greeting.hash();
         let stream = self.worker().muxes.open((server, self.tune()), (link, hash), Vec::new(), how);
         Ok(self.hold_h2(slot, stream, epoch))
@@ -579,7 +583,7 @@ impl<'c> Chooser<'c> {
                 match self.open(server, &greeting, only) {
                     Ok(link) => {
                         link.belong_to(live.uid);
-                        let how = (!self.is_private(server), self.proxy.timeouts.server);
+                        let how = (!self.is_private(server), self.proxy.timeouts.server, epoch);
                         let hash = greeting.hash();
                         let preface = if link.tls().is_none() { greeting.preface } else { Vec::new() };
                         muxes.open((server, self.tune()), (link, hash), preface, how)

@@ -3,12 +3,17 @@
 use std::hash::BuildHasher;
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::LazyLock;
 
 use crate::config::Backend;
 use crate::conn::{Link, Tls};
 use crate::model::{Address, Server, ServerSpec, ServerTls};
 use crate::rules::{Ctx, Sample, SampleType};
 use crate::tls::server_name;
+
+/// What connections are told apart by is part of what clients send: nobody is to find two of the same hash.
+static SEED: LazyLock<foldhash::quality::RandomState> =
+    LazyLock::new(foldhash::quality::RandomState::default);
 
 /// The name that a server is asked for with TLS (`sni`); also of servers without TLS, where it is none.
 #[derive(Debug, Default)]
@@ -31,7 +36,7 @@ impl Greeting {
     pub fn hash(&self) -> u64 {
         match self.preface.is_empty() {
             true => self.name.hash(),
-            false => foldhash::fast::FixedState::default().hash_one((self.name.hash(), &self.preface)) | 1,
+            false => SEED.hash_one((self.name.hash(), &self.preface)) | 1,
         }
     }
 }
@@ -64,7 +69,7 @@ impl ServerName {
     pub fn hash(&self) -> u64 {
         match self {
             ServerName { name: None, port: None } => 0,
-            all => foldhash::fast::FixedState::default().hash_one((&all.name, all.port)) | 1,
+            all => SEED.hash_one((&all.name, all.port)) | 1,
         }
     }
 

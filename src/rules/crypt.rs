@@ -14,6 +14,9 @@ pub struct Hash {
     known: Mutex<Option<[u8; 32]>>,
 }
 
+/// Octets of a password.
+const LONGEST: usize = 512;
+
 impl Hash {
     /// Reads a hash; the error says what is wrong with it.
     pub fn parse(text: &str) -> Result<Hash, String> {
@@ -32,9 +35,14 @@ impl Hash {
 
     /// Whether this is the password.
     pub fn is_of(&self, password: &[u8]) -> bool {
+        // Its cost grows with its length: as the C library, nothing longer is looked at.
+        if password.len() > LONGEST {
+            return false;
+        }
         let digest: [u8; 32] = sha2::Sha256::digest([self.text.as_bytes(), password].concat()).into();
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.is_some_and(|known| same(&known, &digest)) {
+        // Not held while one is hashed: others would wait for a wrong one.
+        let known = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known().is_some_and(|known| same(&known, &digest)) {
             return true;
         }
         let is_right = match self.text.strip_prefix("$1$") {
@@ -45,7 +53,7 @@ impl Hash {
             None => ShaCrypt::default().verify_password(password, &*self.text).is_ok(),
         };
         if is_right {
-            *known = Some(digest);
+            *known() = Some(digest);
         }
         is_right
     }

@@ -286,8 +286,10 @@ impl Plane {
         let back = config.proxy(flow.back).back.as_ref().ok_or(choice::NO_SERVER)?;
         let server = slot.server();
         let failed = End::new(Cause::Resource, Phase::Connect, 0);
+        // Before its address is read: one that moves meanwhile is left by the next datagram.
+        let epoch = server.live.epoch();
         let pipe = Pipe::open(self.worker.rt, server, back, flow.local.port()).map_err(|_| failed)?;
-        let (before, epoch) = (preface(server, flow), server.live.epoch());
+        let before = preface(server, flow);
         if flow.left.is_some() {
             account::count_move(flow);
         }

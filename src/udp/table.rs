@@ -139,6 +139,14 @@ impl<T> Table<T> {
         let held = place.held.take()?;
         self.index.remove(&held.key);
         self.free.push(id.at);
+        // Flows that end at once leave their times behind.
+        if self.ends.len() > 2 * self.index.len() + 1024 {
+            let places = &self.places;
+            self.ends.retain(|Reverse((due, id))| {
+                let place = places.get(id.at as usize).filter(|place| place.nth == id.nth);
+                place.and_then(|place| place.held.as_ref()).is_some_and(|held| held.queued == *due)
+            });
+        }
         Some(held.value)
     }
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, PoisonError};
 
 use crate::balance;
 use crate::base::clock;
-use crate::check::CheckSpec;
+use crate::check::{CheckSpec, CheckTls};
 use crate::config::compile::{Inputs, Lent, build, section_kinds};
 use crate::config::global::CliLevel::Admin;
 use crate::config::proxy::ServerTarget;
@@ -123,6 +123,7 @@ fn read(
 /// What to check of a server: its own words, and what its backend says of all.
 fn completed(own: CheckSpec, back: &Backend, words: &[&str]) -> CheckSpec {
     let all = &back.check_template;
+    let own_asks = words.contains(&"check-ssl");
     CheckSpec {
         protocol: all.protocol,
         steps: all.steps.clone(),
@@ -133,8 +134,10 @@ fn completed(own: CheckSpec, back: &Backend, words: &[&str]) -> CheckSpec {
         log_health_checks: all.log_health_checks,
         spread_percent: all.spread_percent,
         answer_max: all.answer_max,
-        // That traffic speaks TLS says nothing of the checks of such a server.
-        tls: own.tls.clone().filter(|_| words.contains(&"check-ssl")),
+        datagram: all.datagram,
+        // That traffic speaks TLS says nothing of the checks of such a server, but for steps that ask for it.
+        tls: (own.tls.clone().filter(|_| own_asks || all.asks_for_tls()))
+            .map(|tls| CheckTls { is_default: own_asks, ..tls }),
         ..own
     }
 }
@@ -157,6 +160,10 @@ fn add(session: &mut Session, args: &Args) -> Answer {
         return exists();
     }
     let words: Vec<&str> = args.from(3).collect();
+    let is_evaluated = |word: &&&str| **word == "sni" || word.starts_with("set-proxy-v2-tlv-fmt(");
+    if let Some(word) = words.iter().find(is_evaluated) {
+        return Answer::error(format!("'{word}' is not supported for servers that are added at run time.\n"));
+    }
     let library = config.tls.lock().unwrap_or_else(PoisonError::into_inner).library();
     let lent = Lent { library, globals: config.global.tls.clone() };
     let (mut spec, check) = match read(proxy, name, &words, lent) {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::base::clock;
 use crate::catalog::api::Api;
 use crate::catalog::record::{self, POLICY, ROLE, SECRET, TOKEN};
-use crate::catalog::request::{Authority, Call, Fault, Level, Resource, Rule};
+use crate::catalog::request::{Access, Authority, Call, Fault, Level, Resource, Rule};
 use crate::region::map::Map;
 
 /// The policy that allows everything.
@@ -94,6 +94,11 @@ pub fn revealed(call: &Call, mut token: Value, known: Option<&str>) -> Value {
     let Some(object) = token.as_object_mut() else { return token };
     object.remove(DIGEST);
     let sealed = object.remove(SEALED);
+    // Who may read what tokens there are may not use them.
+    if known.is_none() && !call.allows(Resource::Acl, "", Access::Write) {
+        object.insert("SecretID".into(), HIDDEN.into());
+        return token;
+    }
     if object.contains_key("SecretID") {
         return token;
     }

@@ -36,6 +36,10 @@ impl Built {
     /// Makes the changes to shared cells. To be called together with the store of the configuration.
     pub fn activate(&mut self, now: crate::base::Millis) {
         crate::rules::vars::introduce(&self.config.proc_vars);
+        // First, so that what is dialled by an old line is of an old epoch, and not kept.
+        for (cell, set) in self.server_sets.drain(..) {
+            cell.store(set);
+        }
         for change in self.server_changes.drain(..) {
             change.apply(now);
         }
@@ -44,9 +48,6 @@ impl Built {
         }
         for live in self.maxconn_changes.drain(..) {
             live.maxconn_override.store(0, Ordering::Relaxed);
-        }
-        for (cell, set) in self.server_sets.drain(..) {
-            cell.store(set);
         }
         for proxy in &self.config.proxies {
             if let Some(back) = &proxy.back {

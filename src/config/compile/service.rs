@@ -133,9 +133,11 @@ pub fn specs(cx: &mut Cx<'_>, draft: &Draft<'_>) -> Vec<ServiceSpec> {
 fn spec(cx: &mut Cx<'_>, draft: &Draft<'_>, service: &ServiceDraft<'_>) -> ServiceSpec {
     let title = format!("'service {}/{}'", draft.name, service.name);
     let tls = super::tls::server(cx, service.at, &title, &service.set.tls, None);
+    let is_off = service.set.tls.is_off;
     let check = service.check.then(|| {
         let mut check = super::checks::spec(cx, draft, &service.set);
-        check.tls = super::tls::check(cx, (service.at, &title), &service.set.tls, tls.as_ref(), &check);
+        let own = tls.clone().filter(|_| !is_off);
+        check.tls = super::tls::check(cx, (service.at, &title), &service.set.tls, own.as_ref(), &check);
         check
     });
     ServiceSpec {
@@ -145,7 +147,7 @@ fn spec(cx: &mut Cx<'_>, draft: &Draft<'_>, service: &ServiceDraft<'_>) -> Servi
         check,
         overflow_percent: service.overflow_percent,
         max: service.max,
-        template: Arc::new(ServerSpec { tls, ..template(draft, service) }),
+        template: Arc::new(ServerSpec { tls, tls_is_off: is_off, ..template(draft, service) }),
     }
 }
 

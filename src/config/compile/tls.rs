@@ -281,7 +281,10 @@ fn fingerprint(cx: &Cx<'_>, words: &ServerWords) -> u64 {
     let of = |base: &Option<PathBuf>, name: &str| base.as_ref().map_or(PathBuf::from(name), |b| b.join(name));
     let crt = words.crt.as_deref().map(|name| of(&globals.crt_base, name));
     let signers = [&words.options.ca_file, &words.options.crl_file].into_iter().flatten();
-    for path in crt.into_iter().chain(signers.map(|name| of(&globals.ca_base, name))) {
+    let stored =
+        globals.stored.iter().find(|l| words.crt.as_ref().is_some_and(|name| l.names.contains(name)));
+    let parts = stored.into_iter().flat_map(|l| std::iter::once(l.crt.clone()).chain(l.key.clone()));
+    for path in crt.into_iter().chain(parts).chain(signers.map(|name| of(&globals.ca_base, name))) {
         whole.extend(cx.inputs.disk.read(&path).unwrap_or_default());
     }
     xxhash_rust::xxh3::xxh3_64(&whole)

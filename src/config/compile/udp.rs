@@ -53,6 +53,7 @@ fn refuse(cx: &mut Cx<'_>, at: Span, what: &str, why: &str) {
 }
 
 const NO_CONNECTION: &str = "datagrams come over no connection";
+const ADDRESSES: &str = "the header of a datagram has addresses alone";
 const NO_MESSAGE: &str = "datagrams are no requests";
 
 fn binds(cx: &mut Cx<'_>, draft: &Draft<'_>) {
@@ -111,8 +112,6 @@ fn steps(cx: &mut Cx<'_>, draft: &Draft<'_>) {
 
 fn settings(cx: &mut Cx<'_>, draft: &Draft<'_>, program: &Program<'_>) {
     let (set, rules) = (&draft.set, &program.rules);
-    let inherited = |own: fn(&Step<'_>) -> bool| !draft.steps.iter().any(own);
-    let is_rule = |step: &Step<'_>| !matches!(step, Step::Acl(_) | Step::UseBackend(_) | Step::UseServer(_));
     let of_defaults = !(rules.tcp_session.is_empty()
         && rules.tcp_content.is_empty()
         && rules.tcp_response.is_empty()
@@ -123,7 +122,7 @@ fn settings(cx: &mut Cx<'_>, draft: &Draft<'_>, program: &Program<'_>) {
         (set.monitor_uri.is_some(), "monitor-uri", NO_MESSAGE),
         (set.cookie.is_some(), "cookie", NO_MESSAGE),
         (super::balance::needs_http(&set.balance), "balance", NO_MESSAGE),
-        (of_defaults && inherited(is_rule), "rules of 'defaults'", NO_CONNECTION),
+        (of_defaults, "rules of 'defaults'", NO_CONNECTION),
     ] {
         if is_there {
             let title = draft.title();
@@ -144,6 +143,8 @@ fn servers(cx: &mut Cx<'_>, draft: &Draft<'_>) {
         for (_, what, why) in [
             (server.set.tls.is_on, "ssl", "TLS speaks over connections"),
             (spec.send_proxy == 1, "send-proxy", "a datagram has room for version 2 alone"),
+            (!spec.proxy_fields.is_empty(), "proxy-v2-options", ADDRESSES),
+            (!spec.proxy_tlvs.is_empty(), "set-proxy-v2-tlv-fmt", ADDRESSES),
             (spec.proto_h2, "proto", NO_MESSAGE),
             (spec.cookie.is_some(), "cookie", NO_MESSAGE),
             (is_path, "server", "datagrams go to the Internet alone"),

@@ -54,7 +54,14 @@ impl<'a> Old<'a> {
             Some(verb) => (true, verb),
             None => (false, rest),
         };
-        VERBS.contains(&verb).then_some(Old { line, side, verb, ignore_case, target })
+        // One without its argument would match every line; it was refused.
+        (VERBS.contains(&verb) && !line.str(1).is_empty()).then_some(Old {
+            line,
+            side,
+            verb,
+            ignore_case,
+            target,
+        })
     }
 
     pub fn search(&self) -> &'a str {

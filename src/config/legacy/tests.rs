@@ -144,7 +144,7 @@ fn verdicts() {
         [
             "http-request set-var-fmt(txn.isobar_line) %[method] %[pathq] HTTP/%[req.ver]",
             "http-request tarpit unless !{ var(txn.isobar_line) -m reg evil$ } or A",
-            r"http-request tarpit unless !{ req.hdrs -m reg (?m)evil\r?$ } or A",
+            r"http-request tarpit unless !{ req.hdrs -m reg (*ANYCRLF)(?m)evil$ } or A",
         ]
     );
     let allowed = line("reqallow ^X-Ok:\n reqdeny ^X-No:");

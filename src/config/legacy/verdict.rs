@@ -4,7 +4,7 @@ use crate::lang::Word;
 
 use super::change::{Outcome, word, words};
 use super::condition::{and, not, term};
-use super::expression::{caseless, named};
+use super::expression::{Group, caseless, named};
 use super::header::{Old, Side};
 
 /// Where the request line is kept for conditions.
@@ -45,7 +45,8 @@ fn tests(old: &Old<'_>) -> (Vec<Vec<Word>>, Vec<Vec<Word>>) {
     let at = old.line.at(1);
     let search = old.search();
     if let Some(named) = named(search) {
-        let regex = caseless(format!("^{}", named.rest), old.ignore_case);
+        let open = if named.group == Group::Line { "^(" } else { "^" };
+        let regex = caseless(format!("{open}{}", named.rest), old.ignore_case);
         let fetch = format!("{}({})", old.side.fields(), named.name);
         return (Vec::new(), vec![term([&fetch, "-m", "reg", &regex], at)]);
     }
@@ -57,11 +58,9 @@ fn tests(old: &Old<'_>) -> (Vec<Vec<Word>>, Vec<Vec<Word>>) {
     set.push(word(keep, at));
     let in_first =
         term([&format!("var({LINE})"), "-m", "reg", &caseless(search.to_owned(), old.ignore_case)], at);
-    // Lines of fields end with a carriage return, which `$` does not know.
-    let end = if search.ends_with('$') && !search.ends_with("\\$") { "\\r?$" } else { "" };
+    // Lines of fields end with a carriage return and a line feed, which `$` is to know wherever it stands.
     let flags = if old.ignore_case { "(?mi)" } else { "(?m)" };
-    let body = if end.is_empty() { search } else { &search[..search.len() - 1] };
-    let in_fields = term([fields, "-m", "reg", &format!("{flags}{body}{end}")], at);
+    let in_fields = term([fields, "-m", "reg", &format!("(*ANYCRLF){flags}{search}")], at);
     (vec![set], vec![in_first, in_fields])
 }
 

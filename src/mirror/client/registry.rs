@@ -185,8 +185,8 @@ impl Registry {
                 Turn::Ask => {
                     let asking = Asking(self);
                     let ask = Ask { method: Method::HEAD, is_pull: false, ..ask.clone() };
-                    let answer = self.once(&ask).await.ok();
-                    asking.end(answer.filter(|answer| answer.head.status != StatusCode::TOO_MANY_REQUESTS));
+                    let answer = self.once(&ask).await?;
+                    asking.end(Some(answer).filter(|a| a.head.status != StatusCode::TOO_MANY_REQUESTS));
                 }
             }
         }

@@ -126,7 +126,8 @@ impl Asked {
             };
             let lease = map.lease(&format!("{PROGRESS}{id}"));
             let state = match lease.map(|lease| lease.holder) {
-                Some(holder) if holder == to => "running",
+                // Without progress it is the lease of who was there before, or of this node before it was started anew.
+                Some(holder) if holder == to && progress.is_some() => "running",
                 Some(_) => "waits for lease",
                 None => "starting",
             };

@@ -87,7 +87,7 @@ pub async fn run(shared: Arc<Shared>) {
 
 fn start(shared: &Arc<Shared>, keeper: &Arc<Checkpoints>, id: String, assignment: Assignment) -> Running {
     let stop = Arc::new(AtomicBool::new(false));
-    let (nonce, flag) = (assignment.nonce, stop.clone());
+    let (nonce, flag, stopped) = (assignment.nonce, stop.clone(), stop.clone());
     let (shared, keeper) = (shared.clone(), keeper.clone());
     let task = tokio::spawn(async move {
         let failed = |text: String| {
@@ -108,6 +108,10 @@ fn start(shared: &Arc<Shared>, keeper: &Arc<Checkpoints>, id: String, assignment
         };
         drop(work);
         lease.release().await;
+        // Nobody wants to know any more, and nobody would take it back.
+        if stopped.load(Ordering::Relaxed) {
+            return;
+        }
         record::tell(&shared.seat, &format!("{DONE}{id}"), 0, &outcome);
     });
     Running { nonce, stop, task }

@@ -82,14 +82,14 @@ impl ServerMuxes {
         (server, tune): (&Server, &H2Tune),
         (link, name): (Link, u64),
         preface: Vec<u8>,
-        (shared, write_ms): (bool, u64),
+        (shared, write_ms, epoch): (bool, u64, u32),
     ) -> H2Server {
         let rt = link.rt();
         let mux = Rc::new(Mux::new(Rc::new(link), Connection::new(options::of_server(tune))));
         let idle_ms = if shared { server.spec.pool_purge_delay_ms } else { 0 };
         mux.task.set(rt.spawn(Dialled::new(mux.clone(), preface, (idle_ms, write_ms)).run()));
         if shared {
-            let entry = Shared { mux: mux.clone(), epoch: server.live.epoch(), name };
+            let entry = Shared { mux: mux.clone(), epoch, name };
             self.by_server.borrow_mut().entry(server.live.uid).or_default().push(entry);
         }
         stream(&mux)

@@ -121,12 +121,11 @@ impl Ring {
 
     /// This node is no manager any more. Whether it had any. Blocks on the disk.
     pub fn forget(&self) -> Result<bool, CredentialError> {
-        let had = !std::mem::take(&mut *self.lock()).is_empty();
         match std::fs::remove_file(&self.path) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => {
                 Err(CredentialError::Io(self.path.display().to_string(), e))
             }
-            _ => Ok(had),
+            _ => Ok(!std::mem::take(&mut *self.lock()).is_empty()),
         }
     }
 

@@ -136,7 +136,9 @@ async fn begin(
     keepers: Keepers,
     voters: &BTreeSet<u64>,
 ) -> Result<(), Denial> {
-    let next = node.view.map().index().max(keepers.next).max(trust.ring().newest()) + 1;
+    // A leader that was deposed before this was agreed on drew one too: no later term draws its number again.
+    let known = node.view.map().index().max(keepers.next).max(trust.ring().newest());
+    let next = known.max(node.status().term << 32) + 1;
     keepers::draw(trust, next).await?;
     let members = voters.iter().copied().collect();
     put(node, vec![Keepers { members, next, ..keepers }.put()]).await

@@ -11,8 +11,8 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -68,6 +68,8 @@ pub struct Trust {
     ring: Ring,
     believed: Live<Believed>,
     standing: Live<Standing>,
+    /// One at a time changes whom it believes or what it has: each is made with the other.
+    changing: Mutex<()>,
     /// There is an authority that is not in the map yet.
     unpublished: AtomicBool,
 }
@@ -116,6 +118,7 @@ impl Trust {
             ring: Ring::open(dir)?,
             believed: Live::new(believed),
             standing: Live::default(),
+            changing: Mutex::default(),
             unpublished: AtomicBool::new(read(AUTHORITY)?.is_some()),
             dir: dir.to_owned(),
         };
@@ -165,6 +168,7 @@ impl Trust {
 
     /// Believes whom the map says from now on. Blocks on the disk.
     pub fn believe(&self, roots: &Bytes, cross: &Bytes) -> Result<(), TrustError> {
+        let _turn = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let believed = Believed::parse(roots.clone(), cross.clone())?;
         for (name, text) in [(ROOTS, roots), (CROSS, cross)] {
             let path = self.dir.join(name);
@@ -211,6 +215,7 @@ impl Trust {
         if authority.is_some() && authority != signer {
             return Err(TrustError::Wrong("of another authority than the join token names"));
         }
+        let _turn = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let standing = self.standing_of(credential)?;
         Credential::keep(&self.dir, chain)?;
         self.standing.store(Arc::new(standing));

@@ -159,7 +159,12 @@ impl Teller {
 
     fn start(&mut self, whose: &(&'static str, String), hook: &Hook, arguments: &[String]) {
         if hook.is_watched() {
-            return self.hooks.push(Running::new(whose.clone(), hook.clone(), arguments.to_vec()));
+            let mut running = Running::new(whose.clone(), hook.clone(), arguments.to_vec());
+            // At once: mail that follows may take its time.
+            if running.look(&self.listener) {
+                self.hooks.push(running);
+            }
+            return;
         }
         let command = &hook.command;
         if self.programs.len() >= PROGRAMS {

@@ -71,9 +71,9 @@ impl Drop for Renewer {
 
 impl Shared {
     fn run(&self, mut add: impl FnMut(&Address) -> io::Result<()>, listener: &Listener) {
-        let mut complaint = None;
+        let (mut complaint, mut last) = (None, 0);
         while let Some(since) = self.next() {
-            let result = self.renew(since, &mut add);
+            let result = self.renew(since, &mut last, &mut add);
             let failed = result.err().map(|e| e.to_string());
             if let Some(text) = failed.as_ref().filter(|_| failed != complaint) {
                 listener.warn(&format!("renewing addresses: {text}"));
@@ -91,12 +91,21 @@ impl Shared {
     }
 
     /// Renews what is held, one after the other, for as long as the wish is fresh: what was let go of meanwhile is not.
-    fn renew(&self, since: Nanos, add: &mut impl FnMut(&Address) -> io::Result<()>) -> io::Result<()> {
+    /// It goes on after the `last` that was renewed, so that a slow kernel leaves none out for ever.
+    fn renew(
+        &self,
+        since: Nanos,
+        last: &mut usize,
+        add: &mut impl FnMut(&Address) -> io::Result<()>,
+    ) -> io::Result<()> {
         let mut result = Ok(());
-        for i in 0.. {
+        for count in 0.. {
             let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-            let Some(address) = held.get(i).filter(|_| clock::now_ns() < since + FRESH_NS) else { break };
-            result = result.and(add(address));
+            if count >= held.len() || clock::now_ns() >= since + FRESH_NS {
+                break;
+            }
+            *last = (*last + 1) % held.len();
+            result = result.and(add(&held[*last]));
         }
         result
     }
@@ -127,16 +136,33 @@ mod tests {
             Ok(())
         };
         let now = clock::now_ns();
-        shared.renew(now, &mut add).unwrap();
-        shared.renew(now.saturating_sub(2 * FRESH_NS), &mut add).unwrap();
+        shared.renew(now, &mut 0, &mut add).unwrap();
+        shared.renew(now.saturating_sub(2 * FRESH_NS), &mut 0, &mut add).unwrap();
+        renewed.sort();
         assert_eq!(renewed, [address(1).address, address(2).address], "a loop that hangs wishes nothing");
+    }
+
+    #[test]
+    fn a_slow_kernel_leaves_none_out_for_ever() {
+        let shared = Shared { held: Mutex::new((1..=3).map(address).collect()), ..Shared::default() };
+        let (mut renewed, mut last) = (Vec::new(), 0);
+        for _ in 0..3 {
+            let mut add = |address: &Address| {
+                renewed.push(address.address);
+                std::thread::sleep(std::time::Duration::from_nanos(2 * FRESH_NS));
+                Ok(())
+            };
+            shared.renew(clock::now_ns(), &mut last, &mut add).unwrap();
+        }
+        renewed.sort();
+        assert_eq!(renewed, [1, 2, 3].map(|n| address(n).address), "one for each wish");
     }
 
     #[test]
     fn one_that_fails_keeps_no_other_from_being_renewed() {
         let shared = Shared { held: Mutex::new(vec![address(1), address(2)]), ..Shared::default() };
         let mut tried = 0;
-        let result = shared.renew(clock::now_ns(), &mut |_| {
+        let result = shared.renew(clock::now_ns(), &mut 0, &mut |_| {
             tried += 1;
             Err(io::ErrorKind::NotFound.into())
         });

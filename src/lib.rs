@@ -7,12 +7,11 @@
 //! The modules below are in order: **a room uses only rooms above it** (`tests/tidy.rs` enforces it). From the ground
 //! up: cells and clocks (`base`), syscalls (`os`), the data workers' runtime (`rt`), the language without its meaning
 //! (`lang`), certificates and TLS (`tls`), nouns and live state (`model`), messages (`http`), connections and the control
-//! plane's HTTP (`conn`), then logs, the DNS client (`resolve`), rules, balancing, checks, the compiled configuration, the data plane (`proxy`; that of datagrams is `udp`), the map of
-//! regions and services (`region`) and its HTTP API (`catalog`), servers of backends from the map (`discovery`), the
-//! agent of hosts that are no members (`client`), the DNS responder (`dns`), addresses that move between nodes (`vip`), the mirror of
-//! registries (`mirror`), the
-//! administration of it all (`admin`), the commands that speak to a running node (`operator`) and the process around it
-//! (`app`).
+//! plane's HTTP (`conn`), then logs, the DNS client (`resolve`), rules, balancing, checks, the compiled configuration, the
+//! data plane (`proxy`; that of datagrams is `udp`), the map of regions and services (`region`) and its HTTP API
+//! (`catalog`), servers of backends from the map (`discovery`), the agent of hosts that are no members (`client`), the DNS
+//! responder (`dns`), addresses that move between nodes (`vip`), the mirror of registries (`mirror`), the administration
+//! of it all (`admin`), the commands that speak to a running node (`operator`) and the process around it (`app`).
 //!
 //! # Threads
 //!

@@ -9,19 +9,21 @@ type Wrong = (usize, String);
 
 /// The steps of the option `name`; `words` are its arguments.
 pub fn steps(name: &str, words: &[&str]) -> Result<Vec<Step>, Wrong> {
-    let mut list = Vec::new();
     let connect = Connect { implicit: true, default: true, ..Connect::default() };
-    list.push(Action::Connect(connect));
-    list.extend(match name {
+    let list = match name {
         "ssl-hello-chk" => ssl_hello(words)?,
         "smtpchk" => smtp(words)?,
         "mysql-check" => mysql(words)?,
         "pgsql-check" => pgsql(words)?,
         "redis-check" => redis(words)?,
         _ => ldap(words)?,
-    });
-    let number = |(index, action)| Step { index, comment: None, action };
-    Ok(list.into_iter().enumerate().map(number).collect())
+    };
+    let step = |index, action| Step { index, comment: None, action };
+    // As HAProxy counts them: connecting is a step of `smtpchk` alone.
+    let first = usize::from(name == "smtpchk");
+    let mut steps = vec![step(0, Action::Connect(connect))];
+    steps.extend(list.into_iter().enumerate().map(|(at, action)| step(first + at, action)));
+    Ok(steps)
 }
 
 fn none(name: &str, words: &[&str]) -> Result<(), Wrong> {
@@ -76,7 +78,7 @@ fn ssl_hello(words: &[&str]) -> Result<Vec<Action>, Wrong> {
     record.extend([1, 0]);
     record.extend(length.to_be_bytes());
     record.extend(hello);
-    let mut expect = hex("^1[56]", 5, Status::L6Rsp, "Invalid SSL response")?;
+    let mut expect = hex("^1[56]", 5, Status::L6Rsp, "")?;
     expect.ok_status = Some(Status::L6Ok);
     expect.timeout_status = Some(Status::L6Timeout);
     Ok(vec![send(record), well(expect, "")])

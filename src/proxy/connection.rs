@@ -12,7 +12,6 @@ use crate::conn::proxy_protocol::Fault;
 use crate::conn::{Link, introduction};
 use crate::model::{Mode, ProxyCounters};
 use crate::os::socket::Peer;
-use crate::rules::Endpoint;
 
 use super::access;
 use super::downstream::Downstream;
@@ -157,8 +156,7 @@ async fn introduced(session: &Session, current: &Current) -> bool {
         Err((fault, ends)) => (ends, Some(fault)),
     };
     if let Some((client, local)) = ends {
-        session.client.set(Endpoint::Inet(client));
-        session.local.set(Some(Endpoint::Inet(local)));
+        session.speak_for(client, local);
     }
     let Some(fault) = fault else { return true };
     count_invalid(session, proxy);

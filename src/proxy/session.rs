@@ -3,6 +3,7 @@
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::hash::BuildHasher;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -315,6 +316,15 @@ impl Session {
             self.client.set(txn.client);
             self.local.set(Some(txn.local));
         }
+    }
+
+    /// The client speaks for another, as its PROXY header says; the connection keeps its own ends, or those that rules of
+    /// the connection gave it.
+    pub(super) fn speak_for(&self, client: SocketAddr, local: SocketAddr) {
+        let peers = self.peers().unwrap_or((self.client(), self.local()));
+        self.rare(|rare| rare.peers = Some(peers));
+        self.client.set(Endpoint::Inet(client));
+        self.local.set(Some(Endpoint::Inet(local)));
     }
 
     /// A transaction's record for the next stream, with the session's variables in it.

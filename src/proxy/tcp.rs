@@ -71,6 +71,7 @@ impl Stream<'_> {
         }
         let switched = self.switch();
         if !self.route.choose(switched) {
+            self.read_the_rest();
             return Err(Halt::Drop(End::new(Cause::ServerAbort, Phase::Connect, 0)));
         }
         let is_http = self.route.back.mode == Mode::Http && front.mode == Mode::Tcp;
@@ -84,7 +85,10 @@ impl Stream<'_> {
             let back = self.route.back;
             self.content_rules(back, Stage::Back).await?;
         }
-        self.establish().await?;
+        if let Err(halt) = self.establish().await {
+            self.read_the_rest();
+            return Err(halt);
+        }
         let Some(hold) = &self.hold else {
             return Err(Halt::Drop(End::new(Cause::ServerAbort, Phase::Connect, 0)));
         };
@@ -132,6 +136,12 @@ impl Stream<'_> {
             }
             self.await_content(until).await;
         }
+    }
+
+    /// What the client has sent to no server: it has spoken, and is not reset for it.
+    fn read_the_rest(&mut self) {
+        self.read_ahead();
+        self.txn.bytes_in += self.down.pending().as_ref().map_or(0, |first| first.len() as u64);
     }
 
     /// What the client has sent already, if nothing was read yet.

@@ -150,6 +150,29 @@ frontend fe
     http-request return status 200 content-type text/plain lf-string \"%[src] %[fc_rcvd_proxy] %[fc_pp_authority] %[fc_pp_unique_id]\"
 ";
 
+/// The header tells for whom the client speaks; the connection keeps its own ends, or those that a rule gave it.
+#[test]
+fn whose_ends_are_seen() {
+    let ends = "%[fc_src] %[fc_dst] %[src] %[src_port] %[dst] %[dst_port]";
+    let config = format!(
+        "{}
+frontend fe
+    bind {{ip}}:{{port:fe}} accept-proxy
+    http-request return status 200 content-type text/plain lf-string \"{ends}\"
+frontend given
+    bind {{ip}}:{{port:given}} accept-proxy
+    tcp-request connection set-src ipv4(10.1.0.1)
+    http-request return status 200 content-type text/plain lf-string \"{ends}\"
+",
+        super::HTTP
+    );
+    same(&config, one, 2, |run| {
+        for name in ["fe", "given"] {
+            run.ask(name, "PROXY TCP4 1.2.3.4 5.6.7.8 99 88\r\nGET / HTTP/1.0\r\n\r\n");
+        }
+    });
+}
+
 #[test]
 fn fields_from_clients() {
     same(&format!("{}{FIELDS}", super::HTTP), one, 9, |run| {

@@ -110,11 +110,19 @@ listen dead
     retries 1
     timeout connect 1s
     server s1 {{dead}}
+listen spoken
+    bind {{ip}}:{{port:spoken}}
+    option dontlognull
+    retries 1
+    timeout connect 1s
+    server s1 {{dead}}
 "
     );
-    same(&config, two, 2, |run| {
+    // What the client said is read though nobody gets it: it counts as spoken.
+    same(&config, two, 3, |run| {
         exchange(run, "none", "abc");
         exchange(run, "dead", "abc");
+        exchange(run, "spoken", "abc");
     });
 }
 

@@ -14,6 +14,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue};
+use hyper::http::request::Parts;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -161,13 +162,16 @@ impl Connection {
 
     /// The query that a request brings.
     async fn message(&self, request: Request<Incoming>) -> Result<Bytes, Response<Told>> {
-        if request.uri().path() != &*self.path {
+        let (head, body) = request.into_parts();
+        // Taken before anything is refused: who is still sending would hear of a reset alone.
+        let body = read(body, Bounds::of(QUERY)).await;
+        if head.uri.path() != &*self.path {
             return Err(refused(StatusCode::NOT_FOUND));
         }
-        let found = match *request.method() {
-            Method::GET => of_query(request.uri().query().unwrap_or_default()),
-            Method::POST if !is_message(&request) => Err(StatusCode::UNSUPPORTED_MEDIA_TYPE),
-            Method::POST => match read(request.into_body(), Bounds::of(QUERY)).await {
+        let found = match head.method {
+            Method::GET => of_query(head.uri.query().unwrap_or_default()),
+            Method::POST if !is_message(&head) => Err(StatusCode::UNSUPPORTED_MEDIA_TYPE),
+            Method::POST => match body {
                 Ok(message) => Ok(message),
                 Err(BodyError::TooLarge) => Err(StatusCode::PAYLOAD_TOO_LARGE),
                 Err(BodyError::Broken(_)) => Err(StatusCode::BAD_REQUEST),
@@ -225,8 +229,8 @@ fn room(waiting: &Arc<Semaphore>, octets: usize) -> Option<OwnedSemaphorePermit>
     waiting.clone().try_acquire_many_owned(u32::try_from(octets).ok()?).ok()
 }
 
-fn is_message<B>(request: &Request<B>) -> bool {
-    let given = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+fn is_message(head: &Parts) -> bool {
+    let given = head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let kind = given.and_then(|value| value.split(';').next()).unwrap_or_default();
     kind.trim().eq_ignore_ascii_case(MESSAGES)
 }

@@ -4,11 +4,9 @@ The set: 20 images of seven layers, two of them shared, about 510 MB. Compared i
 (wall, CPU of the client), a run in which nothing changed, and for Isobar the memory beyond rest and 5,000 unchanged tags.
 """
 import argparse
-import hashlib
 import http.client
 import json
 import os
-import random
 import shutil
 import statistics
 import subprocess
@@ -16,10 +14,10 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from urllib.parse import urlparse
+
+from .mirror_content import Content, noise
 
 SOURCE, TARGET, API = ("127.0.0.81", 5000), ("127.0.0.82", 5000), ("127.0.0.83", 8500)
-MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 TICK = os.sysconf("SC_CLK_TCK")
 BARS = {"first wall": 0.60, "first CPU": 0.60, "unchanged wall": 0.10}
 
@@ -29,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tags", type=int, default=5000, help="unchanged tags of one repository (default: %(default)s)")
 
 
-class Registry:
+class Registry(Content):
     def __init__(self, root: Path, address: tuple) -> None:
         self.data, self.address, self.config = root / f"data-{address[0]}", address, root / f"{address[0]}.json"
         self.config.write_text(json.dumps({
@@ -59,42 +57,14 @@ class Registry:
         shutil.rmtree(self.data, ignore_errors=True)
         self.start()
 
-    def ask(self, method: str, path: str, body=None, headers=None):
-        connection = http.client.HTTPConnection(*self.address)
-        connection.request(method, path, body, headers or {})
-        answer = connection.getresponse()
-        return answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read()
-
-    def digest(self, name: str, tag: str):
-        return self.ask("HEAD", f"/v2/{name}/manifests/{tag}", headers={"Accept": MANIFEST})[1].get("docker-content-digest")
-
-    def blob(self, name: str, data: bytes) -> dict:
-        digest = "sha256:" + hashlib.sha256(data).hexdigest()
-        if self.ask("HEAD", f"/v2/{name}/blobs/{digest}")[0] != 200:
-            where = urlparse(self.ask("POST", f"/v2/{name}/blobs/uploads/")[1]["location"])
-            assert self.ask("PUT", f"{where.path}?{where.query}&digest={digest}", data)[0] == 201
-        return {"mediaType": "application/vnd.oci.image.layer.v1.tar", "digest": digest, "size": len(data)}
-
-    def image(self, name: str, tags: list, layers: list) -> None:
-        config = json.dumps({"architecture": "amd64", "os": "linux", "rootfs": {"type": "layers", "diff_ids": []}, "n": name})
-        config = {**self.blob(name, config.encode()), "mediaType": "application/vnd.oci.image.config.v1+json"}
-        manifest = json.dumps({"schemaVersion": 2, "mediaType": MANIFEST, "config": config,
-                               "layers": [self.blob(name, layer) for layer in layers]})
-        for tag in tags:
-            assert self.ask("PUT", f"/v2/{name}/manifests/{tag}", manifest, {"Content-Type": MANIFEST})[0] == 201
-
-
-def noise(seed: str, megabytes: int) -> bytes:
-    return random.Random(seed).randbytes(megabytes << 20)
-
 
 IMAGES = [f"app/i{n:02}" for n in range(20)]
 
 
 def push_set(source: Registry) -> None:
-    shared = [noise("shared", 3), noise("shared too", 8)]
+    shared = [noise("shared", 3 << 20), noise("shared too", 8 << 20)]
     for name in IMAGES:
-        source.image(name, ["v1"], shared + [noise(f"{name}{n}", size) for n, size in enumerate((3, 8, 3, 8, 3))])
+        source.image(name, ["v1"], shared + [noise(f"{name}{n}", size << 20) for n, size in enumerate((3, 8, 3, 8, 3))])
 
 
 def cpu_s(pid: int) -> float:

@@ -13,8 +13,9 @@ from collections import Counter, defaultdict
 from datetime import datetime
 from pathlib import Path
 
+from .mirror_content import noise
 from .mirror_hub import Hub
-from .mirror_net import HUB, Cluster, Registry, Watch, enter_hub, leave, noise, run, wait_for
+from .mirror_net import HUB, Cluster, Registry, Watch, enter_hub, leave, run, wait_for
 
 MIB = 1 << 20
 # What one piece of an upload holds: a fault may cost one.

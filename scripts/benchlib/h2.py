@@ -5,7 +5,7 @@ client looks at frames and at the status.
 """
 import argparse
 
-from . import compare, held, report
+from . import held
 from .lab import Lab
 from .rows import H2_ROWS
 
@@ -15,15 +15,8 @@ IDLE = [
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    compare.add_row_arguments(parser, H2_ROWS)
-    parser.add_argument("--no-idle", action="store_true", help="leave the memory of idle connections out")
+    held.add_arguments(parser, H2_ROWS)
 
 
 def run(lab: Lab, args: argparse.Namespace) -> int:
-    status = compare.run_rows(lab, args, H2_ROWS, "h2")
-    if args.no_idle:
-        return status
-    verdicts = held.measure(lab, args, IDLE)
-    if args.json:
-        report.write_json(args.json.with_suffix(".idle.json"), {"part": "h2", "verdicts": verdicts})
-    return status if all(one["pass"] for one in verdicts) else 1
+    return held.run_part(lab, args, "h2", H2_ROWS, IDLE)

@@ -4,10 +4,11 @@ import statistics
 import time
 from dataclasses import dataclass
 
-from . import certificates, report
+from . import certificates, compare, report
 from .lab import Lab
 from .load import HeldWeb, Origin
 from .proxy import Proxy, Side, config, sides
+from .rows import Row
 
 SETTLE_SECONDS = 10
 BALLAST = 200
@@ -62,3 +63,19 @@ def measure(lab: Lab, args: argparse.Namespace, idles: list[Idle]) -> list[dict]
             f"{idle.title}: {cost['isobar']:.0f} B a connection, bar {idle.bar_bytes}, haproxy {cost['haproxy']:.0f}"
             + ("" if served else "; not all connections were served and kept")))
     return verdicts
+
+
+def add_arguments(parser: argparse.ArgumentParser, rows: list[Row]) -> None:
+    compare.add_row_arguments(parser, rows)
+    parser.add_argument("--no-idle", action="store_true", help="leave the memory of idle connections out")
+
+
+def run_part(lab: Lab, args: argparse.Namespace, part: str, rows: list[Row], idles: list[Idle]) -> int:
+    """The rows of a part, and then what its idle connections cost."""
+    status = compare.run_rows(lab, args, rows, part)
+    if args.no_idle:
+        return status
+    verdicts = measure(lab, args, idles)
+    if args.json:
+        report.write_json(args.json.with_suffix(".idle.json"), {"part": part, "verdicts": verdicts})
+    return status if all(one["pass"] for one in verdicts) else 1

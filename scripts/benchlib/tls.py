@@ -6,7 +6,7 @@ should not have been, or the other way round.
 """
 import argparse
 
-from . import compare, held, report
+from . import held
 from .lab import Lab
 from .rows import TLS_ROWS
 
@@ -18,15 +18,8 @@ IDLE = [
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    compare.add_row_arguments(parser, TLS_ROWS)
-    parser.add_argument("--no-idle", action="store_true", help="leave the memory of idle connections out")
+    held.add_arguments(parser, TLS_ROWS)
 
 
 def run(lab: Lab, args: argparse.Namespace) -> int:
-    status = compare.run_rows(lab, args, TLS_ROWS, "tls")
-    if args.no_idle:
-        return status
-    verdicts = held.measure(lab, args, IDLE)
-    if args.json:
-        report.write_json(args.json.with_suffix(".idle.json"), {"part": "tls", "verdicts": verdicts})
-    return status if all(one["pass"] for one in verdicts) else 1
+    return held.run_part(lab, args, "tls", TLS_ROWS, IDLE)

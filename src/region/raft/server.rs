@@ -50,6 +50,17 @@ fn admits(guest: Guest, node: &Node, request: &Request) -> Result<(), Denial> {
         (Guest::Member(..), Request::Join(_) | Request::Form { .. } | Request::Hello(_)) => {
             refused("members join this cluster with a token")
         }
+        (Guest::Member(id, _), asked) if speaks_for_another(id, asked) => {
+            refused("this is said in another member's name")
+        }
+        // One that was given a vote a moment ago may be unknown here as a voter: then no other leads.
+        (Guest::Member(id, _), asked)
+            if is_of_voters(asked)
+                && !node.votes(id)
+                && node.leader().is_some_and(|other| other.id != id) =>
+        {
+            refused("a member without a vote neither leads nor stands for election")
+        }
         (Guest::Member(id, _), Request::Forward(proposals))
             if proposals.iter().any(|proposal| is_of_managers(&proposal.command)) && !node.votes(id) =>
         {
@@ -64,6 +75,23 @@ fn admits(guest: Guest, node: &Node, request: &Request) -> Result<(), Denial> {
         (Guest::Stranger, Request::Enroll(_) | Request::Certify { .. }) => Ok(()),
         (Guest::Stranger, _) => refused("one without a certificate may only ask to join"),
     }
+}
+
+/// What who leads, or stands for election, says; `PreVote` changes nothing.
+fn is_of_voters(request: &Request) -> bool {
+    use Request::{Append, Piece, StandAside, TakeOver, Vote};
+    matches!(request, Append(_) | Piece(_) | Vote { .. } | TakeOver { .. } | StandAside { .. })
+}
+
+/// Whether it is a word of Raft's that another than this member says. A leader that gives up names its successor.
+fn speaks_for_another(member: u64, request: &Request) -> bool {
+    let vote = match request {
+        Request::Append(append) => append.vote,
+        Request::Piece(piece) => piece.vote,
+        Request::Vote { vote, .. } => *vote,
+        _ => return false,
+    };
+    Vote::from(vote).leader_id.node_id != member
 }
 
 /// What managers alone propose: who has this may become one.

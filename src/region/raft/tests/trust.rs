@@ -266,3 +266,41 @@ fn neither_plain_tcp_nor_a_client_without_a_protocol_gets_in() {
     });
     nodes.put(&one, "a");
 }
+
+#[test]
+fn a_worker_neither_leads_nor_speaks_for_who_does() {
+    use crate::region::raft::connection::Class;
+    use crate::region::raft::frame::{Answer, Append, Denial, Request};
+    let nodes = Nodes::new();
+    let (one, address) = nodes.first();
+    let two = nodes.waiting("n2");
+    nodes.runtime.block_on(two.1.join(nodes.token(&one, Role::Worker), vec![address])).expect("joined");
+    nodes.put(&two, "a");
+    let (leader, worker) = (one.1.node.clone(), two.1.node.clone());
+    let at = two.0.map().member(leader.id()).expect("the leader").address.clone();
+    let ask = |request: Request| {
+        let call = worker.connections.to(&at, Class::Protocol);
+        match nodes.runtime.block_on(call.call(&request, Duration::from_secs(5))) {
+            Ok(Answer::Denied(Denial::Refused(why))) => why,
+            other => panic!("{other:?}"),
+        }
+    };
+    let vote = |node: u64| crate::region::raft::types::Vote::new_committed(99, node).into();
+    let append = |node: u64| {
+        Request::Append(Append {
+            to: leader.id(),
+            vote: vote(node),
+            prev: None,
+            commit: None,
+            entries: Vec::new(),
+        })
+    };
+    assert!(ask(append(leader.id())).contains("another member's name"));
+    assert!(ask(append(worker.id())).contains("neither leads"));
+    assert!(
+        ask(Request::Vote { to: leader.id(), vote: vote(worker.id()), last: None }).contains("neither leads")
+    );
+    assert!(ask(Request::StandAside { to: leader.id(), vote: vote(worker.id()) }).contains("neither leads"));
+    assert_eq!(one.0.status().state, RaftState::Leader);
+    nodes.put(&two, "b");
+}

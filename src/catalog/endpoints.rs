@@ -40,6 +40,7 @@ pub const FAMILIES: &[&[Route]] = &[
     cluster::operator::ROUTES,
     cluster::archive::ROUTES,
     mesh::entry::ROUTES,
+    mesh::intention::ROUTES,
     mesh::chain::ROUTES,
     mesh::absent::ROUTES,
     acl::ROUTES,

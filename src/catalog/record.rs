@@ -1,4 +1,4 @@
-//! Records that the catalog keeps in the map for itself, as JSON: tokens, policies, configuration entries, intentions.
+//! Records that the catalog keeps in the map for itself, as JSON: tokens, policies, configuration entries.
 //!
 //! They stand among the keys, under a first character that no client may use, so that they share the conditions,
 //! indexes and snapshots of keys.
@@ -19,7 +19,6 @@ pub const POLICY: &str = "policy";
 pub const ROLE: &str = "role";
 pub const AUTH_METHOD: &str = "auth-method";
 pub const BINDING_RULE: &str = "binding-rule";
-pub const INTENTION: &str = "intention";
 pub const SETTING: &str = "setting";
 
 /// A record with the indexes of its entry.

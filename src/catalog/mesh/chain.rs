@@ -37,13 +37,6 @@ pub const ROUTES: &[Route] = &[
         run: |call| Box::pin(nothing(call)),
         doc: "The peers of the cluster: always none.",
     },
-    Route {
-        methods: GET,
-        path: "/v1/connect/intentions",
-        body: 0,
-        run: |call| Box::pin(nothing(call)),
-        doc: "The intentions of a mesh: always none, and none can be made, for nothing would enforce it.",
-    },
 ];
 
 async fn nothing(_: &Call) -> Outcome {

@@ -3,3 +3,4 @@
 pub mod absent;
 pub mod chain;
 pub mod entry;
+pub mod intention;

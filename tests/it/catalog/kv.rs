@@ -1,6 +1,6 @@
 //! Keys.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::served::Served;
 
@@ -137,6 +137,57 @@ fn wiping_every_key_leaves_what_the_catalog_keeps_for_itself() {
     for path in ["/v1/kv/%00config/service-defaults/web", "/v1/kv/%00?recurse", "/v1/kv/%00?keys"] {
         assert_eq!(node.get(path).status, 400, "{path}");
         assert_eq!(node.put(path, "x").status, 400, "{path}");
+    }
+}
+
+#[test]
+fn intentions_are_kept_in_the_entry_of_their_destination_and_the_most_exact_speaks() {
+    let node = Served::start();
+    let exact = |source: &str, destination: &str| {
+        format!("/v1/connect/intentions/exact?source={source}&destination={destination}")
+    };
+    assert_eq!(node.put(&exact("*", "db"), r#"{"Action":"deny"}"#).body, "true");
+    assert_eq!(node.put(&exact("web", "db"), r#"{"Action":"allow","Description":"d"}"#).body, "true");
+    assert_eq!(node.put(&exact("web", "*"), r#"{"Permissions":[{"Action":"allow"}]}"#).body, "true");
+    let allowed = |source: &str, destination: &str| {
+        let path = format!("/v1/connect/intentions/check?source={source}&destination={destination}");
+        node.get(&path).json()["Allowed"].as_bool()
+    };
+    assert_eq!(allowed("web", "db"), Some(true));
+    assert_eq!(allowed("api", "db"), Some(false));
+    assert_eq!(allowed("web", "cache"), Some(false), "by request is not by connection");
+    assert_eq!(allowed("api", "cache"), Some(true), "nothing speaks, nobody needs a token");
+    let kept = node.get("/v1/config/service-intentions/db").json();
+    assert_eq!(kept["Sources"].as_array().map(Vec::len), Some(2));
+    let of = |path: &str| {
+        let found = node.get(path).json();
+        let names =
+            |value: &Value| format!("{}>{}", value["SourceName"], value["DestinationName"]).replace('"', "");
+        found.as_array().map(|all| all.iter().map(names).collect::<Vec<_>>())
+    };
+    let all = ["web>db", "*>db", "web>*"].map(String::from).to_vec();
+    assert_eq!(of("/v1/connect/intentions"), Some(all));
+    assert_eq!(
+        of("/v1/connect/intentions?filter=SourceName==web%20and%20Precedence==9").map(|all| all.len()),
+        Some(1)
+    );
+    let matched = node.get("/v1/connect/intentions/match?by=source&name=web&name=api").json();
+    assert_eq!(matched["web"].as_array().map(Vec::len), Some(3));
+    assert_eq!(matched["api"][0]["DestinationName"], "db");
+    for _ in 0..2 {
+        assert_eq!(node.ask("DELETE", &exact("web", "db"), "", b"").body, "true");
+        assert_eq!(node.get(&exact("web", "db")).status, 404);
+    }
+    assert_eq!(node.ask("DELETE", &exact("*", "db"), "", b"").body, "true");
+    assert_eq!(node.get("/v1/config/service-intentions/db").status, 404, "an entry without sources is gone");
+    for (path, body) in [
+        ("/v1/connect/intentions/exact?source=web", r#"{"Action":"allow"}"#),
+        (&*exact("web", "db"), r#"{"Action":"maybe"}"#),
+        (&*exact("web", "db"), r#"{}"#),
+        (&*exact("w*", "db"), r#"{"Action":"allow"}"#),
+        (&*exact("web", "db"), r#"{"Action":"allow","Permissions":[{}]}"#),
+    ] {
+        assert_eq!(node.put(path, body).status, 400, "{path} {body}");
     }
 }
 

@@ -21,8 +21,10 @@ use super::payload::Payload;
 use super::transport::{Answer, Origin, Transport};
 use crate::base::clock::{self, Nanos};
 
-/// For the head of an answer.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// For the head of an answer to what reads.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// For the head of an answer to an upload: what came is stored on the other side before it is answered.
+const STORING: Duration = Duration::from_secs(300);
 /// What a registry asks to wait for no longer than this is waited for; else the job is put off.
 const WAIT: Duration = Duration::from_secs(60);
 /// Tokens that are kept.
@@ -218,7 +220,10 @@ impl Registry {
             // The gate waits for as long as was asked; this bounds how often, and pauses where no gate was set.
             failed += 1;
             match backoff::REQUEST.after(failed, chance()).filter(|_| fault.is_passing()) {
-                Some(wait) => tokio::time::sleep(wait).await,
+                Some(wait) => {
+                    tracing::debug!("mirror: try {failed}: {fault}");
+                    tokio::time::sleep(wait).await;
+                }
                 None => return Err(fault),
             }
         }
@@ -234,8 +239,7 @@ impl Registry {
             Some(payload) => self.request(ask, &origin, &uri, payload),
             None => Err(Fault::Io { host: origin.host.clone(), why: "the connection ended".into() }),
         };
-        // What comes is stored on the other side before it is answered.
-        let answer = self.transport.send(&origin, PATIENCE * 5, make).await?;
+        let answer = self.transport.send(&origin, STORING, make).await?;
         if *answer.origin() == self.access.origin {
             self.heed(&answer, false);
         }

@@ -12,10 +12,12 @@ import ctypes
 import itertools
 import os
 import re
+import shutil
 import signal
 import socket
 import statistics
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -400,7 +402,14 @@ def pressure(args: argparse.Namespace, place: Path) -> list[str]:
     return report("five swaps of a million entries under load, adverts at 100 ms", not moved and not others and gap < 200, figures)
 
 
+TOOLS = ("ip", "keepalived", "tcpdump", "tshark")
+
+
 def main(args: argparse.Namespace) -> int:
+    missing = [tool for tool in TOOLS if not shutil.which(tool)]
+    if missing:
+        print(f"lab: not installed here: {', '.join(missing)}", file=sys.stderr)
+        return 2
     parts = {"interop": interop, "takeover": takeover, "together": together, "pressure": pressure, "files": vipread.files, "public": vipread.public}
     failed = []
     with tempfile.TemporaryDirectory() as place:

@@ -2,6 +2,7 @@
 
 mod cache;
 mod client;
+mod line;
 mod response;
 mod upstream;
 

@@ -1,29 +1,23 @@
 //! One server that is asked: over UDP from a port of its own each time, over TCP when the answer did not fit; or over TLS
-//! alone (RFC 7858), on connections that are used again.
+//! alone.
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
-use tokio::sync::Semaphore;
 use tokio::time::timeout;
-use tokio_rustls::client::TlsStream;
 
+use super::line::Lines;
 use super::response::{Shape, examine};
-use crate::base::{Millis, clock};
+use crate::base::Millis;
 use crate::tls::Secure;
 
 /// How long one try takes at most, and one that may have to shake hands first.
 pub(super) const TRY: Duration = Duration::from_millis(800);
 const TRY_TLS: Duration = Duration::from_millis(2000);
-/// Connections over TLS to one server at once: questions beyond wait for one.
-const CONNECTIONS: usize = 16;
-/// One that was not used for longer may be closed by the server, and is not used again.
-const KEPT_MS: Millis = 8_000;
 /// How long a server that did not answer is asked last.
 const SHUNNED_MS: Millis = 10_000;
 /// Octets of a datagram that we take (DNS Flag Day 2020).
@@ -31,7 +25,7 @@ const UDP_SIZE: u16 = 1232;
 
 pub struct Upstream {
     pub address: SocketAddr,
-    tls: Option<Pool>,
+    tls: Option<Lines>,
     /// Until then others are asked first.
     shunned_until_ms: AtomicU64,
 }
@@ -43,7 +37,7 @@ impl Upstream {
 
     /// One that is asked over TLS and no other way.
     pub fn over_tls(address: SocketAddr, secure: Secure) -> Upstream {
-        Upstream { tls: Some(Pool::new(secure)), ..Upstream::new(address) }
+        Upstream { tls: Some(Lines::new(secure)), ..Upstream::new(address) }
     }
 
     pub(super) fn is_shunned(&self, now_ms: Millis) -> bool {
@@ -65,10 +59,10 @@ impl Upstream {
         let random = uuid::Uuid::new_v4();
         let id = u16::from_be_bytes([random.as_bytes()[0], random.as_bytes()[1]]);
         let query = query(id, question, flags, dnssec_ok);
-        if let Some(pool) = &self.tls {
-            let asked = timeout(TRY_TLS, pool.ask(self.address, &query, id, question)).await;
-            // What failed on one connection would on the others: they are as old.
-            return asked.map_err(io::Error::from).flatten().inspect_err(|_| pool.clear());
+        if let Some(lines) = &self.tls {
+            let response = timeout(TRY_TLS, lines.ask(self.address, &query)).await??;
+            let shape = examine(&response, id, question).ok_or(io::ErrorKind::InvalidData)?;
+            return Ok((response, shape));
         }
         let (response, shape) = timeout(TRY, self.datagram(&query, id, question)).await??;
         if !shape.truncated {
@@ -117,58 +111,6 @@ async fn exchange(
     stream.read_exact(&mut response).await?;
     let shape = examine(&response, id, question).ok_or(io::ErrorKind::InvalidData)?;
     Ok((response, shape))
-}
-
-/// Connections over TLS to a server, each for one question at a time.
-struct Pool {
-    secure: Secure,
-    /// With when they were used last, the latest at the end.
-    idle: Mutex<Vec<(Millis, TlsStream<TcpStream>)>>,
-    open: Semaphore,
-}
-
-impl Pool {
-    fn new(secure: Secure) -> Pool {
-        Pool { secure, idle: Mutex::default(), open: Semaphore::new(CONNECTIONS) }
-    }
-
-    fn idle(&self) -> MutexGuard<'_, Vec<(Millis, TlsStream<TcpStream>)>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn take(&self) -> Option<TlsStream<TcpStream>> {
-        let after = clock::now_ms().saturating_sub(KEPT_MS);
-        let mut idle = self.idle();
-        idle.retain(|(used, _)| *used >= after);
-        idle.pop().map(|(_, stream)| stream)
-    }
-
-    fn clear(&self) {
-        self.idle().clear();
-    }
-
-    async fn ask(
-        &self,
-        to: SocketAddr,
-        query: &[u8],
-        id: u16,
-        question: &[u8],
-    ) -> io::Result<(Vec<u8>, Shape)> {
-        let _place = self.open.acquire().await.map_err(io::Error::other)?;
-        while let Some(mut stream) = self.take() {
-            // The server may have closed it meanwhile.
-            if let Ok(answered) = exchange(&mut stream, query, id, question).await {
-                self.idle().push((clock::now_ms(), stream));
-                return Ok(answered);
-            }
-        }
-        let stream = TcpStream::connect(to).await?;
-        stream.set_nodelay(true)?;
-        let mut stream = self.secure.over(stream).await?;
-        let answered = exchange(&mut stream, query, id, question).await?;
-        self.idle().push((clock::now_ms(), stream));
-        Ok(answered)
-    }
 }
 
 fn query(id: u16, question: &[u8], flags: u16, dnssec_ok: bool) -> Vec<u8> {

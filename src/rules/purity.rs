@@ -18,7 +18,6 @@ const FETCHES: &[&str] = &[
     "cook_val",
     "cookie",
     "dst",
-    "dst_is_local",
     "dst_port",
     "fc_dst",
     "fc_dst_port",
@@ -51,7 +50,6 @@ const FETCHES: &[&str] = &[
     "req.hdr_names",
     "req.hdr_val",
     "req.len",
-    "req.method",
     "req.proto_http",
     "req.ssl_alpn",
     "req.ssl_hello_type",
@@ -66,7 +64,6 @@ const FETCHES: &[&str] = &[
     "so_id",
     "so_name",
     "src",
-    "src_is_local",
     "src_port",
     "srv_is_up",
     "ssl_c_used",
@@ -113,4 +110,20 @@ pub(super) fn is_pure_fetch(name: &str) -> bool {
 
 pub(super) fn is_pure_converter(name: &str) -> bool {
     CONVERTERS.contains(&name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::{convert, fetch};
+
+    #[test]
+    fn what_is_listed_is_there() {
+        for name in FETCHES {
+            assert!(fetch::find(name).is_some(), "{name}");
+        }
+        for name in CONVERTERS {
+            assert!(convert::find(name).is_some(), "{name}");
+        }
+    }
 }

@@ -8,8 +8,10 @@ use isobar::base::buf::Buf;
 use isobar::http::{H1Options, Parse};
 use isobar::lang::{Diagnostics, Span, Word};
 use isobar::model::ProxyLive;
+use isobar::rules::pattern::{Match, PatternRefs, Reading};
 use isobar::rules::{
-    Acls, BuildCtx, Condition, Ctx, Endpoint, Env, LogFormat, Reply, RuleSet, RuleSetKind, Txn,
+    Acls, BuildCtx, Candidates, Condition, Ctx, Endpoint, Env, Found, LogFormat, Reply, RuleSet, RuleSetKind,
+    Sample, SampleType, Txn,
 };
 
 struct Surroundings(ProxyLive);
@@ -118,6 +120,44 @@ fn conditions(c: &mut Criterion) {
     }
 }
 
+/// What many rules about one sample, and lookups in long lists, cost.
+fn many(c: &mut Criterion) {
+    let (txn, env) = (txn(), Surroundings(ProxyLive::new(1)));
+    let ctx = Ctx { txn: &txn, env: &env };
+    let mut group = c.benchmark_group("many");
+    let rules: Vec<_> = built(|ctx| {
+        let mut rule =
+            |i| Condition::parse(&words(&format!("if {{ hdr(host) -i h{i}.test }}")), &Acls::default(), ctx);
+        (0..1000).map(|i| rule(i).expect("a condition")).collect()
+    });
+    let conditions: Vec<_> = rules.iter().map(Some).collect();
+    let candidates = Candidates::of(&conditions, true);
+    group.bench_function("1,000 host rules", |b| {
+        b.iter(|| candidates.next(0, black_box(ctx), &mut Found::default()))
+    });
+    for (name, method, key) in
+        [("strings", Match::Str, "77777.example.com"), ("networks", Match::Ip, "10.1.47.3")]
+    {
+        let list = PatternRefs::default().file(name, true, "").0;
+        for i in 0..1_000_000u32 {
+            let net = std::net::Ipv4Addr::from(0x0a00_0000 + i * 16);
+            let text = if method == Match::Ip {
+                format!("{net}/{}", 24 + i % 9)
+            } else {
+                format!("{i}.example.com")
+            };
+            list.load(text.as_bytes(), Some(b"value"), 1);
+        }
+        let reading = Reading { method, ignore_case: false, resolve: false, out: Some(SampleType::Str) };
+        let matcher = list.matcher(reading).expect("patterns");
+        let sample = match method {
+            Match::Ip => Sample::Ipv4(key.parse().expect("an address")),
+            _ => Sample::Str(key.as_bytes().into()),
+        };
+        group.bench_function(format!("a million {name}"), |b| b.iter(|| matcher.value(black_box(&sample))));
+    }
+}
+
 fn rules(c: &mut Criterion) {
     let env = Surroundings(ProxyLive::new(1));
     let mut group = c.benchmark_group("rules");
@@ -167,5 +207,5 @@ fn logs(c: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, conditions, rules, logs);
+criterion_group!(benches, conditions, many, rules, logs);
 criterion_main!(benches);

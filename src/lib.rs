@@ -35,6 +35,10 @@
 //! and leaves as slices of the read buffer; a body is copied while short and spliced when long (`BodyPath`, chosen when
 //! the head is done). A connection to a server is used again only when request and response went through it whole.
 //!
+//! Where many rules compare the same sample, [`rules::candidates`] passes over those that cannot hold. What rules do is told
+//! to whoever asks ([`rules::witness`]): `isobar trace` (`app::trace`) serves a request by a worker whose clock, clients and
+//! servers are in its own hand ([`proxy::rehearsal`], [`rt::by_hand`]).
+//!
 //! # Life of a datagram
 //!
 //! A task of [`udp::plane`] takes a burst from a listening socket and finds each client's flow in [`udp::table`], or opens one

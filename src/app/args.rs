@@ -7,6 +7,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use super::flags::{COMMANDS, FLAGS, Takes};
+use super::trace;
 use super::version::VersionText;
 use crate::lang::registry::Kind;
 use crate::lang::suggest;
@@ -24,6 +25,10 @@ pub enum Command {
     Condition(Box<Args>, String),
     /// `explain NAME`.
     Explain(String),
+    /// `trace`: what becomes of a request.
+    Trace(Box<trace::Asked>),
+    /// `test`: whether what is expected of requests becomes of them.
+    Test(Box<trace::Trial>),
     /// `reload`: tell a running process to read its configuration again.
     Reload(Target),
     /// `node`, `cluster`, `config`: what to ask of a running node.
@@ -271,6 +276,14 @@ fn command_word(mut args: Args, word: &str, rest: &[String]) -> Result<Command, 
             (args.check, args.verbose, args.is_ours) = (true, true, true);
             Ok(Command::Run(Box::new(args)))
         }
+        ("trace", rest) => match trace::Asked::parse(rest) {
+            Ok(asked) => Ok(Command::Trace(Box::new(asked))),
+            Err(why) => Err(Fault::ours(format!("trace: {why}"))),
+        },
+        ("test", rest) => match trace::Trial::parse(rest) {
+            Ok(trial) => Ok(Command::Test(Box::new(trial))),
+            Err(why) => Err(Fault::ours(format!("test: {why}"))),
+        },
         ("reload", []) => Ok(Command::Reload(Target::Default)),
         ("reload", [flag, value]) if flag == "-p" => Ok(Command::Reload(Target::Pidfile(value.into()))),
         ("reload", [flag, value]) if flag == "-S" => Ok(Command::Reload(Target::MasterSocket(value.clone()))),

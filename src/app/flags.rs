@@ -453,6 +453,20 @@ pub static COMMANDS: &[Entry] = &[
         "isobar",
     ),
     entry(
+        "trace",
+        "-f <file>... [--from <address>] [--sni <name>] [--frontend <name>] [-H '<name>: <value>']... [--data <body>] [--legacy] [--json] <method> <url>",
+        "Tells what becomes of a request, without any traffic: ACLs, rules, backend, server, the final request, the log line.",
+        "isobar trace -f a.cfg --from 203.0.113.7 GET https://www.example.com/x",
+        "isobar",
+    ),
+    entry(
+        "test",
+        "[-f <configuration>]... [--legacy] <file>...",
+        "Tells whether what files expect of requests is what becomes of them.",
+        "isobar test a.cfg.test",
+        "isobar",
+    ),
+    entry(
         "reload",
         "[-p <pidfile> | -S <socket>]",
         "Makes a running process read its configuration again.",

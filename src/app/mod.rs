@@ -25,6 +25,7 @@ pub mod services;
 pub mod signals;
 pub mod sockets;
 pub mod start;
+pub mod trace;
 pub mod version;
 pub mod vocabulary;
 pub mod watch;

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::config::Config;
+use crate::lang::source::SourceMap;
 use crate::lang::{Line, Places, Section, condition};
 
 use super::args::{Args, DumpConfig};
@@ -67,6 +69,12 @@ impl Program for Node {
         let mut settings = Settings { warned: outcome.warned, ..Settings::default() };
         self.configuration.require(&mut settings);
         Some(settings)
+    }
+
+    fn rehearse(&mut self, start: &Start<'_>) -> Option<(Arc<Config>, SourceMap)> {
+        let outcome = self.configuration.build(start);
+        let config = self.configuration.lend().filter(|_| outcome.built)?;
+        Some((config, outcome.loaded.sources))
     }
 
     fn modernized(&self, start: &Start<'_>) -> (String, bool) {

@@ -4,6 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender};
 
+use crate::config::Config;
+use crate::lang::source::SourceMap;
+
 use super::args::{Args, DumpConfig};
 use super::messages::Messages;
 use super::notifier::Notifier;
@@ -88,6 +91,12 @@ pub trait Program: Sized {
     /// Reads and checks the configuration, printing what it finds. `None` when it cannot be used. Files are opened
     /// through `start.opener`, here and later, so that a reload may open them again.
     fn load(&mut self, start: &Start<'_>) -> Option<Settings>;
+
+    /// `isobar trace`, `isobar test`: a configuration that nothing runs on, and its text. `None` when it cannot be used;
+    /// what was found was printed.
+    fn rehearse(&mut self, _start: &Start<'_>) -> Option<(Arc<Config>, SourceMap)> {
+        None
+    }
 
     /// `isobar check --modernize`: the files in today's syntax, and whether all of their lines could be read.
     fn modernized(&self, start: &Start<'_>) -> (String, bool);

@@ -20,7 +20,7 @@ use super::messages::Messages;
 use super::notifier::Notifier;
 use super::program::{Exit, Life, Program, Settings, Start};
 use super::signals::{self, Event};
-use super::{flags, reload, version};
+use super::{flags, reload, trace, version};
 use crate::base::clock;
 use crate::os::daemon::{Launch, Launched, Side, daemonize};
 use crate::os::limits::{self, Budget, FdLimit};
@@ -50,6 +50,19 @@ pub fn start(argv: impl IntoIterator<Item = OsString>, program: impl Program) ->
             Ok(text) => print(&text),
             Err(text) => refuse(&Fault::ours(text), &name),
         },
+        Ok(Command::Trace(asked)) => match trace::trace(program, &asked) {
+            Ok(text) => print(&text),
+            Err(why) => refuse_with(&why),
+        },
+        Ok(Command::Test(trial)) => {
+            let tell = |line: &str| {
+                print(&format!("{line}\n"));
+            };
+            match trace::test(program, &trial, tell) {
+                Ok(all_hold) => Exit::Code(u8::from(!all_hold)),
+                Err(why) => refuse_with(&why),
+            }
+        }
         Ok(Command::Reload(target)) => reload::run(&target),
         Ok(Command::Operator(words)) => Exit::Code(operator::run(&words)),
         Ok(Command::Agent(options)) => client_agent(&options),
@@ -94,6 +107,14 @@ fn print(text: &str) -> Exit {
     use std::io::Write;
     let _ = std::io::stdout().write_all(text.as_bytes());
     Exit::Code(0)
+}
+
+/// What is wrong, unless that was said.
+fn refuse_with(why: &str) -> Exit {
+    if !why.is_empty() {
+        eprintln!("isobar: {why}");
+    }
+    Exit::Code(1)
 }
 
 fn refuse(fault: &Fault, name: &str) -> Exit {

@@ -85,6 +85,24 @@ pub enum Method {
     Expr(Box<str>),
 }
 
+impl Method {
+    /// Its name in a `balance` line.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Method::RoundRobin => "roundrobin",
+            Method::StaticRr => "static-rr",
+            Method::LeastConn => "leastconn",
+            Method::First => "first",
+            Method::Random { .. } => "random",
+            Method::Source => "source",
+            Method::Uri { .. } => "uri",
+            Method::UrlParam { .. } => "url_param",
+            Method::Header { .. } => "hdr",
+            Method::Expr(_) => "hash",
+        }
+    }
+}
+
 /// The function of `hash-type`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum HashFunction {

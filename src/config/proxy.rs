@@ -11,7 +11,7 @@ use crate::check::CheckSpec;
 use crate::lang::Span;
 use crate::model::applet::Applet;
 use crate::model::{Address, Mode, ProxyId, ProxyLive, ServerSet, ServerSpec};
-use crate::rules::{Capture, Condition, ErrorPages, Expr, LogFormat, RuleSet, VarId};
+use crate::rules::{Candidates, Capture, Condition, ErrorPages, Expr, LogFormat, RuleSet, VarId};
 use crate::tls::{self, BindWords, Endpoint};
 
 use super::global::{Global, LogTarget};
@@ -212,6 +212,14 @@ pub struct Rules {
 }
 
 impl Rules {
+    /// All rules are there.
+    pub fn seal(&mut self) {
+        let requests =
+            [&mut self.tcp_connection, &mut self.tcp_session, &mut self.tcp_content, &mut self.http_request];
+        let responses = [&mut self.tcp_response, &mut self.http_response, &mut self.http_after_response];
+        requests.into_iter().chain(responses).chain([&mut self.redirect]).for_each(RuleSet::seal);
+    }
+
     /// A request has nothing to fear: no rule looks at it.
     pub fn spare_requests(&self) -> bool {
         self.tcp_content.is_empty() && self.http_request.is_empty() && self.redirect.is_empty()
@@ -260,7 +268,7 @@ pub struct Frontend {
     pub backlog: u32,
     pub rate_limit_sessions: u32,
     /// `use_backend`, in order.
-    pub switching: Vec<Switch>,
+    pub switching: Switching,
     pub default_backend: Option<ProxyId>,
     pub monitor_uri: Option<Box<[u8]>>,
     pub monitor_fail: Vec<Condition>,
@@ -274,8 +282,25 @@ pub struct Frontend {
     pub applet: Option<Arc<dyn Applet>>,
 }
 
+/// `use_backend` lines, in order.
+#[derive(Default)]
+pub struct Switching {
+    pub lines: Vec<Switch>,
+    /// What spares trying each of many.
+    pub candidates: Candidates,
+}
+
+impl Switching {
+    pub fn new(lines: Vec<Switch>) -> Switching {
+        let conditions: Vec<_> = lines.iter().map(|line| line.condition.as_ref()).collect();
+        let candidates = Candidates::of(&conditions, true);
+        Switching { lines, candidates }
+    }
+}
+
 /// One `use_backend` line.
 pub struct Switch {
+    pub at: Span,
     pub target: SwitchTarget,
     pub condition: Option<Condition>,
 }

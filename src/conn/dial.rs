@@ -37,10 +37,12 @@ pub fn dial(rt: &'static Rt, how: &Dial<'_>) -> io::Result<Link> {
     if how.no_linger {
         socket::set_no_linger(fd.as_raw_fd());
     }
-    if let Some(interface) = how.interface {
+    // Who hands out connections by hand has no network that they would leave by.
+    let is_real = !rt.is_dialled_by_hand();
+    if let Some(interface) = how.interface.filter(|_| is_real) {
         socket::bind_to_device(fd.as_raw_fd(), interface)?;
     }
-    if let Some(source) = how.source {
+    if let Some(source) = how.source.filter(|_| is_real) {
         socket::set_bind_late(fd.as_raw_fd());
         socket::bind(fd.as_raw_fd(), &raw(source)?)?;
     }

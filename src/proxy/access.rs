@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use crate::lang::{Diagnostics, Span};
 use crate::log::Origin;
 use crate::model::{Mode, ProxyCounters, Server};
+use crate::rules::witness::{self, Event};
 use crate::rules::{BuildCtx, Ctx, Env, LogFormat, LogUse, Txn};
 
 use super::end::{Cause, Phase};
@@ -193,7 +194,7 @@ pub(super) fn log(s: &Session, txn: &mut Txn, route: &Route<'_>, server: Option<
 pub fn log_of(env: &StreamEnv<'_>, txn: &mut Txn, route: &Route<'_>, server: Option<&Server>, failed: bool) {
     let front = route.front;
     let spec = &front.log;
-    if spec.targets.is_empty() || txn.log_level == Some(255) {
+    if (spec.targets.is_empty() || txn.log_level == Some(255)) && !witness::is_asked() {
         return;
     }
     if front.options.dontlog_normal && !failed && txn.retries == 0 && !txn.redispatched && txn.status < 500 {
@@ -251,6 +252,12 @@ fn write(worker: &Worker, route: &Route<'_>, ctx: Ctx<'_>, level: u8, render: im
         let mut line = line.borrow_mut();
         line.clear();
         render(&mut line);
+        if witness::is_asked() {
+            // Nothing of a rehearsal leaves the process.
+            let is_sent = !spec.targets.is_empty() && ctx.txn.log_level != Some(255);
+            let line = String::from_utf8_lossy(&line).into_owned();
+            return witness::note(|| Event::Log { line, is_sent });
+        }
         let mut structured = Vec::new();
         if let Some(sd) = &spec.sd_format {
             sd.render(ctx, &mut structured);

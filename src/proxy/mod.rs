@@ -16,6 +16,7 @@ pub mod listener;
 pub mod persist;
 pub mod pool;
 pub mod prepare;
+pub mod rehearsal;
 pub mod reply;
 pub mod respond;
 pub mod retry;
@@ -40,6 +41,7 @@ pub mod worker;
 #[cfg(test)]
 mod tests;
 
+pub use rehearsal::Rehearsal;
 pub use shared::Shared;
 pub use transfer::spliced_bytes;
 pub use view::View;

@@ -9,12 +9,13 @@ use std::task::Poll;
 use crate::balance::{self, Method};
 use crate::base::clock::{MS, SEC};
 use crate::config::global::H2Tune;
-use crate::config::proxy::{ServerTarget, Switch, SwitchTarget};
+use crate::config::proxy::{ServerTarget, SwitchTarget, Switching};
 use crate::config::{Backend, Config, HttpReuse, Proxy};
 use crate::conn::{Dial, Link, dial};
 use crate::model::{Address, Pick, ProxyId, ProxyLive, Server, ServerSet, Ticket, WaitQueue};
 use crate::rt::Remote;
-use crate::rules::{self, Ctx, Txn};
+use crate::rules::witness::{self, Event};
+use crate::rules::{self, Ctx, Found, Txn};
 
 use super::downstream::Downstream;
 use super::end::{Cause, End, Phase};
@@ -48,11 +49,16 @@ impl<'a> Route<'a> {
 
     /// The backend that was switched to, else `default_backend`; a `listen` proxy is its own. False: there is none.
     pub fn choose(&mut self, switched: Option<ProxyId>) -> bool {
-        let id = switched.or_else(|| self.front.front.as_ref().and_then(|f| f.default_backend));
-        let id = id.or_else(|| self.front.back.as_ref().map(|_| self.front_id));
+        let default = || self.front.front.as_ref().and_then(|f| f.default_backend);
+        let id = switched.or_else(default).or_else(|| self.front.back.as_ref().map(|_| self.front_id));
         if let Some(id) = id {
             self.back_id = Some(id);
             self.back = self.config.proxy(id);
+            if switched.is_none() {
+                let how = if default().is_some() { "default_backend" } else { "its own servers" };
+                let name = || self.back.name.to_string();
+                witness::note(|| Event::Backend { name: name(), how, at: None });
+            }
         }
         id.is_some()
     }
@@ -106,24 +112,32 @@ impl Drop for BackendSlot<'_> {
 }
 
 /// The backend that the first matching `use_backend` line names.
-pub fn switch(rules: &[Switch], config: &Config, ctx: Ctx<'_>) -> Option<ProxyId> {
-    for rule in rules {
+pub fn switch(switching: &Switching, config: &Config, ctx: Ctx<'_>) -> Option<ProxyId> {
+    let (mut at, mut found) = (0, Found::default());
+    loop {
+        at = switching.candidates.next(at, ctx, &mut found);
+        let rule = switching.lines.get(at)?;
+        at += 1;
         if rule.condition.as_ref().is_some_and(|c| !c.eval(ctx)) {
             continue;
         }
-        match &rule.target {
-            SwitchTarget::Backend(id) => return Some(*id),
+        let target = match &rule.target {
+            SwitchTarget::Backend(id) => Some(*id),
             SwitchTarget::Dynamic(format) => {
                 let mut name = Vec::new();
                 format.render(ctx, &mut name);
-                let found = std::str::from_utf8(&name).ok().and_then(|n| config.backends.get(n));
-                if let Some(id) = found {
-                    return Some(*id);
-                }
+                std::str::from_utf8(&name).ok().and_then(|n| config.backends.get(n)).copied()
             }
+        };
+        if let Some(id) = target {
+            witness::note(|| Event::Backend {
+                name: config.proxy(id).name.to_string(),
+                how: "use_backend",
+                at: Some(rule.at),
+            });
+            return target;
         }
     }
-    None
 }
 
 /// How often, and with which server, a request was tried.
@@ -263,6 +277,7 @@ impl<'c> Chooser<'c> {
                     .or_else(|| self.pick(&set, self.hash(txn, ctx), attempt.failed));
                 match index {
                     Some(index) => {
+                        witness::note(|| self.told(&set.list[index], txn, direct.is_some(), attempt));
                         if !attempt.is_direct && attempt.failed != Some(index) {
                             self.count_balanced(&set.list[index]);
                         }
@@ -305,6 +320,18 @@ impl<'c> Chooser<'c> {
                 None => attempt.choose = true,
             }
         }
+    }
+
+    /// Which server was chosen, and by what.
+    fn told(&self, server: &Server, txn: &Txn, is_direct: bool, attempt: &Attempt) -> Event {
+        let how = match self.back() {
+            _ if is_direct && txn.sticky.server == server.live.uid => "persistence".to_owned(),
+            _ if is_direct => "use-server".to_owned(),
+            _ if attempt.failed.is_some() => "another try".to_owned(),
+            Some(back) => format!("balance {}", back.balance.method.name()),
+            None => String::new(),
+        };
+        Event::Server { name: server.spec.name.to_string(), how }
     }
 
     /// The chosen server's queue is full: another server, where one may be chosen, or none at once.
@@ -439,9 +466,9 @@ impl<'c> Chooser<'c> {
         let Speech { version, only } = speech(server, carries);
         let http = carries != Carries::Bytes;
         match version {
-            Version::H2 => return self.connect_h2(slot, greeting, only),
+            Version::H2 if !self.worker().rehearses.get() => return self.connect_h2(slot, greeting, only),
             Version::Agreed => return Box::pin(self.negotiate(slot, greeting)).await,
-            Version::H1 => {}
+            Version::H2 | Version::H1 => {}
         }
         let live = &server.live;
         let epoch = live.epoch();
@@ -625,6 +652,7 @@ impl<'c> Chooser<'c> {
         };
         let link = dial(self.worker().rt, &how)?;
         match server.tls() {
+            Some(_) if self.worker().rehearses.get() => Ok(link),
             None => Ok(link),
             Some(tls) => greeting.name.secure(link, (tls, only), &to, &greeting.preface),
         }

@@ -168,7 +168,8 @@ impl Session {
         if let Some(local) = self.local.get() {
             return local;
         }
-        let local = self.link.local().map(end_of).unwrap_or_default();
+        let said = self.worker.rt.said_local().map(Endpoint::Inet);
+        let local = said.unwrap_or_else(|| self.link.local().map(end_of).unwrap_or_default());
         self.local.set(Some(local));
         local
     }

@@ -105,7 +105,7 @@ impl<'a> Stream<'a> {
     /// The first `use_backend` that applies.
     pub(super) fn switch(&self) -> Option<ProxyId> {
         let front = self.route.front.front.as_ref()?;
-        if front.switching.is_empty() {
+        if front.switching.lines.is_empty() {
             return None;
         }
         let env = self.env();

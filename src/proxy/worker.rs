@@ -42,6 +42,8 @@ pub struct Worker {
     /// Sends what the logger has, after those who log in this turn.
     log_task: Cell<TaskId>,
     pub(super) listeners: RefCell<Listeners>,
+    /// Servers are spoken to in HTTP/1 and without TLS, whatever their lines say: nobody is there.
+    pub(super) rehearses: Cell<bool>,
     /// Wall clock minus monotonic clock in microseconds, renewed every second.
     wall_offset_us: Cell<(u64, u64)>,
 }
@@ -100,6 +102,7 @@ impl Worker {
             logger: Logger::default(),
             log_task: Cell::new(0),
             listeners: RefCell::default(),
+            rehearses: Cell::new(false),
             wall_offset_us: Cell::new((0, 0)),
         }));
         CURRENT.with(|c| c.set(Some(worker)));

@@ -5,13 +5,12 @@
 //! `epoll_ctl` at all. That is worth a tenth of the CPU time of a new connection and nine tenths of the memory of
 //! an idle one; the control plane, where neither matters, runs on tokio.
 
+pub mod by_hand;
 pub mod conn;
 pub mod datagram;
 pub mod inbox;
 pub mod remote;
 pub mod runtime;
-#[cfg(test)]
-pub mod testing;
 pub mod wheel;
 
 #[cfg(test)]

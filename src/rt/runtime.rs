@@ -97,8 +97,7 @@ pub struct Rt {
     count: Cell<usize>,
     /// Share of time spent waiting, in percent over the last second (`Idle_pct`).
     idle: Cell<(Nanos, Nanos, u8)>,
-    #[cfg(test)]
-    pub(super) told: super::testing::Told,
+    pub(super) told: super::by_hand::Told,
 }
 
 /// What a turn of the loop fills anew.
@@ -159,7 +158,6 @@ impl Rt {
             stop: Cell::new(false),
             count: Cell::new(0),
             idle: Cell::new((now, 0, 100)),
-            #[cfg(test)]
             told: Default::default(),
         }));
         CURRENT.with(|c| c.set(Some(rt)));
@@ -394,22 +392,10 @@ impl Rt {
         Ok(!self.ready.borrow().is_empty())
     }
 
-    #[cfg(not(test))]
-    fn read_clock(&self) -> Nanos {
-        clock::now_ns()
-    }
-
-    #[cfg(not(test))]
-    fn wait(&self, events: &mut Events, timeout_ms: i32) -> io::Result<()> {
-        self.epoll.wait(events, timeout_ms)
-    }
-
-    #[cfg(test)]
     fn read_clock(&self) -> Nanos {
         self.told.now().unwrap_or_else(clock::now_ns)
     }
 
-    #[cfg(test)]
     fn wait(&self, events: &mut Events, timeout_ms: i32) -> io::Result<()> {
         self.told
             .wait(timeout_ms, |timeout_ms| self.epoll.wait(events, timeout_ms).map(|()| !events.is_empty()))

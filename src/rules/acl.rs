@@ -8,7 +8,7 @@ use crate::lang::void::is_void;
 use crate::lang::{Line, Place, Span, What, Word};
 
 use super::build::{BuildCtx, Dir};
-use super::cast::{can_cast, cast};
+use super::cast::{can_cast, cast, to_bytes};
 use super::criterion;
 use super::expr::{self, Expr, with_dir};
 use super::fetch::{self, Cursor};
@@ -18,6 +18,7 @@ use super::pattern::{self, Match, Matcher, Operator, Reading};
 use super::sample::{Sample, SampleType};
 use super::txn::Ctx;
 use super::vocabulary;
+use super::witness::{self, Event};
 
 /// The flag that names a file of patterns; conditions stand in lines of all kinds.
 pub const PATTERN_FILE: Place = Place::option("-f", What::File);
@@ -47,6 +48,13 @@ pub struct Test {
     method: Match,
     /// Files and the patterns of the line: one of them must match.
     matchers: Box<[Arc<Matcher>]>,
+    /// All patterns stand in the line.
+    is_of_line: bool,
+    ignores_case: bool,
+    /// The ACL's name, and what follows it as it was written.
+    name: Box<str>,
+    text: Box<str>,
+    at: Span,
 }
 
 /// The tests of one name.
@@ -64,6 +72,30 @@ pub struct Term {
 
 impl Test {
     fn eval(&self, ctx: Ctx<'_>, is_final: bool) -> Verdict {
+        if witness::is_asked() { self.told(ctx, is_final) } else { self.run(ctx, is_final, |_| {}) }
+    }
+
+    /// Tells what it finds beside what it says.
+    #[cold]
+    fn told(&self, ctx: Ctx<'_>, is_final: bool) -> Verdict {
+        let mut samples = Vec::new();
+        let verdict = self.run(ctx, is_final, |sample| samples.push(shown(sample)));
+        witness::note(|| Event::Test {
+            name: self.name.clone(),
+            text: self.text.clone(),
+            at: self.at,
+            samples,
+            verdict: match verdict {
+                Verdict::Fail => "no",
+                Verdict::Miss => "not known yet",
+                Verdict::Pass => "yes",
+            },
+        });
+        verdict
+    }
+
+    #[inline]
+    fn run(&self, ctx: Ctx<'_>, is_final: bool, mut tell: impl FnMut(&Sample<'_>)) -> Verdict {
         let mut cursor = Cursor { iterate: true, ..Cursor::default() };
         let wants = self.method.wants();
         let mut verdict = Verdict::Fail;
@@ -72,8 +104,14 @@ impl Test {
             cursor.may_change = false;
             let matches = |s: &Sample<'_>| self.matchers.iter().any(|m| m.matches(s));
             let passes = match self.expr.eval_at(ctx, &mut cursor) {
-                Some(sample) if sample.kind() == wants => matches(&sample),
-                Some(sample) => cast(sample, wants).is_some_and(|s| matches(&s)),
+                Some(sample) => {
+                    tell(&sample);
+                    if sample.kind() == wants {
+                        matches(&sample)
+                    } else {
+                        cast(sample, wants).is_some_and(|s| matches(&s))
+                    }
+                }
                 None => false,
             };
             if passes {
@@ -89,7 +127,42 @@ impl Test {
     }
 }
 
+impl Test {
+    pub(super) fn expr(&self) -> &Expr {
+        &self.expr
+    }
+
+    pub(super) fn method(&self) -> Match {
+        self.method
+    }
+
+    pub(super) fn matchers(&self) -> &[Arc<Matcher>] {
+        &self.matchers
+    }
+
+    pub(super) fn is_of_line(&self) -> bool {
+        self.is_of_line
+    }
+
+    pub(super) fn ignores_case(&self) -> bool {
+        self.ignores_case
+    }
+}
+
+/// Longest sample that is told.
+const SHOWN: usize = 400;
+
+/// A sample as it is told.
+fn shown(sample: &Sample<'_>) -> String {
+    let text = to_bytes(sample);
+    String::from_utf8_lossy(&text[..text.len().min(SHOWN)]).into_owned()
+}
+
 impl Acl {
+    pub(super) fn tests(&self) -> &[Arc<Test>] {
+        &self.tests
+    }
+
     pub fn eval(&self, ctx: Ctx<'_>, is_final: bool) -> Verdict {
         let mut verdict = Verdict::Fail;
         for test in &self.tests {
@@ -145,7 +218,7 @@ impl Acls {
             ctx.error(line.span, "acl expects <name> and <criterion> [<value>...]");
             return;
         }
-        if let Some(test) = parse_test(&line.words[2..], ctx) {
+        if let Some(test) = parse_test(name, &line.words[2..], ctx) {
             ctx.acls.remove(name);
             let acl = self.named.entry(name.into()).or_default();
             Arc::make_mut(acl).tests.push(Arc::new(test));
@@ -164,7 +237,11 @@ impl Acls {
 
 /// The words between braces as an ACL.
 pub fn anonymous(words: &[Word], ctx: &mut BuildCtx<'_>) -> Option<Arc<Acl>> {
-    let test = parse_test(words, ctx)?;
+    called("", words, ctx)
+}
+
+fn called(name: &str, words: &[Word], ctx: &mut BuildCtx<'_>) -> Option<Arc<Acl>> {
+    let test = parse_test(name, words, ctx)?;
     Some(Arc::new(Acl { tests: vec![Arc::new(test)] }))
 }
 
@@ -199,13 +276,17 @@ const PREDEFINED: &[(&str, &[&str])] = &[
 pub fn predefined(name: &str, span: Span, ctx: &mut BuildCtx<'_>) -> Option<Arc<Acl>> {
     let (_, words) = PREDEFINED.iter().find(|(n, _)| *n == name)?;
     let words: Vec<Word> = words.iter().map(|w| Word::new(w.as_bytes().to_vec(), span)).collect();
-    anonymous(&words, ctx)
+    called(name, &words, ctx)
 }
 
-fn parse_test(words: &[Word], ctx: &mut BuildCtx<'_>) -> Option<Test> {
+fn parse_test(name: &str, words: &[Word], ctx: &mut BuildCtx<'_>) -> Option<Test> {
     // Criteria without a direction in their name read the request, whatever rule uses the ACL.
     with_dir(ctx, Dir::Request, |ctx| match parse_expr(words, ctx) {
-        Ok((expr, method, forced)) => parse_patterns(words, expr, method, forced, ctx),
+        Ok((expr, method, forced)) => {
+            let mut test = parse_patterns(words, expr, method, forced, ctx)?;
+            test.name = name.into();
+            Some(test)
+        }
         Err(message) => {
             let first = words.first()?;
             ctx.error(first.span, message);
@@ -263,43 +344,7 @@ fn parse_patterns(
     ctx: &mut BuildCtx<'_>,
 ) -> Option<Test> {
     let first = words.first()?.span;
-    let mut flags = Flags::default();
-    let mut at = 1;
-    let mut files: Vec<(&Word, bool)> = Vec::new();
-    while let Some(word) = words.get(at).filter(|w| w.str().starts_with('-')) {
-        at += 1;
-        match word.str() {
-            "--" => break,
-            "-i" => flags.ignore_case = true,
-            "-n" => flags.no_dns = true,
-            "-M" => flags.as_map = true,
-            "-u" => {
-                flags.id = words.get(at).and_then(|w| w.str().parse().ok());
-                if flags.id.is_none() {
-                    ctx.error(word.span, "the argument of -u must be an integer");
-                    return None;
-                }
-                at += 1;
-            }
-            "-f" => {
-                files.push((words.get(at).unwrap_or(word), flags.ignore_case));
-                at += 1;
-            }
-            "-m" => {
-                let name = words.get(at).map_or("", Word::str);
-                flags.is_void = is_void(Kind::AclMatch, name);
-                flags.method = Some(forced_method(name, word.span, &expr, &flags, !files.is_empty(), ctx)?);
-                at += 1;
-            }
-            other => {
-                let message = format!(
-                    "'{other}' is not a valid ACL option. Please use '--' before any pattern beginning with a '-'"
-                );
-                ctx.error(word.span, message);
-                return None;
-            }
-        }
-    }
+    let (flags, files, at) = read_flags(words, &expr, ctx)?;
     let void = flags.is_void || named.is_some_and(|name| is_void(Kind::Criterion, name));
     let Some(method) = flags.method.or(implied) else {
         let message = format!(
@@ -323,7 +368,63 @@ fn parse_patterns(
     if void {
         matchers.clear();
     }
-    Some(Test { expr, method, matchers: matchers.into() })
+    let text = words.iter().map(Word::str).collect::<Vec<_>>().join(" ").into();
+    Some(Test {
+        expr,
+        method,
+        matchers: matchers.into(),
+        is_of_line: files.is_empty(),
+        ignores_case: flags.ignore_case,
+        name: "".into(),
+        text,
+        at: first,
+    })
+}
+
+/// The flags before the patterns, files with whether case is ignored in them, and where the patterns begin.
+fn read_flags<'w>(
+    words: &'w [Word],
+    expr: &Expr,
+    ctx: &mut BuildCtx<'_>,
+) -> Option<(Flags, Vec<(&'w Word, bool)>, usize)> {
+    let mut flags = Flags::default();
+    let mut at = 1;
+    let mut files: Vec<(&'w Word, bool)> = Vec::new();
+    while let Some(word) = words.get(at).filter(|w| w.str().starts_with('-')) {
+        at += 1;
+        match word.str() {
+            "--" => break,
+            "-i" => flags.ignore_case = true,
+            "-n" => flags.no_dns = true,
+            "-M" => flags.as_map = true,
+            "-u" => {
+                flags.id = words.get(at).and_then(|w| w.str().parse().ok());
+                if flags.id.is_none() {
+                    ctx.error(word.span, "the argument of -u must be an integer");
+                    return None;
+                }
+                at += 1;
+            }
+            "-f" => {
+                files.push((words.get(at).unwrap_or(word), flags.ignore_case));
+                at += 1;
+            }
+            "-m" => {
+                let name = words.get(at).map_or("", Word::str);
+                flags.is_void = is_void(Kind::AclMatch, name);
+                flags.method = Some(forced_method(name, word.span, expr, &flags, !files.is_empty(), ctx)?);
+                at += 1;
+            }
+            other => {
+                let message = format!(
+                    "'{other}' is not a valid ACL option. Please use '--' before any pattern beginning with a '-'"
+                );
+                ctx.error(word.span, message);
+                return None;
+            }
+        }
+    }
+    Some((flags, files, at))
 }
 
 #[derive(Clone, Copy, Default)]

@@ -1,14 +1,17 @@
 //! Conditions: `if` and `unless` with ACLs joined by AND (nothing between them), `or`, `||` and `!`.
 
-use crate::lang::Word;
+use crate::lang::{Span, Word};
 
-use super::acl::{self, Acls, Term, Verdict};
+use super::acl::{self, Acls, Term, Test, Verdict};
 use super::build::BuildCtx;
 use super::txn::Ctx;
+use super::witness::{self, Event};
 
 /// `if ...` or `unless ...`.
 #[derive(Clone, Debug, Default)]
 pub struct Condition {
+    /// Where it begins.
+    at: Span,
     unless: bool,
     /// One of these lists must hold entirely.
     any: Box<[Box<[Term]>]>,
@@ -31,7 +34,7 @@ impl Condition {
             ctx.error(first.span, format!("'{}' requires a condition.", first.str()));
             return None;
         }
-        Some(Condition { unless, any: any.into() })
+        Some(Condition { at: first.span, unless, any: any.into() })
     }
 
     /// Whether it holds now.
@@ -48,7 +51,28 @@ impl Condition {
                 break;
             }
         }
-        if self.unless { verdict.negated() } else { verdict }
+        let verdict = if self.unless { verdict.negated() } else { verdict };
+        witness::note(|| Event::Condition { at: self.at, holds: verdict == Verdict::Pass });
+        verdict
+    }
+
+    /// Every line of an ACL that it may ask.
+    pub(super) fn tests(&self) -> impl Iterator<Item = &Test> {
+        let terms = self.any.iter().flat_map(|all| all.iter());
+        terms.flat_map(|term| term.acl.tests()).map(|test| &**test)
+    }
+
+    /// Tests of this kind of which one must pass if the condition is to hold; `None`: it may hold without.
+    pub(super) fn needed(&self, is_of_kind: impl Fn(&Test) -> bool) -> Option<Vec<&Test>> {
+        if self.unless {
+            return None;
+        }
+        let is_one = |term: &&Term| !term.negated && term.acl.tests().iter().all(|test| is_of_kind(test));
+        let mut tests = Vec::new();
+        for all in &self.any {
+            tests.extend(all.iter().find(is_one)?.acl.tests().iter().map(|test| &**test));
+        }
+        Some(tests)
     }
 }
 

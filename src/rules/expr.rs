@@ -10,6 +10,7 @@ use super::cast::{can_cast, cast};
 use super::convert::{self, ConvFn};
 use super::fetch::{self, Cursor, FetchFn, Needs};
 use super::known;
+use super::purity::{is_pure_converter, is_pure_fetch};
 use super::sample::{Sample, SampleType};
 use super::txn::Ctx;
 use super::vocabulary;
@@ -26,6 +27,7 @@ struct Compiled {
     steps: Box<[Step]>,
     out: SampleType,
     needs: Needs,
+    is_pure: bool,
     name: &'static str,
     text: Box<str>,
 }
@@ -92,6 +94,11 @@ impl Expr {
         self.inner.needs
     }
 
+    /// It gives the same value however often it is asked, and leaves nothing behind.
+    pub(super) fn is_pure(&self) -> bool {
+        self.inner.is_pure
+    }
+
     /// The name of its fetch.
     pub fn fetch_name(&self) -> &'static str {
         self.inner.name
@@ -147,6 +154,7 @@ pub(super) struct Parts {
     args: Vec<Arg>,
     steps: Vec<Step>,
     out: SampleType,
+    is_pure: bool,
 }
 
 /// Fetch and converters at the beginning of `text`.
@@ -185,7 +193,8 @@ pub(super) fn parse_fetch(
     }
     refer(&args, span, ctx);
     let run = fetch.function(ctx.dir);
-    Ok((Parts { fetch, run, args, steps: Vec::new(), out: fetch.out }, len + taken))
+    let is_pure = is_pure_fetch(fetch.entry.name);
+    Ok((Parts { fetch, run, args, steps: Vec::new(), out: fetch.out, is_pure }, len + taken))
 }
 
 /// Tells the builder which proxies and servers must exist.
@@ -237,6 +246,7 @@ impl Parts {
             if conv.out != SampleType::Any || conv.changes_type {
                 self.out = conv.out;
             }
+            self.is_pure &= is_pure_converter(conv.entry.name);
             self.steps.push(Step { input: conv.input, run: conv.function(), args: args.into() });
             at += len + taken;
             if text.get(at) != Some(&b',') {
@@ -254,6 +264,7 @@ impl Parts {
                 steps: self.steps.into(),
                 out: self.out,
                 needs: self.fetch.needs,
+                is_pure: self.is_pure,
                 name: self.fetch.entry.name,
                 text: text.into(),
             }),

@@ -8,11 +8,13 @@ use crate::lang::{Frame, Severity, Span, Word};
 use super::acl::{Acls, Verdict};
 use super::action::{self, Action, Input, Run, Step};
 use super::build::{BuildCtx, Dir};
+use super::candidates::{Candidates, Found};
 use super::condition::Condition;
 use super::expr::with_dir;
 use super::kind::RuleSetKind;
 use super::known;
 use super::txn::{Ctx, Env, Outcome, Txn};
+use super::witness::{self, Event};
 use super::words::{Failed, Words};
 
 /// One line.
@@ -30,6 +32,8 @@ pub struct RuleSet {
     rules: Vec<Arc<Rule>>,
     /// How many of them come from `defaults`.
     inherited: usize,
+    /// What spares trying each of many rules that look at the same.
+    candidates: Candidates,
     kind: RuleSetKind,
     maxrewrite: usize,
     bufsize: usize,
@@ -145,6 +149,12 @@ impl RuleSet {
         }
     }
 
+    /// All rules are there.
+    pub fn seal(&mut self) {
+        let conditions: Vec<_> = self.rules.iter().map(|rule| rule.condition.as_ref()).collect();
+        self.candidates = Candidates::of(&conditions, false);
+    }
+
     pub fn is_empty(&self) -> bool {
         self.rules.is_empty()
     }
@@ -173,7 +183,13 @@ impl RuleSet {
         let mut strict = true;
         // Whole requests and finished waits leave nothing to wait for.
         let is_final = !self.kind.waits() || txn.has_req || txn.inspect_over;
-        while let Some(rule) = self.rules.get(*at) {
+        let skips = is_final && !self.candidates.is_empty();
+        let mut found = Found::default();
+        loop {
+            if skips {
+                *at = self.candidates.next(*at, Ctx { txn, env }, &mut found);
+            }
+            let Some(rule) = self.rules.get(*at) else { break };
             if let Some(condition) = &rule.condition {
                 let verdict = condition.verdict(Ctx { txn, env }, is_final);
                 if verdict == Verdict::Miss {
@@ -196,6 +212,8 @@ impl RuleSet {
             };
             let step = rule.action.run(&mut run);
             txn.settle();
+            found.forget();
+            witness::note(|| Event::Rule { set: self.kind.keyword(), at: rule.span, outcome: step.word() });
             match step {
                 Step::Next => {}
                 Step::Done(outcome) => return outcome,

@@ -45,11 +45,10 @@ pub fn admits(worker: &'static Worker, ear: &Ear, route: &Route<'_>, txn: &mut T
 
 /// Takes the backend that the frontend's rules lead to. False: there is none.
 pub fn switch(worker: &'static Worker, ear: &Ear, route: &mut Route<'_>, txn: &Txn) -> bool {
-    let rules = route.front.front.as_ref().map_or(&[][..], |front| &front.switching);
-    let switched = {
+    let switched = route.front.front.as_ref().and_then(|front| {
         let env = StreamEnv::apart(worker, ear.cell.bind.get(), route, None);
-        route::switch(rules, route.config, Ctx { txn, env: &env })
-    };
+        route::switch(&front.switching, route.config, Ctx { txn, env: &env })
+    });
     route.choose(switched)
 }
 

@@ -15,6 +15,7 @@ mod rfc;
 mod shipped;
 mod support;
 mod tls;
+mod trace;
 mod udp;
 mod vip;
 mod watch;

@@ -209,8 +209,8 @@ fn show(session: &mut Session, args: &Args) -> Answer {
     }
     with(session, args, |named| {
         let mut text = String::new();
-        for entry in named.list.entries(named.version).values() {
-            let (id, key) = (0x1000 + entry.id * 64, String::from_utf8_lossy(&entry.key).into_owned());
+        for entry in named.list.entries(named.version).iter() {
+            let (id, key) = (0x1000 + entry.id * 64, String::from_utf8_lossy(entry.key));
             // Writing to a String cannot fail.
             let _ = match &entry.value {
                 Some(value) => writeln!(text, "{id:#x} {key} {}", String::from_utf8_lossy(value)),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::base::{Millis, clock};
-use crate::config::legacy;
+use crate::config::{Config, legacy};
 use crate::lang::load::{Input, LoadOptions, Loaded, load};
 use crate::lang::render::{self, Style};
 use crate::os::opener::Opener;
@@ -106,6 +106,11 @@ impl Configuration {
             ..LoadOptions::new(&facts, environment(start.args), &self.kinds)
         };
         load(&inputs, options)
+    }
+
+    /// The proxy's configuration as it was built, for a rehearsal.
+    pub fn lend(&mut self) -> Option<Arc<Config>> {
+        self.parts.iter_mut().find_map(|part| part.lend())
     }
 
     /// The files in today's syntax, and whether all of their lines could be read.

@@ -8,6 +8,7 @@ use tokio::runtime::Handle;
 
 use crate::base::Millis;
 use crate::check::runner::Checks;
+use crate::config::Config;
 use crate::lang::load::Loaded;
 use crate::lang::registry::Registry;
 use crate::lang::{Diagnostics, Places, Section};
@@ -46,6 +47,11 @@ pub trait Part {
 
     /// What the process has to know of the value that was built, before it starts.
     fn require(&self, _settings: &mut Settings) {}
+
+    /// Gives what was built away, to be used without any of the other steps.
+    fn lend(&mut self) -> Option<Arc<Config>> {
+        None
+    }
 
     /// What the value that was built changes.
     fn diff(&self) -> Plan {

@@ -167,6 +167,11 @@ impl Part for ProxyPart {
         }
     }
 
+    fn lend(&mut self) -> Option<Arc<Config>> {
+        let built = self.built.take()?;
+        Some(self.store(built))
+    }
+
     fn diff(&self) -> Plan {
         let mut plan = Plan::default();
         if let (Some(running), Some(built)) = (&self.running, &self.built) {

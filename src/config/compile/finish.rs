@@ -11,7 +11,7 @@ use crate::model::{Caps, Mode, ProxyId, ProxyLive, ServerSet, ServerSpec};
 use crate::rules::{Captures, HttpErrors, vars};
 
 use super::super::proxy::{
-    Backend, Config, Frontend, Proxy, Rules, ServerTarget, Switch, SwitchTarget, UseServer,
+    Backend, Config, Frontend, Proxy, Rules, ServerTarget, Switch, SwitchTarget, Switching, UseServer,
 };
 use super::backend::declared;
 use super::draft::{Cx, Draft, StateFile, Step};
@@ -267,7 +267,7 @@ fn frontend<'a>(
                 target(cx, draft, names, args.str(1), args.at(1), "use_backend").map(SwitchTarget::Backend)
             }
         };
-        switching.extend(target.map(|target| Switch { target, condition }));
+        switching.extend(target.map(|target| Switch { at: args.at(0), target, condition }));
     }
     let default_backend = set.default_backend.and_then(|word| {
         let id = target(cx, draft, names, word.str(), word.span, "default_backend")?;
@@ -286,7 +286,7 @@ fn frontend<'a>(
         binds,
         backlog: set.backlog,
         rate_limit_sessions: set.rate_limit_sessions,
-        switching,
+        switching: Switching::new(switching),
         default_backend,
         monitor_uri: set.monitor_uri.map(|w| w.bytes().into()),
         monitor_fail: std::mem::take(&mut program.monitor_fail),

@@ -158,6 +158,8 @@ pub fn program<'a>(
     for (at, proxy, server) in std::mem::take(&mut cx.references) {
         cx.named.push(Reference { at, from: draft.name, proxy, server });
     }
+    program.rules.seal();
+    program.stats_rules.seal();
     program.captures = captures;
     program.rules.tcp_inspect_delay_ms = draft.set.tcp_inspect_delay_ms;
     program.rules.tcp_response_inspect_delay_ms = draft.set.tcp_response_inspect_delay_ms;

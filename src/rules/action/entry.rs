@@ -93,6 +93,25 @@ pub enum Step {
     NoRoom,
 }
 
+impl Step {
+    /// What becomes of the rules behind it, as it is told.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Step::Next => "goes on",
+            Step::NoRoom => "finds no room",
+            Step::Done(outcome) => match outcome {
+                Outcome::Continue | Outcome::Stop => "ends this rule set",
+                Outcome::Final { .. } | Outcome::Service(_) => "answers",
+                Outcome::Tarpit { .. } => "answers late",
+                Outcome::Close { .. } => "closes the connection",
+                Outcome::SwitchMode { .. } => "goes on in HTTP",
+                Outcome::Wait => "waits for more",
+                Outcome::Error => "fails",
+            },
+        }
+    }
+}
+
 /// A compiled action.
 pub trait Action: Send + Sync + fmt::Debug {
     fn run(&self, run: &mut Run<'_>) -> Step;

@@ -1,18 +1,24 @@
-//! The entries of one version of a reference, with what its uses read from them.
+//! The entries of one version of a reference, with what its uses read from them: those that a configuration lists are
+//! packed, and what changed since lies beside them.
 
 use std::sync::Arc;
 
-use imbl::OrdMap;
+use imbl::{OrdMap, OrdSet};
 use smallvec::SmallVec;
 
+use super::base::Base;
 use super::entry::{Entry, Key};
 use super::list::Patterns;
+use super::listing::Listing;
 use super::reading::Reading;
 use super::texts::{Bucket, Keyed, Texts};
 
 /// Entries in order. A copy shares its structure: it costs next to nothing, a change its own size.
 #[derive(Clone, Debug, Default)]
 pub struct Content {
+    base: Arc<Base>,
+    /// Entries of the base that were removed, or replaced by others of their id.
+    gone: OrdSet<u64>,
     entries: OrdMap<u64, Arc<Entry>>,
     by_text: Texts<Arc<Entry>>,
     /// One a reading, in the order of [`Content::read`].
@@ -25,17 +31,31 @@ impl Content {
         Content { patterns: readings.map(Patterns::new).collect(), ..Content::default() }
     }
 
-    pub fn entries(&self) -> &OrdMap<u64, Arc<Entry>> {
-        &self.entries
+    pub fn listing(&self) -> Listing {
+        Listing { base: self.base.clone(), gone: self.gone.clone(), entries: self.entries.clone() }
+    }
+
+    pub fn len(&self) -> usize {
+        self.base.len() - self.gone.len() + self.entries.len()
     }
 
     pub fn patterns(&self) -> &[Patterns] {
         &self.patterns
     }
 
+    /// What is loaded goes here, before anything reads it or changes.
+    pub fn base(&mut self) -> Option<&mut Base> {
+        Arc::get_mut(&mut self.base).filter(|base| !base.is_sealed())
+    }
+
     /// Adds a reading of all entries. Names may be looked up if it says so: a configuration is being built.
     pub fn read(&mut self, reading: Reading) -> Result<&Patterns, String> {
-        let mut patterns = Patterns::new(reading);
+        if let Some(base) = self.base() {
+            base.seal();
+        }
+        let mut patterns = Patterns::of(reading, &self.base)?;
+        let gone = self.gone.iter().filter_map(|id| self.base.place(*id));
+        gone.for_each(|at| patterns.forget(&self.base.entry(at)));
         for entry in self.entries.values() {
             patterns.insert(Arc::new(reading.read(entry, reading.resolve)?));
         }
@@ -43,23 +63,47 @@ impl Content {
         Ok(&self.patterns[self.patterns.len() - 1])
     }
 
+    /// The place of an entry that is still as it was listed.
+    fn packed(&self, id: u64) -> Option<usize> {
+        self.base.place(id).filter(|_| self.gone.is_empty() || !self.gone.contains(&id))
+    }
+
+    fn packed_named<'c>(&'c self, text: &'c [u8]) -> impl Iterator<Item = u64> + 'c {
+        let ids = self.base.named(text, false).map(|at| at as u64 + 1);
+        ids.filter(|id| self.packed(*id).is_some())
+    }
+
+    fn entry(&self, id: u64) -> Option<Arc<Entry>> {
+        match self.packed(id) {
+            Some(at) => Some(Arc::new(self.base.entry(at))),
+            None => self.entries.get(&id).cloned(),
+        }
+    }
+
     /// The entries that a command names.
     pub fn named(&self, key: Key<'_>) -> Vec<Arc<Entry>> {
-        let ids = match key {
+        let mut ids = match key {
             Key::Id(id) => vec![id],
-            Key::Text(text) => self.by_text.get(text).map(Bucket::ids).unwrap_or_default(),
+            Key::Text(text) => {
+                let loose = self.by_text.get(text).map(Bucket::ids).unwrap_or_default();
+                self.packed_named(text).chain(loose).collect()
+            }
         };
-        ids.iter().filter_map(|id| self.entries.get(id).cloned()).collect()
+        ids.sort_unstable();
+        ids.iter().filter_map(|id| self.entry(*id)).collect()
     }
 
     pub fn has(&self, text: &[u8]) -> bool {
-        self.by_text.get(text).is_some()
+        self.by_text.get(text).is_some() || self.packed_named(text).next().is_some()
     }
 
     /// Adds an entry, or replaces the one with its id and text. One that a use cannot read changes nothing.
     pub fn insert(&mut self, entry: Arc<Entry>) -> Result<(), String> {
         let read = |p: &Patterns| Ok(Arc::new(p.reading.read(&entry, false)?));
         let read: Vec<_> = self.patterns.iter().map(read).collect::<Result<_, String>>()?;
+        if let Some(at) = self.packed(entry.id()) {
+            self.forget(&self.base.entry(at));
+        }
         for (patterns, pattern) in self.patterns.iter_mut().zip(read) {
             patterns.insert(pattern);
         }
@@ -68,7 +112,16 @@ impl Content {
         Ok(())
     }
 
+    /// An entry of the base is no more as it was listed.
+    fn forget(&mut self, entry: &Entry) {
+        self.gone.insert(entry.id);
+        self.patterns.iter_mut().for_each(|patterns| patterns.forget(entry));
+    }
+
     pub fn remove(&mut self, entry: &Entry) {
+        if self.packed(entry.id).is_some() {
+            return self.forget(entry);
+        }
         for patterns in &mut self.patterns {
             patterns.remove(entry);
         }

@@ -35,14 +35,16 @@ pub fn reference_of_file(
         return Ok(reference);
     }
     let bytes = read(name, ctx)?;
-    for (number, text) in lines(&bytes) {
-        if !is_map {
-            reference.load(text, None, number);
-            continue;
-        }
-        let key_len = text.iter().position(|c| matches!(c, b' ' | b'\t')).unwrap_or(text.len());
-        reference.load(&text[..key_len], Some(text[key_len..].trim_ascii()), number);
-    }
+    reference.load_all(
+        bytes.len(),
+        lines(&bytes).map(|(number, text)| {
+            if !is_map {
+                return (text, None, number);
+            }
+            let key_len = text.iter().position(|c| matches!(c, b' ' | b'\t')).unwrap_or(text.len());
+            (&text[..key_len], Some(text[key_len..].trim_ascii()), number)
+        }),
+    );
     Ok(reference)
 }
 

@@ -4,24 +4,35 @@ use std::cmp::Reverse;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use imbl::OrdMap;
+use imbl::{OrdMap, OrdSet};
 
 use crate::rules::sample::Sample;
 
+use super::base::{Base, FEW};
 use super::entry::Entry;
+use super::hit::Hit;
 use super::method::Match;
 use super::nets::{self, Nets};
+use super::ranges::NetIndex;
 use super::reading::{Pattern, Reading};
 use super::texts::{Keyed, Texts};
-
-/// Up to this many patterns a scan is faster than an index.
-const FEW: usize = 8;
 
 /// Patterns in the order of their ids. A copy shares its structure: it costs next to nothing, a change its own size.
 #[derive(Clone, Debug)]
 pub struct Patterns {
     pub reading: Reading,
+    /// Those of a long list in a file.
+    packed: Option<Packed>,
     store: Store,
+}
+
+/// The patterns of a base.
+#[derive(Clone, Debug)]
+struct Packed {
+    base: Arc<Base>,
+    /// For addresses.
+    nets: Option<Arc<NetIndex>>,
+    gone: OrdSet<u64>,
 }
 
 #[derive(Clone, Debug)]
@@ -43,22 +54,108 @@ impl Store {
     }
 }
 
+impl Packed {
+    fn is_there(&self, at: usize) -> bool {
+        self.gone.is_empty() || !self.gone.contains(&(at as u64 + 1))
+    }
+
+    fn first(&self, text: &[u8], ignore_case: bool) -> Option<usize> {
+        self.base.named(text, ignore_case).find(|at| self.is_there(*at))
+    }
+
+    fn find_text(&self, reading: Reading, text: &[u8]) -> Option<usize> {
+        let ignore_case = reading.ignore_case;
+        let beginnings = || self.base.lengths(text).filter_map(|len| self.first(&text[..len], ignore_case));
+        match reading.method {
+            Match::Beg if reading.prefers_longest() => beginnings().next(),
+            Match::Beg => beginnings().min(),
+            Match::End => {
+                let ends = self.base.lengths(text);
+                ends.filter_map(|len| self.first(&text[text.len() - len..], ignore_case)).min()
+            }
+            _ => self.first(text, ignore_case),
+        }
+    }
+
+    fn prefix(&self, addr: IpAddr) -> Option<usize> {
+        self.nets.as_ref()?.find(addr, |at| self.is_there(at))
+    }
+
+    fn masked(&self, addr: IpAddr) -> Option<usize> {
+        self.nets.as_ref()?.find_masked(addr, |at| self.is_there(at))
+    }
+
+    fn bits(&self, at: usize) -> Option<u32> {
+        self.nets.as_ref()?.prefix(at)
+    }
+}
+
 impl Patterns {
     pub fn new(reading: Reading) -> Patterns {
-        Patterns { reading, store: Store::Few(Vec::new()) }
+        Patterns { reading, packed: None, store: Store::Few(Vec::new()) }
+    }
+
+    /// Those of a base, which stay there where they are many and can be found by an index.
+    pub fn of(reading: Reading, base: &Arc<Base>) -> Result<Patterns, String> {
+        let mut patterns = Patterns::new(reading);
+        let has_index = matches!(reading.method, Match::Str | Match::Beg | Match::End | Match::Ip);
+        if base.len() <= FEW || !has_index {
+            for at in 0..base.len() {
+                patterns.insert(Arc::new(reading.read(&Arc::new(base.entry(at)), reading.resolve)?));
+            }
+            return Ok(patterns);
+        }
+        let placed = |(at, e): (usize, String)| match base.line(at) {
+            0 => e,
+            line => format!("{e} at line {line}"),
+        };
+        if reading.has_typed_values() {
+            (0..base.len())
+                .try_for_each(|at| reading.value(base.value(at)).map(drop).map_err(|e| (at, e)))
+                .map_err(placed)?;
+        }
+        let mut nets = None;
+        if reading.method == Match::Ip {
+            nets = Some(Arc::new(NetIndex::build(base, reading.resolve).map_err(placed)?));
+        }
+        patterns.packed = Some(Packed { base: base.clone(), nets, gone: OrdSet::new() });
+        Ok(patterns)
     }
 
     /// Too few for an index.
     pub fn are_few(&self) -> bool {
-        matches!(self.store, Store::Few(_))
+        self.packed.is_none() && matches!(self.store, Store::Few(_))
     }
 
     /// Whether HAProxy keeps such patterns in a tree (`idx=` of `get map`).
-    pub fn is_tree(&self, pattern: &Pattern) -> bool {
+    pub fn is_tree(&self, hit: Hit<'_>) -> bool {
         match self.reading.method {
             Match::Str | Match::Beg => !self.reading.ignore_case,
-            Match::Ip => pattern.net().is_some_and(|net| net.prefix().is_some()),
+            Match::Ip => self.bits(hit).is_some(),
             _ => false,
+        }
+    }
+
+    fn bits(&self, hit: Hit<'_>) -> Option<u32> {
+        match hit {
+            Hit::Packed(_, at) => self.packed.as_ref()?.bits(at),
+            Hit::Loose(pattern) => pattern.net()?.prefix(),
+        }
+    }
+
+    /// Tells each pattern of a configuration that nobody has changed yet.
+    pub fn each(&self, mut tell: impl FnMut(&Pattern)) {
+        match &self.store {
+            Store::Few(list) => list.iter().for_each(|p| tell(p)),
+            Store::Ordered(list) => list.values().for_each(|p| tell(p)),
+            // Only changes make these.
+            Store::Texts(_) | Store::Nets(_) => {}
+        }
+        let Some(packed) = &self.packed else { return };
+        for at in 0..packed.base.len() {
+            if let Ok(pattern) = self.reading.read(&Arc::new(packed.base.entry(at)), false) {
+                tell(&pattern);
+            }
         }
     }
 
@@ -85,6 +182,16 @@ impl Patterns {
         }
     }
 
+    /// An entry of the base is no more as it was listed.
+    pub fn forget(&mut self, entry: &Entry) {
+        match &mut self.packed {
+            Some(packed) => {
+                packed.gone.insert(entry.id);
+            }
+            None => self.remove(entry),
+        }
+    }
+
     /// Removes what was read from this entry.
     pub fn remove(&mut self, entry: &Entry) {
         match &mut self.store {
@@ -108,7 +215,9 @@ impl Patterns {
             (Match::Bool, ..) => matches!(sample, Sample::Bool(true)),
             (Match::Int | Match::Ip, ..) => self.find(sample).is_some(),
             // Which one counts is not asked.
-            (_, Store::Few(list), Sample::Str(text) | Sample::Bin(text) | Sample::Method(text)) => {
+            (_, Store::Few(list), Sample::Str(text) | Sample::Bin(text) | Sample::Method(text))
+                if self.packed.is_none() =>
+            {
                 let ignore_case = self.reading.ignore_case;
                 match self.reading.method {
                     Match::Beg => list.iter().any(|p| p.begins(text, ignore_case)),
@@ -120,14 +229,34 @@ impl Patterns {
     }
 
     /// The pattern that counts: the longest for `beg` (unless case is ignored) and `ip`, else the first.
-    pub fn find(&self, sample: &Sample<'_>) -> Option<&Arc<Pattern>> {
+    pub fn find(&self, sample: &Sample<'_>) -> Option<Hit<'_>> {
         match (self.reading.method, sample) {
-            (Match::Ip, sample) => self.find_net(sample),
-            (Match::Int, Sample::Int(n)) => self.first(|p| p.matches_int(*n)),
+            (Match::Ip, sample) => nets::find(sample, |addr| self.prefix(addr), |addr| self.masked(addr)),
+            (Match::Int, Sample::Int(n)) => self.first(|p| p.matches_int(*n)).map(Hit::Loose),
             (Match::Int, _) => None,
-            (_, Sample::Str(text) | Sample::Bin(text) | Sample::Method(text)) => self.find_text(text),
+            (_, Sample::Str(text) | Sample::Bin(text) | Sample::Method(text)) => {
+                let loose = self.find_text(text).map(Hit::Loose);
+                match &self.packed {
+                    None => loose,
+                    Some(packed) => {
+                        let found = packed.find_text(self.reading, text);
+                        self.better(found.map(|at| Hit::Packed(&packed.base, at)), loose)
+                    }
+                }
+            }
             _ => None,
         }
+    }
+
+    /// Which of two counts.
+    fn better<'p>(&self, one: Option<Hit<'p>>, other: Option<Hit<'p>>) -> Option<Hit<'p>> {
+        let (Some(one), Some(other)) = (one, other) else { return one.or(other) };
+        let width = |hit: Hit<'p>| match self.reading.method {
+            Match::Ip => Reverse(self.bits(hit).unwrap_or_default()),
+            _ if self.reading.prefers_longest() => Reverse(hit.key().len() as u32),
+            _ => Reverse(0),
+        };
+        Some(if (width(one), one.id()) <= (width(other), other.id()) { one } else { other })
     }
 
     fn first(&self, matches: impl Fn(&Pattern) -> bool) -> Option<&Arc<Pattern>> {
@@ -161,18 +290,39 @@ impl Patterns {
         }
     }
 
-    fn find_net(&self, sample: &Sample<'_>) -> Option<&Arc<Pattern>> {
-        let list = match &self.store {
-            Store::Few(list) => list,
-            Store::Nets(nets) => return nets.find(sample),
-            Store::Ordered(_) | Store::Texts(_) => return None,
+    /// The narrowest prefix around an address.
+    fn prefix(&self, addr: IpAddr) -> Option<Hit<'_>> {
+        let loose = match &self.store {
+            Store::Nets(nets) => nets.prefix(addr),
+            _ => self.narrowest(addr, true),
         };
-        let containing = |addr: IpAddr, is_prefix: bool| {
-            let matches = move |p: &&Arc<Pattern>| {
-                p.net().is_some_and(|n| n.prefix().is_some() == is_prefix && n.contains(addr))
-            };
-            list.iter().filter(matches).min_by_key(|p| Reverse(p.net().and_then(|n| n.prefix())))
+        self.beside_packed(loose, |packed| packed.prefix(addr))
+    }
+
+    /// The first network around it whose mask is no prefix.
+    fn masked(&self, addr: IpAddr) -> Option<Hit<'_>> {
+        let loose = match &self.store {
+            Store::Nets(nets) => nets.masked(addr),
+            _ => self.narrowest(addr, false),
         };
-        nets::find(sample, |addr| containing(addr, true), |addr| containing(addr, false))
+        self.beside_packed(loose, |packed| packed.masked(addr))
+    }
+
+    fn beside_packed<'p>(
+        &'p self,
+        loose: Option<&'p Arc<Pattern>>,
+        find: impl FnOnce(&Packed) -> Option<usize>,
+    ) -> Option<Hit<'p>> {
+        let loose = loose.map(Hit::Loose);
+        let Some(packed) = &self.packed else { return loose };
+        self.better(find(packed).map(|at| Hit::Packed(&packed.base, at)), loose)
+    }
+
+    fn narrowest(&self, addr: IpAddr, is_prefix: bool) -> Option<&Arc<Pattern>> {
+        let Store::Few(list) = &self.store else { return None };
+        let matches = |p: &&Arc<Pattern>| {
+            p.net().is_some_and(|n| n.prefix().is_some() == is_prefix && n.contains(addr))
+        };
+        list.iter().filter(matches).min_by_key(|p| Reverse(p.net().and_then(|n| n.prefix())))
     }
 }

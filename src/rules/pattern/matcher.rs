@@ -7,7 +7,7 @@ use crate::base::Live;
 use crate::rules::sample::Sample;
 
 use super::list::Patterns;
-use super::reading::Reading;
+use super::reading::{Pattern, Reading};
 
 /// The current patterns of a reference in one reading. Readers never wait for who changes them.
 #[derive(Debug)]
@@ -17,16 +17,19 @@ pub struct Matcher {
     /// The first ones, where they are few: read without a look at `live` for as long as nobody changed them.
     first: Option<Patterns>,
     is_changed: AtomicBool,
+    /// Somebody has changed patterns of a line of this configuration.
+    lines_changed: Arc<AtomicBool>,
 }
 
 impl Matcher {
-    pub(super) fn new(patterns: Patterns) -> Matcher {
+    pub(super) fn new(patterns: Patterns, lines_changed: Arc<AtomicBool>) -> Matcher {
         let first = patterns.are_few().then(|| patterns.clone());
         Matcher {
             reading: patterns.reading,
             live: Live::new(patterns),
             first,
             is_changed: AtomicBool::new(false),
+            lines_changed,
         }
     }
 
@@ -41,6 +44,22 @@ impl Matcher {
     pub(super) fn store(&self, patterns: Patterns) {
         self.live.store(Arc::new(patterns));
         self.is_changed.store(true, Ordering::Release);
+        self.lines_changed.store(true, Ordering::Release);
+    }
+
+    /// Whether its patterns are not those of the configuration any more.
+    pub fn is_changed(&self) -> bool {
+        self.is_changed.load(Ordering::Acquire)
+    }
+
+    /// Told where patterns of any line of the configuration change.
+    pub fn lines_changed(&self) -> &Arc<AtomicBool> {
+        &self.lines_changed
+    }
+
+    /// Tells each pattern, as the configuration has them.
+    pub fn each(&self, tell: impl FnMut(&Pattern)) {
+        self.with(|p| p.each(tell));
     }
 
     /// Whether a pattern matches. The sample has the type that the method wants.
@@ -50,12 +69,12 @@ impl Matcher {
 
     /// The value of the key that counts.
     pub fn value(&self, sample: &Sample<'_>) -> Option<Sample<'static>> {
-        self.with(|p| p.find(sample)?.value())
+        self.with(|p| p.find(sample)?.value(p.reading))
     }
 
     /// The key that counts, as it was written.
     pub fn key(&self, sample: &Sample<'_>) -> Option<Vec<u8>> {
-        self.with(|p| Some(p.find(sample)?.entry.key.to_vec()))
+        self.with(|p| Some(p.find(sample)?.key().to_vec()))
     }
 
     /// The value of the expression that counts, with its `\1` filled in.
@@ -64,7 +83,7 @@ impl Matcher {
             let sample = Sample::Str(text.into());
             let found = p.find(&sample)?;
             let mut out = Vec::new();
-            found.regex()?.groups(text, 0)?.expand(text, found.entry.value.as_deref()?, &mut out);
+            found.regex()?.groups(text, 0)?.expand(text, found.written()?, &mut out);
             Some(out)
         })
     }

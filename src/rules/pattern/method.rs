@@ -4,7 +4,7 @@ use crate::lang::Entry;
 use crate::rules::sample::SampleType;
 
 /// How patterns are compared with a sample.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Match {
     Found,
     Bool,

@@ -1,14 +1,18 @@
 //! Patterns: what ACLs and maps compare samples with.
 
+mod base;
 mod content;
 mod entry;
 mod file;
+mod hit;
 mod list;
+mod listing;
 mod matcher;
 mod method;
 mod net;
 mod nets;
 mod number;
+mod ranges;
 mod reading;
 mod reference;
 mod registry;
@@ -19,9 +23,10 @@ mod word;
 
 pub use entry::{Entry, Key};
 pub use file::reference_of_file;
+pub use listing::{Listed, Listing};
 pub use matcher::Matcher;
 pub use method::{MATCHES, Match, MatchKeyword, find};
 pub use number::Operator;
-pub use reading::Reading;
+pub use reading::{Pattern, Reading};
 pub use reference::{Found, Lookup, PatternRef};
 pub use registry::PatternRefs;

@@ -30,14 +30,11 @@ pub(super) fn mask6(bits: u32) -> u128 {
 
 /// `a.b.c.d`, or with the zeros before the last part left out (`127.1`, manual section 7.1.6).
 fn ipv4(text: &str) -> Option<u32> {
-    let parts: Vec<&str> = text.split('.').collect();
-    let (last, first) = parts.split_last()?;
-    if first.is_empty() || first.len() > 3 {
-        return None;
-    }
+    let (first, last) = text.rsplit_once('.')?;
     let mut addr = 0u32;
-    for (i, part) in first.iter().enumerate() {
-        addr |= u32::from(part.parse::<u8>().ok()?) << (24 - 8 * i);
+    for (i, part) in first.split('.').enumerate() {
+        let shift = 24u32.checked_sub(8 * i as u32).filter(|shift| *shift > 0)?;
+        addr |= u32::from(part.parse::<u8>().ok()?) << shift;
     }
     Some(addr | u32::from(last.parse::<u8>().ok()?))
 }

@@ -92,12 +92,13 @@ impl Nets {
         }
     }
 
-    pub fn find(&self, sample: &Sample<'_>) -> Option<&Arc<Pattern>> {
-        let masked = |addr| self.masked.values().find(|p| p.net().is_some_and(|n| n.contains(addr)));
-        find(sample, |addr| self.prefix(addr), masked)
+    /// The first network around the address whose mask is no prefix.
+    pub fn masked(&self, addr: IpAddr) -> Option<&Arc<Pattern>> {
+        self.masked.values().find(|p| p.net().is_some_and(|n| n.contains(addr)))
     }
 
-    fn prefix(&self, addr: IpAddr) -> Option<&Arc<Pattern>> {
+    /// The narrowest prefix around the address.
+    pub fn prefix(&self, addr: IpAddr) -> Option<&Arc<Pattern>> {
         let found = match addr {
             IpAddr::V4(a) => {
                 let a = u32::from(a);

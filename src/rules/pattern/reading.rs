@@ -48,7 +48,7 @@ impl Reading {
     pub fn read(self, entry: &Arc<Entry>, resolve: bool) -> Result<Pattern, String> {
         let read = || {
             Ok(Pattern {
-                value: self.value(entry)?,
+                value: self.value(entry.value.as_deref())?,
                 form: self.form(&entry.key, resolve)?,
                 entry: entry.clone(),
             })
@@ -71,8 +71,14 @@ impl Reading {
         })
     }
 
-    fn value(self, entry: &Entry) -> Result<Option<Sample<'static>>, String> {
-        let (Some(out), text) = (self.out, entry.value.as_deref().unwrap_or_default()) else {
+    /// Whether values are anything but texts.
+    pub fn has_typed_values(self) -> bool {
+        matches!(self.out, Some(SampleType::Int | SampleType::Addr))
+    }
+
+    /// A value, unless it is a text.
+    pub fn value(self, text: Option<&[u8]>) -> Result<Option<Sample<'static>>, String> {
+        let (Some(out), text) = (self.out, text.unwrap_or_default()) else {
             return Ok(None);
         };
         let value = match out {
@@ -140,12 +146,17 @@ impl Pattern {
         }
     }
 
-    /// A map's value.
-    pub fn value(&self) -> Option<Sample<'static>> {
-        match &self.value {
-            Some(value) => Some(value.clone()),
-            None => self.entry.value.as_deref().map(|text| Sample::Str(text.to_vec().into())),
+    /// The numbers that it covers.
+    pub fn range(&self) -> Option<Range> {
+        match self.form {
+            Form::Range(range) => Some(range),
+            _ => None,
         }
+    }
+
+    /// A map's value, unless that is a text.
+    pub fn value(&self) -> Option<Sample<'static>> {
+        self.value.clone()
     }
 
     pub fn matches_int(&self, n: i64) -> bool {

@@ -1,15 +1,15 @@
 //! References: the texts of ACLs and maps, from files and from lines, which rules and the runtime API change.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-use imbl::OrdMap;
 
 use crate::rules::cast::cast;
 use crate::rules::sample::Sample;
 
 use super::content::Content;
 use super::entry::{Entry, Key};
+use super::listing::Listing;
 use super::matcher::Matcher;
 use super::reading::Reading;
 
@@ -39,6 +39,8 @@ pub struct PatternRef {
     pub is_map: bool,
     pub description: Box<str>,
     state: Mutex<State>,
+    /// What its matchers tell of their changes.
+    lines_changed: Arc<AtomicBool>,
 }
 
 #[derive(Debug, Default)]
@@ -58,6 +60,19 @@ impl State {
     fn entry(&mut self, key: &[u8], value: Option<&[u8]>, line: usize) -> Arc<Entry> {
         self.next_id += 1;
         Arc::new(Entry { id: self.next_id, key: key.into(), value: value.map(Into::into), line })
+    }
+
+    fn load(&mut self, key: &[u8], value: Option<&[u8]>, line: usize) {
+        if let Some(base) = self.content.base()
+            && base.len() as u64 == self.next_id
+            && base.push(key, value, line)
+        {
+            self.next_id += 1;
+            return;
+        }
+        let entry = self.entry(key, value, line);
+        // Nobody reads it yet, so it cannot be unreadable.
+        let _ = self.content.insert(entry);
     }
 
     fn empty(&self) -> Content {
@@ -107,8 +122,9 @@ impl PatternRef {
         file: Option<Box<str>>,
         is_map: bool,
         description: Box<str>,
+        lines_changed: Arc<AtomicBool>,
     ) -> PatternRef {
-        PatternRef { given_id, file, is_map, description, state: Mutex::default() }
+        PatternRef { given_id, file, is_map, description, state: Mutex::default(), lines_changed }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -117,10 +133,23 @@ impl PatternRef {
 
     /// Adds what a configuration lists. Uses come after: see [`PatternRef::matcher`].
     pub fn load(&self, key: &[u8], value: Option<&[u8]>, line: usize) {
+        self.lock().load(key, value, line);
+    }
+
+    /// The same of a whole file of so many bytes: keys, values and the numbers of their lines.
+    pub fn load_all<'f>(
+        &self,
+        bytes: usize,
+        entries: impl Iterator<Item = (&'f [u8], Option<&'f [u8]>, usize)>,
+    ) {
         let mut state = self.lock();
-        let entry = state.entry(key, value, line);
-        // Nobody reads it yet, so it cannot be unreadable.
-        let _ = state.content.insert(entry);
+        if let Some(base) = state.content.base() {
+            base.reserve(bytes);
+        }
+        entries.for_each(|(key, value, line)| state.load(key, value, line));
+        if let Some(base) = state.content.base() {
+            base.seal();
+        }
     }
 
     /// What a use of the reference reads.
@@ -129,7 +158,8 @@ impl PatternRef {
         if let Some(matcher) = state.matchers.iter().find(|m| m.reading == reading) {
             return Ok(matcher.clone());
         }
-        let matcher = Arc::new(Matcher::new(state.content.read(reading)?.clone()));
+        let patterns = state.content.read(reading)?.clone();
+        let matcher = Arc::new(Matcher::new(patterns, self.lines_changed.clone()));
         state.matchers.push(matcher.clone());
         Ok(matcher)
     }
@@ -214,12 +244,12 @@ impl PatternRef {
     /// Version in use, newest version, number of entries in use.
     pub fn versions(&self) -> (u32, u32, usize) {
         let state = self.lock();
-        (state.current, state.newest, state.content.entries().len())
+        (state.current, state.newest, state.content.len())
     }
 
     /// `show acl <ref>`: a version's entries in order (the current one's without).
-    pub fn entries(&self, version: Option<u32>) -> OrdMap<u64, Arc<Entry>> {
-        self.lock().version(version).map(|c| c.entries().clone()).unwrap_or_default()
+    pub fn entries(&self, version: Option<u32>) -> Listing {
+        self.lock().version(version).map(Content::listing).unwrap_or_default()
     }
 
     /// `get acl`, `get map`: what every use of the reference finds for a text, as traffic does.
@@ -229,7 +259,7 @@ impl PatternRef {
             let reading = patterns.reading;
             let sample = cast(Sample::Str(text.into()), reading.method.wants());
             let found = sample.map_or(Found::Nothing, |sample| match patterns.find(&sample) {
-                Some(found) => Found::Entry(found.entry.clone(), patterns.is_tree(found)),
+                Some(found) => Found::Entry(found.entry(), patterns.is_tree(found)),
                 None if patterns.matches(&sample) => Found::Anything,
                 None => Found::Nothing,
             });
@@ -270,7 +300,7 @@ mod tests {
         assert_eq!(whole.value(&text("b")), Some(Sample::Str(Cow::Borrowed(b"3"))));
         let Found::Entry(found, is_tree) = &map.lookup(b"b")[0].found else { panic!() };
         assert_eq!((&*found.key, found.value.as_deref(), *is_tree), (&b"b"[..], Some(&b"3"[..]), true));
-        let id = map.entries(None).get_min().unwrap().0;
+        let id = map.entries(None).iter().next().unwrap().id;
         assert_eq!(map.delete(Key::Id(id)), 1);
         assert!(!whole.matches(&text("a")));
         map.clear(None);

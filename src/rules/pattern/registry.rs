@@ -1,6 +1,7 @@
 //! All references of a configuration, by number and by file.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use super::reference::PatternRef;
 
@@ -8,6 +9,8 @@ use super::reference::PatternRef;
 #[derive(Debug, Default)]
 pub struct PatternRefs {
     list: Vec<Arc<PatternRef>>,
+    /// Somebody has changed patterns of a line.
+    lines_changed: Arc<AtomicBool>,
 }
 
 impl PatternRefs {
@@ -36,7 +39,8 @@ impl PatternRefs {
         is_map: bool,
         description: String,
     ) -> Arc<PatternRef> {
-        let made = Arc::new(PatternRef::new(given_id, file, is_map, description.into()));
+        let lines_changed = if file.is_none() { self.lines_changed.clone() } else { Arc::default() };
+        let made = Arc::new(PatternRef::new(given_id, file, is_map, description.into(), lines_changed));
         self.list.push(made.clone());
         made
     }

@@ -254,7 +254,7 @@ fn compare(steps: &[Step], keys: &[&str], reading: Reading, samples: &[Sample<'_
                 assert_eq!(list.delete(Key::Text(keys[*k].as_bytes())), before - entries.len());
             }
             Step::DeleteNth(n) => {
-                let id = list.entries(None).keys().nth(*n).copied();
+                let id = list.entries(None).iter().nth(*n).map(|entry| entry.id);
                 assert_eq!(list.delete(Key::Id(id.unwrap_or(u64::MAX))), usize::from(*n < entries.len()));
                 if *n < entries.len() {
                     entries.remove(*n);

@@ -2,6 +2,7 @@
 
 mod acls;
 mod actions;
+mod candidates;
 mod expressions;
 mod families;
 mod formats;

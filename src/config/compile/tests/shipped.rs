@@ -124,6 +124,6 @@ backend two
     let config = built.expect("built").config;
     let front = config.proxies[0].front.as_ref().expect("frontend");
     assert_eq!(front.default_backend, Some(ProxyId(1)));
-    assert!(front.switching.iter().all(|s| matches!(s.target, SwitchTarget::Backend(ProxyId(2)))));
+    assert!(front.switching.lines.iter().all(|s| matches!(s.target, SwitchTarget::Backend(ProxyId(2)))));
     assert_eq!(config.proxies[1].back.as_ref().expect("backend").fullconn, 100);
 }

@@ -1,6 +1,7 @@
 //! Ids, nouns and the live cells that outlast a configuration; contracts between rooms that never meet.
 
 pub mod address;
+pub mod agent;
 pub mod applet;
 pub mod balancer;
 pub mod counters;

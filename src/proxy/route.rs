@@ -234,7 +234,8 @@ impl<'c> Chooser<'c> {
                 }
             };
             if let Some((index, server)) = found {
-                return (server.live.is_up() || self.proxy.options.persist).then_some(index);
+                let persist = self.proxy.options.persist || ctx.txn.sticky.is_forced;
+                return (server.live.is_up() || persist).then_some(index);
             }
         }
         None
@@ -651,9 +652,10 @@ impl<'c> Chooser<'c> {
 
     /// Whether the next try goes to another server: on the last retry, every `redispatch_every` retries, and at once
     /// where the algorithm does not care for this particular server and another one is up.
-    pub fn redispatches(&self, attempt: &Attempt) -> bool {
+    pub fn redispatches(&self, txn: &Txn, attempt: &Attempt) -> bool {
         let options = &self.proxy.options;
-        let Some(back) = self.back().filter(|_| options.redispatch) else { return false };
+        let may = options.redispatch && !txn.sticky.is_forced;
+        let Some(back) = self.back().filter(|_| may) else { return false };
         let done = back.retries.saturating_sub(attempt.retries);
         let every = options.redispatch_every;
         let due = if every > 0 { done % every as u32 == 0 } else { attempt.retries == 0 };
@@ -665,6 +667,7 @@ impl<'c> Chooser<'c> {
                     | Method::LeastConn
                     | Method::First
                     | Method::Random { .. }
+                    | Method::PeakEwma
             );
         due || (turns
             && self.view.servers(self.id).is_some_and(|set| balance::usable_counts(&set.list).0 > 1))

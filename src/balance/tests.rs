@@ -365,7 +365,8 @@ fn peak_ewma_goes_by_speed() {
     };
     let [even, slow] = run("1,1,1", 1);
     assert!(even.iter().all(|n| (800..1200).contains(n)), "as many to each: {even:?}");
-    assert!(slow[0] < 250, "the slow one gets little: {slow:?}");
+    // Where both draws are the slow one, there is no other: a ninth.
+    assert!(slow[0] < 450, "the slow one gets little: {slow:?}");
     let [weighed, _] = run("1,3,0", 2);
     assert!((500..1100).contains(&weighed[0]) && weighed[2] == 0, "by weight: {weighed:?}");
 }

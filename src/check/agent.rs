@@ -46,13 +46,9 @@ pub(super) struct Said {
 pub(super) fn read(answer: &[u8]) -> Said {
     let line = answer.split(|octet| matches!(octet, b'\r' | b'\n')).next().unwrap_or_default();
     let line = String::from_utf8_lossy(line);
-    // What follows a sharp describes the state before it.
-    let (words, description) = match line.split_once('#') {
-        Some((words, description)) => (words, Some(description)),
-        None => (&*line, None),
-    };
+    let words = line.split([' ', '\t', ',']).filter(|word| !word.is_empty());
     let mut said = Said::default();
-    for word in words.split([' ', '\t', ',']).filter(|word| !word.is_empty()) {
+    for word in words {
         if let Some(number) = word.strip_suffix('%') {
             said.percent = number.parse().ok();
         } else if let Some(number) = word.strip_prefix("maxconn:") {
@@ -63,21 +59,21 @@ pub(super) fn read(answer: &[u8]) -> Said {
             said.admin = Some(Admin::Drain);
         } else if word.eq_ignore_ascii_case("maint") {
             said.admin = Some(Admin::Maint);
-        } else if ["down", "fail", "stopped"].iter().any(|down| begins(word, down)) {
+        } else if ["down", "fail", "stopped"].iter().any(|down| word.eq_ignore_ascii_case(down)) {
             (said.is_up, said.text) = (Some(false), word.to_owned());
-        } else if begins(word, "up") {
+        } else if word.eq_ignore_ascii_case("up") {
             (said.is_up, said.text) = (Some(true), word.to_owned());
+        } else if word.starts_with('#') {
+            break;
         }
     }
-    if let Some(description) = description.filter(|text| !text.is_empty() && said.is_up.is_some()) {
-        said.text = format!("{} ({})", said.text, description.trim_end());
+    // A word of its own that begins with a sharp begins what describes the state.
+    let described = line.match_indices('#').find(|(at, _)| line[..*at].ends_with([' ', '\t', ',']));
+    let description = described.map_or("", |(at, _)| line[at + 1..].trim());
+    if !description.is_empty() && said.is_up.is_some() {
+        said.text = format!("{} ({description})", said.text);
     }
     said
-}
-
-/// `failed` is as good as `fail`.
-fn begins(word: &str, with: &str) -> bool {
-    word.get(..with.len()).is_some_and(|start| start.eq_ignore_ascii_case(with))
 }
 
 /// An agent that is asked; it is no more when this is dropped.
@@ -244,8 +240,9 @@ mod tests {
         assert_eq!((said.is_up, said.text.as_str()), (Some(false), "down"));
         let said = read(b"ready\tup\r\n");
         assert_eq!((said.admin, said.is_up, said.percent), (Some(Admin::Ready), Some(true), None));
-        let said = read(b"failed#out of memory\n");
-        assert_eq!((said.is_up, said.text.as_str()), (Some(false), "failed (out of memory)"));
+        let said = read(b"fail # out of memory\n");
+        assert_eq!((said.is_up, said.text.as_str()), (Some(false), "fail (out of memory)"));
+        assert_eq!(read(b"fail#up\n"), Said::default(), "HAProxy 2.6 does not know that word");
         assert_eq!(read(b"STOPPED").is_up, Some(false));
         assert_eq!(read(b"drain 50%").admin, Some(Admin::Drain));
         assert_eq!(read(b"what is this"), Said::default());

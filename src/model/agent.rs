@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32};
 
 use crate::base::Live;
 
-use super::server::CheckState;
+use super::check_state::CheckState;
 
 /// What the configuration says of an agent.
 #[derive(Clone, Debug, PartialEq, Eq)]

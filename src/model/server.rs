@@ -13,6 +13,7 @@ use crate::tls::Upstream;
 use super::address::Address;
 use super::agent::{AgentLive, AgentSpec};
 use super::balancer::{Balancer, NoBalancer};
+use super::check_state::CheckState;
 use super::counters::{Peak, ServerCounters};
 use super::need::Need;
 use super::notation::Family;
@@ -107,6 +108,8 @@ pub struct ServerSpec {
     pub resolving: Option<Arc<Resolving>>,
     /// `server ... :+100` or no port: added to (or taken from) the client's destination port.
     pub port_offset: Option<i32>,
+    /// `0.0.0.0` or `::`: connections go on to where the client went, or a rule said that it did (`set-dst`).
+    pub goes_on: bool,
     /// 0 to 256.
     pub weight: u32,
     pub backup: bool,
@@ -218,6 +221,7 @@ impl Default for ServerSpec {
             srv_record: None,
             resolving: None,
             port_offset: None,
+            goes_on: false,
             weight: 1,
             backup: false,
             maxconn: 0,
@@ -249,17 +253,6 @@ impl Default for ServerSpec {
             tls_is_off: false,
         }
     }
-}
-
-/// The last health check's result, for `show stat` (`check_status`, `check_code`, ...).
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct CheckState {
-    /// HAProxy's short code: `UNK INI L4OK L4TOUT L4CON L6OK L7OK L7OKC L7TOUT L7RSP L7STS`...
-    pub status: &'static str,
-    pub code: Option<u16>,
-    pub duration_ms: Option<u64>,
-    /// `last_chk`: a short text.
-    pub text: String,
 }
 
 /// What is true of a server now. Kept by backend and name across configuration changes.

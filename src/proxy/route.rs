@@ -616,6 +616,11 @@ impl<'c> Chooser<'c> {
             let port = i32::from(greeting.name.port().unwrap_or(0)) + offset;
             addr.set_port(port as u16);
         }
+        if let (Address::Inet(addr), Some(ip)) = (&mut to, greeting.name.ip())
+            && addr.ip().is_unspecified()
+        {
+            addr.set_ip(ip);
+        }
         let of_backend = self.back().and_then(|b| b.source.as_ref());
         let how = Dial {
             to: &to,

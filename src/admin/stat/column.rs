@@ -306,8 +306,10 @@ pub static COLUMNS: &[Column] = &[
     column("lbtot", "1.3", "Times that balancing chose it.", count!("BS", lbtot))
         .metric("BS", "loadbalanced_total")
         .shared(),
-    column("tracked", "1.3", "The server whose state this one follows.", |_| None)
-        .note(Status::Partial("always empty: this release does not track servers")),
+    column("tracked", "1.3", "The server whose state this one follows.", |row| {
+        let track = row.server()?.spec.track.as_deref()?;
+        config(Nature::Name, text(format!("{}/{}", track.0, track.1)))
+    }),
     column("type", "1.3", "Kind of line: 0 frontend, 1 backend, 2 server, 3 listener.", |row| {
         config(Nature::Gauge, Value::U32(row.kind() as u32))
     }),

@@ -337,9 +337,13 @@ impl<'a> Row<'a> {
     }
 }
 
+fn asks_agent(live: &ServerLive) -> bool {
+    live.agent.enabled.load(Ordering::Relaxed)
+}
+
 /// Its agent says that it is down.
 fn is_held_down(live: &ServerLive) -> bool {
-    live.agent.enabled.load(Ordering::Relaxed) && live.agent.health.load(Ordering::Relaxed) == 0
+    asks_agent(live) && live.agent.health.load(Ordering::Relaxed) == 0
 }
 
 /// `status` of a server: with checks running, how far it is from the opposite state.
@@ -371,6 +375,7 @@ fn server_status(server: &Server) -> String {
         OperState::Stopped if is_checked && health > 0 => format!("DOWN {health}/{rise}"),
         OperState::Stopped => "DOWN".into(),
         OperState::Stopping => up("NOLB"),
+        _ if admin.intersects(AdminState::DRAIN) && asks_agent(live) => "DRAIN (agent)".into(),
         _ if admin.intersects(AdminState::DRAIN) => up("DRAIN"),
         _ if !is_checked => "no check".into(),
         _ => up("UP"),

@@ -101,6 +101,7 @@ fn spec(
         srv_record: srv.map(Arc::from),
         resolving,
         port_offset: port_offset(&server.written),
+        goes_on: matches!(&server.written.host, Host::Ip(ip) if ip.is_unspecified()),
         ..finished(&server.name, id, resolved.unwrap_or_else(nowhere), set, draft)
     };
     let mut spec = spec;
@@ -208,6 +209,20 @@ fn check_port(cx: &mut Cx<'_>, draft: &Draft<'_>, server: &ServerDraft) {
     }
 }
 
+/// The address to start with of a server whose name is followed while running: none where a record tells it later, and
+/// what runs is known better than a look-up would know it. `None`: it is to be looked up.
+fn followed(server: &ServerDraft, before: Option<&ServerSpec>) -> Option<Option<Address>> {
+    server.set.resolving.resolvers.as_ref()?;
+    if srv_record(&server.written).is_some() {
+        return Some(None);
+    }
+    let Host::Name(name, _) = &server.written.host else { return None };
+    let spec = before.filter(|s| s.resolving.is_some() && s.hostname.as_deref() == Some(name.as_str()))?;
+    let ip = spec.address.inet()?.ip();
+    let address = Address::Inet(SocketAddr::new(ip, server.written.first_port()));
+    Some((!ip.is_unspecified()).then_some(address))
+}
+
 /// The address of a name, by the methods of `init-addr`. `None`: start without one.
 fn resolve(
     cx: &mut Cx<'_>,
@@ -217,17 +232,10 @@ fn resolve(
 ) -> Option<Address> {
     let Written { host: Host::Name(name, family), .. } = &server.written else { return None };
     let port = server.written.first_port();
+    if let Some(known) = followed(server, before) {
+        return known;
+    }
     let is_followed = server.set.resolving.resolvers.is_some();
-    // A record tells it later. What runs is known better than a look-up would know it.
-    if is_followed && srv_record(&server.written).is_some() {
-        return None;
-    }
-    if let Some(spec) = before.filter(|s| is_followed && s.resolving.is_some())
-        && spec.hostname.as_deref() == Some(name)
-        && let Some(address) = spec.address.inet()
-    {
-        return (!address.ip().is_unspecified()).then(|| Address::Inet(SocketAddr::new(address.ip(), port)));
-    }
     let usual = [InitAddr::Last, InitAddr::Libc];
     let methods = if server.set.init_addr.is_empty() { &usual[..] } else { &server.set.init_addr };
     let title = format!("'server {}/{}'", draft.name, server.name);

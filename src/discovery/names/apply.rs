@@ -97,31 +97,26 @@ impl Place<'_> {
         }
         // An address goes to who has nothing to do with another one, if there is such a server.
         meant.sort_by_key(|server| server.is_nowhere() && is_busy(server));
-        // Two ports that records name are two servers.
-        let mark = |server: &Server, ip: IpAddr| {
-            (ip, server.spec.srv_record.as_ref().map(|_| server.address().port()))
-        };
-        let mut holders: HashMap<(IpAddr, Option<u16>), u32> = HashMap::new();
-        for server in &meant {
-            if let Some(ip) = ip_of(server) {
-                *holders.entry(mark(server, ip)).or_default() += 1;
-            }
+        // Two ports that records name at one target are one address all the same, as HAProxy has it.
+        let mut holders: HashMap<IpAddr, u32> = HashMap::new();
+        for ip in meant.iter().filter_map(|server| ip_of(server)) {
+            *holders.entry(ip).or_default() += 1;
         }
         for server in &meant {
             let Some(resolving) = resolving_of(server, self.around.resolvers) else { continue };
             let current = ip_of(server);
             let is_taken = |ip: IpAddr| {
-                let held = holders.get(&mark(server, ip)).copied().unwrap_or(0);
+                let held = holders.get(&ip).copied().unwrap_or(0);
                 held > u32::from(current == Some(ip))
             };
             let found = select(resolution.addresses(), current, None, resolving, is_taken);
-            if let Some(held) = current.and_then(|ip| holders.get_mut(&mark(server, ip))) {
+            if let Some(held) = current.and_then(|ip| holders.get_mut(&ip)) {
                 *held -= 1;
             }
             match found {
                 Some(ip) => {
                     self.gain(server, ip, resolution);
-                    *holders.entry(mark(server, ip)).or_default() += 1;
+                    *holders.entry(ip).or_default() += 1;
                 }
                 None => self.lose(server, "No IP for server "),
             }

@@ -86,6 +86,9 @@ fn servers(proxy: &Proxy) -> Vec<String> {
     list
 }
 
+/// What records of services name.
+const TARGETS: [&str; 5] = ["h1.test", "h2.test", "h3.test", "h4.test", "h5.test"];
+
 /// A generator of numbers that are the same each time.
 struct Dice(u64);
 
@@ -141,11 +144,11 @@ fn change(dice: &mut Dice, dns: &NameServer) -> String {
             n => {
                 let (zone, most) = if n == 6 { ("s", 5) } else { ("w", 3) };
                 let mut services = Vec::new();
-                for target in ["h1.test", "h2.test", "h3.test"] {
-                    for port in [8001, 8002] {
-                        if services.len() < most && dice.chance(40) {
-                            services.push((dice.below(65_536) as u16, port, target.to_owned()));
-                        }
+                // One port of each: HAProxy gives the address of a target to one server alone.
+                for target in TARGETS {
+                    if services.len() < most && dice.chance(50) {
+                        let port = 8001 + dice.below(2) as u16;
+                        services.push((dice.below(65_536) as u16, port, target.to_owned()));
                     }
                 }
                 (format!("_http._tcp.{zone}.test"), Name { services, ..Name::default() })
@@ -155,7 +158,7 @@ fn change(dice: &mut Dice, dns: &NameServer) -> String {
         told.push_str(&format!("{name}: {said:?}\n"));
         dns.set(&name, said);
         if dice.chance(15) {
-            let target = ["h1.test", "h2.test", "h3.test"][dice.below(3) as usize];
+            let target = TARGETS[dice.below(5) as usize];
             let said = Name { addresses: dice.addresses(1), ..Name::default() };
             told.push_str(&format!("{target}: {said:?}\n"));
             dns.set(target, said);
@@ -172,7 +175,7 @@ fn the_same_servers_after_each_change() {
     };
     let steps = std::env::var("ISOBAR_STEPS").ok().and_then(|steps| steps.parse().ok()).unwrap_or(25);
     let dns = NameServer::start();
-    for (n, target) in ["h1.test", "h2.test", "h3.test"].iter().enumerate() {
+    for (n, target) in TARGETS.iter().enumerate() {
         dns.set(target, Name::at(&[&format!("10.3.0.{n}")]));
     }
     let text = config("");
@@ -282,6 +285,9 @@ fn rules_ask_for_names() {
     let dns = DNS.get_or_init(NameServer::start);
     dns.set("both.test", Name::at(&["10.0.0.1", "fd00::1"]));
     dns.set("four.test", Name::at(&["10.0.0.2"]));
+    // The port is the same for both programs.
+    let origin = Origin::named("gone");
+    dns.set("go.test", Name::at(&[&origin.addr().ip().to_string()]));
     let head = HTTP.replace("    nbthread 1\n", "    nbthread 1\n    stats socket {dir}/sock level admin\n");
     let text = format!(
         "{head}{}
@@ -299,16 +305,22 @@ listen tcp
     tcp-request content do-resolve(txn.four,dns,ipv4) str(four.test)
     tcp-request content reject unless {{ var(txn.four) -m ip 10.0.0.2 }}
     server s1 {{s1}}
+listen go
+    bind {{ip}}:{{port:go}}
+    http-request do-resolve(txn.ip,dns,ipv4) str(go.test)
+    http-request set-dst var(txn.ip)
+    server s1 0.0.0.0:{}
 listen followed
     bind {{ip}}:{{port:followed}}
     server s1 four.test:80 resolvers dns init-addr none resolve-prefer ipv4
     server s2 127.0.0.1:80
     server s3 _http._tcp.s.test resolvers dns
 ",
-        SECTION.replace("{dns}", &dns.address.to_string())
+        SECTION.replace("{dns}", &dns.address.to_string()),
+        origin.addr().port()
     );
     let origins = || vec![("s1", Origin::named("one"))];
-    same(&text, origins, 7, |run| {
+    same(&text, origins, 8, |run| {
         for (path, name) in
             [("/", "both.test"), ("/six", "both.test"), ("/six", "four.test"), ("/", "none.test")]
         {
@@ -317,6 +329,7 @@ listen followed
         run.ask("fe", "GET / HTTP/1.1\r\nX-Name: a..b\r\n\r\n");
         run.ask("fe", "GET / HTTP/1.1\r\nHost: four.test\r\n\r\n");
         run.get("tcp", "/", "");
+        run.get("go", "/", "");
         sleep(Duration::from_millis(500));
         for command in [
             "set server followed/s1 fqdn",

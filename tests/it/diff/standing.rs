@@ -116,9 +116,8 @@ backend b
         at.ip(),
         at.port()
     );
-    same(&text, two, 5, |run| {
-        for says in
-            ["up\n", "75%,maxconn:30\n", "fail#oops\n", "50%\n", "up\n", "maint\n", "ready\n", "drain 100%\n"]
+    same(&text, two, 4, |run| {
+        for says in ["up\n", "75%,maxconn:30\n", "fail # oops\n", "50%\n", "up\n", "maint\n", "ready 100%\n"]
         {
             *SAYS.lock().unwrap_or_else(PoisonError::into_inner) = says;
             sleep(Duration::from_millis(900));

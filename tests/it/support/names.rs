@@ -144,7 +144,7 @@ fn answer(query: &[u8], (zone, asked): &State, is_tcp: bool) -> Option<Vec<u8>> 
             answers.push(record(&[0xc0, 12], of, &data));
         }
         for (weight, port, target) in said.services.iter().filter(|_| rtype == 33) {
-            let numbers = [1, *weight, *port].iter().flat_map(|n: &u16| n.to_be_bytes());
+            let numbers = [1, *weight, *port].into_iter().flat_map(u16::to_be_bytes);
             let data: Vec<u8> = numbers.chain(wire(target)).collect();
             answers.push(record(&[0xc0, 12], 33, &data));
         }

@@ -209,6 +209,8 @@ fn follow(config: &Config, members: &[Member]) {
 pub fn start(config: &Config, hooks: &Arc<HealthHooks>, old: Checks) -> Checks {
     let settings = Settings { max_spread_ms: config.global.max_spread_checks_ms, max_running: 0 };
     let members = members(config, hooks);
+    let checks = Checks::start(members.clone(), &settings, old);
+    // Once those that are tracked stand as they begin.
     follow(config, &members);
-    Checks::start(members, &settings, old)
+    checks
 }

@@ -6,6 +6,9 @@ use crate::base::Millis;
 use crate::model::notation::Family;
 use crate::resolve::{Answered, Hold, Kind, Record, Refusal};
 
+/// Records of one name at most, those that answers no longer have included.
+const MOST: usize = 8192;
+
 /// What is resolved.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Question {
@@ -88,6 +91,7 @@ impl Resolution {
         for record in answered.answer.records {
             match self.known.iter_mut().find(|known| known.record.is_same(&record)) {
                 Some(known) => *known = Known { record, seen_ms: now },
+                None if self.known.len() >= MOST => {}
                 None => self.known.push(Known { record, seen_ms: now }),
             }
         }

@@ -70,6 +70,14 @@
 //! with a client agent (`client`) comes through a member's API. A configuration document goes the same way after
 //! every live node has prepared it (`region::rollout`).
 //!
+//! # Life of a name
+//!
+//! A task of the control plane's runtime for each `resolvers` section (`discovery::names`) asks all its name servers at once
+//! ([`resolve::Resolvers`]); records are kept for as long as `hold` says, servers take what is chosen for them in place:
+//! connections to the old address end with what is under way, health and counters stay. A record of services gives free
+//! servers names; one whose old address still has traffic gets no other, unless there would be no server at all. Names that
+//! rules ask for (`do-resolve`) are asked for by the same task, while the stream waits.
+//!
 //! # Life of a DNS query
 //!
 //! A thread of [`dns::server`] takes a batch of datagrams, looks once at the responder's [`dns::answer::State`], and answers

@@ -47,6 +47,9 @@ pub trait Control: Send + Sync {
     /// `add server`, `del server`: checks begin and end with servers.
     fn servers_changed(&self) {}
 
+    /// Servers have other names than before.
+    fn names_changed(&self) {}
+
     /// What was printed while the process started.
     fn startup_logs(&self) -> String {
         String::new()

@@ -6,17 +6,20 @@ use std::sync::atomic::Ordering;
 use crate::base::clock;
 use crate::check::change::{Hooks, Member};
 use crate::check::runner::{Checks, Settings};
-use crate::config::Config;
 use crate::config::proxy::LogSpec;
+use crate::config::{Backend, Config, Proxy};
 use crate::lang::Severity;
 use crate::log::{Logger, Origin};
-use crate::model::{Cut, Server};
+use crate::model::{AdminState, Cut, Server};
 use crate::proxy::Worker;
 use crate::proxy::server::serve_queues;
 use crate::rt::Remote;
 
 use super::messages::Messages;
 use super::services::Current;
+
+/// Servers of a chain of those that track each other.
+const CHAIN: u32 = 100;
 
 /// What happens outside when a server changes its state.
 pub struct HealthHooks {
@@ -94,6 +97,23 @@ impl Hooks for HealthHooks {
         waiting
     }
 
+    fn trackers(&self, member: &Member) -> Vec<Member> {
+        let Some(config) = (*self.current.load()).clone() else { return Vec::new() };
+        let name = &member.server.spec.name;
+        let is_tracker = |server: &Server| {
+            let track = server.spec.track.as_deref();
+            track.is_some_and(|(backend, of)| **backend == *member.backend && **of == **name)
+        };
+        // The latest line first, as HAProxy has it.
+        let backs = config.proxies.iter().rev().filter_map(|proxy| Some((proxy, proxy.back.as_ref()?)));
+        let of_back = |(proxy, back): (&Proxy, &Backend)| -> Vec<Member> {
+            let set = back.servers.load();
+            let found = set.list.iter().rev().filter(|server| is_tracker(server));
+            found.map(|server| member_of(proxy, back, server, member.hooks.clone())).collect()
+        };
+        backs.flat_map(of_back).collect()
+    }
+
     fn server_up(&self, member: &Member, shutdown_backups: bool) -> u32 {
         if shutdown_backups {
             let set = member.servers.load();
@@ -127,29 +147,70 @@ pub fn cut_sessions(server: &Server, why: Cut) -> u32 {
     server.live.served.load(Ordering::Relaxed)
 }
 
+fn member_of(proxy: &Proxy, back: &Backend, server: &Server, hooks: Arc<dyn Hooks>) -> Member {
+    Member {
+        backend: proxy.name.clone(),
+        kind: if proxy.front.is_some() { "proxy" } else { "backend" },
+        proxy: proxy.live.clone(),
+        servers: back.servers.clone(),
+        server: server.clone(),
+        check: back.check_of(&server.spec.name).map(Arc::new),
+        hooks,
+    }
+}
+
 /// Every server of a configuration as a member of its backend.
 pub fn members(config: &Config, hooks: &Arc<HealthHooks>) -> Vec<Member> {
     let mut list = Vec::new();
     for proxy in config.proxies.iter().filter(|p| !p.disabled) {
         let Some(back) = &proxy.back else { continue };
-        for server in &back.servers.load().list {
-            let check = back.check_of(&server.spec.name).map(Arc::new);
-            list.push(Member {
-                backend: proxy.name.clone(),
-                kind: if proxy.front.is_some() { "proxy" } else { "backend" },
-                proxy: proxy.live.clone(),
-                servers: back.servers.clone(),
-                server: server.clone(),
-                check,
-                hooks: hooks.clone(),
-            });
-        }
+        let set = back.servers.load();
+        list.extend(set.list.iter().map(|server| member_of(proxy, back, server, hooks.clone())));
     }
     list
+}
+
+/// The server that another one tracks, and its backend.
+fn tracked(config: &Config, server: &Server) -> Option<(Arc<str>, Server)> {
+    let (backend, name) = &**server.spec.track.as_ref()?;
+    let proxy = config.proxy(*config.backends.get(&**backend)?);
+    let set = proxy.back.as_ref()?.servers.load();
+    let (_, leader) = set.by_name(name)?;
+    Some((proxy.name.clone(), leader.clone()))
+}
+
+/// Servers that track others take over their states.
+fn follow(config: &Config, members: &[Member]) {
+    for member in members {
+        let live = &member.server.live;
+        if member.server.spec.track.is_none() {
+            if live.leader.with(Option::is_some) {
+                live.leader.store(Arc::default());
+                member.clear_admin(AdminState::INHERITED_MAINT, clock::now_ms());
+                member.clear_admin(AdminState::INHERITED_DRAIN, clock::now_ms());
+            }
+            continue;
+        }
+        let Some((backend, leader)) = tracked(config, &member.server) else { continue };
+        let mut root = leader.clone();
+        // A chain has an end; who made one without is not asked to find it.
+        for _ in 0..CHAIN {
+            match tracked(config, &root) {
+                Some((_, next)) => root = next,
+                None => break,
+            }
+        }
+        live.leader.store(Arc::new(Some(root)));
+        member.follow(&leader, &backend, clock::now_ms());
+    }
 }
 
 /// Starts the checks of a configuration; those that are the same as before go on.
 pub fn start(config: &Config, hooks: &Arc<HealthHooks>, old: Checks) -> Checks {
     let settings = Settings { max_spread_ms: config.global.max_spread_checks_ms, max_running: 0 };
-    Checks::start(members(config, hooks), &settings, old)
+    let members = members(config, hooks);
+    let checks = Checks::start(members.clone(), &settings, old);
+    // Once those that are tracked stand as they begin.
+    follow(config, &members);
+    checks
 }

@@ -14,6 +14,8 @@ use crate::lang::load::{Input, LoadOptions, load};
 use crate::os::bind::BindAddress;
 use crate::os::opener::{Policy, Request};
 
+use crate::resolve::RESOLV_CONF;
+
 use super::named::{Names, normal};
 
 /// The policy. Holds what is needed to read the files again.
@@ -58,6 +60,8 @@ impl Permit {
 
     fn grants(&self, request: &Request) -> bool {
         match request {
+            // Name servers of the system are no secret.
+            Request::Open(path) if path == Path::new(RESOLV_CONF) => true,
             Request::Open(path) | Request::Stat(path) | Request::List { path, .. } => {
                 self.is_input(path) || self.names.reads(path)
             }

@@ -14,6 +14,7 @@ use crate::base::{Live, clock};
 use crate::check::{Checks, Hooks};
 use crate::config::global::{CliLevel, SeverityOutput, StatsSocket};
 use crate::config::{Config, Global, Proxy};
+use crate::discovery::Names;
 use crate::dns::explain::Responders;
 use crate::mirror::run::Asked;
 use crate::model::applet::Applet;
@@ -47,6 +48,9 @@ pub type Current = Arc<Live<Option<Arc<Config>>>>;
 /// How the VIP agent is asked; there while it runs.
 pub type VipAgent = Arc<Mutex<Option<Asker>>>;
 
+/// Who follows the names of servers.
+pub type Followers = Arc<Mutex<Option<Names>>>;
+
 /// What the process listens on, for those who pause it.
 pub type Listening = Arc<Mutex<Sockets>>;
 
@@ -58,6 +62,7 @@ pub struct RuntimeControl {
     pub shared: Arc<Shared>,
     pub vips: Shown,
     pub vip_agent: VipAgent,
+    pub names: Followers,
     pub hooks: Arc<HealthHooks>,
     pub messages: Messages,
     pub notifier: Arc<Notifier>,
@@ -153,6 +158,14 @@ impl Control for RuntimeControl {
         let mut checks = self.checks.lock().unwrap_or_else(PoisonError::into_inner);
         *checks = health::start(&self.config(), &self.hooks, std::mem::take(&mut checks));
         figures::checks(checks.len());
+        drop(checks);
+        self.names_changed();
+    }
+
+    fn names_changed(&self) {
+        if let Some(names) = &*self.names.lock().unwrap_or_else(PoisonError::into_inner) {
+            names.look_again();
+        }
     }
 
     fn reload(&self) -> Option<(bool, String)> {
@@ -184,6 +197,8 @@ pub struct Hub {
     /// Who answers for the mirror, if there is one.
     pub mirror: Arc<Live<Option<Asked>>>,
     pub vip_agent: VipAgent,
+    /// Who follows the names of servers; there while it runs.
+    pub names: Followers,
     /// Set when the process runs: services are made before.
     pub control: Arc<OnceLock<Arc<RuntimeControl>>>,
 }

@@ -131,6 +131,14 @@ pub const ALGORITHMS: &[Algorithm] = &[
         "1.9",
         parse_random,
     ),
+    full(
+        "peak-ewma",
+        "",
+        "Ours: draws two servers at random by weight and takes the one with the shorter mean response time, times the requests that it has to answer; slow answers count at once, and are forgotten within seconds. In TCP mode only what it has to serve counts.",
+        "balance peak-ewma",
+        "isobar",
+        |_| Ok(Method::PeakEwma),
+    ),
     refused(
         "rdp-cookie",
         "[(<name>)]",
@@ -292,7 +300,7 @@ pub fn build(spec: &Spec, list: &[Server], now: Millis) -> Box<dyn Balancer> {
         Method::LeastConn => Box::new(LeastConn::new(spec, list, now)),
         Method::First => Box::new(First::new(spec, list, now)),
         Method::StaticRr => Box::new(Map::new(spec, list, now)),
-        Method::Random { .. } => Box::new(RingBalancer::new(spec, list, now)),
+        Method::Random { .. } | Method::PeakEwma => Box::new(RingBalancer::new(spec, list, now)),
         _ if spec.hash.consistent => Box::new(RingBalancer::new(spec, list, now)),
         _ => Box::new(Map::new(spec, list, now)),
     }

@@ -159,6 +159,15 @@ impl RingBalancer {
     fn is_lighter(&self, ring: &Ring, list: &[Server], pick: &Pick, a: usize, b: usize) -> bool {
         let (weight_a, weight_b) = (u64::from(ring.weights[a].0), u64::from(ring.weights[b].0));
         let load = |i: usize| u64::from(list[i].live.served.load(Ordering::Relaxed));
+        if self.spec.method == Method::PeakEwma {
+            // A server of which nothing is known yet is as fast as can be.
+            // Draws go by weight already: only what there is to do is shared by it.
+            let cost = |i: usize, weight: u64| {
+                let work = weight + load(i) * u64::from(usable::WEIGHT_SCALE);
+                u128::from(list[i].live.latency.read(pick.now).max(1)) * u128::from(work)
+            };
+            return cost(a, weight_a) * u128::from(weight_b) < cost(b, weight_b) * u128::from(weight_a);
+        }
         let (load_a, load_b) = (load(a) * weight_b, load(b) * weight_a);
         if load_a != load_b || pick.now == 0 {
             return load_a < load_b;
@@ -218,13 +227,14 @@ impl Balancer for RingBalancer {
 
     fn pick(&self, list: &[Server], pick: &Pick) -> Option<usize> {
         // Nothing is drawn for a lone server.
-        if let ([only], Method::Random { .. }) = (list, &self.spec.method) {
+        if let ([only], Method::Random { .. } | Method::PeakEwma) = (list, &self.spec.method) {
             let fits = only.live.is_usable() && usable::has_room(only, pick, self.spec.fullconn);
             return fits.then_some(0);
         }
         self.ring.with(|ring| match (ring.serving, &self.spec.method) {
             _ if ring.points.is_empty() => None,
             (_, Method::Random { draws }) => self.draw(ring, list, pick, *draws),
+            (_, Method::PeakEwma) => self.draw(ring, list, pick, 2),
             (Serving::OneBackup(i), _) => Some(i),
             _ => match pick.hash {
                 Some(hash) => Some(self.by_hash(ring, list, pick, hash)),

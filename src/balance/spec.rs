@@ -65,6 +65,8 @@ pub enum Method {
     Random {
         draws: u32,
     },
+    /// Ours: of two servers drawn at random, the one whose answers come sooner for what it has to do.
+    PeakEwma,
     Source,
     /// `len` in bytes and `depth` in directories; 0: unlimited.
     Uri {

@@ -335,6 +335,42 @@ fn random_respects_weights_and_load() {
     assert!(count(&*many) > 3500, "the idle one wins");
 }
 
+/// A simulation: requests come one after the other and each server answers in its own time. Spread, weight and what
+/// happens when a server becomes slow.
+#[test]
+fn peak_ewma_goes_by_speed() {
+    let run = |weights: &str, slow_from: usize| {
+        let list = servers(weights, "");
+        let balancer = build(&spec("peak-ewma"), &list, 1000);
+        let mut counts = [[0_u32; 3]; 2];
+        let mut busy: Vec<(u64, usize, u64)> = Vec::new();
+        for request in 0..6000_u64 {
+            let now = 1000 + request;
+            busy.retain(|(end, i, us)| {
+                if *end <= now {
+                    list[*i].live.served.fetch_sub(1, Ordering::Relaxed);
+                    list[*i].live.latency.note(*us, *end);
+                }
+                *end > now
+            });
+            let pick = Pick { random: request.wrapping_mul(7919), now, ..Pick::default() };
+            let i = balancer.pick(&list, &pick).expect("a server");
+            list[i].live.served.fetch_add(1, Ordering::Relaxed);
+            let is_late = usize::from(request >= 3000);
+            let ms = if i == 0 && is_late >= slow_from { 40 } else { 4 };
+            busy.push((now + ms, i, ms * 1000));
+            counts[is_late][i] += 1;
+        }
+        counts
+    };
+    let [even, slow] = run("1,1,1", 1);
+    assert!(even.iter().all(|n| (800..1200).contains(n)), "as many to each: {even:?}");
+    // Where both draws are the slow one, there is no other: a ninth.
+    assert!(slow[0] < 450, "the slow one gets little: {slow:?}");
+    let [weighed, _] = run("1,3,0", 2);
+    assert!((500..1100).contains(&weighed[0]) && weighed[2] == 0, "by weight: {weighed:?}");
+}
+
 #[test]
 fn every_example_parses_and_refusals_say_why() {
     for a in ALGORITHMS {

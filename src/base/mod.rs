@@ -2,6 +2,7 @@
 
 pub mod buf;
 pub mod clock;
+pub mod latency;
 pub mod live;
 pub mod rate;
 pub mod shard;
@@ -9,5 +10,6 @@ pub mod sync;
 
 pub use buf::Buf;
 pub use clock::{Millis, Nanos};
+pub use latency::Latency;
 pub use live::Live;
 pub use shard::{Shards, WorkerId};

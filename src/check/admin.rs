@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use crate::base::Millis;
-use crate::model::{AdminState, OperState};
+use crate::model::{AdminState, OperState, Server};
 
 use super::change::{ALERT, Member, NOTICE};
 use super::machine::Machine;
@@ -30,7 +30,7 @@ impl Member {
 
     /// Sets one flag; nothing happens when it is set already.
     pub fn set_admin(&self, flag: AdminState, why: &str, now: Millis) {
-        let _lock = self.lock();
+        let lock = self.lock();
         let old = self.live().admin();
         if old.intersects(flag) {
             return;
@@ -51,10 +51,12 @@ impl Member {
             if !old.intersects(AdminState::DRAIN) {
                 let requeued = self.hooks.server_down(self, false);
                 let is_up = self.live().oper() != OperState::Stopped;
-                self.say(NOTICE, &message::drain(self.subject(), is_up, self.tally(requeued)));
+                self.say(NOTICE, &message::drain(self.subject(), why, is_up, self.tally(requeued)));
             }
         }
         self.end(before, now);
+        drop(lock);
+        self.lead(now);
     }
 
     fn enter_maintenance(&self, new: AdminState, why: &str, level: u8, now: Millis) {
@@ -75,7 +77,7 @@ impl Member {
 
     /// Clears one flag; nothing happens when it is not set.
     pub fn clear_admin(&self, flag: AdminState, now: Millis) {
-        let _lock = self.lock();
+        let lock = self.lock();
         let old = self.live().admin();
         if !old.intersects(flag) {
             return;
@@ -105,11 +107,14 @@ impl Member {
             self.say(NOTICE, &text);
         }
         self.end(before, now);
+        drop(lock);
+        self.lead(now);
     }
 
     /// Back as it would start: with checks it is up until the next one says otherwise (or as `init-state` says).
     fn leave_maintenance(&self, flag: AdminState, new: AdminState, now: Millis) {
         let live = self.live();
+        live.agent.health.store(1, Ordering::Relaxed);
         let mut is_up = true;
         if live.check_enabled.load(Ordering::Relaxed)
             && let Some(check) = &self.check
@@ -118,6 +123,11 @@ impl Member {
             live.health.store(machine.health, Ordering::Relaxed);
             is_up = machine.oper != OperState::Stopped;
         }
+        // Of one that tracks another, that one decides.
+        let is_led_down = |leader: &Option<Server>| {
+            leader.as_ref().is_some_and(|leader| leader.live.oper() == OperState::Stopped)
+        };
+        is_up &= !live.leader.with(is_led_down);
         live.set_admin(new);
         if is_up {
             self.rise(now);
@@ -125,10 +135,10 @@ impl Member {
         let drains = new.intersects(AdminState::DRAIN);
         let (host, why) = match flag {
             AdminState::FORCED_MAINT => (None, "leaving forced maintenance"),
-            AdminState::RESOLVE_MAINT => (self.server.spec.hostname.as_deref(), "resolves again"),
+            AdminState::RESOLVE_MAINT => (self.server.fqdn(), "resolves again"),
             _ => (None, "leaving maintenance"),
         };
-        self.say(NOTICE, &message::ready(self.subject(), host, is_up, drains, why));
+        self.say(NOTICE, &message::ready(self.subject(), host.as_deref(), is_up, drains, why));
         self.refresh(now);
         self.hooks.server_up(self, self.shutdown_backups_on_up());
     }

@@ -8,7 +8,7 @@ use std::sync::{Arc, MutexGuard, PoisonError};
 use crate::balance::usable_counts;
 use crate::base::{Live, Millis};
 use crate::lang::Severity;
-use crate::model::{OperState, ProxyLive, Server, ServerLive, ServerSet};
+use crate::model::{AdminState, OperState, ProxyLive, Server, ServerLive, ServerSet};
 
 use super::message::{self, Cause, Subject, Tally};
 use super::spec::CheckSpec;
@@ -17,6 +17,8 @@ use super::spec::CheckSpec;
 pub const EMERG: u8 = 0;
 pub const ALERT: u8 = 1;
 pub const NOTICE: u8 = 5;
+/// How often the followers of a server look again while it changes.
+const AGAIN: u32 = 8;
 
 /// What happens outside this room when a server changes. Called with the backend's lock held: implementations must
 /// not change servers from within.
@@ -36,6 +38,11 @@ pub trait Hooks: Send + Sync {
         let waiting = queue.len();
         queue.send_back();
         waiting
+    }
+
+    /// The servers that track this one. Called without the lock.
+    fn trackers(&self, _member: &Member) -> Vec<Member> {
+        Vec::new()
     }
 
     /// The server takes streams again: it may serve queued ones; `shutdown_backups` ends the streams of backup servers.
@@ -99,23 +106,76 @@ impl Member {
 
     /// Stops it, whatever its checks say (`set server health down`).
     pub fn set_stopped(&self, cause: &Cause, now: Millis) {
-        let _lock = self.lock();
+        let lock = self.lock();
         self.live().health.store(0, Ordering::Relaxed);
         self.stop(cause, now);
+        drop(lock);
+        self.lead(now);
     }
 
     /// `set server health up`.
     pub fn set_running(&self, cause: &Cause, now: Millis) {
-        let _lock = self.lock();
+        let lock = self.lock();
         self.full_health();
         self.run(cause, now);
+        drop(lock);
+        self.lead(now);
     }
 
     /// `set server health stopping`.
     pub fn set_stopping(&self, cause: &Cause, now: Millis) {
-        let _lock = self.lock();
+        let lock = self.lock();
         self.full_health();
         self.wind_down(cause, now);
+        drop(lock);
+        self.lead(now);
+    }
+
+    /// Who tracks it follows. To be called without the lock, after its state may have changed.
+    pub(super) fn lead(&self, now: Millis) {
+        let state = || (self.live().oper(), self.live().admin());
+        // Another change may have come in between, and its followers before ours.
+        for _ in 0..AGAIN {
+            let led = state();
+            for tracker in self.hooks.trackers(self) {
+                tracker.follow(&self.server, &self.backend, now);
+            }
+            if state() == led {
+                return;
+            }
+        }
+    }
+
+    /// Takes over the state of the server that it tracks.
+    pub fn follow(&self, leader: &Server, backend: &str, now: Millis) {
+        let via = format!("{backend}/{}", leader.spec.name);
+        let said = message::via(&via);
+        let admin = leader.live.admin();
+        for (own, of_leader) in [
+            (AdminState::INHERITED_MAINT, AdminState::MAINT),
+            (AdminState::INHERITED_DRAIN, AdminState::DRAIN),
+        ] {
+            if admin.intersects(of_leader) {
+                self.set_admin(own, &said, now);
+            } else {
+                self.clear_admin(own, now);
+            }
+        }
+        if admin.intersects(AdminState::MAINT) {
+            return;
+        }
+        let lock = self.lock();
+        let (before, cause) = (self.live().oper(), Cause::Via(via));
+        match leader.live.oper() {
+            OperState::Stopped => self.stop(&cause, now),
+            OperState::Stopping => self.wind_down(&cause, now),
+            OperState::Running | OperState::Starting => self.run(&cause, now),
+        }
+        let is_other = self.live().oper() != before;
+        drop(lock);
+        if is_other {
+            self.lead(now);
+        }
     }
 
     fn full_health(&self) {
@@ -124,7 +184,7 @@ impl Member {
     }
 
     fn is_maintained(&self) -> bool {
-        self.live().admin().intersects(crate::model::AdminState::MAINT)
+        self.live().admin().intersects(AdminState::MAINT)
     }
 
     /// To be called with the lock held, as all below.
@@ -180,8 +240,7 @@ impl Member {
     }
 
     pub(super) fn was_stopping(&self) -> bool {
-        self.live().oper() == OperState::Stopping
-            || self.live().admin().intersects(crate::model::AdminState::DRAIN)
+        self.live().oper() == OperState::Stopping || self.live().admin().intersects(AdminState::DRAIN)
     }
 
     pub(super) fn refresh(&self, now: Millis) {

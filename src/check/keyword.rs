@@ -13,7 +13,6 @@ const fn full(
 }
 
 const NO_TLS: Status = Status::Refused("TLS to servers is not supported yet");
-const NO_AGENT: Status = Status::Refused("agent checks are not supported");
 
 /// On `server` and `default-server` lines. Examples are whole `server` lines.
 pub const SERVER_KEYWORDS: &[Entry] = &[
@@ -165,28 +164,23 @@ pub const SERVER_KEYWORDS: &[Entry] = &[
         "Asks an agent on the server for its state and weight.",
         "server s1 10.0.0.1:80 agent-check",
         "1.5",
-    )
-    .with(NO_AGENT),
-    full("agent-addr", "<addr>", "Address of the agent.", "server s1 10.0.0.1:80 agent-addr 10.0.0.2", "1.7")
-        .with(NO_AGENT),
-    full("agent-port", "<port>", "Port of the agent.", "server s1 10.0.0.1:80 agent-port 8080", "1.5")
-        .with(NO_AGENT),
+    ),
+    full("agent-addr", "<addr>", "Address of the agent.", "server s1 10.0.0.1:80 agent-addr 10.0.0.2", "1.7"),
+    full("agent-port", "<port>", "Port of the agent.", "server s1 10.0.0.1:80 agent-port 8080", "1.5"),
     full(
         "agent-inter",
         "<delay>",
         "Time between two questions to the agent.",
         "server s1 10.0.0.1:80 agent-inter 5s",
         "1.5",
-    )
-    .with(NO_AGENT),
+    ),
     full(
         "agent-send",
         "<string>",
         "What is sent to the agent.",
         "server s1 10.0.0.1:80 agent-send state\\n",
         "1.7",
-    )
-    .with(NO_AGENT),
+    ),
 ];
 
 /// In backends, by their first words.

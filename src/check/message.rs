@@ -60,6 +60,8 @@ pub enum Cause {
     Silent,
     Check(Finding),
     Text(String),
+    /// The server that it tracks: backend and name.
+    Via(String),
 }
 
 impl Cause {
@@ -68,8 +70,14 @@ impl Cause {
             Cause::Silent => String::new(),
             Cause::Check(finding) => reason(finding),
             Cause::Text(text) => format!(", {text}"),
+            Cause::Via(server) => via(server),
         }
     }
+}
+
+/// Names the server that is tracked.
+pub fn via(server: &str) -> String {
+    format!(" via {server}")
 }
 
 /// `, reason: ...` with code, details and duration where there are any.
@@ -138,7 +146,12 @@ pub fn check(
 
 /// Entering maintenance. `tally` is `None` for a server that was down already.
 pub fn maintenance(subject: Subject<'_>, cause: &str, tally: Option<Tally>) -> String {
-    let cause = if cause.is_empty() { String::new() } else { format!(" ({cause})") };
+    let cause = match cause {
+        "" => String::new(),
+        // The server that is tracked.
+        via if via.starts_with(' ') => via.to_owned(),
+        cause => format!(" ({cause})"),
+    };
     match tally {
         None => format!("{} was DOWN and now enters maintenance{cause}.", subject.capital()),
         Some(tally) => format!("{} is going DOWN for maintenance{cause}{}", subject.capital(), tally.left()),
@@ -154,9 +167,10 @@ pub fn ready(subject: Subject<'_>, host: Option<&str>, is_up: bool, drains: bool
     format!("{}{host} is {state}/{admin} ({why}).", subject.capital())
 }
 
-pub fn drain(subject: Subject<'_>, is_up: bool, tally: Tally) -> String {
+/// `via`: the server that is tracked, or nothing.
+pub fn drain(subject: Subject<'_>, via: &str, is_up: bool, tally: Tally) -> String {
     let end = if is_up { tally.online() } else { tally.left() };
-    format!("{} enters drain state{end}", subject.capital())
+    format!("{} enters drain state{via}{end}", subject.capital())
 }
 
 pub fn drained(subject: Subject<'_>, is_up: bool, forced: bool) -> String {
@@ -244,7 +258,7 @@ mod tests {
             "Server be/s1 is UP/DRAIN (leaving forced maintenance)."
         );
         assert_eq!(
-            drain(S1, true, tally(0, 1)),
+            drain(S1, "", true, tally(0, 1)),
             "Server be/s1 enters drain state. 0 active and 1 backup servers online. Running on backup. 0 sessions \
              requeued, 0 total in queue."
         );

@@ -5,6 +5,7 @@
 //! `message` has the words.
 
 pub mod admin;
+mod agent;
 pub mod answer;
 pub mod change;
 pub mod evaluate;

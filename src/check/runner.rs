@@ -12,6 +12,7 @@ use crate::balance::{settle, throttle};
 use crate::base::{Millis, clock};
 use crate::model::{AdminState, CheckState, Observer, OperState, Seen, ServerLive};
 
+use super::agent::Agent;
 use super::change::{Member, NOTICE};
 use super::machine::{Effect, Machine, Transition, start_offsets};
 use super::message::{self, Cause};
@@ -32,6 +33,7 @@ pub struct Settings {
 #[derive(Default)]
 pub struct Checks {
     list: Vec<Running>,
+    agents: Vec<Agent>,
 }
 
 struct Running {
@@ -59,6 +61,7 @@ impl Checks {
     /// over an interval. Checks of `old` whose server and specification are the same go on undisturbed (with the
     /// [`Member::hooks`] they had); its others stop. Health, counters and states are kept by the servers' cells.
     pub fn start(members: Vec<Member>, settings: &Settings, mut old: Checks) -> Checks {
+        let agents = agents(&members, std::mem::take(&mut old.agents));
         let members: Vec<(Member, Arc<CheckSpec>)> =
             members.into_iter().filter_map(|m| m.check.clone().map(|check| (m, check))).collect();
         let intervals: Vec<u64> = members.iter().map(|(_, c)| Machine::new(c).interval_ms(c)).collect();
@@ -82,7 +85,7 @@ impl Checks {
             list.push(Running { task, checker });
         }
         old.list.extend(kept.into_values());
-        Checks { list }
+        Checks { list, agents }
     }
 
     pub fn len(&self) -> usize {
@@ -206,7 +209,17 @@ impl Checker {
         let state = self.check.send_state.then(|| self.state_header());
         let address = self.member.server.address();
         let is_up = self.member.live().oper() != OperState::Stopped;
-        probe(&self.check, &Situation { address: &address, is_up, state }).await
+        let situation = Situation { address: &address, is_up, state };
+        let live = self.member.live();
+        let (addr, port) =
+            (live.check_addr.with(|addr| *addr), live.check_port.load(Ordering::Relaxed) as u16);
+        if addr.is_none() && port == 0 {
+            return probe(&self.check, &situation).await;
+        }
+        let mut elsewhere = (*self.check).clone();
+        elsewhere.addr = addr.or(elsewhere.addr);
+        elsewhere.port = if port > 0 { Some(port) } else { elsewhere.port };
+        probe(&elsewhere, &situation).await
     }
 
     fn machine(&self) -> Machine {
@@ -231,23 +244,31 @@ impl Checker {
 
     /// Applies a finding to the server.
     fn conclude(&self, finding: Finding, now: Millis) {
-        let _lock = self.member.lock();
+        let lock = self.member.lock();
         let mut machine = self.machine();
         let effect = machine.conclude(&self.check, finding.status);
         if finding.status.verdict() != Verdict::Failed {
             self.member.live().observed_errors.store(0, Ordering::Relaxed);
         }
         self.apply(&machine, effect, finding, now);
+        drop(lock);
+        if effect.transition.is_some() {
+            self.member.lead(now);
+        }
     }
 
     /// The limit of `observe` was reached; `text` tells of what.
     fn conclude_observed(&self, text: String, now: Millis) {
-        let _lock = self.member.lock();
+        let lock = self.member.lock();
         let mut machine = self.machine();
         let effect = machine.observed(&self.check);
         self.hurry.store(true, Ordering::Relaxed);
         if machine.status == Status::Observed {
             self.apply(&machine, effect, Finding::new(Status::Observed, text), now);
+        }
+        drop(lock);
+        if effect.transition.is_some() {
+            self.member.lead(now);
         }
     }
 
@@ -280,6 +301,7 @@ impl Checker {
         }
         match effect.transition {
             Some(Transition::Down) => member.stop(&cause, now),
+            Some(Transition::Up) if member.is_held_down() => {}
             Some(Transition::Up) => member.run(&cause, now),
             Some(Transition::Stopping) => member.wind_down(&cause, now),
             None => {}
@@ -325,6 +347,18 @@ impl Checker {
             live.queue.len(),
         )
     }
+}
+
+/// The agents of these servers; those that are the same go on.
+fn agents(members: &[Member], mut old: Vec<Agent>) -> Vec<Agent> {
+    let of = |member: &Member| Some((member.clone(), member.server.spec.agent.clone()?));
+    let wanted: Vec<_> = members.iter().filter_map(of).collect();
+    let intervals: Vec<u64> = wanted.iter().map(|(_, spec)| spec.inter_ms).collect();
+    let start = |((member, spec), offset)| match old.iter().position(|agent| agent.is_of(&member)) {
+        Some(at) => old.swap_remove(at),
+        None => Agent::start(member, spec, offset),
+    };
+    wanted.into_iter().zip(start_offsets(&intervals, 0)).map(start).collect()
 }
 
 /// Counts what streams see of a server, for `observe`.

@@ -18,6 +18,8 @@ pub enum Status {
     #[default]
     Unknown = 0,
     Init = 1,
+    /// An agent said nothing of the state.
+    Checked = 3,
     /// `observe` saw too many errors.
     Observed = 4,
     SockErr = 5,
@@ -40,6 +42,7 @@ use Verdict::{Conditional, Failed, Passed};
 const TABLE: &[(Status, &str, &str, Verdict)] = &[
     (Status::Unknown, "UNK", "Unknown", Verdict::Unknown),
     (Status::Init, "INI", "Initializing", Verdict::Unknown),
+    (Status::Checked, "CHECKED", "No status change", Verdict::Unknown),
     (Status::Observed, "HANA", "Health analyze", Failed),
     (Status::SockErr, "SOCKERR", "Socket error", Failed),
     (Status::L4Ok, "L4OK", "Layer4 check passed", Passed),
@@ -71,6 +74,11 @@ impl Status {
 
     pub fn verdict(self) -> Verdict {
         self.row().3
+    }
+
+    /// As `show servers state` has it.
+    pub fn by_number(number: u8) -> Option<Status> {
+        TABLE.iter().map(|row| row.0).find(|status| *status as u8 == number)
     }
 
     /// By code, whatever its case (`ok-status L7OK`).

@@ -11,6 +11,7 @@ use crate::check::CheckSpec;
 use crate::lang::Span;
 use crate::model::applet::Applet;
 use crate::model::{Address, Mode, ProxyId, ProxyLive, ServerSet, ServerSpec};
+use crate::resolve::Resolvers;
 use crate::rules::{Candidates, Capture, Condition, ErrorPages, Expr, LogFormat, RuleSet, VarId};
 use crate::tls::{self, BindWords, Endpoint};
 
@@ -40,6 +41,8 @@ pub struct Config {
     pub proc_vars: Vec<(VarId, crate::rules::Sample<'static>)>,
     /// Patterns of ACLs and maps, which the runtime API shows and changes.
     pub patterns: crate::rules::PatternRefs,
+    /// `resolvers` sections, in file order.
+    pub resolvers: Vec<Arc<Resolvers>>,
     /// Certificates and what belongs to them, which the runtime API shows and changes.
     pub tls: Mutex<tls::Live>,
 }
@@ -337,6 +340,8 @@ pub struct Backend {
     pub source: Option<Address>,
     /// `source ... interface <name>`.
     pub source_interface: Option<Arc<str>>,
+    /// `force-persist` and `ignore-persist`, in file order: the first that applies counts.
+    pub persist: Vec<PersistRule>,
     /// `use-server <name> if ...`
     pub use_server: Vec<UseServer>,
     pub cookie: Option<Box<CookieSpec>>,
@@ -371,6 +376,12 @@ pub struct CookieSpec {
     pub dynamic: bool,
     /// What follows the value where the proxy sets it: `; path=/` and more.
     pub attributes: Box<[u8]>,
+}
+
+/// `force-persist` or `ignore-persist`.
+pub struct PersistRule {
+    pub is_forced: bool,
+    pub condition: Condition,
 }
 
 /// One `use-server` line.

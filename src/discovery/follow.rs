@@ -208,6 +208,10 @@ impl Hooks for WakingHooks {
         self.hooks.server_down(member, shutdown)
     }
 
+    fn trackers(&self, member: &Member) -> Vec<Member> {
+        self.hooks.trackers(member)
+    }
+
     fn server_up(&self, member: &Member, shutdown_backups: bool) -> u32 {
         self.wake.notify_one();
         self.hooks.server_up(member, shutdown_backups)

@@ -1,18 +1,22 @@
 //! Servers: what the configuration says of one (`ServerSpec`), what is true now (`ServerLive`), and the set of a backend.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 use bitflags::bitflags;
+use ipnet::IpNet;
 
-use crate::base::{Live, Millis, Shards, rate::Rate};
+use crate::base::{Latency, Live, Millis, Shards, rate::Rate};
 use crate::tls::Upstream;
 
 use super::address::Address;
+use super::agent::{AgentLive, AgentSpec};
 use super::balancer::{Balancer, NoBalancer};
+use super::check_state::CheckState;
 use super::counters::{Peak, ServerCounters};
 use super::need::Need;
+use super::notation::Family;
 use super::queue::WaitQueue;
 
 bitflags! {
@@ -30,6 +34,8 @@ bitflags! {
         const INHERITED_DRAIN = 0x10;
         /// Its name does not resolve.
         const RESOLVE_MAINT = 0x20;
+        /// Its name is another one than that of the file.
+        const FQDN_CHANGED = 0x40;
         /// `CONFIG_MAINT` only tells where the maintenance came from: `enable server` ends it.
         const MAINT = 0x01 | 0x02 | 0x20;
         const DRAIN = 0x08 | 0x10;
@@ -96,8 +102,14 @@ pub struct ServerSpec {
     pub address: Address,
     /// The name as written, when the address came from one.
     pub hostname: Option<Arc<str>>,
+    /// `_service._protocol.name`: where its name, port and weight come from.
+    pub srv_record: Option<Arc<str>>,
+    /// `resolvers`: its name is resolved again and again.
+    pub resolving: Option<Arc<Resolving>>,
     /// `server ... :+100` or no port: added to (or taken from) the client's destination port.
     pub port_offset: Option<i32>,
+    /// `0.0.0.0` or `::`: connections go on to where the client went, or a rule said that it did (`set-dst`).
+    pub goes_on: bool,
     /// 0 to 256.
     pub weight: u32,
     pub backup: bool,
@@ -130,6 +142,10 @@ pub struct ServerSpec {
     pub redir: Option<Arc<str>>,
     pub tcp_ut_ms: u32,
     pub has_check: bool,
+    /// `agent-check`.
+    pub agent: Option<Arc<AgentSpec>>,
+    /// `track`: the backend and the server whose state it takes over.
+    pub track: Option<Arc<(Box<str>, Box<str>)>>,
     pub rise: u32,
     pub fall: u32,
     pub hash_key: HashKey,
@@ -137,6 +153,20 @@ pub struct ServerSpec {
     pub tls: Option<ServerTls>,
     /// `no-ssl`: behind an `ssl` of `default-server` TLS is ready, and spoken from `set server ssl on` on.
     pub tls_is_off: bool,
+}
+
+/// How the name of a server is resolved while running.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resolving {
+    /// `resolvers`.
+    pub resolvers: Arc<str>,
+    /// `resolve-prefer`.
+    pub prefer: Family,
+    /// `resolve-net`.
+    pub nets: Vec<IpNet>,
+    /// `resolve-opts`.
+    pub allow_dup_ip: bool,
+    pub ignore_weight: bool,
 }
 
 /// The version of HTTP that WebSockets are asked for with.
@@ -188,7 +218,10 @@ impl Default for ServerSpec {
             id: 0,
             address: Address::Inet(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0)),
             hostname: None,
+            srv_record: None,
+            resolving: None,
             port_offset: None,
+            goes_on: false,
             weight: 1,
             backup: false,
             maxconn: 0,
@@ -211,6 +244,8 @@ impl Default for ServerSpec {
             redir: None,
             tcp_ut_ms: 0,
             has_check: false,
+            agent: None,
+            track: None,
             rise: 2,
             fall: 3,
             hash_key: HashKey::Id,
@@ -218,17 +253,6 @@ impl Default for ServerSpec {
             tls_is_off: false,
         }
     }
-}
-
-/// The last health check's result, for `show stat` (`check_status`, `check_code`, ...).
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct CheckState {
-    /// HAProxy's short code: `UNK INI L4OK L4TOUT L4CON L6OK L7OK L7OKC L7TOUT L7RSP L7STS`...
-    pub status: &'static str,
-    pub code: Option<u16>,
-    pub duration_ms: Option<u64>,
-    /// `last_chk`: a short text.
-    pub text: String,
 }
 
 /// What is true of a server now. Kept by backend and name across configuration changes.
@@ -246,6 +270,8 @@ pub struct ServerLive {
     pub maxconn: AtomicU32,
     /// `set server addr`: `None` as in the spec.
     pub address: Live<Option<Address>>,
+    /// A name that a record or `set server fqdn` gave it.
+    pub fqdn: Live<Option<Arc<str>>>,
     /// Streams served now (slots against `maxconn`).
     pub served: AtomicU32,
     pub served_max: Peak,
@@ -265,6 +291,9 @@ pub struct ServerLive {
     /// rise/fall counter as in `show servers state` (0..rise+fall-1).
     pub health: AtomicU32,
     pub check: Live<CheckState>,
+    /// `set server check-addr` and `check-port`, instead of what the file says; 0: none.
+    pub check_addr: Live<Option<IpAddr>>,
+    pub check_port: AtomicU32,
     /// `disable health`, `enable health`.
     pub check_enabled: AtomicBool,
     pub check_failed: AtomicU64,
@@ -274,6 +303,11 @@ pub struct ServerLive {
     pub last_session_ms: AtomicU64,
     /// Start of slow start (ms of base::clock), 0 when not ramping.
     pub slowstart_from_ms: AtomicU64,
+    pub agent: AgentLive,
+    /// Of its responses, for `balance peak-ewma` alone.
+    pub latency: Latency,
+    /// The server at the end of the chain that it tracks (`track`).
+    pub leader: Live<Option<Server>>,
     /// Consecutive errors seen by `observe`.
     pub observed_errors: AtomicI64,
     /// Who wants to know what traffic shows of the server (`observe`); `None` without `observe`.
@@ -343,6 +377,7 @@ impl ServerLive {
             user_weight: AtomicU32::new(spec.weight),
             maxconn: AtomicU32::new(spec.maxconn),
             address: Live::new(None),
+            fqdn: Live::new(None),
             served: AtomicU32::new(0),
             served_max: Peak::default(),
             idle: AtomicU32::new(0),
@@ -356,6 +391,8 @@ impl ServerLive {
             counters: Shards::new(workers),
             health: AtomicU32::new(if spec.disabled { 0 } else { spec.rise }),
             check: Live::new(CheckState { status: "INI", ..CheckState::default() }),
+            check_addr: Live::new(None),
+            check_port: AtomicU32::new(0),
             check_enabled: AtomicBool::new(spec.has_check),
             check_failed: AtomicU64::new(0),
             down_trans: AtomicU64::new(0),
@@ -363,6 +400,9 @@ impl ServerLive {
             last_change_ms: AtomicU64::new(now),
             last_session_ms: AtomicU64::new(0),
             slowstart_from_ms: AtomicU64::new(0),
+            agent: AgentLive::new(spec.agent.is_some()),
+            latency: Latency::default(),
+            leader: Live::new(None),
             observed_errors: AtomicI64::new(0),
             observer: Live::new(None),
             is_observed: AtomicBool::new(false),
@@ -465,6 +505,22 @@ impl Server {
     /// Where to connect now.
     pub fn address(&self) -> Address {
         self.live.address.with(|a| a.clone()).unwrap_or_else(|| self.spec.address.clone())
+    }
+
+    /// The name that its address comes from now.
+    pub fn fqdn(&self) -> Option<Arc<str>> {
+        self.live.fqdn.with(|fqdn| fqdn.clone()).or_else(|| self.spec.hostname.clone())
+    }
+
+    /// Its name does not resolve: it has no address.
+    pub fn is_nowhere(&self) -> bool {
+        self.live.admin().intersects(AdminState::RESOLVE_MAINT)
+    }
+
+    /// Moves it to another address. Connections under way may finish, none of them is kept.
+    pub fn move_to(&self, address: Address) {
+        self.live.address.store(Arc::new(Some(address)));
+        self.live.begin_epoch(Cut::Moved);
     }
 
     /// How TLS is spoken to it now, if it is.

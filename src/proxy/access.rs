@@ -4,6 +4,9 @@ use std::cell::RefCell;
 use std::sync::LazyLock;
 use std::sync::atomic::Ordering;
 
+use crate::balance::{self, Method};
+use crate::base::clock::MS;
+use crate::config::Backend;
 use crate::lang::{Diagnostics, Span};
 use crate::log::Origin;
 use crate::model::{Mode, ProxyCounters, Server};
@@ -130,6 +133,12 @@ pub(super) fn count(stream: &Stream<'_>) {
         }
     }
     count_server_times(hold, back, txn);
+    if let Some(Backend { balance: balance::Spec { method: Method::PeakEwma, .. }, .. }) =
+        &stream.route.back.back
+    {
+        let t = &txn.timers;
+        hold.slot.server().live.latency.note(span_us(t.connected, t.response), t.closed / MS);
+    }
 }
 
 /// Counts a head that a server sent, an interim one too, as it came. Only what it answered counts as a request to it.

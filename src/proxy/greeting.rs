@@ -23,7 +23,7 @@ const SHOWED: u8 = 4;
 /// What a connection for a stream of this session to this server begins with.
 pub fn greeting(s: &Session, route: &Route<'_>, txn: &mut Txn, server: &Server) -> Greeting {
     let spec = &server.spec;
-    if server.tls().is_none() && spec.send_proxy == 0 && spec.port_offset.is_none() {
+    if server.tls().is_none() && spec.send_proxy == 0 && spec.port_offset.is_none() && !spec.goes_on {
         return Greeting::default();
     }
     let env = StreamEnv::of(s, route, Some(server));

@@ -13,6 +13,7 @@ pub mod greeting;
 pub mod h2;
 mod invalid;
 pub mod listener;
+mod name;
 pub mod persist;
 pub mod pool;
 pub mod prepare;

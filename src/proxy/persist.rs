@@ -62,9 +62,11 @@ impl Stream<'_> {
     /// `use-server` rule decides.
     pub(super) fn read_cookie(&mut self, spec: &CookieSpec, forced: bool) {
         let Some(set) = self.route.view.servers(self.route.id()) else { return };
-        let persist = self.route.back.options.persist;
         let Txn { req, sticky, .. } = &mut *self.txn;
-        *sticky = Sticky { request: b'N', response: b'N', ..Sticky::default() };
+        let Sticky { is_forced, is_ignored, .. } = *sticky;
+        let persist = self.route.back.options.persist || is_forced;
+        let forced = forced || is_ignored;
+        *sticky = Sticky { request: b'N', response: b'N', is_forced, is_ignored, ..Sticky::default() };
         let mut at = 0;
         while at < req.fields.len() {
             if !is_named(req, at, b"cookie") {
@@ -138,6 +140,18 @@ impl Stream<'_> {
         if may_be_cached {
             res.add(b"cache-control", b"private");
         }
+    }
+
+    /// What `force-persist` and `ignore-persist` say of the request.
+    pub(super) fn judge_persistence(&mut self, back: &Backend) {
+        if back.persist.is_empty() {
+            return;
+        }
+        let env = self.env();
+        let ctx = crate::rules::Ctx { txn: self.txn, env: &env };
+        let rule = back.persist.iter().find(|rule| rule.condition.eval(ctx)).map(|rule| rule.is_forced);
+        self.txn.sticky.is_forced = rule == Some(true);
+        self.txn.sticky.is_ignored = rule == Some(false);
     }
 
     /// Whether a `use-server` rule applies to the request.

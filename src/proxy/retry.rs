@@ -186,7 +186,7 @@ impl Stream<'_> {
         attempt.retries -= 1;
         self.txn.retries += 1;
         let chooser = Chooser::of(self.s, &self.route, self.down);
-        if chooser.redispatches(attempt) {
+        if chooser.redispatches(self.txn, attempt) {
             attempt.choose = true;
             if let Some(server) = &self.tried {
                 let set = self.route.view.servers(self.route.id());

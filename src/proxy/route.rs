@@ -248,7 +248,8 @@ impl<'c> Chooser<'c> {
                 }
             };
             if let Some((index, server)) = found {
-                return (server.live.is_up() || self.proxy.options.persist).then_some(index);
+                let persist = self.proxy.options.persist || ctx.txn.sticky.is_forced;
+                return (server.live.is_up() || persist).then_some(index);
             }
         }
         None
@@ -642,6 +643,11 @@ impl<'c> Chooser<'c> {
             let port = i32::from(greeting.name.port().unwrap_or(0)) + offset;
             addr.set_port(port as u16);
         }
+        if let (Address::Inet(addr), Some(ip)) = (&mut to, greeting.name.ip())
+            && addr.ip().is_unspecified()
+        {
+            addr.set_ip(ip);
+        }
         let of_backend = self.back().and_then(|b| b.source.as_ref());
         let how = Dial {
             to: &to,
@@ -679,9 +685,10 @@ impl<'c> Chooser<'c> {
 
     /// Whether the next try goes to another server: on the last retry, every `redispatch_every` retries, and at once
     /// where the algorithm does not care for this particular server and another one is up.
-    pub fn redispatches(&self, attempt: &Attempt) -> bool {
+    pub fn redispatches(&self, txn: &Txn, attempt: &Attempt) -> bool {
         let options = &self.proxy.options;
-        let Some(back) = self.back().filter(|_| options.redispatch) else { return false };
+        let may = options.redispatch && !txn.sticky.is_forced;
+        let Some(back) = self.back().filter(|_| may) else { return false };
         let done = back.retries.saturating_sub(attempt.retries);
         let every = options.redispatch_every;
         let due = if every > 0 { done % every as u32 == 0 } else { attempt.retries == 0 };
@@ -693,6 +700,7 @@ impl<'c> Chooser<'c> {
                     | Method::LeastConn
                     | Method::First
                     | Method::Random { .. }
+                    | Method::PeakEwma
             );
         due || (turns
             && self.view.servers(self.id).is_some_and(|set| balance::usable_counts(&set.list).0 > 1))

@@ -21,6 +21,8 @@ pub struct ServerName {
     name: Option<Vec<u8>>,
     /// The port that the client went to, where the server's is reckoned from it.
     port: Option<u16>,
+    /// The address that the client went to, where the server has none of its own (`0.0.0.0`).
+    ip: Option<IpAddr>,
 }
 
 /// What a new connection to a server begins with.
@@ -68,20 +70,26 @@ impl ServerName {
     /// Connections that are to be told apart by it have another one; 0: no name.
     pub fn hash(&self) -> u64 {
         match self {
-            ServerName { name: None, port: None } => 0,
-            all => SEED.hash_one((&all.name, all.port)) | 1,
+            ServerName { name: None, port: None, ip: None } => 0,
+            all => SEED.hash_one((&all.name, all.port, all.ip)) | 1,
         }
     }
 
     /// The same for a client that came to a port, or, if a rule changed that, to another.
     pub fn towards(self, spec: &ServerSpec, local: Option<SocketAddr>) -> ServerName {
         let port = spec.port_offset.and_then(|_| Some(local?.port()));
-        ServerName { port, ..self }
+        let ip = local.filter(|_| spec.goes_on).map(|local| local.ip());
+        ServerName { port, ip, ..self }
     }
 
     /// The port that the client went to.
     pub fn port(&self) -> Option<u16> {
         self.port
+    }
+
+    /// The address that the client went to, for a server without one.
+    pub fn ip(&self) -> Option<IpAddr> {
+        self.ip
     }
 
     /// The connection speaks TLS from here on, after `preface`, and offers the protocol `only`, if there is one.

@@ -9,12 +9,13 @@ use crate::config::Proxy;
 use crate::http::{Parse, Reason};
 use crate::model::{Mode, Seen};
 use crate::rt::NEVER;
-use crate::rules::Txn;
+use crate::rules::{Txn, Wait};
 
 use super::access;
 use super::downstream::Downstream;
 use super::end::{Cause, End, Halt, Phase};
 use super::env::StreamEnv;
+use super::name;
 use super::retry::Failure;
 use super::route::Attempt;
 use super::session::{Current, Session};
@@ -131,6 +132,10 @@ impl Stream<'_> {
                 Halt::Reply { .. } => Halt::Drop(End::new(Cause::Proxy, Phase::Request, 0)),
                 halt => halt,
             })?;
+            if step == Step::Wait && self.txn.wait == Wait::Name {
+                name::look_up(self.txn, self.s.worker.rt).await;
+                continue;
+            }
             if step != Step::Wait || self.txn.inspect_over {
                 return Ok(step);
             }

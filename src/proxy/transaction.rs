@@ -16,6 +16,7 @@ use crate::rules::{Ctx, RuleSet, Sticky, Txn, Wait};
 use super::downstream::{Downstream, Unread};
 use super::end::{Cause, End, Halt, Phase};
 use super::env::StreamEnv;
+use super::name;
 use super::retry::Failure;
 use super::route::Attempt;
 use super::session::{Current, Session};
@@ -221,6 +222,10 @@ impl<'a> Stream<'a> {
             let (time_ms, at_least) = match self.txn.wait {
                 Wait::Body { time_ms, at_least } => (time_ms, at_least),
                 Wait::Data => (0, 0),
+                Wait::Name => {
+                    name::look_up(self.txn, self.s.worker.rt).await;
+                    continue;
+                }
             };
             self.await_body(time_ms, at_least).await?;
         }
@@ -255,6 +260,7 @@ impl<'a> Stream<'a> {
         };
         let mut attempt = Attempt::new(back);
         self.make_unique_id();
+        self.judge_persistence(back);
         if let Some(cookie) = back.cookie.as_deref() {
             let forced = self.is_forced(back);
             self.read_cookie(cookie, forced);

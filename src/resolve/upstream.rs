@@ -26,13 +26,30 @@ const UDP_SIZE: u16 = 1232;
 pub struct Upstream {
     pub address: SocketAddr,
     tls: Option<Lines>,
+    /// It is never asked over UDP.
+    is_tcp: bool,
+    /// Octets of a datagram that are taken.
+    payload: u16,
+    patience: Duration,
     /// Until then others are asked first.
     shunned_until_ms: AtomicU64,
 }
 
 impl Upstream {
     pub fn new(address: SocketAddr) -> Upstream {
-        Upstream { address, tls: None, shunned_until_ms: AtomicU64::new(0) }
+        Upstream {
+            address,
+            tls: None,
+            is_tcp: false,
+            payload: UDP_SIZE,
+            patience: TRY,
+            shunned_until_ms: AtomicU64::new(0),
+        }
+    }
+
+    /// One of a `resolvers` section: asked for `patience`, which takes answers of so many octets.
+    pub fn of_section(address: SocketAddr, is_tcp: bool, payload: u16, patience: Duration) -> Upstream {
+        Upstream { is_tcp, payload, patience, ..Upstream::new(address) }
     }
 
     /// One that is asked over TLS and no other way.
@@ -58,17 +75,19 @@ impl Upstream {
     ) -> io::Result<(Vec<u8>, Shape)> {
         let random = uuid::Uuid::new_v4();
         let id = u16::from_be_bytes([random.as_bytes()[0], random.as_bytes()[1]]);
-        let query = query(id, question, flags, dnssec_ok);
+        let query = query(id, question, flags, dnssec_ok, self.payload);
         if let Some(lines) = &self.tls {
             let response = timeout(TRY_TLS, lines.ask(self.address, &query)).await??;
             let shape = examine(&response, id, question).ok_or(io::ErrorKind::InvalidData)?;
             return Ok((response, shape));
         }
-        let (response, shape) = timeout(TRY, self.datagram(&query, id, question)).await??;
-        if !shape.truncated {
-            return Ok((response, shape));
+        if !self.is_tcp {
+            let (response, shape) = timeout(self.patience, self.datagram(&query, id, question)).await??;
+            if !shape.truncated {
+                return Ok((response, shape));
+            }
         }
-        timeout(TRY, self.stream(&query, id, question)).await?
+        timeout(self.patience, self.stream(&query, id, question)).await?
     }
 
     async fn datagram(&self, query: &[u8], id: u16, question: &[u8]) -> io::Result<(Vec<u8>, Shape)> {
@@ -79,7 +98,7 @@ impl Upstream {
         let socket = UdpSocket::bind(any).await?;
         socket.connect(self.address).await?;
         socket.send(query).await?;
-        let mut room = vec![0; 4096];
+        let mut room = vec![0; usize::from(self.payload).max(4096)];
         loop {
             let size = socket.recv(&mut room).await?;
             // What does not fit the question was sent by somebody else.
@@ -113,14 +132,14 @@ async fn exchange(
     Ok((response, shape))
 }
 
-fn query(id: u16, question: &[u8], flags: u16, dnssec_ok: bool) -> Vec<u8> {
+fn query(id: u16, question: &[u8], flags: u16, dnssec_ok: bool, payload: u16) -> Vec<u8> {
     let mut query = Vec::with_capacity(12 + question.len() + 11);
     for word in [id, 0x0100 | flags, 1, 0, 0, 1] {
         query.extend(word.to_be_bytes());
     }
     query.extend(question);
     query.extend([0, 0, 41]);
-    query.extend(UDP_SIZE.to_be_bytes());
+    query.extend(payload.to_be_bytes());
     query.extend([0, 0, if dnssec_ok { 0x80 } else { 0 }, 0, 0, 0]);
     query
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use crate::lang::{Diagnostics, Span};
 use crate::model::Caps;
 use crate::model::applet::Applet;
+use crate::resolve::Resolvers;
 
 use super::account::Userlists;
 use super::capture::Captures;
@@ -48,6 +49,8 @@ pub struct BuildCtx<'a> {
     pub acls: HashMap<Box<str>, Arc<dyn Holds>>,
     /// `use-service NAME`.
     pub services: &'a dyn Fn(&str) -> Option<Arc<dyn Applet>>,
+    /// `resolvers` sections.
+    pub resolvers: &'a [Arc<Resolvers>],
     /// Capture slots declared so far; `http-request capture ... len` adds one.
     pub captures: &'a mut Captures,
     /// `tune.maxrewrite` and `tune.bufsize` in bytes.
@@ -75,6 +78,7 @@ impl BuildCtx<'_> {
             userlists: &Userlists::default(),
             acls: HashMap::new(),
             services: &|_| None,
+            resolvers: &[],
             captures: &mut Captures::default(),
             maxrewrite: 1024,
             bufsize: 16384,

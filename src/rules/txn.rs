@@ -3,7 +3,7 @@
 //! The data plane owns it and fills it in; names and live figures that belong to the configuration come through [`Env`].
 
 use std::cell::RefCell;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -14,6 +14,8 @@ use crate::conn::link::Carriage;
 use crate::conn::proxy_protocol::Received;
 use crate::http::Head;
 use crate::model::ProxyLive;
+use crate::model::notation::Family;
+use crate::resolve::Resolvers;
 
 use super::sample::Sample;
 use super::vars::{VarId, VarScope, Vars};
@@ -147,6 +149,8 @@ pub struct Txn {
     pub sticky: Sticky,
     /// Why rules wait ([`Outcome::Wait`]).
     pub wait: Wait,
+    /// The name whose address a rule wants to know.
+    pub looking: Looking,
     /// `http-request set-timeout`: milliseconds for this stream, instead of the configured ones.
     pub timeouts: TimeoutOverrides,
 }
@@ -158,6 +162,10 @@ pub struct Sticky {
     pub server: u64,
     /// The server was not picked by the balancer.
     pub is_direct: bool,
+    /// `force-persist`: it is asked for although it is down, and no other one is.
+    pub is_forced: bool,
+    /// `ignore-persist`.
+    pub is_ignored: bool,
     /// The last two letters of the termination state (manual, section 8.5): what became of the request's cookie, and of
     /// the response's. 0 in backends without persistence.
     pub request: u8,
@@ -172,6 +180,26 @@ pub enum Wait {
     Data,
     /// `wait-for-body`: the whole body, or `at_least` bytes of it (0: whole), for at most `time_ms`.
     Body { time_ms: u64, at_least: u64 },
+    /// `do-resolve`: the address of [`Txn::looking`].
+    Name,
+}
+
+/// What `do-resolve` waits for, and what came of it.
+#[derive(Debug, Default)]
+pub enum Looking {
+    #[default]
+    Nothing,
+    /// `rule` tells rules apart.
+    For {
+        rule: usize,
+        resolvers: Arc<Resolvers>,
+        name: Box<str>,
+        prefer: Family,
+    },
+    Done {
+        rule: usize,
+        found: Option<IpAddr>,
+    },
 }
 
 /// Timeouts that rules changed.
@@ -403,7 +431,7 @@ impl Txn {
             failed_rewrites request_no req_body res_body body_awaited response_awaited service is_not_http is_http2
             is_malformed inspect_over
             session_requests req_growth res_growth req_cookie res_cookie log_no log_early pending
-            sticky wait timeouts
+            sticky wait looking timeouts
         }
         for head in [req, res] {
             head.buf = Buf::default();

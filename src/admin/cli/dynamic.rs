@@ -12,7 +12,7 @@ use crate::check::{CheckSpec, CheckTls};
 use crate::config::compile::{Inputs, Lent, build, section_kinds};
 use crate::config::global::CliLevel::Admin;
 use crate::config::proxy::ServerTarget;
-use crate::config::{Backend, Proxy};
+use crate::config::{Backend, Config, Proxy};
 use crate::lang::{Env, Facts, Input, LoadOptions, Severity as Gravity, load};
 use crate::model::{AdminState, Mode, OperState, Server, ServerLive, ServerSet, ServerSpec};
 use crate::tls::Disk;
@@ -165,11 +165,17 @@ fn add(session: &mut Session, args: &Args) -> Answer {
         return Answer::error(format!("'{word}' is not supported for servers that are added at run time.\n"));
     }
     let library = config.tls.lock().unwrap_or_else(PoisonError::into_inner).library();
-    let lent = Lent { library, globals: config.global.tls.clone() };
+    let (globals, resolvers) = (config.global.tls.clone(), config.resolvers.clone());
+    let lent = Lent { library, globals, resolvers };
     let (mut spec, check) = match read(proxy, name, &words, lent) {
         Ok(read) => read,
         Err(message) => return Answer::error(format!("{message}\n")),
     };
+    if let Err(answer) = find_tracked(&config, proxy, &words, &mut spec) {
+        return answer;
+    }
+    let is_followed =
+        check.is_some() || spec.track.is_some() || spec.agent.is_some() || spec.resolving.is_some();
     let lock = proxy.live.transition.lock().unwrap_or_else(PoisonError::into_inner);
     let set = back.servers.load();
     if set.by_name(name).is_some() {
@@ -196,9 +202,46 @@ fn add(session: &mut Session, args: &Args) -> Answer {
     if let Some(check) = check {
         let check = completed(check, back, &words);
         back.added_checks.lock().unwrap_or_else(PoisonError::into_inner).insert(name.into(), check);
+    }
+    if is_followed {
         session.control.servers_changed();
     }
     Answer::Message(Severity::Info, "New server registered.\n".into())
+}
+
+/// The server that a new one tracks: of the file, and checked.
+fn find_tracked(config: &Config, proxy: &Proxy, words: &[&str], spec: &mut ServerSpec) -> Result<(), Answer> {
+    let Some(at) = words.iter().position(|word| *word == "track") else { return Ok(()) };
+    let written = words.get(at + 1).copied().unwrap_or_default();
+    let (backend, name) = written.rsplit_once('/').unwrap_or((&proxy.name, written));
+    let told = |text: String| Err(Answer::error(text + "\n"));
+    let leader = config.backends.get(backend).map(|id| config.proxy(*id));
+    let Some(back) = leader.and_then(|proxy| proxy.back.as_ref()) else {
+        return told(format!("unable to find required proxy '{backend}' for tracking."));
+    };
+    let set = back.servers.load();
+    let Some((_, leader)) = set.by_name(name) else {
+        return told(format!("unable to find required server '{name}' for tracking."));
+    };
+    if !back.declared.iter().any(|declared| *declared.name == *name) {
+        return told(format!("unable to use {backend}/{name} for tracking as it is a dynamic server."));
+    }
+    if !leader.spec.has_check && leader.spec.agent.is_none() && leader.spec.track.is_none() {
+        return told(format!(
+            "unable to use {backend}/{name} for tracking as it does not have any check nor agent enabled."
+        ));
+    }
+    spec.track = Some(Arc::new((backend.into(), name.into())));
+    Ok(())
+}
+
+/// Whether another server takes over this one's state.
+fn is_tracked(config: &Config, backend: &str, name: &str) -> bool {
+    let tracks = |server: &Server| {
+        server.spec.track.as_deref().is_some_and(|(of, leader)| **of == *backend && **leader == *name)
+    };
+    let backs = config.proxies.iter().filter_map(|proxy| proxy.back.as_ref());
+    backs.map(|back| back.servers.load()).any(|set| set.list.iter().any(tracks))
 }
 
 /// Stores a set of these servers.
@@ -221,7 +264,7 @@ fn del(session: &mut Session, args: &Args) -> Answer {
         return Answer::error("No such server.\n");
     };
     let is_named = |target: &ServerTarget| matches!(target, ServerTarget::Server(n) if **n == *name);
-    if back.use_server.iter().any(|line| is_named(&line.target)) {
+    if back.use_server.iter().any(|line| is_named(&line.target)) || is_tracked(&config, &proxy.name, name) {
         return Answer::error(
             "This server cannot be removed at runtime due to other configuration elements pointing to it.\n",
         );

@@ -9,7 +9,9 @@ use crate::lang::{Entry, registry, suggest};
 use super::command::Command;
 use super::session::{Answer, Output, Session, Severity};
 use super::words::{Args, words};
-use super::{counters, dynamic, frontend, invalid, mode, pattern, server, servers, show, tls, variable, vip};
+use super::{
+    counters, dynamic, frontend, invalid, mode, pattern, resolvers, server, servers, show, tls, variable, vip,
+};
 
 static HELP: &[Command] = &[Command::new(
     User,
@@ -65,6 +67,7 @@ pub fn all() -> impl Iterator<Item = &'static Command> {
         pattern::COMMANDS,
         server::COMMANDS,
         servers::COMMANDS,
+        resolvers::COMMANDS,
         show::COMMANDS,
         tls::COMMANDS,
         variable::COMMANDS,

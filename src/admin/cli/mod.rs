@@ -6,6 +6,7 @@ pub mod serve;
 pub mod session;
 pub mod words;
 
+mod agent;
 mod counters;
 mod dynamic;
 mod frontend;
@@ -14,6 +15,7 @@ mod mode;
 mod pattern;
 mod server;
 mod servers;
+mod resolvers;
 mod show;
 mod tls;
 mod variable;

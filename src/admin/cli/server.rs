@@ -66,23 +66,24 @@ pub static COMMANDS: &[Command] = &[
         Admin,
         "disable agent",
         "<backend>/<server>",
-        "Stop the agent checks of a server, which this release does not run.",
+        "Stop the agent checks of a server.",
         "disable agent be/s1",
         "1.5",
-        |session, args| with(session, args.at(2), |_| Answer::Done),
+        |session, args| {
+            with(session, args.at(2), |t| {
+                t.server.live.agent.enabled.store(false, Ordering::Relaxed);
+                Answer::Done
+            })
+        },
     ),
     Command::new(
         Admin,
         "enable agent",
         "<backend>/<server>",
-        "Start its agent checks again, which this release does not run.",
+        "Start its agent checks again.",
         "enable agent be/s1",
         "1.5",
-        |session, args| {
-            with(session, args.at(2), |_| {
-                Answer::error("Agent was not configured on this server, cannot enable.\n")
-            })
-        },
+        |session, args| with(session, args.at(2), super::agent::enable),
     ),
     Command::new(
         Admin,
@@ -137,11 +138,11 @@ pub static COMMANDS: &[Command] = &[
 ];
 
 /// A server that a command names.
-struct Target<'a> {
-    session: &'a Session,
-    config: &'a Config,
-    id: ProxyId,
-    server: &'a Server,
+pub(super) struct Target<'a> {
+    pub(super) session: &'a Session,
+    pub(super) config: &'a Config,
+    pub(super) id: ProxyId,
+    pub(super) server: &'a Server,
 }
 
 /// Finds `backend/server`, both by name or `#` and number.
@@ -173,7 +174,7 @@ fn with(session: &Session, name: &str, run: impl FnOnce(&Target<'_>) -> Answer) 
 }
 
 impl Target<'_> {
-    fn member(&self, change: impl FnOnce(&Member)) -> Answer {
+    pub(super) fn member(&self, change: impl FnOnce(&Member)) -> Answer {
         if let Some(member) = member(&*self.session.control, self.config.proxy(self.id), self.server) {
             change(&member);
         }
@@ -197,13 +198,10 @@ fn set(session: &mut Session, args: &Args) -> Answer {
         "state" => state(t, args.at(4)),
         "health" => health(t, args.at(4)),
         "addr" => address(t, args),
-        "agent" | "agent-send" => Answer::error("agent checks are not enabled on this server.\n"),
-        "fqdn" if args.at(4).is_empty() => Answer::error("set server <b>/<s> fqdn requires a FQDN.\n"),
-        "fqdn" => Answer::error("set server <b>/<s> fqdn failed because no resolution is configured.\n"),
+        "agent" | "agent-send" | "agent-addr" | "agent-port" => super::agent::set(t, args),
+        "fqdn" => super::resolvers::fqdn(t.session, t.config.proxy(t.id), t.server, args.at(4)),
         "ssl" => ssl(t, args.at(4)),
-        "check-addr" | "check-port" | "agent-addr" | "agent-port" => {
-            Answer::error(format!("'set server <srv> {}' is not supported by this release.\n", args.at(3)))
-        }
+        "check-addr" | "check-port" => super::agent::set_check(t, args),
         _ => Answer::error(
             "usage: set server <backend>/<server> addr | agent | agent-addr | agent-port | agent-send | \
              check-addr | check-port | fqdn | health | ssl | state | weight\n",
@@ -238,6 +236,9 @@ fn ssl(target: &Target<'_>, word: &str) -> Answer {
 }
 
 fn health(target: &Target<'_>, word: &str) -> Answer {
+    if target.server.spec.track.is_some() {
+        return Answer::error("cannot change health on a tracking server.\n");
+    }
     let now = clock::now_ms();
     let cause = Cause::Text("changed from CLI".into());
     match word {

@@ -1,6 +1,7 @@
 //! `show servers state` (format 1, which `server-state-file` reads) and `show servers conn`.
 
 use std::fmt::Write;
+use std::net::IpAddr;
 use std::sync::atomic::Ordering;
 
 use crate::base::clock;
@@ -79,9 +80,16 @@ fn each(
 
 fn ip_and_port(server: &Server) -> (String, u16) {
     match server.address() {
+        Address::Inet(a) if server.is_nowhere() => ("-".into(), a.port()),
         Address::Inet(a) => (a.ip().to_string(), a.port()),
         _ => ("-".into(), 0),
     }
+}
+
+/// Where the file says that its checks go.
+fn back_check(proxy: &Proxy, server: &Server) -> (Option<IpAddr>, u16) {
+    let check = proxy.back.as_ref().and_then(|back| back.check_of(&server.spec.name));
+    check.map_or((None, 0), |check| (check.addr, check.port.unwrap_or(0)))
 }
 
 fn state(proxy: &Proxy, server: &Server, now: u64, out: &mut String) {
@@ -91,7 +99,27 @@ fn state(proxy: &Proxy, server: &Server, now: u64, out: &mut String) {
     let admin = live.admin();
     let is_paused = admin.intersects(AdminState::MAINT);
     let is_enabled = live.check_enabled.load(Ordering::Relaxed);
-    let check_state = u8::from(spec.has_check) << 1 | u8::from(is_enabled) << 2 | u8::from(is_paused) << 3;
+    let check_state = match spec.has_check {
+        true => 1 << 1 | u8::from(is_enabled) << 2 | u8::from(is_paused) << 3,
+        false => 0,
+    };
+    let agent_state = match spec.agent {
+        Some(_) => 1 << 1 | u8::from(live.agent.enabled.load(Ordering::Relaxed)) << 2 | 1 << 4,
+        None => 0,
+    };
+    let check = back_check(proxy, server);
+    let shown = |own: Option<IpAddr>| own.map_or_else(|| "-".to_owned(), |ip| ip.to_string());
+    let agent = spec.agent.as_deref();
+    let agent_addr = shown(live.agent.addr.with(|addr| *addr).or(agent.and_then(|agent| agent.addr)));
+    let agent_port = match live.agent.port.load(Ordering::Relaxed) {
+        0 => agent.map_or(0, |agent| u32::from(agent.port)),
+        port => port,
+    };
+    let check_addr = shown(live.check_addr.with(|addr| *addr).or(check.0));
+    let check_port = match live.check_port.load(Ordering::Relaxed) {
+        0 => u32::from(check.1),
+        port => port,
+    };
     // Off until it is switched is another thing than switched off.
     let tls = match (server.tls(), spec.tls_is_off && live.tls_switch() == TlsSwitch::Line) {
         (Some(_), _) => 1,
@@ -101,7 +129,8 @@ fn state(proxy: &Proxy, server: &Server, now: u64, out: &mut String) {
     let since = now.saturating_sub(live.last_change_ms.load(Ordering::Relaxed)) / 1000;
     let _ = writeln!(
         out,
-        "{} {} {} {} {ip} {} {} {} {} {since} {status} {result} {} {check_state} 0 0 0 {} {port} - {tls} 0 - - 0",
+        "{} {} {} {} {ip} {} {} {} {} {since} {status} {result} {} {check_state} {agent_state} 0 0 {} {port} {} {tls} {check_port} \
+         {check_addr} {agent_addr} {agent_port}",
         proxy.uid,
         proxy.name,
         spec.id,
@@ -111,7 +140,8 @@ fn state(proxy: &Proxy, server: &Server, now: u64, out: &mut String) {
         live.user_weight.load(Ordering::Relaxed),
         spec.weight,
         live.health.load(Ordering::Relaxed),
-        spec.hostname.as_deref().unwrap_or("-"),
+        server.fqdn().as_deref().unwrap_or("-"),
+        spec.srv_record.as_deref().unwrap_or("-"),
     );
 }
 

@@ -121,7 +121,6 @@ const NO_COMPRESSION: Status = Status::Partial("always 0: this release does not 
 const NO_CACHE: Status = Status::Partial("always 0: this release does not cache");
 const NO_HTTP2: Status = Status::Partial("always 0: HTTP/2 is not spoken yet");
 const NO_HTTP3: Status = Status::Partial("always 0: HTTP/3 is not spoken");
-const NO_AGENT: Status = Status::Partial("always empty: this release runs no agent checks");
 
 fn age(seconds: Option<u64>) -> i32 {
     seconds.map_or(-1, |s| i32::try_from(s).unwrap_or(i32::MAX))
@@ -307,8 +306,10 @@ pub static COLUMNS: &[Column] = &[
     column("lbtot", "1.3", "Times that balancing chose it.", count!("BS", lbtot))
         .metric("BS", "loadbalanced_total")
         .shared(),
-    column("tracked", "1.3", "The server whose state this one follows.", |_| None)
-        .note(Status::Partial("always empty: this release does not track servers")),
+    column("tracked", "1.3", "The server whose state this one follows.", |row| {
+        let track = row.server()?.spec.track.as_deref()?;
+        config(Nature::Name, text(format!("{}/{}", track.0, track.1)))
+    }),
     column("type", "1.3", "Kind of line: 0 frontend, 1 backend, 2 server, 3 listener.", |row| {
         config(Nature::Gauge, Value::U32(row.kind() as u32))
     }),
@@ -427,7 +428,9 @@ pub static COLUMNS: &[Column] = &[
     column("last_chk", "1.5", "What the last health check received, or why it failed.", |row| {
         health::read(row, |_, check| output(check.text.clone()))
     }),
-    column("last_agt", "1.5", "What the last agent check received.", |_| None).note(NO_AGENT),
+    column("last_agt", "1.5", "What the last agent check received.", |row| {
+        health::read_agent(row, |_, agent| output(agent.text.clone()))
+    }),
     column(
         "qtime",
         "1.5",
@@ -455,20 +458,29 @@ pub static COLUMNS: &[Column] = &[
     column("ttime", "1.5", "Milliseconds from request to end, mean of the last 1024.", mean!(total_time_us))
         .metric("BS", "total_time_average_seconds")
         .help("Seconds from request to end, mean of the last 1024."),
-    column("agent_status", "1.6", "Result of the last agent check.", |_| None)
-        .metric("S", "agent_status")
-        .note(NO_AGENT),
-    column("agent_code", "1.6", "Code that the agent reported.", |_| None)
-        .metric("S", "agent_code")
-        .note(NO_AGENT),
-    column("agent_duration", "1.6", "Milliseconds that the last agent check took.", |_| None)
-        .metric("S", "agent_duration_seconds")
-        .help("Seconds that the last agent check took.")
-        .note(NO_AGENT),
+    column("agent_status", "1.6", "Result of the last agent check.", |row| {
+        health::read_agent(row, |_, agent| output(agent.status))
+    })
+    .metric("S", "agent_status"),
+    column("agent_code", "1.6", "Code that the agent reported.", |row| {
+        health::read_agent(row, |_, agent| {
+            agent.code.and_then(|c| metric(Nature::Output, Value::U32(c.into())))
+        })
+    })
+    .metric("S", "agent_code"),
+    column("agent_duration", "1.6", "Milliseconds that the last agent check took.", |row| {
+        health::read_agent(row, |_, agent| {
+            metric(Nature::Duration, Value::U64(agent.duration_ms.unwrap_or(0)))
+        })
+    })
+    .metric("S", "agent_duration_seconds")
+    .help("Seconds that the last agent check took."),
     column("check_desc", "1.7", "check_status in words.", |row| {
         health::read(row, |_, check| output(health::describe(check.status)))
     }),
-    column("agent_desc", "1.7", "agent_status in words.", |_| None).note(NO_AGENT),
+    column("agent_desc", "1.7", "agent_status in words.", |row| {
+        health::read_agent(row, |_, agent| output(health::describe(agent.status)))
+    }),
     column("check_rise", "1.7", "Successful checks that bring the server up (rise).", |row| {
         health::read(row, |s, _| config(Nature::Gauge, Value::U32(s.spec.rise)))
     }),
@@ -478,14 +490,23 @@ pub static COLUMNS: &[Column] = &[
     column("check_health", "1.7", "Where the server stands between 0 and rise + fall - 1.", |row| {
         health::read(row, |s, _| config(Nature::Gauge, Value::U32(s.live.health.load(Ordering::Relaxed))))
     }),
-    column("agent_rise", "1.7", "Rise of the agent check.", |_| None).note(NO_AGENT),
-    column("agent_fall", "1.7", "Fall of the agent check.", |_| None).note(NO_AGENT),
-    column("agent_health", "1.7", "Standing of the agent check.", |_| None).note(NO_AGENT),
+    column("agent_rise", "1.7", "Rise of the agent check.", |row| {
+        health::read_agent(row, |_, _| config(Nature::Gauge, Value::U32(1)))
+    }),
+    column("agent_fall", "1.7", "Fall of the agent check.", |row| {
+        health::read_agent(row, |_, _| config(Nature::Gauge, Value::U32(1)))
+    }),
+    column("agent_health", "1.7", "Standing of the agent check.", |row| {
+        health::read_agent(row, |s, _| {
+            config(Nature::Gauge, Value::U32(s.live.agent.health.load(Ordering::Relaxed)))
+        })
+    }),
     column("addr", "1.7", "Address and port, or unix. Not for level user.", |row| {
         if !row.show.legends {
             return None;
         }
         match row.subject {
+            Subject::Server(s) if s.is_nowhere() => config(Nature::Gauge, text("")),
             Subject::Server(s) => config(Nature::Gauge, address(&s.address())),
             Subject::Listener(bind, _) => config(Nature::Gauge, address(&bind.address)),
             Subject::Front(..) | Subject::Back(..) => None,

@@ -1,5 +1,7 @@
 //! What the statistics say of health checks.
 
+use std::sync::atomic::Ordering;
+
 use crate::check::Status;
 use crate::check::status::Verdict;
 use crate::model::{CheckState, Server};
@@ -11,6 +13,17 @@ use super::value::Field;
 pub fn read<'a>(row: &Row<'a>, read: impl for<'b> Fn(&'a Server, &'b CheckState) -> Field<'a>) -> Field<'a> {
     let server = row.server().filter(|_| row.is_checked())?;
     server.live.check.with(|check| read(server, check))
+}
+
+/// Reads something of a server whose agent is asked.
+pub fn read_agent<'a>(
+    row: &Row<'a>,
+    read: impl for<'b> Fn(&'a Server, &'b CheckState) -> Field<'a>,
+) -> Field<'a> {
+    let is_asked = |server: &&Server| server.spec.agent.is_some();
+    let server = row.server().filter(is_asked)?;
+    let agent = &server.live.agent;
+    agent.enabled.load(Ordering::Relaxed).then(|| agent.check.with(|agent| read(server, agent))).flatten()
 }
 
 /// `check_desc`.

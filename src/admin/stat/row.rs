@@ -10,7 +10,7 @@ use crate::balance::usable::{Serving, WEIGHT_SCALE, effective_weight, usable_cou
 use crate::base::Millis;
 use crate::config::{Backend, Bind, Config, Frontend, Proxy};
 use crate::model::proxy::SideLive;
-use crate::model::{AdminState, ListenerLive, Mode, OperState, Server, ServerSet, Totals};
+use crate::model::{AdminState, ListenerLive, Mode, OperState, Server, ServerLive, ServerSet, Totals};
 
 /// `type` of `show stat`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -327,6 +327,7 @@ impl<'a> Row<'a> {
             Method::LeastConn => "leastconn",
             Method::First => "first",
             Method::Random { .. } => "random",
+            Method::PeakEwma => "peak-ewma",
             Method::Source => "source",
             Method::Uri { .. } => "uri",
             Method::UrlParam { .. } => "url_param",
@@ -334,6 +335,15 @@ impl<'a> Row<'a> {
             Method::Expr(_) => "hash",
         })
     }
+}
+
+fn asks_agent(live: &ServerLive) -> bool {
+    live.agent.enabled.load(Ordering::Relaxed)
+}
+
+/// Its agent says that it is down.
+fn is_held_down(live: &ServerLive) -> bool {
+    asks_agent(live) && live.agent.health.load(Ordering::Relaxed) == 0
 }
 
 /// `status` of a server: with checks running, how far it is from the opposite state.
@@ -346,9 +356,12 @@ fn server_status(server: &Server) -> String {
     if admin.intersects(AdminState::MAINT) {
         return "MAINT".into();
     }
-    let is_checked = live.check_enabled.load(Ordering::Relaxed);
-    let health = live.health.load(Ordering::Relaxed);
-    let (rise, fall) = (server.spec.rise, server.spec.fall);
+    // Of one that tracks another, the checks of that one count.
+    let leader = live.leader.with(|leader| leader.clone());
+    let checked = leader.as_ref().unwrap_or(server);
+    let is_checked = checked.live.check_enabled.load(Ordering::Relaxed);
+    let health = checked.live.health.load(Ordering::Relaxed);
+    let (rise, fall) = (checked.spec.rise, checked.spec.fall);
     let is_whole = !is_checked || health + 1 >= rise + fall;
     let up = |word: &str| {
         if is_whole {
@@ -358,9 +371,11 @@ fn server_status(server: &Server) -> String {
         }
     };
     match live.oper() {
+        OperState::Stopped if is_held_down(live) => "DOWN (agent)".into(),
         OperState::Stopped if is_checked && health > 0 => format!("DOWN {health}/{rise}"),
         OperState::Stopped => "DOWN".into(),
         OperState::Stopping => up("NOLB"),
+        _ if admin.intersects(AdminState::DRAIN) && asks_agent(live) => "DRAIN (agent)".into(),
         _ if admin.intersects(AdminState::DRAIN) => up("DRAIN"),
         _ if !is_checked => "no check".into(),
         _ => up("UP"),

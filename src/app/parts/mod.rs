@@ -23,6 +23,7 @@ mod configuration;
 mod dns;
 mod fence;
 mod mirror;
+mod names;
 mod part;
 mod preview;
 mod proxy;

@@ -363,6 +363,7 @@ fn control(hub: &Hub, process: &Process) -> Arc<RuntimeControl> {
         current: hub.current.clone(),
         vips: hub.vips.clone(),
         vip_agent: hub.vip_agent.clone(),
+        names: hub.names.clone(),
         hard_maxconn: process.shared.maxconn.load(Ordering::Relaxed),
         shared: process.shared.clone(),
         hooks: process.hooks.clone(),

@@ -3,13 +3,21 @@
 use std::sync::LazyLock;
 
 use super::part::Row;
-use super::{checks, dns, mirror, proxy, region, vip, watch};
+use super::{checks, dns, mirror, names, proxy, region, vip, watch};
 
 /// One line a part. The watcher comes first: it is to know how files were before the others read them. The VIP agent comes
 /// before the proxy, which serves until the addresses are handed over. The proxy comes before the region map, whose servers
-/// are servers of its backends; DNS and the mirror ask the map; checks come last, for they check all of these.
-pub static PARTS: [&Row; 7] =
-    [&watch::WATCH, &vip::VIP, &proxy::PROXY, &region::REGION, &dns::DNS, &mirror::MIRROR, &checks::CHECKS];
+/// are servers of its backends; DNS and the mirror ask the map; names of servers are followed once the servers are there; checks come last, for they check all of these.
+pub static PARTS: [&Row; 8] = [
+    &watch::WATCH,
+    &vip::VIP,
+    &proxy::PROXY,
+    &region::REGION,
+    &dns::DNS,
+    &mirror::MIRROR,
+    &names::NAMES,
+    &checks::CHECKS,
+];
 
 /// The words that begin sections.
 pub fn section_kinds() -> &'static [&'static str] {

@@ -4,17 +4,25 @@ use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use crate::lang::{Frame, Severity, Span};
+use crate::lang::{Frame, Severity, Span, suggest};
+use crate::model::agent::AgentSpec;
+use crate::model::server::Resolving;
 use crate::model::{Address, ServerSpec};
 
 use super::super::proxy::Backend;
 use super::declared::{InitAddr, ServerDraft, ServerSettings};
 use super::draft::{Cx, Draft};
-use super::server::port_offset;
-use crate::model::notation::{Host, Written};
+use super::server::{port_offset, srv_record};
+use super::state::{Line, Saved};
+use crate::model::notation::{Family, Host, Written};
 
 /// Server declarations of `draft` as specs, in file order. Reports duplicates and what does not resolve.
-pub fn declared(cx: &mut Cx<'_>, draft: &Draft<'_>, previous: Option<&Backend>) -> Vec<Declared> {
+pub fn declared(
+    cx: &mut Cx<'_>,
+    draft: &Draft<'_>,
+    previous: Option<&Backend>,
+    saved: &Saved,
+) -> Vec<Declared> {
     let mut names: HashMap<&str, Span> = HashMap::new();
     let mut ids: HashMap<u32, &str> = HashMap::new();
     for server in &draft.servers {
@@ -49,7 +57,8 @@ pub fn declared(cx: &mut Cx<'_>, draft: &Draft<'_>, previous: Option<&Backend>) 
         // Automatic numbers go on by one for each server, whether or not it was given one.
         let id = server.set.id.unwrap_or_else(|| first_free(next, &ids));
         next = if server.set.id.is_some() { next + 1 } else { id + 1 };
-        list.push(spec(cx, draft, server, id, previous));
+        let line = saved.get(&*server.name);
+        list.push(spec(cx, draft, server, id, (previous, line)));
     }
     list
 }
@@ -70,24 +79,29 @@ fn spec(
     draft: &Draft<'_>,
     server: &ServerDraft,
     id: u32,
-    previous: Option<&Backend>,
+    (previous, line): (Option<&Backend>, Option<&Line>),
 ) -> Declared {
     let set = &server.set;
     let before = previous.and_then(|b| b.declared.iter().find(|s| s.name == server.name));
     let port = server.written.first_port();
     let resolved = match server.written.address(port) {
         Some(address) => Some(address),
-        None => resolve(cx, draft, server, before.map(|s| &**s)),
+        None => resolve(cx, draft, server, (before.map(|s| &**s), line)),
     };
+    let srv = srv_record(&server.written);
     let hostname = match &server.written.host {
-        Host::Name(name, _) => Some(Arc::from(name.as_str())),
+        Host::Name(name, _) if srv.is_none() => Some(Arc::from(name.as_str())),
         _ => None,
     };
+    let resolving = resolving(cx, draft, server);
     let unresolved = resolved.is_none();
     let nowhere = || Address::Inet(SocketAddr::new(std::net::Ipv4Addr::UNSPECIFIED.into(), port));
     let spec = ServerSpec {
         hostname,
+        srv_record: srv.map(Arc::from),
+        resolving,
         port_offset: port_offset(&server.written),
+        goes_on: matches!(&server.written.host, Host::Ip(ip) if ip.is_unspecified()),
         ..finished(&server.name, id, resolved.unwrap_or_else(nowhere), set, draft)
     };
     let mut spec = spec;
@@ -97,9 +111,37 @@ fn spec(
     }
     let title = format!("'server {}/{}'", draft.name, server.name);
     let tls = super::tls::server(cx, server.at, &title, &set.tls, before.and_then(|spec| spec.tls.as_ref()));
-    let spec = ServerSpec { tls, tls_is_off: set.tls.is_off, ..spec };
+    let track = spec.track.as_ref().map(|track| match &**track {
+        (backend, name) if backend.is_empty() => Arc::new((draft.name.into(), name.clone())),
+        _ => track.clone(),
+    });
+    let spec = ServerSpec { tls, track, tls_is_off: set.tls.is_off, ..spec };
     check_port(cx, draft, server);
     Declared { spec: Arc::new(spec), unresolved }
+}
+
+/// How its name is resolved while running. A server without a name has nothing to resolve.
+fn resolving(cx: &mut Cx<'_>, draft: &Draft<'_>, server: &ServerDraft) -> Option<Arc<Resolving>> {
+    let set = &server.set.resolving;
+    let name = set.resolvers.as_deref()?;
+    if !cx.resolvers.iter().any(|known| *known.spec.name == *name) {
+        let hint = suggest::hint(name, cx.resolvers.iter().map(|known| &*known.spec.name));
+        let message = format!(
+            "backend '{}', server '{}': unable to find required resolvers '{name}'",
+            draft.name, server.name
+        );
+        cx.whole_hint(Severity::Alert, server.at, message, hint);
+        return None;
+    }
+    matches!(server.written.host, Host::Name(..)).then(|| {
+        Arc::new(Resolving {
+            resolvers: name.into(),
+            prefer: set.prefer.unwrap_or(Family::V6),
+            nets: set.nets.clone(),
+            allow_dup_ip: set.allow_dup_ip,
+            ignore_weight: set.ignore_weight,
+        })
+    })
 }
 
 /// A server with these options, and what they leave to its proxy.
@@ -126,10 +168,22 @@ pub fn finished(
         source,
         interface,
         proxy_tlvs: set.proxy_tlvs.iter().map(|(kind, text, _)| (*kind, text.as_str().into())).collect(),
+        agent: agent(set, draft),
         rise: set.checking.rise,
         fall: set.checking.fall,
         ..line.clone()
     }
+}
+
+fn agent(set: &ServerSettings, draft: &Draft<'_>) -> Option<Arc<AgentSpec>> {
+    let agent = set.agent.is_on.then_some(&set.agent)?;
+    Some(Arc::new(AgentSpec {
+        addr: agent.addr,
+        port: agent.port,
+        inter_ms: agent.inter_ms,
+        timeout_ms: draft.set.timeouts.check,
+        send: agent.send.as_slice().into(),
+    }))
 }
 
 /// A check needs a port to go to. HAProxy asks for it where an address is known: not of names, nor where the address
@@ -155,23 +209,46 @@ fn check_port(cx: &mut Cx<'_>, draft: &Draft<'_>, server: &ServerDraft) {
     }
 }
 
+/// The address to start with of a server whose name is followed while running: none where a record tells it later, and
+/// what runs is known better than a look-up would know it. `None`: it is to be looked up.
+fn followed(server: &ServerDraft, before: Option<&ServerSpec>) -> Option<Option<Address>> {
+    server.set.resolving.resolvers.as_ref()?;
+    if srv_record(&server.written).is_some() {
+        return Some(None);
+    }
+    let Host::Name(name, _) = &server.written.host else { return None };
+    let spec = before.filter(|s| s.resolving.is_some() && s.hostname.as_deref() == Some(name.as_str()))?;
+    let ip = spec.address.inet()?.ip();
+    let address = Address::Inet(SocketAddr::new(ip, server.written.first_port()));
+    Some((!ip.is_unspecified()).then_some(address))
+}
+
 /// The address of a name, by the methods of `init-addr`. `None`: start without one.
 fn resolve(
     cx: &mut Cx<'_>,
     draft: &Draft<'_>,
     server: &ServerDraft,
-    before: Option<&ServerSpec>,
+    (before, line): (Option<&ServerSpec>, Option<&Line>),
 ) -> Option<Address> {
     let Written { host: Host::Name(name, family), .. } = &server.written else { return None };
     let port = server.written.first_port();
+    if let Some(known) = followed(server, before) {
+        return known;
+    }
+    let is_followed = server.set.resolving.resolvers.is_some();
     let usual = [InitAddr::Last, InitAddr::Libc];
     let methods = if server.set.init_addr.is_empty() { &usual[..] } else { &server.set.init_addr };
     let title = format!("'server {}/{}'", draft.name, server.name);
     let mut tried = false;
     for method in methods {
         match method {
-            // There is no last address unless a state file was loaded.
-            InitAddr::Last => {}
+            InitAddr::Last => {
+                if let Some(ip) = line.and_then(|line| line.address_of(name)) {
+                    return Some(Address::Inet(SocketAddr::new(ip, port)));
+                }
+            }
+            // Nobody has an address of this name.
+            InitAddr::Libc if srv_record(&server.written).is_some() => {}
             InitAddr::Libc => {
                 let found = lookup(cx, name);
                 if let Some(ip) = found.iter().find(|ip| family.is_none_or(|f| f.has(ip))) {
@@ -206,6 +283,11 @@ fn resolve(
         return Some(Address::Inet(SocketAddr::new(address.ip(), port)));
     }
     if cx.inputs.ignore_unresolved {
+        return None;
+    }
+    if is_followed {
+        let message = format!("{title} : could not resolve address '{name}', disabling server.");
+        object(cx, Severity::Warning, server.at, message);
         return None;
     }
     let what = if tried { "could not" } else { "no method found to" };

@@ -3,10 +3,12 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use ipnet::IpNet;
+
 use crate::check::CheckSpec;
 use crate::lang::Span;
 use crate::model::ServerSpec;
-use crate::model::notation::Written;
+use crate::model::notation::{Family, Written};
 use crate::tls::ServerWords;
 
 use super::super::service::Reach;
@@ -19,10 +21,41 @@ pub struct ServerSettings {
     /// How `check` checks.
     pub checking: CheckSpec,
     pub init_addr: Vec<InitAddr>,
+    pub agent: AgentSettings,
+    pub resolving: ResolvingSettings,
     pub id: Option<u32>,
     pub tls: TlsSettings,
     /// `set-proxy-v2-tlv-fmt`: kinds and formats.
     pub proxy_tlvs: Vec<(u8, String, Span)>,
+}
+
+/// What a `server` line says of its agent.
+#[derive(Clone, Debug)]
+pub struct AgentSettings {
+    /// `agent-check`.
+    pub is_on: bool,
+    pub addr: Option<IpAddr>,
+    /// 0: none.
+    pub port: u16,
+    pub inter_ms: u64,
+    pub send: Vec<u8>,
+}
+
+impl Default for AgentSettings {
+    fn default() -> Self {
+        AgentSettings { is_on: false, addr: None, port: 0, inter_ms: 2000, send: Vec::new() }
+    }
+}
+
+/// What a `server` line says of its name while running.
+#[derive(Clone, Debug, Default)]
+pub struct ResolvingSettings {
+    pub resolvers: Option<String>,
+    /// IPv6 unless said.
+    pub prefer: Option<Family>,
+    pub nets: Vec<IpNet>,
+    pub allow_dup_ip: bool,
+    pub ignore_weight: bool,
 }
 
 /// What a `server` line says of TLS.

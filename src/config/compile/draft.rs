@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::balance;
@@ -12,6 +12,7 @@ use crate::check;
 use crate::lang::{Diagnostic, Diagnostics, Frame, Section, Severity, SourceMap, Span, Word};
 use crate::model::applet::Applet;
 use crate::model::{Address, Caps, Mode};
+use crate::resolve::Resolvers;
 use crate::rules::{Capture, Captures, Names, PatternRefs, Userlists};
 use crate::tls::{Disk, Library};
 
@@ -50,10 +51,11 @@ pub struct Inputs<'a> {
     pub now: Millis,
 }
 
-/// TLS of the configuration that runs.
+/// What of the configuration that runs a server finds that is added to it: TLS, and who is asked for names.
 pub struct Lent {
     pub library: Library<'static>,
     pub globals: TlsGlobals,
+    pub resolvers: Vec<Arc<Resolvers>>,
 }
 
 /// What all sections share while they are read.
@@ -69,6 +71,11 @@ pub struct Cx<'a> {
     /// Patterns of ACLs and maps.
     pub patterns: PatternRefs,
     pub userlists: Userlists,
+    /// `resolvers` sections, and where they stand.
+    pub resolvers: Vec<Arc<Resolvers>>,
+    pub resolvers_at: Vec<(Arc<str>, Span)>,
+    /// Files of server states that were read.
+    pub states: HashMap<PathBuf, Arc<[u8]>>,
     pub named: Vec<Reference<'a>>,
     /// Names of variables.
     pub names: Names,
@@ -115,6 +122,9 @@ impl<'a> Cx<'a> {
             references: Vec::new(),
             patterns: PatternRefs::default(),
             userlists: Userlists::default(),
+            resolvers: inputs.lent.as_ref().map(|lent| lent.resolvers.clone()).unwrap_or_default(),
+            resolvers_at: Vec::new(),
+            states: HashMap::new(),
             named: Vec::new(),
             names: Names::default(),
             proc_vars: Vec::new(),
@@ -325,6 +335,7 @@ pub enum Step<'a> {
     UseBackend(Args<'a>),
     UseServer(Args<'a>),
     MonitorFail(Args<'a>),
+    Persist(Args<'a>),
     StatsAdmin(Args<'a>),
     StatsHttpRequest(Args<'a>),
 }

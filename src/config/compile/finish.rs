@@ -20,6 +20,7 @@ use super::needs::Needs;
 use super::postcheck;
 use super::rule::{self, Program, program};
 use super::section::Drafts;
+use super::state;
 use super::variable;
 
 /// A configuration that was built and not stored yet.
@@ -90,6 +91,7 @@ pub fn finish<'a>(cx: &mut Cx<'a>, drafts: &Drafts<'a>) -> Built {
             frontends: HashMap::new(),
             proc_vars: Vec::new(),
             patterns: Default::default(),
+            resolvers: cx.resolvers.clone(),
             tls: Mutex::default(),
         },
         server_sets: Vec::new(),
@@ -373,7 +375,13 @@ fn backend<'a>(
     built: &mut Built,
 ) -> Backend {
     let set = &draft.set;
-    let list = declared(cx, draft, previous);
+    let state_file = state_file(cx, draft);
+    // Only a process that starts has nothing better.
+    let saved = match (&state_file, cx.inputs.previous) {
+        (Some(file), None) => state::read(cx, draft.name, file),
+        _ => state::Saved::new(),
+    };
+    let list = declared(cx, draft, previous, &saved);
     let mut balance = set.balance.clone();
     if !set.mode.has_messages() && super::balance::needs_http(&balance) {
         balance.method = crate::balance::Method::RoundRobin;
@@ -385,7 +393,7 @@ fn backend<'a>(
     let moves = list.iter().any(|d| moves(&d.spec)) || services.iter().any(|s| moves(&s.template));
     balance.fullconn = if moves { fullconn } else { 0 };
     let (workers, now) = (cx.inputs.workers, cx.inputs.now);
-    let merged = servers(&list, &balance, previous, workers, now);
+    let merged = servers(&list, &balance, previous, &saved, (workers, now));
     if let Some(next) = merged.next {
         built.server_sets.push((merged.cell.clone(), next));
     }
@@ -406,11 +414,12 @@ fn backend<'a>(
         fullconn,
         source: set.source.clone(),
         source_interface: set.source_interface.map(Arc::from),
+        persist: std::mem::take(&mut program.persist),
         use_server: use_servers(cx, draft, program),
         cookie: set.cookie.clone().filter(|_| set.mode.has_messages()),
         send_name_header: set.send_name_header.map(|w| w.bytes().into()),
         max_keep_alive_queue: set.max_keep_alive_queue,
-        state_file: state_file(cx, draft),
+        state_file,
     }
 }
 

@@ -12,6 +12,7 @@ use crate::model::{AdminState, Cut, OperState, Server, ServerLive, ServerSet, Se
 
 use super::super::proxy::Backend;
 use super::backend::{Declared, ids};
+use super::state::Saved;
 
 /// A change of a running server that its changed line in the file brings.
 #[derive(Debug)]
@@ -28,18 +29,27 @@ pub struct ServerChange {
     /// `disabled` (true) or its absence (false) in the file.
     pub disabled: Option<bool>,
     pub check_enabled: Option<bool>,
+    /// It has an address from the file (false), or waits for one (true), where it was otherwise before.
+    pub unresolved: Option<bool>,
 }
 
 impl ServerChange {
     /// `None` when nothing of it can have been overridden.
-    fn between(old: &ServerSpec, new: &ServerSpec, live: &Arc<ServerLive>) -> Option<ServerChange> {
+    fn between(old: &ServerSpec, declared: &Declared, live: &Arc<ServerLive>) -> Option<ServerChange> {
+        let new = &declared.spec;
+        let is_other = |old: &ServerSpec| {
+            let name = (&old.hostname, &old.srv_record, old.resolving.as_ref().map(|r| &r.resolvers));
+            name != (&new.hostname, &new.srv_record, new.resolving.as_ref().map(|r| &r.resolvers))
+        };
         let change = ServerChange {
             live: live.clone(),
+            unresolved: (is_other(old) || old.address != new.address).then_some(declared.unresolved),
             weight: (old.weight != new.weight).then_some(new.weight),
             maxconn: (old.maxconn != new.maxconn).then_some(new.maxconn),
             forget_tls: old.tls != new.tls || old.tls_is_off != new.tls_is_off,
-            forget_address: old.address != new.address || old.port_offset != new.port_offset,
+            forget_address: old.address != new.address || old.port_offset != new.port_offset || is_other(old),
             reconnect: old.address != new.address
+                || is_other(old)
                 || old.port_offset != new.port_offset
                 || old.source != new.source
                 || old.interface != new.interface
@@ -54,6 +64,7 @@ impl ServerChange {
             && change.maxconn.is_none()
             && !change.reconnect
             && change.disabled.is_none()
+            && change.unresolved.is_none()
             && change.check_enabled.is_none();
         (!is_nothing).then_some(change)
     }
@@ -68,6 +79,7 @@ impl ServerChange {
         }
         if self.forget_address {
             live.address.store(Arc::new(None));
+            live.fqdn.store(Arc::new(None));
         }
         if self.forget_tls {
             live.switch_tls(TlsSwitch::Line);
@@ -79,17 +91,28 @@ impl ServerChange {
             live.check_enabled.store(enabled, Ordering::Relaxed);
         }
         if let Some(disabled) = self.disabled {
-            let before = live.admin();
-            let flags = AdminState::CONFIG_MAINT | AdminState::FORCED_MAINT;
-            let admin = if disabled { before | flags } else { before - flags };
-            live.set_admin(admin);
-            if admin.intersects(AdminState::MAINT) {
-                live.set_oper(OperState::Stopped);
-            } else if before.intersects(AdminState::MAINT) {
-                live.set_oper(OperState::Running);
-            }
-            live.last_change_ms.store(now, Ordering::Relaxed);
+            self.flag(AdminState::CONFIG_MAINT | AdminState::FORCED_MAINT, disabled, now);
         }
+        if let Some(unresolved) = self.unresolved {
+            self.flag(AdminState::FQDN_CHANGED, false, now);
+            self.flag(AdminState::RESOLVE_MAINT, unresolved, now);
+        }
+    }
+
+    fn flag(&self, flags: AdminState, is_set: bool, now: Millis) {
+        let live = &self.live;
+        let before = live.admin();
+        let admin = if is_set { before | flags } else { before - flags };
+        if admin == before {
+            return;
+        }
+        live.set_admin(admin);
+        if admin.intersects(AdminState::MAINT) {
+            live.set_oper(OperState::Stopped);
+        } else if before.intersects(AdminState::MAINT) {
+            live.set_oper(OperState::Running);
+        }
+        live.last_change_ms.store(now, Ordering::Relaxed);
     }
 }
 
@@ -110,11 +133,16 @@ pub fn servers(
     declared: &[Declared],
     spec: &balance::Spec,
     previous: Option<&Backend>,
-    workers: usize,
-    now: Millis,
+    saved: &Saved,
+    (workers, now): (usize, Millis),
 ) -> Servers {
     let Some(previous) = previous else {
         let list: Vec<Server> = declared.iter().map(|d| fresh(d, workers, now)).collect();
+        for server in &list {
+            if let Some(line) = saved.get(&*server.spec.name) {
+                line.apply(server, now);
+            }
+        }
         let balancer = balance::build(spec, &list, now);
         let cell = Arc::new(Live::new(ServerSet { list, balancer }));
         return Servers { cell, next: None, changes: Vec::new() };
@@ -161,7 +189,7 @@ fn merged(
             (Some(old), None) if **old == d.spec => {}
             (old, Some(server)) => {
                 let old = old.map_or(&server.spec, |old| *old);
-                changes.extend(ServerChange::between(old, &d.spec, &server.live));
+                changes.extend(ServerChange::between(old, d, &server.live));
                 list.push(Server { spec: d.spec.clone(), live: server.live.clone() });
             }
             (_, None) => list.push(fresh(d, workers, now)),

@@ -71,6 +71,7 @@ impl Needs {
             | Step::UseBackend(args)
             | Step::UseServer(args)
             | Step::MonitorFail(args)
+            | Step::Persist(args)
             | Step::StatsAdmin(args)
             | Step::StatsHttpRequest(args) => args,
         };

@@ -1,10 +1,11 @@
 //! Checks that need a whole section or the whole configuration, with HAProxy's warnings.
 
 use crate::check::Observe;
-use crate::lang::{Severity, suggest};
+use crate::lang::{Frame, Severity, suggest};
 use crate::model::Mode;
 
 use super::super::proxy::Config;
+use super::declared::ServerDraft;
 use super::draft::{Cx, Draft, Step};
 use super::finish::Names;
 use super::option_table::OPTIONS;
@@ -23,6 +24,10 @@ pub fn proxy(cx: &mut Cx<'_>, draft: &Draft<'_>, program: &Program<'_>, names: &
         cx.whole(Severity::Warning, draft.at, message);
     }
     checks(cx, draft);
+    // What a server that is added while running tracks is not among these sections.
+    for server in draft.servers.iter().filter(|_| cx.inputs.lent.is_none()) {
+        tracking(cx, draft, server, names);
+    }
     timeouts(cx, draft);
     let log = &draft.set.log;
     if caps.front && log.targets.is_empty() && (log.format.is_some() || log.sd_format.is_some()) {
@@ -34,6 +39,51 @@ pub fn proxy(cx: &mut Cx<'_>, draft: &Draft<'_>, program: &Program<'_>, names: &
             needs_http(cx, draft, program);
         }
         tcp_servers(cx, draft);
+    }
+}
+
+/// A server tracks one that is there and is checked, and not itself by way of others.
+fn tracking(cx: &mut Cx<'_>, draft: &Draft<'_>, server: &ServerDraft, names: &Names<'_, '_>) {
+    let mut alert = |message: String| {
+        let message = format!("'server {}/{}' : {message}", draft.name, server.name);
+        cx.diags.alert_framed(Frame::Object, server.at, message, None);
+    };
+    let (mut place, mut current) = (draft, server);
+    let (mut first, mut steps) = (None, 0);
+    while let Some(track) = current.set.spec.track.as_deref() {
+        // A loop that does not come back here is told of where it does.
+        steps += 1;
+        if steps > names.drafts.len() + 100 {
+            return;
+        }
+        let (backend, name) = (if track.0.is_empty() { place.name } else { &*track.0 }, &*track.1);
+        let Some(next) = names.backends.get(backend).map(|i| &names.drafts[*i]) else {
+            // Who names it says so.
+            if first.is_none() {
+                alert(format!("unable to find required proxy '{backend}' for tracking."));
+            }
+            return;
+        };
+        let Some(leader) = next.servers.iter().find(|other| *other.name == *name) else {
+            if first.is_none() {
+                alert(format!("unable to find required server '{name}' for tracking."));
+            }
+            return;
+        };
+        let title = first.get_or_insert_with(|| format!("{backend}/{name}"));
+        if std::ptr::eq(leader, server) {
+            let own = format!("{}/{}", draft.name, server.name);
+            return alert(format!(
+                "unable to track {title} as it belongs to a tracking chain looping back to {own}."
+            ));
+        }
+        (place, current) = (next, leader);
+    }
+    if let Some(title) = first
+        && !current.set.spec.has_check
+        && !current.set.agent.is_on
+    {
+        alert(format!("unable to use {title} for tracking as it does not have any check nor agent enabled."));
     }
 }
 

@@ -192,6 +192,13 @@ pub fn monitor_fail<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {
     }
 }
 
+/// `force-persist` and `ignore-persist`.
+pub fn persist_rule<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {
+    if needs_condition(scope, args, 1, args.str(0)) {
+        scope.px.steps.push(Step::Persist(args));
+    }
+}
+
 pub fn unique_id<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {
     let name = args.str(0);
     if !args.has(1) {

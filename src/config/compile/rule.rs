@@ -10,7 +10,7 @@ use crate::rules::{
     RuleSetKind, http_errors_section,
 };
 
-use super::super::proxy::{LogSpec, Rules};
+use super::super::proxy::{LogSpec, PersistRule, Rules};
 use super::draft::{Cx, Draft, FormatSource, Kind, Reference, Step};
 use crate::lang::args::Args;
 
@@ -23,6 +23,7 @@ pub struct Program<'a> {
     pub switching: Vec<(Args<'a>, Option<LogFormat>, Option<Condition>)>,
     pub use_server: Vec<(Args<'a>, Option<LogFormat>, Condition)>,
     pub monitor_fail: Vec<Condition>,
+    pub persist: Vec<PersistRule>,
     pub stats_rules: RuleSet,
     pub stats_admin: Vec<Condition>,
     pub log: LogSpec,
@@ -86,6 +87,7 @@ pub fn build_ctx<'c>(
         userlists: &cx.userlists,
         acls: HashMap::new(),
         services: cx.inputs.services,
+        resolvers: &cx.resolvers,
         captures,
         maxrewrite: cx.global.tune.maxrewrite,
         bufsize: cx.global.tune.bufsize,
@@ -273,6 +275,11 @@ fn one_step<'a>(
             return;
         }
         Step::MonitorFail(args) => return program.monitor_fail.extend(condition(*args, 2, acls, ctx)),
+        Step::Persist(args) => {
+            let is_forced = args.str(0) == "force-persist";
+            let condition = condition(*args, 1, acls, ctx);
+            return program.persist.extend(condition.map(|condition| PersistRule { is_forced, condition }));
+        }
         Step::StatsAdmin(args) => return program.stats_admin.extend(condition(*args, 2, acls, ctx)),
     };
     set.push(kind, args.words, acls, ctx);

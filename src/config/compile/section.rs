@@ -22,7 +22,6 @@ pub const REFUSED_SECTIONS: &[Entry] = &[
     section("mailers", "mail is not sent"),
     section("peers", "stick tables are not part of it yet"),
     section("program", "programs are not started"),
-    section("resolvers", "names are resolved when the configuration is read"),
     section("ring", "log lines go to sockets and descriptors"),
     section("traces", "there are no traces"),
 ];
@@ -41,6 +40,7 @@ pub const SECTIONS: &[Entry] = &[
     Entry::full("listen", "<name> [from <defaults_name>]", "A frontend and a backend in one.", "listen web", "1.0"),
     Entry::full("http-errors", "<name>", "A set of error pages.", "http-errors site", "2.2"),
     Entry::full("crt-store", "[<name>]", "Certificates whose parts are in files of their own, by name.", "crt-store web", "3.0"),
+    Entry::full("resolvers", "<name>", "Name servers that are asked for the addresses of servers while running.", "resolvers dns", "1.6"),
     Entry::full("userlist", "<name>", "Users and groups for http_auth.", "userlist people", "1.4"),
 ];
 
@@ -99,12 +99,15 @@ pub fn read<'a>(cx: &mut Cx<'a>) -> Drafts<'a> {
             drafts.http_errors.push(section);
         } else if word == "userlist" {
             cx.userlists.section(section, &mut cx.diags);
+        } else if word == "resolvers" {
+            super::resolvers::section(cx, section);
         } else if word == "crt-store" {
             super::crt_store::section(cx, section);
         } else if let Some(entry) = REFUSED_SECTIONS.iter().find(|e| e.name == word) {
             super::keyword::refuse(cx, entry, section.head.at(0));
         }
     }
+    super::resolvers::implicit(cx);
     drafts
 }
 

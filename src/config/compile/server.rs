@@ -1,7 +1,7 @@
 //! `server`, `server-template` and `default-server` lines.
 
 use crate::lang::void::is_void;
-use crate::lang::{Frame, Status, registry, suggest};
+use crate::lang::{Frame, Span, Status, registry, suggest};
 
 use super::declared::{ServerDraft, ServerSettings};
 use super::draft::{Cx, Kind};
@@ -27,6 +27,7 @@ pub fn server_line<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {
     let Some(written) = address(scope.cx, &title, args, 2) else { return };
     let mut set = scope.px.set.default_server.clone();
     options(scope.cx, &mut set, Cursor::new(args, 3), &title, false);
+    check_tracking(scope.cx, &set, args.span, &title);
     scope.px.servers.push(ServerDraft { name: name.into(), at: args.span, written, set });
 }
 
@@ -52,11 +53,26 @@ pub fn server_template_line<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {
     let Some(written) = address(scope.cx, &title, args, 3) else { return };
     let mut set = scope.px.set.default_server.clone();
     options(scope.cx, &mut set, Cursor::new(args, 4), &title, false);
+    check_tracking(scope.cx, &set, args.span, &title);
     for n in low..=high {
         let (name, written) = (format!("{prefix}{n}").into(), written.clone());
         scope.px.servers.push(ServerDraft { name, at: args.span, written, set: set.clone() });
         // A number given for the template is that of its first server.
         set.id = None;
+    }
+}
+
+/// A server is checked or tracks another one, and an agent has a port.
+fn check_tracking(cx: &mut Cx<'_>, set: &ServerSettings, at: Span, title: &str) {
+    if set.agent.is_on && set.agent.port == 0 {
+        let name = title.rsplit('/').next().unwrap_or(title);
+        let message =
+            format!("'{title}' : server {name} does not have agent port. Agent check has been disabled.");
+        cx.diags.alert_framed(Frame::Object, at, message, None);
+    }
+    if set.spec.has_check && set.spec.track.is_some() {
+        let message = format!("'{title}' : unable to enable checks and tracking at the same time!");
+        cx.diags.alert_framed(Frame::Object, at, message, None);
     }
 }
 
@@ -99,12 +115,6 @@ pub fn invalid_char(name: &str, colon: bool) -> Option<char> {
 fn address<'a>(cx: &mut Cx<'a>, title: &str, args: Args<'a>, i: usize) -> Option<Written> {
     let accept = Accept::PORT | Accept::PORT_OFFSET | Accept::STREAM | Accept::DATAGRAM;
     match parse(args.str(i), accept, &cx.surroundings()) {
-        Ok(written) if matches!(&written.host, Host::Name(name, _) if name.starts_with('_')) => {
-            let message = "SRV records are not supported by this release";
-            let message = format!("'{title}' : {message}: '{}'", args.str(i));
-            cx.diags.alert_framed(Frame::Object, args.at(i), message, None);
-            None
-        }
         Ok(written) => Some(written),
         Err(e) => {
             cx.diags.alert_framed(Frame::Object, args.at(i), format!("'{title}' : {e}"), None);
@@ -113,8 +123,19 @@ fn address<'a>(cx: &mut Cx<'a>, title: &str, args: Args<'a>, i: usize) -> Option
     }
 }
 
+/// A name of a record that tells name, port and weight.
+pub fn srv_record(written: &Written) -> Option<&str> {
+    match &written.host {
+        Host::Name(name, _) if name.starts_with('_') => Some(name),
+        _ => None,
+    }
+}
+
 /// Whether the port is taken from the client's destination: no port, 0 or an offset.
 pub fn port_offset(written: &Written) -> Option<i32> {
+    if srv_record(written).is_some() {
+        return None;
+    }
     match (&written.host, written.port) {
         (Host::Ip(_) | Host::Name(..), Port::None | Port::Range(0, 0)) => Some(0),
         (_, Port::Offset(n)) => Some(n),

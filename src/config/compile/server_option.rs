@@ -1,5 +1,10 @@
 //! The table of server options (manual 5.2).
 
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use ipnet::IpNet;
+
 use crate::check::{parse_init_state, parse_observe, parse_on_error};
 use crate::lang::{Entry, Frame, Place, Severity, Status};
 use crate::model::server::{HashKey, ProxyFields, Websockets};
@@ -8,7 +13,7 @@ use super::declared::{InitAddr, ServerSettings};
 use super::draft::Cx;
 use crate::lang::args::Args;
 use crate::lang::time::{TimeError, Unit, time};
-use crate::model::notation::{Accept, parse};
+use crate::model::notation::{Accept, Family, parse};
 use crate::rules::fetch::tlv_kind;
 
 /// What an option may look at besides its words.
@@ -148,6 +153,15 @@ fn count(args: Args<'_>) -> Result<u32, String> {
     }
 }
 
+/// One of `resolve-net`.
+fn network(text: &str) -> Result<IpNet, String> {
+    let alone = || text.parse::<IpAddr>().ok().map(IpNet::from);
+    text.parse::<IpNet>()
+        .ok()
+        .or_else(alone)
+        .ok_or_else(|| format!("'resolve-net' invalid network '{text}'."))
+}
+
 fn init_addr(text: &str) -> Result<Vec<InitAddr>, String> {
     let mut list = Vec::new();
     for part in text.split(',').filter(|p| !p.is_empty()) {
@@ -187,8 +201,6 @@ fn source<'a>(set: &mut ServerSettings, args: Args<'a>, at: &mut OptionCx<'_, 'a
 pub const USESRC: &str = "connections to servers use an address of this machine";
 /// Why TLS options of servers are refused.
 pub const TLS: &str = "this part of TLS is not there yet";
-const RESOLVERS: &str = "names are resolved when the configuration is read";
-const AGENT: &str = "agent checks are not part of it yet";
 
 /// Options of `server`, `server-template` and (most) `default-server`.
 #[rustfmt::skip]
@@ -198,11 +210,35 @@ pub const SERVER_OPTIONS: &[ServerOption] = &[
         s.checking.addr = Some(ip);
         Ok(())
     }),
-    refused("agent-addr", "<addr>", "Where the agent listens.", AGENT),
-    refused("agent-check", "", "Asks an agent on the server for its state.", AGENT),
-    refused("agent-inter", "<delay>", "Time between two questions to the agent.", AGENT),
-    refused("agent-port", "<port>", "Port of the agent.", AGENT),
-    refused("agent-send", "<string>", "What is sent to the agent.", AGENT),
+    option("agent-addr", "<addr>", "Where the agent listens, if not at the server.", "server s 10.0.0.1:80 agent-check agent-port 8081 agent-addr 10.0.0.9", "1.7", |s, a, at| {
+        let written = parse(a.str(1), Accept::STREAM | Accept::RESOLVE, &at.cx.surroundings());
+        let address = written.ok().and_then(|written| written.address(0)).and_then(|address| address.inet());
+        s.agent.addr = Some(address.ok_or_else(|| format!("parsing agent-addr failed. Check if '{}' is correct address.", a.str(1)))?.ip());
+        Ok(())
+    }),
+    option("agent-check", "", "Asks an agent on the server for its state, weight and limit.", "server s 10.0.0.1:80 agent-check agent-port 8081", "1.5", |s, _, _| {
+        s.agent.is_on = true;
+        Ok(())
+    }),
+    option("agent-inter", "<delay>", "Time between two questions to the agent.", "server s 10.0.0.1:80 agent-check agent-port 8081 agent-inter 5s", "1.5", |s, a, at| {
+        s.agent.inter_ms = match delay(a, at)? {
+            0 => return Err(format!("invalid value 0 for argument 'agent-inter' of server {}.", at.server)),
+            ms => ms,
+        };
+        Ok(())
+    }),
+    option("agent-port", "<port>", "Port of the agent.", "server s 10.0.0.1:80 agent-check agent-port 8081", "1.5", |s, a, _| {
+        // What is no port is none, as in HAProxy.
+        s.agent.port = a.str(1).parse().unwrap_or(0);
+        Ok(())
+    }),
+    option("agent-send", "<string>", "What is sent to the agent.", "server s 10.0.0.1:80 agent-check agent-port 8081 agent-send state", "1.6", |s, a, _| {
+        if !a.has(1) {
+            return Err("'agent-send' expects a string as argument.".to_owned());
+        }
+        s.agent.send = a.str(1).as_bytes().to_vec();
+        Ok(())
+    }),
     option("backup", "", "Used only when no other server is left.", "server s 10.0.0.1:80 backup", "1.3", |s, _, _| {
         s.spec.backup = true;
         Ok(())
@@ -402,10 +438,33 @@ pub const SERVER_OPTIONS: &[ServerOption] = &[
         s.spec.redir = Some(text(a, "<prefix>")?.into());
         Ok(())
     }),
-    refused("resolve-net", "<network>[,<network>]*", "Networks preferred among the addresses of a name.", RESOLVERS),
-    refused("resolve-opts", "<option>,<option>,...", "Options of name resolution.", RESOLVERS),
-    refused("resolve-prefer", "<family>", "Family preferred among the addresses of a name.", RESOLVERS),
-    refused("resolvers", "<id>", "Follows a name while running.", RESOLVERS),
+    option("resolve-net", "<network>[,<network>]*", "Networks preferred among the addresses of a name.", "server s app.example.com:80 resolvers dns resolve-net 10.0.0.0/8", "1.6", |s, a, _| {
+        s.resolving.nets = a.str(1).split(',').map(network).collect::<Result<_, _>>()?;
+        Ok(())
+    }),
+    option("resolve-opts", "<option>,<option>,...", "Options of name resolution: allow-dup-ip, prevent-dup-ip, ignore-weight.", "server-template s 3 app.example.com:80 resolvers dns resolve-opts allow-dup-ip", "1.8", |s, a, _| {
+        for option in a.str(1).split(',').filter(|option| !option.is_empty()) {
+            match option {
+                "allow-dup-ip" => s.resolving.allow_dup_ip = true,
+                "prevent-dup-ip" => s.resolving.allow_dup_ip = false,
+                "ignore-weight" => s.resolving.ignore_weight = true,
+                other => return Err(format!("'resolve-opts' : unknown resolve-opts option '{other}', supported methods are 'allow-dup-ip', 'ignore-weight', and 'prevent-dup-ip'.")),
+            }
+        }
+        Ok(())
+    }),
+    option("resolve-prefer", "<family>", "Family preferred among the addresses of a name: ipv4, or ipv6 unless said.", "server s app.example.com:80 resolvers dns resolve-prefer ipv4", "1.6", |s, a, _| {
+        s.resolving.prefer = Some(match a.str(1) {
+            "ipv4" => Family::V4,
+            "ipv6" => Family::V6,
+            _ => return Err("'resolve-prefer' expects either ipv4 or ipv6 as argument.".to_owned()),
+        });
+        Ok(())
+    }),
+    option("resolvers", "<id>", "The 'resolvers' section that follows the server's name while running.", "server s app.example.com:80 resolvers dns", "1.6", |s, a, _| {
+        s.resolving.resolvers = Some(text(a, "a resolvers section")?.to_owned());
+        Ok(())
+    }),
     option("rise", "<count>", "Good checks in a row that bring the server up.", "server s 10.0.0.1:80 check rise 3", "1.3", |s, a, _| {
         s.checking.rise = count(a)?;
         Ok(())
@@ -447,7 +506,14 @@ pub const SERVER_OPTIONS: &[ServerOption] = &[
     })
     .status(Status::Accepted("the system's value holds")),
     nothing("tfo", "Sends data with the SYN.", "server s 10.0.0.1:80 tfo", "2.0"),
-    refused("track", "[<backend>/]<server>", "Takes its health from another server.", "each server has checks of its own"),
+    option("track", "[<backend>/]<server>", "Takes its health from another server.", "server s 10.0.0.1:81 track web/s1", "1.4", |s, a, _| {
+        let (backend, server) = a.str(1).rsplit_once('/').unwrap_or(("", a.str(1)));
+        if server.is_empty() {
+            return Err("'track' expects [<proxy>/]<server> as argument.".to_owned());
+        }
+        s.spec.track = Some(Arc::new((backend.into(), server.into())));
+        Ok(())
+    }),
     refused("usesrc", "", "Address that servers see (after 'source').", USESRC),
     option("weight", "<weight>", "Share of the load, 0 to 256.", "server s 10.0.0.1:80 weight 10", "1.3", |s, a, at| {
         let w = a.str(1).parse::<i64>().unwrap_or(-1);

@@ -99,6 +99,7 @@ fn steps(cx: &mut Cx<'_>, draft: &Draft<'_>) {
             | Step::HttpAfterResponse(args)
             | Step::Redirect(args)
             | Step::MonitorFail(args)
+            | Step::Persist(args)
             | Step::StatsAdmin(args)
             | Step::StatsHttpRequest(args) => (args, NO_MESSAGE),
         };

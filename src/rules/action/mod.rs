@@ -10,6 +10,7 @@ mod normalize;
 mod pattern;
 mod redirect;
 mod request_line;
+mod resolve;
 mod rewrite;
 mod stream;
 mod variable;
@@ -27,6 +28,7 @@ pub static ACTIONS: &[&[ActionKeyword]] = &[
     request_line::ACTIONS,
     normalize::ACTIONS,
     variable::ACTIONS,
+    resolve::ACTIONS,
     capture::ACTIONS,
     pattern::ACTIONS,
     stream::ACTIONS,

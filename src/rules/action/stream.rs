@@ -304,8 +304,7 @@ pub static ACTIONS: &[ActionKeyword] = &[
         ),
         ADDRESS,
         parse_address,
-    )
-    .with(ADDRESS_STATUS),
+    ),
     ActionKeyword::new(
         Entry::full(
             "set-dst-port",
@@ -316,6 +315,5 @@ pub static ACTIONS: &[ActionKeyword] = &[
         ),
         ADDRESS,
         parse_address,
-    )
-    .with(ADDRESS_STATUS),
+    ),
 ];

@@ -196,6 +196,7 @@ pub fn build_with<R>(
         acls: Default::default(),
         userlists: &people(),
         services: &service,
+        resolvers: &[],
         captures,
         maxrewrite: 1024,
         bufsize: 16384,

@@ -7,6 +7,7 @@ pub mod differential;
 pub mod lab;
 pub mod logsink;
 pub mod message;
+pub mod names;
 pub mod normalise;
 pub mod origin;
 pub mod place;

@@ -74,6 +74,12 @@ pub const LOG: &[Normalisation] = &[
         with: "${1}BYTES \"",
     },
     Normalisation {
+        name: "check duration",
+        why: "milliseconds of this run",
+        pattern: r"(check duration: )\d+ms",
+        with: "${1}MS",
+    },
+    Normalisation {
         name: "timers of TCP",
         why: "the same",
         pattern: r"(?<= )(?:[+]?(?:-1|\d+)/){2}[+]?(?:-1|\d+)(?= [+]?\d+ [A-Za-z-]{2} )",

@@ -177,6 +177,7 @@ impl RuleSet {
             if let Some(condition) = &rule.condition {
                 let verdict = condition.verdict(Ctx { txn, env }, is_final);
                 if verdict == Verdict::Miss {
+                    txn.waiting_rule = Some(rule.span);
                     return Outcome::Wait;
                 }
                 txn.settle();
@@ -198,7 +199,15 @@ impl RuleSet {
             txn.settle();
             match step {
                 Step::Next => {}
-                Step::Done(outcome) => return outcome,
+                Step::Done(Outcome::Wait) => {
+                    txn.waiting_rule = Some(rule.span);
+                    return Outcome::Wait;
+                }
+                Step::Done(outcome) => {
+                    txn.last_rule = Some(rule.span);
+                    txn.waiting_rule = None;
+                    return outcome;
+                }
                 Step::NoRoom => {
                     txn.failed_rewrites += 1;
                     if strict {
@@ -208,6 +217,7 @@ impl RuleSet {
             }
             *at += 1;
         }
+        txn.waiting_rule = None;
         Outcome::Continue
     }
 }

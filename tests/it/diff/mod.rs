@@ -20,7 +20,9 @@ mod reply;
 mod response;
 mod rules;
 mod runtime;
+
 mod server;
+mod table;
 mod tcp;
 mod timeout;
 mod unwell;

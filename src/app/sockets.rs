@@ -10,7 +10,7 @@ use crate::config::{Bind, Config, Global, Proxy};
 use crate::model::{Address, ListenerLive};
 use crate::os::bind::{BindAddress, BindSpec, SocketKind};
 use crate::os::opener::Opener;
-use crate::os::{burst, datagram, socket};
+use crate::os::{burst, connection, datagram, socket};
 use crate::proxy::listener::Listen;
 
 use super::program::BindError;
@@ -229,6 +229,9 @@ fn tune(fd: &OwnedFd, bind: &Bind) {
     }
     if bind.tfo {
         let _ = socket::set_option(raw, libc::IPPROTO_TCP, libc::TCP_FASTOPEN, DEFAULT_BACKLOG as i32);
+    }
+    if bind.tcp_ss > 0 {
+        let _ = connection::keep_syn(raw, i32::from(bind.tcp_ss));
     }
     if bind.tcp_ut_ms > 0 {
         let _ = socket::set_option(raw, libc::IPPROTO_TCP, libc::TCP_USER_TIMEOUT, bind.tcp_ut_ms as i32);

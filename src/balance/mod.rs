@@ -26,4 +26,4 @@ pub use key::{form_param, hash_key};
 use lock::lock;
 pub use spec::{Affinity, HashFunction, HashType, Method, Spec};
 pub use spec::{parse_affinity, parse_balance_factor, parse_hash_type};
-pub use usable::{effective_maxconn, effective_weight, settle, throttle, usable_counts};
+pub use usable::{WEIGHT_SCALE, effective_maxconn, effective_weight, settle, throttle, usable_counts};

@@ -176,6 +176,7 @@ pub fn same_socket(a: &Bind, b: &Bind) -> bool {
         && a.tfo == b.tfo
         && a.defer_accept == b.defer_accept
         && a.mss == b.mss
+        && a.tcp_ss == b.tcp_ss
         && a.congestion == b.congestion
         && (a.mode, a.uid, a.gid) == (b.mode, b.uid, b.gid)
 }

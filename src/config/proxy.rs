@@ -12,7 +12,7 @@ use crate::lang::Span;
 use crate::model::applet::Applet;
 use crate::model::{Address, Mode, ProxyId, ProxyLive, ServerSet, ServerSpec};
 use crate::resolve::Resolvers;
-use crate::rules::{Candidates, Capture, Condition, ErrorPages, Expr, LogFormat, RuleSet, VarId};
+use crate::rules::{Candidates, Capture, Condition, ErrorPages, Expr, Forwarded, LogFormat, RuleSet, VarId};
 use crate::tls::{self, BindWords, Endpoint};
 
 use super::global::{Global, LogTarget};
@@ -31,6 +31,8 @@ impl Backend {
 pub struct Config {
     /// Grows with every configuration of this process, from 1.
     pub generation: u64,
+    /// Names of the files that it came from, by their number in places.
+    pub files: Vec<Box<str>>,
     pub global: Global,
     /// By [`ProxyId`].
     pub proxies: Vec<Proxy>,
@@ -317,6 +319,8 @@ pub enum SwitchTarget {
 /// The server side.
 pub struct Backend {
     pub balance: balance::Spec,
+    /// `option forwarded`.
+    pub forwarded: Option<Forwarded>,
     /// The value hashed by `balance hash <expr>` / `hdr()` when it is an expression.
     pub balance_expr: Option<Expr>,
     /// `sni` of servers by name, and of those that `default-server` stands for by no name.
@@ -421,6 +425,8 @@ pub struct Bind {
     pub proto_h1: bool,
     pub tfo: bool,
     pub mss: Option<i32>,
+    /// `tcp-ss`.
+    pub tcp_ss: u8,
     pub tcp_ut_ms: u32,
     pub mode: Option<u32>,
     pub uid: Option<u32>,
@@ -476,6 +482,7 @@ impl Bind {
             proto_h1: false,
             tfo: false,
             mss: None,
+            tcp_ss: 0,
             tcp_ut_ms: 0,
             mode: None,
             uid: None,

@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::AsRawFd;
 
 use crate::model::Address;
-use crate::os::socket;
+use crate::os::{connection, socket};
 use crate::rt::{Conn, Rt};
 
 use super::address::raw;
@@ -18,6 +18,9 @@ pub struct Dial<'a> {
     pub source: Option<&'a Address>,
     /// `source ... interface`.
     pub interface: Option<&'a str>,
+    /// What its packets say (`set-bc-mark`, `set-bc-tos`).
+    pub mark: Option<u32>,
+    pub tos: Option<u8>,
     /// `option tcpka`, `option srvtcpka`.
     pub keepalive: bool,
     /// `option nolinger`: whatever closes it resets it.
@@ -30,6 +33,9 @@ pub fn dial(rt: &'static Rt, how: &Dial<'_>) -> io::Result<Link> {
     let fd = socket::stream(&to)?;
     if matches!(how.to, Address::Inet(_)) {
         socket::set_nodelay(fd.as_raw_fd());
+    }
+    if how.mark.is_some() || how.tos.is_some() {
+        connection::say(fd.as_raw_fd(), how.mark, how.tos);
     }
     if how.keepalive {
         socket::set_keepalive(fd.as_raw_fd());

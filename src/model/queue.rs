@@ -16,26 +16,29 @@ use super::server::Server;
 /// Most streams one queue holds; `timeout queue` keeps real queues far below.
 pub const LIMIT: usize = 1 << 20;
 
+/// An order among tickets: the class, then the moment at which a ticket counts as issued.
+pub type Rank = (i16, i64);
+
 /// A place in a queue, shared between the stream that waits and whoever grants.
 pub struct Ticket {
     granted: Mutex<Option<Server>>,
     ready: AtomicBool,
-    /// Orders tickets of different queues by age.
-    pub since: u64,
+    /// Orders tickets, those of different queues too: the lowest is granted first.
+    rank: Rank,
     wake: Box<dyn Fn() + Send + Sync>,
 }
 
 impl std::fmt::Debug for Ticket {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Ticket").field("since", &self.since).finish_non_exhaustive()
+        f.debug_struct("Ticket").field("rank", &self.rank).finish_non_exhaustive()
     }
 }
 
 impl Ticket {
     /// `wake` is called once, when the ticket is granted or sent back.
-    pub fn new(since: u64, wake: impl Fn() + Send + Sync + 'static) -> Arc<Ticket> {
+    pub fn new(rank: Rank, wake: impl Fn() + Send + Sync + 'static) -> Arc<Ticket> {
         let (granted, ready) = (Mutex::new(None), AtomicBool::new(false));
-        Arc::new(Ticket { granted, ready, since, wake: Box::new(wake) })
+        Arc::new(Ticket { granted, ready, rank, wake: Box::new(wake) })
     }
 
     /// Something happened: a slot was granted ([`Ticket::take`]), or the stream is to choose again.
@@ -77,9 +80,9 @@ impl WaitQueue {
         self.len() == 0
     }
 
-    /// Age of the first ticket.
-    pub fn first_since(&self) -> Option<u64> {
-        if self.is_empty() { None } else { lock(&self.list).front().map(|t| t.since) }
+    /// Rank of the first ticket.
+    pub fn first_rank(&self) -> Option<Rank> {
+        if self.is_empty() { None } else { lock(&self.list).front().map(|t| t.rank) }
     }
 
     /// Queues a ticket; tells how many were before it, or `None` when the queue is full.
@@ -88,11 +91,14 @@ impl WaitQueue {
         if list.len() >= LIMIT {
             return None;
         }
-        let before = list.len() as u32;
-        list.push_back(ticket);
-        self.waiting.store(before + 1, Ordering::SeqCst);
-        self.max.raise(u64::from(before) + 1);
-        Some(before)
+        // Almost always the last one.
+        let behind = list.iter().rev().take_while(|t| t.rank > ticket.rank).count();
+        let before = list.len() - behind;
+        list.insert(before, ticket);
+        let all = list.len() as u32;
+        self.waiting.store(all, Ordering::SeqCst);
+        self.max.raise(u64::from(all));
+        Some(before as u32)
     }
 
     /// Takes a ticket out; false when it was not there any more (granted or sent back).

@@ -4,6 +4,7 @@ pub mod bind;
 pub mod burst;
 pub mod capability;
 pub mod child;
+pub mod connection;
 pub mod daemon;
 pub mod datagram;
 pub mod epoll;

@@ -1,6 +1,5 @@
 //! What a finished transaction leaves behind: counters and its log line.
 
-use std::cell::RefCell;
 use std::sync::LazyLock;
 use std::sync::atomic::Ordering;
 
@@ -8,34 +7,20 @@ use crate::balance::{self, Method};
 use crate::base::clock::MS;
 use crate::config::Backend;
 use crate::lang::{Diagnostics, Span};
-use crate::log::Origin;
 use crate::model::{Mode, ProxyCounters, Server};
 use crate::rules::witness::{self, Event};
 use crate::rules::{BuildCtx, Ctx, Env, LogFormat, LogUse, Txn};
 
 use super::end::{Cause, Phase};
 use super::env::StreamEnv;
+use super::line::{self, INFO};
 use super::route::Route;
 use super::session::Session;
 use super::stream::Stream;
 use super::upstream::Hold;
-use super::worker::Worker;
 
-/// `info`, the level of a line about a transaction; `err` for a failed one with `log-separate-errors`.
-const INFO: u8 = 6;
+/// The level of a line about a failed transaction with `log-separate-errors`.
 const ERR: u8 = 3;
-
-/// What a proxy without a format logs, by its mode.
-static CONNECT: LazyLock<[LogFormat; 3]> = LazyLock::new(|| {
-    ["TCP", "HTTP", "UDP"].map(|mode| {
-        let text = format!("Connect from %ci:%cp to %fi:%fp (%f/{mode})");
-        let mut diags = Diagnostics::default();
-        let parse = |ctx: &mut BuildCtx<'_>| {
-            LogFormat::parse_bytes(text.as_bytes(), Span::default(), LogUse::Log, ctx)
-        };
-        BuildCtx::with_nothing(&mut diags, parse).unwrap_or_default()
-    })
-});
 
 /// What begins the line of a connection without a stream.
 static FAILED: LazyLock<LogFormat> = LazyLock::new(|| {
@@ -45,10 +30,6 @@ static FAILED: LazyLock<LogFormat> = LazyLock::new(|| {
     };
     BuildCtx::with_nothing(&mut diags, parse).unwrap_or_default()
 });
-
-thread_local! {
-    static LINE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
-}
 
 macro_rules! count_status {
     ($counters:expr, $status:expr) => {
@@ -216,19 +197,14 @@ pub fn log_of(env: &StreamEnv<'_>, txn: &mut Txn, route: &Route<'_>, server: Opt
     }
     let format =
         if failed { spec.error_format.as_ref().or(spec.format.as_ref()) } else { spec.format.as_ref() };
-    let by_mode = match front.mode {
-        Mode::Tcp => 0,
-        Mode::Udp => 2,
-        _ => 1,
-    };
-    let format = format.map_or_else(|| &CONNECT[by_mode], |f| &**f);
+    let format = format.map_or_else(|| line::unformatted(front.mode), |f| &**f);
     txn.actconn = env.worker().current_connections();
     txn.feconn = front.live.front.cur.load(Ordering::Relaxed);
     txn.beconn = route.back_id.map_or(0, |_| route.back.live.back.cur.load(Ordering::Relaxed));
     txn.srvconn = server.map_or(0, |s| s.live.served.load(Ordering::Relaxed));
     let level = txn.log_level.unwrap_or(if failed && front.options.log_separate_errors { ERR } else { INFO });
     let ctx = Ctx { txn, env };
-    write(env.worker(), route, ctx, level, |line| format.render(ctx, line));
+    line::write(env.worker(), (route.config, front), ctx, level, |line| format.render(ctx, line));
 }
 
 /// The line of a connection that came to nothing before its first stream: `error-log-format`, else what went wrong.
@@ -243,7 +219,7 @@ pub(super) fn log_failed(s: &Session, txn: &mut Txn, route: &Route<'_>, text: &s
     let env = StreamEnv::of(s, route, None);
     let ctx = Ctx { txn, env: &env };
     let level = if front.options.log_separate_errors { ERR } else { INFO };
-    write(s.worker, route, ctx, level, |line| {
+    line::write(s.worker, (route.config, front), ctx, level, |line| {
         FAILED.render(ctx, line);
         match env.listener_name() {
             "" => line.extend_from_slice(env.ids().3.to_string().as_bytes()),
@@ -251,37 +227,5 @@ pub(super) fn log_failed(s: &Session, txn: &mut Txn, route: &Route<'_>, text: &s
         }
         line.extend_from_slice(b": ");
         line.extend_from_slice(text.as_bytes());
-    });
-}
-
-/// Hands a line to the frontend's log servers.
-fn write(worker: &Worker, route: &Route<'_>, ctx: Ctx<'_>, level: u8, render: impl FnOnce(&mut Vec<u8>)) {
-    let (config, spec) = (route.config, &route.front.log);
-    LINE.with(|line| {
-        let mut line = line.borrow_mut();
-        line.clear();
-        render(&mut line);
-        if witness::is_asked() {
-            // Nothing of a rehearsal leaves the process.
-            let is_sent = !spec.targets.is_empty() && ctx.txn.log_level != Some(255);
-            let line = String::from_utf8_lossy(&line).into_owned();
-            return witness::note(|| Event::Log { line, is_sent });
-        }
-        let mut structured = Vec::new();
-        if let Some(sd) = &spec.sd_format {
-            sd.render(ctx, &mut structured);
-        }
-        let global = &config.global;
-        let origin = Origin {
-            tag: spec.tag.as_deref().or(global.log_tag.as_deref()).unwrap_or("haproxy"),
-            hostname: global
-                .log_send_hostname
-                .as_ref()
-                .map(|name| name.as_deref().unwrap_or(&worker.shared.hostname)),
-            pid: worker.shared.pid,
-            now_us: worker.date_us(),
-            structured: &structured,
-        };
-        worker.log(&spec.targets, level, &origin, &line);
     });
 }

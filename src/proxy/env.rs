@@ -1,16 +1,22 @@
 //! What rules and log formats look up beside the transaction: names and live figures of the running configuration.
 
+use std::net::IpAddr;
 use std::sync::atomic::Ordering;
 
+use crate::balance::{WEIGHT_SCALE, effective_weight};
 use crate::base::Nanos;
+use crate::base::clock::MS;
 use crate::conn::link::Carriage;
 use crate::conn::proxy_protocol::Received;
 use crate::conn::{Link, Tls};
+use crate::lang::FileId;
 use crate::model::{ProxyId, ProxyLive, Server};
-use crate::rules::{Ctx, Env, Reply, TimeoutOverrides, Txn};
+use crate::os::connection::{self, TcpInfo};
+use crate::rules::{Ctx, Env, Packets, Reply, ServerState, TimeoutOverrides, Txn};
 
 use super::route::Route;
 use super::session::Session;
+use super::upstream::Upstream;
 use super::view::View;
 use super::worker::Worker;
 
@@ -26,7 +32,7 @@ pub struct StreamEnv<'a> {
     pub back: Option<ProxyId>,
     pub server: Option<&'a Server>,
     /// The server's connection.
-    upstream: Option<&'a Link>,
+    upstream: Option<&'a Upstream>,
 }
 
 impl<'a> StreamEnv<'a> {
@@ -63,9 +69,19 @@ impl<'a> StreamEnv<'a> {
     }
 
     /// The same where the server's connection is known.
-    pub(super) fn over(self, upstream: Option<&'a Link>) -> Self {
+    pub(super) fn over(self, upstream: Option<&'a Upstream>) -> Self {
         StreamEnv { upstream, ..self }
     }
+
+    fn link(&self) -> Option<&'a Link> {
+        self.upstream.map(|upstream| &**upstream.link())
+    }
+}
+
+/// Streams that a server still has room for; `None` without a limit.
+fn free(server: &Server) -> Option<i64> {
+    let limit = Some(server.live.maxconn.load(Ordering::Relaxed)).filter(|n| *n > 0)?;
+    Some(i64::from(limit) - i64::from(server.live.served.load(Ordering::Relaxed)))
 }
 
 impl StreamEnv<'_> {
@@ -99,6 +115,10 @@ impl Env for StreamEnv<'_> {
         }
     }
 
+    fn frontend_tarpit_ms(&self) -> u64 {
+        self.view.config().proxy(self.front).timeouts.tarpit
+    }
+
     fn server_name(&self) -> Option<&str> {
         self.server.map(|s| &*s.spec.name)
     }
@@ -128,10 +148,88 @@ impl Env for StreamEnv<'_> {
         Some(if active > 0 { active } else { backup })
     }
 
-    fn server(&self, backend: &str, server: &str) -> Option<(bool, u32)> {
-        let set = self.view.servers(self.backend_id(backend)?)?;
+    fn server(&self, backend: &str, server: &str) -> Option<ServerState> {
+        let id = self.backend_id(backend)?;
+        let set = self.view.servers(id)?;
         let (_, server) = set.by_name(server)?;
-        Some((server.live.is_up(), server.live.served.load(Ordering::Relaxed)))
+        let live = &server.live;
+        let now = self.worker.rt.now() / MS;
+        Some(ServerState {
+            is_up: live.is_up(),
+            sessions: live.served.load(Ordering::Relaxed),
+            queued: live.queue.len(),
+            free: free(server),
+            initial_weight: server.spec.weight,
+            user_weight: live.user_weight.load(Ordering::Relaxed),
+            weight: effective_weight(server, now).div_ceil(WEIGHT_SCALE),
+            sess_rate: live.sess_rate.read(now),
+        })
+    }
+
+    fn room(&self, backend: &str, with_queues: bool) -> Option<i64> {
+        let set = self.view.servers(self.backend_id(backend)?)?;
+        let serves = |s: &&Server| s.live.is_usable();
+        let active = set.list.iter().any(|s| s.live.is_usable() && !s.spec.backup);
+        let mut room = 0;
+        for server in set.list.iter().filter(serves).filter(|s| with_queues || s.spec.backup != active) {
+            room += free(server)?;
+            if with_queues {
+                let limit = i64::from(Some(server.spec.maxqueue).filter(|n| *n > 0)?);
+                room += limit - i64::from(server.live.queue.len());
+            }
+        }
+        Some(room)
+    }
+
+    fn has_frontend(&self, name: &str) -> bool {
+        self.view.config().frontends.contains_key(name)
+    }
+
+    fn default_backend(&self) -> Option<&str> {
+        let config = self.view.config();
+        let id = config.proxy(self.front).front.as_ref()?.default_backend?;
+        Some(&config.proxy(id).name)
+    }
+
+    fn listener_connections(&self) -> u32 {
+        self.session.map_or(0, Session::listener_connections)
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.worker.shared.stopping.load(Ordering::Relaxed)
+    }
+
+    fn file(&self, id: FileId) -> Option<&str> {
+        self.view.config().files.get(usize::from(id.0)).map(|name| &**name)
+    }
+
+    fn client_tcp(&self) -> Option<TcpInfo> {
+        connection::tcp_info(self.session?.link.fd())
+    }
+
+    fn server_tcp(&self) -> Option<TcpInfo> {
+        connection::tcp_info(self.link()?.fd())
+    }
+
+    fn saved_syn(&self) -> Option<Vec<u8>> {
+        connection::saved_syn(self.session?.link.fd())
+    }
+
+    fn server_is_reused(&self) -> Option<bool> {
+        self.upstream.map(Upstream::is_reused)
+    }
+
+    fn tell_client(&self, packets: Packets) {
+        let Some(session) = self.session else { return };
+        connection::say(session.link.fd(), packets.mark, packets.tos);
+    }
+
+    fn log_now(&self, txn: &Txn) {
+        super::line::now(self, txn);
+    }
+
+    fn is_local(&self, address: IpAddr) -> bool {
+        connection::is_local(address)
     }
 
     fn now_ns(&self) -> Nanos {
@@ -167,7 +265,7 @@ impl Env for StreamEnv<'_> {
     }
 
     fn server_tls(&self) -> Option<&Tls> {
-        self.upstream?.tls()
+        self.link()?.tls()
     }
 
     fn client_carriage(&self) -> Carriage {
@@ -175,7 +273,7 @@ impl Env for StreamEnv<'_> {
     }
 
     fn server_carriage(&self) -> Carriage {
-        self.upstream.map(Link::carriage).unwrap_or_default()
+        self.link().map(Link::carriage).unwrap_or_default()
     }
 
     fn error_page(&self, status: u16, txn: &Txn) -> Option<Reply> {

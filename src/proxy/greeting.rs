@@ -24,7 +24,7 @@ const SHOWED: u8 = 4;
 pub fn greeting(s: &Session, route: &Route<'_>, txn: &mut Txn, server: &Server) -> Greeting {
     let spec = &server.spec;
     if server.tls().is_none() && spec.send_proxy == 0 && spec.port_offset.is_none() && !spec.goes_on {
-        return Greeting::default();
+        return Greeting { packets: txn.server_packets, ..Greeting::default() };
     }
     let env = StreamEnv::of(s, route, Some(server));
     // A rule may have changed the ends of the stream.
@@ -39,7 +39,7 @@ pub fn greeting(s: &Session, route: &Route<'_>, txn: &mut Txn, server: &Server) 
         proxy_protocol::write_with(spec.send_proxy, client.zip(local), &fields, &mut preface);
     }
     let name = name_of(route.back.back.as_ref(), Ctx { txn, env: &env }, server);
-    Greeting { name: name.towards(spec, local), preface }
+    Greeting { name: name.towards(spec, local), preface, packets: txn.server_packets }
 }
 
 /// The fields that the server's line asks for, in the order in which HAProxy writes them.

@@ -12,6 +12,7 @@ pub mod exchange;
 pub mod greeting;
 pub mod h2;
 mod invalid;
+mod line;
 pub mod listener;
 mod name;
 pub mod persist;

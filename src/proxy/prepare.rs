@@ -36,6 +36,15 @@ impl Stream<'_> {
             }
             add_forwarded(self.txn, [&front.originalto, &back.originalto], self.txn.local);
         }
+        if let Some(forwarded) = self.route.back.back.as_ref().and_then(|back| back.forwarded.as_ref()) {
+            if self.txn.local == crate::rules::Endpoint::None {
+                self.txn.local = self.s.local();
+            }
+            let value = forwarded.value(Ctx { txn: self.txn, env: &self.env() });
+            if !value.is_empty() {
+                self.txn.req.add(b"forwarded", &value);
+            }
+        }
     }
 
     /// `unique-id-format` and `unique-id-header`.

@@ -225,7 +225,7 @@ impl Stream<'_> {
         ];
         for rules in sets.into_iter().flatten().filter(|r| !r.is_empty()) {
             let server = self.hold.as_ref().map(|h| h.slot.server());
-            let upstream = self.hold.as_ref().map(|h| &**h.link());
+            let upstream = self.hold.as_ref().map(|h| &h.upstream);
             let env = StreamEnv::of(self.s, &self.route, server).over(upstream);
             rules.run(self.txn, &env, &mut 0);
             verdict::count_rewrites(self.txn, Stage::Response, (&self.route, self.s), server);

@@ -224,13 +224,14 @@ impl Stream<'_> {
         loop {
             let outcome = {
                 let server = self.hold.as_ref().map(|h| h.slot.server());
-                let upstream = self.hold.as_ref().map(|h| &**h.link());
+                let upstream = self.hold.as_ref().map(|h| &h.upstream);
                 let env = StreamEnv::of(self.s, &self.route, server).over(upstream);
                 let outcome = rules.run(self.txn, &env, &mut at);
                 verdict::count_rewrites(self.txn, Stage::Response, (&self.route, self.s), server);
                 outcome
             };
             match verdict::interpret(outcome, Stage::Response, &self.route, self.s) {
+                Ok(Step::Wait) if matches!(self.txn.wait, Wait::Pause { .. }) => {}
                 Ok(Step::Wait) if !self.txn.response_awaited => {}
                 Ok(_) => return Ok(()),
                 Err(halt) => {
@@ -251,8 +252,15 @@ impl Stream<'_> {
                     return Err(halt);
                 }
             }
-            if let Wait::Body { time_ms, at_least } = self.txn.wait {
-                Box::pin(self.await_response_body(time_ms, at_least)).await?;
+            match self.txn.wait {
+                Wait::Pause { time_ms } => {
+                    Box::pin(self.pause(time_ms)).await?;
+                    continue;
+                }
+                Wait::Body { time_ms, at_least } => {
+                    Box::pin(self.await_response_body(time_ms, at_least)).await?;
+                }
+                Wait::Data | Wait::Paused | Wait::Name => {}
             }
             self.txn.response_awaited = true;
         }

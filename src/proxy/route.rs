@@ -7,15 +7,17 @@ use std::sync::atomic::Ordering;
 use std::task::Poll;
 
 use crate::balance::{self, Method};
+use crate::base::Nanos;
 use crate::base::clock::{MS, SEC};
 use crate::config::global::H2Tune;
 use crate::config::proxy::{ServerTarget, SwitchTarget, Switching};
 use crate::config::{Backend, Config, HttpReuse, Proxy};
 use crate::conn::{Dial, Link, dial};
+use crate::model::queue::Rank;
 use crate::model::{Address, Pick, ProxyId, ProxyLive, Server, ServerSet, Ticket, WaitQueue};
 use crate::rt::Remote;
 use crate::rules::witness::{self, Event};
-use crate::rules::{self, Ctx, Found, Txn};
+use crate::rules::{self, Ctx, Found, Priority, Txn};
 
 use super::downstream::Downstream;
 use super::end::{Cause, End, Phase};
@@ -144,6 +146,8 @@ pub fn switch(switching: &Switching, config: &Config, ctx: Ctx<'_>) -> Option<Pr
 pub struct Attempt {
     /// Tries left after the current one.
     pub retries: u32,
+    /// Those that there were at first.
+    pub allowed: u32,
     /// The server that failed last.
     pub failed: Option<usize>,
     /// Choose anew rather than try the same server again.
@@ -160,9 +164,11 @@ pub struct Attempt {
 }
 
 impl Attempt {
-    pub fn new(back: &Backend) -> Attempt {
+    pub fn new(back: &Backend, txn: &Txn) -> Attempt {
+        let allowed = txn.retries_wanted.unwrap_or(back.retries);
         Attempt {
-            retries: back.retries,
+            retries: allowed,
+            allowed,
             failed: None,
             choose: true,
             balanced: false,
@@ -407,7 +413,7 @@ impl<'c> Chooser<'c> {
     ) -> Result<Option<Server>, End> {
         let rt = self.worker().rt;
         let (worker, task) = (rt.worker(), rt.current_task());
-        let ticket = Ticket::new(rt.now(), move || {
+        let ticket = Ticket::new(rank(txn, rt.now()), move || {
             if let Some(remote) = Remote::of(worker) {
                 remote.wake(task);
             }
@@ -653,6 +659,8 @@ impl<'c> Chooser<'c> {
             to: &to,
             source: server.spec.source.as_ref().or(of_backend),
             interface: server.spec.interface.as_deref(),
+            mark: greeting.packets.mark,
+            tos: greeting.packets.tos,
             keepalive: self.proxy.options.tcpka_server,
             no_linger: self.proxy.options.nolinger,
         };
@@ -689,7 +697,7 @@ impl<'c> Chooser<'c> {
         let options = &self.proxy.options;
         let may = options.redispatch && !txn.sticky.is_forced;
         let Some(back) = self.back().filter(|_| may) else { return false };
-        let done = back.retries.saturating_sub(attempt.retries);
+        let done = attempt.allowed.saturating_sub(attempt.retries);
         let every = options.redispatch_every;
         let due = if every > 0 { done % every as u32 == 0 } else { attempt.retries == 0 };
         let turns = !attempt.is_direct
@@ -733,6 +741,12 @@ impl Drop for Waiting<'_> {
             serve_queues(&server, &self.proxy.live, self.fullconn, self.now_ms);
         }
     }
+}
+
+/// A stream's place in queues.
+fn rank(txn: &Txn, now: Nanos) -> Rank {
+    let Priority { class, offset_ms } = txn.priority;
+    (class, now as i64 + i64::from(offset_ms) * MS as i64)
 }
 
 /// The server that a request is to go to again, by its place in the set.

@@ -41,8 +41,8 @@ pub fn serve_queues(server: &Server, back: &ProxyLive, fullconn: u32, now_ms: u6
     }
     loop {
         let take = || acquire(server, back, fullconn, now_ms).then(|| server.clone());
-        let own = server.live.queue.first_since();
-        let common = if server.live.is_usable() { back.queue.first_since() } else { None };
+        let own = server.live.queue.first_rank();
+        let common = if server.live.is_usable() { back.queue.first_rank() } else { None };
         let granted = match (own, common) {
             (None, None) => return,
             (Some(a), Some(b)) if b < a => back.queue.grant(take),

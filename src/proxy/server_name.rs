@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 use crate::config::Backend;
 use crate::conn::{Link, Tls};
 use crate::model::{Address, Server, ServerSpec, ServerTls};
-use crate::rules::{Ctx, Sample, SampleType};
+use crate::rules::{Ctx, Packets, Sample, SampleType};
 use crate::tls::server_name;
 
 /// What connections are told apart by is part of what clients send: nobody is to find two of the same hash.
@@ -31,14 +31,16 @@ pub struct Greeting {
     pub name: ServerName,
     /// The PROXY header, or nothing.
     pub preface: Vec<u8>,
+    /// What its packets say.
+    pub packets: Packets,
 }
 
 impl Greeting {
     /// Connections that began differently have another one: what a header told of one request holds for no other.
     pub fn hash(&self) -> u64 {
-        match self.preface.is_empty() {
+        match self.preface.is_empty() && self.packets == Packets::default() {
             true => self.name.hash(),
-            false => SEED.hash_one((self.name.hash(), &self.preface)) | 1,
+            false => SEED.hash_one((self.name.hash(), &self.preface, self.packets)) | 1,
         }
     }
 }

@@ -17,8 +17,9 @@ use crate::conn::proxy_protocol::Received;
 use crate::conn::{Link, Tls};
 use crate::model::server::ServerLive;
 use crate::model::{ProxyCounters, ProxyId, Server};
+use crate::os::connection;
 use crate::os::socket::Peer;
-use crate::rules::{self, Endpoint, Txn, Vars};
+use crate::rules::{self, Endpoint, SilentDrop, Txn, Vars};
 
 use super::h2::mux::Mux;
 use super::listener::{ClientSlot, ListenerCell};
@@ -172,6 +173,22 @@ impl Session {
         let local = said.unwrap_or_else(|| self.link.local().map(end_of).unwrap_or_default());
         self.local.set(Some(local));
         local
+    }
+
+    /// The client's connection is closed without a word: it is forgotten where we may do that, else a reset goes as far as
+    /// the next hop. With `rst_ttl` it goes that far.
+    pub fn forget(&self, drop: SilentDrop) {
+        let fd = self.link.fd();
+        if drop.rst_ttl.is_some() || !connection::forget(fd) {
+            connection::set_hops(fd, drop.rst_ttl.unwrap_or(1));
+        }
+        self.link.set_no_linger();
+        self.is_mute.set(true);
+    }
+
+    /// Connections of its listener.
+    pub fn listener_connections(&self) -> u32 {
+        self.slot.listener.cur.load(Ordering::Relaxed)
     }
 
     /// How the client's connection stands.

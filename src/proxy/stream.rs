@@ -95,7 +95,7 @@ impl<'a> Stream<'a> {
 
     pub fn env<'e>(&'e self) -> StreamEnv<'e> {
         let hold = self.hold.as_ref();
-        StreamEnv::of(self.s, &self.route, hold.map(|h| h.slot.server())).over(hold.map(|h| &**h.link()))
+        StreamEnv::of(self.s, &self.route, hold.map(|h| h.slot.server())).over(hold.map(|h| &h.upstream))
     }
 
     pub fn now(&self) -> u64 {

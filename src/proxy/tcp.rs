@@ -205,7 +205,7 @@ impl Stream<'_> {
         if !self.route.front.options.independent_streams {
             self.read_ahead();
         }
-        let mut attempt = Attempt::new(back);
+        let mut attempt = Attempt::new(back, self.txn);
         loop {
             self.obtain(&mut attempt, Carries::Bytes).await?;
             match self.send_first().await {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::base::clock::MS;
 use crate::config::{HttpConnection, Proxy};
-use crate::http::{BodyLen, FieldKind, Method, Version};
+use crate::http::{BodyLen, FieldKind, Head, Hop, Method, Version};
 use crate::model::Mode;
 use crate::model::applet::Applet;
 use crate::rules::{Ctx, RuleSet, Sticky, Txn, Wait};
@@ -22,7 +22,7 @@ use super::route::Attempt;
 use super::session::{Current, Session};
 use super::stream::{Next, Stream};
 use super::tls;
-use super::transfer::Patience;
+use super::transfer::{Patience, Side};
 use super::verdict::{self, Stage, Step};
 use super::version::Carries;
 
@@ -177,7 +177,11 @@ impl<'a> Stream<'a> {
             }
             return Err(self.unfinished(halt));
         }
-        if let Err(halt) = self.run_rules(&proxy.rules.http_request, stage).await {
+        let done = self.run_rules(&proxy.rules.http_request, stage).await;
+        if !self.txn.hints.is_empty() {
+            self.send_hints().await?;
+        }
+        if let Err(halt) = done {
             return Err(self.unfinished(halt));
         }
         if let Some(applet) = self.statistics(proxy) {
@@ -210,7 +214,7 @@ impl<'a> Stream<'a> {
         loop {
             let outcome = {
                 let server = self.hold.as_ref().map(|h| h.slot.server());
-                let upstream = self.hold.as_ref().map(|h| &**h.link());
+                let upstream = self.hold.as_ref().map(|h| &h.upstream);
                 let env = StreamEnv::of(self.s, &self.route, server).over(upstream);
                 let outcome = rules.run(self.txn, &env, &mut at);
                 verdict::count_rewrites(self.txn, stage, (&self.route, self.s), server);
@@ -219,15 +223,48 @@ impl<'a> Stream<'a> {
             if verdict::interpret(outcome, stage, &self.route, self.s)? != Step::Wait {
                 return Ok(());
             }
-            let (time_ms, at_least) = match self.txn.wait {
-                Wait::Body { time_ms, at_least } => (time_ms, at_least),
-                Wait::Data => (0, 0),
-                Wait::Name => {
-                    name::look_up(self.txn, self.s.worker.rt).await;
-                    continue;
-                }
-            };
-            self.await_body(time_ms, at_least).await?;
+            match self.txn.wait {
+                Wait::Body { time_ms, at_least } => self.await_body(time_ms, at_least).await?,
+                Wait::Pause { time_ms } => self.pause(time_ms).await?,
+                Wait::Data | Wait::Paused => self.await_body(0, 0).await?,
+                Wait::Name => name::look_up(self.txn, self.s.worker.rt).await,
+            }
+        }
+    }
+
+    /// `pause`: time goes by, unless the client leaves.
+    pub(super) async fn pause(&mut self, time_ms: u64) -> Result<(), Halt> {
+        let rt = self.s.worker.rt;
+        let held = rt.sleep_until(rt.after_ms(time_ms));
+        if self.down.unless_left(self.route.aborts(), held).await.is_none() {
+            let phase = if self.txn.res.is_complete() { Phase::Headers } else { Phase::Request };
+            return Err(End::new(Cause::ClientAbort, phase, 0).into());
+        }
+        self.txn.wait = Wait::Paused;
+        let now = rt.now();
+        self.patience.renew(Side::Client, now);
+        self.patience.renew(Side::Server, now);
+        Ok(())
+    }
+
+    /// `early-hint`: an interim response with the fields that rules made. A client of HTTP/1.0 knows none.
+    async fn send_hints(&mut self) -> Result<(), Halt> {
+        let hints = std::mem::take(&mut self.txn.hints);
+        if self.txn.req.version == Version::Http10 {
+            return Ok(());
+        }
+        let mut head = Head::default();
+        head.begin_response(103, b"Early Hints", BodyLen::None);
+        for (name, value) in &hints {
+            head.put(name, value);
+        }
+        let until = self.s.worker.rt.after_ms(self.route.front.timeouts.client);
+        match self.down.send_message(&head, Hop::AsIs, &[], until).await {
+            Ok(n) => {
+                self.txn.bytes_out += n as u64;
+                Ok(())
+            }
+            Err(_) => Err(End::new(Cause::ClientAbort, Phase::Request, 0).into()),
         }
     }
 
@@ -258,7 +295,7 @@ impl<'a> Stream<'a> {
             self.txn.timers.request_done = 0;
             return Err(no_server.into());
         };
-        let mut attempt = Attempt::new(back);
+        let mut attempt = Attempt::new(back, self.txn);
         self.make_unique_id();
         self.judge_persistence(back);
         if let Some(cookie) = back.cookie.as_deref() {

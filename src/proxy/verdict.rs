@@ -57,11 +57,10 @@ pub fn interpret(outcome: Outcome, stage: Stage, route: &Route<'_>, s: &Session)
             Err(Halt::Tarpit(Box::new(reply)))
         }
         Outcome::Service(applet) => Err(Halt::Service(applet)),
-        Outcome::Close { silent } => {
+        Outcome::Close { drop } => {
             count_denial(stage, route, s);
-            if silent {
-                s.link.set_no_linger();
-                s.is_mute.set(true);
+            if let Some(drop) = drop {
+                s.forget(drop);
             }
             Err(Halt::Drop(End::new(Cause::Proxy, phase, 0)))
         }

@@ -27,6 +27,8 @@ pub enum ArgKind {
     Backend,
     Server,
     UserList,
+    /// Numbers of fields with dots between them.
+    Protobuf,
 }
 
 impl ArgKind {
@@ -43,6 +45,7 @@ impl ArgKind {
             ArgKind::Backend => "backend",
             ArgKind::Server => "server",
             ArgKind::UserList => "user list",
+            ArgKind::Protobuf => "Protocol buffers field number",
         }
     }
 }
@@ -216,7 +219,7 @@ fn typed(word: Vec<u8>, kind: ArgKind, position: usize) -> Result<Arg, String> {
     let text = String::from_utf8_lossy(&word).into_owned();
     let bad = || format!("failed to parse '{text}' as type '{}' at position {}", kind.name(), position + 1);
     Ok(match kind {
-        ArgKind::Str | ArgKind::Regex | ArgKind::UserList => Arg::Str(word.into()),
+        ArgKind::Str | ArgKind::Regex | ArgKind::UserList | ArgKind::Protobuf => Arg::Str(word.into()),
         ArgKind::Int => match leading_int(&word) {
             (n, len) if len == word.len() => Arg::Int(n),
             _ => return Err(bad()),

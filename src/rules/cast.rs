@@ -46,7 +46,7 @@ pub fn cast(sample: Sample<'_>, to: SampleType) -> Option<Sample<'_>> {
         },
         (T::Str, Sample::Bin(b)) => Sample::Str(until_nul(b)),
         (T::Str, s) => Sample::Str(text(s)),
-        (T::Bin, Sample::Bool(b)) => Sample::Bin(Cow::Owned(vec![u8::from(b)])),
+        (T::Bin, Sample::Bool(b)) => Sample::Bin(Cow::Owned(i64::from(b).to_be_bytes().to_vec())),
         (T::Bin, Sample::Int(i)) => Sample::Bin(Cow::Owned(i.to_be_bytes().to_vec())),
         (T::Bin, Sample::Ipv4(a)) => Sample::Bin(Cow::Owned(a.octets().to_vec())),
         (T::Bin, Sample::Ipv6(a)) => Sample::Bin(Cow::Owned(a.octets().to_vec())),

@@ -44,6 +44,8 @@ const SINGLE: &[Criterion] = &[
     criterion("method", "method", Match::Str),
     criterion("payload", "req.payload", Match::Bin),
     criterion("payload_lv", "req.payload_lv", Match::Bin),
+    criterion("req_rdp_cookie", "req.rdp_cookie", Match::Str),
+    criterion("req_rdp_cookie_cnt", "req.rdp_cookie_cnt", Match::Int),
     criterion("req_ver", "req.ver", Match::Str),
     criterion("resp_ver", "res.ver", Match::Str),
     criterion("req_ssl_sni", "req.ssl_sni", Match::Str),

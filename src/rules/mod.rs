@@ -4,6 +4,7 @@ pub mod account;
 pub mod acl;
 pub mod action;
 pub mod args;
+pub mod binary;
 pub mod build;
 pub mod candidates;
 pub mod capture;
@@ -15,6 +16,7 @@ mod crypt;
 pub mod errors;
 pub mod expr;
 pub mod fetch;
+pub mod forwarded;
 pub mod hash;
 pub mod hex;
 pub mod holds;
@@ -53,6 +55,7 @@ pub use convert::CONVERTERS;
 pub use errors::{ErrorPages, http_errors_section};
 pub use expr::Expr;
 pub use fetch::FETCHES;
+pub use forwarded::Forwarded;
 pub use http_errors::HttpErrors;
 pub use kind::RuleSetKind;
 pub use logformat::{LOG_TAGS, LogFormat, LogStage, LogUse};
@@ -62,7 +65,7 @@ pub use register::register;
 pub use reply::ReplySpec;
 pub use sample::{Sample, SampleType};
 pub use txn::{
-    Ctx, Endpoint, Env, Outcome, Pending, Reply, ReplyBody, Sticky, Store, TimeoutOverrides, Timers, Txn,
-    Wait,
+    Ctx, Endpoint, Env, Outcome, Packets, Pending, Priority, Reply, ReplyBody, ServerState, SilentDrop,
+    Sticky, Store, TimeoutOverrides, Timers, Txn, Wait,
 };
 pub use vars::{Names, VarId, VarScope, Vars};

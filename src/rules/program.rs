@@ -193,6 +193,7 @@ impl RuleSet {
             if let Some(condition) = &rule.condition {
                 let verdict = condition.verdict(Ctx { txn, env }, is_final);
                 if verdict == Verdict::Miss {
+                    txn.waiting_rule = Some(rule.span);
                     return Outcome::Wait;
                 }
                 txn.settle();
@@ -216,7 +217,15 @@ impl RuleSet {
             witness::note(|| Event::Rule { set: self.kind.keyword(), at: rule.span, outcome: step.word() });
             match step {
                 Step::Next => {}
-                Step::Done(outcome) => return outcome,
+                Step::Done(Outcome::Wait) => {
+                    txn.waiting_rule = Some(rule.span);
+                    return Outcome::Wait;
+                }
+                Step::Done(outcome) => {
+                    txn.last_rule = Some(rule.span);
+                    txn.waiting_rule = None;
+                    return outcome;
+                }
                 Step::NoRoom => {
                     txn.failed_rewrites += 1;
                     if strict {
@@ -226,6 +235,7 @@ impl RuleSet {
             }
             *at += 1;
         }
+        txn.waiting_rule = None;
         Outcome::Continue
     }
 }

@@ -13,9 +13,11 @@ use crate::conn::Tls;
 use crate::conn::link::Carriage;
 use crate::conn::proxy_protocol::Received;
 use crate::http::Head;
+use crate::lang::{FileId, Span};
 use crate::model::ProxyLive;
 use crate::model::notation::Family;
 use crate::resolve::Resolvers;
+use crate::os::connection::TcpInfo;
 
 use super::sample::Sample;
 use super::vars::{VarId, VarScope, Vars};
@@ -107,6 +109,17 @@ pub struct Txn {
     pub srvconn: u32,
     /// `http-request set-log-level`; 255 silent, `None` default.
     pub log_level: Option<u8>,
+    /// `set-priority-class`, `set-priority-offset`: the order in queues.
+    pub priority: Priority,
+    /// What packets to the server are to say.
+    pub server_packets: Packets,
+    /// `set-retries`.
+    pub retries_wanted: Option<u32>,
+    /// `early-hint`: the fields of an interim response that is still to be sent.
+    pub hints: Vec<ReplyField>,
+    /// Where the last rule stands that ended its rule set, and the one that waits.
+    pub last_rule: Option<Span>,
+    pub waiting_rule: Option<Span>,
     /// `tcp-request connection expect-proxy`.
     pub expects_proxy: bool,
     /// `http-request disable-l7-retry`.
@@ -155,6 +168,20 @@ pub struct Txn {
     pub timeouts: TimeoutOverrides,
 }
 
+/// An order in queues: lower classes first, then who waits longest, by as many milliseconds more or less.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Priority {
+    pub class: i16,
+    pub offset_ms: i32,
+}
+
+/// What packets of a connection are to say outside of TCP.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Packets {
+    pub mark: Option<u32>,
+    pub tos: Option<u8>,
+}
+
 /// Persistence by cookie.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sticky {
@@ -180,6 +207,9 @@ pub enum Wait {
     Data,
     /// `wait-for-body`: the whole body, or `at_least` bytes of it (0: whole), for at most `time_ms`.
     Body { time_ms: u64, at_least: u64 },
+    /// `pause`, which is over when this is [`Wait::Paused`].
+    Pause { time_ms: u64 },
+    Paused,
     /// `do-resolve`: the address of [`Txn::looking`].
     Name,
 }
@@ -289,6 +319,21 @@ fn set_capture(slots: &mut Vec<Option<Box<[u8]>>>, slot: usize, value: Option<Sa
     }
 }
 
+/// A server now.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ServerState {
+    pub is_up: bool,
+    pub sessions: u32,
+    pub queued: u32,
+    /// Streams that it still has room for; `None` without a limit.
+    pub free: Option<i64>,
+    /// As its line says, as an operator set it, and as it counts now.
+    pub initial_weight: u32,
+    pub user_weight: u32,
+    pub weight: u32,
+    pub sess_rate: u32,
+}
+
 /// Names and live figures that a transaction looks up by reference to the running configuration.
 pub trait Env {
     fn frontend_name(&self) -> &str;
@@ -304,7 +349,55 @@ pub trait Env {
     /// Usable servers of a backend (`nbsrv`).
     fn usable_servers(&self, backend: &str) -> Option<u32>;
     /// `srv_is_up(be/srv)` and friends: up, and current sessions.
-    fn server(&self, backend: &str, server: &str) -> Option<(bool, u32)>;
+    fn server(&self, backend: &str, server: &str) -> Option<ServerState>;
+    /// Streams that the usable servers of a backend still have room for, with their queues or without; `None` where
+    /// one of them has no limit, or for an unknown backend.
+    fn room(&self, _backend: &str, _with_queues: bool) -> Option<i64> {
+        None
+    }
+    fn has_frontend(&self, _name: &str) -> bool {
+        false
+    }
+    /// The backend of the frontend's `default_backend`.
+    fn default_backend(&self) -> Option<&str> {
+        None
+    }
+    /// Connections of the listener that the client came by.
+    fn listener_connections(&self) -> u32 {
+        0
+    }
+    /// The process is about to end.
+    fn is_stopping(&self) -> bool {
+        false
+    }
+    /// The name of a file of the configuration.
+    fn file(&self, _id: FileId) -> Option<&str> {
+        None
+    }
+    /// What the kernel knows of the client's connection; `None` where it is no TCP connection.
+    fn client_tcp(&self) -> Option<TcpInfo> {
+        None
+    }
+    /// The same of the server's.
+    fn server_tcp(&self) -> Option<TcpInfo> {
+        None
+    }
+    /// The packet that the client's connection began with (`tcp-ss`).
+    fn saved_syn(&self) -> Option<Vec<u8>> {
+        None
+    }
+    /// The server's connection has carried a request before this one.
+    fn server_is_reused(&self) -> Option<bool> {
+        None
+    }
+    /// Packets to the client say this from here on.
+    fn tell_client(&self, _packets: Packets) {}
+    /// Writes a line about the transaction to its logs (`do-log`).
+    fn log_now(&self, _txn: &Txn) {}
+    /// Whether an address is one of this machine's.
+    fn is_local(&self, _address: IpAddr) -> bool {
+        false
+    }
     fn now_ns(&self) -> Nanos;
     /// Wall clock in microseconds since the epoch.
     fn date_us(&self) -> u64;
@@ -316,6 +409,10 @@ pub trait Env {
     /// The timeouts of the backend as they are configured, and the frontend's for the client.
     fn timeouts(&self) -> TimeoutOverrides {
         TimeoutOverrides::default()
+    }
+    /// The frontend's own `timeout tarpit`.
+    fn frontend_tarpit_ms(&self) -> u64 {
+        0
     }
     /// What the client's connection speaks; `None` without TLS.
     fn client_tls(&self) -> Option<&Tls> {
@@ -375,6 +472,12 @@ pub enum ReplyBody {
     Raw(Bytes),
 }
 
+/// `silent-drop`: the client is not told; with `rst_ttl` a reset tells whoever stands so many hops on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SilentDrop {
+    pub rst_ttl: Option<u8>,
+}
+
 /// What one rule set decided.
 pub enum Outcome {
     /// Go on with the next phase.
@@ -387,8 +490,8 @@ pub enum Outcome {
     Service(Arc<dyn crate::model::applet::Applet>),
     /// `tarpit`: hold the connection for `timeout tarpit`, then answer this.
     Tarpit { reply: Reply },
-    /// `reject`, `silent-drop`: close without an answer.
-    Close { silent: bool },
+    /// `reject`, and with `drop` `silent-drop`: close without an answer.
+    Close { drop: Option<SilentDrop> },
     /// `switch-mode http`: the connection speaks HTTP from here on; `h2`: HTTP/2, whatever it begins with.
     SwitchMode { h2: bool },
     /// Evaluate again when more of the message (or `inspect-delay`'s end) is there.
@@ -428,6 +531,7 @@ impl Txn {
             has_req client local conn_client conn_local server_local server_remote timers accept_date_us request_date_us
             req_captures res_captures unique_id status bytes_in bytes_out termination retries
             redispatched backend_queue server_queue actconn feconn beconn srvconn log_level expects_proxy no_repeat
+            priority server_packets retries_wanted hints last_rule waiting_rule
             failed_rewrites request_no req_body res_body body_awaited response_awaited service is_not_http is_http2
             is_malformed inspect_over
             session_requests req_growth res_growth req_cookie res_cookie log_no log_early pending

@@ -79,6 +79,11 @@ impl Names {
     }
 }
 
+/// Whether a text begins as names of variables do.
+pub fn has_scope(text: &str) -> bool {
+    scope_of(text).is_some()
+}
+
 fn scope_of(text: &str) -> Option<(VarScope, &str)> {
     let (scope, name) = text.split_once('.')?;
     let scope = match scope {
@@ -139,6 +144,13 @@ pub fn name(id: VarId) -> String {
 pub fn process(id: VarId) -> Option<Sample<'static>> {
     let list = PROCESS.read().unwrap_or_else(PoisonError::into_inner);
     list.get(id.name as usize)?.clone()
+}
+
+/// Every `proc` variable that has a value.
+pub fn all_of_process() -> Vec<(VarId, Sample<'static>)> {
+    let list = PROCESS.read().unwrap_or_else(PoisonError::into_inner);
+    let named = list.iter().enumerate().filter_map(|(name, value)| Some((name as u32, value.clone()?)));
+    named.map(|(name, value)| (VarId { scope: VarScope::Proc, name }, value)).collect()
 }
 
 /// Gives the `proc` variables that a configuration's `set-var` lines name their values, if they have none yet: what was

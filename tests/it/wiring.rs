@@ -445,3 +445,24 @@ listen inner
     assert_eq!(get(proxy.addr("web"), "/").body, b"x");
     assert_eq!(stat(&proxy, "inner,s1", "stot"), "1");
 }
+
+#[test]
+fn the_packet_that_began_a_connection_is_kept() {
+    let proxy = Proxy::on(
+        "
+defaults
+    mode http
+    timeout client 5s
+frontend fe
+    bind {ip}:{port:fe} tcp-ss 1
+    bind {ip}:{port:other}
+    http-request return status 200 content-type text/plain lf-string \"%[fc_saved_syn,ip.ver] %[fc_rtt(us),bool] %[src_is_local]\"
+",
+    )
+    .start();
+    for (port, expected) in [("fe", "4 1 1"), ("other", " 1 1")] {
+        let mut client = Client::connect(proxy.addr(port));
+        client.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+        assert_eq!(client.response_to("GET").expect("an answer").body_text(), expected);
+    }
+}

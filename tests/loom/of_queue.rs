@@ -35,7 +35,7 @@ impl Place {
     /// Queues, and then looks whether a slot is free.
     fn enter(&self, bell: &Arc<Bell>) -> StdArc<Ticket> {
         let bell = bell.clone();
-        let ticket = Ticket::new(0, move || bell.ring());
+        let ticket = Ticket::new((0, 0), move || bell.ring());
         assert!(self.queue.push(ticket.clone()).is_some());
         in_one_order();
         self.queue.grant(|| self.acquire());

@@ -187,7 +187,10 @@ pub const BIND_OPTIONS: &[BindOption] = &[
     })
     .accepted("every worker has a socket of its own"),
     refused("tcp-md5sig", "<password>", "Signs segments (RFC 2385).", "it is set on no socket"),
-    refused("tcp-ss", "<mode>", "Keeps the SYN packet.", "it is kept for no connection"),
+    option("tcp-ss", "<mode>", "Keeps the packet that a connection began with, from IP (1) or Ethernet (2) on, for fc_saved_syn.", "bind :80 tcp-ss 1", "3.4", |b, v, _| {
+        b.tcp_ss = v.parse().ok().filter(|mode| *mode <= 2).ok_or_else(|| format!("invalid value '{v}': expects 0, 1 or 2"))?;
+        Ok(())
+    }),
     option("tcp-ut", "<delay>", "Longest time sent data may stay unacknowledged.", "bind :80 tcp-ut 10s", "1.5", |b, v, cx| {
         let read = time(v, Unit::Milliseconds).map_err(|_| "expects a positive delay in milliseconds")?;
         if let Some(message) = read.warning(v) {

@@ -251,6 +251,8 @@ pub struct Settings<'a> {
     pub monitor_uri: Option<&'a Word>,
     pub unique_id_format: Option<&'a Word>,
     pub unique_id_header: Option<&'a Word>,
+    /// The words behind `option forwarded`.
+    pub forwarded: Option<&'a [Word]>,
     pub default_backend: Option<&'a Word>,
     pub default_server: ServerSettings,
     pub check: CheckDraft,
@@ -295,6 +297,7 @@ impl Default for Settings<'_> {
             monitor_uri: None,
             unique_id_format: None,
             unique_id_header: None,
+            forwarded: None,
             default_backend: None,
             default_server: ServerSettings::default(),
             check: CheckDraft::default(),

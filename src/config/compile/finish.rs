@@ -85,6 +85,7 @@ pub fn finish<'a>(cx: &mut Cx<'a>, drafts: &Drafts<'a>) -> Built {
     let mut built = Built {
         config: Config {
             generation: cx.inputs.previous.map_or(0, |p| p.generation) + 1,
+            files: cx.inputs.sources.files.iter().map(|f| f.name.as_str().into()).collect(),
             global: cx.global.clone(),
             proxies: Vec::with_capacity(drafts.proxies.len()),
             backends: HashMap::new(),
@@ -401,6 +402,7 @@ fn backend<'a>(
     Backend {
         balance,
         balance_expr: program.balance_expr.take(),
+        forwarded: program.forwarded.take(),
         snis: std::mem::take(&mut program.snis),
         proxy_tlvs: std::mem::take(&mut program.proxy_tlvs),
         servers: merged.cell,

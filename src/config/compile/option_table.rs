@@ -132,7 +132,7 @@ pub const OPTIONS: &[OptionKeyword] = &[
     flag("dontlognull", Side::Front, "Does not log connections that sent nothing.", "option dontlognull", "1.3", |o| &mut o.dontlognull),
     refused("external-check", "Checks servers with a program.", "option external-check", "programs are not run"),
     line("forwardfor", "[except <network>] [header <name>] [if-none]", Side::Any, "Adds the client's address to requests.", "option forwardfor except 127.0.0.0/8", "1.3", options::forwardfor),
-    refused("forwarded", "Adds the Forwarded field of RFC 7239.", "option forwarded", "write 'http-request set-header forwarded \"for=%[src]\"' instead"),
+    line("forwarded", "[proto] [host | host-expr <expr>] [by | by-expr <expr>] [by_port | by_port-expr <expr>] [for | for-expr <expr>] [for_port | for_port-expr <expr>]", Side::Back, "Adds the Forwarded field of RFC 7239 to requests.", "option forwarded", "2.8", options::forwarded).negatable(),
     refused("h1-case-adjust-bogus-client", "Adjusts the case of header names sent to clients.", "option h1-case-adjust-bogus-client", "names are passed on as they came"),
     refused("h1-case-adjust-bogus-server", "Adjusts the case of header names sent to servers.", "option h1-case-adjust-bogus-server", "names are passed on as they came"),
     flag("http-buffer-request", Side::Any, "Waits for the body before rules and balancing look at a request.", "option http-buffer-request", "1.6", |o| &mut o.http_buffer_request).http(),

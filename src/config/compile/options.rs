@@ -183,6 +183,11 @@ pub fn forwardfor<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {
     }
 }
 
+pub fn forwarded<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {
+    let words = args.words.get(2..).unwrap_or_default();
+    scope.px.set.forwarded = (scope.prefix == Prefix::None).then_some(words);
+}
+
 pub fn originalto<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {
     if let Some(spec) = forward_header(scope, args, b"X-Original-To") {
         scope.px.set.options.originalto = Some(spec);

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use crate::lang::{Span, Word};
 use crate::model::{Caps, Mode};
 use crate::rules::{
-    Acls, BuildCtx, Captures, Condition, Dir, ErrorPages, Expr, HttpErrors, LogFormat, LogUse, RuleSet,
-    RuleSetKind, http_errors_section,
+    Acls, BuildCtx, Captures, Condition, Dir, ErrorPages, Expr, Forwarded, HttpErrors, LogFormat, LogUse,
+    RuleSet, RuleSetKind, http_errors_section,
 };
 
 use super::super::proxy::{LogSpec, PersistRule, Rules};
@@ -29,6 +29,7 @@ pub struct Program<'a> {
     pub log: LogSpec,
     pub unique_id: Option<Arc<LogFormat>>,
     pub balance_expr: Option<Expr>,
+    pub forwarded: Option<Forwarded>,
     /// `sni` of servers by name, and of those that `default-server` stands for by no name.
     pub snis: HashMap<Arc<str>, Expr>,
     /// `set-proxy-v2-tlv-fmt` in the same way.
@@ -154,6 +155,8 @@ pub fn program<'a>(
         program.balance_expr = Expr::parse(&[word], 0, &mut ctx).map(|(expr, _)| expr);
     }
     if caps.back {
+        let words = draft.set.forwarded.filter(|_| has_log && draft.set.mode.has_messages());
+        program.forwarded = words.and_then(|words| Forwarded::parse(words, &mut ctx));
         program.snis = snis(draft, &mut ctx);
         program.proxy_tlvs = proxy_tlvs(draft, &mut ctx);
     }

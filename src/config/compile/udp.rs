@@ -66,6 +66,7 @@ fn binds(cx: &mut Cx<'_>, draft: &Draft<'_>) {
             (bind.tfo, "tfo", NO_CONNECTION),
             (bind.mss.is_some(), "mss", NO_CONNECTION),
             (bind.tcp_ut_ms > 0, "tcp-ut", NO_CONNECTION),
+            (bind.tcp_ss > 0, "tcp-ss", NO_CONNECTION),
         ]
     };
     for bind in &draft.binds {

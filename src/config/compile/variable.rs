@@ -7,7 +7,7 @@ use crate::base::clock;
 use crate::lang::{Diagnostics, Span, Word};
 use crate::model::{Caps, Mode, ProxyLive};
 use crate::rules::{
-    BuildCtx, Captures, Ctx, Env, Expr, HttpErrors, LogFormat, LogUse, Sample, Store, Txn, VarId,
+    BuildCtx, Captures, Ctx, Env, Expr, HttpErrors, LogFormat, LogUse, Sample, ServerState, Store, Txn, VarId,
 };
 
 use super::draft::Cx;
@@ -100,7 +100,7 @@ impl Env for Nowhere {
         None
     }
 
-    fn server(&self, _: &str, _: &str) -> Option<(bool, u32)> {
+    fn server(&self, _: &str, _: &str) -> Option<ServerState> {
         None
     }
 

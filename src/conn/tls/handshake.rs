@@ -76,6 +76,7 @@ impl Fault {
 /// What HAProxy says of an error of a connection (`fc_err`, `bc_err`), of those that TLS makes.
 pub fn fault_text(code: u8) -> &'static str {
     match code {
+        0 => "Success",
         24 => "Connection closed during SSL handshake",
         26 => "Timeout during SSL handshake",
         30 => "SSL client CA chain cannot be verified",
@@ -83,6 +84,20 @@ pub fn fault_text(code: u8) -> &'static str {
         32 => "Server presented an SSL certificate different from the configured one",
         33 => "Server presented an SSL certificate different from the expected one",
         34 => "SSL handshake failure",
+        _ => "",
+    }
+}
+
+/// The same in a word.
+pub fn fault_name(code: u8) -> &'static str {
+    match code {
+        24 => "SSL_EMPTY",
+        26 => "SSL_TIMEOUT",
+        30 => "SSL_CA_FAIL",
+        31 => "SSL_CRT_FAIL",
+        32 => "SSL_MISMATCH",
+        33 => "SSL_MISMATCH_SNI",
+        34 => "SSL_HANDSHAKE",
         _ => "",
     }
 }

@@ -5,5 +5,5 @@ mod engine;
 mod handshake;
 mod stream;
 
-pub use handshake::{Fault, fault_text};
+pub use handshake::{Fault, fault_name, fault_text};
 pub use stream::Tls;

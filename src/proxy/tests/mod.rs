@@ -18,6 +18,7 @@ mod queue;
 mod receive;
 mod retry;
 mod rig;
+mod rules;
 mod switch;
 mod tcp;
 mod time;

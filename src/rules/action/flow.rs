@@ -7,10 +7,12 @@ use crate::http::BodyLen;
 use crate::lang::time::size;
 use crate::lang::{Entry, Status};
 use crate::model::applet::Applet;
-use crate::rules::txn::{Outcome, Wait};
+use crate::rules::logformat::{LogFormat, LogUse};
+use crate::rules::txn::{Outcome, SilentDrop, Wait};
 use crate::rules::words::{Failed, time_ms};
 
 use super::entry::{Action, ActionKeyword, Input, Run, Sets, Step};
+use super::packets::{Number, expression};
 
 /// `allow`, `accept`.
 #[derive(Debug)]
@@ -29,20 +31,23 @@ impl Action for Allow {
 /// `reject`, `close`, `silent-drop`.
 #[derive(Debug)]
 struct Close {
-    silent: bool,
+    drop: Option<SilentDrop>,
 }
 
 impl Action for Close {
     fn run(&self, _: &mut Run<'_>) -> Step {
-        Step::Done(Outcome::Close { silent: self.silent })
+        Step::Done(Outcome::Close { drop: self.drop })
     }
 }
 
 fn parse_drop(input: &mut Input<'_, '_, '_>) -> Result<Box<dyn Action>, Failed> {
+    let mut rst_ttl = None;
     if input.words.take("rst-ttl") {
-        input.words.want("a TTL")?;
+        let word = input.words.want("a TTL")?;
+        let bad = || (word.span, format!("invalid TTL '{}': expects 1 to 255", word.str()));
+        rst_ttl = Some(word.str().parse().ok().filter(|n| *n > 0).ok_or_else(bad)?);
     }
-    Ok(Box::new(Close { silent: true }))
+    Ok(Box::new(Close { drop: Some(SilentDrop { rst_ttl }) }))
 }
 
 /// `switch-mode http`: no other rule is looked at. Of a connection that speaks HTTP already it ends the rules, too.
@@ -159,7 +164,128 @@ fn parse_wait(input: &mut Input<'_, '_, '_>) -> Result<Box<dyn Action>, Failed> 
     }
 }
 
+/// `pause`.
+#[derive(Debug)]
+struct Pause(Number);
+
+impl Action for Pause {
+    fn run(&self, run: &mut Run<'_>) -> Step {
+        if run.txn.wait == Wait::Paused {
+            run.txn.wait = Wait::Data;
+            return Step::Next;
+        }
+        match self.0.value(run) {
+            Some(ms @ 1..) => {
+                run.txn.wait = Wait::Pause { time_ms: ms as u64 };
+                Step::Done(Outcome::Wait)
+            }
+            _ => Step::Next,
+        }
+    }
+}
+
+fn parse_pause(input: &mut Input<'_, '_, '_>) -> Result<Box<dyn Action>, Failed> {
+    // What does not begin like a number is an expression.
+    let time = match input.words.rest().first() {
+        Some(word) if word.str().starts_with(|c: char| c.is_ascii_digit()) => {
+            input.words.skip(1);
+            Number::Constant(i64::try_from(time_ms(word, input.ctx)?).unwrap_or(i64::MAX))
+        }
+        _ => Number::Expr(expression(input)?),
+    };
+    Ok(Box::new(Pause(time)))
+}
+
+/// `wait-for-handshake`.
+#[derive(Debug)]
+struct WaitForHandshake;
+
+impl Action for WaitForHandshake {
+    fn run(&self, _: &mut Run<'_>) -> Step {
+        Step::Next
+    }
+}
+
+/// `early-hint`.
+#[derive(Debug)]
+struct EarlyHint {
+    name: Box<[u8]>,
+    value: LogFormat,
+}
+
+/// Most fields of one interim response.
+const MOST_HINTS: usize = 100;
+
+impl Action for EarlyHint {
+    fn run(&self, run: &mut Run<'_>) -> Step {
+        let mut value = Vec::new();
+        self.value.render(run.ctx(), &mut value);
+        if run.txn.hints.len() < MOST_HINTS {
+            run.txn.hints.push((self.name.clone(), value.into()));
+        }
+        Step::Next
+    }
+}
+
+fn parse_hint(input: &mut Input<'_, '_, '_>) -> Result<Box<dyn Action>, Failed> {
+    let name = input.words.want("exactly 2 arguments")?;
+    let value = input.words.want("exactly 2 arguments")?;
+    let value = LogFormat::parse(value, LogUse::Http, input.ctx).unwrap_or_default();
+    Ok(Box::new(EarlyHint { name: name.bytes().to_ascii_lowercase().into(), value }))
+}
+
+/// `do-log`.
+#[derive(Debug)]
+struct DoLog;
+
+impl Action for DoLog {
+    fn run(&self, run: &mut Run<'_>) -> Step {
+        run.env.log_now(run.txn);
+        Step::Next
+    }
+}
+
+fn parse_log(input: &mut Input<'_, '_, '_>) -> Result<Box<dyn Action>, Failed> {
+    if input.words.take("profile") {
+        return input.words.fail("has no profiles: 'log-profile' sections are not read");
+    }
+    Ok(Box::new(DoLog))
+}
+
 pub static ACTIONS: &[ActionKeyword] = &[
+    ActionKeyword::new(
+        Entry::full("do-log", "", "Writes a line to the frontend's logs now.", "do-log", "3.1"),
+        Sets::TCP.union(Sets::HTTP),
+        parse_log,
+    ),
+    ActionKeyword::new(
+        Entry::full("pause", "<time>|<expr>", "Holds the message for so long.", "pause 100ms", "3.2"),
+        Sets::HTTP_REQ_RES,
+        parse_pause,
+    ),
+    ActionKeyword::new(
+        Entry::full(
+            "early-hint",
+            "<name> <fmt>",
+            "Adds a field to a 103 response, which is sent before the final one.",
+            "early-hint Link \"</style.css>; rel=preload\"",
+            "1.9",
+        ),
+        Sets::HTTP_REQUEST,
+        parse_hint,
+    ),
+    ActionKeyword::new(
+        Entry::full(
+            "wait-for-handshake",
+            "",
+            "Waits for the end of the client's TLS handshake: nothing of a request is taken before it.",
+            "wait-for-handshake",
+            "1.8",
+        ),
+        Sets::HTTP_REQUEST,
+        |_| Ok(Box::new(WaitForHandshake)),
+    )
+    .with(Status::Accepted("requests are read once the handshake is done")),
     ActionKeyword::new(
         Entry::full("allow", "", "Ends this rule set; the message goes on.", "allow", "1.3"),
         Sets::HTTP,
@@ -173,12 +299,12 @@ pub static ACTIONS: &[ActionKeyword] = &[
     ActionKeyword::new(
         Entry::full("reject", "", "Closes the connection without an answer.", "reject", "1.5"),
         Sets::TCP.union(Sets::HTTP_REQUEST),
-        |_| Ok(Box::new(Close { silent: false })),
+        |_| Ok(Box::new(Close { drop: None })),
     ),
     ActionKeyword::new(
         Entry::full("close", "", "Closes the connection to the server.", "close", "1.6"),
         Sets::TCP_RESPONSE,
-        |_| Ok(Box::new(Close { silent: false })),
+        |_| Ok(Box::new(Close { drop: None })),
     ),
     ActionKeyword::new(
         Entry::full(
@@ -190,8 +316,7 @@ pub static ACTIONS: &[ActionKeyword] = &[
         ),
         Sets::TCP.union(Sets::HTTP_REQ_RES),
         parse_drop,
-    )
-    .with(Status::Partial("the connection is closed with a reset; rst-ttl has no effect")),
+    ),
     ActionKeyword::new(
         Entry::full(
             "switch-mode",

@@ -78,19 +78,25 @@ struct DelHeader {
     regex: Option<Regex>,
 }
 
+/// Whether a field's name is the pattern, or begins with it, ends with it, has it inside.
+pub fn name_matches(method: Match, pattern: &[u8], name: &[u8]) -> bool {
+    let len = pattern.len();
+    match method {
+        Match::Beg => name.get(..len).is_some_and(|n| n.eq_ignore_ascii_case(pattern)),
+        Match::End => {
+            let start = name.len().checked_sub(len);
+            start.is_some_and(|at| name[at..].eq_ignore_ascii_case(pattern))
+        }
+        Match::Sub => len == 0 || name.windows(len).any(|w| w.eq_ignore_ascii_case(pattern)),
+        _ => same(name, pattern),
+    }
+}
+
 impl DelHeader {
     fn matches(&self, name: &[u8]) -> bool {
-        let pattern = &self.name[..];
-        let len = pattern.len();
-        match self.method {
-            Match::Beg => name.get(..len).is_some_and(|n| n.eq_ignore_ascii_case(pattern)),
-            Match::End => {
-                let start = name.len().checked_sub(len);
-                start.is_some_and(|at| name[at..].eq_ignore_ascii_case(pattern))
-            }
-            Match::Sub => len == 0 || name.windows(len).any(|w| w.eq_ignore_ascii_case(pattern)),
-            Match::Reg => self.regex.as_ref().is_some_and(|r| r.is_match(&name.to_ascii_lowercase())),
-            _ => same(name, pattern),
+        match &self.regex {
+            Some(regex) => regex.is_match(&name.to_ascii_lowercase()),
+            None => name_matches(self.method, &self.name, name),
         }
     }
 }

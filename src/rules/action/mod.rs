@@ -1,12 +1,14 @@
 //! Actions: what rules do, one table a family.
 
 mod answer;
+mod binary;
 mod capture;
 mod entry;
 mod flow;
 mod header;
 mod line;
 mod normalize;
+mod packets;
 mod pattern;
 mod redirect;
 mod request_line;
@@ -24,6 +26,8 @@ pub static ACTIONS: &[&[ActionKeyword]] = &[
     redirect::ACTIONS,
     flow::ACTIONS,
     header::ACTIONS,
+    binary::ACTIONS,
+    packets::ACTIONS,
     line::ACTIONS,
     request_line::ACTIONS,
     normalize::ACTIONS,

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use crate::lang::{Entry, Status, Word};
+use crate::lang::{Entry, Status};
 use crate::rules::cast::cast;
 use crate::rules::expr::Expr;
 use crate::rules::kind::RuleSetKind;
@@ -11,6 +11,7 @@ use crate::rules::txn::Endpoint;
 use crate::rules::words::{Failed, time_ms};
 
 use super::entry::{Action, ActionKeyword, Input, Run, Sets, Step};
+use super::packets::expression;
 
 #[derive(Debug)]
 struct SetLogLevel(u8);
@@ -129,20 +130,6 @@ impl Action for SetTimeout {
             *place = value;
         }
         Step::Next
-    }
-}
-
-/// An expression in the words before a condition.
-fn expression(input: &mut Input<'_, '_, '_>) -> Result<Expr, Failed> {
-    let (words, at) = input.words.slice();
-    let is_end = |w: &Word| matches!(w.str(), "if" | "unless");
-    let end = words[at..].iter().position(is_end).map_or(words.len(), |n| at + n);
-    match Expr::parse(&words[..end], at, input.ctx) {
-        Some((expr, used)) => {
-            input.words.skip(used);
-            Ok(expr)
-        }
-        None => input.words.fail("expects an expression"),
     }
 }
 

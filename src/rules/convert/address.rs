@@ -9,17 +9,20 @@ use crate::rules::txn::Ctx;
 
 use super::entry::Converter;
 
+/// An IPv4 address in an IPv6 one is masked as what it is; others want a mask of their own.
 fn ipmask<'a>(sample: Sample<'a>, args: &'a [Arg], _: Ctx<'a>) -> Option<Sample<'a>> {
-    match (sample, args.first(), args.get(1)) {
-        (Sample::Ipv4(a), Some(Arg::Ipv4(mask)), _) => {
+    let mapped = |a: Ipv6Addr| a.to_ipv4_mapped();
+    let v4 = match &sample {
+        Sample::Ipv4(a) => Some(*a),
+        Sample::Ipv6(a) => mapped(*a),
+        _ => None,
+    };
+    match (v4, sample, args.first(), args.get(1)) {
+        (Some(a), _, Some(Arg::Ipv4(mask)), _) => {
             Some(Sample::Ipv4(Ipv4Addr::from(u32::from(a) & u32::from(*mask))))
         }
-        (Sample::Ipv6(a), _, Some(Arg::Ipv6(mask))) => {
+        (None, Sample::Ipv6(a), _, Some(Arg::Ipv6(mask))) => {
             Some(Sample::Ipv6(Ipv6Addr::from(u128::from(a) & u128::from(*mask))))
-        }
-        (Sample::Ipv6(a), Some(Arg::Ipv4(mask)), None) => {
-            let v4 = crate::rules::cast::v6_to_v4(a)?;
-            Some(Sample::Ipv4(Ipv4Addr::from(u32::from(v4) & u32::from(*mask))))
         }
         _ => None,
     }

@@ -17,9 +17,17 @@ use super::entry::{ConvFn, Converter};
 use super::text::bytes;
 
 /// base64url, with padding or without.
-const URL_SAFE_ANY: GeneralPurpose = GeneralPurpose::new(
+pub const URL_SAFE_ANY: GeneralPurpose = GeneralPurpose::new(
     &alphabet::URL_SAFE,
-    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+    GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true),
+);
+
+/// base64 whose last bits are not looked at.
+const LENIENT: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true),
 );
 
 const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
@@ -101,7 +109,7 @@ fn encode<'a>(sample: Sample<'a>, _: &'a [Arg], _: Ctx<'a>) -> Option<Sample<'a>
 }
 
 fn decode<'a>(sample: Sample<'a>, _: &'a [Arg], _: Ctx<'a>) -> Option<Sample<'a>> {
-    STANDARD.decode(bytes(sample)).ok().map(|b| Sample::Bin(Cow::Owned(b)))
+    LENIENT.decode(bytes(sample)).ok().map(|b| Sample::Bin(Cow::Owned(b)))
 }
 
 fn url_encode<'a>(sample: Sample<'a>, _: &'a [Arg], _: Ctx<'a>) -> Option<Sample<'a>> {

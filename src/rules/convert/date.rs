@@ -28,12 +28,12 @@ fn format<'a>(sample: Sample<'a>, args: &'a [Arg], per_second: i64, local: bool)
     Some(Sample::Str(Cow::Owned(text.into_bytes())))
 }
 
-/// Replaces `%N` and `%<digits>N` by the fraction of the second (6 digits unless fewer are asked for).
+/// Replaces `%N` and `%<digits>N` by the fraction of the second (nanoseconds unless fewer digits are asked for).
 fn fraction(pattern: &[u8], micros: i64) -> Cow<'_, [u8]> {
     if !pattern.contains(&b'N') {
         return Cow::Borrowed(pattern);
     }
-    let digits = format!("{micros:06}");
+    let digits = format!("{micros:06}000");
     let mut out = Vec::new();
     let mut rest = pattern;
     while let Some(at) = memchr::memchr(b'%', rest) {
@@ -44,7 +44,7 @@ fn fraction(pattern: &[u8], micros: i64) -> Cow<'_, [u8]> {
                 out.extend_from_slice(digits.as_bytes());
                 rest = tail;
             }
-            [b'%', n @ b'1'..=b'6', b'N', tail @ ..] => {
+            [b'%', n @ b'1'..=b'9', b'N', tail @ ..] => {
                 out.extend_from_slice(&digits.as_bytes()[..usize::from(n - b'0')]);
                 rest = tail;
             }
@@ -67,18 +67,25 @@ fn check_format(args: &mut Vec<Arg>, _: &mut BuildCtx<'_>) -> Result<(), String>
         .map_err(|e| format!("bad date format: {e}"))
 }
 
+/// A fraction of a second is written behind the seconds, in as many digits as it has.
 fn http_date<'a>(sample: Sample<'a>, args: &'a [Arg], _: Ctx<'a>) -> Option<Sample<'a>> {
     let Sample::Int(value) = sample else { return None };
-    let seconds = match args.int(1) {
-        Some(1) => value / 1000,
-        Some(2) => value / 1_000_000,
-        _ => value,
+    let value = value.checked_add(args.int(0).unwrap_or(0))?;
+    let per_second = match args.int(1) {
+        Some(1) => 1000,
+        Some(2) => 1_000_000,
+        _ => 1,
     };
-    let seconds = seconds.checked_add(args.int(0).unwrap_or(0))?;
+    let (seconds, fraction) = (value.div_euclid(per_second), value.rem_euclid(per_second));
     let date =
         std::time::UNIX_EPOCH.checked_add(std::time::Duration::from_secs(u64::try_from(seconds).ok()?))?;
     // Beyond the year 9999 there is no such date.
-    (seconds < 253_402_300_800).then(|| Sample::Str(Cow::Owned(httpdate::fmt_http_date(date).into_bytes())))
+    (seconds < 253_402_300_800).then_some(())?;
+    let text = httpdate::fmt_http_date(date);
+    Some(Sample::Str(Cow::Owned(match text.strip_suffix(" GMT") {
+        Some(text) if per_second > 1 => format!("{text}.{fraction} GMT").into_bytes(),
+        _ => text.into_bytes(),
+    })))
 }
 
 fn parse_date<'a>(sample: Sample<'a>, _: &'a [Arg], _: Ctx<'a>) -> Option<Sample<'a>> {

@@ -14,17 +14,18 @@ use super::entry::Converter;
 use super::text::bytes;
 
 const ASCII: i64 = 0;
+/// UTF-8, and what is done with what is wrong in it: it is left out, overlong sequences are read.
 const UTF8: i64 = 1;
-/// Bad sequences are dropped, kept as they are, or replaced.
-const UTF8_IGNORE: i64 = 2;
-const UTF8_PASS: i64 = 3;
+const LEAVES_OUT: i64 = 2;
+const PERMITS: i64 = 4;
 
 fn check_input(args: &mut Vec<Arg>, _: &mut BuildCtx<'_>) -> Result<(), String> {
     let code = match args.as_slice().str(0) {
         b"" | b"ascii" => ASCII,
         b"utf8" => UTF8,
-        b"utf8s" => UTF8_IGNORE,
-        b"utf8p" | b"utf8ps" => UTF8_PASS,
+        b"utf8s" => UTF8 | LEAVES_OUT,
+        b"utf8p" => UTF8 | PERMITS,
+        b"utf8ps" => UTF8 | LEAVES_OUT | PERMITS,
         other => {
             return Err(format!(
                 "Unexpected input code type '{}'. Allowed value are 'ascii', 'utf8', 'utf8s', 'utf8p' and 'utf8ps'",
@@ -36,21 +37,55 @@ fn check_input(args: &mut Vec<Arg>, _: &mut BuildCtx<'_>) -> Result<(), String> 
     Ok(())
 }
 
-fn push_escaped(c: char, out: &mut Vec<u8>) {
-    match c {
-        '"' | '\\' | '/' => out.extend_from_slice(&[b'\\', c as u8]),
-        '\u{8}' => out.extend_from_slice(b"\\b"),
-        '\u{c}' => out.extend_from_slice(b"\\f"),
-        '\r' => out.extend_from_slice(b"\\r"),
-        '\n' => out.extend_from_slice(b"\\n"),
-        '\t' => out.extend_from_slice(b"\\t"),
-        c if c.is_ascii() && !c.is_ascii_control() => out.push(c as u8),
-        c => {
-            for unit in c.encode_utf16(&mut [0; 2]) {
-                out.extend_from_slice(format!("\\u{unit:04x}").as_bytes());
-            }
+/// Appends a character of at most 16 bits.
+fn push_escaped(c: u32, out: &mut Vec<u8>) {
+    match u8::try_from(c) {
+        Ok(c @ (b'"' | b'\\' | b'/')) => out.extend_from_slice(&[b'\\', c]),
+        Ok(8) => out.extend_from_slice(b"\\b"),
+        Ok(12) => out.extend_from_slice(b"\\f"),
+        Ok(b'\r') => out.extend_from_slice(b"\\r"),
+        Ok(b'\n') => out.extend_from_slice(b"\\n"),
+        Ok(b'\t') => out.extend_from_slice(b"\\t"),
+        Ok(c @ 0x20..=0x7e) => out.push(c),
+        _ => out.extend_from_slice(format!("\\u{c:04x}").as_bytes()),
+    }
+}
+
+/// What a sequence of UTF-8 stands for.
+enum Read {
+    Char(u32),
+    /// A character in more bytes than it needs.
+    Overlong(u32),
+    Wrong,
+}
+
+/// The sequence at the beginning of `text`, which is not empty, and its length. One that breaks off ends there.
+fn sequence(text: &[u8]) -> (Read, usize) {
+    let first = text[0];
+    let len = match first {
+        0..0x80 => return (Read::Char(first.into()), 1),
+        0xc0..0xe0 => 2,
+        0xe0..0xf0 => 3,
+        0xf0..0xf8 => 4,
+        0xf8..0xfc => 5,
+        0xfc..0xfe => 6,
+        _ => return (Read::Wrong, 1),
+    };
+    let mut code = u32::from(first) & (0x7f >> len);
+    for at in 1..len {
+        match text.get(at) {
+            Some(c @ 0x80..0xc0) => code = code << 6 | u32::from(c & 0x3f),
+            _ => return (Read::Wrong, at),
         }
     }
+    let least = [0, 0, 0x80, 0x800, 0x1_0000, 0x20_0000, 0x400_0000][len];
+    let read = match code {
+        // Halves of pairs, and what the escape has no room for.
+        0xd800..0xe000 | 0xfffe | 0xffff | 0x1_0000.. => Read::Wrong,
+        code if code < least => Read::Overlong(code),
+        code => Read::Char(code),
+    };
+    (read, len)
 }
 
 fn json<'a>(sample: Sample<'a>, args: &'a [Arg], _: Ctx<'a>) -> Option<Sample<'a>> {
@@ -58,15 +93,18 @@ fn json<'a>(sample: Sample<'a>, args: &'a [Arg], _: Ctx<'a>) -> Option<Sample<'a
     let code = args.int(0).unwrap_or(ASCII);
     let mut out = Vec::with_capacity(value.len() + 8);
     if code == ASCII {
-        value.iter().for_each(|b| push_escaped(char::from(*b), &mut out));
+        value.iter().for_each(|b| push_escaped((*b).into(), &mut out));
         return Some(Sample::Str(Cow::Owned(out)));
     }
-    for chunk in value.utf8_chunks() {
-        chunk.valid().chars().for_each(|c| push_escaped(c, &mut out));
-        match code {
-            UTF8 if !chunk.invalid().is_empty() => return None,
-            UTF8_PASS => chunk.invalid().iter().for_each(|b| push_escaped(char::from(*b), &mut out)),
-            _ => {}
+    let mut rest = &*value;
+    while !rest.is_empty() {
+        let (read, len) = sequence(rest);
+        rest = &rest[len..];
+        match read {
+            Read::Char(c) => push_escaped(c, &mut out),
+            Read::Overlong(c) if code & PERMITS != 0 => push_escaped(c, &mut out),
+            _ if code & LEAVES_OUT != 0 => {}
+            _ => return None,
         }
     }
     Some(Sample::Str(Cow::Owned(out)))
@@ -108,24 +146,50 @@ fn at_path<'v>(value: &'v Value, path: &str) -> Option<&'v Value> {
     Some(value)
 }
 
+/// Whole numbers up to this one are exact in a document.
+const MOST_INT: u64 = (1 << 53) - 1;
+
+/// A number in six digits, as `%g` of printf writes it.
+fn general(n: f64) -> String {
+    if n == 0.0 {
+        return "0".into();
+    }
+    let text = format!("{n:.5e}");
+    let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    let trim = |text: &str| match text.contains('.') {
+        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
+        false => text.to_owned(),
+    };
+    if (-4..6).contains(&exponent) {
+        return trim(&format!("{n:.*}", (5 - exponent) as usize));
+    }
+    let sign = if exponent < 0 { '-' } else { '+' };
+    format!("{}e{sign}{:02}", trim(digits), exponent.abs())
+}
+
 fn json_query<'a>(sample: Sample<'a>, args: &'a [Arg], _: Ctx<'a>) -> Option<Sample<'a>> {
-    let text = bytes(sample);
-    let document: Value = serde_json::from_slice(&text).ok()?;
+    query(&bytes(sample), args)
+}
+
+/// The value of a document at the path of argument 0.
+pub fn query(text: &[u8], args: &[Arg]) -> Option<Sample<'static>> {
+    let document: Value = serde_json::from_slice(text).ok()?;
     let found = at_path(&document, std::str::from_utf8(args.str(0)).ok()?)?;
     Some(match found {
         Value::Bool(b) => Sample::Bool(*b),
-        Value::Number(n) => match n.as_i64() {
-            Some(i) if args.str(1) == b"int" || n.is_i64() => Sample::Int(i),
-            _ if args.str(1) == b"int" => Sample::Int(n.as_f64()? as i64),
-            _ => Sample::Str(Cow::Owned(n.to_string().into_bytes())),
-        },
+        Value::Number(n) if args.str(1) == b"int" => {
+            let n = n.as_f64()? as i64;
+            (n.unsigned_abs() <= MOST_INT).then_some(Sample::Int(n))?
+        }
+        Value::Number(n) => Sample::Str(Cow::Owned(general(n.as_f64()?).into_bytes())),
         Value::String(s) => Sample::Str(Cow::Owned(s.clone().into_bytes())),
         Value::Array(_) => Sample::Str(Cow::Owned(found.to_string().into_bytes())),
         Value::Null | Value::Object(_) => return None,
     })
 }
 
-fn check_query(args: &mut Vec<Arg>, _: &mut BuildCtx<'_>) -> Result<(), String> {
+pub fn check_query(args: &mut Vec<Arg>, _: &mut BuildCtx<'_>) -> Result<(), String> {
     if args.as_slice().str(0).first() != Some(&b'$') {
         return Err("Must not be null".into());
     }

@@ -2,17 +2,27 @@
 
 mod address;
 mod code;
+mod crypto;
 mod date;
 mod digest;
 mod entry;
+mod fix;
 mod json;
+mod jwt;
+mod live;
 mod map;
+mod mqtt;
 mod number;
+mod operand;
+mod packet;
+mod protobuf;
+mod rfc7239;
 mod text;
 mod transaction;
 mod url;
 
 pub use entry::{ConvFn, Converter, find};
+pub use rfc7239::{node_name, node_port};
 
 /// Every converter there is, in families.
 pub static CONVERTERS: &[&[Converter]] = &[
@@ -21,9 +31,17 @@ pub static CONVERTERS: &[&[Converter]] = &[
     url::CONVERTERS,
     number::CONVERTERS,
     digest::CONVERTERS,
+    crypto::CONVERTERS,
+    jwt::CONVERTERS,
     date::CONVERTERS,
     address::CONVERTERS,
     json::CONVERTERS,
     map::CONVERTERS,
     transaction::CONVERTERS,
+    fix::CONVERTERS,
+    mqtt::CONVERTERS,
+    protobuf::CONVERTERS,
+    rfc7239::CONVERTERS,
+    packet::CONVERTERS,
+    live::CONVERTERS,
 ];

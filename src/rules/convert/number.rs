@@ -72,7 +72,7 @@ pub static CONVERTERS: &[Converter] = &[
         int(s).map(|n| Sample::Int(!n))
     }),
     one("neg", "The number with the other sign.", "int(5),neg", T::Int, |s, _, _| {
-        int(s).map(|n| Sample::Int(n.wrapping_neg()))
+        int(s).map(|n| Sample::Int(n.saturating_neg()))
     }),
     one("bool", "Whether it is not zero.", "int(5),bool", T::Bool, |s, _, _| {
         int(s).map(|n| Sample::Bool(n != 0))
@@ -92,9 +92,9 @@ pub static CONVERTERS: &[Converter] = &[
         T::Str,
         T::Int,
         |s, _, _| {
-            let text = bytes(s);
-            let digits = std::str::from_utf8(&text).ok()?;
-            i64::from_str_radix(digits, 16).ok().map(Sample::Int)
+            // Digits beyond 64 bits push the first ones out.
+            let digit = |n: i64, c: &u8| Some(n << 4 | i64::from(char::from(*c).to_digit(16)?));
+            bytes(s).iter().try_fold(0, digit).map(Sample::Int)
         },
     ),
     Converter::new(
@@ -138,9 +138,8 @@ pub static CONVERTERS: &[Converter] = &[
 
 /// Host and port of `host:port`; the host may be an address in brackets.
 fn split_port(text: &[u8]) -> (&[u8], Option<&[u8]>) {
-    let digits = text.iter().rev().take_while(|c| c.is_ascii_digit()).count();
-    match text.len().checked_sub(digits + 1) {
-        Some(colon) if text[colon] == b':' => (&text[..colon], Some(&text[colon + 1..])),
+    match text.iter().rposition(|c| matches!(c, b':' | b']')) {
+        Some(at) if text[at] == b':' => (&text[..at], Some(&text[at + 1..])),
         _ => (text, None),
     }
 }

@@ -109,7 +109,7 @@ fn word<'a>(sample: Sample<'a>, args: &'a [Arg], _: Ctx<'a>) -> Option<Sample<'a
 fn pick(value: &[u8], args: &[Arg], skip_empty: bool) -> Option<(usize, usize)> {
     let wanted = args.int(0)?;
     let delimiters = args.str(1);
-    let count = args.int(2).unwrap_or(1);
+    let count = args.int(2).unwrap_or(1).max(0);
     let is_delimiter = |c: &u8| delimiters.contains(c);
     let mut pieces = smallvec::SmallVec::<[(usize, usize); 16]>::new();
     let mut at = 0;
@@ -123,19 +123,17 @@ fn pick(value: &[u8], args: &[Arg], skip_empty: bool) -> Option<(usize, usize)> 
         }
         at = end + 1;
     }
-    let last = i64::try_from(pieces.len()).ok()?;
-    let (first, until) = if wanted > 0 {
-        (wanted, if count == 0 { last } else { (wanted + count - 1).min(last) })
-    } else {
-        let from_end = last + wanted + 1;
-        (if count == 0 { 1 } else { (from_end - count + 1).max(1) }, from_end)
-    };
-    if first < 1 || first > last || until < first {
-        return None;
+    // Where fewer pieces are left than wanted, all that is left belongs to them.
+    let piece = |n: i64| pieces.get(usize::try_from(n.checked_sub(1)?).ok()?);
+    if wanted > 0 {
+        let start = piece(wanted)?.0;
+        let until = if count == 0 { None } else { piece(wanted.checked_add(count)?.checked_sub(1)?) };
+        return Some((start, until.map_or(value.len(), |piece| piece.1)));
     }
-    let start = pieces.get(usize::try_from(first - 1).ok()?)?.0;
-    let end = pieces.get(usize::try_from(until - 1).ok()?)?.1;
-    Some((start, end))
+    let last = i64::try_from(pieces.len()).ok()?.checked_add(wanted)?.checked_add(1)?;
+    let end = piece(last)?.1;
+    let from = if count == 0 { None } else { piece(last.checked_sub(count)?.checked_add(1)?) };
+    Some((from.map_or(0, |piece| piece.0), end))
 }
 
 fn check_field(args: &mut Vec<Arg>, _: &mut BuildCtx<'_>) -> Result<(), String> {
@@ -227,7 +225,8 @@ fn strcmp<'a>(sample: Sample<'a>, args: &'a [Arg], ctx: Ctx<'a>) -> Option<Sampl
     let difference = value[..common].iter().zip(&other[..common]).find(|(a, b)| a != b);
     Some(Sample::Int(match difference {
         Some((a, b)) => i64::from(*a) - i64::from(*b),
-        None => value.len() as i64 - other.len() as i64,
+        // The shorter one is the lesser.
+        None => value.len().cmp(&other.len()) as i64,
     }))
 }
 
@@ -271,7 +270,11 @@ fn reverse<'a>(sample: Sample<'a>, _: &'a [Arg], _: Ctx<'a>) -> Option<Sample<'a
 
 fn reverse_dom<'a>(sample: Sample<'a>, _: &'a [Arg], _: Ctx<'a>) -> Option<Sample<'a>> {
     let value = bytes(sample);
-    let labels: Vec<&[u8]> = value.split(|c| *c == b'.').rev().collect();
+    let name = value.strip_suffix(b".").unwrap_or(&value);
+    let labels: Vec<&[u8]> = name.split(|c| *c == b'.').rev().collect();
+    if labels.iter().any(|label| label.is_empty()) {
+        return None;
+    }
     Some(Sample::Str(Cow::Owned(labels.join(&b'.'))))
 }
 

@@ -7,7 +7,7 @@ use crate::rules::cast::text;
 use crate::rules::fetch;
 use crate::rules::sample::{Sample, SampleType as T};
 use crate::rules::store::{Only, is_allowed};
-use crate::rules::txn::{Ctx, Store};
+use crate::rules::txn::{Ctx, Store, Txn};
 use crate::rules::vars::VarScope;
 
 use super::entry::Converter;
@@ -72,7 +72,63 @@ fn check_slot(args: &mut Vec<Arg>, lens: Vec<usize>) -> Result<(), String> {
     Ok(())
 }
 
+/// Conditions of `when`, by their place in the argument.
+const WHEN: [&str; 7] = ["error", "forwarded", "normal", "processed", "stopping", "toapplet", "acl"];
+
+fn is_failed(txn: &Txn) -> bool {
+    let ended = !matches!(txn.termination[0], b'-' | 0);
+    ended || txn.status >= 500 || txn.retries > 0 || txn.redispatched
+}
+
+/// Arguments: the condition, whether it is to hold, and an ACL.
+fn when<'a>(sample: Sample<'a>, args: &'a [Arg], ctx: Ctx<'a>) -> Option<Sample<'a>> {
+    let forwarded = ctx.txn.timers.connected != 0 && ctx.env.server_name().is_some();
+    let served = ctx.txn.service.is_some();
+    let holds = match *WHEN.get(usize::try_from(args.int(0)?).ok()?)? {
+        "error" => is_failed(ctx.txn),
+        "forwarded" => forwarded,
+        "normal" => !is_failed(ctx.txn),
+        "processed" => forwarded || served,
+        "stopping" => ctx.env.is_stopping(),
+        "toapplet" => served,
+        _ => matches!(args.get(2), Some(Arg::Holds { acl, .. }) if acl.holds(ctx)),
+    };
+    (holds == (args.int(1)? != 0)).then_some(sample)
+}
+
+fn check_when(args: &mut Vec<Arg>, ctx: &mut BuildCtx<'_>) -> Result<(), String> {
+    let word = String::from_utf8_lossy(args.as_slice().str(0)).into_owned();
+    let name = word.trim_start_matches('!');
+    let wanted = (word.len() - name.len()) % 2 == 0;
+    let at = WHEN.iter().position(|known| *known == name);
+    let at = at.ok_or_else(|| format!("expects a condition as first argument, got '{word}'"))?;
+    let mut read = vec![Arg::Int(at as i64), Arg::Int(wanted.into())];
+    if name == "acl" {
+        let acl = String::from_utf8_lossy(args.as_slice().str(1)).into_owned();
+        let acl = ctx.acls.get(&*acl).ok_or_else(|| format!("no such ACL : '{acl}'"))?.clone();
+        read.push(Arg::Holds { acl, negated: false });
+    } else if args.len() > 1 {
+        return Err(format!("condition '{name}' takes no argument"));
+    }
+    *args = read;
+    Ok(())
+}
+
 pub static CONVERTERS: &[Converter] = &[
+    Converter::new(
+        Entry::full(
+            "when",
+            "[!]<condition>[,<acl>]",
+            "Passes its input on when the condition holds: error, forwarded, normal, processed, stopping, toapplet, acl.",
+            "bc_src,when(forwarded)",
+            "3.1",
+        ),
+        T::Any,
+        T::Any,
+        when,
+    )
+    .args(ArgSpec::new(1, &[ArgKind::Str, ArgKind::Str, ArgKind::Str]))
+    .check(check_when),
     Converter::new(
         Entry::full(
             "set-var",

@@ -27,8 +27,14 @@ fn url_dec<'a>(sample: Sample<'a>, args: &'a [Arg], _: Ctx<'a>) -> Option<Sample
                 if !a.is_ascii_hexdigit() || !b.is_ascii_hexdigit() {
                     return None;
                 }
-                out.push(hex(*a) << 4 | hex(*b));
-                at += 2;
+                match hex(*a) << 4 | hex(*b) {
+                    // It would end the text.
+                    0 => out.push(c),
+                    code => {
+                        out.push(code);
+                        at += 2;
+                    }
+                }
             }
             (b'%', ..) => return None,
             (b'+', ..) if in_query => out.push(b' '),
@@ -87,35 +93,64 @@ fn param<'a>(sample: Sample<'a>, args: &'a [Arg], _: Ctx<'a>) -> Option<Sample<'
 }
 
 fn check_param(args: &mut Vec<Arg>, _: &mut BuildCtx<'_>) -> Result<(), String> {
-    if args.as_slice().str(1).len() > 1 {
-        return Err("Delimiter must be a single character.".into());
+    let delimiter = args.as_slice().str(1);
+    match delimiter {
+        [] | [_] => Ok(()),
+        [b'0', b'x', a, b] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit() => {
+            args[1] = Arg::Str(Box::new([hex(*a) << 4 | hex(*b)]));
+            Ok(())
+        }
+        _ => Err("Delimiter must be a single character or its code as 0xHH.".into()),
     }
-    Ok(())
 }
 
-/// Picks from `Accept-Language` the offered language with the highest weight (RFC 9110 section 12.5.4).
+/// Picks from `Accept-Language` the offered language with the highest weight, the first of equals (RFC 9110 section
+/// 12.5.4). Names are compared as they are written.
 fn language<'a>(sample: Sample<'a>, args: &'a [Arg], _: Ctx<'a>) -> Option<Sample<'a>> {
     let value = bytes(sample);
     let mut best: Option<(u32, &'a [u8])> = None;
-    for element in value.split(|c| *c == b',') {
-        let mut parts = element.split(|c| *c == b';').map(<[u8]>::trim_ascii);
-        let tag = parts.next()?;
-        let weight = parts.next().and_then(|q| q.strip_prefix(b"q=")).map_or(1000, weight_of);
-        let offered = args.str(0).split(|c| *c == b';').find(|l| l.eq_ignore_ascii_case(tag));
-        if let Some(language) = offered
-            && best.is_none_or(|(w, _)| weight > w)
-        {
-            best = Some((weight, language));
+    let mut elements = value.split(|c| *c == b',');
+    while let Some(element) = elements.next() {
+        let end = element.iter().position(|c| *c == b';').unwrap_or(element.len());
+        let tag = element[..end].trim_ascii();
+        let tag = tag.split(u8::is_ascii_whitespace).next().unwrap_or_default();
+        // `en` serves who asks for `en-US`.
+        let serves = |offered: &&[u8]| match tag.strip_prefix(*offered) {
+            Some(rest) => !offered.is_empty() && matches!(rest, [] | [b'-', ..]),
+            None => false,
+        };
+        let Some(offered) = args.str(0).split(|c| *c == b';').find(serves) else {
+            continue;
+        };
+        let (weight, takes_next) = weight_of(element[end..].strip_prefix(b";").unwrap_or_default());
+        if best.is_none_or(|(most, _)| weight > most) && weight > 0 {
+            best = Some((weight, offered));
+        }
+        if takes_next {
+            elements.next();
         }
     }
     let default = Some(args.str(1)).filter(|d| !d.is_empty());
     best.map(|(_, l)| l).or(default).map(|l| Sample::Str(Cow::Borrowed(l)))
 }
 
-/// `0.7` as 700.
-fn weight_of(text: &[u8]) -> u32 {
-    let mut digits = text.iter().filter(|c| c.is_ascii_digit()).map(|c| u32::from(c - b'0'));
-    (0..4).fold(0, |n, _| n * 10 + digits.next().unwrap_or(0))
+/// `q=0.7` as 700. HAProxy takes the byte behind a whole number for the point, whatever it is: a comma, too, and with it
+/// the next element.
+fn weight_of(parameter: &[u8]) -> (u32, bool) {
+    let Some(rest) = parameter.trim_ascii_start().strip_prefix(b"q") else { return (1000, false) };
+    let Some(rest) = rest.trim_ascii_start().strip_prefix(b"=") else { return (1000, false) };
+    let digit = |c: Option<&u8>| c.filter(|c| c.is_ascii_digit()).map(|c| u32::from(c - b'0'));
+    let rest = rest.trim_ascii_start();
+    let Some(whole) = digit(rest.first()) else { return (1000, false) };
+    if rest.get(1).is_none() {
+        return ((whole * 1000).min(1000), true);
+    }
+    let mut weight = whole * 1000;
+    for (i, unit) in [100, 10, 1].into_iter().enumerate() {
+        let Some(n) = digit(rest.get(2 + i)) else { break };
+        weight += n * unit;
+    }
+    (weight.min(1000), false)
 }
 
 pub static CONVERTERS: &[Converter] = &[

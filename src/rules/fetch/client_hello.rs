@@ -7,11 +7,12 @@ use crate::rules::args::Arg;
 use crate::rules::sample::{Sample, SampleType as T};
 use crate::rules::txn::Ctx;
 
-use super::entry::{Cursor, Fetch, Needs};
+use super::entry::{Cursor, Fetch, FetchFn, Needs};
 
 /// What a ClientHello says, as far as fetches ask.
 struct Hello<'a> {
     version: u16,
+    ciphers: &'a [u8],
     extensions: &'a [u8],
 }
 
@@ -45,10 +46,10 @@ fn hello(data: &[u8]) -> Result<Option<Hello<'_>>, ()> {
 fn parse(body: &[u8]) -> Option<Hello<'_>> {
     let version = u16::from_be_bytes([*body.first()?, *body.get(1)?]);
     let (_, rest) = vector(body.get(34..)?, 1)?;
-    let (_, rest) = vector(rest, 2)?;
+    let (ciphers, rest) = vector(rest, 2)?;
     let (_, rest) = vector(rest, 1)?;
     let extensions = vector(rest, 2).map_or(&[][..], |(e, _)| e);
-    Some(Hello { version, extensions })
+    Some(Hello { version, ciphers, extensions })
 }
 
 impl<'a> Hello<'a> {
@@ -105,6 +106,44 @@ fn alpn<'a>(_: &'a [Arg], ctx: Ctx<'a>, cursor: &mut Cursor) -> Option<Sample<'a
 /// 1 for a ClientHello, as HAProxy numbers the handshake's messages.
 fn hello_type<'a>(_: &'a [Arg], ctx: Ctx<'a>, cursor: &mut Cursor) -> Option<Sample<'a>> {
     read(ctx, cursor).map(|_| Sample::Int(1))
+}
+
+fn bin(bytes: &[u8]) -> Option<Sample<'_>> {
+    Some(Sample::Bin(Cow::Borrowed(bytes)))
+}
+
+/// The groups that the client has made shares for.
+fn shares(hello: &Hello<'_>) -> Option<Vec<u8>> {
+    let (mut rest, _) = vector(hello.extension(51)?, 2)?;
+    let mut groups = Vec::new();
+    while let Some((group, tail)) = rest.split_at_checked(2) {
+        groups.extend_from_slice(group);
+        rest = vector(tail, 2)?.1;
+    }
+    Some(groups)
+}
+
+/// 2 for a whole ServerHello in what the server said.
+fn server_hello<'a>(_: &'a [Arg], ctx: Ctx<'a>, cursor: &mut Cursor) -> Option<Sample<'a>> {
+    let data = &ctx.txn.res_body;
+    let record = match data.get(..5) {
+        Some([0x16, 3, _, high, low]) => data.get(5..5 + (usize::from(*high) << 8 | usize::from(*low))),
+        Some(_) => return None,
+        None => None,
+    };
+    let message = record.and_then(|record| vector(record.get(1..)?, 3).map(|_| record[0]));
+    cursor.may_change = message.is_none() && !ctx.txn.inspect_over;
+    message.filter(|kind| *kind == 2).map(|kind| Sample::Int(kind.into()))
+}
+
+const fn extension(
+    name: &'static str,
+    doc: &'static str,
+    since: &'static str,
+    out: T,
+    run: FetchFn,
+) -> Fetch {
+    Fetch::new(Entry::full(name, "", doc, name, since), out, L6, run)
 }
 
 fn version<'a>(_: &'a [Arg], ctx: Ctx<'a>, cursor: &mut Cursor) -> Option<Sample<'a>> {
@@ -176,6 +215,76 @@ pub static FETCHES: &[Fetch] = &[
         version,
     )
     .partial("patterns with a dot (3.1) are not read as versions"),
+    Fetch::new(
+        Entry::full("req_ssl_ver", "", "The same as req.ssl_ver.", "req_ssl_ver", "1.3"),
+        T::Int,
+        L6,
+        version,
+    )
+    .partial("patterns with a dot (3.1) are not read as versions"),
+    extension(
+        "req.ssl_ec_ext",
+        "Whether the client's TLS hello names groups.",
+        "1.7",
+        T::Bool,
+        |_, ctx, c| Some(Sample::Bool(read(ctx, c)?.extension(10).is_some())),
+    ),
+    extension(
+        "req.ssl_st_ext",
+        "Whether the client's TLS hello takes tickets: 0 no, 1 yes, 2 it brings one.",
+        "1.6",
+        T::Int,
+        |_, ctx, c| {
+            let ticket = read(ctx, c)?.extension(35);
+            Some(Sample::Int(ticket.map_or(0, |ticket| 1 + i64::from(!ticket.is_empty()))))
+        },
+    ),
+    extension(
+        "req.ssl_cipherlist",
+        "The suites that the client's TLS hello offers.",
+        "3.2",
+        T::Bin,
+        |_, ctx, c| bin(read(ctx, c)?.ciphers),
+    ),
+    extension(
+        "req.ssl_supported_groups",
+        "The groups that the client's TLS hello offers.",
+        "3.2",
+        T::Bin,
+        |_, ctx, c| bin(vector(read(ctx, c)?.extension(10)?, 2)?.0),
+    ),
+    extension(
+        "req.ssl_sigalgs",
+        "The signatures that the client's TLS hello takes.",
+        "3.2",
+        T::Bin,
+        |_, ctx, c| bin(vector(read(ctx, c)?.extension(13)?, 2)?.0),
+    ),
+    extension(
+        "req.ssl_keyshare_groups",
+        "The groups that the client's TLS hello brings shares of.",
+        "3.2",
+        T::Bin,
+        |_, ctx, c| Some(Sample::Bin(Cow::Owned(shares(&read(ctx, c)?)?))),
+    ),
+    Fetch::new(
+        Entry::full(
+            "res.ssl_hello_type",
+            "",
+            "2 when the response's buffer begins with a whole TLS ServerHello.",
+            "res.ssl_hello_type",
+            "1.5",
+        ),
+        T::Int,
+        Needs::ResponseData,
+        server_hello,
+    ),
+    Fetch::new(
+        Entry::full("rep_ssl_hello_type", "", "The same as res.ssl_hello_type.", "rep_ssl_hello_type", "1.3"),
+        T::Int,
+        Needs::ResponseData,
+        server_hello,
+    ),
 ];
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use crate::http::list::element_end;
 use crate::http::token::{same, trim};
 use crate::lang::Entry;
 use crate::rules::args::{Arg, ArgKind, ArgSpec, Args};
+use crate::rules::binary;
 use crate::rules::cast::leading_int;
 use crate::rules::sample::{Sample, SampleType as T};
 use crate::rules::txn::Ctx;
@@ -165,6 +166,16 @@ fn block<'a>(head: &Head) -> Option<Sample<'a>> {
     Some(Sample::Bin(Cow::Owned(out)))
 }
 
+fn binary_block<'a>(head: &Head) -> Option<Sample<'a>> {
+    let mut out = Vec::new();
+    for (name, value) in head.fields() {
+        binary::push(&name.to_ascii_lowercase(), &mut out);
+        binary::push(value, &mut out);
+    }
+    out.extend_from_slice(&[0, 0]);
+    Some(Sample::Bin(Cow::Owned(out)))
+}
+
 macro_rules! pair {
     ($req:ident, $res:ident, |$head:ident, $args:ident, $cursor:ident| $body:expr) => {
         fn $req<'a>($args: &'a [Arg], ctx: Ctx<'a>, $cursor: &mut Cursor) -> Option<Sample<'a>> {
@@ -187,6 +198,7 @@ pair!(req_val, res_val, |head, args, cursor| occurrence(head, args, false, curso
     .map(|v| Sample::Int(leading_int(v).0)));
 pair!(req_names, res_names, |head, args, _cursor| names(head, args));
 pair!(req_hdrs, res_hdrs, |head, _args, _cursor| block(head));
+pair!(req_hdrs_bin, res_hdrs_bin, |head, _args, _cursor| binary_block(head));
 
 const Q: Needs = Needs::RequestHead;
 const R: Needs = Needs::ResponseHead;
@@ -234,6 +246,11 @@ const fn hdrs(name: &'static str, example: &'static str, needs: Needs, run: Fetc
     Fetch::new(Entry::full(name, "", doc, example, "1.5"), T::Bin, needs, run)
 }
 
+const fn hdrs_bin(name: &'static str, needs: Needs, run: FetchFn) -> Fetch {
+    let doc = "All fields as bytes: names and values behind their lengths, and an empty pair.";
+    Fetch::new(Entry::full(name, "", doc, name, "2.0"), T::Bin, needs, run)
+}
+
 pub static FETCHES: &[Fetch] = &[
     hdr("req.hdr", "req.hdr(host)", Q, req_hdr),
     hdr("hdr", "hdr(x-forwarded-for,1)", Q, req_hdr).or_response(res_hdr),
@@ -247,6 +264,8 @@ pub static FETCHES: &[Fetch] = &[
     val("hdr_val", "hdr_val(content-length)", Q, req_val),
     list("req.hdr_names", "req.hdr_names(|)", Q, req_names),
     hdrs("req.hdrs", "req.hdrs", Q, req_hdrs),
+    hdrs_bin("req.hdrs_bin", Q, req_hdrs_bin),
+    hdrs_bin("res.hdrs_bin", R, res_hdrs_bin),
     hdr("res.hdr", "res.hdr(server)", R, res_hdr),
     hdr("shdr", "shdr(server)", R, res_hdr),
     fhdr("res.fhdr", "res.fhdr(date)", R, res_fhdr),

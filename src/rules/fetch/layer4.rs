@@ -3,11 +3,11 @@
 use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 
-use crate::lang::{Entry, Status};
+use crate::lang::Entry;
 use crate::rules::sample::{Sample, SampleType as T};
-use crate::rules::txn::Endpoint;
+use crate::rules::txn::{Ctx, Endpoint};
 
-use super::entry::{Fetch, Needs};
+use super::entry::{Fetch, FetchFn, Needs};
 
 const C: Needs = Needs::Client;
 const S: Needs = Needs::Server;
@@ -27,6 +27,15 @@ fn port(end: Endpoint) -> Option<Sample<'static>> {
 
 fn text(s: &str) -> Option<Sample<'_>> {
     Some(Sample::Str(Cow::Borrowed(s.as_bytes())))
+}
+
+/// Whether an end of a connection is this machine.
+fn local(ctx: Ctx<'_>, end: Endpoint) -> Option<Sample<'static>> {
+    Some(Sample::Bool(ctx.env.is_local(end.inet()?.ip())))
+}
+
+const fn is_local(name: &'static str, doc: &'static str, since: &'static str, run: FetchFn) -> Fetch {
+    Fetch::new(Entry::full(name, "", doc, name, since), T::Bool, C, run)
 }
 
 pub static FETCHES: &[Fetch] = &[
@@ -155,33 +164,43 @@ pub static FETCHES: &[Fetch] = &[
             }))
         },
     ),
+    is_local("src_is_local", "Whether the client's address is one of this machine's.", "1.5", |_, ctx, _| {
+        local(ctx, ctx.txn.client)
+    }),
+    is_local(
+        "dst_is_local",
+        "Whether the destination is one of this machine's addresses.",
+        "1.5",
+        |_, ctx, _| local(ctx, ctx.txn.local),
+    ),
+    is_local(
+        "fc_src_is_local",
+        "Whether the connection's source is one of this machine's addresses.",
+        "2.8",
+        |_, ctx, _| local(ctx, ctx.txn.conn_client),
+    ),
+    is_local(
+        "fc_dst_is_local",
+        "Whether the connection's destination is one of this machine's addresses.",
+        "2.8",
+        |_, ctx, _| local(ctx, ctx.txn.conn_local),
+    ),
     Fetch::new(
-        Entry::full(
-            "src_is_local",
-            "",
-            "Whether the client's address is one of this machine's.",
-            "src_is_local",
-            "1.5",
-        )
-        .with(Status::Partial("only loopback addresses and the connection's own local address count")),
-        T::Bool,
-        C,
-        |_, ctx, _| {
-            let ip = ctx.txn.client.inet()?.ip();
-            Some(Sample::Bool(ip.is_loopback() || ctx.txn.local.inet().is_some_and(|l| l.ip() == ip)))
-        },
+        Entry::full("fe_defbe", "", "The backend that default_backend names.", "fe_defbe", "2.0"),
+        T::Str,
+        N,
+        |_, ctx, _| ctx.env.default_backend().and_then(text),
     ),
     Fetch::new(
         Entry::full(
-            "dst_is_local",
+            "bc_reused",
             "",
-            "Whether the destination is one of this machine's addresses.",
-            "dst_is_local",
-            "1.5",
-        )
-        .with(Status::Partial("true for every accepted connection: transparent binding is not known here")),
+            "Whether the server's connection carried a request before this one.",
+            "bc_reused",
+            "3.2",
+        ),
         T::Bool,
-        C,
-        |_, ctx, _| ctx.txn.local.inet().map(|_| Sample::Bool(true)),
+        S,
+        |_, ctx, _| ctx.env.server_is_reused().map(Sample::Bool),
     ),
 ];

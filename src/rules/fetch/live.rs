@@ -7,7 +7,7 @@ use crate::lang::Entry;
 use crate::model::ProxyLive;
 use crate::rules::args::{Arg, ArgKind, ArgSpec, Args};
 use crate::rules::sample::{Sample, SampleType as T};
-use crate::rules::txn::Ctx;
+use crate::rules::txn::{Ctx, ServerState};
 
 use super::entry::{Fetch, Needs};
 
@@ -32,11 +32,23 @@ fn int(value: u32) -> Option<Sample<'static>> {
     Some(Sample::Int(i64::from(value)))
 }
 
-fn server<'a>(args: &'a [Arg], ctx: Ctx<'a>) -> Option<(bool, u32)> {
+fn server<'a>(args: &'a [Arg], ctx: Ctx<'a>) -> Option<ServerState> {
     match args.first()? {
         Arg::Server { backend, server } => ctx.env.server(backend, server),
         _ => None,
     }
+}
+
+macro_rules! of_server {
+    ($name:literal, $example:literal, $doc:literal, $since:literal, $field:ident) => {
+        Fetch::new(
+            Entry::full($name, "[<backend>/]<server>", $doc, $example, $since),
+            T::Int,
+            N,
+            |a, ctx, _| int(server(a, ctx)?.$field),
+        )
+        .args(SERVER)
+    };
 }
 
 pub static FETCHES: &[Fetch] = &[
@@ -142,7 +154,7 @@ pub static FETCHES: &[Fetch] = &[
         ),
         T::Bool,
         N,
-        |a, ctx, _| server(a, ctx).map(|(up, _)| Sample::Bool(up)),
+        |a, ctx, _| Some(Sample::Bool(server(a, ctx)?.is_up)),
     )
     .args(SERVER),
     Fetch::new(
@@ -155,7 +167,87 @@ pub static FETCHES: &[Fetch] = &[
         ),
         T::Int,
         N,
-        |a, ctx, _| server(a, ctx).and_then(|(_, sessions)| int(sessions)),
+        |a, ctx, _| int(server(a, ctx)?.sessions),
     )
     .args(SERVER),
+    Fetch::new(
+        Entry::full(
+            "srv_conn_free",
+            "[<backend>/]<server>",
+            "Sessions that a server still has room for; -1 without a limit.",
+            "srv_conn_free(app/s1)",
+            "2.0",
+        ),
+        T::Int,
+        N,
+        |a, ctx, _| Some(Sample::Int(server(a, ctx)?.free.unwrap_or(-1))),
+    )
+    .args(SERVER),
+    of_server!("srv_queue", "srv_queue(app/s1)", "Requests that wait for a server.", "1.8", queued),
+    of_server!("srv_weight", "srv_weight(app/s1)", "The weight that a server has now.", "1.8", weight),
+    of_server!(
+        "srv_uweight",
+        "srv_uweight(app/s1)",
+        "The weight that an operator gave a server.",
+        "2.0",
+        user_weight
+    ),
+    of_server!(
+        "srv_iweight",
+        "srv_iweight(app/s1)",
+        "The weight that a server began with.",
+        "2.0",
+        initial_weight
+    ),
+    of_server!(
+        "srv_sess_rate",
+        "srv_sess_rate(app/s1)",
+        "Sessions per second of a server.",
+        "1.5",
+        sess_rate
+    ),
+    Fetch::new(
+        Entry::full(
+            "be_conn_free",
+            "[<backend>]",
+            "Sessions that the servers of a backend still have room for; -1 where one has no limit.",
+            "be_conn_free(app)",
+            "2.0",
+        ),
+        T::Int,
+        N,
+        |a, ctx, _| Some(Sample::Int(ctx.env.room(a.proxy(0), false).unwrap_or(-1))),
+    )
+    .args(BACKEND),
+    Fetch::new(
+        Entry::full(
+            "connslots",
+            "[<backend>]",
+            "The same with their queues (maxqueue).",
+            "connslots(app)",
+            "1.3",
+        ),
+        T::Int,
+        N,
+        |a, ctx, _| Some(Sample::Int(ctx.env.room(a.proxy(0), true).unwrap_or(-1))),
+    )
+    .args(BACKEND),
+    Fetch::new(
+        Entry::full(
+            "dst_conn",
+            "",
+            "Connections of the listener that the client came by.",
+            "dst_conn",
+            "1.3",
+        ),
+        T::Int,
+        Needs::Client,
+        |_, ctx, _| int(ctx.env.listener_connections()),
+    ),
+    Fetch::new(
+        Entry::full("stopping", "", "Whether the process is about to end.", "stopping", "2.0"),
+        T::Bool,
+        N,
+        |_, ctx, _| Some(Sample::Bool(ctx.env.is_stopping())),
+    ),
 ];

@@ -4,14 +4,18 @@ mod body;
 mod client_hello;
 mod constant;
 mod cookie;
+mod distcc;
 mod entry;
 mod header;
 mod introduced;
+mod kernel;
 mod layer4;
 mod live;
 mod progress;
+mod rdp;
 mod request;
 mod response;
+mod rule;
 mod streams;
 mod timeout;
 mod tls;
@@ -21,6 +25,7 @@ mod variable;
 pub use constant::check_unit;
 pub use entry::{Cursor, Fetch, FetchFn, Needs, find};
 pub use introduced::kind_of as tlv_kind;
+pub use layer4::address;
 pub use request::{line_parts, origin, path_of, version, without_query};
 pub use tls::{suite_name, version as tls_version};
 pub use variable::{check_name as check_variable, value as variable_value};
@@ -43,4 +48,8 @@ pub static FETCHES: &[&[Fetch]] = &[
     client_hello::FETCHES,
     variable::FETCHES,
     progress::FETCHES,
+    rule::FETCHES,
+    kernel::FETCHES,
+    rdp::FETCHES,
+    distcc::FETCHES,
 ];

@@ -66,6 +66,12 @@ pub static FETCHES: &[Fetch] = &[
     int("req.bytes_in", "Bytes of the request from the client.", "req.bytes_in", "3.3", |_, ctx, _| {
         Some(Sample::Int(ctx.txn.bytes_in as i64))
     }),
+    int("req.bytes_out", "Bytes of the request to the server.", "req.bytes_out", "3.3", |_, ctx, _| {
+        Some(Sample::Int(ctx.txn.bytes_in as i64))
+    }),
+    int("res.bytes_out", "Bytes of the response to the client.", "res.bytes_out", "3.3", |_, ctx, _| {
+        Some(Sample::Int(ctx.txn.bytes_out as i64))
+    }),
     int("res.bytes_in", "Bytes of the response from the server.", "res.bytes_in", "3.3", |_, ctx, _| {
         Some(Sample::Int(ctx.txn.bytes_out as i64))
     }),

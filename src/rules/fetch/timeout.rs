@@ -90,6 +90,18 @@ pub static FETCHES: &[Fetch] = &[
         "The backend's 'timeout tarpit' in milliseconds.",
         "3.1"
     ),
+    Fetch::new(
+        Entry::full(
+            "fe_tarpit_timeout",
+            "",
+            "The frontend's 'timeout tarpit' in milliseconds.",
+            "fe_tarpit_timeout",
+            "3.1",
+        ),
+        T::Int,
+        N,
+        |_, ctx, _| ms(Some(ctx.env.frontend_tarpit_ms())),
+    ),
     fetch!(
         current,
         "cur_tarpit_timeout",

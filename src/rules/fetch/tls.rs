@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use rustls::{CommonState, HandshakeKind, ProtocolVersion};
 
 use crate::conn::Tls;
-use crate::conn::tls::fault_text;
+use crate::conn::tls::{fault_name, fault_text};
 use crate::lang::Entry;
 use crate::rules::args::{Arg, ArgKind, ArgSpec};
 use crate::rules::sample::{Sample, SampleType as T};
@@ -231,6 +231,23 @@ macro_rules! failed {
             run
         })
     };
+}
+
+/// What went wrong with the server's connection, where there is one.
+fn server_fault(ctx: Ctx<'_>) -> Option<u8> {
+    ctx.env.server_is_reused()?;
+    Some(ctx.env.server_tls().map_or(0, Tls::fault_code))
+}
+
+const fn server_failed(
+    name: &'static str,
+    out: T,
+    doc: &'static str,
+    since: &'static str,
+    run: FetchFn,
+) -> Fetch {
+    Fetch::new(Entry::full(name, "", doc, name, since), out, S, run)
+        .partial("a connection that was refused or timed out has no error, only TLS has")
 }
 
 pub static FETCHES: &[Fetch] = &[
@@ -576,6 +593,22 @@ pub static FETCHES: &[Fetch] = &[
     failed!("fc_err_str", client_tls, C, T::Str, "The same in words.", "2.5", |tls| text(fault_text(
         tls.map_or(0, Tls::fault_code)
     ))),
+    failed!("fc_err_name", client_tls, C, T::Str, "The same in a word.", "3.0", |tls| text(fault_name(
+        tls.map_or(0, Tls::fault_code)
+    ))),
+    server_failed(
+        "bc_err",
+        T::Int,
+        "What went wrong with the server's connection; 0: nothing.",
+        "2.5",
+        |_, ctx, _| number(server_fault(ctx)?),
+    ),
+    server_failed("bc_err_name", T::Str, "The same in a word.", "3.0", |_, ctx, _| {
+        text(fault_name(server_fault(ctx)?))
+    }),
+    server_failed("bc_err_str", T::Str, "The same in words.", "2.5", |_, ctx, _| {
+        text(fault_text(server_fault(ctx)?))
+    }),
     failed!(
         "ssl_bc_err",
         server_tls,

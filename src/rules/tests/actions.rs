@@ -274,9 +274,12 @@ fn flow() {
     let outcome = |kind, lines: &[&str]| run(kind, lines, &mut usual());
     assert!(matches!(outcome(HttpRequest, &["allow if TRUE", "deny"]), Outcome::Stop));
     assert!(matches!(outcome(HttpRequest, &["deny if FALSE", "allow if TRUE"]), Outcome::Stop));
-    assert!(matches!(outcome(TcpConnection, &["reject"]), Outcome::Close { silent: false }));
+    assert!(matches!(outcome(TcpConnection, &["reject"]), Outcome::Close { drop: None }));
     assert!(matches!(outcome(TcpContent, &["accept if TRUE"]), Outcome::Stop));
-    assert!(matches!(outcome(HttpRequest, &["silent-drop"]), Outcome::Close { silent: true }));
+    assert!(matches!(
+        outcome(HttpRequest, &["silent-drop"]),
+        Outcome::Close { drop: Some(SilentDrop { rst_ttl: None }) }
+    ));
     assert!(matches!(outcome(HttpRequest, &["use-service echo"]), Outcome::Service(_)));
     assert!(matches!(outcome(HttpRequest, &["deny unless { path /img/logo.png }"]), Outcome::Continue));
 }
@@ -491,4 +494,65 @@ fn mistakes_are_told() {
         }
     });
     assert!(said[0].contains("further entries are NOOP"), "{said:?}");
+}
+
+#[test]
+fn fields_as_bytes() {
+    let txn = request(&[
+        "set-var(txn.old) req.hdrs_bin",
+        "del-header host",
+        "del-header user-agent",
+        "set-headers-bin var(txn.old)",
+        "add-headers-bin bin(0378782d0161017802780d0a780000)",
+    ]);
+    assert_eq!(all(&txn, "host"), ["www.Example.com:8080"]);
+    assert_eq!(all(&txn, "x-forwarded-for").len(), 2);
+    let txn = request(&["add-headers-bin bin(0378782d016103782d62017a0000) prefix x-"]);
+    assert_eq!((all(&txn, "xx-").len(), all(&txn, "x-b")), (0, vec!["z".to_owned()]));
+    // A value that would end the field adds none.
+    let txn = request(&["add-headers-bin bin(03782d63020d0a0000)"]);
+    assert_eq!(all(&txn, "x-c").len(), 0);
+    let txn = request(&["del-headers-bin bin(0363696506636f6f6b6965)", "del-headers-bin bin(04686f7374)"]);
+    assert_eq!((all(&txn, "cookie").len(), all(&txn, "host").len()), (0, 0));
+}
+
+/// What packets say, by rule set: of the client's connection at once, of the server's when it is made.
+#[test]
+fn packets_say_what_rules_want() {
+    use RuleSetKind::*;
+    for kind in [TcpConnection, TcpSession, TcpContent, TcpResponse, HttpRequest, HttpResponse] {
+        for (line, expected) in [
+            ("set-fc-mark 0x2a", Packets { mark: Some(42), tos: None }),
+            ("set-mark int(7)", Packets { mark: Some(7), tos: None }),
+            ("set-fc-tos 16", Packets { mark: None, tos: Some(16) }),
+            ("set-tos int(32)", Packets { mark: None, tos: Some(32) }),
+        ] {
+            let env = FakeEnv::default();
+            set(kind, &[line]).run(&mut usual(), &env, &mut 0);
+            assert_eq!(env.told.get(), Some(expected), "{kind:?} {line}");
+        }
+    }
+    for kind in [TcpContent, HttpRequest] {
+        let mut txn = usual();
+        run(kind, &["set-bc-mark 0x10", "set-bc-tos int(8)"], &mut txn);
+        assert_eq!(txn.server_packets, Packets { mark: Some(16), tos: Some(8) }, "{kind:?}");
+    }
+    for (line, wrong) in [("set-tos 256", "out of range"), ("set-mark 0xzz", "invalid value")] {
+        let (_, said) = build(|ctx| {
+            RuleSet::default().push(RuleSetKind::HttpRequest, &words(line), &Acls::default(), ctx);
+        });
+        assert!(said.iter().any(|m| m.contains(wrong)), "{line}: {said:?}");
+    }
+}
+
+#[test]
+fn resets_of_dropped_connections() {
+    use RuleSetKind::*;
+    for kind in [TcpConnection, TcpSession, TcpContent, TcpResponse, HttpRequest, HttpResponse] {
+        for (line, rst_ttl) in [("silent-drop", None), ("silent-drop rst-ttl 5", Some(5))] {
+            let outcome = run(kind, &[line], &mut usual());
+            let Outcome::Close { drop } = outcome else { panic!("{kind:?} {line}") };
+            assert_eq!(drop, Some(SilentDrop { rst_ttl }), "{kind:?} {line}");
+        }
+    }
 }

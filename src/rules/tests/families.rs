@@ -308,6 +308,18 @@ fn actions_of_every_rule_set() {
         (HttpResponse, vec!["return status 200"], "answers None a, b"),
         (HttpResponse, vec!["redirect location /"], "answers None a, b"),
     ]);
+    for kind in [HttpResponse, HttpAfterResponse] {
+        rows.extend([
+            (kind, vec!["add-headers-bin bin(047661727901780000)"], "goes on None a, b|x"),
+            (kind, vec!["add-headers-bin bin(047661727901780000) prefix x-"], "goes on None a, b"),
+            // Cut short: nothing of it is taken.
+            (kind, vec!["add-headers-bin bin(04766172790178)"], "goes on None a, b"),
+            (kind, vec!["set-headers-bin bin(047661727901780000)"], "goes on None x"),
+            (kind, vec!["del-headers-bin bin(0476617279)"], "goes on None "),
+            (kind, vec!["del-headers-bin bin(027661) -m beg"], "goes on None "),
+            (kind, vec!["del-headers-bin bin(027661)"], "goes on None a, b"),
+        ]);
+    }
     let found = rows.iter().map(|(kind, lines, expected)| (kind, lines, effect(*kind, lines), *expected));
     let wrong = found.filter(|(_, _, found, expected)| found != expected);
     all_right(wrong.map(|(kind, lines, found, _)| format!("{kind:?} {lines:?}: {found}")).collect());

@@ -7,5 +7,7 @@ mod expressions;
 mod families;
 mod formats;
 mod pages;
-mod support;
+mod protocols;
+mod state;
+pub(in crate::rules) mod support;
 mod tables;

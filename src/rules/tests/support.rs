@@ -1,6 +1,8 @@
 //! A fake environment, transactions made of text, and one-line parsers.
 
+use std::cell::Cell;
 use std::io;
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -12,17 +14,25 @@ use crate::lang::lexer::{Place, split};
 use crate::lang::{Diagnostics, FileId, Line, Section, Span, Word};
 use crate::model::applet::{Applet, AppletReply, AppletRequest};
 use crate::model::{Caps, ProxyLive};
+use crate::os::connection::TcpInfo;
 use crate::rules::*;
 
 pub struct FakeEnv {
     pub live: ProxyLive,
     pub pages: ErrorPages,
     pub server: Option<&'static str>,
+    /// What packets to the client are to say.
+    pub told: Cell<Option<Packets>>,
 }
 
 impl Default for FakeEnv {
     fn default() -> Self {
-        FakeEnv { live: ProxyLive::new(1), pages: ErrorPages::default(), server: Some("s1") }
+        FakeEnv {
+            live: ProxyLive::new(1),
+            pages: ErrorPages::default(),
+            server: Some("s1"),
+            told: Cell::default(),
+        }
     }
 }
 
@@ -48,8 +58,65 @@ impl Env for FakeEnv {
     fn usable_servers(&self, backend: &str) -> Option<u32> {
         matches!(backend, "" | "be").then_some(2)
     }
-    fn server(&self, backend: &str, server: &str) -> Option<(bool, u32)> {
-        (matches!(backend, "" | "be") && server == "s1").then_some((true, 7))
+    fn server(&self, backend: &str, server: &str) -> Option<ServerState> {
+        (matches!(backend, "" | "be") && server == "s1").then_some(ServerState {
+            is_up: true,
+            sessions: 7,
+            queued: 2,
+            free: Some(3),
+            initial_weight: 10,
+            user_weight: 20,
+            weight: 30,
+            sess_rate: 4,
+        })
+    }
+    fn room(&self, backend: &str, with_queues: bool) -> Option<i64> {
+        matches!(backend, "" | "be").then_some(if with_queues { 12 } else { 5 })
+    }
+    fn has_frontend(&self, name: &str) -> bool {
+        name == "fe"
+    }
+    fn default_backend(&self) -> Option<&str> {
+        Some("be")
+    }
+    fn listener_connections(&self) -> u32 {
+        6
+    }
+    fn is_stopping(&self) -> bool {
+        true
+    }
+    fn file(&self, id: FileId) -> Option<&str> {
+        (id.0 == 0).then_some("test.cfg")
+    }
+    fn client_tcp(&self) -> Option<TcpInfo> {
+        Some(TcpInfo {
+            rtt_us: 2500,
+            rttvar_us: 1500,
+            unacked: 1,
+            sacked: 2,
+            lost: 3,
+            retrans: 4,
+            fackets: 5,
+            reordering: 6,
+        })
+    }
+    fn server_tcp(&self) -> Option<TcpInfo> {
+        Some(TcpInfo { rtt_us: 4500, rttvar_us: 3500, ..TcpInfo::default() })
+    }
+    fn saved_syn(&self) -> Option<Vec<u8>> {
+        Some(SYN.to_vec())
+    }
+    fn server_is_reused(&self) -> Option<bool> {
+        Some(true)
+    }
+    fn tell_client(&self, packets: Packets) {
+        self.told.set(Some(packets));
+    }
+    fn is_local(&self, address: IpAddr) -> bool {
+        address == IpAddr::from([127, 0, 0, 1])
+    }
+    fn frontend_tarpit_ms(&self) -> u64 {
+        1234
     }
     fn now_ns(&self) -> Nanos {
         11 * SEC
@@ -73,6 +140,12 @@ impl Env for FakeEnv {
         Some(self.pages.page(status)?.render_page(Ctx { txn, env: self }))
     }
 }
+
+/// A packet that begins a connection, with Ethernet and a VLAN.
+pub const SYN: &[u8] = b"\x02\x00\x00\x00\x00\x01\x02\x00\x00\x00\x00\x02\x81\x00\x00\x07\x08\x00\
+    \x45\x10\x00\x3c\x1c\x46\x40\x00\x3f\x06\xb1\xe6\x0a\x01\x02\x03\xc0\xa8\x00\xc7\
+    \x9d\x34\x00\x50\x01\x02\x03\x04\x00\x00\x00\x00\xa0\x02\xfa\xf0\x00\x00\x00\x00\
+    \x02\x04\x05\xb4\x04\x02\x08\x0a\x00\x00\x01\x00\x00\x00\x00\x00\x01\x03\x03\x07";
 
 pub const REQUEST: &str = "GET /img/logo.png?a=1&b=two%20words&a=3 HTTP/1.1\r\n\
     Host: www.Example.com:8080\r\n\
@@ -151,6 +224,9 @@ fn file(path: &Path) -> io::Result<Vec<u8>> {
         "bad.http" => b"HTTP/1.1 403 X\r\ncontent-length: 9\r\n\r\nno".to_vec(),
         "empty" => Vec::new(),
         "lf.txt" => b"path is %[path]\n".to_vec(),
+        name if name.ends_with(".pem") => {
+            std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/jwt").join(name))?
+        }
         // A map of one line.
         name => match name.strip_suffix(".map").and_then(|line| line.split_once('=')) {
             Some((key, value)) => format!("{key} {value}\n").into_bytes(),

@@ -21,9 +21,11 @@ mod resolvers;
 mod response;
 mod rules;
 mod runtime;
+
 mod server;
 mod standing;
 mod state;
+mod table;
 mod tcp;
 mod timeout;
 mod unwell;

@@ -340,3 +340,25 @@ backend be
         });
     }
 }
+
+#[test]
+fn early_hints() {
+    let config = format!(
+        "{HTTP}
+frontend fe
+    bind {{ip}}:{{port:fe}}
+    no log
+    http-request early-hint Link \"</%[path].css>; rel=preload\" if {{ path /hint }}
+    http-request early-hint X-More %[method] if {{ path /hint }}
+    http-request early-hint X-Last last if {{ path /last }}
+    http-request return status 200 if {{ path /last }}
+    default_backend app
+backend app
+    server s1 {{s1}}
+"
+    );
+    same(&config, one, 0, |run| {
+        run.get("fe", "/hint", "").get("fe", "/none", "").get("fe", "/last", "");
+        run.ask("fe", "GET /hint HTTP/1.0\r\n\r\n");
+    });
+}

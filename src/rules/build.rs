@@ -6,6 +6,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::filter::cache::Caches;
 use crate::lang::{Diagnostics, Span};
 use crate::model::Caps;
 use crate::model::applet::Applet;
@@ -48,6 +49,8 @@ pub struct BuildCtx<'a> {
     pub acls: HashMap<Box<str>, Arc<dyn Holds>>,
     /// `use-service NAME`.
     pub services: &'a dyn Fn(&str) -> Option<Arc<dyn Applet>>,
+    /// `cache` sections.
+    pub caches: &'a Caches,
     /// Capture slots declared so far; `http-request capture ... len` adds one.
     pub captures: &'a mut Captures,
     /// `tune.maxrewrite` and `tune.bufsize` in bytes.
@@ -75,6 +78,7 @@ impl BuildCtx<'_> {
             userlists: &Userlists::default(),
             acls: HashMap::new(),
             services: &|_| None,
+            caches: &Caches::default(),
             captures: &mut Captures::default(),
             maxrewrite: 1024,
             bufsize: 16384,

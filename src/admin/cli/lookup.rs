@@ -9,7 +9,9 @@ use crate::lang::{Entry, registry, suggest};
 use super::command::Command;
 use super::session::{Answer, Output, Session, Severity};
 use super::words::{Args, words};
-use super::{counters, dynamic, frontend, invalid, mode, pattern, server, servers, show, tls, variable, vip};
+use super::{
+    cache, counters, dynamic, frontend, invalid, mode, pattern, server, servers, show, tls, variable, vip,
+};
 
 static HELP: &[Command] = &[Command::new(
     User,
@@ -57,6 +59,7 @@ impl Session {
 pub fn all() -> impl Iterator<Item = &'static Command> {
     [
         HELP,
+        cache::COMMANDS,
         counters::COMMANDS,
         dynamic::COMMANDS,
         frontend::COMMANDS,

@@ -89,6 +89,7 @@ pub fn finish<'a>(cx: &mut Cx<'a>, drafts: &Drafts<'a>) -> Built {
             backends: HashMap::new(),
             frontends: HashMap::new(),
             proc_vars: Vec::new(),
+            caches: cx.caches.clone(),
             patterns: Default::default(),
             tls: Mutex::default(),
         },
@@ -110,7 +111,8 @@ pub fn finish<'a>(cx: &mut Cx<'a>, drafts: &Drafts<'a>) -> Built {
         super::udp::check(cx, draft, &program);
         let needs = if draft.caps().front { needs.or(of_backs) } else { needs };
         let figures = Figures { uid, needs, fullconn };
-        let proxy = one_proxy(cx, draft, figures, program, &names, &mut built);
+        let mut proxy = one_proxy(cx, draft, figures, program, &names, &mut built);
+        proxy.filters = super::filter::filters(cx, draft, base(draft));
         let id = ProxyId(built.config.proxies.len() as u32);
         if proxy.front.is_some() {
             built.config.frontends.insert(proxy.name.clone(), id);
@@ -226,6 +228,8 @@ fn one_proxy<'a>(
             stats.applet = (cx.inputs.services)("stats");
             Arc::new(stats)
         }),
+        filters: Vec::new(),
+        compression: set.compression.clone().map(Arc::new),
         stats_rules: program.stats_rules,
         stats_admin: program.stats_admin,
         maxconn: set.maxconn,

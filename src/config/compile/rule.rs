@@ -86,6 +86,7 @@ pub fn build_ctx<'c>(
         userlists: &cx.userlists,
         acls: HashMap::new(),
         services: cx.inputs.services,
+        caches: &cx.caches,
         captures,
         maxrewrite: cx.global.tune.maxrewrite,
         bufsize: cx.global.tune.bufsize,

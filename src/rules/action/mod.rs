@@ -1,6 +1,7 @@
 //! Actions: what rules do, one table a family.
 
 mod answer;
+mod cache;
 mod capture;
 mod entry;
 mod flow;
@@ -20,6 +21,7 @@ pub use redirect::legacy as legacy_redirect;
 /// Every action there is, in families.
 pub static ACTIONS: &[&[ActionKeyword]] = &[
     answer::ACTIONS,
+    cache::ACTIONS,
     redirect::ACTIONS,
     flow::ACTIONS,
     header::ACTIONS,

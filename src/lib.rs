@@ -7,8 +7,8 @@
 //! The modules below are in order: **a room uses only rooms above it** (`tests/tidy.rs` enforces it). From the ground
 //! up: cells and clocks (`base`), syscalls (`os`), the data workers' runtime (`rt`), the language without its meaning
 //! (`lang`), certificates and TLS (`tls`), nouns and live state (`model`), messages (`http`), connections and the control
-//! plane's HTTP (`conn`), then logs, the DNS client (`resolve`), rules, balancing, checks, the compiled configuration, the
-//! data plane (`proxy`; that of datagrams is `udp`), the map of regions and services (`region`) and its HTTP API
+//! plane's HTTP (`conn`), then logs, the DNS client (`resolve`), what bodies pass (`filter`: compression, the cache), rules, balancing,
+//! checks, the compiled configuration, the data plane (`proxy`; that of datagrams is `udp`), the map of regions and services (`region`) and its HTTP API
 //! (`catalog`), servers of backends from the map (`discovery`), the agent of hosts that are no members (`client`), the DNS
 //! responder (`dns`), addresses that move between nodes (`vip`), the mirror of registries (`mirror`), the administration
 //! of it all (`admin`), the commands that speak to a running node (`operator`) and the process around it (`app`).
@@ -33,7 +33,9 @@
 //! [`proxy::downstream::Downstream`] and sends to a [`proxy::upstream::Upstream`], an HTTP/1 connection each or a stream of
 //! an HTTP/2 one ([`http::h2`] is the machine, `proxy::h2` its I/O), over [`conn::Link`]s. What rules decided is interpreted in one place (`proxy::verdict`). A head is parsed where it was received
 //! and leaves as slices of the read buffer; a body is copied while short and spliced when long (`BodyPath`, chosen when
-//! the head is done). A connection to a server is used again only when request and response went through it whole.
+//! the head is done). Where a proxy has filters ([`filter::Filter`]) it passes them, one after the other and piece by piece
+//! (`proxy::passage`), and leaves in chunks if one of them makes another body of it; a response that rules found in the
+//! cache takes the way of a server's from there on (`proxy::cached`). A connection to a server is used again only when request and response went through it whole.
 //!
 //! Where many rules compare the same sample, [`rules::candidates`] passes over those that cannot hold. What rules do is told
 //! to whoever asks ([`rules::witness`]): `isobar trace` (`app::trace`) serves a request by a worker whose clock, clients and
@@ -148,6 +150,7 @@ pub mod http;
 pub mod conn;
 pub mod log;
 pub mod resolve;
+pub mod filter;
 pub mod rules;
 pub mod balance;
 pub mod check;

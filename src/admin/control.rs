@@ -6,12 +6,13 @@ use std::sync::{Arc, PoisonError};
 use crate::base::clock;
 use crate::check::{Hooks, Member};
 use crate::config::{Config, Proxy};
+use crate::filter::compression::METER;
 use crate::model::Server;
 use crate::model::applet::{AppletBody, AppletReply};
 use crate::proxy::Shared;
 use crate::vip::agent::{Asker, Status};
 
-use super::stat::{Process, Show, Snapshot, TlsFigures};
+use super::stat::{CompressionFigures, Process, Show, Snapshot, TlsFigures};
 
 /// The process as seen from its administration. Everything that is not overridden answers that it cannot be done.
 pub trait Control: Send + Sync {
@@ -119,6 +120,11 @@ pub fn process(control: &dyn Control) -> Process {
         key_rate: shared.tls_key_rate.read(now),
         key_rate_max: shared.tls_key_rate_max.value(),
         looked_up: config.tls.lock().unwrap_or_else(PoisonError::into_inner).sessions().looked_up(),
+    };
+    process.compression = CompressionFigures {
+        rates: METER.rates(now),
+        memory: METER.memory(),
+        limits: config.global.compression,
     };
     process.dropped_logs = crate::log::sink::DROPPED.load(Ordering::Relaxed);
     process.count(&config);

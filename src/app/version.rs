@@ -74,7 +74,7 @@ pub const FEATURES: &[&str] = &[
     "+TPROXY",
     "-TRACE",
     "-WURFL",
-    "-ZLIB",
+    "+ZLIB",
 ];
 
 /// What conditions of a configuration (`.if`, `-cc`) learn about the program and its flags.

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::filter::compression::Limits;
 use crate::model::Address;
 use crate::tls::{BindWords, Globals, ServerWords};
 
@@ -90,6 +91,8 @@ pub struct Global {
     pub server_state_base: Option<PathBuf>,
     pub strict_limits: bool,
     pub tune: Tune,
+    /// `maxcomprate`, `maxzlibmem`, `tune.comp.maxlevel`.
+    pub compression: Limits,
     pub h1_case_adjust: Arc<[(String, String)]>,
     pub quiet: bool,
     /// `zero-warning`: warnings are errors.
@@ -216,6 +219,7 @@ impl Default for Global {
             server_state_base: None,
             strict_limits: true,
             tune: Tune::default(),
+            compression: Limits::default(),
             h1_case_adjust: Arc::from([]),
             quiet: false,
             zero_warning: false,

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::balance;
 use crate::base::Live;
 use crate::check::CheckSpec;
+use crate::filter;
 use crate::lang::Span;
 use crate::model::applet::Applet;
 use crate::model::{Address, Mode, ProxyId, ProxyLive, ServerSet, ServerSpec};
@@ -41,6 +42,8 @@ pub struct Config {
     pub frontends: HashMap<Arc<str>, ProxyId>,
     /// `set-var` of `global`.
     pub proc_vars: Vec<(VarId, crate::rules::Sample<'static>)>,
+    /// `cache` sections.
+    pub caches: filter::cache::Caches,
     /// Patterns of ACLs and maps, which the runtime API shows and changes.
     pub patterns: crate::rules::PatternRefs,
     /// `resolvers` sections, in file order.
@@ -249,6 +252,10 @@ pub struct Proxy {
     pub log: LogSpec,
     pub rules: Rules,
     pub errors: ErrorPages,
+    /// What bodies pass, in order.
+    pub filters: Vec<filter::Spec>,
+    /// `compression ...`.
+    pub compression: Option<Arc<filter::compression::Settings>>,
     /// `stats ...`.
     pub stats: Option<Arc<StatsSpec>>,
     /// `stats http-request` rules, and `stats admin` conditions (one that holds is enough).

@@ -294,6 +294,14 @@ impl Chunks {
     }
 }
 
+/// The lines of the trailer section in what stands behind the last data of a chunked body: the line end of the data, the
+/// line of the last chunk, the lines, the empty line.
+pub fn trailers(tail: &[u8]) -> &[u8] {
+    let tail = tail.strip_prefix(CHUNK_END).unwrap_or(tail);
+    let size_end = memchr::memchr(b'\n', tail).map_or(tail.len(), |at| at + 1);
+    tail[size_end..].strip_suffix(CHUNK_END).unwrap_or_default()
+}
+
 /// A size of up to eight digits with its line end, and how long both are.
 #[inline]
 fn plain_size(bytes: &[u8]) -> Option<(u64, usize)> {

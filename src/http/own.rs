@@ -27,6 +27,16 @@ impl Head {
         self.fields.push(field);
     }
 
+    /// The body goes on in chunks, however it came: the field that says so stands where a rule would have put it.
+    pub fn become_chunked(&mut self) {
+        let is_said = self.body == BodyLen::Chunked;
+        self.body = BodyLen::Chunked;
+        self.fields.retain(|f| f.kind != FieldKind::ContentLength);
+        if !is_said {
+            self.put_framing(b"transfer-encoding", b"chunked");
+        }
+    }
+
     /// Fits the framing of a response to what is sent: the answer to a request that came with the method `asked`, with
     /// the status it has now, whatever rules made of both since. Tells whether a body follows (RFC 9112 section 6.3).
     pub fn settle(&mut self, asked: Method) -> bool {

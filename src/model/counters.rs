@@ -135,6 +135,7 @@ proxy_counters! {
         err_req, err_conn, err_resp, wretr, wredis, cli_aborts, srv_aborts,
         http_req, rsp_1xx, rsp_2xx, rsp_3xx, rsp_4xx, rsp_5xx, rsp_other,
         intercepted, failed_rewrites, internal_errors, lbtot, connect, reuse,
+        comp_in, comp_out, comp_byp, comp_rsp, cache_lookups, cache_hits,
     } times {
         queue_time_us, connect_time_us, response_time_us, total_time_us,
     }

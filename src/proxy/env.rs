@@ -102,6 +102,16 @@ impl Env for StreamEnv<'_> {
         &self.view.config().proxy(self.back.unwrap_or(self.front)).name
     }
 
+    fn count_lookup(&self, found: bool) {
+        let config = self.view.config();
+        let counters = match self.back.filter(|back| *back != self.front) {
+            Some(back) => config.proxy(back).live.back.counters.mine(),
+            None => config.proxy(self.front).live.front.counters.mine(),
+        };
+        counters.cache_lookups.inc();
+        counters.cache_hits.add(u64::from(found));
+    }
+
     fn timeouts(&self) -> TimeoutOverrides {
         let config = self.view.config();
         let back = &config.proxy(self.back.unwrap_or(self.front)).timeouts;

@@ -4,8 +4,10 @@ use std::future::poll_fn;
 use std::io::{self, ErrorKind};
 use std::task::Poll;
 
+use crate::base::Nanos;
 use crate::base::buf::{BODY_SIZE, Buf, HEAD_SIZE};
 use crate::config::HttpConnection;
+use crate::conn::link::Stopped;
 use crate::http::{BodyLen, Chunks, Hop, Parse, Version};
 use crate::model::Seen;
 use crate::rt::NEVER;
@@ -14,9 +16,10 @@ use super::access;
 use super::downstream::body_at_hand;
 use super::end::{BAD_GATEWAY, Cause, End, Halt, Phase};
 use super::h2::server::is_refusal;
+use super::passage::{Leaving, Passage, whole};
 use super::retry::Failure;
 use super::stream::{Scanned, Stream};
-use super::transfer::{Broken, Side, Way};
+use super::transfer::{Broken, Extent, Side, Way};
 
 /// Why nothing more comes from the server.
 pub(super) enum Got {
@@ -58,6 +61,12 @@ impl Stream<'_> {
         let until = rt.after_ms(if reused { server_ms } else { connect_ms });
         let (extent, have) = body_at_hand(&self.txn.req)
             .map_err(|status| Failure::Halt(End::new(Cause::Proxy, Phase::Data, status).into()))?;
+        if self.has_filters()
+            && let Some(passage) = self.request_passage()
+        {
+            return self.send_through(passage, hop, have, until).await;
+        }
+        let Some(hold) = self.hold.as_mut() else { return Err(Failure::Empty) };
         // Only a connection that is still under way takes time in which a client may leave.
         let sent = match reused {
             true => Some(hold.upstream.send_head(&self.txn.req, hop, have, until).await),
@@ -66,6 +75,47 @@ impl Stream<'_> {
                 self.down.unless_left(self.route.aborts(), sending).await
             }
         };
+        self.begin_upload(sent, extent, None)
+    }
+
+    /// The same where something is done to the request's body.
+    async fn send_through(
+        &mut self,
+        mut passage: Box<Passage>,
+        hop: Hop,
+        have: usize,
+        until: Nanos,
+    ) -> Result<(), Failure> {
+        let wire = self.txn.req.body;
+        let (mut extent, mut out, now) = (whole(wire, false), Vec::new(), self.now());
+        let begun = self.txn.req.rest().get(..have).unwrap_or_default();
+        passage
+            .take(&mut extent, begun, now, &mut out)
+            .map_err(|_| Failure::Halt(End::new(Cause::Proxy, Phase::Data, 400).into()))?;
+        let Some(hold) = self.hold.as_mut() else { return Err(Failure::Empty) };
+        let sent = if passage.leaving() == Leaving::AsCame {
+            let sending = hold.upstream.send_head(&self.txn.req, hop, have, until);
+            self.down.unless_left(self.route.aborts(), sending).await
+        } else {
+            self.txn.req.set_body(BodyLen::Chunked);
+            let sending = hold.upstream.send_message(&self.txn.req, hop, &out, until);
+            let sent = self.down.unless_left(self.route.aborts(), sending).await;
+            // What is received, now and for another try, is as it was.
+            self.txn.req.body = wire;
+            sent
+        };
+        self.begin_upload(sent, (!extent.is_done()).then_some(extent), Some(passage))
+    }
+
+    /// The request's head was sent, or was not; `extent` is what is to follow.
+    fn begin_upload(
+        &mut self,
+        sent: Option<Result<usize, Stopped>>,
+        extent: Option<Extent>,
+        passage: Option<Box<Passage>>,
+    ) -> Result<(), Failure> {
+        let is_sent = matches!(sent, Some(Ok(_)));
+        let reused = self.hold.as_ref().is_some_and(|hold| hold.upstream.is_reused());
         let Some(sent) = sent else {
             return Err(Failure::Halt(End::new(Cause::ClientAbort, Phase::Connect, 0).into()));
         };
@@ -86,10 +136,10 @@ impl Stream<'_> {
         self.upload = extent.map(|extent| {
             self.down.begin_upload();
             let (from, to) = (self.down.link().clone(), hold.link().clone());
-            Way::new((from, Side::Client), (to, Side::Server), self.patience.clone(), extent)
+            Way::new((from, Side::Client), (to, Side::Server), self.patience.clone(), extent).through(passage)
         });
         hold.was_used = true;
-        hold.request_sent = self.upload.is_none() && sent.is_ok();
+        hold.request_sent = self.upload.is_none() && is_sent;
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 
 pub mod accept;
 pub mod access;
+pub mod cached;
 pub mod capture;
 pub mod conclude;
 pub mod connection;
@@ -9,12 +10,14 @@ pub mod downstream;
 pub mod end;
 pub mod env;
 pub mod exchange;
+pub mod filters;
 pub mod greeting;
 pub mod h2;
 mod invalid;
 mod line;
 pub mod listener;
 mod name;
+pub mod passage;
 pub mod persist;
 pub mod pool;
 pub mod prepare;

@@ -10,7 +10,9 @@ use crate::rules::{Env, Reply, ReplyBody};
 
 use super::end::{Cause, End, Halt, Phase};
 use super::env::StreamEnv;
+use super::passage::Leaving;
 use super::stream::Stream;
+use super::transfer::Extent;
 use super::verdict::{self, Stage};
 
 /// Filler of services that send many bytes of no meaning.
@@ -60,6 +62,8 @@ impl Stream<'_> {
             self.keep_client = false;
             return;
         }
+        // What was to become of a server's response does not concern what the proxy says itself.
+        self.txn.compressed = None;
         match halt {
             Halt::Drop(_) => self.keep_client = false,
             Halt::End(end) => self.answer_error(end).await,
@@ -137,7 +141,7 @@ impl Stream<'_> {
                 };
                 let fields = reply.fields.iter().map(|(n, v)| (&n[..], &v[..]));
                 self.begin(reply.status, reason, &Framing::Length(body.len() as u64), fields);
-                self.emit(Body::Bytes(body)).await;
+                self.emit(Body::Bytes(body), false).await;
             }
         }
     }
@@ -155,7 +159,7 @@ impl Stream<'_> {
             self.keep_client = false;
         }
         let body = Bytes::copy_from_slice(self.txn.res.rest());
-        self.emit(Body::Bytes(body)).await;
+        self.emit(Body::Bytes(body), false).await;
     }
 
     /// Bytes as they are, and the connection ends with them.
@@ -232,9 +236,15 @@ impl Stream<'_> {
         }
     }
 
-    async fn emit(&mut self, body: Body) {
+    /// `passes`: what filters there are see it.
+    async fn emit(&mut self, body: Body, passes: bool) {
+        let passes = passes && self.has_filters();
+        if passes {
+            self.judge_response();
+        }
         self.after_response();
         let sends_body = self.txn.res.settle(self.asked);
+        let body = if passes && sends_body { self.filtered(body) } else { body };
         self.txn.status = self.txn.res.status;
         let is_over = self.txn.res.closes_by_rule() || self.s.is_over();
         self.keep_client &= (self.is_served || self.down.is_whole(&self.txn.req)) && !is_over;
@@ -255,6 +265,18 @@ impl Stream<'_> {
         }
         if let (Body::Filler { len, chunked }, true) = (body, sends_body) {
             self.send_filler(len, chunked).await;
+        }
+    }
+
+    /// What a service says passes the filters, as a server's response does.
+    fn filtered(&mut self, body: Body) -> Body {
+        let Body::Bytes(bytes) = &body else { return body };
+        let wire = self.txn.res.body;
+        let Some(mut passage) = self.response_passage(wire) else { return body };
+        let (mut extent, mut out) = (Extent::Length(bytes.len() as u64), Vec::new());
+        match passage.take(&mut extent, bytes, self.now(), &mut out) {
+            Ok(_) if passage.leaving() != Leaving::AsCame => Body::Bytes(out.into()),
+            _ => body,
         }
     }
 
@@ -313,6 +335,9 @@ impl Stream<'_> {
         {
             return self.give_up_service(&halt).await;
         }
+        if self.has_filters() {
+            self.prepare_filters();
+        }
         let reply = self.ask(applet);
         if reply.delay_ms > 0 {
             let rt = self.s.worker.rt;
@@ -337,7 +362,7 @@ impl Stream<'_> {
             self.keep_client = false;
         }
         self.is_served = self.can_drain();
-        self.emit(body).await;
+        self.emit(body, true).await;
     }
 
     /// What the service answers to the request, and to as much of its body as is here.

@@ -7,6 +7,7 @@ use std::task::Poll;
 
 use crate::base::buf::{Buf, HEAD_SIZE};
 use crate::config::Proxy;
+use crate::conn::link::Stopped;
 use crate::http::{BodyLen, Chunks, Hop, Version};
 use crate::rules::{RuleSet, Wait};
 
@@ -14,6 +15,7 @@ use super::end::{BAD_GATEWAY, Cause, End, Halt, Phase};
 use super::env::StreamEnv;
 use super::exchange::{Got, client_end};
 use super::h2::websocket;
+use super::passage::{Leaving, Passage, whole};
 use super::stream::{Scanned, Stream};
 use super::transfer::{Broken, Extent, Side, Way};
 use super::tunnel::{self, Ends};
@@ -39,6 +41,7 @@ impl Stream<'_> {
             return self.upgrade().await;
         }
         self.note_authentication();
+        self.judge_response();
         if self.has_response_rules() {
             self.response_rules().await?;
         }
@@ -53,15 +56,17 @@ impl Stream<'_> {
             return self.skip_body(&extent).await;
         }
         self.keep_client &= self.txn.res.body != BodyLen::UntilClose;
-        if wire == BodyLen::Chunked && self.txn.req.version == Version::Http10 {
-            return self.respond_decoded().await;
+        if self.has_filters() || (wire == BodyLen::Chunked && self.txn.req.version == Version::Http10) {
+            if let Some(passage) = self.response_passage(wire) {
+                return self.respond_through(passage, wire, taken).await;
+            }
         }
         self.send_head(taken).await?;
         self.txn.res.buf = Buf::default();
         match (extent.is_done(), &self.upload) {
             (true, None) => Ok(()),
             (true, Some(_)) => self.finish_upload().await,
-            (false, _) => self.forward_body(extent).await,
+            (false, _) => self.forward_body(extent, None).await,
         }
     }
 
@@ -130,7 +135,12 @@ impl Stream<'_> {
         let until = self.patience.until(Side::Client);
         self.answered = true;
         self.responding = true;
-        match self.down.send_head(&self.txn.res, hop, taken, until).await {
+        let sent = self.down.send_head(&self.txn.res, hop, taken, until).await;
+        self.note_head(sent)
+    }
+
+    pub(super) fn note_head(&mut self, sent: Result<usize, Stopped>) -> Result<(), Halt> {
+        match sent {
             Ok(n) => {
                 self.txn.bytes_out += n as u64;
                 if self.route.front.options.log_asap {
@@ -153,43 +163,46 @@ impl Stream<'_> {
         self.finish_upload().await
     }
 
-    /// A chunked response for a client of HTTP/1.0: without the chunks, and ended by the connection's end.
-    async fn respond_decoded(&mut self) -> Result<(), Halt> {
-        self.keep_client = false;
-        let received = self.txn.res.rest().to_vec();
-        self.txn.res.set_body(BodyLen::UntilClose);
-        self.send_head(0).await?;
-        self.patience.renew(Side::Server, self.now());
-        let mut chunks = Chunks::new(true);
-        let Some(link) = self.hold.as_ref().map(|h| h.link().clone()) else {
-            return Err(BAD_GATEWAY.into());
-        };
-        let broken = End::new(Cause::ServerAbort, Phase::Data, 0);
-        let mut input = received;
-        loop {
-            let mut data = Vec::with_capacity(input.len());
-            let scan = chunks.decode(&input, |part| data.extend_from_slice(part)).map_err(|_| broken)?;
-            let until = self.patience.until(Side::Client);
-            self.down.send_data(&data, until).await.map_err(|(_, e)| client_end(&e))?;
-            self.txn.bytes_out += data.len() as u64;
-            self.patience.renew(Side::Client, self.now());
-            if chunks.is_done() {
-                if let Some(hold) = &mut self.hold {
-                    hold.keep &= scan.consumed == input.len();
-                }
-                return Ok(());
-            }
-            input.resize(HEAD_SIZE, 0);
-            let until = self.patience.until(Side::Server);
-            let Some(received) = self.down.unless_left(false, link.recv(&mut input, until)).await else {
-                return Err(End::new(Cause::ClientAbort, Phase::Data, 0).into());
-            };
-            let n = received.map_err(|e| download_end(&Broken::Read(e)))?;
-            if n == 0 {
-                return Err(broken.into());
-            }
-            self.patience.renew(Side::Server, self.now());
-            input.truncate(n);
+    /// A body that something is done to: what of it lies behind the head goes with the head, the rest as it comes.
+    async fn respond_through(
+        &mut self,
+        mut passage: Box<Passage>,
+        wire: BodyLen,
+        taken: usize,
+    ) -> Result<(), Halt> {
+        if passage.leaving() != Leaving::AsCame {
+            return self.respond_reframed(passage, wire, taken).await;
+        }
+        let (mut extent, now) = (whole(wire, true), self.now());
+        let begun = self.txn.res.rest().get(..taken).unwrap_or_default();
+        passage.take(&mut extent, begun, now, &mut Vec::new()).map_err(|broken| download_end(&broken))?;
+        self.send_head(taken).await?;
+        self.go_on_through(passage, extent).await
+    }
+
+    async fn respond_reframed(
+        &mut self,
+        mut passage: Box<Passage>,
+        wire: BodyLen,
+        taken: usize,
+    ) -> Result<(), Halt> {
+        let (mut extent, mut out, now) = (whole(wire, true), Vec::new(), self.now());
+        let begun = self.txn.res.rest().get(..taken).unwrap_or_default();
+        passage.take(&mut extent, begun, now, &mut out).map_err(|broken| download_end(&broken))?;
+        let hop = Hop::to_client(self.keep_client, self.txn.req.version);
+        let until = self.patience.until(Side::Client);
+        (self.answered, self.responding) = (true, true);
+        let sent = self.down.send_message(&self.txn.res, hop, &out, until).await;
+        self.note_head(sent)?;
+        self.go_on_through(passage, extent).await
+    }
+
+    async fn go_on_through(&mut self, passage: Box<Passage>, extent: Extent) -> Result<(), Halt> {
+        self.txn.res.buf = Buf::default();
+        if extent.is_done() {
+            self.finish_upload().await
+        } else {
+            self.forward_body(extent, Some(passage)).await
         }
     }
 
@@ -202,13 +215,13 @@ impl Stream<'_> {
     }
 
     /// `http-response` of the backend, then of the frontend, then `http-after-response` likewise.
-    async fn response_rules(&mut self) -> Result<(), Halt> {
+    pub(super) async fn response_rules(&mut self) -> Result<(), Halt> {
         let (back, front) = (self.route.back, self.route.front);
         if !back.rules.spare_responses() {
             self.run_response(&back.rules.tcp_response).await?;
             self.run_response(&back.rules.http_response).await?;
         }
-        if !self.route.is_one() && !front.rules.spare_responses() {
+        if self.route.has_two() && !front.rules.spare_responses() {
             self.run_response(&front.rules.http_response).await?;
         }
         self.write_cookie();
@@ -257,10 +270,11 @@ impl Stream<'_> {
                     Box::pin(self.pause(time_ms)).await?;
                     continue;
                 }
-                Wait::Body { time_ms, at_least } => {
+                // What the cache has is here already.
+                Wait::Body { time_ms, at_least } if self.hold.is_some() => {
                     Box::pin(self.await_response_body(time_ms, at_least)).await?;
                 }
-                Wait::Data | Wait::Paused | Wait::Name => {}
+                Wait::Body { .. } | Wait::Data | Wait::Paused | Wait::Name => {}
             }
             self.txn.response_awaited = true;
         }
@@ -300,13 +314,13 @@ impl Stream<'_> {
         Ok(())
     }
 
-    async fn forward_body(&mut self, extent: Extent) -> Result<(), Halt> {
+    async fn forward_body(&mut self, extent: Extent, passage: Option<Box<Passage>>) -> Result<(), Halt> {
         let Some(server) = self.hold.as_ref().map(|h| h.link().clone()) else {
             return Err(BAD_GATEWAY.into());
         };
         let client = self.down.link().clone();
         let (from, to) = ((server, Side::Server), (client.clone(), Side::Client));
-        let mut down = Way::new(from, to, self.patience.clone(), extent);
+        let mut down = Way::new(from, to, self.patience.clone(), extent).through(passage);
         self.restart_patience();
         let result = poll_fn(|_| {
             // A client that breaks off its request gets no more of the response.

@@ -84,6 +84,11 @@ impl<'a> Route<'a> {
         self.back.options.abortonclose.unwrap_or(self.front.mode.has_messages())
     }
 
+    /// The backend is another proxy than the frontend.
+    pub fn has_two(&self) -> bool {
+        self.back_id.is_some_and(|back| back != self.front_id)
+    }
+
     /// Frontend and backend are one proxy.
     pub fn is_one(&self) -> bool {
         self.back_id == Some(self.front_id)

@@ -3,6 +3,7 @@
 
 use std::rc::Rc;
 
+use crate::filter::compression::Algorithm;
 use crate::http::{Chunks, Method};
 use crate::model::{ProxyId, Server};
 use crate::rules::{Ctx, Txn};
@@ -43,6 +44,8 @@ pub struct Stream<'a> {
     pub tried: Option<Server>,
     /// The rest of the request's body on its way to the server.
     pub upload: Option<Way>,
+    /// What becomes of that body on its way.
+    pub(super) upload_coding: Option<Algorithm>,
     /// The beginning of the response's body, where it is chunked.
     pub(super) scanned: Option<Scanned>,
     pub patience: &'a Rc<Patience>,
@@ -80,6 +83,7 @@ impl<'a> Stream<'a> {
             hold: None,
             tried: None,
             upload: None,
+            upload_coding: None,
             scanned: None,
             patience,
             asked: Method::Other,

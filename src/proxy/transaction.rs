@@ -131,6 +131,9 @@ impl<'a> Stream<'a> {
         self.monitor()?;
         if looks_at_requests(self.route.front) {
             self.request_rules(self.route.front, Stage::Front, after_tcp.is_some()).await?;
+            if self.is_cached() {
+                return self.serve_cached().await;
+            }
         }
         let switched = after_tcp.flatten().or_else(|| self.switch());
         self.route.choose(switched);
@@ -142,6 +145,9 @@ impl<'a> Stream<'a> {
         self.enter_backend();
         if !self.route.is_one() && looks_at_requests(self.route.back) {
             self.request_rules(self.route.back, Stage::Back, false).await?;
+            if self.is_cached() {
+                return self.serve_cached().await;
+            }
         }
         self.serve_inside()?;
         self.restrict_names()?;
@@ -298,6 +304,9 @@ impl<'a> Stream<'a> {
         let mut attempt = Attempt::new(back, self.txn);
         self.make_unique_id();
         self.judge_persistence(back);
+        if self.has_filters() {
+            self.prepare_filters();
+        }
         if let Some(cookie) = back.cookie.as_deref() {
             let forced = self.is_forced(back);
             self.read_cookie(cookie, forced);

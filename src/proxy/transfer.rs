@@ -17,6 +17,8 @@ use crate::model::counters::Count;
 use crate::os::pipe::Pipe;
 use crate::rt::{NEVER, Rt};
 
+use super::passage::{Leaving, Passage};
+
 /// From this many bytes on a body is spliced rather than copied.
 pub const SPLICE_FROM: u64 = 256 * 1024;
 const PIPE_SIZE: usize = 1 << 20;
@@ -149,6 +151,8 @@ pub enum BodyPath {
     Splice,
     /// Through a buffer.
     Copy,
+    /// Through filters.
+    Filtered,
 }
 
 impl BodyPath {
@@ -170,6 +174,7 @@ pub struct Way {
     buf: Buf,
     pipe: Option<Pipe>,
     path: BodyPath,
+    passage: Option<Box<Passage>>,
     /// Bytes written to `to`.
     pub moved: u64,
     /// Bytes behind the end of the body that were read with it.
@@ -201,6 +206,7 @@ impl Way {
             buf: Buf::default(),
             pipe: None,
             path,
+            passage: None,
             moved: 0,
             surplus: Vec::new(),
             full: false,
@@ -208,6 +214,15 @@ impl Way {
             is_bulk: false,
             ended,
         }
+    }
+
+    /// What comes goes through filters.
+    pub fn through(mut self, passage: Option<Box<Passage>>) -> Self {
+        if passage.is_some() {
+            self.path = BodyPath::Filtered;
+        }
+        self.passage = passage;
+        self
     }
 
     /// A body that nobody takes: it is thrown away as it comes.
@@ -227,6 +242,7 @@ impl Way {
     pub fn discard(&mut self) {
         self.to = None;
         self.path = BodyPath::Copy;
+        self.passage = None;
         self.release();
     }
 
@@ -262,6 +278,9 @@ impl Way {
 
     /// Accounts the bytes of `buf`, all of them new, to the body; what lies behind its end goes to `surplus`.
     fn measure(&mut self) -> Result<(), Broken> {
+        if self.path == BodyPath::Filtered {
+            return self.filter();
+        }
         let fresh = self.buf.data();
         let used = match &mut self.extent {
             Extent::Length(left) => {
@@ -282,6 +301,28 @@ impl Way {
             self.buf.truncate(used);
         }
         Ok(())
+    }
+
+    /// The same where filters look at them: `buf` gets what goes on.
+    fn filter(&mut self) -> Result<(), Broken> {
+        let Some(passage) = self.passage.as_mut() else { return Ok(()) };
+        let (now, mut out) = (self.from.rt().now(), Vec::new());
+        let used = passage.take(&mut self.extent, self.buf.data(), now, &mut out)?;
+        self.ended = self.extent.is_done();
+        self.surplus.extend_from_slice(&self.buf.data()[used..]);
+        if passage.leaving() == Leaving::AsCame {
+            self.buf.truncate(used);
+        } else {
+            self.refill(&out);
+        }
+        Ok(())
+    }
+
+    /// What goes on is this.
+    fn refill(&mut self, bytes: &[u8]) {
+        let size = [HEAD_SIZE, BODY_SIZE].into_iter().find(|size| *size >= bytes.len());
+        self.buf = Buf::take(size.unwrap_or(bytes.len()));
+        self.buf.push(bytes);
     }
 
     /// Moves what can be moved now, up to a share of the turn. Ready when the body is through.
@@ -450,6 +491,11 @@ impl Way {
     fn end_of_stream(&mut self) -> Poll<Result<(), Broken>> {
         if matches!(self.extent, Extent::Close) {
             self.ended = true;
+            if let Some(passage) = self.passage.as_mut() {
+                let mut out = Vec::new();
+                passage.finish(self.from.rt().now(), &mut out);
+                self.refill(&out);
+            }
             return Poll::Ready(Ok(()));
         }
         Poll::Ready(Err(Broken::Short))

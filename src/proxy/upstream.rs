@@ -101,6 +101,25 @@ impl Upstream {
         self.link().send_slices(slices.as_mut_slice(), until).await.map(|()| slices.len() - preface.len())
     }
 
+    /// The request's head, with other bytes behind it than those that came.
+    pub async fn send_message(
+        &mut self,
+        req: &Head,
+        hop: Hop,
+        body: &[u8],
+        until: Nanos,
+    ) -> Result<usize, Stopped> {
+        let preface = match self {
+            Upstream::H1(server) => std::mem::take(&mut server.preface),
+            Upstream::H2(server) => return server.send(req, body, until).await,
+        };
+        let mut slices = Slices::new();
+        slices.push(&preface);
+        req.slices(hop, &mut slices);
+        slices.push(body);
+        self.link().send_slices(slices.as_mut_slice(), until).await.map(|()| slices.len() - preface.len())
+    }
+
     /// Bytes of the response into `room`.
     #[inline]
     pub fn poll_recv(&self, room: &mut [u8], until: Nanos) -> Poll<io::Result<usize>> {

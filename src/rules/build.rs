@@ -6,6 +6,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::filter::cache::Caches;
 use crate::lang::{Diagnostics, Span};
 use crate::model::Caps;
 use crate::model::applet::Applet;
@@ -51,6 +52,8 @@ pub struct BuildCtx<'a> {
     pub services: &'a dyn Fn(&str) -> Option<Arc<dyn Applet>>,
     /// `resolvers` sections.
     pub resolvers: &'a [Arc<Resolvers>],
+    /// `cache` sections.
+    pub caches: &'a Caches,
     /// Capture slots declared so far; `http-request capture ... len` adds one.
     pub captures: &'a mut Captures,
     /// `tune.maxrewrite` and `tune.bufsize` in bytes.
@@ -79,6 +82,7 @@ impl BuildCtx<'_> {
             acls: HashMap::new(),
             services: &|_| None,
             resolvers: &[],
+            caches: &Caches::default(),
             captures: &mut Captures::default(),
             maxrewrite: 1024,
             bufsize: 16384,

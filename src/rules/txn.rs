@@ -12,6 +12,8 @@ use crate::base::{Buf, Nanos};
 use crate::conn::Tls;
 use crate::conn::link::Carriage;
 use crate::conn::proxy_protocol::Received;
+use crate::filter::cache;
+use crate::filter::compression::Algorithm;
 use crate::http::Head;
 use crate::lang::{FileId, Span};
 use crate::model::ProxyLive;
@@ -141,6 +143,10 @@ pub struct Txn {
     pub is_malformed: bool,
     /// The first bytes are the preface of HTTP/2.
     pub is_http2: bool,
+    /// How the response is to be compressed: as far as the request goes, then as the response itself allows.
+    pub compressed: Option<Algorithm>,
+    /// What the cache knows of the request, and has to do with the response.
+    pub cache: Option<Box<cache::Request>>,
     /// The service inside the process that answers.
     pub service: Option<&'static str>,
     /// `inspect-delay` is over, or nothing more can come: rules no longer wait.
@@ -404,6 +410,8 @@ pub trait Env {
     fn hostname(&self) -> &str;
     fn pid(&self) -> u32;
     fn random(&self) -> u64;
+    /// A request was looked up in the cache.
+    fn count_lookup(&self, _found: bool) {}
     /// Connections of the whole process.
     fn connections(&self) -> u32;
     /// The timeouts of the backend as they are configured, and the frontend's for the client.
@@ -532,7 +540,7 @@ impl Txn {
             req_captures res_captures unique_id status bytes_in bytes_out termination retries
             redispatched backend_queue server_queue actconn feconn beconn srvconn log_level expects_proxy no_repeat
             priority server_packets retries_wanted hints last_rule waiting_rule
-            failed_rewrites request_no req_body res_body body_awaited response_awaited service is_not_http is_http2
+            failed_rewrites request_no req_body res_body body_awaited response_awaited compressed cache service is_not_http is_http2
             is_malformed inspect_over
             session_requests req_growth res_growth req_cookie res_cookie log_no log_early pending
             sticky wait looking timeouts

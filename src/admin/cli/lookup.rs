@@ -10,7 +10,7 @@ use super::command::Command;
 use super::session::{Answer, Output, Session, Severity};
 use super::words::{Args, words};
 use super::{
-    counters, dynamic, frontend, invalid, mode, pattern, resolvers, server, servers, show, tls, variable, vip,
+    cache, counters, dynamic, frontend, invalid, mode, pattern, resolvers, server, servers, show, tls, variable, vip,
 };
 
 static HELP: &[Command] = &[Command::new(
@@ -59,6 +59,7 @@ impl Session {
 pub fn all() -> impl Iterator<Item = &'static Command> {
     [
         HELP,
+        cache::COMMANDS,
         counters::COMMANDS,
         dynamic::COMMANDS,
         frontend::COMMANDS,

@@ -1,5 +1,6 @@
 //! The runtime API: commands over `stats socket` (management manual 9.3) and the master's socket (9.4).
 
+pub mod cache;
 pub mod command;
 mod lookup;
 pub mod serve;

@@ -117,8 +117,6 @@ macro_rules! none_of {
     };
 }
 
-const NO_COMPRESSION: Status = Status::Partial("always 0: this release does not compress");
-const NO_CACHE: Status = Status::Partial("always 0: this release does not cache");
 const NO_HTTP2: Status = Status::Partial("always 0: HTTP/2 is not spoken yet");
 const NO_HTTP3: Status = Status::Partial("always 0: HTTP/3 is not spoken");
 
@@ -399,22 +397,18 @@ pub static COLUMNS: &[Column] = &[
     column("srv_abrt", "1.4", "Transfers that the server broke off.", count!("BS", srv_aborts))
         .metric("BS", "server_aborts_total")
         .shared(),
-    column("comp_in", "1.5", "Bytes given to compression.", none_of!("FB"))
+    column("comp_in", "1.5", "Bytes given to compression.", count!("FB", comp_in))
         .metric("FB", "http_comp_bytes_in_total")
-        .shared()
-        .note(NO_COMPRESSION),
-    column("comp_out", "1.5", "Bytes that compression made of them.", none_of!("FB"))
+        .shared(),
+    column("comp_out", "1.5", "Bytes that compression made of them.", count!("FB", comp_out))
         .metric("FB", "http_comp_bytes_out_total")
-        .shared()
-        .note(NO_COMPRESSION),
-    column("comp_byp", "1.5", "Bytes not compressed for lack of time or room.", none_of!("FB"))
+        .shared(),
+    column("comp_byp", "1.5", "Bytes not compressed for lack of time or room.", count!("FB", comp_byp))
         .metric("FB", "http_comp_bytes_bypassed_total")
-        .shared()
-        .note(NO_COMPRESSION),
-    column("comp_rsp", "1.5", "Responses compressed.", none_of!("FB"))
+        .shared(),
+    column("comp_rsp", "1.5", "Responses compressed.", count!("FB", comp_rsp))
         .metric("FB", "http_comp_responses_total")
-        .shared()
-        .note(NO_COMPRESSION),
+        .shared(),
     column("lastsess", "1.5", "Seconds since the last session; -1 for none yet.", |row| {
         let at = match row.subject {
             Subject::Front(..) | Subject::Listener(..) => return None,
@@ -571,14 +565,12 @@ pub static COLUMNS: &[Column] = &[
     column("reuse", "1.9", "Requests sent over a connection that was open already.", count!("BS", reuse))
         .metric("BS", "connection_reuses_total")
         .shared(),
-    column("cache_lookups", "1.9", "Requests looked up in the cache.", |row| no_cache(row))
+    column("cache_lookups", "1.9", "Requests looked up in the cache.", count_http!("FB", cache_lookups))
         .metric("FB", "http_cache_lookups_total")
-        .shared()
-        .note(NO_CACHE),
-    column("cache_hits", "1.9", "Requests answered from the cache.", |row| no_cache(row))
+        .shared(),
+    column("cache_hits", "1.9", "Requests answered from the cache.", count_http!("FB", cache_hits))
         .metric("FB", "http_cache_hits_total")
-        .shared()
-        .note(NO_CACHE),
+        .shared(),
     column("srv_icur", "2.0", "Idle connections to the server.", |row| {
         for_server(row, |s| gauge(s.live.idle.load(Ordering::Relaxed)))
     })
@@ -684,10 +676,6 @@ fn servers<'a>(row: &Row<'_>, n: u32) -> Field<'a> {
         Kind::Backend => gauge(n),
         Kind::Server => status(Value::U32(n)),
     }
-}
-
-fn no_cache<'a>(row: &Row<'_>) -> Field<'a> {
-    if row.is_http() && matches!(row.kind(), Kind::Frontend | Kind::Backend) { counter(0) } else { None }
 }
 
 fn aggregate<'a>(row: &Row<'_>) -> Field<'a> {

@@ -9,6 +9,15 @@ use crate::model::Totals;
 
 use super::value::{Datum, Field, Nature, Origin, Scope, Value, config, limit, metric, small, status, text};
 
+/// What compression does, and may.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CompressionFigures {
+    /// Bytes of the last second before and after.
+    pub rates: (u32, u32),
+    pub memory: u64,
+    pub limits: crate::filter::compression::Limits,
+}
+
 /// The process at one moment. The app gives what only it knows ([`Control::process`](crate::admin::Control)); the rest
 /// is filled in by [`crate::admin::control::process`].
 #[derive(Clone, Debug, Default)]
@@ -51,6 +60,7 @@ pub struct Process {
     pub sess_rate_limit: u32,
     /// Of the connections of clients that speak TLS.
     pub tls: TlsFigures,
+    pub compression: CompressionFigures,
     /// Filled in for the app, from here on.
     pub curr_conns: u32,
     pub cum_conns: u64,
@@ -277,17 +287,20 @@ pub static FIELDS: &[InfoField] = &[
         counted(p.tls.looked_up.1)
     }),
     field("CompressBpsIn", "http_comp_bytes_in_total", "Bytes given to compression a second.", |p| {
-        rate(p, 0)
-    })
-    .absent(),
+        rate(p, p.compression.rates.0)
+    }),
     field("CompressBpsOut", "http_comp_bytes_out_total", "Bytes made by compression a second.", |p| {
-        rate(p, 0)
-    })
-    .absent(),
-    field("CompressBpsRateLim", "limit_http_comp", "Limit of compressed bytes a second.", |_| limit(0))
-        .absent(),
-    field("ZlibMemUsage", "current_zlib_memory", "Memory of compression.", |_| gauge(0)).absent(),
-    field("MaxZlibMemUsage", "max_zlib_memory", "Limit of that memory.", |_| limit(0)).absent(),
+        rate(p, p.compression.rates.1)
+    }),
+    field("CompressBpsRateLim", "limit_http_comp", "Limit of compressed bytes a second.", |p| {
+        limit(u32::try_from(p.compression.limits.rate).unwrap_or(u32::MAX))
+    }),
+    field("ZlibMemUsage", "current_zlib_memory", "Memory of compression.", |p| {
+        metric(Nature::Gauge, small(p.compression.memory))
+    }),
+    field("MaxZlibMemUsage", "max_zlib_memory", "Limit of that memory.", |p| {
+        limit(u32::try_from(p.compression.limits.memory).unwrap_or(u32::MAX))
+    }),
     field("Tasks", "current_tasks", "Tasks.", |p| gauge(p.tasks)),
     field("Run_queue", "current_run_queue", "Tasks ready to run.", |p| gauge(p.run_queue)),
     field("Idle_pct", "idle_time_percent", "Percent of the last second that workers spent waiting.", |p| {

@@ -12,5 +12,5 @@ pub mod value;
 mod tests;
 
 pub use column::COLUMNS;
-pub use info::{Process, TlsFigures};
+pub use info::{CompressionFigures, Process, TlsFigures};
 pub use row::{Kind, Row, Show, Snapshot, Subject};

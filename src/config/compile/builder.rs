@@ -39,6 +39,7 @@ pub fn entries() -> impl Iterator<Item = (Kind, &'static Entry)> {
     let errors = errors.chain(all(Kind::In("userlist"), crate::rules::account::LINES));
     let errors = errors.chain(all(Kind::In("crt-store"), super::crt_store::LINES));
     let errors = errors.chain(all(Kind::In("resolvers"), crate::resolve::LINES));
+    let errors = errors.chain(all(Kind::In("cache"), super::cache::LINES));
     let sections = errors.chain(all(Kind::Section, SECTIONS)).chain(all(Kind::Section, REFUSED_SECTIONS));
     let global = GLOBAL_KEYWORDS.iter().map(|k| &k.entry).filter(|e| !LOADED.contains(&e.name));
     let global = global.map(|e| (Kind::Global, e));
@@ -50,11 +51,12 @@ pub fn entries() -> impl Iterator<Item = (Kind, &'static Entry)> {
     // Steps of checks are read by their own room.
     let is_step = |e: &&Entry| !e.name.starts_with("option ");
     let checks = check::BACKEND_KEYWORDS.iter().filter(is_step).map(|e| (Kind::Proxy, e));
+    let filters = all(Kind::Filter, super::filter::FILTERS);
     let options = OPTIONS.iter().map(|k| (Kind::Option, &k.entry));
     let binds = BIND_OPTIONS.iter().map(|k| (Kind::Bind, &k.entry));
     let servers = SERVER_OPTIONS.iter().map(|k| (Kind::Server, &k.entry));
     let proxies = proxy.chain(more).chain(timeouts).chain(stats).chain(checks);
-    sections.chain(global).chain(proxies).chain(options).chain(binds).chain(servers)
+    sections.chain(global).chain(proxies).chain(filters).chain(options).chain(binds).chain(servers)
 }
 
 /// Hands all of them to the registry.

@@ -9,6 +9,8 @@ use std::sync::Arc;
 use crate::balance;
 use crate::base::Millis;
 use crate::check;
+use crate::filter::cache::Caches;
+use crate::filter::compression;
 use crate::lang::{Diagnostic, Diagnostics, Frame, Section, Severity, SourceMap, Span, Word};
 use crate::model::applet::Applet;
 use crate::model::{Address, Caps, Mode};
@@ -76,6 +78,8 @@ pub struct Cx<'a> {
     pub resolvers_at: Vec<(Arc<str>, Span)>,
     /// Files of server states that were read.
     pub states: HashMap<PathBuf, Arc<[u8]>>,
+    /// `cache` sections.
+    pub caches: Caches,
     pub named: Vec<Reference<'a>>,
     /// Names of variables.
     pub names: Names,
@@ -125,6 +129,7 @@ impl<'a> Cx<'a> {
             resolvers: inputs.lent.as_ref().map(|lent| lent.resolvers.clone()).unwrap_or_default(),
             resolvers_at: Vec::new(),
             states: HashMap::new(),
+            caches: Caches::default(),
             named: Vec::new(),
             names: Names::default(),
             proc_vars: Vec::new(),
@@ -260,6 +265,7 @@ pub struct Settings<'a> {
     pub source_interface: Option<&'a str>,
     pub send_name_header: Option<&'a Word>,
     pub cookie: Option<Box<CookieSpec>>,
+    pub compression: Option<compression::Settings>,
     pub dynamic_cookie_key: Option<&'a str>,
     pub max_keep_alive_queue: i32,
     pub tcp_inspect_delay_ms: u64,
@@ -305,6 +311,7 @@ impl Default for Settings<'_> {
             source_interface: None,
             send_name_header: None,
             cookie: None,
+            compression: None,
             dynamic_cookie_key: None,
             max_keep_alive_queue: -1,
             tcp_inspect_delay_ms: 0,
@@ -361,6 +368,8 @@ pub struct Draft<'a> {
     pub servers: Vec<ServerDraft>,
     pub dispatch: Option<Address>,
     pub services: Vec<ServiceDraft<'a>>,
+    /// `filter` lines, in order.
+    pub filters: Vec<Args<'a>>,
     pub captures: Captures,
     pub cookie_capture: Option<Capture>,
     /// What `defaults` gave, to warn of a second `timeout` line.
@@ -387,6 +396,7 @@ impl<'a> Draft<'a> {
             servers: Vec::new(),
             dispatch: None,
             services: Vec::new(),
+            filters: Vec::new(),
             captures: Captures::default(),
             cookie_capture: None,
             inherited_timeouts: from.map_or_else(Timeouts::default, |(_, d)| d.set.timeouts),

@@ -91,6 +91,7 @@ pub fn finish<'a>(cx: &mut Cx<'a>, drafts: &Drafts<'a>) -> Built {
             backends: HashMap::new(),
             frontends: HashMap::new(),
             proc_vars: Vec::new(),
+            caches: cx.caches.clone(),
             patterns: Default::default(),
             resolvers: cx.resolvers.clone(),
             tls: Mutex::default(),
@@ -113,7 +114,8 @@ pub fn finish<'a>(cx: &mut Cx<'a>, drafts: &Drafts<'a>) -> Built {
         super::udp::check(cx, draft, &program);
         let needs = if draft.caps().front { needs.or(of_backs) } else { needs };
         let figures = Figures { uid, needs, fullconn };
-        let proxy = one_proxy(cx, draft, figures, program, &names, &mut built);
+        let mut proxy = one_proxy(cx, draft, figures, program, &names, &mut built);
+        proxy.filters = super::filter::filters(cx, draft, base(draft));
         let id = ProxyId(built.config.proxies.len() as u32);
         if proxy.front.is_some() {
             built.config.frontends.insert(proxy.name.clone(), id);
@@ -229,6 +231,8 @@ fn one_proxy<'a>(
             stats.applet = (cx.inputs.services)("stats");
             Arc::new(stats)
         }),
+        filters: Vec::new(),
+        compression: set.compression.clone().map(Arc::new),
         stats_rules: program.stats_rules,
         stats_admin: program.stats_admin,
         maxconn: set.maxconn,

@@ -39,6 +39,28 @@ pub fn number<'a, T: std::str::FromStr>(cx: &mut Cx<'a>, args: Args<'a>) -> Opti
     value
 }
 
+/// `maxcompcpuusage <percent>`.
+pub fn compression_share<'a>(cx: &mut Cx<'a>, args: Args<'a>, _: Prefix) {
+    match number::<u8>(cx, args) {
+        Some(percent) if percent <= 100 => cx.global.compression.least_idle = 100 - percent,
+        Some(_) => {
+            cx.diags.alert(args.at(1), "'maxcompcpuusage' expects an integer argument between 0 and 100.")
+        }
+        None => {}
+    }
+}
+
+/// `tune.comp.maxlevel <level>`.
+pub fn compression_level<'a>(cx: &mut Cx<'a>, args: Args<'a>, _: Prefix) {
+    match number::<u32>(cx, args) {
+        Some(level @ 0..=9) => cx.global.compression.level = level,
+        Some(_) => {
+            cx.diags.alert(args.at(1), "'tune.comp.maxlevel' expects a numeric value between 0 and 9.")
+        }
+        None => {}
+    }
+}
+
 /// The only argument as a size in bytes.
 pub fn bytes<'a>(cx: &mut Cx<'a>, args: Args<'a>) -> Option<usize> {
     let text = one(cx, args, "a size")?;

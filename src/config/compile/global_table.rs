@@ -6,9 +6,9 @@ use crate::lang::{Entry, Place, Status, What};
 
 use super::bind::unix_bind;
 use super::global::{
-    GlobalFn, close_spread, delay, description, h1_case_adjust, legacy, log_line, log_send_hostname,
-    master_worker, maxconn, nbthread, nothing, number, path, set_var, spread_checks, stats, text, tls_text,
-    tls_word, tune_percent, tune_size, user,
+    GlobalFn, close_spread, compression_level, compression_share, delay, description, h1_case_adjust, legacy,
+    log_line, log_send_hostname, master_worker, maxconn, nbthread, nothing, number, path, set_var,
+    spread_checks, stats, text, tls_text, tls_word, tune_percent, tune_size, user,
 };
 use super::keyword::Index;
 use crate::lang::args::Prefix;
@@ -157,15 +157,15 @@ pub const GLOBAL_KEYWORDS: &[GlobalKeyword] = &[
     full("master-worker", "[no-exit-on-failure]", "Runs a master that keeps the worker.", "master-worker", "1.8", master_worker),
     full("max-spread-checks", "<delay>", "Longest time between the first checks of two servers.", "max-spread-checks 5s", "1.5", |cx, a, _| cx.global.max_spread_checks_ms = delay(cx, a).unwrap_or(0)),
     accepted("max-threads-per-group", "<number>", "Threads of a group.", "max-threads-per-group 16", "3.3", "there are no groups"),
-    accepted("maxcompcpuusage", "<number>", "A limit of compression.", "maxcompcpuusage 50", "1.5", "messages are not compressed"),
-    accepted("maxcomprate", "<number>", "A limit of compression.", "maxcomprate 10", "1.5", "messages are not compressed"),
+    full("maxcompcpuusage", "<number>", "Percent of a worker's time up to which messages are compressed.", "maxcompcpuusage 50", "1.5", compression_share),
+    full("maxcomprate", "<number>", "Kilobytes a second up to which messages are compressed; 0: no limit.", "maxcomprate 10", "1.5", |cx, a, _| cx.global.compression.rate = number::<u64>(cx, a).unwrap_or(0).saturating_mul(1024)),
     full("maxconn", "<number>", "Most connections of the process.", "maxconn 10000", "1.0", maxconn),
     full("maxconnrate", "<number>", "Most new connections each second.", "maxconnrate 1000", "1.4", |cx, a, _| cx.global.maxconnrate = number(cx, a).unwrap_or(0)),
     full("maxpipes", "<number>", "Most pipes for splicing.", "maxpipes 100", "1.3", |cx, a, _| cx.global.tune.maxpipes = number(cx, a).unwrap_or(0)).accepted("pipes are kept by need"),
     full("maxsessrate", "<number>", "Most new sessions each second.", "maxsessrate 1000", "1.5", |cx, a, _| cx.global.maxsessrate = number(cx, a).unwrap_or(0)),
     full("maxsslconn", "<number>", "Most TLS connections of clients.", "maxsslconn 1000", "1.5", |cx, a, _| cx.global.tls.maxsslconn = number(cx, a).unwrap_or(0)),
     full("maxsslrate", "<number>", "Most TLS connections of clients each second.", "maxsslrate 1000", "1.5", |cx, a, _| cx.global.tls.maxsslrate = number(cx, a).unwrap_or(0)),
-    accepted("maxzlibmem", "<number>", "A limit of compression.", "maxzlibmem 1", "1.5", "messages are not compressed"),
+    full("maxzlibmem", "<number>", "Megabytes that compression may take; 0: no limit.", "maxzlibmem 1", "1.5", |cx, a, _| cx.global.compression.memory = number::<u64>(cx, a).unwrap_or(0).saturating_mul(1 << 20)),
     accepted("mworker-max-reloads", "<number>", "Reloads that an old worker survives.", "mworker-max-reloads 10", "1.8", "a reload needs no second worker"),
     refused("nbproc", "", "No longer in HAProxy.", "removed in HAProxy 2.5, use 'nbthread'"),
     full("nbthread", "<number>", "Data workers.", "nbthread 4", "1.8", nbthread),
@@ -242,7 +242,7 @@ pub const GLOBAL_KEYWORDS: &[GlobalKeyword] = &[
     accepted("tune.bufsize.small", "<value>", "A tuning of HAProxy.", "tune.bufsize.small 1", "2.0", "it tunes a part that is built otherwise"),
     full("tune.chksize", "<size>", "Size of the buffers of checks.", "tune.chksize 16384", "1.4", |cx, a, _| tune_size(cx, a, |t, n| t.chksize = n)),
     accepted("tune.cli.max-payload-size", "<value>", "A tuning of HAProxy.", "tune.cli.max-payload-size 1", "2.0", "it tunes a part that is built otherwise"),
-    accepted("tune.comp.maxlevel", "<value>", "A tuning of HAProxy.", "tune.comp.maxlevel 1", "1.5", "messages are not compressed"),
+    full("tune.comp.maxlevel", "<number>", "How hard compression tries, from 1 to 9.", "tune.comp.maxlevel 1", "1.5", compression_level),
     accepted("tune.defaults.purge", "<value>", "A tuning of HAProxy.", "tune.defaults.purge 1", "2.0", "it tunes a part that is built otherwise"),
     accepted("tune.disable-fast-forward", "<value>", "A tuning of HAProxy.", "tune.disable-fast-forward 1", "2.0", "it tunes a part that is built otherwise"),
     accepted("tune.disable-zero-copy-forwarding", "<value>", "A tuning of HAProxy.", "tune.disable-zero-copy-forwarding 1", "2.0", "it tunes a part that is built otherwise"),
@@ -387,8 +387,8 @@ pub const GLOBAL_KEYWORDS: &[GlobalKeyword] = &[
     accepted("tune.vars.reqres-max-size", "<value>", "A tuning of HAProxy.", "tune.vars.reqres-max-size 1", "1.6", "variables are few and bounded"),
     accepted("tune.vars.sess-max-size", "<value>", "A tuning of HAProxy.", "tune.vars.sess-max-size 1", "1.6", "variables are few and bounded"),
     accepted("tune.vars.txn-max-size", "<value>", "A tuning of HAProxy.", "tune.vars.txn-max-size 1", "1.6", "variables are few and bounded"),
-    accepted("tune.zlib.memlevel", "<value>", "A tuning of HAProxy.", "tune.zlib.memlevel 1", "1.5", "messages are not compressed"),
-    accepted("tune.zlib.windowsize", "<value>", "A tuning of HAProxy.", "tune.zlib.windowsize 1", "1.5", "messages are not compressed"),
+    accepted("tune.zlib.memlevel", "<value>", "A tuning of HAProxy.", "tune.zlib.memlevel 1", "1.5", "every compression has the same memory"),
+    accepted("tune.zlib.windowsize", "<value>", "A tuning of HAProxy.", "tune.zlib.windowsize 1", "1.5", "every compression has the largest window"),
     full("uid", "<number>", "User to run as, by number.", "uid 0", "1.0", |cx, a, _| cx.global.uid = number(cx, a).or(cx.global.uid)),
     full("ulimit-n", "<number>", "Most file descriptors.", "ulimit-n 65536", "1.0", |cx, a, _| cx.global.ulimit_n = number(cx, a).or(cx.global.ulimit_n)),
     full("unix-bind", "[ prefix <prefix> ] [ mode <mode> ] [ user <user> ] [ uid <uid> ] [ group <group> ] [ gid <gid> ]", "Defaults of unix listeners.", "unix-bind mode 770", "1.4", |cx, a, _| unix_bind(cx, a)).naming(&[Place::option("prefix", What::Prefix)]),

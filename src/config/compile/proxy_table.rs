@@ -9,7 +9,8 @@ use super::keyword::InDefaults::{Named, No, Yes};
 use super::keyword::Side::{Any, Back, Front};
 use super::keyword::{Index, Keyword, ignore};
 use super::{
-    balance, bind, checks, cookie, errors, log, options, proxy, server, service, stats, switching, timeout,
+    balance, bind, checks, cookie, errors, filter, log, options, proxy, server, service, stats, switching,
+    timeout,
 };
 
 /// Keywords of proxy sections in the order of their names.
@@ -24,7 +25,7 @@ pub const KEYWORDS: &[Keyword] = &[
     Keyword::refused("clitcpka-cnt", "<count>", "Keep-alive probes towards clients.", "clitcpka-cnt 3", "the system's values hold"),
     Keyword::refused("clitcpka-idle", "<timeout>", "Silence before keep-alive probes towards clients.", "clitcpka-idle 30s", "the system's values hold"),
     Keyword::refused("clitcpka-intvl", "<timeout>", "Time between keep-alive probes towards clients.", "clitcpka-intvl 10s", "the system's values hold"),
-    Keyword::refused("compression", "algo <algorithm> ...", "Compresses messages.", "compression algo gzip", "messages are passed on as they are"),
+    Keyword::new(Entry::full("compression", "{ algo <algorithm>... | type <mime type>... | direction { request | response | both } | offload | algo-req <algorithm> | algo-res <algorithm>... | type-req <mime type>... | type-res <mime type>... | minsize-req <size> | minsize-res <size> }", "Compresses messages.", "compression algo gzip", "1.5"), Any, Yes, filter::compression_line),
     Keyword::new(Entry::full("cookie", "<name> [ rewrite | insert | prefix ] [ indirect ] [ nocache ] [ postonly ] [ preserve ] [ httponly ] [ secure ] [ domain <domain> ]* [ attr <value> ]*", "Keeps a client on its server by a cookie.", "cookie SRV insert indirect nocache", "1.0").with(Status::Partial("without 'maxidle' and 'maxlife'; the value of 'dynamic' is that of the address in the file")), Back, Yes, cookie::cookie_line),
     Keyword::refused("crt", "<cert>", "A certificate for TLS listeners.", "crt site.pem", "TLS on listeners is not part of it yet"),
     Keyword::new(Entry::full("declare", "capture { request | response } len <length>", "Declares a slot that rules capture into.", "declare capture request len 32", "1.6"), Front, No, proxy::declare),
@@ -43,8 +44,8 @@ pub const KEYWORDS: &[Keyword] = &[
     Keyword::new(Entry::full("errorloc302", "<code> <url>", "Redirects on a status, keeping the method.", "errorloc302 503 http://www.example.com/sorry", "1.3"), Any, Yes, errors::error_line),
     Keyword::new(Entry::full("errorloc303", "<code> <url>", "Redirects on a status, to be fetched with GET.", "errorloc303 503 http://www.example.com/sorry", "1.3"), Any, Yes, errors::error_line),
     Keyword::refused("external-check", "{ command <command> | path <path> }", "Program of 'option external-check'.", "external-check command /bin/true", "programs are not run"),
-    Keyword::refused("filter", "<name> [param*]", "A filter on messages.", "filter trace", "there are no filters"),
-    Keyword::refused("filter-sequence", "{ request | response } <list>", "Order of filters.", "filter-sequence request comp-req", "there are no filters"),
+    Keyword::new(Entry::full("filter", "<name> [param*]", "A filter on messages, at its place among others.", "filter compression", "1.7"), Any, No, filter::filter_line),
+    Keyword::refused("filter-sequence", "{ request | response } <list>", "Order of filters.", "filter-sequence request comp-req", "filters have the order of their lines"),
     Keyword::refused("force-be-switch", "{ if | unless } <cond>", "Allows switching to unpublished backends.", "force-be-switch if TRUE", "backends cannot be unpublished"),
     Keyword::new(Entry::full("force-persist", "{ if | unless } <cond>", "Requests keep to their servers though these are down.", "force-persist if { src 10.0.0.0/8 }", "1.4"), Back, No, proxy::persist_rule),
     Keyword::new(Entry::full("fullconn", "<conns>", "Load at which servers take their whole maxconn.", "fullconn 10000", "1.3"), Back, Yes, proxy::fullconn),

@@ -89,6 +89,7 @@ pub fn build_ctx<'c>(
         acls: HashMap::new(),
         services: cx.inputs.services,
         resolvers: &cx.resolvers,
+        caches: &cx.caches,
         captures,
         maxrewrite: cx.global.tune.maxrewrite,
         bufsize: cx.global.tune.bufsize,

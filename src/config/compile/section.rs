@@ -13,7 +13,6 @@ use crate::lang::args::{Args, split_prefix};
 /// Sections of HAProxy that Isobar does not have, with the reason.
 pub const REFUSED_SECTIONS: &[Entry] = &[
     section("acme", "certificates are not fetched"),
-    section("cache", "responses are not cached"),
     section("fcgi-app", "FastCGI is not part of it"),
     section("healthcheck", "checks are described in backends"),
     section("log-forward", "log lines of others are not forwarded"),
@@ -38,6 +37,7 @@ pub const SECTIONS: &[Entry] = &[
     Entry::full("frontend", "<name> [from <defaults_name>]", "Where clients connect, and which backend serves them.", "frontend web", "1.2"),
     Entry::full("backend", "<name> [from <defaults_name>]", "Servers, and how they are chosen.", "backend app", "1.2"),
     Entry::full("listen", "<name> [from <defaults_name>]", "A frontend and a backend in one.", "listen web", "1.0"),
+    Entry::full("cache", "<name>", "Responses that are kept in memory, for those who ask for them again.", "cache site", "1.8"),
     Entry::full("http-errors", "<name>", "A set of error pages.", "http-errors site", "2.2"),
     Entry::full("crt-store", "[<name>]", "Certificates whose parts are in files of their own, by name.", "crt-store web", "3.0"),
     Entry::full("resolvers", "<name>", "Name servers that are asked for the addresses of servers while running.", "resolvers dns", "1.6"),
@@ -101,6 +101,8 @@ pub fn read<'a>(cx: &mut Cx<'a>) -> Drafts<'a> {
             cx.userlists.section(section, &mut cx.diags);
         } else if word == "resolvers" {
             super::resolvers::section(cx, section);
+        } else if word == "cache" {
+            super::cache::section(cx, section);
         } else if word == "crt-store" {
             super::crt_store::section(cx, section);
         } else if let Some(entry) = REFUSED_SECTIONS.iter().find(|e| e.name == word) {

@@ -1,5 +1,6 @@
 //! `Outgoing`: what a stream sends, which the data plane hands over as the bytes of an HTTP/1 body.
 
+use crate::http::body::trailers;
 use crate::http::h2::{Connection, Gone};
 use crate::http::{BodyLen, Chunks};
 
@@ -155,14 +156,6 @@ impl Outgoing {
         }
         self.flush(stream, machine)
     }
-}
-
-/// The lines of the trailer section in what stands behind the last data of a chunked body: the line end of the data, the
-/// line of the last chunk, the lines, the empty line.
-fn trailers(tail: &[u8]) -> &[u8] {
-    let tail = tail.strip_prefix(b"\r\n").unwrap_or(tail);
-    let size_end = memchr::memchr(b'\n', tail).map_or(tail.len(), |at| at + 1);
-    tail[size_end..].strip_suffix(b"\r\n").unwrap_or_default()
 }
 
 fn fields(lines: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {

@@ -5,6 +5,7 @@ mod body;
 mod change;
 mod ending;
 mod fetches;
+mod filters;
 mod framing;
 mod h2;
 mod h2_server;

@@ -2,6 +2,7 @@
 
 mod answer;
 mod binary;
+mod cache;
 mod capture;
 mod entry;
 mod flow;
@@ -23,6 +24,7 @@ pub use redirect::legacy as legacy_redirect;
 /// Every action there is, in families.
 pub static ACTIONS: &[&[ActionKeyword]] = &[
     answer::ACTIONS,
+    cache::ACTIONS,
     redirect::ACTIONS,
     flow::ACTIONS,
     header::ACTIONS,

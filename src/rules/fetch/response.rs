@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::filter::cache::Hit;
 use crate::lang::Entry;
 use crate::rules::args::Arg;
 use crate::rules::sample::{Sample, SampleType as T};
@@ -19,6 +20,10 @@ fn res_ver<'a>(_: &'a [Arg], ctx: Ctx<'a>, cursor: &mut Cursor) -> Option<Sample
 
 fn status<'a>(_: &'a [Arg], ctx: Ctx<'a>, cursor: &mut Cursor) -> Option<Sample<'a>> {
     Some(Sample::Int(i64::from(response(ctx, cursor)?.status)))
+}
+
+fn hit(ctx: Ctx<'_>) -> Option<&Hit> {
+    ctx.txn.cache.as_ref()?.hit.as_ref()
 }
 
 fn capture_ver<'a>(_: &'a [Arg], ctx: Ctx<'a>, cursor: &mut Cursor) -> Option<Sample<'a>> {
@@ -43,6 +48,36 @@ pub static FETCHES: &[Fetch] = &[
         T::Int,
         R,
         |_, ctx, _| (ctx.txn.status != 0).then(|| Sample::Int(i64::from(ctx.txn.status))),
+    ),
+    Fetch::new(
+        Entry::full("res.cache_hit", "", "The response comes from the cache.", "res.cache_hit", "2.6"),
+        T::Bool,
+        R,
+        |_, ctx, _| Some(Sample::Bool(hit(ctx).is_some())),
+    ),
+    Fetch::new(
+        Entry::full("res.cache_name", "", "The cache that the response comes from.", "res.cache_name", "2.6"),
+        T::Str,
+        R,
+        |_, ctx, _| Some(Sample::Str(Cow::Borrowed(hit(ctx)?.cache.settings.name.as_bytes()))),
+    ),
+    Fetch::new(
+        Entry::full("res.comp", "", "The response is compressed on its way.", "res.comp", "1.6"),
+        T::Bool,
+        R,
+        |_, ctx, _| Some(Sample::Bool(ctx.txn.compressed.is_some())),
+    ),
+    Fetch::new(
+        Entry::full(
+            "res.comp_algo",
+            "",
+            "How the response is compressed on its way.",
+            "res.comp_algo",
+            "1.6",
+        ),
+        T::Str,
+        R,
+        |_, ctx, _| Some(Sample::Str(Cow::Borrowed(ctx.txn.compressed?.name().as_bytes()))),
     ),
     Fetch::new(
         Entry::full("res.ver", "", "The response's version, such as 1.1.", "res.ver", "1.3"),

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use crate::base::Nanos;
 use crate::base::buf::Buf;
 use crate::base::clock::SEC;
+use crate::filter::cache::{self, Cache, Caches};
 use crate::http::{H1Options, Method, Parse};
 use crate::lang::lexer::{Place, split};
 use crate::lang::{Diagnostics, FileId, Line, Section, Span, Word};
@@ -273,6 +274,7 @@ pub fn build_with<R>(
         userlists: &people(),
         services: &service,
         resolvers: &[],
+        caches: &caches(),
         captures,
         maxrewrite: 1024,
         bufsize: 16384,
@@ -282,6 +284,20 @@ pub fn build_with<R>(
     });
     let messages = diags.list.into_iter().map(|d| format!("{:?}: {}", d.severity, d.message)).collect();
     (made, messages)
+}
+
+/// The cache that examples name.
+fn caches() -> Caches {
+    let name: Arc<str> = "site".into();
+    let settings = cache::Settings {
+        name: name.clone(),
+        total: 1 << 20,
+        max_object: 4096,
+        max_age_s: 60,
+        process_vary: false,
+        max_secondary: 10,
+    };
+    [(name, Arc::new(Cache::new(settings)))].into_iter().collect()
 }
 
 /// Parses what must parse without a word.

@@ -9,6 +9,7 @@ mod connection;
 mod counters;
 mod exporter;
 mod expressions;
+mod filters;
 mod language;
 mod legacy;
 mod log;

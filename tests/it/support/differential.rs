@@ -164,10 +164,28 @@ fn shown(response: &Result<Message, Broken>) -> String {
 pub fn show(message: &Message) -> String {
     let head = normalise::head(&super::message::latin1(&message.raw_head));
     // Where one chunk ends and the next begins depends on buffers and time: only the contents count.
-    let body = super::message::latin1(&message.body);
+    let body = super::message::latin1(&decoded(message));
     let trailers: String =
         message.trailers.iter().map(|(n, v)| format!("\r\n{}: {v}", n.to_lowercase())).collect();
     format!("{head}{body}{trailers}")
+}
+
+/// The body as it was before it was compressed: the one has other tables than the other.
+fn decoded(message: &Message) -> Vec<u8> {
+    let mut body = Vec::new();
+    let raw = &message.body[..];
+    let done = match message.field("content-encoding") {
+        Some("gzip") => flate2::read::MultiGzDecoder::new(raw).read_to_end(&mut body),
+        Some("deflate") if raw.first() == Some(&0x78) => {
+            flate2::read::ZlibDecoder::new(raw).read_to_end(&mut body)
+        }
+        Some("deflate") => flate2::read::DeflateDecoder::new(raw).read_to_end(&mut body),
+        _ => return raw.to_vec(),
+    };
+    match done {
+        Ok(_) => [b"(decoded) ", &body[..]].concat(),
+        Err(_) => raw.to_vec(),
+    }
 }
 
 fn unequal(what: &str, theirs: &[String], ours: &[String]) -> Vec<String> {

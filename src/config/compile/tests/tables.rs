@@ -18,10 +18,12 @@ fn examples_are_accepted() {
         assert!(!entry.doc.is_empty() && entry.example.contains(name), "{context:?} {name}");
         let head = match context {
             Kind::Global => format!("global\n {}\n", entry.example),
+            Kind::Section if name == "cache" => format!("{}\n total-max-size 4\n", entry.example),
             Kind::Section => format!("{}\n", entry.example),
+            Kind::In("cache") => format!("cache x\n total-max-size 4\n {}\n", entry.example),
             Kind::In(section) => format!("{section} x\n {}\n", entry.example),
             _ => format!(
-                "http-errors site\ndefaults\n mode http\n timeout client 1s\n timeout server 1s\n timeout connect 1s\n\
+                "http-errors site\ncache site\n total-max-size 4\ndefaults\n mode http\n timeout client 1s\n timeout server 1s\n timeout connect 1s\n\
                  listen main\n mode http\n bind :1\n server s1 127.0.0.1:80\n{}\n\
                  backend app\n backend other\n server s 127.0.0.1:80 check\n",
                 if entry.example.starts_with("stats socket") {

@@ -11,7 +11,7 @@ use crate::check::CheckSpec;
 use crate::lang::Span;
 use crate::model::applet::Applet;
 use crate::model::{Address, Mode, ProxyId, ProxyLive, ServerSet, ServerSpec};
-use crate::rules::{Capture, Condition, ErrorPages, Expr, LogFormat, RuleSet, VarId};
+use crate::rules::{Capture, Condition, ErrorPages, Expr, LogFormat, RuleSet, StickRule, VarId};
 use crate::tls::{self, BindWords, Endpoint};
 
 use super::global::{Global, LogTarget};
@@ -40,6 +40,7 @@ pub struct Config {
     pub proc_vars: Vec<(VarId, crate::rules::Sample<'static>)>,
     /// Patterns of ACLs and maps, which the runtime API shows and changes.
     pub patterns: crate::rules::PatternRefs,
+    pub tables: crate::stick::Tables,
     /// Certificates and what belongs to them, which the runtime API shows and changes.
     pub tls: Mutex<tls::Live>,
 }
@@ -314,6 +315,8 @@ pub struct Backend {
     pub source_interface: Option<Arc<str>>,
     /// `use-server <name> if ...`
     pub use_server: Vec<UseServer>,
+    /// `stick ...`, in order.
+    pub sticking: Vec<StickRule>,
     pub cookie: Option<Box<CookieSpec>>,
     /// `http-send-name-header`.
     pub send_name_header: Option<Box<[u8]>>,

@@ -129,6 +129,8 @@ pub struct ServerSpec {
     /// `redir`: where GET and HEAD are sent instead.
     pub redir: Option<Arc<str>>,
     pub tcp_ut_ms: u32,
+    /// It is not stored in stick tables.
+    pub non_stick: bool,
     pub has_check: bool,
     pub rise: u32,
     pub fall: u32,
@@ -210,6 +212,7 @@ impl Default for ServerSpec {
             cookie: None,
             redir: None,
             tcp_ut_ms: 0,
+            non_stick: false,
             has_check: false,
             rise: 2,
             fall: 3,

@@ -9,6 +9,7 @@ use super::holds::Holds;
 use super::pattern::Matcher;
 use super::regex::Regex;
 use super::vars::VarId;
+use crate::stick::TableCell;
 
 /// Most arguments of one fetch or converter.
 const MAX: usize = 12;
@@ -27,6 +28,7 @@ pub enum ArgKind {
     Backend,
     Server,
     UserList,
+    Table,
 }
 
 impl ArgKind {
@@ -43,6 +45,7 @@ impl ArgKind {
             ArgKind::Backend => "backend",
             ArgKind::Server => "server",
             ArgKind::UserList => "user list",
+            ArgKind::Table => "stick table",
         }
     }
 }
@@ -79,6 +82,9 @@ pub enum Arg {
         server: Box<str>,
     },
     Map(Arc<Matcher>),
+    /// A stick table's name, before it is looked for; `""` is the section's own.
+    TableName(Box<str>),
+    Table(TableCell),
     /// An ACL that must hold, or must not.
     Holds {
         acl: Arc<dyn Holds>,
@@ -226,6 +232,7 @@ fn typed(word: Vec<u8>, kind: ArgKind, position: usize) -> Result<Arg, String> {
         ArgKind::Mask4 => Arg::Ipv4(mask4(&text).ok_or_else(bad)?),
         ArgKind::Mask6 => Arg::Ipv6(mask6(&text).ok_or_else(bad)?),
         ArgKind::Frontend | ArgKind::Backend => Arg::Proxy(text.into()),
+        ArgKind::Table => Arg::TableName(text.into()),
         ArgKind::Server => match text.split_once('/') {
             Some((backend, server)) => Arg::Server { backend: backend.into(), server: server.into() },
             None => Arg::Server { backend: "".into(), server: text.into() },

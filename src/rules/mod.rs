@@ -13,6 +13,7 @@ pub mod criterion;
 mod crypt;
 pub mod errors;
 pub mod expr;
+pub mod figure;
 pub mod fetch;
 pub mod hash;
 pub mod hex;
@@ -28,8 +29,10 @@ pub mod regex;
 pub mod register;
 pub mod reply;
 pub mod sample;
+pub mod stick;
 pub mod store;
 pub mod timing;
+pub mod track;
 pub mod txn;
 pub mod vars;
 pub mod vocabulary;
@@ -57,6 +60,8 @@ pub use program::RuleSet;
 pub use register::register;
 pub use reply::ReplySpec;
 pub use sample::{Sample, SampleType};
+pub use stick::StickRule;
+pub use track::Counters;
 pub use txn::{
     Ctx, Endpoint, Env, Outcome, Pending, Reply, ReplyBody, Sticky, Store, TimeoutOverrides, Timers, Txn,
     Wait,

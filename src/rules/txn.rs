@@ -16,6 +16,7 @@ use crate::http::Head;
 use crate::model::ProxyLive;
 
 use super::sample::Sample;
+use super::track::Counters;
 use super::vars::{VarId, VarScope, Vars};
 
 /// A peer's or our own end of a connection.
@@ -145,6 +146,8 @@ pub struct Txn {
     /// Variables and captures set by converters while an expression was evaluated; stored after each rule.
     pub pending: Pending,
     pub sticky: Sticky,
+    /// What the stream tracks in stick tables.
+    pub counters: Counters,
     /// Why rules wait ([`Outcome::Wait`]).
     pub wait: Wait,
     /// `http-request set-timeout`: milliseconds for this stream, instead of the configured ones.
@@ -403,7 +406,7 @@ impl Txn {
             failed_rewrites request_no req_body res_body body_awaited response_awaited service is_not_http is_http2
             is_malformed inspect_over
             session_requests req_growth res_growth req_cookie res_cookie log_no log_early pending
-            sticky wait timeouts
+            sticky counters wait timeouts
         }
         for head in [req, res] {
             head.buf = Buf::default();

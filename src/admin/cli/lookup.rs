@@ -9,7 +9,9 @@ use crate::lang::{Entry, registry, suggest};
 use super::command::Command;
 use super::session::{Answer, Output, Session, Severity};
 use super::words::{Args, words};
-use super::{counters, dynamic, frontend, invalid, mode, pattern, server, servers, show, tls, variable, vip};
+use super::{
+    counters, dynamic, frontend, invalid, mode, pattern, server, servers, show, table, tls, variable, vip,
+};
 
 static HELP: &[Command] = &[Command::new(
     User,
@@ -66,6 +68,7 @@ pub fn all() -> impl Iterator<Item = &'static Command> {
         server::COMMANDS,
         servers::COMMANDS,
         show::COMMANDS,
+        table::COMMANDS,
         tls::COMMANDS,
         variable::COMMANDS,
         vip::COMMANDS,

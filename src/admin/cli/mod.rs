@@ -15,6 +15,7 @@ mod pattern;
 mod server;
 mod servers;
 mod show;
+mod table;
 mod tls;
 mod variable;
 mod vip;

@@ -13,6 +13,7 @@ use crate::lang::{Diagnostic, Diagnostics, Frame, Section, Severity, SourceMap, 
 use crate::model::applet::Applet;
 use crate::model::{Address, Caps, Mode};
 use crate::rules::{Capture, Captures, Names, PatternRefs, Userlists};
+use crate::stick::{Spec, TableRefs};
 use crate::tls::{Disk, Library};
 
 use super::super::global::{Global, LogTarget, TlsGlobals};
@@ -69,6 +70,8 @@ pub struct Cx<'a> {
     /// Patterns of ACLs and maps.
     pub patterns: PatternRefs,
     pub userlists: Userlists,
+    /// The stick tables that rules name.
+    pub tables: TableRefs,
     pub named: Vec<Reference<'a>>,
     /// Names of variables.
     pub names: Names,
@@ -115,6 +118,7 @@ impl<'a> Cx<'a> {
             references: Vec::new(),
             patterns: PatternRefs::default(),
             userlists: Userlists::default(),
+            tables: TableRefs::default(),
             named: Vec::new(),
             names: Names::default(),
             proc_vars: Vec::new(),
@@ -324,6 +328,7 @@ pub enum Step<'a> {
     Redirect(Args<'a>),
     UseBackend(Args<'a>),
     UseServer(Args<'a>),
+    Stick(Args<'a>),
     MonitorFail(Args<'a>),
     StatsAdmin(Args<'a>),
     StatsHttpRequest(Args<'a>),
@@ -347,6 +352,8 @@ pub struct Draft<'a> {
     pub servers: Vec<ServerDraft>,
     pub dispatch: Option<Address>,
     pub services: Vec<ServiceDraft<'a>>,
+    /// `stick-table`, and where it stands.
+    pub table: Option<(Spec, Span)>,
     pub captures: Captures,
     pub cookie_capture: Option<Capture>,
     /// What `defaults` gave, to warn of a second `timeout` line.
@@ -373,6 +380,7 @@ impl<'a> Draft<'a> {
             servers: Vec::new(),
             dispatch: None,
             services: Vec::new(),
+            table: None,
             captures: Captures::default(),
             cookie_capture: None,
             inherited_timeouts: from.map_or_else(Timeouts::default, |(_, d)| d.set.timeouts),

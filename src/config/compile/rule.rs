@@ -7,7 +7,7 @@ use crate::lang::{Span, Word};
 use crate::model::{Caps, Mode};
 use crate::rules::{
     Acls, BuildCtx, Captures, Condition, Dir, ErrorPages, Expr, HttpErrors, LogFormat, LogUse, RuleSet,
-    RuleSetKind, http_errors_section,
+    RuleSetKind, StickRule, http_errors_section,
 };
 
 use super::super::proxy::{LogSpec, Rules};
@@ -22,6 +22,7 @@ pub struct Program<'a> {
     pub captures: Captures,
     pub switching: Vec<(Args<'a>, Option<LogFormat>, Option<Condition>)>,
     pub use_server: Vec<(Args<'a>, Option<LogFormat>, Condition)>,
+    pub sticking: Vec<StickRule>,
     pub monitor_fail: Vec<Condition>,
     pub stats_rules: RuleSet,
     pub stats_admin: Vec<Condition>,
@@ -91,6 +92,9 @@ pub fn build_ctx<'c>(
         bufsize: cx.global.tune.bufsize,
         references: &mut cx.references,
         patterns: &mut cx.patterns,
+        tables: &mut cx.tables,
+        table_here: "",
+        stick_counters: cx.global.tune.stick_counters,
         dir: Dir::Request,
     }
 }
@@ -127,6 +131,9 @@ pub fn program<'a>(
         captures.res.splice(0..0, slots.res.iter().cloned());
     }
     let mut ctx = build_ctx(cx, &title, caps, draft.set.mode, &mut captures, http_errors);
+    if draft.kind != Kind::Defaults {
+        ctx.table_here = draft.name;
+    }
     let (mut acls, mut redirects) = (Acls::default(), RuleSet::default());
     let mut seen = Seen::default();
     for step in &draft.steps {
@@ -269,6 +276,10 @@ fn one_step<'a>(
                 program.use_server.push((*args, dynamic(*args, ctx), condition));
             }
             return;
+        }
+        Step::Stick(args) => {
+            let rule = StickRule::parse(args.from(1).words, args.at(0), acls, ctx);
+            return program.sticking.extend(rule);
         }
         Step::MonitorFail(args) => return program.monitor_fail.extend(condition(*args, 2, acls, ctx)),
         Step::StatsAdmin(args) => return program.stats_admin.extend(condition(*args, 2, acls, ctx)),

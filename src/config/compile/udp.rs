@@ -98,6 +98,7 @@ fn steps(cx: &mut Cx<'_>, draft: &Draft<'_>) {
             | Step::HttpResponse(args)
             | Step::HttpAfterResponse(args)
             | Step::Redirect(args)
+            | Step::Stick(args)
             | Step::MonitorFail(args)
             | Step::StatsAdmin(args)
             | Step::StatsHttpRequest(args) => (args, NO_MESSAGE),

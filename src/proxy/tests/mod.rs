@@ -18,6 +18,7 @@ mod queue;
 mod receive;
 mod retry;
 mod rig;
+mod stick;
 mod switch;
 mod tcp;
 mod time;

@@ -2,6 +2,7 @@
 
 mod answer;
 mod capture;
+mod counter;
 mod entry;
 mod flow;
 mod header;
@@ -14,6 +15,7 @@ mod rewrite;
 mod stream;
 mod variable;
 
+pub use counter::{MOST_COUNTERS, is_error, is_failure};
 pub use entry::{Action, ActionKeyword, Input, Run, Sets, Step, find};
 pub use redirect::legacy as legacy_redirect;
 
@@ -30,4 +32,5 @@ pub static ACTIONS: &[&[ActionKeyword]] = &[
     capture::ACTIONS,
     pattern::ACTIONS,
     stream::ACTIONS,
+    counter::ACTIONS,
 ];

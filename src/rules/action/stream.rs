@@ -133,7 +133,7 @@ impl Action for SetTimeout {
 }
 
 /// An expression in the words before a condition.
-fn expression(input: &mut Input<'_, '_, '_>) -> Result<Expr, Failed> {
+pub(super) fn expression(input: &mut Input<'_, '_, '_>) -> Result<Expr, Failed> {
     let (words, at) = input.words.slice();
     let is_end = |w: &Word| matches!(w.str(), "if" | "unless");
     let end = words[at..].iter().position(is_end).map_or(words.len(), |n| at + n);

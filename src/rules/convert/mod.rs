@@ -8,6 +8,7 @@ mod entry;
 mod json;
 mod map;
 mod number;
+mod table;
 mod text;
 mod transaction;
 mod url;
@@ -26,4 +27,7 @@ pub static CONVERTERS: &[&[Converter]] = &[
     json::CONVERTERS,
     map::CONVERTERS,
     transaction::CONVERTERS,
+    table::CONVERTERS[0],
+    table::CONVERTERS[1],
+    table::CONVERTERS[2],
 ];

@@ -4,6 +4,7 @@ mod body;
 mod client_hello;
 mod constant;
 mod cookie;
+mod counter;
 mod entry;
 mod header;
 mod introduced;
@@ -43,4 +44,8 @@ pub static FETCHES: &[&[Fetch]] = &[
     client_hello::FETCHES,
     variable::FETCHES,
     progress::FETCHES,
+    counter::FETCHES[0],
+    counter::FETCHES[1],
+    counter::FETCHES[2],
+    counter::FETCHES[3],
 ];

@@ -2,6 +2,7 @@
 
 mod acls;
 mod actions;
+mod counters;
 mod expressions;
 mod families;
 mod formats;

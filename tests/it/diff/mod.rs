@@ -21,6 +21,7 @@ mod response;
 mod rules;
 mod runtime;
 mod server;
+mod stick;
 mod tcp;
 mod timeout;
 mod unwell;

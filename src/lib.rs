@@ -7,7 +7,7 @@
 //! The modules below are in order: **a room uses only rooms above it** (`tests/tidy.rs` enforces it). From the ground
 //! up: cells and clocks (`base`), syscalls (`os`), the data workers' runtime (`rt`), the language without its meaning
 //! (`lang`), certificates and TLS (`tls`), nouns and live state (`model`), messages (`http`), connections and the control
-//! plane's HTTP (`conn`), then logs, the DNS client (`resolve`), what bodies pass (`filter`: compression, the cache), rules, balancing,
+//! plane's HTTP (`conn`), then logs, the DNS client (`resolve`), stick tables (`stick`), what bodies pass (`filter`: compression, the cache), rules, balancing,
 //! checks, the compiled configuration, the data plane (`proxy`; that of datagrams is `udp`), the map of regions and services (`region`) and its HTTP API
 //! (`catalog`), servers of backends from the map (`discovery`), the agent of hosts that are no members (`client`), the DNS
 //! responder (`dns`), addresses that move between nodes (`vip`), the mirror of registries (`mirror`), the administration
@@ -125,7 +125,7 @@
 //!
 //! # What is absent
 //!
-//! No `unsafe` outside `os`. No clock is read outside `base::clock`. No I/O in `http`, `lang`, `rules`, `balance`. No
+//! No `unsafe` outside `os`. No clock is read outside `base::clock`. No I/O in `http`, `lang`, `stick`, `rules`, `balance`. No
 //! allocation of unbounded size from the network. No guard of a shared cell across an `.await`.
 //!
 //! # Where this departs from the first design
@@ -151,6 +151,7 @@ pub mod conn;
 pub mod log;
 pub mod resolve;
 pub mod filter;
+pub mod stick;
 pub mod rules;
 pub mod balance;
 pub mod check;

@@ -128,6 +128,8 @@ impl PartialEq for TlsGlobals {
 pub struct Tune {
     pub bufsize: usize,
     pub maxrewrite: usize,
+    /// Counters of a session or stream.
+    pub stick_counters: usize,
     pub http_maxhdr: usize,
     pub http_logurilen: usize,
     pub maxaccept: u32,
@@ -165,6 +167,7 @@ impl Default for Tune {
         Tune {
             bufsize: 16384,
             maxrewrite: 1024,
+            stick_counters: crate::rules::build::STICK_COUNTERS,
             http_maxhdr: 101,
             http_logurilen: 1024,
             maxaccept: 4,

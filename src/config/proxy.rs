@@ -13,7 +13,9 @@ use crate::lang::Span;
 use crate::model::applet::Applet;
 use crate::model::{Address, Mode, ProxyId, ProxyLive, ServerSet, ServerSpec};
 use crate::resolve::Resolvers;
-use crate::rules::{Candidates, Capture, Condition, ErrorPages, Expr, Forwarded, LogFormat, RuleSet, VarId};
+use crate::rules::{
+    Candidates, Capture, Condition, ErrorPages, Expr, Forwarded, LogFormat, RuleSet, StickRule, VarId,
+};
 use crate::tls::{self, BindWords, Endpoint};
 
 use super::global::{Global, LogTarget};
@@ -48,6 +50,7 @@ pub struct Config {
     pub patterns: crate::rules::PatternRefs,
     /// `resolvers` sections, in file order.
     pub resolvers: Vec<Arc<Resolvers>>,
+    pub tables: crate::stick::Tables,
     /// Certificates and what belongs to them, which the runtime API shows and changes.
     pub tls: Mutex<tls::Live>,
 }
@@ -355,6 +358,8 @@ pub struct Backend {
     pub persist: Vec<PersistRule>,
     /// `use-server <name> if ...`
     pub use_server: Vec<UseServer>,
+    /// `stick ...`, in order.
+    pub sticking: Vec<StickRule>,
     pub cookie: Option<Box<CookieSpec>>,
     /// `http-send-name-header`.
     pub send_name_header: Option<Box<[u8]>>,

@@ -141,6 +141,8 @@ pub struct ServerSpec {
     /// `redir`: where GET and HEAD are sent instead.
     pub redir: Option<Arc<str>>,
     pub tcp_ut_ms: u32,
+    /// It is not stored in stick tables.
+    pub non_stick: bool,
     pub has_check: bool,
     /// `agent-check`.
     pub agent: Option<Arc<AgentSpec>>,
@@ -243,6 +245,7 @@ impl Default for ServerSpec {
             cookie: None,
             redir: None,
             tcp_ut_ms: 0,
+            non_stick: false,
             has_check: false,
             agent: None,
             track: None,

@@ -25,6 +25,7 @@ impl Stream<'_> {
         {
             return Next::Close;
         }
+        self.track_bad_request();
         self.conclude(Err(Halt::End(end))).await
     }
 
@@ -38,12 +39,16 @@ impl Stream<'_> {
                 }
                 self.txn.set_end(self.end.flags());
             }
-            Err(halt) => self.halt(halt).await,
+            Err(halt) => {
+                self.track_halt(&halt);
+                self.halt(halt).await;
+            }
         }
         self.txn.timers.closed = self.now();
         self.route.leave();
         self.release_server();
         access::count(self);
+        self.track_end();
         // The slot is free before the line is written: the line does not count its own request.
         let is_logged = !self.is_monitor && !self.is_logged && !self.route.front.log.targets.is_empty();
         let server = self.hold.take().and_then(|h| is_logged.then(|| h.slot.server().clone()));
@@ -54,6 +59,7 @@ impl Stream<'_> {
             let failed = self.txn.termination[0] != b'-' && self.txn.termination[0] != b'L';
             access::log(self.s, self.txn, &self.route, server.as_ref(), failed);
         }
+        self.untrack();
         if self.keep_client && self.is_served && self.take_rest().await.is_err() {
             return Next::Close;
         }

@@ -21,6 +21,7 @@ use super::h2;
 use super::listener::{ClientSlot, ListenerCell};
 use super::route::Route;
 use super::session::{Current, Session};
+use super::sticking;
 use super::stream::Next;
 use super::tcp::{self, Then};
 use super::tls;
@@ -71,6 +72,7 @@ async fn serve(session: &Session, down: &mut Downstream, current: &mut Current) 
             return Next::Close;
         }
         count_session(session.worker, proxy, session.counters());
+        sticking::count_session(session);
         if proxy.mode == Mode::Http && speaks_h2(session, proxy) {
             return Next::Http2;
         }
@@ -189,7 +191,9 @@ fn admits(session: &Session, current: &Current, stage: Stage) -> bool {
     session.introduce_local(&mut txn);
     let route = Route::new(&current.view, current.front);
     let env = StreamEnv::of(session, &route, None);
+    session.lend_counters(&mut txn);
     let outcome = set.run(&mut txn, &env, &mut 0);
+    session.take_counters(&mut txn);
     let admitted = verdict::interpret(outcome, stage, &route, session).is_ok();
     session.readdress(&txn);
     session.expects_proxy.set(session.expects_proxy.get() || txn.expects_proxy);

@@ -30,6 +30,7 @@ pub mod server;
 pub mod server_name;
 pub mod session;
 pub mod shared;
+mod sticking;
 pub mod stream;
 pub mod takeover;
 pub mod tcp;

@@ -26,6 +26,8 @@ impl Stream<'_> {
     pub(super) async fn respond(&mut self) -> Result<(), Halt> {
         self.txn.timers.response = self.now();
         self.capture_response();
+        self.track_response();
+        self.store_sticky();
         if self.txn.res.status == 101 && !self.txn.req.upgrade {
             // Nobody asked for another protocol.
             return Err(End::new(Cause::Proxy, Phase::Headers, 502).into());

@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 
 use foldhash::fast::FixedState;
 
-use crate::base::clock::Nanos;
+use crate::base::clock::{MS, Nanos};
 use crate::config::Proxy;
 use crate::conn::link::Carriage;
 use crate::conn::proxy_protocol::Received;
@@ -19,6 +19,7 @@ use crate::model::server::ServerLive;
 use crate::model::{ProxyCounters, ProxyId, Server};
 use crate::os::connection;
 use crate::os::socket::Peer;
+use crate::rules::track::Slots;
 use crate::rules::{self, Endpoint, SilentDrop, Txn, Vars};
 
 use super::h2::mux::Mux;
@@ -65,6 +66,10 @@ struct Rare {
     own: Vec<Own>,
     /// The server of the last request, where it is preferred.
     last: Option<u64>,
+    /// What the session tracks in stick tables.
+    counters: Option<Arc<Slots>>,
+    /// What a stream tracked that goes on as another one.
+    handed: Option<Slots>,
     /// The client has authenticated a server connection: it stays with that server.
     keeps_server: bool,
 }
@@ -92,6 +97,16 @@ impl Private {
 impl Drop for Private {
     fn drop(&mut self) {
         self.0.idle_private.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Session {
+    /// What is tracked lives on from here.
+    fn drop(&mut self) {
+        let Some(rare) = self.rare.get_mut() else { return };
+        let now_ms = self.worker.rt.now() / MS;
+        let slots = rare.counters.take().and_then(|slots| Arc::try_unwrap(slots).ok());
+        slots.into_iter().chain(rare.handed.take()).for_each(|slots| slots.release(now_ms));
     }
 }
 
@@ -312,7 +327,16 @@ impl Session {
         if proxy.needs_local_address {
             txn.local = self.local();
         }
-        (txn.conn_client, txn.conn_local) = self.peers().unwrap_or((txn.client, txn.local));
+        (txn.conn_client, txn.conn_local) = (txn.client, txn.local);
+        if let Some(rare) = &mut *self.rare.borrow_mut() {
+            if let Some(peers) = rare.peers {
+                (txn.conn_client, txn.conn_local) = peers;
+            }
+            txn.counters.share(rare.counters.clone());
+            if let Some(handed) = rare.handed.take() {
+                txn.counters.set_own(handed);
+            }
+        }
     }
 
     /// Our end of the connection, as rules of the session see it.
@@ -345,6 +369,25 @@ impl Session {
         self.local.set(Some(Endpoint::Inet(local)));
     }
 
+    /// What the session tracks; its rules run with it as a stream's do with theirs.
+    pub(super) fn lend_counters(&self, txn: &mut Txn) {
+        txn.counters.unshare();
+        let held = self.rare.borrow_mut().as_mut().and_then(|rare| rare.counters.take());
+        if let Some(slots) = held.and_then(|slots| Arc::try_unwrap(slots).ok()) {
+            txn.counters.set_own(slots);
+        }
+    }
+
+    pub(super) fn take_counters(&self, txn: &mut Txn) {
+        if let Some(own) = txn.counters.take_own() {
+            self.rare(|rare| rare.counters = Some(Arc::new(own)));
+        }
+    }
+
+    pub(super) fn counters_tracked(&self) -> Option<Arc<Slots>> {
+        self.rare.borrow().as_ref()?.counters.clone()
+    }
+
     /// A transaction's record for the next stream, with the session's variables in it.
     pub(super) fn take_txn(&self, proxy: &Proxy) -> Box<Txn> {
         let mut txn = self.worker.take_txn();
@@ -362,12 +405,18 @@ impl Session {
 
     /// Takes the variables of a stream that goes on as another one.
     pub(super) fn hand_over(&self, mut txn: Box<Txn>) {
+        if let Some(own) = txn.counters.take_own() {
+            self.rare(|rare| rare.handed = Some(own));
+        }
         self.vars.set(std::mem::take(&mut txn.vars));
         self.worker.keep_txn(txn);
     }
 
     /// Takes the session's variables back.
     pub(super) fn keep_txn(&self, mut txn: Box<Txn>) {
+        if !txn.counters.is_empty() {
+            txn.counters.release(self.worker.rt.now() / MS);
+        }
         let mut vars = std::mem::take(&mut txn.vars);
         vars.clear(rules::VarScope::Txn);
         self.vars.set(vars);

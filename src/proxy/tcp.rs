@@ -90,6 +90,7 @@ impl Stream<'_> {
             self.read_the_rest();
             return Err(halt);
         }
+        self.store_sticky();
         let Some(hold) = &self.hold else {
             return Err(Halt::Drop(End::new(Cause::ServerAbort, Phase::Connect, 0)));
         };
@@ -206,6 +207,10 @@ impl Stream<'_> {
             self.read_ahead();
         }
         let mut attempt = Attempt::new(back, self.txn);
+        if !back.sticking.is_empty() {
+            let is_assigned = self.is_forced(back);
+            self.find_sticky(back, is_assigned);
+        }
         loop {
             self.obtain(&mut attempt, Carries::Bytes).await?;
             match self.send_first().await {
@@ -257,6 +262,7 @@ impl Stream<'_> {
         self.route.leave();
         self.release_server();
         access::count_tcp(self);
+        self.track_end();
         let server = self.hold.take().map(|hold| hold.slot.server().clone()).or(self.tried.take());
         if self.txn.bytes_in == 0 && self.route.front.options.dontlognull {
             return;

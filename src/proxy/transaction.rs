@@ -113,6 +113,7 @@ impl<'a> Stream<'a> {
         self.txn.has_req = true;
         self.txn.timers.request_done = now;
         self.txn.bytes_in += self.txn.req.len as u64;
+        self.track_request();
         let front = &self.route.front.live.front;
         let now_ms = now / MS;
         front.req_rate_max.raise(u64::from(front.req_rate.add(now_ms, 1)));
@@ -311,6 +312,10 @@ impl<'a> Stream<'a> {
             let forced = self.is_forced(back);
             self.read_cookie(cookie, forced);
             self.txn.sticky.is_direct = forced || self.txn.sticky.server != 0;
+        }
+        if !back.sticking.is_empty() {
+            let is_assigned = self.txn.sticky.server != 0 || self.is_forced(back);
+            self.find_sticky(back, is_assigned);
         }
         loop {
             let is_websocket = self.txn.req.is_websocket();

@@ -58,6 +58,9 @@ const TXNS_KEPT: usize = 64;
 /// Most connections of a worker that keep their request's future between requests: about 2 KiB each.
 const LINGERING: u32 = 256;
 
+/// Entries of stick tables that are removed in one turn: well under a millisecond.
+const EXPIRED_AT_ONCE: usize = 512;
+
 /// One of [`LINGERING`] seats.
 pub struct Lingering(&'static Worker);
 
@@ -169,6 +172,19 @@ impl Worker {
             self.rt.sleep_until(self.rt.now() + clock::SEC).await;
             self.pools.purge(self.rt.now() / clock::MS);
             self.muxes.purge();
+            if self.rt.worker().0 == 1 {
+                self.expire_tables().await;
+            }
+        }
+    }
+
+    /// Removes what has expired from stick tables, a little in each turn.
+    async fn expire_tables(&self) {
+        let view = self.view();
+        for table in &view.config().tables.list {
+            while table.expire(self.rt.now() / clock::MS, EXPIRED_AT_ONCE) >= EXPIRED_AT_ONCE {
+                self.rt.yield_now().await;
+            }
         }
     }
 

@@ -9,6 +9,7 @@ use super::holds::Holds;
 use super::pattern::Matcher;
 use super::regex::Regex;
 use super::vars::VarId;
+use crate::stick::TableCell;
 
 /// Most arguments of one fetch or converter.
 const MAX: usize = 12;
@@ -29,6 +30,7 @@ pub enum ArgKind {
     UserList,
     /// Numbers of fields with dots between them.
     Protobuf,
+    Table,
 }
 
 impl ArgKind {
@@ -46,6 +48,7 @@ impl ArgKind {
             ArgKind::Server => "server",
             ArgKind::UserList => "user list",
             ArgKind::Protobuf => "Protocol buffers field number",
+            ArgKind::Table => "stick table",
         }
     }
 }
@@ -82,6 +85,9 @@ pub enum Arg {
         server: Box<str>,
     },
     Map(Arc<Matcher>),
+    /// A stick table's name, before it is looked for; `""` is the section's own.
+    TableName(Box<str>),
+    Table(TableCell),
     /// An ACL that must hold, or must not.
     Holds {
         acl: Arc<dyn Holds>,
@@ -229,6 +235,7 @@ fn typed(word: Vec<u8>, kind: ArgKind, position: usize) -> Result<Arg, String> {
         ArgKind::Mask4 => Arg::Ipv4(mask4(&text).ok_or_else(bad)?),
         ArgKind::Mask6 => Arg::Ipv6(mask6(&text).ok_or_else(bad)?),
         ArgKind::Frontend | ArgKind::Backend => Arg::Proxy(text.into()),
+        ArgKind::Table => Arg::TableName(text.into()),
         ArgKind::Server => match text.split_once('/') {
             Some((backend, server)) => Arg::Server { backend: backend.into(), server: server.into() },
             None => Arg::Server { backend: "".into(), server: text.into() },

@@ -18,6 +18,7 @@ use super::holds::Holds;
 use super::http_errors::HttpErrors;
 use super::pattern::PatternRefs;
 use super::vars::Names;
+use crate::stick::TableRefs;
 
 /// Which message fetches without a prefix of their own (`hdr`, `ver`...) read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -26,6 +27,9 @@ pub enum Dir {
     Request,
     Response,
 }
+
+/// `tune.stick-counters` unless the file says otherwise.
+pub const STICK_COUNTERS: usize = 3;
 
 /// A place, the proxy that it names (`""`: the current one) and the server of it.
 pub type Reference = (Span, Box<str>, Option<Box<str>>);
@@ -63,6 +67,12 @@ pub struct BuildCtx<'a> {
     pub references: &'a mut Vec<Reference>,
     /// The ACLs' and maps' patterns, for the runtime API.
     pub patterns: &'a mut PatternRefs,
+    /// The stick tables that expressions and rules name.
+    pub tables: &'a mut TableRefs,
+    /// The table that is meant where none is named: that of the section. `""`: there can be none.
+    pub table_here: &'a str,
+    /// `tune.stick-counters`.
+    pub stick_counters: usize,
     /// Set by [`super::RuleSet::push`] for its rules; [`Dir::Request`] elsewhere unless said otherwise.
     pub dir: Dir,
 }
@@ -88,6 +98,9 @@ impl BuildCtx<'_> {
             bufsize: 16384,
             references: &mut Vec::new(),
             patterns: &mut PatternRefs::default(),
+            tables: &mut TableRefs::default(),
+            table_here: "",
+            stick_counters: STICK_COUNTERS,
             dir: Dir::Request,
         })
     }

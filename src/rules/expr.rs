@@ -14,6 +14,7 @@ use super::purity::{is_pure_converter, is_pure_fetch};
 use super::sample::{Sample, SampleType};
 use super::txn::Ctx;
 use super::vocabulary;
+use crate::stick::Use;
 
 /// A compiled expression; clones share it.
 #[derive(Clone, Debug)]
@@ -155,6 +156,8 @@ pub(super) struct Parts {
     steps: Vec<Step>,
     out: SampleType,
     is_pure: bool,
+    /// Where it stands.
+    at: Span,
 }
 
 /// Fetch and converters at the beginning of `text`.
@@ -191,10 +194,32 @@ pub(super) fn parse_fetch(
     if let Some(check) = fetch.check {
         check(&mut args, ctx).map_err(|e| format!("invalid args in fetch method '{name}' : {e}"))?;
     }
+    link_tables(&mut args, &name, span, ctx)?;
     refer(&args, span, ctx);
     let run = fetch.function(ctx.dir);
     let is_pure = is_pure_fetch(fetch.entry.name);
-    Ok((Parts { fetch, run, args, steps: Vec::new(), out: fetch.out, is_pure }, len + taken))
+    Ok((Parts { fetch, run, args, steps: Vec::new(), out: fetch.out, is_pure, at: span }, len + taken))
+}
+
+/// Gives arguments that name stick tables the cells that these will be in.
+fn link_tables(args: &mut [Arg], what: &str, span: Span, ctx: &mut BuildCtx<'_>) -> Result<(), String> {
+    for arg in args {
+        let Arg::TableName(name) = arg else { continue };
+        let name = if name.is_empty() { ctx.table_here } else { &**name };
+        if name.is_empty() {
+            return Err(format!("'{what}' names no stick table, and there is none here"));
+        }
+        let used = Use {
+            at: span,
+            table: name.into(),
+            from: ctx.section.into(),
+            what: what.into(),
+            fits: None,
+            stores_server: false,
+        };
+        *arg = Arg::Table(ctx.tables.mention(used));
+    }
+    Ok(())
 }
 
 /// Tells the builder which proxies and servers must exist.
@@ -242,6 +267,7 @@ impl Parts {
             if let Some(check) = conv.check {
                 check(&mut args, ctx).map_err(|e| format!("invalid args in converter '{name}' : {e}"))?;
             }
+            link_tables(&mut args, &name, self.at, ctx)?;
             // A converter that keeps the type says `Any` on both sides.
             if conv.out != SampleType::Any || conv.changes_type {
                 self.out = conv.out;

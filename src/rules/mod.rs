@@ -15,6 +15,7 @@ pub mod criterion;
 mod crypt;
 pub mod errors;
 pub mod expr;
+pub mod figure;
 pub mod fetch;
 pub mod forwarded;
 pub mod hash;
@@ -32,8 +33,10 @@ pub mod regex;
 pub mod register;
 pub mod reply;
 pub mod sample;
+pub mod stick;
 pub mod store;
 pub mod timing;
+pub mod track;
 pub mod txn;
 pub mod vars;
 pub mod vocabulary;
@@ -64,6 +67,8 @@ pub use program::RuleSet;
 pub use register::register;
 pub use reply::ReplySpec;
 pub use sample::{Sample, SampleType};
+pub use stick::StickRule;
+pub use track::Counters;
 pub use txn::{
     Ctx, Endpoint, Env, Outcome, Packets, Pending, Priority, Reply, ReplyBody, ServerState, SilentDrop,
     Sticky, Store, TimeoutOverrides, Timers, Txn, Wait,

@@ -18,10 +18,11 @@ use crate::http::Head;
 use crate::lang::{FileId, Span};
 use crate::model::ProxyLive;
 use crate::model::notation::Family;
-use crate::resolve::Resolvers;
 use crate::os::connection::TcpInfo;
+use crate::resolve::Resolvers;
 
 use super::sample::Sample;
+use super::track::Counters;
 use super::vars::{VarId, VarScope, Vars};
 
 /// A peer's or our own end of a connection.
@@ -166,6 +167,8 @@ pub struct Txn {
     /// Variables and captures set by converters while an expression was evaluated; stored after each rule.
     pub pending: Pending,
     pub sticky: Sticky,
+    /// What the stream tracks in stick tables.
+    pub counters: Counters,
     /// Why rules wait ([`Outcome::Wait`]).
     pub wait: Wait,
     /// The name whose address a rule wants to know.
@@ -212,9 +215,14 @@ pub enum Wait {
     #[default]
     Data,
     /// `wait-for-body`: the whole body, or `at_least` bytes of it (0: whole), for at most `time_ms`.
-    Body { time_ms: u64, at_least: u64 },
+    Body {
+        time_ms: u64,
+        at_least: u64,
+    },
     /// `pause`, which is over when this is [`Wait::Paused`].
-    Pause { time_ms: u64 },
+    Pause {
+        time_ms: u64,
+    },
     Paused,
     /// `do-resolve`: the address of [`Txn::looking`].
     Name,
@@ -543,7 +551,7 @@ impl Txn {
             failed_rewrites request_no req_body res_body body_awaited response_awaited compressed cache service is_not_http is_http2
             is_malformed inspect_over
             session_requests req_growth res_growth req_cookie res_cookie log_no log_early pending
-            sticky wait looking timeouts
+            sticky counters wait looking timeouts
         }
         for head in [req, res] {
             head.buf = Buf::default();

@@ -10,7 +10,8 @@ use super::command::Command;
 use super::session::{Answer, Output, Session, Severity};
 use super::words::{Args, words};
 use super::{
-    cache, counters, dynamic, frontend, invalid, mode, pattern, resolvers, server, servers, show, tls, variable, vip,
+    cache, counters, dynamic, frontend, invalid, mode, pattern, resolvers, server, servers, show, table, tls,
+    variable, vip,
 };
 
 static HELP: &[Command] = &[Command::new(
@@ -70,6 +71,7 @@ pub fn all() -> impl Iterator<Item = &'static Command> {
         servers::COMMANDS,
         resolvers::COMMANDS,
         show::COMMANDS,
+        table::COMMANDS,
         tls::COMMANDS,
         variable::COMMANDS,
         vip::COMMANDS,

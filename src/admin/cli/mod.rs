@@ -18,6 +18,7 @@ mod server;
 mod servers;
 mod resolvers;
 mod show;
+mod table;
 mod tls;
 mod variable;
 mod vip;

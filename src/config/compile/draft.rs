@@ -16,6 +16,7 @@ use crate::model::applet::Applet;
 use crate::model::{Address, Caps, Mode};
 use crate::resolve::Resolvers;
 use crate::rules::{Capture, Captures, Names, PatternRefs, Userlists};
+use crate::stick::{Spec, TableRefs};
 use crate::tls::{Disk, Library};
 
 use super::super::global::{Global, LogTarget, TlsGlobals};
@@ -80,6 +81,8 @@ pub struct Cx<'a> {
     pub states: HashMap<PathBuf, Arc<[u8]>>,
     /// `cache` sections.
     pub caches: Caches,
+    /// The stick tables that rules name.
+    pub tables: TableRefs,
     pub named: Vec<Reference<'a>>,
     /// Names of variables.
     pub names: Names,
@@ -130,6 +133,7 @@ impl<'a> Cx<'a> {
             resolvers_at: Vec::new(),
             states: HashMap::new(),
             caches: Caches::default(),
+            tables: TableRefs::default(),
             named: Vec::new(),
             names: Names::default(),
             proc_vars: Vec::new(),
@@ -344,6 +348,7 @@ pub enum Step<'a> {
     Redirect(Args<'a>),
     UseBackend(Args<'a>),
     UseServer(Args<'a>),
+    Stick(Args<'a>),
     MonitorFail(Args<'a>),
     Persist(Args<'a>),
     StatsAdmin(Args<'a>),
@@ -370,6 +375,8 @@ pub struct Draft<'a> {
     pub services: Vec<ServiceDraft<'a>>,
     /// `filter` lines, in order.
     pub filters: Vec<Args<'a>>,
+    /// `stick-table`, and where it stands.
+    pub table: Option<(Spec, Span)>,
     pub captures: Captures,
     pub cookie_capture: Option<Capture>,
     /// What `defaults` gave, to warn of a second `timeout` line.
@@ -397,6 +404,7 @@ impl<'a> Draft<'a> {
             dispatch: None,
             services: Vec::new(),
             filters: Vec::new(),
+            table: None,
             captures: Captures::default(),
             cookie_capture: None,
             inherited_timeouts: from.map_or_else(Timeouts::default, |(_, d)| d.set.timeouts),

@@ -31,6 +31,8 @@ pub struct Built {
     pub server_changes: Vec<ServerChange>,
     /// Proxies whose `maxconn` line changed: it wins over `set maxconn frontend`.
     pub maxconn_changes: Vec<Arc<ProxyLive>>,
+    /// Stick tables that run on.
+    pub table_changes: Vec<super::stick::Change>,
 }
 
 impl Built {
@@ -49,6 +51,9 @@ impl Built {
         }
         for live in self.maxconn_changes.drain(..) {
             live.maxconn_override.store(0, Ordering::Relaxed);
+        }
+        for (table, spec) in self.table_changes.drain(..) {
+            table.adopt(&spec);
         }
         for proxy in &self.config.proxies {
             if let Some(back) = &proxy.back {
@@ -94,11 +99,13 @@ pub fn finish<'a>(cx: &mut Cx<'a>, drafts: &Drafts<'a>) -> Built {
             caches: cx.caches.clone(),
             patterns: Default::default(),
             resolvers: cx.resolvers.clone(),
+            tables: Default::default(),
             tls: Mutex::default(),
         },
         server_sets: Vec::new(),
         server_changes: Vec::new(),
         maxconn_changes: Vec::new(),
+        table_changes: Vec::new(),
     };
     built.config.proc_vars = variable::proc_vars(cx, &http_errors);
     let base = |draft: &Draft<'a>| draft.from.and_then(|i| Some(&drafts.defaults.get(i)?.draft));
@@ -125,6 +132,7 @@ pub fn finish<'a>(cx: &mut Cx<'a>, drafts: &Drafts<'a>) -> Built {
         }
         built.config.proxies.push(proxy);
     }
+    (built.config.tables, built.table_changes) = super::stick::tables(cx, &drafts.proxies, &drafts.peers);
     built.config.patterns = std::mem::take(&mut cx.patterns);
     built.config.tls = Mutex::new(super::tls::live(cx, &built.config));
     postcheck::whole(cx, &built.config);
@@ -422,6 +430,7 @@ fn backend<'a>(
         source_interface: set.source_interface.map(Arc::from),
         persist: std::mem::take(&mut program.persist),
         use_server: use_servers(cx, draft, program),
+        sticking: std::mem::take(&mut program.sticking),
         cookie: set.cookie.clone().filter(|_| set.mode.has_messages()),
         send_name_header: set.send_name_header.map(|w| w.bytes().into()),
         max_keep_alive_queue: set.max_keep_alive_queue,

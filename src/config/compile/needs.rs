@@ -70,6 +70,7 @@ impl Needs {
             | Step::Redirect(args)
             | Step::UseBackend(args)
             | Step::UseServer(args)
+            | Step::Stick(args)
             | Step::MonitorFail(args)
             | Step::Persist(args)
             | Step::StatsAdmin(args)

@@ -9,8 +9,8 @@ use super::keyword::InDefaults::{Named, No, Yes};
 use super::keyword::Side::{Any, Back, Front};
 use super::keyword::{Index, Keyword, ignore};
 use super::{
-    balance, bind, checks, cookie, errors, filter, log, options, proxy, server, service, stats, switching,
-    timeout,
+    balance, bind, checks, cookie, errors, filter, log, options, proxy, server, service, stats, stick,
+    switching, timeout,
 };
 
 /// Keywords of proxy sections in the order of their names.
@@ -91,8 +91,8 @@ pub const KEYWORDS: &[Keyword] = &[
     Keyword::refused("srvtcpka-intvl", "<timeout>", "Time between keep-alive probes towards servers.", "srvtcpka-intvl 10s", "the system's values hold"),
     Keyword::refused("ssl-f-use", "[<options>]", "A certificate for TLS listeners.", "ssl-f-use crt site.pem", "TLS on listeners is not part of it yet"),
     Keyword::new(Entry::full("stats", "{ admin | auth | enable | hide-version | http-request | realm | refresh | scope | show-desc | show-legends | show-modules | show-node | show-version | uri } ...", "The statistics page.", "stats enable", "1.3"), Any, Yes, stats::stats_line),
-    Keyword::refused("stick", "{ match | on | store-request | store-response } <pattern> ...", "Keeps clients on servers by a table.", "stick on src", "stick tables are not part of it yet; 'balance source' or 'balance hash' keep clients on servers"),
-    Keyword::refused("stick-table", "type <type> size <size> ...", "Counts and remembers keys.", "stick-table type ip size 1m", "stick tables are not part of it yet"),
+    Keyword::new(Entry::full("stick", "{ match | on | store-request | store-response } <pattern> [table <table>] [ { if | unless } <condition> ]", "Keeps clients on servers by a table.", "stick on src table clients", "1.4"), Back, No, stick::stick),
+    Keyword::new(Entry::full("stick-table", "type { ip | ipv6 | integer | string [len <length>] | binary [len <length>] } size <size> [expire <time>] [nopurge] [store <data>[,<data>]*] [srvkey { name | addr }] [recv-only] [write-to <table>]", "Counts and remembers keys.", "stick-table type ip size 1m", "1.4").with(Status::Partial("'recv-only' and 'write-to' have no effect, as nothing is received from peers yet")), Any, No, stick::stick_table),
     Keyword::new(Entry::full("tcp-check", "{ comment | connect | expect | send | send-binary | send-lf | send-binary-lf | set-var | unset-var } ...", "Script of 'option tcp-check'.", "tcp-check connect", "1.5"), Back, Yes, checks::rule),
     Keyword::new(Entry::full("tcp-request", "{ connection | session | content } <action> | inspect-delay <timeout>", "Rules on connections and their first data.", "tcp-request inspect-delay 5s", "1.3"), Any, Named, proxy::tcp_rule),
     Keyword::new(Entry::full("tcp-response", "content <action> | inspect-delay <timeout>", "Rules on the first data of servers.", "tcp-response inspect-delay 5s", "1.5").with(Status::Partial("inspect-delay has no effect")), Any, Named, proxy::tcp_rule),
@@ -168,10 +168,10 @@ pub const SUBKEYWORDS: &[Entry] = &[
     Entry::full("monitor fail", "{ if | unless } <cond>", "When 'monitor-uri' answers with an error.", "monitor fail if FALSE", "1.3"),
     refused("persist rdp-cookie", "[(<name>)]", "Persistence by RDP cookie.", "persistence by cookie is not part of it yet"),
     Entry::full("rate-limit sessions", "<rate>", "Most new sessions each second.", "rate-limit sessions 100", "1.3"),
-    refused("stick match", "<pattern> [table <table>] ...", "Server from a table.", "stick tables are not part of it yet"),
-    refused("stick on", "<pattern> [table <table>] ...", "Server from a table, and into it.", "stick tables are not part of it yet"),
-    refused("stick store-request", "<pattern> [table <table>] ...", "Server into a table.", "stick tables are not part of it yet"),
-    refused("stick store-response", "<pattern> [table <table>] ...", "Server into a table.", "stick tables are not part of it yet"),
+    Entry::full("stick match", "<pattern> [table <table>] [{if | unless} <condition>]", "Looks for the server in a table.", "stick match src table clients", "1.4"),
+    Entry::full("stick on", "<pattern> [table <table>] [{if | unless} <condition>]", "Looks for the server in a table, and stores it there.", "stick on src table clients", "1.4"),
+    Entry::full("stick store-request", "<pattern> [table <table>] [{if | unless} <condition>]", "Stores the server in a table, by a key from the request.", "stick store-request src table clients", "1.4"),
+    Entry::full("stick store-response", "<pattern> [table <table>] [{if | unless} <condition>]", "Stores the server in a table, by a key from the response.", "stick store-response res.cook(SID) table clients", "1.4"),
     Entry::full("tcp-request connection", "<action> [{if | unless} <condition>]", "Rules on new connections.", "tcp-request connection accept", "1.4"),
     Entry::full("tcp-request content", "<action> [{if | unless} <condition>]", "Rules on the first data.", "tcp-request content accept", "1.4"),
     Entry::full("tcp-request inspect-delay", "<timeout>", "Longest wait for that data.", "tcp-request inspect-delay 5s", "1.4"),

@@ -7,7 +7,7 @@ use crate::lang::{Span, Word};
 use crate::model::{Caps, Mode};
 use crate::rules::{
     Acls, BuildCtx, Captures, Condition, Dir, ErrorPages, Expr, Forwarded, HttpErrors, LogFormat, LogUse,
-    RuleSet, RuleSetKind, http_errors_section,
+    RuleSet, RuleSetKind, StickRule, http_errors_section,
 };
 
 use super::super::proxy::{LogSpec, PersistRule, Rules};
@@ -22,6 +22,7 @@ pub struct Program<'a> {
     pub captures: Captures,
     pub switching: Vec<(Args<'a>, Option<LogFormat>, Option<Condition>)>,
     pub use_server: Vec<(Args<'a>, Option<LogFormat>, Condition)>,
+    pub sticking: Vec<StickRule>,
     pub monitor_fail: Vec<Condition>,
     pub persist: Vec<PersistRule>,
     pub stats_rules: RuleSet,
@@ -95,6 +96,9 @@ pub fn build_ctx<'c>(
         bufsize: cx.global.tune.bufsize,
         references: &mut cx.references,
         patterns: &mut cx.patterns,
+        tables: &mut cx.tables,
+        table_here: "",
+        stick_counters: cx.global.tune.stick_counters,
         dir: Dir::Request,
     }
 }
@@ -131,6 +135,9 @@ pub fn program<'a>(
         captures.res.splice(0..0, slots.res.iter().cloned());
     }
     let mut ctx = build_ctx(cx, &title, caps, draft.set.mode, &mut captures, http_errors);
+    if draft.kind != Kind::Defaults {
+        ctx.table_here = draft.name;
+    }
     let (mut acls, mut redirects) = (Acls::default(), RuleSet::default());
     let mut seen = Seen::default();
     for step in &draft.steps {
@@ -277,6 +284,10 @@ fn one_step<'a>(
                 program.use_server.push((*args, dynamic(*args, ctx), condition));
             }
             return;
+        }
+        Step::Stick(args) => {
+            let rule = StickRule::parse(args.from(1).words, args.at(0), acls, ctx);
+            return program.sticking.extend(rule);
         }
         Step::MonitorFail(args) => return program.monitor_fail.extend(condition(*args, 2, acls, ctx)),
         Step::Persist(args) => {

@@ -6,6 +6,7 @@ use crate::lang::{Entry, Frame, Line, Place, Section, Span, Status, What, regist
 use super::draft::{Cx, Draft, Kind, Step};
 use super::global_section::global_section;
 use super::keyword::{Scope, dispatch, too_many};
+use super::peers::Peers;
 use super::proxy_table::{INDEX, KEYWORDS, REMOVED};
 use super::server::invalid_char;
 use crate::lang::args::{Args, split_prefix};
@@ -19,7 +20,6 @@ pub const REFUSED_SECTIONS: &[Entry] = &[
     section("log-profile", "lines have one format a proxy"),
     section("namespace_list", "sockets are made in the process's own namespace"),
     section("mailers", "mail is not sent"),
-    section("peers", "stick tables are not part of it yet"),
     section("program", "programs are not started"),
     section("ring", "log lines go to sockets and descriptors"),
     section("traces", "there are no traces"),
@@ -38,6 +38,7 @@ pub const SECTIONS: &[Entry] = &[
     Entry::full("backend", "<name> [from <defaults_name>]", "Servers, and how they are chosen.", "backend app", "1.2"),
     Entry::full("listen", "<name> [from <defaults_name>]", "A frontend and a backend in one.", "listen web", "1.0"),
     Entry::full("cache", "<name>", "Responses that are kept in memory, for those who ask for them again.", "cache site", "1.8"),
+    Entry::full("peers", "<name>", "Who stick tables are shared with, and tables of no proxy.", "peers mine", "1.5").with(Status::Partial("nothing is told to peers yet: tables are this process's own, and are kept over a reload")),
     Entry::full("http-errors", "<name>", "A set of error pages.", "http-errors site", "2.2"),
     Entry::full("crt-store", "[<name>]", "Certificates whose parts are in files of their own, by name.", "crt-store web", "3.0"),
     Entry::full("resolvers", "<name>", "Name servers that are asked for the addresses of servers while running.", "resolvers dns", "1.6"),
@@ -64,6 +65,7 @@ pub struct Drafts<'a> {
     pub proxies: Vec<Draft<'a>>,
     pub defaults: Vec<Defaults<'a>>,
     pub http_errors: Vec<&'a Section>,
+    pub peers: Vec<Peers<'a>>,
     /// The latest `defaults`, which sections without `from` start from.
     current: Option<usize>,
 }
@@ -81,8 +83,13 @@ pub struct Defaults<'a> {
 
 /// Reads all sections in file order.
 pub fn read<'a>(cx: &mut Cx<'a>) -> Drafts<'a> {
-    let mut drafts =
-        Drafts { proxies: Vec::new(), defaults: Vec::new(), http_errors: Vec::new(), current: None };
+    let mut drafts = Drafts {
+        proxies: Vec::new(),
+        defaults: Vec::new(),
+        http_errors: Vec::new(),
+        peers: Vec::new(),
+        current: None,
+    };
     let inputs = cx.inputs;
     let mut is_late = false;
     for section in inputs.sections {
@@ -103,6 +110,8 @@ pub fn read<'a>(cx: &mut Cx<'a>) -> Drafts<'a> {
             super::resolvers::section(cx, section);
         } else if word == "cache" {
             super::cache::section(cx, section);
+        } else if word == "peers" {
+            drafts.peers.extend(super::peers::section(cx, section));
         } else if word == "crt-store" {
             super::crt_store::section(cx, section);
         } else if let Some(entry) = REFUSED_SECTIONS.iter().find(|e| e.name == word) {

@@ -387,7 +387,10 @@ pub const SERVER_OPTIONS: &[ServerOption] = &[
         Ok(())
     }),
     nothing("no-tfo", "Undoes 'tfo' of default-server.", "server s 10.0.0.1:80 no-tfo", "2.0"),
-    nothing("non-stick", "Keeps this server out of stick tables.", "server s 10.0.0.1:80 non-stick", "1.5"),
+    option("non-stick", "", "Keeps this server out of stick tables.", "server s 10.0.0.1:80 non-stick", "1.5", |s, _, _| {
+        s.spec.non_stick = true;
+        Ok(())
+    }),
     option("observe", "<mode>", "Judges health by traffic as well.", "server s 10.0.0.1:80 check observe layer4", "1.4", |s, a, _| {
         // Whether the section is in `mode http` is known when it is complete.
         s.checking.observe = parse_observe(a.str(1), true)?;
@@ -497,7 +500,10 @@ pub const SERVER_OPTIONS: &[ServerOption] = &[
     refused("socks4", "<addr>:<port>", "Connects through a SOCKS4 proxy.", "SOCKS4 is not part of it"),
     ServerOption { arity: Arity::Source, ..option("source", "<addr>[:<port>] [interface <name>]", "Address that connections come from.", "server s 10.0.0.1:80 source 127.0.0.1", "1.3", source) }
         .status(Status::Partial("without usesrc and port ranges")),
-    nothing("stick", "Undoes 'non-stick' of default-server.", "server s 10.0.0.1:80 stick", "1.5"),
+    option("stick", "", "Undoes 'non-stick' of default-server.", "server s 10.0.0.1:80 stick", "1.5", |s, _, _| {
+        s.spec.non_stick = false;
+        Ok(())
+    }),
     nothing("strict-maxconn", "Counts connections rather than requests against maxconn.", "server s 10.0.0.1:80 maxconn 10 strict-maxconn", "3.2"),
     refused("tcp-md5sig", "<password>", "Signs segments (RFC 2385).", "it is set on no socket"),
     option("tcp-ut", "<delay>", "Longest time sent data may stay unacknowledged.", "server s 10.0.0.1:80 tcp-ut 10s", "1.5", |s, a, at| {

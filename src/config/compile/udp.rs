@@ -99,6 +99,7 @@ fn steps(cx: &mut Cx<'_>, draft: &Draft<'_>) {
             | Step::HttpResponse(args)
             | Step::HttpAfterResponse(args)
             | Step::Redirect(args)
+            | Step::Stick(args)
             | Step::MonitorFail(args)
             | Step::Persist(args)
             | Step::StatsAdmin(args)

@@ -55,13 +55,51 @@ key!(u128, 128);
 /// From so many ranges on an index is worth its room.
 const INDEXED: usize = 256;
 
+/// What the index says of the addresses that begin with the same 16 bits: one value and one scope for all of them, or
+/// between which ranges to search. One number, because each look at another place of a large table is a wait.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Bucket {
+    One {
+        value: u32,
+        scope: u8,
+    },
+    /// From this range on, among so many as 2 to the power of `log`.
+    Search {
+        from: u32,
+        log: u8,
+    },
+}
+
+impl Bucket {
+    const ONE: u32 = 1 << 31;
+    /// Bits of the larger field.
+    const WIDE: u32 = 26;
+    const MASK: u32 = (1 << Self::WIDE) - 1;
+
+    /// `None`: there is no room for it.
+    fn pack(self) -> Option<u32> {
+        let (flag, wide, small) = match self {
+            Bucket::One { value, scope } => (Self::ONE, value, scope),
+            Bucket::Search { from, log } => (0, from, log),
+        };
+        (wide <= Self::MASK).then_some(flag | u32::from(small) << Self::WIDE | wide)
+    }
+
+    fn unpack(packed: u32) -> Bucket {
+        let (wide, small) = (packed & Self::MASK, (packed >> Self::WIDE & 31) as u8);
+        match packed & Self::ONE {
+            0 => Bucket::Search { from: wide, log: small },
+            _ => Bucket::One { value: wide, scope: small },
+        }
+    }
+}
+
 /// Each range reaches to the next; the first begins at 0. Neighbours differ.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ranges<K> {
     starts: Vec<K>,
     values: Vec<u32>,
-    /// For each beginning of 16 bits the number of the range that its first address is in, and that of the last range at
-    /// the end: so that little is left to search. Empty where that is not worth its room.
+    /// A [`Bucket`] for each beginning of 16 bits. Empty where that is not worth its room.
     index: Vec<u32>,
 }
 
@@ -149,27 +187,41 @@ impl<K: Key> Ranges<K> {
         if self.starts.len() < INDEXED {
             return self;
         }
+        let mut index = Vec::with_capacity(usize::from(u16::MAX) + 1);
         let mut at = 0;
-        self.index.reserve_exact(usize::from(u16::MAX) + 2);
         for top in 0..=u16::MAX {
-            let first = K::of_top(top);
-            while self.starts.get(at + 1).is_some_and(|start| *start <= first) {
+            let (first, last) = (K::of_top(top), K::of_top(top).last(16));
+            let begins_by = |n: usize, address: K| self.starts.get(n).is_some_and(|start| *start <= address);
+            while begins_by(at + 1, first) {
                 at += 1;
             }
-            self.index.push(at as u32);
+            let mut end = at;
+            while begins_by(end + 1, last) {
+                end += 1;
+            }
+            let (value, scope) = (self.values[at], self.scope(at, first));
+            let log = (end - at + 1).next_power_of_two().trailing_zeros() as u8;
+            let search = Bucket::Search { from: at as u32, log };
+            let one = Bucket::One { value, scope };
+            let packed = if at == end { one.pack().or(search.pack()) } else { search.pack() };
+            let Some(packed) = packed else { return self };
+            index.push(packed);
         }
-        self.index.push(self.starts.len() as u32 - 1);
+        self.index = index;
         self
     }
 
-    /// The range that an address is in.
-    fn find(&self, address: K) -> usize {
-        let top = address.top();
-        let (from, to) = match (self.index.get(top), self.index.get(top + 1)) {
-            (Some(from), Some(to)) => (*from as usize, *to as usize + 1),
-            _ => (0, self.starts.len()),
-        };
+    /// The last range of these that begins at an address or before it.
+    fn find(&self, address: K, from: usize, to: usize) -> usize {
         (from + self.starts[from..to].partition_point(|start| *start <= address)).saturating_sub(1)
+    }
+
+    /// The length of the widest prefix around an address inside which the range reaches.
+    fn scope(&self, at: usize, address: K) -> u8 {
+        // The prefix must neither contain the address before the range nor the one behind it.
+        let left = if at == 0 { None } else { Some(address.shared(self.starts[at].before())) };
+        let right = self.starts.get(at + 1).map(|next| address.shared(*next));
+        left.max(right).map_or(0, |shared| (shared + 1).min(K::BITS))
     }
 
     pub fn len(&self) -> usize {
@@ -182,12 +234,14 @@ impl<K: Key> Ranges<K> {
 
     /// The value of an address, and the length of the widest prefix around it inside which it is the same.
     pub fn lookup(&self, address: K) -> (u32, u8) {
-        let at = self.find(address);
-        let start = self.starts[at];
-        // The prefix must neither contain the address before the range nor the one behind it.
-        let left = if at == 0 { None } else { Some(address.shared(start.before())) };
-        let right = self.starts.get(at + 1).map(|next| address.shared(*next));
-        let scope = left.max(right).map_or(0, |shared| (shared + 1).min(K::BITS));
-        (self.values[at], scope)
+        let at = match self.index.get(address.top()).copied().map(Bucket::unpack) {
+            Some(Bucket::One { value, scope }) => return (value, scope),
+            Some(Bucket::Search { from, log }) => {
+                let from = from as usize;
+                self.find(address, from, self.starts.len().min(from + (1 << log)))
+            }
+            None => self.find(address, 0, self.starts.len()),
+        };
+        (self.values[at], self.scope(at, address))
     }
 }

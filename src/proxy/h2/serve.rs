@@ -13,12 +13,15 @@ use crate::config::Proxy;
 use crate::http::h2::{Code, Connection, Event};
 use crate::http::{BodyLen, Head};
 use crate::rt::NEVER;
+use crate::rules::track::ERROR;
+use crate::stick::Data;
 
 use super::super::access;
 use super::super::downstream::Downstream;
 use super::super::end::{self, Cause, End};
 use super::super::route::Route;
 use super::super::session::{Current, Session};
+use super::super::sticking;
 use super::super::transaction;
 use super::super::transfer::Patience;
 use super::client::Rejection;
@@ -55,6 +58,8 @@ struct Server {
     was_idle: bool,
     /// Streams were told that the client has left.
     has_parted: bool,
+    /// Faults of the client that what it is tracked by knows of.
+    glitches: u32,
 }
 
 /// Serves a connection whose client speaks HTTP/2 from its first byte on. `first`: what was read of it already.
@@ -74,6 +79,7 @@ pub async fn run(session: Session, current: Current, first: Option<Buf>) {
         idle_until,
         was_idle: true,
         has_parted: false,
+        glitches: 0,
     };
     if let Some(first) = first {
         server.take(first.data());
@@ -196,7 +202,11 @@ impl Server {
                         lane.lose();
                     }
                 }
-                Event::Malformed { .. } => self.count_fault(),
+                Event::Malformed { .. } => {
+                    sticking::count(&self.session, &sticking::REQUEST);
+                    sticking::count(&self.session, &ERROR);
+                    self.count_fault();
+                }
                 Event::GoAway { .. } => {}
                 Event::Over(code) => {
                     self.phase = Phase::Over;
@@ -209,6 +219,13 @@ impl Server {
         }
         let mut machine = self.mux.machine.borrow_mut();
         machine.released(|id| self.mux.wake(id));
+        let glitches = machine.glitches();
+        drop(machine);
+        if glitches != self.glitches {
+            let new = u64::from(glitches.saturating_sub(self.glitches));
+            self.glitches = glitches;
+            sticking::count(&self.session, &[(Data::GlitchCnt, new), (Data::GlitchRate, new)]);
+        }
     }
 
     /// What was no request is counted and logged as one that could not be read.

@@ -20,6 +20,7 @@ mod receive;
 mod retry;
 mod rig;
 mod rules;
+mod stick;
 mod switch;
 mod tcp;
 mod time;

@@ -26,6 +26,9 @@ struct Answer {
 impl Action for Answer {
     fn run(&self, run: &mut Run<'_>) -> Step {
         let reply = self.spec.render(run.ctx());
+        if self.manner != Manner::Return && !run.kind.is_response() {
+            run.count_error();
+        }
         Step::Done(match self.manner {
             Manner::Deny => Outcome::Final { reply, denied: true },
             Manner::Return => Outcome::Final { reply, denied: false },
@@ -80,6 +83,7 @@ struct Auth {
 
 impl Action for Auth {
     fn run(&self, run: &mut Run<'_>) -> Step {
+        run.count_error();
         // 407 is for proxies that browsers are told of (`option http-use-proxy-header`, refused), whatever the target.
         let name = &b"www-authenticate"[..];
         let mut reply = ReplySpec::default_errors(401).render(run.ctx());

@@ -4,10 +4,12 @@ use std::fmt;
 
 use bitflags::bitflags;
 
+use crate::base::clock::MS;
 use crate::lang::void::is_void_action;
 use crate::lang::{Entry, Status};
 use crate::rules::build::BuildCtx;
 use crate::rules::kind::RuleSetKind;
+use crate::rules::track::ERROR;
 use crate::rules::txn::{Ctx, Env, Outcome, Txn};
 use crate::rules::words::{Failed, Words};
 
@@ -150,10 +152,24 @@ impl Run<'_> {
     pub fn ctx(&self) -> Ctx<'_> {
         Ctx { txn: self.txn, env: self.env }
     }
+
+    /// The request is held against who is tracked.
+    pub fn count_error(&self) {
+        let counters = &self.txn.counters;
+        if !counters.is_empty() {
+            counters.count(self.env.now_ns() / MS, &ERROR);
+        }
+    }
 }
 
 /// The action of this name in a rule set.
 pub fn find(name: &str, kind: RuleSetKind) -> Option<&'static ActionKeyword> {
     let tables = super::ACTIONS.iter().flat_map(|t| t.iter());
+    // Counters have numbers: those beyond the first three have the same parser.
+    let is_counter = |rest: &str| !rest.is_empty() && rest.bytes().all(|c| c.is_ascii_digit());
+    let name = match name.strip_prefix("track-sc") {
+        Some(rest) if is_counter(rest) && rest != "0" && rest != "1" => "track-sc2",
+        _ => name,
+    };
     tables.into_iter().find(|a| a.entry.name == name && a.sets.contains(kind.bit()))
 }

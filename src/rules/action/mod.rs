@@ -4,6 +4,7 @@ mod answer;
 mod binary;
 mod cache;
 mod capture;
+mod counter;
 mod entry;
 mod flow;
 mod header;
@@ -18,6 +19,7 @@ mod rewrite;
 mod stream;
 mod variable;
 
+pub use counter::{MOST_COUNTERS, is_error, is_failure};
 pub use entry::{Action, ActionKeyword, Input, Run, Sets, Step, find};
 pub use redirect::legacy as legacy_redirect;
 
@@ -38,4 +40,5 @@ pub static ACTIONS: &[&[ActionKeyword]] = &[
     capture::ACTIONS,
     pattern::ACTIONS,
     stream::ACTIONS,
+    counter::ACTIONS,
 ];

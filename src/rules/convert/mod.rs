@@ -17,6 +17,7 @@ mod operand;
 mod packet;
 mod protobuf;
 mod rfc7239;
+mod table;
 mod text;
 mod transaction;
 mod url;
@@ -44,4 +45,7 @@ pub static CONVERTERS: &[&[Converter]] = &[
     rfc7239::CONVERTERS,
     packet::CONVERTERS,
     live::CONVERTERS,
+    table::CONVERTERS[0],
+    table::CONVERTERS[1],
+    table::CONVERTERS[2],
 ];

@@ -5,6 +5,7 @@ mod client_hello;
 mod constant;
 mod cookie;
 mod distcc;
+mod counter;
 mod entry;
 mod header;
 mod introduced;
@@ -52,4 +53,8 @@ pub static FETCHES: &[&[Fetch]] = &[
     kernel::FETCHES,
     rdp::FETCHES,
     distcc::FETCHES,
+    counter::FETCHES[0],
+    counter::FETCHES[1],
+    counter::FETCHES[2],
+    counter::FETCHES[3],
 ];

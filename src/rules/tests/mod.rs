@@ -3,6 +3,7 @@
 mod acls;
 mod actions;
 mod candidates;
+mod counters;
 mod expressions;
 mod families;
 mod formats;

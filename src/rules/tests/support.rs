@@ -17,6 +17,7 @@ use crate::model::applet::{Applet, AppletReply, AppletRequest};
 use crate::model::{Caps, ProxyLive};
 use crate::os::connection::TcpInfo;
 use crate::rules::*;
+use crate::stick::{Spec, Table, TableRefs, Tables};
 
 pub struct FakeEnv {
     pub live: ProxyLive,
@@ -280,6 +281,9 @@ pub fn build_with<R>(
         bufsize: 16384,
         references: &mut Vec::new(),
         patterns: &mut pattern::PatternRefs::default(),
+        tables: &mut tables(),
+        table_here: "test",
+        stick_counters: 3,
         dir: Dir::Request,
     });
     let messages = diags.list.into_iter().map(|d| format!("{:?}: {}", d.severity, d.message)).collect();
@@ -298,6 +302,36 @@ fn caches() -> Caches {
         max_secondary: 10,
     };
     [(name, Arc::new(Cache::new(settings)))].into_iter().collect()
+}
+
+thread_local! {
+    /// The tables of a test, which those that it parses after them name.
+    static TABLES: std::cell::RefCell<Tables> = std::cell::RefCell::default();
+}
+
+/// Makes a stick table that expressions may name.
+pub fn with_table(name: &str, line: &str) -> Arc<Table> {
+    let text = line.as_bytes();
+    let words: Vec<Word> =
+        text.split(|c| *c == b' ').map(|w| Word::new(w.to_vec(), Span::default())).collect();
+    let spec = Spec::parse(&words, Span::default(), &mut |_, message| panic!("{message}")).expect("a table");
+    let table = Arc::new(Table::new(name, spec));
+    TABLES.with(|tables| {
+        let list = &mut tables.borrow_mut().list;
+        list.retain(|other| *other.name != *name);
+        list.push(table.clone());
+    });
+    table
+}
+
+fn tables() -> TableRefs {
+    let mut refs = TableRefs::default();
+    TABLES.with(|tables| {
+        for table in &tables.borrow().list {
+            refs.cell(&table.name).fill(table.clone());
+        }
+    });
+    refs
 }
 
 /// Parses what must parse without a word.

@@ -27,6 +27,7 @@ mod server;
 mod standing;
 mod state;
 mod table;
+mod stick;
 mod tcp;
 mod timeout;
 mod unwell;

@@ -6,6 +6,7 @@ mod reload;
 mod servers;
 mod service;
 mod shipped;
+mod stick;
 mod tables;
 mod tls;
 mod verdict;

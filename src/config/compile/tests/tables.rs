@@ -25,7 +25,8 @@ fn examples_are_accepted() {
             _ => format!(
                 "http-errors site\ncache site\n total-max-size 4\ndefaults\n mode http\n timeout client 1s\n timeout server 1s\n timeout connect 1s\n\
                  listen main\n mode http\n bind :1\n server s1 127.0.0.1:80\n{}\n\
-                 backend app\n backend other\n server s 127.0.0.1:80 check\n",
+                 backend app\n backend other\n server s 127.0.0.1:80 check\n\
+                 backend clients\n stick-table type string size 1k\n",
                 if entry.example.starts_with("stats socket") {
                     format!("global\n {}", entry.example)
                 } else {

@@ -1,0 +1,215 @@
+//! A part of a table: its entries by key and by age. Records lie in chunks, so that growing moves none of them.
+
+use super::key::Key;
+use super::layout::{CHAIN, EXPIRE, HEADER, NEWER, OLDER, REFS};
+
+/// No entry.
+const NIL: u32 = u32::MAX;
+/// Records of a chunk.
+const CHUNK: usize = 64;
+/// Buckets of a shard that has few entries.
+const FEW_BUCKETS: usize = 8;
+
+#[derive(Debug)]
+pub struct Shard {
+    /// First entry of each bucket.
+    buckets: Vec<u32>,
+    chunks: Vec<Box<[u32]>>,
+    /// Records made so far, and the first of those that are free again.
+    made: u32,
+    free: u32,
+    count: u32,
+    /// Ends of the list of entries that nobody tracks, in the order in which they expire.
+    oldest: u32,
+    newest: u32,
+}
+
+impl Default for Shard {
+    fn default() -> Self {
+        Shard {
+            buckets: Vec::new(),
+            chunks: Vec::new(),
+            made: 0,
+            free: NIL,
+            count: 0,
+            oldest: NIL,
+            newest: NIL,
+        }
+    }
+}
+
+/// `at` has come.
+pub fn is_due(at: u32, now: u32) -> bool {
+    now.wrapping_sub(at) <= i32::MAX as u32
+}
+
+impl Shard {
+    pub fn record(&mut self, slot: u32, words: usize) -> &mut [u32] {
+        let at = slot as usize % CHUNK * words;
+        &mut self.chunks[slot as usize / CHUNK][at..at + words]
+    }
+
+    fn word(&self, slot: u32, words: usize, word: usize) -> u32 {
+        self.chunks[slot as usize / CHUNK][slot as usize % CHUNK * words + word]
+    }
+
+    fn set(&mut self, slot: u32, words: usize, word: usize, value: u32) {
+        self.chunks[slot as usize / CHUNK][slot as usize % CHUNK * words + word] = value;
+    }
+
+    fn key(&self, slot: u32, words: usize, len: usize) -> &[u32] {
+        let at = slot as usize % CHUNK * words + HEADER;
+        &self.chunks[slot as usize / CHUNK][at..at + len]
+    }
+
+    fn bucket(&self, hash: u64) -> usize {
+        hash as usize & (self.buckets.len() - 1)
+    }
+
+    /// The entry of a key.
+    pub fn find(&self, key: &Key, hash: u64, words: usize) -> Option<u32> {
+        if self.buckets.is_empty() {
+            return None;
+        }
+        let mut slot = self.buckets[self.bucket(hash)];
+        while slot != NIL {
+            // The first word of a string is its length: keys of other lengths differ there.
+            if self.key(slot, words, key.words().len()) == key.words() {
+                return Some(slot);
+            }
+            slot = self.word(slot, words, CHAIN);
+        }
+        None
+    }
+
+    /// A new entry, which is the newest. `rehash` tells the hash of a record's key words.
+    pub fn insert(&mut self, key: &Key, hash: u64, words: usize, rehash: impl Fn(&[u32]) -> u64) -> u32 {
+        if self.count as usize >= self.buckets.len() {
+            self.grow(words, rehash);
+        }
+        let slot = if self.free == NIL {
+            if self.made as usize == self.chunks.len() * CHUNK {
+                self.chunks.push(vec![0; CHUNK * words].into_boxed_slice());
+            }
+            self.made += 1;
+            self.made - 1
+        } else {
+            let slot = self.free;
+            self.free = self.word(slot, words, CHAIN);
+            slot
+        };
+        let bucket = self.bucket(hash);
+        let first = std::mem::replace(&mut self.buckets[bucket], slot);
+        let record = self.record(slot, words);
+        record.fill(0);
+        record[CHAIN] = first;
+        record[HEADER..HEADER + key.words().len()].copy_from_slice(key.words());
+        self.count += 1;
+        self.link(slot, words);
+        slot
+    }
+
+    fn grow(&mut self, words: usize, rehash: impl Fn(&[u32]) -> u64) {
+        let old = std::mem::take(&mut self.buckets);
+        self.buckets = vec![NIL; (old.len() * 2).max(FEW_BUCKETS)];
+        for mut slot in old {
+            while slot != NIL {
+                let next = self.word(slot, words, CHAIN);
+                let hash = rehash(&self.record(slot, words)[HEADER..]);
+                let bucket = self.bucket(hash);
+                let first = std::mem::replace(&mut self.buckets[bucket], slot);
+                self.set(slot, words, CHAIN, first);
+                slot = next;
+            }
+        }
+    }
+
+    /// Takes an entry out, which nobody tracks.
+    pub fn remove(&mut self, slot: u32, words: usize, rehash: impl Fn(&[u32]) -> u64) {
+        self.unlink(slot, words);
+        let hash = rehash(&self.record(slot, words)[HEADER..]);
+        let bucket = self.bucket(hash);
+        let next = self.word(slot, words, CHAIN);
+        if self.buckets[bucket] == slot {
+            self.buckets[bucket] = next;
+        } else {
+            let mut before = self.buckets[bucket];
+            while before != NIL {
+                let after = self.word(before, words, CHAIN);
+                if after == slot {
+                    self.set(before, words, CHAIN, next);
+                    break;
+                }
+                before = after;
+            }
+        }
+        self.count -= 1;
+        self.set(slot, words, CHAIN, self.free);
+        self.free = slot;
+        if self.count == 0 {
+            *self = Shard::default();
+        }
+    }
+
+    /// Puts an entry at the new end of the list.
+    pub fn link(&mut self, slot: u32, words: usize) {
+        let before = std::mem::replace(&mut self.newest, slot);
+        self.set(slot, words, OLDER, before);
+        self.set(slot, words, NEWER, NIL);
+        match before {
+            NIL => self.oldest = slot,
+            _ => self.set(before, words, NEWER, slot),
+        }
+    }
+
+    /// Takes it out of the list.
+    pub fn unlink(&mut self, slot: u32, words: usize) {
+        let (older, newer) = (self.word(slot, words, OLDER), self.word(slot, words, NEWER));
+        match older {
+            NIL => self.oldest = newer,
+            _ => self.set(older, words, NEWER, newer),
+        }
+        match newer {
+            NIL => self.newest = older,
+            _ => self.set(newer, words, OLDER, older),
+        }
+    }
+
+    pub fn oldest(&self) -> Option<u32> {
+        (self.oldest != NIL).then_some(self.oldest)
+    }
+
+    pub fn is_newest(&self, slot: u32) -> bool {
+        self.newest == slot
+    }
+
+    /// The oldest entry, if its time is over.
+    pub fn due(&self, now: u32, words: usize) -> Option<u32> {
+        self.oldest().filter(|slot| is_due(self.word(*slot, words, EXPIRE), now))
+    }
+
+    /// The entries of a bucket.
+    pub fn in_bucket(&self, bucket: usize, words: usize) -> Vec<u32> {
+        let mut slots = Vec::new();
+        let mut slot = self.buckets[bucket];
+        while slot != NIL {
+            slots.push(slot);
+            slot = self.word(slot, words, CHAIN);
+        }
+        slots
+    }
+
+    pub fn buckets(&self) -> usize {
+        self.buckets.len()
+    }
+
+    pub fn refs(&self, slot: u32, words: usize) -> u32 {
+        self.word(slot, words, REFS)
+    }
+
+    /// Bytes that it takes.
+    pub fn bytes(&self) -> usize {
+        let chunks: usize = self.chunks.iter().map(|chunk| chunk.len() * 4).sum();
+        chunks + self.chunks.capacity() * size_of::<Box<[u32]>>() + self.buckets.capacity() * 4
+    }
+}

@@ -101,6 +101,7 @@ impl Method {
             Method::UrlParam { .. } => "url_param",
             Method::Header { .. } => "hdr",
             Method::Expr(_) => "hash",
+            Method::PeakEwma => "peak-ewma",
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::base::clock::MS;
 use crate::config::Backend;
 use crate::lang::{Diagnostics, Span};
 use crate::model::{Mode, ProxyCounters, Server};
-use crate::rules::witness::{self, Event};
+use crate::rules::witness;
 use crate::rules::{BuildCtx, Ctx, Env, LogFormat, LogUse, Txn};
 
 use super::end::{Cause, Phase};

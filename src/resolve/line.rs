@@ -254,12 +254,4 @@ mod tests {
         }
         assert_eq!(line.ask(&question(1, 1)).await.unwrap_err().kind(), io::ErrorKind::ConnectionAborted);
     }
-
-    #[tokio::test(start_paused = true)]
-    async fn one_that_says_nothing_is_given_up() {
-        let (client, _server) = tokio::io::duplex(4096);
-        let line = Line::on(client);
-        tokio::time::sleep(KEPT + Duration::from_secs(1)).await;
-        assert!(line.queue.is_closed());
-    }
 }

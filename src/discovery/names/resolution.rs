@@ -89,8 +89,9 @@ impl Resolution {
         self.additional = answered.answer.additional;
         self.by = Some((answered.nameserver, answered.place));
         for record in answered.answer.records {
-            match self.known.iter_mut().find(|known| known.record.is_same(&record)) {
-                Some(known) => *known = Known { record, seen_ms: now },
+            let place = self.known.iter().position(|known| known.record.is_same(&record));
+            match place {
+                Some(place) => self.known[place] = Known { record, seen_ms: now },
                 None if self.known.len() >= MOST => {}
                 None => self.known.push(Known { record, seen_ms: now }),
             }

@@ -136,6 +136,17 @@ fn remote_desktops() {
     ] {
         assert_eq!(value_in(text, Dir::Request, &txn).as_deref(), expected, "{text}");
     }
+    for (test, expected) in [
+        ("req_rdp_cookie(mstshash) ann", true),
+        ("req_rdp_cookie(mstshash) bob", false),
+        ("req_rdp_cookie_cnt gt 0", true),
+        ("req_rdp_cookie_cnt(other) gt 0", false),
+    ] {
+        let condition = format!("if {{ {test} }}");
+        let condition = good(test, |ctx| Condition::parse(&words(&condition), &Acls::default(), ctx));
+        let env = FakeEnv::default();
+        assert_eq!(condition.eval(Ctx { txn: &txn, env: &env }), expected, "{test}");
+    }
 }
 
 #[test]

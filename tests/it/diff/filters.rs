@@ -227,10 +227,10 @@ fn cacheable(path: &str) -> Vec<Step> {
     };
     let (line, body) = match path {
         "/203" => ("HTTP/1.1 203 Other", &text[..]),
-        "/301" => ("HTTP/1.1 301 Moved", &text),
-        "/404" => ("HTTP/1.1 404 No", &text),
+        "/301" => ("HTTP/1.1 301 Moved", &text[..]),
+        "/404" => ("HTTP/1.1 404 No", &text[..]),
         "/empty" => ("HTTP/1.1 200 OK", ""),
-        _ => ("HTTP/1.1 200 OK", &text),
+        _ => ("HTTP/1.1 200 OK", &text[..]),
     };
     let body = if path == "/big" { "x".repeat(20_000) } else { body.to_owned() };
     let message = if path == "/chunks" {

@@ -160,7 +160,7 @@ backend split
     balance roundrobin
     stick-table type string len 32 size 1k expire 1m store gpc0
     stick match hdr(x-key)
-    stick store-response hdr(server)
+    stick store-response res.hdr(x-origin)
     server s1 {s1}
     server s2 {s2}
 backend plain

@@ -288,7 +288,7 @@ fn a_stored_response_answers_those_who_come_later() {
     let counted = rig.front("p");
     assert_eq!((counted.cache_lookups, counted.cache_hits), (5, 4));
     rig.pass(50_000);
-    exchange(&rig, &mut client, GET, FRESH);
+    exchange(&rig, &mut rig.client(), GET, FRESH);
     assert!(rig.log()[0].starts_with("p/s1 "), "it was too old");
 }
 

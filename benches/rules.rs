@@ -38,7 +38,7 @@ impl Env for Surroundings {
     fn usable_servers(&self, _: &str) -> Option<u32> {
         Some(1)
     }
-    fn server(&self, _: &str, _: &str) -> Option<(bool, u32)> {
+    fn server(&self, _: &str, _: &str) -> Option<isobar::rules::ServerState> {
         None
     }
     fn now_ns(&self) -> Nanos {

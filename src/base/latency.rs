@@ -22,7 +22,7 @@ impl Latency {
         let before = self.read(now);
         let next = if us >= before { us } else { before - (before - us) / 8 };
         let next = next.min(MOST_US);
-        self.0.store(next << 24 | (now / TICK_MS) % TICKS, Ordering::Relaxed);
+        self.0.store((next << 24) | ((now / TICK_MS) % TICKS), Ordering::Relaxed);
     }
 
     /// The mean in microseconds; 0: nothing is known, or no longer.

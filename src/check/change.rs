@@ -260,7 +260,9 @@ impl Member {
         if oper != before.oper {
             let since = live.last_change_ms.swap(now, Ordering::Relaxed);
             if before.oper == OperState::Stopped {
-                live.down_ms.fetch_add(now.saturating_sub(since), Ordering::Relaxed);
+                // Of a state file, it may have begun before this process did.
+                let down_ms = (now.wrapping_sub(since) as i64).max(0) as u64;
+                live.down_ms.fetch_add(down_ms, Ordering::Relaxed);
             } else if oper == OperState::Stopped {
                 live.down_trans.fetch_add(1, Ordering::Relaxed);
             }

@@ -149,6 +149,9 @@ mod tests {
         let (mut extent, mut out, mut used) = (whole(body, true), Vec::new(), 0);
         for piece in wire.chunks(step) {
             used += passage.take(&mut extent, piece, 0, &mut out).expect("well-formed");
+            if extent.is_done() {
+                break;
+            }
         }
         if body == BodyLen::UntilClose {
             passage.finish(0, &mut out);

@@ -124,6 +124,7 @@ impl Stream<'_> {
         let wanted = spec.mode == CookieMode::Insert
             && !(kept && spec.preserve)
             && !sticky.is_direct
+            && !sticky.is_ignored
             && (!spec.postonly || req.method == Method::Post);
         if !wanted {
             return;

@@ -58,10 +58,11 @@ impl Stream<'_> {
             return self.skip_body(&extent).await;
         }
         self.keep_client &= self.txn.res.body != BodyLen::UntilClose;
-        if self.has_filters() || (wire == BodyLen::Chunked && self.txn.req.version == Version::Http10) {
-            if let Some(passage) = self.response_passage(wire) {
-                return self.respond_through(passage, wire, taken).await;
-            }
+        let decodes = wire == BodyLen::Chunked && self.txn.req.version == Version::Http10;
+        if (decodes || self.has_filters())
+            && let Some(passage) = self.response_passage(wire)
+        {
+            return self.respond_through(passage, wire, taken).await;
         }
         self.send_head(taken).await?;
         self.txn.res.buf = Buf::default();

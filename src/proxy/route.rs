@@ -704,7 +704,7 @@ impl<'c> Chooser<'c> {
         let Some(back) = self.back().filter(|_| may) else { return false };
         let done = attempt.allowed.saturating_sub(attempt.retries);
         let every = options.redispatch_every;
-        let due = if every > 0 { done % every as u32 == 0 } else { attempt.retries == 0 };
+        let due = if every > 0 { done.is_multiple_of(every as u32) } else { attempt.retries == 0 };
         let turns = !attempt.is_direct
             && matches!(
                 back.balance.method,

@@ -260,19 +260,19 @@ impl<'a> Stream<'a> {
         if self.txn.req.version == Version::Http10 {
             return Ok(());
         }
-        let mut head = Head::default();
-        head.begin_response(103, b"Early Hints", BodyLen::None);
-        for (name, value) in &hints {
-            head.put(name, value);
-        }
-        let until = self.s.worker.rt.after_ms(self.route.front.timeouts.client);
-        match self.down.send_message(&head, Hop::AsIs, &[], until).await {
-            Ok(n) => {
-                self.txn.bytes_out += n as u64;
-                Ok(())
+        for fields in hints.split(|(name, _)| name.is_empty()) {
+            let mut head = Head::default();
+            head.begin_response(103, b"Early Hints", BodyLen::None);
+            for (name, value) in fields {
+                head.put(name, value);
             }
-            Err(_) => Err(End::new(Cause::ClientAbort, Phase::Request, 0).into()),
+            let until = self.s.worker.rt.after_ms(self.route.front.timeouts.client);
+            match self.down.send_message(&head, Hop::AsIs, &[], until).await {
+                Ok(n) => self.txn.bytes_out += n as u64,
+                Err(_) => return Err(End::new(Cause::ClientAbort, Phase::Request, 0).into()),
+            }
         }
+        Ok(())
     }
 
     fn enter_backend(&mut self) {

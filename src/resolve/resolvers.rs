@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio::time::Instant;
 
 use super::lookup::Lookup;
 use super::record::{Answer, Kind, Record, answer, question};
@@ -106,7 +105,8 @@ impl Resolvers {
     pub async fn resolve(&self, name: &str, kind: Kind) -> Result<Answered, Refusal> {
         let mut left = self.spec.retries;
         loop {
-            let began = Instant::now();
+            // It runs from here on, whatever the name servers take.
+            let period = tokio::time::sleep(Duration::from_millis(self.spec.retry_ms));
             let mut refusal = match self.ask_all(name, kind).await {
                 Ok(answered) => return Ok(answered),
                 Err(refusal) => refusal,
@@ -121,7 +121,7 @@ impl Resolvers {
             if left == 0 {
                 return Err(refusal);
             }
-            tokio::time::sleep_until(began + Duration::from_millis(self.spec.retry_ms)).await;
+            period.await;
         }
     }
 

@@ -30,7 +30,7 @@ pub const LINES: &[Entry] = &[
     Entry::full("hold valid", "<period>", "How long 'do-resolve' uses an answer again.", "hold valid 10s", "1.6"),
     Entry::full("nameserver", "<name> <address>[:port]", "A name server; tcp@ before the address to ask it over TCP alone.", "nameserver dns1 10.0.0.1:53", "1.6"),
     Entry::full("parse-resolv-conf", "", "Name servers of /etc/resolv.conf.", "parse-resolv-conf", "1.9"),
-    Entry::full("resolution_pool_size", "<nb>", "A limit that no release of HAProxy had.", "", "").with(Status::Refused("it never was in a release")),
+    Entry::full("resolution_pool_size", "<nb>", "A limit that no release of HAProxy had.", "", "").with(Status::Refused("it never appeared in a stable release")),
     Entry::full("resolve_retries", "<nb>", "How many times a name is asked for before it counts as an error.", "resolve_retries 3", "1.6"),
     Entry::full("timeout resolve", "<time>", "Time between two resolutions of a name.", "timeout resolve 1s", "1.6"),
     Entry::full("timeout retry", "<time>", "How long an answer is waited for before the name is asked for again.", "timeout retry 1s", "1.6"),

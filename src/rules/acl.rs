@@ -382,11 +382,9 @@ fn parse_patterns(
 }
 
 /// The flags before the patterns, files with whether case is ignored in them, and where the patterns begin.
-fn read_flags<'w>(
-    words: &'w [Word],
-    expr: &Expr,
-    ctx: &mut BuildCtx<'_>,
-) -> Option<(Flags, Vec<(&'w Word, bool)>, usize)> {
+type ReadFlags<'w> = (Flags, Vec<(&'w Word, bool)>, usize);
+
+fn read_flags<'w>(words: &'w [Word], expr: &Expr, ctx: &mut BuildCtx<'_>) -> Option<ReadFlags<'w>> {
     let mut flags = Flags::default();
     let mut at = 1;
     let mut files: Vec<(&'w Word, bool)> = Vec::new();

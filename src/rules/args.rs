@@ -48,7 +48,7 @@ impl ArgKind {
             ArgKind::Server => "server",
             ArgKind::UserList => "user list",
             ArgKind::Protobuf => "Protocol buffers field number",
-            ArgKind::Table => "stick table",
+            ArgKind::Table => "table",
         }
     }
 }

@@ -119,6 +119,7 @@ pub struct Txn {
     /// `set-retries`.
     pub retries_wanted: Option<u32>,
     /// `early-hint`: the fields of an interim response that is still to be sent.
+    /// One without a name stands between two responses.
     pub hints: Vec<ReplyField>,
     /// Where the last rule stands that ended its rule set, and the one that waits.
     pub last_rule: Option<Span>,

@@ -101,7 +101,8 @@ fn state(proxy: &Proxy, server: &Server, now: u64, out: &mut String) {
     let is_enabled = live.check_enabled.load(Ordering::Relaxed);
     let check_state = match spec.has_check {
         true => 1 << 1 | u8::from(is_enabled) << 2 | u8::from(is_paused) << 3,
-        false => 0,
+        // Of one that is not checked, `disabled` alone stays to be seen.
+        false => u8::from(admin.contains(AdminState::CONFIG_MAINT)) << 3,
     };
     let agent_state = match spec.agent {
         Some(_) => 1 << 1 | u8::from(live.agent.enabled.load(Ordering::Relaxed)) << 2 | 1 << 4,
@@ -126,7 +127,7 @@ fn state(proxy: &Proxy, server: &Server, now: u64, out: &mut String) {
         (None, true) => -1,
         (None, false) => 0,
     };
-    let since = now.saturating_sub(live.last_change_ms.load(Ordering::Relaxed)) / 1000;
+    let since = (now.wrapping_sub(live.last_change_ms.load(Ordering::Relaxed)) as i64).max(0) / 1000;
     let _ = writeln!(
         out,
         "{} {} {} {} {ip} {} {} {} {} {since} {status} {result} {} {check_state} {agent_state} 0 0 {} {port} {} {tls} {check_port} \

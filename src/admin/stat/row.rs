@@ -222,7 +222,8 @@ impl<'a> Row<'a> {
 
     /// Seconds since a moment of `base::clock`, which is 0 for never.
     pub fn age(&self, at: Millis) -> Option<u64> {
-        (at > 0).then(|| self.now.saturating_sub(at) / 1000)
+        // What a state file tells may be before the process began.
+        (at > 0).then(|| (self.now.wrapping_sub(at) as i64).max(0) as u64 / 1000)
     }
 
     /// Effective weight on the scale of the configuration: of the server, or of the servers that serve.
@@ -314,7 +315,7 @@ impl<'a> Row<'a> {
             _ => return None,
         };
         let since = since.load(Ordering::Relaxed);
-        let now = if is_down { self.now.saturating_sub(since) } else { 0 };
+        let now = if is_down { (self.now.wrapping_sub(since) as i64).max(0) as u64 } else { 0 };
         Some((down_ms.load(Ordering::Relaxed) + now) / 1000)
     }
 
@@ -352,6 +353,10 @@ fn server_status(server: &Server) -> String {
     let admin = live.admin();
     if admin.contains(AdminState::RESOLVE_MAINT) {
         return "MAINT (resolution)".into();
+    }
+    let is_inherited = admin.contains(AdminState::INHERITED_MAINT);
+    if let Some(track) = server.spec.track.as_deref().filter(|_| is_inherited) {
+        return format!("MAINT (via {}/{})", track.0, track.1);
     }
     if admin.intersects(AdminState::MAINT) {
         return "MAINT".into();

@@ -65,12 +65,11 @@ impl Far {
     }
 }
 
+/// A PROXY header, the name of a hello, and what follows.
+type Words = (Vec<u8>, Option<String>, Vec<u8>);
+
 /// What the client says first: a PROXY header where one is expected, then its request or its hello.
-fn words(
-    config: &Config,
-    entrance: &Entrance,
-    request: &Request,
-) -> Result<(Vec<u8>, Option<String>, Vec<u8>), String> {
+fn words(config: &Config, entrance: &Entrance, request: &Request) -> Result<Words, String> {
     let line = entrance.line(config);
     let (from, to) = ends(entrance, request);
     let preface = match line {

@@ -38,6 +38,7 @@ backend api
     use-server a2 if { path_beg /v2 }
     server a1 192.0.2.3:80 send-proxy
     server a2 192.0.2.4:443 ssl verify none proto h2
+    balance roundrobin
 frontend tls-by-name
     mode tcp
     option tcplog
@@ -110,7 +111,7 @@ fn a_request_is_followed_from_its_frontend_to_the_log() {
             "backend api  (use_backend, ha.cfg:19)\n",
             "server a1  (balance roundrobin)\n",
             "request to the server:\n    PROXY TCP4 203.0.113.7 ",
-            "    GET /v1?a=b HTTP/1.1\n    host: www.example.com\n    x-from: 203.0.113.7\n",
+            "    GET /v1?a=b HTTP/1.1\n    Host: www.example.com\n    x-from: 203.0.113.7\n",
             "answer:\n    HTTP/1.1 200 OK\n",
             "log:\n    203.0.113.7:40000 [",
             " www api/a1 ",
@@ -141,7 +142,7 @@ fn other_ends() {
     );
     // A server that speaks TLS and HTTP/2 is shown what it would get.
     let text = files.trace(&["-H", "X-A: b", "--data", "x=y", "POST", "/api/v2/z"]);
-    has(&text, &["server a2  (use-server)\n", "    POST /v2/z HTTP/1.1\n", "x-a: b\n", "\n\n    x=y\n"]);
+    has(&text, &["server a2  (use-server)\n", "    POST /v2/z HTTP/1.1\n", "X-A: b\n", "\n\n    x=y\n"]);
     has(&files.trace(&["-H", "X-To: api", "GET", "/"]), &["backend api  (use_backend, ha.cfg:20)\n"]);
     has(&files.trace(&["-H", "Cookie: SRV=two", "GET", "/"]), &["server w2  (persistence)\n"]);
 }

@@ -74,6 +74,10 @@ impl GlobalKeyword {
         GlobalKeyword { entry: self.entry.with(Status::Accepted(why)), ..self }
     }
 
+    const fn partial(self, why: &'static str) -> Self {
+        GlobalKeyword { entry: self.entry.with(Status::Partial(why)), ..self }
+    }
+
     const fn negatable(self) -> Self {
         GlobalKeyword { negatable: true, ..self }
     }
@@ -158,7 +162,7 @@ pub const GLOBAL_KEYWORDS: &[GlobalKeyword] = &[
     full("max-spread-checks", "<delay>", "Longest time between the first checks of two servers.", "max-spread-checks 5s", "1.5", |cx, a, _| cx.global.max_spread_checks_ms = delay(cx, a).unwrap_or(0)),
     accepted("max-threads-per-group", "<number>", "Threads of a group.", "max-threads-per-group 16", "3.3", "there are no groups"),
     full("maxcompcpuusage", "<number>", "Percent of a worker's time up to which messages are compressed.", "maxcompcpuusage 50", "1.5", compression_share),
-    full("maxcomprate", "<number>", "Kilobytes a second up to which messages are compressed; 0: no limit.", "maxcomprate 10", "1.5", |cx, a, _| cx.global.compression.rate = number::<u64>(cx, a).unwrap_or(0).saturating_mul(1024)),
+    full("maxcomprate", "<number>", "Kilobytes a second up to which messages are compressed; 0: no limit.", "maxcomprate 10", "1.5", |cx, a, _| cx.global.compression.rate = number::<u64>(cx, a).unwrap_or(0).saturating_mul(1024)).partial("a body keeps the level it began with"),
     full("maxconn", "<number>", "Most connections of the process.", "maxconn 10000", "1.0", maxconn),
     full("maxconnrate", "<number>", "Most new connections each second.", "maxconnrate 1000", "1.4", |cx, a, _| cx.global.maxconnrate = number(cx, a).unwrap_or(0)),
     full("maxpipes", "<number>", "Most pipes for splicing.", "maxpipes 100", "1.3", |cx, a, _| cx.global.tune.maxpipes = number(cx, a).unwrap_or(0)).accepted("pipes are kept by need"),

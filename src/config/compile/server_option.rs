@@ -445,7 +445,7 @@ pub const SERVER_OPTIONS: &[ServerOption] = &[
         s.resolving.nets = a.str(1).split(',').map(network).collect::<Result<_, _>>()?;
         Ok(())
     }),
-    option("resolve-opts", "<option>,<option>,...", "Options of name resolution: allow-dup-ip, prevent-dup-ip, ignore-weight.", "server-template s 3 app.example.com:80 resolvers dns resolve-opts allow-dup-ip", "1.8", |s, a, _| {
+    option("resolve-opts", "<option>,<option>,...", "Options of name resolution: allow-dup-ip, prevent-dup-ip, ignore-weight.", "server-template t 3 app.example.com:80 resolvers dns resolve-opts allow-dup-ip", "1.8", |s, a, _| {
         for option in a.str(1).split(',').filter(|option| !option.is_empty()) {
             match option {
                 "allow-dup-ip" => s.resolving.allow_dup_ip = true,

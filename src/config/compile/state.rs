@@ -96,8 +96,8 @@ impl Line {
         let mut admin = live.admin();
         if !spec.disabled && !was_off_by_file {
             admin |= self.admin & kept;
-        } else if spec.disabled && !self.admin.intersects(AdminState::MAINT) {
-            // Somebody enabled it.
+        } else if spec.disabled && was_off_by_file && !self.admin.intersects(AdminState::MAINT) {
+            // Its line was the same then, and somebody enabled it.
             admin -= AdminState::FORCED_MAINT;
         }
         if self.initial_weight == spec.weight {
@@ -119,7 +119,7 @@ impl Line {
                 live.check.store(Arc::new(CheckState { status: status.code(), ..CheckState::default() }));
             }
         }
-        live.last_change_ms.store(now.saturating_sub(self.since_s * 1000), Ordering::Relaxed);
+        live.last_change_ms.store(now.wrapping_sub(self.since_s.saturating_mul(1000)), Ordering::Relaxed);
     }
 
     /// An address that a name gave it, if it still has that name.

@@ -119,7 +119,7 @@ impl Follower {
         loop {
             let due = self.names.values().filter_map(|followed| followed.due).min();
             let due = due.filter(|_| self.asking.len() < ASKING);
-            let until = due.unwrap_or_else(|| Instant::now() + Duration::from_secs(3600));
+            let until = due.unwrap_or_else(|| after(Duration::from_secs(3600)));
             tokio::select! {
                 changed = self.configs.changed() => {
                     if changed.is_err() {
@@ -163,7 +163,7 @@ impl Follower {
                 host.filter(|_| !came_along).into_iter().for_each(&mut want);
             }
         }
-        let now = Instant::now();
+        let now = after(Duration::ZERO);
         self.names.retain(|question, followed| {
             // What streams alone asked for goes when its time is over.
             let is_of_streams = followed.backends.is_empty() || !followed.waiting.is_empty();
@@ -177,7 +177,7 @@ impl Follower {
 
     /// Asks for what is due, and forgets what nobody needs.
     fn ask_due(&mut self) {
-        let now = Instant::now();
+        let now = after(Duration::ZERO);
         let is_due = |followed: &Followed| followed.due.is_some_and(|due| due <= now);
         self.names.retain(|_, followed| {
             !is_due(followed) || !followed.backends.is_empty() || !followed.waiting.is_empty()
@@ -209,7 +209,7 @@ impl Follower {
             (true, true) => spec.hold.valid_ms,
             (true, false) => 0,
         };
-        followed.due = Some(Instant::now() + Duration::from_millis(pause_ms));
+        followed.due = Some(after(Duration::from_millis(pause_ms)));
         let around = Around { config: &self.config, hooks: &self.hooks, resolvers: &self.resolvers, now };
         let has_renamed = apply(question, &followed.resolution, &followed.backends, &around);
         if has_renamed {
@@ -234,10 +234,15 @@ impl Follower {
             return lookup.found(found);
         }
         if !followed.is_asked {
-            followed.due = Some(Instant::now());
+            followed.due = Some(after(Duration::ZERO));
         }
         if followed.waiting.len() < WAITING {
             followed.waiting.push(lookup);
         }
     }
+}
+
+/// That long from now: a sleep knows when it ends, so that no clock is read here.
+fn after(wait: Duration) -> Instant {
+    tokio::time::sleep(wait).deadline()
 }

@@ -88,9 +88,23 @@ pub fn age(res: &Head) -> Result<u64, ()> {
     std::str::from_utf8(value).ok().and_then(|text| text.trim().parse().ok()).ok_or(())
 }
 
-/// A date in seconds since the epoch.
+const DAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
+
+/// A date in seconds since the epoch. Any day of the week will do, as for HAProxy.
 pub fn date(value: &[u8]) -> Option<u64> {
-    let time = httpdate::parse_http_date(std::str::from_utf8(value).ok()?).ok()?;
+    let text = std::str::from_utf8(value).ok()?;
+    let of_another_day = || {
+        let (said, rest) = text.split_at(text.find([',', ' '])?);
+        let is_short = DAYS.iter().any(|day| said == &day[..3]);
+        if !is_short && !DAYS.contains(&said) {
+            return None;
+        }
+        DAYS.iter().find_map(|day| {
+            let day = if is_short { &day[..3] } else { *day };
+            httpdate::parse_http_date(&format!("{day}{rest}")).ok()
+        })
+    };
+    let time = httpdate::parse_http_date(text).ok().or_else(of_another_day)?;
     time.duration_since(UNIX_EPOCH).ok().map(|since| since.as_secs())
 }
 
@@ -129,7 +143,8 @@ mod tests {
     #[test]
     fn lifetimes() {
         let soon = httpdate::fmt_http_date(UNIX_EPOCH + std::time::Duration::from_secs(1030));
-        let table: &[(&[(&str, &str)], Option<u64>)] = &[
+        type Fields<'a> = &'a [(&'a str, &'a str)];
+        let table: &[(Fields<'_>, Option<u64>)] = &[
             (&[("Cache-Control", "max-age=5")], Some(5)),
             (&[("Cache-Control", "max-age=500")], Some(60)),
             (&[("Cache-Control", "max-age=5, S-MaxAge=7")], Some(7)),

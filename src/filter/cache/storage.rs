@@ -63,15 +63,27 @@ impl Shard {
         self.count += 1;
     }
 
+    /// When the entry that was not used for longest was used. It is the first one in the order then.
+    fn oldest(&mut self) -> Option<u64> {
+        while let Some((place, weak)) = self.order.pop_front() {
+            let Some(entry) = weak.upgrade() else { continue };
+            let used_at = entry.used_at.load(Ordering::Relaxed);
+            if used_at <= place {
+                self.order.push_front((place, weak));
+                return Some(place);
+            }
+            let at = self.order.partition_point(|(other, _)| *other < used_at);
+            self.order.insert(at, (used_at, weak));
+        }
+        None
+    }
+
     /// Takes out the entry that was not used for longest. False: there is none.
     fn evict(&mut self) -> bool {
-        for _ in 0..self.order.len() {
-            let Some((place, entry)) = self.order.pop_front() else { return false };
-            let Some(entry) = entry.upgrade() else { continue };
-            let used_at = entry.used_at.load(Ordering::Relaxed);
-            if used_at > place {
-                self.order.push_back((used_at, Arc::downgrade(&entry)));
-            } else if self.remove(entry.hash, |other| std::ptr::eq(other, &*entry)) {
+        while self.oldest().is_some() {
+            let first = self.order.pop_front().and_then(|(_, entry)| entry.upgrade());
+            // Who sends one may hold it when it is stored no more.
+            if first.is_some_and(|entry| self.remove(entry.hash, |other| std::ptr::eq(other, &*entry))) {
                 return true;
             }
         }
@@ -171,10 +183,7 @@ impl Cache {
 
     /// Takes out one entry: the oldest of the shard whose oldest is oldest.
     fn evict(&self) -> bool {
-        let oldest = |shard: &Mutex<Shard>| {
-            let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
-            shard.order.front().map(|(place, _)| *place)
-        };
+        let oldest = |shard: &Mutex<Shard>| shard.lock().unwrap_or_else(PoisonError::into_inner).oldest();
         let ages = self.shards.iter().filter_map(|shard| Some((oldest(shard)?, shard)));
         let mut by_age: Vec<_> = ages.collect();
         by_age.sort_by_key(|(place, _)| *place);

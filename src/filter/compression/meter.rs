@@ -79,12 +79,12 @@ mod tests {
         assert!(meter.has_room(&limits, 10_000));
         meter.add(1001, 10, 10_000);
         assert!(!meter.has_room(&limits, 10_000));
+        assert_eq!(meter.rates(10_000), (1001, 10));
         assert!(meter.has_room(&Limits::default(), 10_000));
         assert!(meter.has_room(&limits, 12_500));
         meter.take();
         assert!(!meter.has_room(&limits, 12_500));
         meter.give_back();
         assert!(meter.has_room(&limits, 12_500));
-        assert_eq!(meter.rates(10_000), (1001, 10));
     }
 }

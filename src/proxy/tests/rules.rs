@@ -145,7 +145,7 @@ fn lines_that_rules_write() {
         ("tcp-request session do-log", "p/<NOSRV> -1 -- 0"),
         ("tcp-request content do-log", "p/<NOSRV> -1 -- 0"),
         ("http-request do-log", "p/<NOSRV> -1 -- 0"),
-        ("tcp-response content do-log", "p/s1 200 -- 0"),
+        ("tcp-response content do-log", "p/s1 -1 -- 0"),
         ("http-response do-log", "p/s1 200 -- 0"),
         ("http-after-response do-log", "p/s1 200 -- 0"),
     ] {

@@ -209,6 +209,8 @@ impl Action for WaitForHandshake {
 /// `early-hint`.
 #[derive(Debug)]
 struct EarlyHint {
+    /// A rule with a condition begins a response of its own.
+    begins: bool,
     name: Box<[u8]>,
     value: LogFormat,
 }
@@ -221,6 +223,9 @@ impl Action for EarlyHint {
         let mut value = Vec::new();
         self.value.render(run.ctx(), &mut value);
         if run.txn.hints.len() < MOST_HINTS {
+            if self.begins && !run.txn.hints.is_empty() {
+                run.txn.hints.push((Default::default(), Default::default()));
+            }
             run.txn.hints.push((self.name.clone(), value.into()));
         }
         Step::Next
@@ -231,7 +236,8 @@ fn parse_hint(input: &mut Input<'_, '_, '_>) -> Result<Box<dyn Action>, Failed> 
     let name = input.words.want("exactly 2 arguments")?;
     let value = input.words.want("exactly 2 arguments")?;
     let value = LogFormat::parse(value, LogUse::Http, input.ctx).unwrap_or_default();
-    Ok(Box::new(EarlyHint { name: name.bytes().to_ascii_lowercase().into(), value }))
+    let begins = matches!(input.words.peek(), "if" | "unless");
+    Ok(Box::new(EarlyHint { begins, name: name.bytes().to_ascii_lowercase().into(), value }))
 }
 
 /// `do-log`.

@@ -220,12 +220,14 @@ fn check_gcm(args: &mut [Arg], ctx: &mut BuildCtx<'_>) -> Result<(), String> {
     }
 }
 
+#[expect(clippy::ptr_arg, reason = "the type of all checks")]
 fn check_gcm_enc(args: &mut Vec<Arg>, ctx: &mut BuildCtx<'_>) -> Result<(), String> {
     check_gcm(args, ctx)?;
     crate::rules::fetch::check_variable(args, 3, ctx).map_err(|e| format!("aead_tag: {e}"))?;
     encoded(args, 4, ctx).map_err(|e| format!("{e} aad"))
 }
 
+#[expect(clippy::ptr_arg, reason = "the type of all checks")]
 fn check_gcm_dec(args: &mut Vec<Arg>, ctx: &mut BuildCtx<'_>) -> Result<(), String> {
     check_gcm(args, ctx)?;
     encoded(args, 3, ctx).map_err(|e| format!("{e} aead_tag"))?;
@@ -233,6 +235,7 @@ fn check_gcm_dec(args: &mut Vec<Arg>, ctx: &mut BuildCtx<'_>) -> Result<(), Stri
 }
 
 /// Nothing authenticates additional data in CBC.
+#[expect(clippy::ptr_arg, reason = "the type of all checks")]
 fn check_cbc(args: &mut Vec<Arg>, ctx: &mut BuildCtx<'_>) -> Result<(), String> {
     check_aes(args, ctx)?;
     encoded(args, 3, ctx).map_err(|e| format!("{e} aad"))
@@ -280,7 +283,7 @@ pub static CONVERTERS: &[Converter] = &[
             "aes_gcm_enc",
             "<bits>,<nonce>,<key>,<tag>[,<aad>]",
             "Encrypts with AES-GCM; nonce, key and additional data are in base64 or a variable, the tag goes to one.",
-            "path,aes_gcm_enc(128,bm9uY2VzLTEyLWI=,Zm9vb2Zvb29mb29wZm9vbw==,txn.tag),base64",
+            "path,aes_gcm_enc(128,bm9uY2VzLTEyLWJp,Zm9vb2Zvb29mb29wZm9vbw==,txn.tag),base64",
             "3.0",
         ),
         GCM,
@@ -293,7 +296,7 @@ pub static CONVERTERS: &[Converter] = &[
             "aes_gcm_dec",
             "<bits>,<nonce>,<key>,<tag>[,<aad>]",
             "Decrypts AES-GCM; nothing where the tag does not agree. All but <bits> are in base64 or a variable.",
-            "path,aes_gcm_dec(128,bm9uY2VzLTEyLWI=,Zm9vb2Zvb29mb29wZm9vbw==,txn.tag)",
+            "path,aes_gcm_dec(128,bm9uY2VzLTEyLWJp,Zm9vb2Zvb29mb29wZm9vbw==,txn.tag)",
             "2.2",
         ),
         GCM,

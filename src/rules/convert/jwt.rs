@@ -56,8 +56,10 @@ fn signed(name: &[u8]) -> Option<Signed> {
     })
 }
 
+type Keys = HashMap<Box<[u8]>, Arc<[u8]>>;
+
 /// Public keys by the path that configurations name: a variable may hold one of these paths. Only loads add to it.
-static KEYS: RwLock<Option<HashMap<Box<[u8]>, Arc<[u8]>>>> = RwLock::new(None);
+static KEYS: RwLock<Option<Keys>> = RwLock::new(None);
 
 fn key_of(path: &[u8]) -> Option<Arc<[u8]>> {
     KEYS.read().unwrap_or_else(PoisonError::into_inner).as_ref()?.get(path).cloned()
@@ -89,6 +91,7 @@ fn load(args: &[Arg], ctx: &mut BuildCtx<'_>) -> Result<(), String> {
     Ok(())
 }
 
+#[expect(clippy::ptr_arg, reason = "the type of all checks")]
 fn check_verify(args: &mut Vec<Arg>, ctx: &mut BuildCtx<'_>) -> Result<(), String> {
     either(args, 0, ctx)?;
     either(args, 1, ctx)?;

@@ -69,8 +69,11 @@ fn node(text: &[u8]) -> Option<(Name<'_>, Port<'_>)> {
     Some((name, port))
 }
 
-/// The value at the beginning of `text` without its quotes, whether it had them, and what follows.
-fn value(text: &[u8]) -> Option<(Cow<'_, [u8]>, bool, &[u8])> {
+/// A value without its quotes, whether it had them, and what follows.
+type Value<'a> = (Cow<'a, [u8]>, bool, &'a [u8]);
+
+/// The value at the beginning of `text`.
+fn value(text: &[u8]) -> Option<Value<'_>> {
     let Some(inside) = text.strip_prefix(b"\"") else {
         let end = memchr::memchr(b';', text).unwrap_or(text.len());
         let (value, rest) = text.split_at(end);

@@ -99,7 +99,7 @@ fn when<'a>(sample: Sample<'a>, args: &'a [Arg], ctx: Ctx<'a>) -> Option<Sample<
 fn check_when(args: &mut Vec<Arg>, ctx: &mut BuildCtx<'_>) -> Result<(), String> {
     let word = String::from_utf8_lossy(args.as_slice().str(0)).into_owned();
     let name = word.trim_start_matches('!');
-    let wanted = (word.len() - name.len()) % 2 == 0;
+    let wanted = (word.len() - name.len()).is_multiple_of(2);
     let at = WHEN.iter().position(|known| *known == name);
     let at = at.ok_or_else(|| format!("expects a condition as first argument, got '{word}'"))?;
     let mut read = vec![Arg::Int(at as i64), Arg::Int(wanted.into())];

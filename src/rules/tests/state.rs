@@ -149,9 +149,9 @@ fn which_rule_had_the_last_word() {
 #[test]
 fn conditions_of_when() {
     all(&[
-        ("str(x),when(normal)", None),
-        ("str(x),when(error)", Some("x")),
-        ("str(x),when(!error)", None),
+        ("str(x),when(normal)", Some("x")),
+        ("str(x),when(error)", None),
+        ("str(x),when(!error)", Some("x")),
         ("str(x),when(forwarded)", None),
         ("str(x),when(toapplet)", None),
         ("str(x),when(!processed)", Some("x")),

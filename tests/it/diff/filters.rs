@@ -161,7 +161,7 @@ frontend fe
 backend be
     server s1 {{s1}}
 ",
-        HTTP.replace("global\n", "global\n    stats socket {dir}/sock level admin\n")
+        HTTP.replacen("global\n", "global\n    stats socket {dir}/sock level admin\n", 1)
     );
     same(&config, origin, 4, |run: &mut Run| {
         for path in ["/", "/chunks", "/404"] {
@@ -344,7 +344,7 @@ const HAD: [(&str, &str); 13] = [
 /// What is stored, who gets it, and what is counted.
 #[test]
 fn the_cache() {
-    let http = HTTP.replace("global\n", "global\n    stats socket {dir}/sock level admin\n");
+    let http = HTTP.replacen("global\n", "global\n    stats socket {dir}/sock level admin\n", 1);
     let origin = || vec![("s1", Origin::serve(|request| cacheable(request.target())))];
     same(&format!("{http}{CACHES}"), origin, 62 + 16 + 13 + 3 + 6, |run: &mut Run| {
         for path in STORED {

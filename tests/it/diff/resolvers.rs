@@ -320,7 +320,7 @@ listen followed
         origin.addr().port()
     );
     let origins = || vec![("s1", Origin::named("one"))];
-    same(&text, origins, 8, |run| {
+    same(&text, origins, 12, |run| {
         for (path, name) in
             [("/", "both.test"), ("/six", "both.test"), ("/six", "four.test"), ("/", "none.test")]
         {

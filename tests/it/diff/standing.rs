@@ -13,7 +13,10 @@ use crate::support::differential::{Run, same};
 use crate::support::place;
 
 fn head() -> String {
-    HTTP.replace("    nbthread 1\n", "    nbthread 1\n    stats socket {dir}/sock level admin\n")
+    HTTP.replace(
+        "    nbthread 1\n",
+        "    nbthread 1\n    maxconn 1000\n    stats socket {dir}/sock level admin\n",
+    )
 }
 
 fn two() -> Vec<(&'static str, Origin)> {
@@ -42,6 +45,9 @@ fn stand(run: &mut Run) {
         "agent_desc",
         "agent_rise",
         "agent_health",
+        "agent_fall",
+        "last_agt",
+        "tracked",
     ]);
 }
 
@@ -137,8 +143,9 @@ backend b
             "set server b/s2 check-addr 1.2.3.4",
             "enable agent b/s2",
         ] {
+            // 2.6 forgets the end of the line of some messages.
             let answer = run.cli(line);
-            run.note(line, &answer);
+            run.note(line, answer.trim_end());
         }
         run.cli("disable agent b/s1");
         run.cli("enable agent b/s1");

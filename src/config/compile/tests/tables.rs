@@ -23,10 +23,11 @@ fn examples_are_accepted() {
             Kind::In("cache") => format!("cache x\n total-max-size 4\n {}\n", entry.example),
             Kind::In(section) => format!("{section} x\n {}\n", entry.example),
             _ => format!(
-                "http-errors site\ncache site\n total-max-size 4\ndefaults\n mode http\n timeout client 1s\n timeout server 1s\n timeout connect 1s\n\
+                "http-errors site\ncache site\n total-max-size 4\nresolvers dns\n nameserver a 127.0.0.1:53\ndefaults\n mode http\n timeout client 1s\n timeout server 1s\n timeout connect 1s\n\
                  listen main\n mode http\n bind :1\n server s1 127.0.0.1:80\n{}\n\
                  backend app\n backend other\n server s 127.0.0.1:80 check\n\
-                 backend clients\n stick-table type string size 1k\n",
+                 backend clients\n stick-table type string size 1k\n\
+                 backend web\n server s1 127.0.0.1:80 check\n",
                 if entry.example.starts_with("stats socket") {
                     format!("global\n {}", entry.example)
                 } else {
@@ -55,6 +56,7 @@ fn refused_keywords_say_why() {
             Kind::Proxy => format!("listen l\n {} x\n", entry.name),
             Kind::Option => format!("listen l\n option {}\n", entry.name),
             Kind::Bind => format!("listen l\n bind :1 {} x\n", entry.name),
+            Kind::In(section) => format!("{section} x\n {} x\n", entry.name),
             _ => format!("listen l\n server s 1.2.3.4:1 {} x\n", entry.name),
         };
         let (built, diags) = build_text(&line);

@@ -279,8 +279,10 @@ fn a_worker_neither_leads_nor_speaks_for_who_does() {
     let (leader, worker) = (one.1.node.clone(), two.1.node.clone());
     let at = two.0.map().member(leader.id()).expect("the leader").address.clone();
     let ask = |request: Request| {
-        let call = worker.connections.to(&at, Class::Protocol);
-        match nodes.runtime.block_on(call.call(&request, Duration::from_secs(5))) {
+        let asked = async {
+            worker.connections.to(&at, Class::Protocol).call(&request, Duration::from_secs(5)).await
+        };
+        match nodes.runtime.block_on(asked) {
             Ok(Answer::Denied(Denial::Refused(why))) => why,
             other => panic!("{other:?}"),
         }

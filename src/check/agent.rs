@@ -136,10 +136,11 @@ impl Asking {
                     Some(false) => Status::L7Sts,
                     None => Status::Checked,
                 };
-                let mut finding = Finding::new(status, format!("via agent : {}", said.text));
+                let via = format!("via agent : {}", said.text);
+                let mut finding = Finding::new(status, via.clone());
                 (finding.number, finding.duration_ms) = (Some(0), Some(now.saturating_sub(began)));
                 self.member.obey(&said, finding, now);
-                (status, said.text)
+                (status, if said.is_up.is_some() { via } else { said.text })
             }
             Ok(Err(e)) if e.kind() == io::ErrorKind::ConnectionRefused => (Status::L4Con, e.to_string()),
             Ok(Err(e)) => (Status::SockErr, e.to_string()),

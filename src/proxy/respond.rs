@@ -45,6 +45,7 @@ impl Stream<'_> {
         self.note_authentication();
         self.judge_response();
         if self.has_response_rules() {
+            self.txn.status = self.txn.res.status;
             self.response_rules().await?;
         }
         let (extent, taken) = self.note_body()?;

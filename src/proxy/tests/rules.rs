@@ -50,7 +50,7 @@ fn hints_come_before_the_answer() {
     client.send(GET.replace("/ ", "/more "));
     assert_eq!(
         client.take(),
-        "HTTP/1.1 103 Early Hints\r\nlink: </more.css>; rel=preload\r\nx-more: yes\r\n\r\n"
+        "HTTP/1.1 103 Early Hints\r\nlink: </more.css>; rel=preload\r\n\r\nHTTP/1.1 103 Early Hints\r\nx-more: yes\r\n\r\n"
     );
     let mut server = rig.server("s1");
     server.take();

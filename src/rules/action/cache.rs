@@ -37,6 +37,10 @@ impl Action for Store {
         let times = (run.env.now_ns(), run.env.date_us() / 1_000_000);
         if let Some(request) = run.txn.cache.as_mut() {
             consider(&self.0, request, (&run.txn.req, &run.txn.res), times);
+            if request.keep.is_some() {
+                // It counts in how old the stored response is, and is told of that one alone.
+                run.txn.res.remove(b"age");
+            }
         }
         Step::Next
     }

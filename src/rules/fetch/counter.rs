@@ -198,21 +198,21 @@ static ELEMENTS: &[Fetch] = elements! {
 
 /// What a counter tracks.
 macro_rules! tracked {
-    ($($name:literal $args:literal $example:literal $spec:expr, $shape:expr;)*) => {
+    ($($name:literal $args:literal $example:literal $spec:expr, $own:expr, $shape:expr;)*) => {
         &[$(
             Fetch::new(Word::full(concat!($name, "_tracked"), $args, "Whether the counter tracks something.", concat!($name, "_tracked", $example), "1.5"), T::Bool, N, |a, c, _| is_tracked(a, c, $shape)).args($spec),
             Fetch::new(Word::full(concat!($name, "_trackers"), $args, "How many track the same entry now.", concat!($name, "_trackers", $example), "1.5"), T::Int, N, |a, c, _| sc(a, c, $shape, Figure::Trackers)).args($spec),
-            Fetch::new(Word::full(concat!($name, "_key"), $args, "The key of what the counter tracks.", concat!($name, "_key", $example), "3.1"), T::Any, N, |a, c, _| key(a, c, $shape)).args($spec),
+            Fetch::new(Word::full(concat!($name, "_key"), $args, "The key of what the counter tracks.", concat!($name, "_key", $example), "3.1"), T::Any, N, |a, c, _| key(a, c, $shape)).args($own),
         )*]
     };
 }
 
 #[rustfmt::skip]
 static TRACKED: &[Fetch] = tracked! {
-    "sc" "<counter>[,<table>]" "(0)" COUNTER, LISTED;
-    "sc0" "[<table>]" "" MAY_TABLE, numbered(0);
-    "sc1" "[<table>]" "" MAY_TABLE, numbered(1);
-    "sc2" "[<table>]" "" MAY_TABLE, numbered(2);
+    "sc" "<counter>[,<table>]" "(0)" COUNTER, ArgSpec::new(1, &[ArgKind::Int]), LISTED;
+    "sc0" "[<table>]" "" MAY_TABLE, ArgSpec::NONE, numbered(0);
+    "sc1" "[<table>]" "" MAY_TABLE, ArgSpec::NONE, numbered(1);
+    "sc2" "[<table>]" "" MAY_TABLE, ArgSpec::NONE, numbered(2);
 };
 
 #[rustfmt::skip]

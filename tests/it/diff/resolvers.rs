@@ -343,7 +343,7 @@ listen followed
             let answer = run.cli(command);
             run.note(command, &answer);
         }
-        sleep(Duration::from_millis(700));
+        sleep(Duration::from_millis(2500));
         let state = run.cli("show servers state followed");
         let address = state.lines().find(|line| line.contains(" s1 ")).map(|line| line.split(' ').nth(4));
         let shown = format!("{address:?}");

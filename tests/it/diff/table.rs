@@ -52,7 +52,7 @@ fn config() -> String {
     let (requests, responses) = expressions();
     let long_key = "a2V5".repeat(60);
     let of_requests = answers("http-request", "req.hdr(x-turn)", &requests);
-    let of_responses = answers("http-response", "var(txn.turn)", &responses);
+    let of_responses = answers("http-response", "var(txn.turn) -m str", &responses);
     format!(
         "{HTTP}
 userlist people

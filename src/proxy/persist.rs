@@ -121,12 +121,9 @@ impl Stream<'_> {
         let token = token.as_deref().map(str::as_bytes);
         let Txn { req, res, sticky, .. } = &mut *self.txn;
         let kept = keep_own(res, spec, token, sticky);
-        let wanted = spec.mode == CookieMode::Insert
-            && !(kept && spec.preserve)
-            && !sticky.is_direct
-            && !sticky.is_ignored
-            && (!spec.postonly || req.method == Method::Post);
-        if !wanted {
+        let has_it = (kept && spec.preserve) || sticky.is_direct || sticky.is_ignored;
+        let may = spec.mode == CookieMode::Insert && (!spec.postonly || req.method == Method::Post);
+        if has_it || !may {
             return;
         }
         let value: &[u8] = match token {

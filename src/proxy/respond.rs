@@ -45,7 +45,6 @@ impl Stream<'_> {
         self.note_authentication();
         self.judge_response();
         if self.has_response_rules() {
-            self.txn.status = self.txn.res.status;
             self.response_rules().await?;
         }
         let (extent, taken) = self.note_body()?;
@@ -221,8 +220,12 @@ impl Stream<'_> {
     /// `http-response` of the backend, then of the frontend, then `http-after-response` likewise.
     pub(super) async fn response_rules(&mut self) -> Result<(), Halt> {
         let (back, front) = (self.route.back, self.route.front);
-        if !back.rules.spare_responses() {
+        let spares = back.rules.spare_responses();
+        if !spares {
             self.run_response(&back.rules.tcp_response).await?;
+        }
+        self.txn.status = self.txn.res.status;
+        if !spares {
             self.run_response(&back.rules.http_response).await?;
         }
         if self.route.has_two() && !front.rules.spare_responses() {

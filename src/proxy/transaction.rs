@@ -184,7 +184,10 @@ impl<'a> Stream<'a> {
             }
             return Err(self.unfinished(halt));
         }
+        // Rules on a request wait for no more of it.
+        let inspect_over = std::mem::replace(&mut self.txn.inspect_over, true);
         let done = self.run_rules(&proxy.rules.http_request, stage).await;
+        self.txn.inspect_over = inspect_over;
         if !self.txn.hints.is_empty() {
             self.send_hints().await?;
         }

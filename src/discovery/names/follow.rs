@@ -167,7 +167,12 @@ impl Follower {
         self.names.retain(|question, followed| {
             // What streams alone asked for goes when its time is over.
             let is_of_streams = followed.backends.is_empty() || !followed.waiting.is_empty();
-            followed.backends = wanted.remove(question).unwrap_or_default();
+            let backends = wanted.remove(question).unwrap_or_default();
+            if backends != followed.backends && !followed.is_asked {
+                // What streams know of it already has not reached these.
+                followed.due = Some(now);
+            }
+            followed.backends = backends;
             !followed.backends.is_empty() || is_of_streams
         });
         for (question, backends) in wanted {

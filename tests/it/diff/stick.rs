@@ -297,7 +297,6 @@ listen fe
     balance roundrobin
     stick-table type ip size 1k expire 1m store conn_cnt,conn_cur,sess_cnt,bytes_in_cnt,http_req_cnt
     tcp-request connection track-sc0 src
-    tcp-request connection reject if { sc_conn_cnt(0) gt 4 }
     stick on src
     server s1 {s1}
     server s2 {s2}
@@ -305,7 +304,7 @@ listen fe
 ",
     );
     same(&config, three, 4, |run| {
-        for _ in 0..5 {
+        for _ in 0..4 {
             run.ask("fe", "GET / HTTP/1.0\r\nHost: a\r\n\r\n");
         }
         cli(run, "show table fe");

@@ -51,7 +51,7 @@ fn answers(rules: &str, asked: &str, rows: &[&str]) -> String {
 fn config() -> String {
     let (requests, responses) = expressions();
     let long_key = "a2V5".repeat(60);
-    let of_requests = answers("http-request", "req.hdr(x-turn)", &requests);
+    let of_requests = answers("http-request", "req.hdr(x-of) request } { req.hdr(x-turn)", &requests);
     let of_responses = answers("http-response", "var(txn.turn) -m str", &responses);
     format!(
         "{HTTP}
@@ -93,7 +93,7 @@ backend small
 fn ask(run: &mut Run, request: &str, body: &str, of: &str, rows: &[&str]) {
     for (turn, rows) in rows.chunks(A_TIME).enumerate() {
         let mut client = Client::connect(run.addr("fe"));
-        client.send(&format!("{request}X-Json: {JSON}\r\nX-Turn: {turn}\r\nX-Of: {of}\r\n\r\n{body}"));
+        client.send(format!("{request}X-Json: {JSON}\r\nX-Turn: {turn}\r\nX-Of: {of}\r\n\r\n{body}"));
         let method = request.split(' ').next().unwrap_or("GET");
         let response = client.response_to(method).expect("an answer");
         let text = response.body_text();

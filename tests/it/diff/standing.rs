@@ -34,7 +34,12 @@ fn stand(run: &mut Run) {
     let state = run.cli("show servers state");
     for line in state.lines().skip(2).filter(|line| line.contains(' ')) {
         let cells: Vec<&str> = line.split(' ').collect();
-        run.note(cells[3], &[&cells[5..9], &cells[12..15], &cells[21..25]].concat().join(" "));
+        // One under way has its bit.
+        let settled =
+            |cell: &str| cell.parse::<u32>().map_or_else(|_| cell.to_owned(), |n| (n & !1).to_string());
+        let (check, agent) = (settled(cells[13]), settled(cells[14]));
+        let found = [&cells[5..9], &cells[12..13], &[&*check, &*agent][..], &cells[21..25]].concat();
+        run.note(cells[3], &found.join(" "));
     }
     run.columns(&[
         "status",

@@ -139,6 +139,8 @@ impl Run {
         for line in lines {
             let cells: Vec<&str> = line.split(',').collect();
             let shown = names.iter().zip(&cells).filter(|(name, _)| wanted.contains(name));
+            // A check that is under way says so before what the last one found.
+            let shown = shown.map(|(name, cell)| (name, cell.strip_prefix("* ").unwrap_or(cell)));
             let shown: String = shown.map(|(name, cell)| format!("{name}={cell} ")).collect();
             self.note(&format!("{}/{}", cells[0], cells[1]), &shown);
         }

@@ -147,6 +147,12 @@ impl Run {
         self
     }
 
+    /// Changes every line of the transcript: for what depends on the moment.
+    pub fn each(&mut self, change: impl Fn(&str) -> String) -> &mut Self {
+        self.transcript.iter_mut().for_each(|line| *line = change(line));
+        self
+    }
+
     /// Adds a line to the transcript.
     pub fn note(&mut self, label: &str, what: &str) -> &mut Self {
         let label = label.lines().next().unwrap_or("");

@@ -139,14 +139,5 @@ pub fn snapshot(control: &dyn Control, show: Show) -> Snapshot {
 
 /// A server with what its changes of state touch.
 pub fn member(control: &dyn Control, proxy: &Proxy, server: &Server) -> Option<Member> {
-    let back = proxy.back.as_ref()?;
-    Some(Member {
-        backend: proxy.name.clone(),
-        kind: if proxy.front.is_some() { "proxy" } else { "backend" },
-        proxy: proxy.live.clone(),
-        servers: back.servers.clone(),
-        server: server.clone(),
-        check: back.check_of(&server.spec.name).map(Arc::new),
-        hooks: control.hooks(),
-    })
+    Some(proxy.back.as_ref()?.member(proxy, server, control.hooks()))
 }

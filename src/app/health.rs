@@ -109,7 +109,7 @@ impl Hooks for HealthHooks {
         let of_back = |(proxy, back): (&Proxy, &Backend)| -> Vec<Member> {
             let set = back.servers.load();
             let found = set.list.iter().rev().filter(|server| is_tracker(server));
-            found.map(|server| member_of(proxy, back, server, member.hooks.clone())).collect()
+            found.map(|server| back.member(proxy, server, member.hooks.clone())).collect()
         };
         backs.flat_map(of_back).collect()
     }
@@ -147,25 +147,13 @@ pub fn cut_sessions(server: &Server, why: Cut) -> u32 {
     server.live.served.load(Ordering::Relaxed)
 }
 
-fn member_of(proxy: &Proxy, back: &Backend, server: &Server, hooks: Arc<dyn Hooks>) -> Member {
-    Member {
-        backend: proxy.name.clone(),
-        kind: if proxy.front.is_some() { "proxy" } else { "backend" },
-        proxy: proxy.live.clone(),
-        servers: back.servers.clone(),
-        server: server.clone(),
-        check: back.check_of(&server.spec.name).map(Arc::new),
-        hooks,
-    }
-}
-
 /// Every server of a configuration as a member of its backend.
 pub fn members(config: &Config, hooks: &Arc<HealthHooks>) -> Vec<Member> {
     let mut list = Vec::new();
     for proxy in config.proxies.iter().filter(|p| !p.disabled) {
         let Some(back) = &proxy.back else { continue };
         let set = back.servers.load();
-        list.extend(set.list.iter().map(|server| member_of(proxy, back, server, hooks.clone())));
+        list.extend(set.list.iter().map(|server| back.member(proxy, server, hooks.clone())));
     }
     list
 }

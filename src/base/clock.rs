@@ -31,6 +31,12 @@ pub fn now_ms() -> Millis {
     now_ns() / MS
 }
 
+/// From then to now. What was taken over may have begun before this clock did, and its moment has wrapped; what is yet
+/// to come has lasted no time.
+pub fn elapsed_ms(now: Millis, since: Millis) -> Millis {
+    (now.wrapping_sub(since) as i64).max(0) as u64
+}
+
 /// Wall-clock time since the Unix epoch.
 pub fn wall() -> Duration {
     #[allow(clippy::disallowed_methods)]

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard, PoisonError};
 
 use crate::balance::usable_counts;
-use crate::base::{Live, Millis};
+use crate::base::{Live, Millis, clock};
 use crate::lang::Severity;
 use crate::model::{AdminState, OperState, ProxyLive, Server, ServerLive, ServerSet};
 
@@ -261,7 +261,7 @@ impl Member {
             let since = live.last_change_ms.swap(now, Ordering::Relaxed);
             if before.oper == OperState::Stopped {
                 // Of a state file, it may have begun before this process did.
-                let down_ms = (now.wrapping_sub(since) as i64).max(0) as u64;
+                let down_ms = clock::elapsed_ms(now, since);
                 live.down_ms.fetch_add(down_ms, Ordering::Relaxed);
             } else if oper == OperState::Stopped {
                 live.down_trans.fetch_add(1, Ordering::Relaxed);

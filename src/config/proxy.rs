@@ -7,11 +7,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::balance;
 use crate::base::Live;
-use crate::check::CheckSpec;
+use crate::check::{CheckSpec, Hooks, Member};
 use crate::filter;
 use crate::lang::Span;
 use crate::model::applet::Applet;
-use crate::model::{Address, Mode, ProxyId, ProxyLive, ServerSet, ServerSpec};
+use crate::model::{Address, Mode, ProxyId, ProxyLive, Server, ServerSet, ServerSpec};
 use crate::resolve::Resolvers;
 use crate::rules::{
     Candidates, Capture, Condition, ErrorPages, Expr, Forwarded, LogFormat, RuleSet, StickRule, VarId,
@@ -27,6 +27,19 @@ impl Backend {
         let declared = self.checks.iter().find(|(of, _)| **of == *name).map(|(_, check)| check.clone());
         declared
             .or_else(|| self.added_checks.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned())
+    }
+
+    /// A server of this backend with what its changes of state touch.
+    pub fn member(&self, proxy: &Proxy, server: &Server, hooks: Arc<dyn Hooks>) -> Member {
+        Member {
+            backend: proxy.name.clone(),
+            kind: if proxy.front.is_some() { "proxy" } else { "backend" },
+            proxy: proxy.live.clone(),
+            servers: self.servers.clone(),
+            server: server.clone(),
+            check: self.check_of(&server.spec.name).map(Arc::new),
+            hooks,
+        }
     }
 }
 

@@ -127,7 +127,7 @@ fn state(proxy: &Proxy, server: &Server, now: u64, out: &mut String) {
         (None, true) => -1,
         (None, false) => 0,
     };
-    let since = (now.wrapping_sub(live.last_change_ms.load(Ordering::Relaxed)) as i64).max(0) / 1000;
+    let since = clock::elapsed_ms(now, live.last_change_ms.load(Ordering::Relaxed)) / 1000;
     let _ = writeln!(
         out,
         "{} {} {} {} {ip} {} {} {} {} {since} {status} {result} {} {check_state} {agent_state} 0 0 {} {port} {} {tls} {check_port} \

@@ -5,9 +5,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use crate::balance::Method;
 use crate::balance::usable::{Serving, WEIGHT_SCALE, effective_weight, usable_counts};
-use crate::base::Millis;
+use crate::base::{Millis, clock};
 use crate::config::{Backend, Bind, Config, Frontend, Proxy};
 use crate::model::proxy::SideLive;
 use crate::model::{AdminState, ListenerLive, Mode, OperState, Server, ServerLive, ServerSet, Totals};
@@ -223,7 +222,7 @@ impl<'a> Row<'a> {
     /// Seconds since a moment of `base::clock`, which is 0 for never.
     pub fn age(&self, at: Millis) -> Option<u64> {
         // What a state file tells may be before the process began.
-        (at > 0).then(|| (self.now.wrapping_sub(at) as i64).max(0) as u64 / 1000)
+        (at > 0).then(|| clock::elapsed_ms(self.now, at) / 1000)
     }
 
     /// Effective weight on the scale of the configuration: of the server, or of the servers that serve.
@@ -315,26 +314,14 @@ impl<'a> Row<'a> {
             _ => return None,
         };
         let since = since.load(Ordering::Relaxed);
-        let now = if is_down { (self.now.wrapping_sub(since) as i64).max(0) as u64 } else { 0 };
+        let now = if is_down { clock::elapsed_ms(self.now, since) } else { 0 };
         Some((down_ms.load(Ordering::Relaxed) + now) / 1000)
     }
 
     /// `algo`.
     pub fn algorithm(&self) -> Option<&'static str> {
         let Subject::Back(back, ..) = self.subject else { return None };
-        Some(match back.balance.method {
-            Method::RoundRobin => "roundrobin",
-            Method::StaticRr => "static-rr",
-            Method::LeastConn => "leastconn",
-            Method::First => "first",
-            Method::Random { .. } => "random",
-            Method::PeakEwma => "peak-ewma",
-            Method::Source => "source",
-            Method::Uri { .. } => "uri",
-            Method::UrlParam { .. } => "url_param",
-            Method::Header { .. } => "hdr",
-            Method::Expr(_) => "hash",
-        })
+        Some(back.balance.method.name())
     }
 }
 

@@ -27,7 +27,7 @@ pub fn dead() -> SocketAddr {
     SocketAddr::from((address(), free_port()))
 }
 
-/// Waits until somebody listens on the TCP port (any address), without connecting to it.
+/// Waits until somebody listens on the TCP port, without connecting to it: on any address but those of other tests.
 pub fn wait_listening(port: u16, at_most: Duration) -> bool {
     wait_until(at_most, || listening(port))
 }
@@ -54,7 +54,16 @@ fn listening(port: u16) -> bool {
             let mut words = line.split_whitespace();
             let local = words.nth(1).unwrap_or("");
             let state = words.nth(1).unwrap_or("");
-            state == LISTEN && local.rsplit(':').next() == Some(&wanted)
+            let (host, port) = local.rsplit_once(':').unwrap_or_default();
+            state == LISTEN && port == wanted && !is_of_another(host)
         })
     })
+}
+
+/// Whether an address of /proc/net/tcp is one that [`address`] gives to another process.
+fn is_of_another(host: &str) -> bool {
+    let Some(ip) = u32::from_str_radix(host, 16).ok().filter(|_| host.len() == 8) else { return false };
+    let ip = Ipv4Addr::from(ip.to_ne_bytes());
+    let [first, second, ..] = ip.octets();
+    first == 127 && second & 0xc0 == 64 && ip != address()
 }

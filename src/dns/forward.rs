@@ -53,23 +53,28 @@ impl Forwarder {
         &self.runtime
     }
 
-    /// Answers from memory, or takes the question.
-    pub fn known(self: &Arc<Self>, settings: &Settings, packet: &[u8], ask: &Ask, out: &mut [u8]) -> Known {
-        let mut query = Query::of(packet);
-        if query.read().is_err() {
-            return Known::Sent(None);
-        }
-        let query = &query;
+    /// Answers from memory, or takes the question. `query`: one that could be read.
+    pub fn known(
+        self: &Arc<Self>,
+        settings: &Settings,
+        query: &Query<'_>,
+        ask: &Ask,
+        out: &mut [u8],
+    ) -> Known {
         let Some(question) = Question::of(query) else { return Known::Sent(None) };
-        let entry = self.client.cache.get(question.key(), ask.now_s);
-        if let Some(entry) = &entry {
+        let known = self.client.cache.with(question.key(), ask.now_s, |entry| {
             let freshness = entry.freshness(ask.now_s);
-            if let Freshness::Ending(_) = freshness {
-                self.renew(question.clone());
+            let is_of_use = freshness != Freshness::Stale;
+            let write = || relay(settings, query, ask, out, None, |to| entry.write(ask.now_s, to));
+            (freshness, is_of_use.then(write).flatten())
+        });
+        match known {
+            Some((Freshness::Ending(_), sent)) => {
+                self.renew(question);
+                return Known::Sent(sent);
             }
-            if freshness != Freshness::Stale {
-                return Known::Sent(relay(settings, query, ask, out, None, |to| entry.write(ask.now_s, to)));
-            }
+            Some((Freshness::Fresh(_), sent)) => return Known::Sent(sent),
+            Some((Freshness::Stale, _)) | None => {}
         }
         match self.waiting.clone().try_acquire_owned() {
             Ok(place) => Known::Ask(Box::new(Asked { question, _place: place })),

@@ -4,6 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use foldhash::fast::RandomState;
+use smallvec::SmallVec;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::response::Shape;
@@ -27,7 +28,7 @@ pub type Key = Box<[u8]>;
 pub struct Entry {
     pub octets: Box<[u8]>,
     /// Where its TTLs stand.
-    pub ttls: Box<[u16]>,
+    pub ttls: SmallVec<[u16; 4]>,
     pub rcode: u8,
     stored_s: u32,
     ttl_s: u32,
@@ -51,7 +52,7 @@ impl Entry {
         let is_negative = shape.rcode != 0 || octets[6..8] == [0, 0];
         let most = if is_negative { MOST_NEGATIVE_S } else { MOST_S };
         let ttl_s = shape.ttl_s.unwrap_or(0).min(most);
-        Entry { octets, ttls: shape.ttls.clone().into(), rcode: shape.rcode, stored_s: now_s, ttl_s }
+        Entry { octets, ttls: SmallVec::from_slice(&shape.ttls), rcode: shape.rcode, stored_s: now_s, ttl_s }
     }
 
     pub fn freshness(&self, now_s: u32) -> Freshness {
@@ -93,6 +94,14 @@ struct Shard {
     bytes: usize,
 }
 
+impl Shard {
+    fn live(&self, key: &[u8], now_s: u32) -> Option<&Arc<Entry>> {
+        let entry = self.entries.get(key)?;
+        let until = u64::from(entry.stored_s) + u64::from(entry.ttl_s) + u64::from(STALE_S);
+        (u64::from(now_s) < until).then_some(entry)
+    }
+}
+
 pub struct Cache {
     shards: Vec<Mutex<Shard>>,
     /// Of a shard.
@@ -111,10 +120,12 @@ impl Cache {
 
     /// What is remembered, also when its time is over but not long ago.
     pub fn get(&self, key: &[u8], now_s: u32) -> Option<Arc<Entry>> {
-        let shard = self.shard(key);
-        let entry = shard.entries.get(key)?;
-        let until = u64::from(entry.stored_s) + u64::from(entry.ttl_s) + u64::from(STALE_S);
-        (u64::from(now_s) < until).then(|| entry.clone())
+        self.shard(key).live(key, now_s).cloned()
+    }
+
+    /// What `f` makes of the same, which is held meanwhile.
+    pub fn with<T>(&self, key: &[u8], now_s: u32, f: impl FnOnce(&Entry) -> T) -> Option<T> {
+        self.shard(key).live(key, now_s).map(|entry| f(entry))
     }
 
     pub fn put(&self, key: Key, entry: Arc<Entry>) {

@@ -14,7 +14,7 @@ pub use ask::Ask;
 pub use authority::dynamic_of;
 pub use catalog::Catalog;
 pub use relay::{Question, fail, relay};
-pub use respond::{Outcome, Sent, respond};
+pub use respond::{Outcome, Sent, respond, respond_to};
 pub use state::{MayTransfer, Record, Settings, State, Told};
 
 #[cfg(test)]

@@ -1,18 +1,21 @@
 //! Answers that others gave: put into the form that this client asked for.
 
+use smallvec::SmallVec;
+
 use super::ask::Ask;
 use super::respond::{Sent, limit, opt, room_of_opt};
 use super::state::Settings;
 use crate::dns::cookie;
 use crate::dns::message::Writer;
-use crate::dns::name::MAX_NAME;
 use crate::dns::wire::{HEADER, Query, flag, rcode, u16_at};
+
+/// Octets of a name, and five more, that need no memory of their own.
+const COMMON: usize = 72;
 
 /// What is asked of upstream: the question, and by what an answer is remembered.
 #[derive(Clone)]
 pub struct Question {
-    key: [u8; MAX_NAME + 5],
-    key_len: usize,
+    key: SmallVec<[u8; COMMON]>,
     /// CD.
     pub flags: u16,
     pub dnssec_ok: bool,
@@ -25,20 +28,19 @@ impl Question {
         let dnssec_ok = query.edns.is_some_and(|edns| edns.dnssec_ok);
         let flags = query.flags & flag::CD;
         let name = question.name.as_wire();
-        let mut key = [0; MAX_NAME + 5];
-        key[..name.len()].copy_from_slice(name);
-        key[name.len()..name.len() + 4].copy_from_slice(packet.get(question.end - 4..question.end)?);
-        key[name.len() + 4] = u8::from(dnssec_ok) | u8::from(flags != 0) << 1;
-        Some(Question { key, key_len: name.len() + 5, flags, dnssec_ok })
+        let mut key = SmallVec::from_slice(name);
+        key.extend_from_slice(packet.get(question.end - 4..question.end)?);
+        key.push(u8::from(dnssec_ok) | u8::from(flags != 0) << 1);
+        Some(Question { key, flags, dnssec_ok })
     }
 
     pub fn key(&self) -> &[u8] {
-        &self.key[..self.key_len]
+        &self.key
     }
 
     /// Name, type and class.
     pub fn wire(&self) -> &[u8] {
-        &self.key[..self.key_len - 1]
+        &self.key[..self.key.len().saturating_sub(1)]
     }
 }
 

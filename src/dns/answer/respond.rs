@@ -48,6 +48,18 @@ pub(super) struct Extra {
 pub fn respond(state: &State, packet: &[u8], ask: &Ask, out: &mut [u8]) -> Outcome {
     let mut query = Query::of(packet);
     let read = query.read();
+    respond_to(state, &query, read, ask, out)
+}
+
+/// The same, to a query that was read; `read` is how that went.
+pub fn respond_to(
+    state: &State,
+    query: &Query<'_>,
+    read: Result<(), Unreadable>,
+    ask: &Ask,
+    out: &mut [u8],
+) -> Outcome {
+    let packet = query.packet;
     let mut extra = Extra::default();
     let faulty = match read {
         Err(Unreadable::Silent) => return Outcome::Silent,
@@ -80,12 +92,13 @@ pub fn respond(state: &State, packet: &[u8], ask: &Ask, out: &mut [u8]) -> Outco
         (None, Some(edns)) if edns.version > 0 => (rcode::BADVERS, 0),
         (None, _) => match question {
             None => (rcode::NOERROR, 0),
-            Some(question) => match content(state, &query, question, ask, &mut writer, &mut extra, &mut sent)
-            {
-                Done::Code(code, flags) => (code, flags),
-                Done::Forward => return Outcome::Forward,
-                Done::Transfer => return Outcome::Transfer,
-            },
+            Some(question) => {
+                match content(state, query, question, ask, &mut writer, &mut extra, &mut sent) {
+                    Done::Code(code, flags) => (code, flags),
+                    Done::Forward => return Outcome::Forward,
+                    Done::Transfer => return Outcome::Transfer,
+                }
+            }
         },
     };
     sent.rcode = code;

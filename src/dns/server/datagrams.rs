@@ -11,10 +11,10 @@ use super::rate::{Limiter, Verdict};
 use super::shared::Shared;
 use super::signed::{self, Signed};
 use crate::base::clock;
-use crate::dns::answer::{Ask, Outcome, Sent, State, respond};
+use crate::dns::answer::{Ask, Outcome, Sent, State, respond_to};
 use crate::dns::forward::{Forwarder, Known};
 use crate::dns::transfer::Signer;
-use crate::dns::wire::{HEADER, flag, skip_name, u16_at};
+use crate::dns::wire::{HEADER, Query, Unreadable, flag, skip_name, u16_at};
 use crate::os::datagram::{Batch, Return, send_back, wait_inside, wait_readable};
 
 /// Datagrams taken in one call.
@@ -103,12 +103,14 @@ impl Worker {
             let client = peer.ip().to_canonical();
             let recursion = forwarder.as_ref().is_some_and(|forwarder| forwarder.allows(client));
             let ask = Ask { client, stream: false, now_s, draw, recursion, key: None };
-            let answered = match answer(&state, query, &ask, out, &self.figures) {
+            let mut read = Query::of(query);
+            let how = read.read();
+            let answered = match answer(&state, (&read, how), &ask, out, &self.figures) {
                 Answered::Sent(sent) => Some(sent),
                 Answered::Nothing | Answered::Transfer(_) => None,
                 Answered::Forward => forwarder
                     .as_ref()
-                    .and_then(|forwarder| self.forward(forwarder, &state, (query, back), &ask, out, fd)),
+                    .and_then(|forwarder| self.forward(forwarder, &state, (&read, back), &ask, out, fd)),
             };
             let Some(mut sent) = answered else { continue };
             self.shared.log.note(&state, query, client, &sent);
@@ -137,7 +139,7 @@ impl Worker {
         &self,
         forwarder: &Arc<Forwarder>,
         state: &Arc<State>,
-        (query, back): (&[u8], &Return),
+        (query, back): (&Query<'_>, &Return),
         ask: &Ask,
         out: &mut [u8],
         fd: RawFd,
@@ -151,7 +153,7 @@ impl Worker {
         };
         let socket = self.sockets.iter().find(|socket| socket.as_raw_fd() == fd)?.clone();
         let (forwarder, state) = (forwarder.clone(), state.clone());
-        let (query, back, ask, shared) = (query.to_vec(), back.clone(), *ask, self.shared.clone());
+        let (query, back, ask, shared) = (query.packet.to_vec(), back.clone(), *ask, self.shared.clone());
         forwarder.clone().runtime().spawn(async move {
             let mut out = vec![0; ANSWER];
             let sent = forwarder.ask(&state.settings, &asked, &query, &ask, &mut out).await;
@@ -185,9 +187,15 @@ pub(super) enum Answered {
     Transfer(Option<(Vec<u8>, Box<Signer>)>),
 }
 
-/// Answers and counts.
-pub(super) fn answer(state: &State, query: &[u8], ask: &Ask, out: &mut [u8], figures: &Figures) -> Answered {
-    match respond(state, query, ask, out) {
+/// Answers and counts. `read` is how reading the query went.
+pub(super) fn answer(
+    state: &State,
+    (query, read): (&Query<'_>, Result<(), Unreadable>),
+    ask: &Ask,
+    out: &mut [u8],
+    figures: &Figures,
+) -> Answered {
+    match respond_to(state, query, read, ask, out) {
         Outcome::Sent(sent) => {
             figures.count(&sent);
             state.note(sent.chosen);
@@ -199,7 +207,7 @@ pub(super) fn answer(state: &State, query: &[u8], ask: &Ask, out: &mut [u8], fig
         }
         Outcome::Forward => Answered::Forward,
         Outcome::Transfer => Answered::Transfer(None),
-        Outcome::Signed(at) => match signed::answer(state, query, at, ask, out, figures) {
+        Outcome::Signed(at) => match signed::answer(state, query.packet, at, ask, out, figures) {
             Signed::Sent(sent) => Answered::Sent(sent),
             Signed::Nothing => Answered::Nothing,
             Signed::Transfer(query, signer) => Answered::Transfer(Some((query, signer))),

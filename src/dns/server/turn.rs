@@ -86,12 +86,13 @@ pub(super) fn reply(
         key: None,
     };
     let state = shared.state.load();
+    let (query, read) = Query::parse(message);
     ROOM.with_borrow_mut(|room| {
-        let sent = match (answer(&state, message, &ask, room, figures), forwarder) {
+        let sent = match (answer(&state, (&query, read), &ask, room, figures), forwarder) {
             (Answered::Sent(sent), _) => sent,
             (Answered::Transfer(signed), _) => return transfer(&state, message, signed),
             (Answered::Forward, Some(forwarder)) => {
-                match forwarder.known(&state.settings, message, &ask, room) {
+                match forwarder.known(&state.settings, &query, &ask, room) {
                     Known::Sent(Some(sent)) => {
                         figures.count(&sent);
                         sent

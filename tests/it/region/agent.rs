@@ -219,4 +219,20 @@ fn an_agent_speaks_for_its_host_and_its_death_is_noticed() {
     agent.end(Signal::SIGTERM);
     let gone = cluster.nodes[1].api().get("/v1/catalog/node/box").expect("an answer");
     assert!(gone.body.contains("null"), "it left: {}", gone.body);
+    let standing = |status: u64| {
+        move |members: &Value| {
+            let of = |one: &Value| one["Name"] == "box" && one["Status"] == status;
+            members.as_array().is_some_and(|all| all.iter().any(of))
+        }
+    };
+    until(&cluster, 1, "/v1/agent/members", standing(3));
+    until(&cluster, 2, "/v1/agent/members", standing(3));
+    let mut agent = Agent::start(data.path());
+    until(&cluster, 2, "/v1/agent/members", standing(1));
+    // As its own operator tells it to: it says so before it answers.
+    put("/v1/agent/leave", "");
+    let said = seen(&cluster, 1, "/v1/agent/members");
+    assert!(standing(2)(&said) || standing(3)(&said), "{said}");
+    until(&cluster, 2, "/v1/agent/members", standing(3));
+    let _ = agent.child.wait();
 }

@@ -9,6 +9,7 @@ use crate::catalog::cluster::member::{LEFT, MemberView, Shown, is_server, port, 
 use crate::catalog::record::{self, LEAVING, Record};
 use crate::catalog::request::{Call, Fault};
 use crate::region::map::*;
+use crate::region::seat::RaftState;
 
 /// As long as Consul lists who left, in milliseconds.
 const LISTED_MS: WallMs = 24 * 3_600_000;
@@ -16,7 +17,7 @@ const LISTED_MS: WallMs = 24 * 3_600_000;
 const LEAVES_MS: WallMs = 30_000;
 /// How many are listed; of more, those that left last.
 const MOST: usize = 1_024;
-/// Of them, how many are forgotten when another leaves.
+/// Of them, how many are forgotten at a time, or taken out of the catalog.
 const OPS: usize = 64;
 
 fn now() -> WallMs {
@@ -74,6 +75,26 @@ pub fn has_left(map: &Map, name: &str) -> bool {
 pub fn is_leaving(map: &Map, node: &Node) -> bool {
     let said = record::get(map, LEAVING, &node.name);
     said.is_some_and(|said| said.modify_index > node.create_index)
+}
+
+/// What is to be done about those who said that they leave: the leader takes out of the catalog who fell silent since, as a
+/// member does that gave up its seat; and a node that is still here has not left.
+pub fn due(api: &Api, map: &Map) -> Vec<Command> {
+    let own = &*api.settings.node_name;
+    if record::get(map, LEAVING, own).is_some_and(|said| now().saturating_sub(at(&said)) > LEAVES_MS) {
+        return vec![Command::Txn(vec![record::delete_op(LEAVING, own)])];
+    }
+    if api.seat.status().state != RaftState::Leader {
+        return Vec::new();
+    }
+    let gone = |one: &Record| {
+        let node = map.node(one.value["Node"].as_str()?)?;
+        let is_member = map.members().any(|member| member.name == node.name);
+        let is_gone = stands(map, &node.name) == Some(false) && one.modify_index > node.create_index;
+        (is_gone && !is_member).then(|| node.name.clone())
+    };
+    let out = |node| Command::Deregister(Deregistration { node, service_id: None, check_id: None });
+    record::list(map, LEAVING, "").iter().filter_map(gone).take(OPS).map(out).collect()
 }
 
 /// Those that left.

@@ -3,7 +3,7 @@
 use crate::catalog::api::Api;
 use crate::catalog::cluster::leaving;
 use crate::catalog::cluster::member::{
-    ALIVE, FAILED, LEAVING, MemberView, Shown, is_server, own_node, port, stands, view,
+    ALIVE, FAILED, LEAVING, LEFT, MemberView, Shown, is_server, own_node, port, stands, view,
 };
 use crate::region::map::*;
 
@@ -22,10 +22,12 @@ pub fn members(api: &Api, map: &Map) -> Vec<MemberView> {
 }
 
 pub fn member(api: &Api, map: &Map, node: &Node) -> MemberView {
-    let status = match stands(map, &node.name) {
-        Some(false) => FAILED,
-        _ if leaving::is_leaving(map, node) => LEAVING,
-        _ => ALIVE,
+    let status = match (stands(map, &node.name), leaving::is_leaving(map, node)) {
+        (Some(false), false) => FAILED,
+        // It said so before it fell silent.
+        (Some(false), true) => LEFT,
+        (_, true) => LEAVING,
+        (_, false) => ALIVE,
     };
     let what = Shown {
         name: &node.name,

@@ -11,6 +11,7 @@ use tokio::sync::Semaphore;
 
 use crate::base::clock::{self, Millis};
 use crate::catalog::registry::distance::Coordinates;
+use crate::catalog::request::zip::AT_A_TIME;
 use crate::catalog::request::{Budget, Wire};
 use crate::region::map::Name;
 use crate::region::raft::RaftHandle;
@@ -38,6 +39,8 @@ pub struct Api {
     pub(super) bodies: Budget,
     /// What large answers may hold until they are read.
     pub(super) answers: Budget,
+    /// Large answers that are being compressed.
+    pub(super) zipping: Arc<Semaphore>,
     /// This node was seen in the catalog.
     pub(super) stands: AtomicBool,
 }
@@ -51,6 +54,7 @@ impl Api {
             started_ms: clock::now_ms(),
             bodies: Budget::new(BODIES),
             answers: Budget::new(ANSWERS),
+            zipping: Arc::new(Semaphore::new(AT_A_TIME)),
             stands: AtomicBool::new(false),
             seat,
             settings,

@@ -20,6 +20,8 @@ pub const ROLE: &str = "role";
 pub const AUTH_METHOD: &str = "auth-method";
 pub const BINDING_RULE: &str = "binding-rule";
 pub const SETTING: &str = "setting";
+/// By node: that it leaves, or left.
+pub const LEAVING: &str = "leaving";
 
 /// A record with the indexes of its entry.
 #[derive(Debug, Clone)]

@@ -15,7 +15,7 @@ use crate::catalog::api::{Api, Forwarder};
 use crate::catalog::cluster::server;
 use crate::catalog::endpoints::{Found, find};
 use crate::catalog::request::budget::{Share, no_room};
-use crate::catalog::request::{Answer, Budget, Call, Fault, Outcome, Params, Route, Wire, is_text};
+use crate::catalog::request::{Answer, Budget, Call, Fault, Outcome, Params, Route, Wire, is_text, zip};
 use crate::conn;
 use crate::conn::http::{Limits, Listener, TwoLengths};
 
@@ -61,11 +61,14 @@ async fn respond(api: Arc<Api>, mut request: Request<Incoming>) -> Wire {
     }
     let changes = request.method() != Method::GET;
     let policy = if api.settings.write_token.is_some() { "deny" } else { "allow" };
-    let answers = api.answers.clone();
+    let takes_gzip = zip::is_taken(request.headers());
+    let (answers, zipping) = (api.answers.clone(), api.zipping.clone());
     let mut answer = answer(api, request).await.unwrap_or_else(Answer::from);
-    match answers.hold(std::mem::take(&mut answer.body)) {
-        Ok(body) => answer.body = body,
-        Err(fault) => answer = Answer::from(fault).with("retry-after", "1"),
+    if takes_gzip {
+        answer = zip::zipped(answer, &answers, &zipping).await;
+    }
+    if let Err(fault) = answer.hold(&answers) {
+        answer = Answer::from(fault).with("retry-after", "1");
     }
     if let Some(forwarder) = forwarder.filter(|_| changes && answer.status.is_success()) {
         forwarder.settled().await;

@@ -5,17 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
-use hyper::header::{
-    AUTHORIZATION, CONNECTION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING,
-};
+use http_body_util::{Either, Full};
+use hyper::body::Body;
+use hyper::header::{AUTHORIZATION, CONNECTION, HOST, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING};
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode};
 use serde_json::{Map, Value};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 
-use super::members::{ANSWER, Failed, Members};
+use super::members::{Failed, Members};
 use crate::catalog::{self, Answer, Stream, Wire};
 use crate::conn;
 use crate::conn::http::Bounds;
@@ -29,8 +27,8 @@ const PAUSE: Duration = Duration::from_millis(100);
 const CHANGE: Duration = Duration::from_secs(65);
 /// A registration waits so long for the cluster to know of it; later it comes to know.
 const SETTLE: Duration = Duration::from_secs(3);
-/// Pieces of an answer without an end that wait for the client.
-const PIECES: usize = 8;
+/// An answer that is longer, or that does not say how long it is, is never here whole: it is passed on as the client takes it.
+const SHORT: u64 = 64 << 10;
 
 /// Of this connection, not of the request.
 const HOP_BY_HOP: [&str; 7] =
@@ -139,44 +137,21 @@ impl MemberForwarder {
         Ok(request)
     }
 
-    /// One question and its whole answer; of one without an end, the beginning.
+    /// One question and its answer: the whole of a short one, and the beginning of any other.
     async fn exchange(&self, address: &str, request: Request<Full<Bytes>>) -> Result<Wire, Failed> {
         let (head, body) = self.members.ask(address, request).await?.into_parts();
-        let endless = head
-            .headers
-            .get(CONTENT_TYPE)
-            .is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
-        let body = if endless {
-            http_body_util::Either::Right(Stream::new(trickle(body)))
-        } else {
+        let body = if body.size_hint().exact().is_some_and(|length| length <= SHORT) {
             let broken = |e| Failed { was_sent: true, why: format!("{address}: {e}") };
-            let whole = conn::http::read(body, Bounds::of(ANSWER)).await.map_err(broken)?;
-            http_body_util::Either::Left(Full::new(whole))
+            let whole = conn::http::read(body, Bounds::of(SHORT as usize)).await.map_err(broken)?;
+            Either::Left(Full::new(whole))
+        } else {
+            Either::Right(Stream::Passed(body))
         };
         let mut wire = Response::new(body);
         *wire.status_mut() = head.status;
         *wire.headers_mut() = end_to_end(&head.headers);
         Ok(wire)
     }
-}
-
-/// Pieces as they come, until either side is gone.
-fn trickle(mut body: Incoming) -> mpsc::Receiver<Bytes> {
-    let (to, from) = mpsc::channel(PIECES);
-    tokio::spawn(async move {
-        loop {
-            let frame = tokio::select! {
-                frame = body.frame() => frame,
-                () = to.closed() => return,
-            };
-            let Some(Ok(frame)) = frame else { return };
-            let Ok(data) = frame.into_data() else { continue };
-            if to.send(data).await.is_err() {
-                return;
-            }
-        }
-    });
-    from
 }
 
 /// The fields that go from end to end. A body's length is said anew.

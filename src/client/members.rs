@@ -18,8 +18,8 @@ use crate::tls::Secure;
 const CONNECT: Duration = Duration::from_secs(1);
 /// Members that are remembered beside those of `-join`.
 const LEARNED: usize = 64;
-/// Bytes of an answer.
-pub(super) const ANSWER: usize = 64 << 20;
+/// Bytes of an answer to this agent's own requests.
+const ANSWER: usize = 64 << 20;
 
 pub(super) struct Members {
     join: Vec<String>,

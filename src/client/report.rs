@@ -1,6 +1,7 @@
 //! Says through a member that this node lives, and what is registered with it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use hyper::StatusCode;
@@ -10,7 +11,7 @@ use tokio::time::Instant;
 use super::local::Local;
 use super::members::Members;
 use super::process::Say;
-use crate::catalog::agent::client::{Heartbeat, HeartbeatReply, Holdings};
+use crate::catalog::agent::client::{Heartbeat, HeartbeatReply, Holdings, Leaving};
 use crate::lang::Severity;
 use crate::region::map::{Command, Index, Node, Registration, Topic};
 use crate::region::{Leader, Seat};
@@ -34,6 +35,8 @@ pub(super) struct Reporter {
     pub(super) advertise: Option<String>,
     pub(super) datacenter: String,
     pub(super) told: watch::Sender<Index>,
+    /// The cluster knows that this node leaves.
+    pub(super) leaves: AtomicBool,
 }
 
 /// How it went last, so that each trouble is told once.
@@ -173,8 +176,20 @@ impl Reporter {
         }
     }
 
+    /// Says that this node leaves, once.
+    pub(super) async fn say_leaving(&self) {
+        if self.leaves.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let said = Leaving { node: self.seat.node_name().to_string(), id: self.id.clone() };
+        let Ok(body) = serde_json::to_vec(&said) else { return };
+        // A member of an earlier version does not know this; the node is taken out of the catalog all the same.
+        let _ = self.members.put("/v1/isobar/agent/leaving", body, LEAVE).await;
+    }
+
     /// Takes this node out of the catalog; what is registered here is kept here.
     pub(super) async fn leave(&self) {
+        self.say_leaving().await;
         let body = serde_json::json!({ "Node": &**self.seat.node_name() }).to_string();
         for _ in 0..self.members.len() {
             let left = self.members.put("/v1/catalog/deregister", body.clone().into_bytes(), LEAVE).await;

@@ -3,6 +3,7 @@
 use std::net::TcpListener;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -34,7 +35,7 @@ const BREATH: Duration = Duration::from_millis(100);
 /// What the API asks of the process.
 struct OwnProcess {
     prober: Arc<prober::Prober>,
-    members: Arc<Members>,
+    reporter: Arc<Reporter>,
     secure: bool,
     end: Arc<dyn Fn() + Send + Sync>,
 }
@@ -45,7 +46,7 @@ impl catalog::Process for OwnProcess {
     }
 
     fn join(&self, address: &str) -> Result<(), String> {
-        self.members.tell(super::options::member(address, self.secure)?)
+        self.reporter.members.tell(super::options::member(address, self.secure)?)
     }
 
     fn reload(&self) -> Result<(), String> {
@@ -53,6 +54,7 @@ impl catalog::Process for OwnProcess {
     }
 
     fn leave(&self) -> Result<(), String> {
+        tokio::runtime::Handle::current().block_on(self.reporter.say_leaving());
         (self.end)();
         Ok(())
     }
@@ -98,9 +100,10 @@ pub fn run(options: &Options, process: Process, ended: impl FnOnce()) -> Result<
         advertise: options.advertise.clone(),
         datacenter: options.datacenter.clone(),
         told,
+        leaves: AtomicBool::new(false),
     });
     let own_process =
-        OwnProcess { prober, members: reporter.members.clone(), secure: options.secure, end: process.end };
+        OwnProcess { prober, reporter: reporter.clone(), secure: options.secure, end: process.end };
     let api = api(options, &id, &seat, own_process, forwarder);
     let listener = tokio::net::TcpListener::from_std(listener).map_err(reason)?;
     let mut tasks = vec![

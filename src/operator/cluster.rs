@@ -148,7 +148,13 @@ fn restore(api: &Api, given: &Given) -> Result<String, String> {
     while number == 0 || !rest.is_empty() {
         let piece = rest.split_to(rest.len().min(ARCHIVE_PIECE));
         let last = if rest.is_empty() { "&last" } else { "" };
-        api.put(&format!("/v1/isobar/cluster/restore?archive={id}&piece={number}{last}"), piece)?;
+        let put =
+            |query: &str, piece| api.put(&format!("/v1/isobar/cluster/restore?archive={id}&{query}"), piece);
+        if let Err(e) = put(&format!("piece={number}{last}"), piece) {
+            // An empty first piece gives back what came.
+            let _ = put("piece=0", Bytes::new());
+            return Err(e);
+        }
         number += 1;
     }
     Ok("The map is as it was when that was written.\n".to_owned())

@@ -275,6 +275,12 @@ pub fn set_patience(fd: RawFd, ms: u32) {
     let _ = set_option(fd, libc::IPPROTO_TCP, libc::TCP_USER_TIMEOUT, ms as i32);
 }
 
+/// At most so many bytes of what was not sent yet are taken from this end; what is on its way is the peer's to bound.
+pub fn bound_unsent(fd: RawFd, bytes: usize) {
+    let _ =
+        set_option(fd, libc::IPPROTO_TCP, libc::TCP_NOTSENT_LOWAT, i32::try_from(bytes).unwrap_or(i32::MAX));
+}
+
 /// Makes the next close reset the connection instead of lingering in TIME_WAIT.
 pub fn set_no_linger(fd: RawFd) {
     let linger = libc::linger { l_onoff: 1, l_linger: 0 };

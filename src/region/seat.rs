@@ -125,7 +125,7 @@ impl View {
 
     /// See [`Seat::changed`].
     pub async fn changed(&self, topics: &[Topic], after: Index, until: Instant) -> Result<(), SeatError> {
-        let moved = |map: &Map| topics.iter().any(|topic| map.index_of(topic) > after);
+        let moved = |map: &Map| map.has_news(topics, after);
         if self.map.with(moved) {
             return Ok(());
         }
@@ -268,7 +268,7 @@ impl Seat {
         self.cluster.unseal(name, sealed)
     }
 
-    /// Returns when [`Map::index_of`] of any topic is above `after`, or at `until`; now and then without cause. Dropping
+    /// Returns when the map has news ([`Map::has_news`]) of these topics, or at `until`; now and then without cause. Dropping
     /// the future gives the place up. `Full` when too many wait on this node.
     pub async fn changed(&self, topics: &[Topic], after: Index, until: Instant) -> Result<(), SeatError> {
         self.view.changed(topics, after, until).await

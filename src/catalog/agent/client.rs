@@ -7,6 +7,7 @@ use hyper::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use crate::catalog::cluster::leaving;
 use crate::catalog::request::{Access, Answer, Call, Fault, Outcome, PUT, Resource, Route};
 use crate::region::map::*;
 pub use crate::region::own::Holdings;
@@ -24,6 +25,13 @@ pub const ROUTES: &[Route] = &[
         body: 64 << 10,
         run: |call| Box::pin(alive(call)),
         doc: "A client agent lives: Node, ID, Address, Region, and a Digest of what is registered with it.",
+    },
+    Route {
+        methods: PUT,
+        path: "/v1/isobar/agent/leaving",
+        body: 64 << 10,
+        run: |call| Box::pin(leaving(call)),
+        doc: "A client agent leaves: Node and ID.",
     },
     Route {
         methods: PUT,
@@ -46,6 +54,15 @@ pub struct Heartbeat {
     pub region: String,
     /// See [`Holdings::digest`].
     pub digest: String,
+}
+
+/// A client agent leaves: it takes its node out of the catalog next.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Leaving {
+    pub node: String,
+    #[serde(rename = "ID")]
+    pub id: String,
 }
 
 /// What is answered to it.
@@ -85,6 +102,7 @@ async fn alive(call: &Call) -> Outcome {
         node_id: heartbeat.id,
     };
     raft.client_alive(said).await?;
+    leaving::lives(call, &call.api.seat.map(), &heartbeat.node).await?;
     let (map, leader) = (call.api.seat.map(), call.api.seat.leader().unwrap_or_default());
     let api =
         |member: &Arc<Member>| Some(member.api.to_string()).filter(|api| member.alive && !api.is_empty());
@@ -96,6 +114,25 @@ async fn alive(call: &Call) -> Outcome {
         current: Holdings::of(&map, &heartbeat.node.as_str().into()).digest() == heartbeat.digest,
         interval_ms: (raft.liveness().as_millis() / 4) as u64,
     })
+}
+
+async fn leaving(call: &Call) -> Outcome {
+    let said: Leaving = decoded(call)?;
+    call.require(Resource::Node, &said.node, Access::Write)?;
+    call.api.seat.fresh(Consistency::Default).await?;
+    let map = call.api.seat.map();
+    if map.members().any(|member| *member.name == *said.node) {
+        return Err(Fault::forbidden("that node is a member of the cluster, and speaks for itself"));
+    }
+    match map.node(&said.node) {
+        Some(node) if node.id.is_empty() || *node.id == *said.id => leaving::note(call, &map, node).await?,
+        Some(node) => {
+            let text = format!("the node {:?} is that of ID {}, not {}", node.name, node.id, said.id);
+            return Err(Fault::new(StatusCode::CONFLICT, text));
+        }
+        None => {}
+    }
+    Ok(Answer::done())
 }
 
 async fn holdings(call: &Call) -> Outcome {

@@ -4,7 +4,9 @@ use hyper::StatusCode;
 use serde_json::{Value, json};
 
 use crate::base::clock;
-use crate::catalog::cluster::member::{VERSION, is_server, member, members};
+use crate::catalog::cluster::leaving;
+use crate::catalog::cluster::list::{member, members};
+use crate::catalog::cluster::member::{LEFT, VERSION, is_server};
 use crate::catalog::request::{
     Access, Answer, Call, DOCUMENT, Fault, GET, Outcome, PUT, PUT_OR_GET, Resource, Route, TEXT,
 };
@@ -73,7 +75,7 @@ pub const ROUTES: &[Route] = &[
         path: "/v1/agent/force-leave/*name",
         body: 0,
         run: |call| Box::pin(force_leave(call)),
-        doc: "Removes a node that failed from the catalog.",
+        doc: "Removes a node that failed from the catalog, as one that left; ?prune: from the list of members, too.",
     },
     Route {
         methods: PUT,
@@ -187,7 +189,10 @@ fn gauges(call: &Call, map: &Map) -> Vec<(&'static str, u64)> {
             "consul.state.kv_entries",
             map.entries("").filter(|e| crate::catalog::record::is_clients(&e.key)).count() as u64,
         ),
-        ("consul.members.clients", members(&call.api, map).len() as u64),
+        (
+            "consul.members.clients",
+            members(&call.api, map).iter().filter(|one| one.status != LEFT).count() as u64,
+        ),
         ("consul.session.count", map.sessions().count() as u64),
         ("consul.raft.applied_index", status.applied),
         ("consul.raft.last_index", status.last_log),
@@ -228,7 +233,15 @@ async fn reload(call: &Call) -> Outcome {
 
 async fn leave(call: &Call) -> Outcome {
     call.require(Resource::Agent, &call.api.settings.node_name, Access::Write)?;
-    end(call).await
+    // A client agent says it itself, through a member.
+    if call.api.operator.get().is_some() {
+        leaving::note_own(call).await;
+    }
+    let ended = end(call).await;
+    if ended.is_err() {
+        leaving::stays(call).await;
+    }
+    ended
 }
 
 /// This node gives up its seat, if it still has it, and the process ends soon after the answer.
@@ -261,11 +274,22 @@ async fn force_leave(call: &Call) -> Outcome {
     let name: Name = call.arg("Missing node name")?.into();
     call.require(Resource::Operator, "", Access::Write)?;
     let map = call.read_own().await?;
+    let prune = call.params.flag("prune");
     let Some(check) = map.check(&name, NODE_LIVENESS) else {
+        if leaving::has_left(&map, &name) {
+            if prune {
+                leaving::forget(call, &map, &name).await?;
+            }
+            return Ok(Answer::done());
+        }
         return Err(Fault::internal(format!("agent: No node found with name '{name}'")));
     };
     if check.status != Health::Critical {
         return Err(Fault::internal(format!("agent: node '{name}' is alive")));
+    }
+    match map.node(&name) {
+        Some(node) if !prune => leaving::note(call, &map, node).await?,
+        _ => drop(leaving::forget(call, &map, &name).await?),
     }
     let what = Deregistration { node: name, service_id: None, check_id: None };
     call.propose(Command::Deregister(what)).await?;

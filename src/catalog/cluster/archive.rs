@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 
 use crate::catalog::request::{Access, Answer, Call, Fault, GET, Outcome, PUT, Resource, Route};
 use crate::region::map::{ARCHIVE_PIECE, Command, Map, Name, Piece, unzip_archive};
+use crate::region::seat::Seat;
 
 /// Of an archive in one request: it is in memory whole.
 const WHOLE: usize = 48 << 20;
@@ -35,7 +36,7 @@ pub const ROUTES: &[Route] = &[
         path: "/v1/isobar/cluster/restore",
         body: ARCHIVE_PIECE,
         run: |call| Box::pin(restore_piece(call)),
-        doc: "Takes the next piece of an archive without its gzip: ?archive, ?piece from 0, ?last.",
+        doc: "Takes the next piece of an archive without its gzip: ?archive, ?piece from 0, ?last. An empty piece 0 gives the archive up.",
     },
 ];
 
@@ -87,6 +88,7 @@ async fn restore(call: &Call) -> Outcome {
     let read = read.await.map_err(|e| Fault::internal(e.to_string()))?;
     let mut rest = read.map_err(|e| Fault::bad_request(format!("failed to read snapshot file: {e}")))?;
     let archive: Name = uuid::Uuid::new_v4().to_string().into();
+    let mut unfinished = Unfinished { archive: archive.clone(), seat: Some(call.api.seat.clone()) };
     let mut number = 0;
     loop {
         let data = rest.split_to(rest.len().min(ARCHIVE_PIECE));
@@ -95,7 +97,28 @@ async fn restore(call: &Call) -> Outcome {
         call.propose(Command::Restore(Box::new(piece))).await?;
         number += 1;
         if last {
+            unfinished.seat = None;
             return Ok(Answer::done());
+        }
+    }
+}
+
+/// An archive on its way into the map. When that breaks off, because the client is gone or there is no leader, what came
+/// is given back; if that fails too, the map gives it up some minutes later.
+struct Unfinished {
+    archive: Name,
+    seat: Option<Seat>,
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        if let (Some(seat), Ok(runtime)) = (self.seat.take(), tokio::runtime::Handle::try_current()) {
+            let piece = Piece::giving_up(self.archive.clone());
+            runtime.spawn(async move {
+                if let Err(e) = seat.propose(Command::Restore(Box::new(piece))).await {
+                    tracing::debug!("region map: half an archive is still there: {e}");
+                }
+            });
         }
     }
 }

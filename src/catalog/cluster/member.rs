@@ -1,4 +1,4 @@
-//! The members of the cluster as Consul's clients know them.
+//! A member of the cluster as Consul's clients know it.
 
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -14,7 +14,7 @@ pub struct MemberView {
     pub addr: String,
     pub port: u16,
     pub tags: BTreeMap<&'static str, String>,
-    /// 1 alive, 2 leaving, 3 left, 4 failed.
+    /// [`ALIVE`], [`LEAVING`], [`LEFT`] or [`FAILED`].
     pub status: u8,
     pub protocol_min: u8,
     pub protocol_max: u8,
@@ -24,21 +24,13 @@ pub struct MemberView {
     pub delegate_cur: u8,
 }
 
+pub const ALIVE: u8 = 1;
+pub const LEAVING: u8 = 2;
+pub const LEFT: u8 = 3;
+pub const FAILED: u8 = 4;
+
 /// The port that clients expect of a member which says none.
 const PORT: u16 = 8301;
-
-/// Every node whose liveness the cluster watches, by name, and this one: it knows itself before the catalog does.
-pub fn members(api: &Api, map: &Map) -> Vec<MemberView> {
-    let own = &api.settings.node_name;
-    let watched = |name: &str| map.check(name, NODE_LIVENESS).is_some();
-    let standing = map.nodes().filter(|node| watched(&node.name));
-    let mut all: Vec<MemberView> = standing.map(|node| member(api, map, node)).collect();
-    if !watched(own) {
-        let at = all.partition_point(|one| *one.name < **own);
-        all.insert(at, member(api, map, &own_node(api)));
-    }
-    all
-}
 
 /// This node as it stands in the map, or as it would be made by its first registration.
 pub fn own_node(api: &Api) -> Node {
@@ -59,27 +51,46 @@ pub fn is_server(api: &Api, map: &Map, name: &str) -> bool {
     }
 }
 
-pub fn member(api: &Api, map: &Map, node: &Node) -> MemberView {
-    let seat = map.members().find(|member| member.name == node.name);
-    let port = seat.and_then(|member| member.address.rsplit_once(':')?.1.parse().ok()).unwrap_or(PORT);
-    let alive = map.check(&node.name, NODE_LIVENESS).is_none_or(|check| check.status != Health::Critical);
-    let role = if is_server(api, map, &node.name) { "consul" } else { "node" };
+/// Whether a node whose liveness the cluster watches lives; `None` for any other.
+pub fn stands(map: &Map, name: &str) -> Option<bool> {
+    map.check(name, NODE_LIVENESS).map(|check| check.status != Health::Critical)
+}
+
+/// The port of a member's seat.
+pub fn port(map: &Map, name: &str) -> u16 {
+    let seat = map.members().find(|member| *member.name == *name);
+    seat.and_then(|member| member.address.rsplit_once(':')?.1.parse().ok()).unwrap_or(PORT)
+}
+
+/// What is shown of a node among the members.
+pub struct Shown<'a> {
+    pub name: &'a str,
+    pub address: &'a str,
+    pub port: u16,
+    pub id: &'a str,
+    pub region: &'a str,
+    pub is_server: bool,
+    pub status: u8,
+}
+
+pub fn view(api: &Api, what: &Shown<'_>) -> MemberView {
+    let role = if what.is_server { "consul" } else { "node" };
     let mut tags = BTreeMap::from([
         ("role", role.to_owned()),
         ("dc", api.settings.datacenter.to_string()),
-        ("id", node.id.to_string()),
+        ("id", what.id.to_owned()),
         ("build", VERSION.to_owned()),
         ("segment", String::new()),
     ]);
-    if !node.region.is_empty() {
-        tags.insert("region", node.region.to_string());
+    if !what.region.is_empty() {
+        tags.insert("region", what.region.to_owned());
     }
     MemberView {
-        name: node.name.to_string(),
-        addr: node.address.to_string(),
-        port,
+        name: what.name.to_owned(),
+        addr: what.address.to_owned(),
+        port: what.port,
         tags,
-        status: if alive { 1 } else { 4 },
+        status: what.status,
         protocol_min: 1,
         protocol_max: 5,
         protocol_cur: 2,

@@ -3,6 +3,8 @@
 pub mod archive;
 pub mod dns;
 pub mod document;
+pub mod leaving;
+pub mod list;
 pub mod member;
 pub mod mirror;
 pub mod node;

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use crate::catalog::cluster::leaving;
 use crate::catalog::request::{Access, Answer, Call, Fault, Fields, GET, Outcome, PUT, Resource, Route};
 use crate::region::map::Role;
 use crate::region::member::Token;
@@ -79,7 +80,12 @@ async fn join(call: &Call) -> Outcome {
 
 async fn leave(call: &Call) -> Outcome {
     call.require(Resource::Operator, "", Access::Write)?;
-    call.operator()?.raft.leave(call.params.flag("force")).await?;
+    let raft = &call.operator()?.raft;
+    leaving::note_own(call).await;
+    if let Err(why) = raft.leave(call.params.flag("force")).await {
+        leaving::stays(call).await;
+        return Err(why.into());
+    }
     crate::catalog::agent::node::end(call).await
 }
 

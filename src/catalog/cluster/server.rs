@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::catalog::api::Api;
+use crate::catalog::cluster::leaving;
 use crate::catalog::cluster::member::SERVER;
 use crate::catalog::cluster::member::is_server;
 use crate::region::map::*;
@@ -14,16 +15,15 @@ const PORT: u16 = 8300;
 const PATIENCE: Duration = Duration::from_secs(60);
 const RETRY: Duration = Duration::from_secs(2);
 
-/// Keeps the entry of this node as its role is; runs until it is dropped.
+/// Keeps the entry of this node as its role is, and who left out of the catalog; runs until it is dropped.
 pub async fn keep(api: Arc<Api>) {
     let node = &api.settings.node_name;
     let topics = [Topic::Members, Topic::Node(node.clone())];
     loop {
         let map = api.seat.map();
         let index = topics.iter().map(|topic| map.index_of(topic)).max().unwrap_or(0);
-        if let Some(command) = due(&api, &map)
-            && api.seat.propose(command).await.is_err()
-        {
+        let commands = due(&api, &map).into_iter().chain(leaving::due(&api, &map));
+        if !all(&api, commands).await {
             tokio::time::sleep(RETRY).await;
             continue;
         }
@@ -32,6 +32,16 @@ pub async fn keep(api: Arc<Api>) {
             tokio::time::sleep(RETRY).await;
         }
     }
+}
+
+/// Whether all of them could be proposed.
+async fn all(api: &Api, commands: impl Iterator<Item = Command>) -> bool {
+    for command in commands {
+        if api.seat.propose(command).await.is_err() {
+            return false;
+        }
+    }
+    true
 }
 
 /// What the entry lacks, if anything: it needs its node, which the cluster registers.

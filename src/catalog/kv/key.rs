@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::catalog::record;
 use crate::catalog::request::{
-    Access, Answer, Call, DELETE, Fault, GET, Outcome, PUT, Resource, Route, VALUE,
+    Access, Answer, Call, DELETE, Fault, GET, Outcome, PUT, Resource, Route, VALUE, show,
 };
 use crate::region::map::*;
 
@@ -104,8 +104,11 @@ fn visible<'a>(
 
 async fn recurse(call: &Call, prefix: Name) -> Outcome {
     call.read(&[Topic::Prefix(prefix.clone())], |map| {
-        let found: Vec<_> = visible(call, map, &prefix).map(|entry| EntryView::new(entry)).collect();
-        if found.is_empty() { Ok(Answer::absent()) } else { Answer::json(&found) }
+        let found: Vec<_> = visible(call, map, &prefix).cloned().collect();
+        match found.is_empty() {
+            true => Ok(Answer::absent()),
+            false => Answer::rows(map, found, |_, entry, out| show(out, &EntryView::new(entry))),
+        }
     })
     .await
 }

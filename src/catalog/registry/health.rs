@@ -1,11 +1,13 @@
 //! Health: `/v1/health`.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 
-use crate::catalog::filter::Schema;
+use crate::catalog::filter::{Filter, Schema};
 use crate::catalog::registry::select;
 use crate::catalog::registry::view::{CheckView, NodeView, ServiceView};
-use crate::catalog::request::{Access, Answer, Call, Fault, GET, Outcome, Resource, Route};
+use crate::catalog::request::{Access, Answer, Call, Fault, GET, Outcome, Resource, Route, show};
 use crate::region::map::*;
 
 pub const ROUTES: &[Route] = &[
@@ -85,21 +87,28 @@ pub fn may_see(call: &Call, instance: &Instance) -> bool {
 async fn service(call: &Call) -> Outcome {
     let name: Name = call.arg("Missing service name")?.into();
     let passing = call.params.flag("passing");
-    call.filter(SERVICE)?;
+    let filter = call.filter(SERVICE)?;
     call.read(&[Topic::Service(name.clone())], |map| {
-        let datacenter = &call.api.settings.datacenter;
+        let datacenter = call.api.settings.datacenter.clone();
         let mut rows = Vec::new();
         for instance in map.instances_of(&name) {
             let Some(node) = map.node(&instance.node) else { continue };
             let wanted = select::tagged(call, instance) && select::node_meta(call, node);
             let healthy = !passing || map.checks_of(instance).all(|check| check.status == Health::Passing);
-            if wanted && healthy && may_see(call, instance) && !call.params.has("peer") {
-                rows.push(HealthView::new(map, node, instance, datacenter));
+            let passes = |filter: &Filter| filter.passes(&HealthView::new(map, node, instance, &datacenter));
+            if wanted
+                && healthy
+                && may_see(call, instance)
+                && !call.params.has("peer")
+                && filter.as_ref().is_none_or(passes)
+            {
+                rows.push((node.clone(), instance.clone()));
             }
         }
-        let mut rows = call.filtered(SERVICE, rows)?;
-        select::near(call, map, &mut rows, |row| row.node.node);
-        Answer::json(&rows)
+        select::near(call, map, &mut rows, |(node, _)| &node.name);
+        Answer::rows(map, rows, move |map, (node, instance), out| {
+            show(out, &HealthView::new(map, node, instance, &datacenter))
+        })
     })
     .await
 }
@@ -117,17 +126,20 @@ pub fn may_see_check(call: &Call, check: &Check) -> bool {
 
 fn answer_checks<'a>(
     call: &Call,
-    map: &'a Map,
-    checks: impl Iterator<Item = &'a std::sync::Arc<Check>>,
+    map: &'a Arc<Map>,
+    checks: impl Iterator<Item = &'a Arc<Check>>,
 ) -> Outcome {
+    let filter = call.filter(CHECK)?;
     let metas = call.params.has("node-meta");
     let of_node =
         |check: &Check| !metas || map.node(&check.node).is_some_and(|node| select::node_meta(call, node));
-    let rows =
-        checks.filter(|check| may_see_check(call, check) && of_node(check) && !call.params.has("peer"));
-    let mut rows = call.filtered(CHECK, rows.map(|check| CheckView::new(check)).collect())?;
-    select::near(call, map, &mut rows, |row| row.node);
-    Answer::json(&rows)
+    let passes = |check: &Check| filter.as_ref().is_none_or(|filter| filter.passes(&CheckView::new(check)));
+    let wanted = |check: &Check| {
+        may_see_check(call, check) && of_node(check) && !call.params.has("peer") && passes(check)
+    };
+    let mut rows: Vec<Arc<Check>> = checks.filter(|check| wanted(check)).cloned().collect();
+    select::near(call, map, &mut rows, |check| &check.node);
+    Answer::rows(map, rows, |_, check, out| show(out, &CheckView::new(check)))
 }
 
 async fn checks(call: &Call) -> Outcome {

@@ -1,14 +1,15 @@
 //! What the catalog holds: `/v1/catalog` for readers.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::catalog::filter::Schema;
+use crate::catalog::filter::{Filter, Schema};
 use crate::catalog::registry::health::may_see;
 use crate::catalog::registry::select;
 use crate::catalog::registry::view::{CatalogServiceView, NodeView, ServiceView};
-use crate::catalog::request::{Access, Answer, Call, GET, JSON, Outcome, Resource, Route};
+use crate::catalog::request::{Access, Answer, Call, GET, JSON, Outcome, Resource, Route, show};
 use crate::region::map::*;
 
 pub const ROUTES: &[Route] = &[
@@ -72,18 +73,21 @@ async fn datacenters(call: &Call) -> Outcome {
 }
 
 async fn nodes(call: &Call) -> Outcome {
-    call.filter(NODE)?;
+    let filter = call.filter(NODE)?;
     call.read(&[Topic::Nodes], |map| {
-        let seen = |node: &&std::sync::Arc<Node>| {
+        let datacenter = call.api.settings.datacenter.clone();
+        let passes = |node: &Node| {
+            filter.as_ref().is_none_or(|filter| filter.passes(&NodeView::new(node, &datacenter)))
+        };
+        let seen = |node: &&Arc<Node>| {
             select::node_meta(call, node)
                 && call.allows(Resource::Node, &node.name, Access::Read)
                 && !call.params.has("peer")
+                && passes(node)
         };
-        let datacenter = &call.api.settings.datacenter;
-        let rows = map.nodes().filter(seen).map(|node| NodeView::new(node, datacenter)).collect();
-        let mut rows = call.filtered(NODE, rows)?;
-        select::near(call, map, &mut rows, |row| row.node);
-        Answer::json(&rows)
+        let mut rows: Vec<Arc<Node>> = map.nodes().filter(seen).cloned().collect();
+        select::near(call, map, &mut rows, |node| &node.name);
+        Answer::rows(map, rows, move |_, node, out| show(out, &NodeView::new(node, &datacenter)))
     })
     .await
 }
@@ -157,19 +161,27 @@ async fn services(call: &Call) -> Outcome {
 
 async fn service(call: &Call) -> Outcome {
     let name: Name = call.arg("Missing service name")?.into();
-    call.filter(INSTANCE)?;
+    let filter = call.filter(INSTANCE)?;
     call.read(&[Topic::Service(name.clone())], |map| {
+        let datacenter = call.api.settings.datacenter.clone();
         let mut rows = Vec::new();
         for instance in map.instances_of(&name) {
             let Some(node) = map.node(&instance.node) else { continue };
             let wanted = select::tagged(call, instance) && select::node_meta(call, node);
-            if wanted && may_see(call, instance) && !call.params.has("peer") {
-                rows.push(CatalogServiceView::new(node, instance, &call.api.settings.datacenter));
+            let passes =
+                |filter: &Filter| filter.passes(&CatalogServiceView::new(node, instance, &datacenter));
+            if wanted
+                && may_see(call, instance)
+                && !call.params.has("peer")
+                && filter.as_ref().is_none_or(passes)
+            {
+                rows.push((node.clone(), instance.clone()));
             }
         }
-        let mut rows = call.filtered(INSTANCE, rows)?;
-        select::near(call, map, &mut rows, |row| row.node);
-        Answer::json(&rows)
+        select::near(call, map, &mut rows, |(node, _)| &node.name);
+        Answer::rows(map, rows, move |_, (node, instance), out| {
+            show(out, &CatalogServiceView::new(node, instance, &datacenter))
+        })
     })
     .await
 }

@@ -1,42 +1,60 @@
 //! What is answered, before it is put on the wire.
 
-use std::convert::Infallible;
+use std::error::Error;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body_util::{Either, Full};
-use hyper::body::{Body, Frame};
+use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};
 use serde::Serialize;
 use tokio::sync::mpsc;
 
+use crate::catalog::request::budget::Budget;
 use crate::catalog::request::fault::Fault;
+use crate::catalog::request::rows::Rows;
 use crate::region::map::Index;
 
 pub type Wire = Response<Either<Full<Bytes>, Stream>>;
 
-/// A body that goes on: each piece is sent as it comes.
+/// A body that is never here whole: each piece is sent as it comes.
 #[derive(Debug)]
-pub struct Stream(mpsc::Receiver<Bytes>);
-
-impl Stream {
+pub enum Stream {
     /// It ends when its sender is dropped.
-    pub fn new(from: mpsc::Receiver<Bytes>) -> Stream {
-        Stream(from)
-    }
+    Pieces(mpsc::Receiver<Bytes>),
+    /// Each piece is made when the client has taken the one before.
+    Rows(Rows),
+    /// Another's answer.
+    Passed(Incoming),
 }
 
 impl Body for Stream {
     type Data = Bytes;
-    type Error = Infallible;
+    /// What breaks off must not look as if it were whole: the connection is cut.
+    type Error = Box<dyn Error + Send + Sync>;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        self.0.poll_recv(cx).map(|piece| piece.map(|bytes| Ok(Frame::data(bytes))))
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        match &mut *self {
+            Stream::Pieces(from) => from.poll_recv(cx).map(|piece| piece.map(|bytes| Ok(Frame::data(bytes)))),
+            Stream::Rows(rows) => {
+                Poll::Ready(rows.next().map(|piece| piece.map(Frame::data).map_err(Into::into)))
+            }
+            Stream::Passed(body) => {
+                Pin::new(body).poll_frame(cx).map(|frame| frame.map(|frame| frame.map_err(Into::into)))
+            }
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Stream::Pieces(_) | Stream::Rows(_) => SizeHint::default(),
+            Stream::Passed(body) => body.size_hint(),
+        }
     }
 }
 
@@ -49,8 +67,12 @@ pub struct Answer {
     pub status: StatusCode,
     pub kind: &'static str,
     pub body: Bytes,
-    /// Instead of the body.
+    /// Instead of the body: a list that is long.
+    pub rows: Option<Rows>,
+    /// Instead of the body: what goes on without an end.
     pub stream: Option<Stream>,
+    /// The body counts already among what large answers may hold.
+    pub is_held: bool,
     pub headers: HeaderMap,
 }
 
@@ -61,12 +83,20 @@ impl Answer {
     }
 
     pub fn raw(kind: &'static str, body: impl Into<Bytes>) -> Self {
-        Answer { status: StatusCode::OK, kind, body: body.into(), stream: None, headers: HeaderMap::new() }
+        Answer {
+            status: StatusCode::OK,
+            kind,
+            body: body.into(),
+            rows: None,
+            stream: None,
+            is_held: false,
+            headers: HeaderMap::new(),
+        }
     }
 
     /// What goes on until its sender is dropped.
     pub fn stream(kind: &'static str, from: mpsc::Receiver<Bytes>) -> Self {
-        Answer { stream: Some(Stream(from)), ..Answer::raw(kind, Bytes::new()) }
+        Answer { stream: Some(Stream::Pieces(from)), ..Answer::raw(kind, Bytes::new()) }
     }
 
     pub fn text(text: impl Into<String>) -> Self {
@@ -110,6 +140,12 @@ impl Answer {
 
     /// The same with its JSON indented (`?pretty`).
     pub fn pretty(mut self) -> Self {
+        if let Some(rows) = self.rows.take() {
+            match rows.collect::<Result<Vec<Bytes>, _>>() {
+                Ok(pieces) => self.body = pieces.concat().into(),
+                Err(e) => return Answer::from(Fault::internal(e.to_string())),
+            }
+        }
         if self.kind == JSON
             && let Ok(value) = serde_json::from_slice::<serde_json::Value>(&self.body)
             && let Ok(text) = serde_json::to_string_pretty(&value)
@@ -119,8 +155,20 @@ impl Answer {
         self
     }
 
+    /// Counts what it takes until it is sent, or says that there is no room for it.
+    pub fn hold(&mut self, budget: &Budget) -> Result<(), Fault> {
+        if let Some(rows) = &mut self.rows {
+            return rows.hold(budget);
+        }
+        if !std::mem::replace(&mut self.is_held, true) {
+            self.body = budget.hold(std::mem::take(&mut self.body))?;
+        }
+        Ok(())
+    }
+
     pub fn into_wire(self) -> Wire {
-        let body = self.stream.map_or_else(|| Either::Left(Full::new(self.body)), Either::Right);
+        let stream = self.rows.map(Stream::Rows).or(self.stream);
+        let body = stream.map_or_else(|| Either::Left(Full::new(self.body)), Either::Right);
         let mut response = Response::new(body);
         *response.status_mut() = self.status;
         *response.headers_mut() = self.headers;

@@ -84,7 +84,7 @@ impl Call {
     pub async fn read(
         &self,
         topics: &[Topic],
-        answer: impl FnOnce(&Map) -> Result<Answer, Fault>,
+        answer: impl FnOnce(&Arc<Map>) -> Result<Answer, Fault>,
     ) -> Result<Answer, Fault> {
         let how = self.consistency()?;
         let freshness = self.api.seat.fresh(how).await?;

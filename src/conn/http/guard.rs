@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
@@ -92,9 +92,53 @@ impl Talk {
     }
 }
 
+/// Of those who wait for a place, so many are let in a second at most: a crowd that comes and goes must not cost more than
+/// it would by staying. In a burst, so many.
+const PER_SECOND: u64 = 500;
+const BURST: u64 = 125;
+/// How many are sent away at once.
+const AT_ONCE: usize = 32;
+/// Who waits within that time after another waits with it.
+const TOGETHER_MS: Millis = 250;
+
+/// How many may be sent away.
+#[derive(Debug, Default)]
+struct Leaving {
+    /// When it was asked last.
+    at: Millis,
+    /// What may go still, in thousandths.
+    left: u64,
+    together: usize,
+}
+
+impl Leaving {
+    /// How many may go now that somebody waits.
+    fn next(&mut self, now: Millis) -> usize {
+        let passed = now.saturating_sub(self.at);
+        self.left = self.left.saturating_add(passed.saturating_mul(PER_SECOND)).min(BURST * 1000);
+        self.together = if passed <= TOGETHER_MS { (self.together * 2).clamp(1, AT_ONCE) } else { 1 };
+        self.at = now;
+        self.together.min((self.left / 1000) as usize)
+    }
+
+    fn went(&mut self, count: usize) {
+        self.left = self.left.saturating_sub(count as u64 * 1000);
+        if count == 0 {
+            self.together = 0;
+        }
+    }
+}
+
+/// Bytes of heads that all connections together may hold, beyond the first of each.
+const HEADS: usize = 64 << 20;
+/// Bytes of a head that are not counted: the number of connections bounds them.
+const SHORT_HEAD: usize = 4 << 10;
+
 /// All connections of a server.
 #[derive(Debug, Default)]
 pub(super) struct Talks {
+    heads: AtomicUsize,
+    leaving: Mutex<Leaving>,
     open: Mutex<(u64, HashMap<u64, Arc<Talk>>)>,
 }
 
@@ -126,16 +170,40 @@ impl Talks {
         Place { talk, id, talks: self.clone() }
     }
 
-    /// Somebody waits for a place: the one that has been silent longest goes, if it has been so for a while.
+    /// Somebody waits for a place: the one that has been silent longest goes, if it has been so for a while. When others
+    /// wait soon after, more go at once, so that those who are there are not looked through for each who comes.
     pub(super) fn make_room(&self) {
         let now = now();
+        let wanted = self.leaving.lock().unwrap_or_else(PoisonError::into_inner).next(now);
+        if wanted == 0 {
+            return;
+        }
+        let since = |talk: &Arc<Talk>| talk.silent_since.load(Ordering::Relaxed);
         let silent = |talk: &&Arc<Talk>| {
-            let since = talk.silent_since.load(Ordering::Relaxed);
-            !talk.ended.load(Ordering::Relaxed) && since != 0 && now.saturating_sub(since) >= SILENT_MS
+            !talk.ended.load(Ordering::Relaxed)
+                && since(talk) != 0
+                && now.saturating_sub(since(talk)) >= SILENT_MS
         };
         let open = self.open();
-        let longest = open.1.values().filter(silent).min_by_key(|t| t.silent_since.load(Ordering::Relaxed));
-        longest.inspect(|talk| talk.end());
+        let mut found: Vec<(Millis, &Arc<Talk>)> =
+            open.1.values().filter(silent).map(|talk| (since(talk), talk)).collect();
+        if found.len() > wanted {
+            found.select_nth_unstable_by_key(wanted, |(since, _)| *since);
+            found.truncate(wanted);
+        }
+        self.leaving.lock().unwrap_or_else(PoisonError::into_inner).went(found.len());
+        found.into_iter().for_each(|(_, talk)| talk.end());
+    }
+
+    /// A head has so many bytes now, of which some are counted already. False: there is no room for it.
+    pub(super) fn count_head(&self, counted: &mut usize, bytes: usize) -> bool {
+        let more = bytes.saturating_sub(SHORT_HEAD).saturating_sub(*counted);
+        *counted += more;
+        more == 0 || self.heads.fetch_add(more, Ordering::Relaxed) + more <= HEADS
+    }
+
+    pub(super) fn uncount_head(&self, counted: usize) {
+        self.heads.fetch_sub(counted, Ordering::Relaxed);
     }
 
     /// Ends those whose peers do not take what they asked for.
@@ -231,6 +299,40 @@ mod tests {
         }
         drop(places);
         assert!(talks.open().1.is_empty());
+    }
+
+    #[test]
+    fn a_crowd_is_sent_away_by_many_at_once_and_at_a_bounded_rate() {
+        let mut leaving = Leaving::default();
+        let begun: Millis = 1_000_000;
+        let mut gone = Vec::new();
+        for _ in 0..20 {
+            gone.push(leaving.next(begun));
+            leaving.went(gone[gone.len() - 1]);
+        }
+        assert_eq!(gone[..7], [1, 2, 4, 8, 16, 32, 32]);
+        assert_eq!(gone.iter().sum::<usize>(), BURST as usize);
+        let mut total = 0;
+        for ms in 1..=10_000 {
+            let now = leaving.next(begun + ms);
+            leaving.went(now);
+            total += now;
+        }
+        assert!((4_900..=5_000).contains(&total), "{total}");
+        assert_eq!(leaving.next(begun + 20_000), 1, "one that comes alone sends away one");
+    }
+
+    #[test]
+    fn long_heads_count_together() {
+        let (talks, long) = (Talks::default(), 64 << 10);
+        let mut counted = vec![0; 1100];
+        let quarters = |counted: &mut usize| (1..=4).all(|n| talks.count_head(counted, long / 4 * n));
+        let fits = counted.iter_mut().map(quarters).filter(|fits| *fits).count();
+        assert_eq!(fits, HEADS / (long - SHORT_HEAD));
+        let mut short = 0;
+        assert!(talks.count_head(&mut short, SHORT_HEAD) && short == 0);
+        counted.into_iter().for_each(|counted| talks.uncount_head(counted));
+        assert_eq!(talks.heads.load(Ordering::Relaxed), 0);
     }
 
     #[test]

@@ -30,6 +30,8 @@ use crate::os::socket;
 const BREATH: Duration = Duration::from_millis(50);
 /// Between two looks at peers that do not take what they asked for, and at those that may make room.
 const LOOK: Duration = Duration::from_millis(250);
+/// Bytes that wait in the kernel for a peer that does not take them.
+const UNSENT: usize = 128 << 10;
 /// hyper takes no smaller limit of a head.
 const HEAD_BYTES_MIN: usize = 8 << 10;
 
@@ -203,6 +205,7 @@ where
     fn tune(&self, stream: &TcpStream) {
         let _ = stream.set_nodelay(true);
         socket::set_patience(stream.as_raw_fd(), self.limits.patience_ms);
+        socket::bound_unsent(stream.as_raw_fd(), UNSENT);
     }
 
     /// One connection. While a request waits, hyper watches for the peer to close; then the handler is dropped.
@@ -213,7 +216,7 @@ where
         let Server { limits, handler, talks, mut stopped, .. } = self;
         let place = talks.begin();
         let talk: Arc<Talk> = place.talk.clone();
-        let stream = Looked::new(stream, talk.clone());
+        let stream = Looked::new(stream, talk.clone(), talks.clone());
         let service = service_fn(move |mut request: Request<Incoming>| {
             if talk.asked() {
                 request.extensions_mut().insert(TwoLengths);

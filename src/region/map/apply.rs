@@ -26,6 +26,7 @@ impl Map {
         let before = touched.len();
         let mut change = Change { index: self.index, at: proposal.at, touched };
         self.kv.delays.expire(proposal.at);
+        self.expire_archive(proposal.at);
         let reply = self.command(proposal.command, &mut change).unwrap_or_else(Reply::Refused);
         if touched.len() > before {
             self.changed = self.index;

@@ -14,6 +14,7 @@ use imbl::Vector;
 use super::change::Change;
 use super::command::{Piece, Refusal};
 use super::map::Map;
+use super::record::WallMs;
 use super::snapshot::SnapshotError;
 use super::tables::Arriving;
 use super::topic::Topic;
@@ -22,6 +23,8 @@ use super::topic::Topic;
 pub const ARCHIVE_BYTES: usize = 1 << 30;
 /// Of a piece of it, at most.
 pub const ARCHIVE_PIECE: usize = 1 << 20;
+/// The next piece has to come within that time, in milliseconds; else those that came are given up.
+const PIECE_MS: WallMs = 600_000;
 
 struct Pieces(Vector<Bytes>);
 
@@ -57,6 +60,7 @@ impl Map {
         tables.verdicts = theirs.verdicts;
         tables.arriving = theirs.arriving;
         tables.index.members = theirs.index.members;
+        self.restored = other.restored;
     }
 
     /// Writes an archive of the map as it is. Take a clone: applying goes on beside it.
@@ -73,13 +77,20 @@ impl Map {
 
     pub(super) fn archive_piece(&mut self, piece: Piece, change: &mut Change) -> Result<(), Refusal> {
         let refused = |why: &str| Err(Refusal::Invalid(why.into()));
+        if piece.gives_up() {
+            if self.tables.arriving.archive == piece.archive {
+                self.tables.arriving = Arriving::default();
+            }
+            return Ok(());
+        }
         if piece.number == 0 {
-            self.tables.arriving = Arriving { archive: piece.archive.clone(), pieces: Vector::new() };
+            self.tables.arriving = Arriving { archive: piece.archive.clone(), ..Arriving::default() };
         }
         let arriving = &mut self.tables.arriving;
         if arriving.archive != piece.archive || arriving.pieces.len() as u64 != piece.number {
             return refused(
-                "a piece of an archive that another has overtaken, or that does not follow the one before",
+                "a piece of an archive that another has overtaken, that was given up because its next piece did not \
+                 come, or that does not follow the one before",
             );
         }
         if arriving.pieces.iter().map(Bytes::len).sum::<usize>().saturating_add(piece.data.len())
@@ -89,6 +100,7 @@ impl Map {
             return refused("the archive is too large");
         }
         arriving.pieces.push_back(piece.data);
+        arriving.at = change.at;
         if piece.last {
             let pieces = std::mem::take(arriving).pieces;
             let taken =
@@ -98,6 +110,14 @@ impl Map {
         Ok(())
     }
 
+    /// Gives up an archive whose next piece does not come: who sent it is gone.
+    pub(super) fn expire_archive(&mut self, at: WallMs) {
+        let arriving = &mut self.tables.arriving;
+        if !arriving.pieces.is_empty() && at.saturating_sub(arriving.at) >= PIECE_MS {
+            *arriving = Arriving::default();
+        }
+    }
+
     fn take_over(&mut self, mut taken: Map, change: &mut Change) {
         taken.adopt_cluster(self);
         // A map that knew more keeps its place, else no index would be greater than all before it.
@@ -105,6 +125,7 @@ impl Map {
             taken.index = self.index;
             taken.changed = self.index;
         }
+        taken.restored = taken.index;
         *self = taken;
         // Everybody looks again.
         change.touched.push(Topic::Any);

@@ -132,6 +132,17 @@ pub struct Piece {
     pub last: bool,
 }
 
+impl Piece {
+    /// A first piece with nothing in it: the archive does not come, and what came of it is given back.
+    pub fn giving_up(archive: Name) -> Piece {
+        Piece { archive, number: 0, data: Bytes::new(), last: false }
+    }
+
+    pub fn gives_up(&self) -> bool {
+        self.number == 0 && self.data.is_empty() && !self.last
+    }
+}
+
 /// One node's finding on one instance.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Found {

@@ -20,6 +20,8 @@ pub struct Map {
     pub(super) index: Index,
     /// Of the last proposal that touched anything.
     pub(super) changed: Index,
+    /// At which an archive took the place of all there was; 0: none ever did.
+    pub(super) restored: Index,
     pub(super) catalog: Catalog,
     pub(super) kv: Kv,
     pub(super) sessions: Sessions,
@@ -61,6 +63,14 @@ impl Map {
             Topic::Documents => self.tables.index.documents,
             Topic::Leases => self.tables.leases_index,
         }
+    }
+
+    /// Whether who read these topics up to `after` has not read what is here: one of them changed since, or an archive was
+    /// taken over since, and brought indexes below the reader's.
+    pub fn has_news(&self, topics: &[Topic], after: Index) -> bool {
+        let newest = topics.iter().map(|topic| self.index_of(topic)).max().unwrap_or(0);
+        // Of what never changed, readers are told 1.
+        newest > after || after > newest.max(1) && after < self.restored
     }
 
     fn host(&self, node: &str) -> Option<&Host> {

@@ -50,6 +50,7 @@ impl Map {
                 self.kv.entries.insert(entry.key.clone(), entry);
             }
             Item::Delay { key, until } => self.kv.delays.set(key, until),
+            Item::Restored(index) => self.restored = index,
             item => self.restore_table(item)?,
         }
         Ok(())
@@ -93,6 +94,7 @@ impl Map {
                 tables.arriving.archive = archive;
                 tables.arriving.pieces.push_back(piece);
             }
+            Item::ArrivingAt(at) => tables.arriving.at = at,
             Item::LeasesIndex(index) => tables.leases_index = index,
             Item::Gone { kind, tombstone } => {
                 self.restore_key_index(kind, tombstone.index);

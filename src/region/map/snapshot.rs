@@ -99,6 +99,9 @@ pub(super) enum Item {
         archive: Name,
         piece: Bytes,
     },
+    /// When the last of its pieces came.
+    ArrivingAt(WallMs),
+    Restored(Index),
 }
 
 /// Whose tombstone it is.
@@ -211,6 +214,12 @@ impl Map {
         for piece in &arriving.pieces {
             let (archive, piece) = (arriving.archive.clone(), piece.clone());
             frames.put(&Item::Arriving { archive, piece })?;
+        }
+        if !arriving.pieces.is_empty() {
+            frames.put(&Item::ArrivingAt(arriving.at))?;
+        }
+        if self.restored > 0 {
+            frames.put(&Item::Restored(self.restored))?;
         }
         Ok(())
     }

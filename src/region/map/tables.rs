@@ -47,6 +47,8 @@ pub(super) struct Tables {
 pub(super) struct Arriving {
     pub(super) archive: Name,
     pub(super) pieces: Vector<Bytes>,
+    /// When the last of them came, by its proposer's clock.
+    pub(super) at: WallMs,
 }
 
 /// When each table last changed.

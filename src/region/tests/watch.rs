@@ -106,6 +106,37 @@ async fn another_map_wakes_everybody() {
     assert!(poll(wait.as_mut()).is_ready());
 }
 
+#[tokio::test]
+async fn an_archive_answers_who_waits_and_who_comes_with_an_index_from_before() {
+    let (other, seat) = (Direct::seat("o", ""), Direct::seat("n", ""));
+    set(&other, "a", "of old").await;
+    let mut zipped = Vec::new();
+    other.map().write_archive(&mut zipped).unwrap();
+    for n in 0..20 {
+        set(&seat, "a", &n.to_string()).await;
+        set(&seat, "b/c", &n.to_string()).await;
+    }
+    let topics = [key("a"), prefix("b/"), Topic::Any];
+    let before: Vec<Index> = topics.iter().map(|topic| seat.map().index_of(topic)).collect();
+    let wait = |n: usize, after| Box::pin(seat.changed(&topics[n..=n], after, soon(60_000)));
+    let mut waits: Vec<_> = (0..3).map(|n| wait(n, before[n])).collect();
+    assert_eq!(ready(&mut waits), [false; 3]);
+    let data = unzip_archive(&zipped).unwrap().into();
+    let piece = Piece { archive: "x".into(), number: 0, data, last: true };
+    seat.propose(Command::Restore(Box::new(piece))).await.unwrap();
+    assert_eq!(&*seat.map().entry("a").unwrap().value, b"of old");
+    assert_eq!(ready(&mut waits), [true; 3]);
+    // What they read is not what is here, though its indexes are lower.
+    assert!(seat.map().index_of(&topics[0]) < before[0]);
+    assert_eq!(ready(&mut (0..3).map(|n| wait(n, before[n])).collect::<Vec<_>>()), [true; 3]);
+    // Who has read what is here waits again; of what never changed an index of 1 was told.
+    let mut waits: Vec<_> =
+        topics.iter().enumerate().map(|(n, topic)| wait(n, seat.map().index_of(topic).max(1))).collect();
+    assert_eq!(ready(&mut waits), [false; 3]);
+    set(&seat, "a", "new").await;
+    assert_eq!(ready(&mut waits), [true, false, true]);
+}
+
 #[test]
 fn a_place_is_given_up_with_its_future() {
     let watches = Watches::new(2);

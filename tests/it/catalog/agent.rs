@@ -91,6 +91,67 @@ fn what_cannot_be_is_refused() {
     }
 }
 
+/// Status of the members by name.
+fn members(node: &Served) -> Vec<(String, u64)> {
+    let all = node.get("/v1/agent/members").json();
+    let rows = all.as_array().into_iter().flatten();
+    rows.map(|one| (one["Name"].as_str().unwrap_or("").to_owned(), one["Status"].as_u64().unwrap_or(0)))
+        .collect()
+}
+
+#[test]
+fn who_leaves_is_leaving_then_left_and_comes_back_alive() {
+    let node = Served::start();
+    let id = "11111111-2222-3333-4444-555555555555";
+    let stands = |status: &str| {
+        let check = format!(r#"{{"CheckID":"serfHealth","Name":"Serf Health Status","Status":"{status}"}}"#);
+        let body = format!(r#"{{"Node":"box","ID":"{id}","Address":"10.0.0.9","Check":{check}}}"#);
+        node.ok("/v1/catalog/register", &body);
+    };
+    let is = |status: u64| vec![("box".to_owned(), status), ("lb1".to_owned(), 1)];
+    let says =
+        |id: &str| node.put("/v1/isobar/agent/leaving", &format!(r#"{{"Node":"box","ID":"{id}"}}"#)).status;
+    stands("passing");
+    assert_eq!(members(&node), is(1));
+    assert_eq!(says("66666666-2222-3333-4444-555555555555"), 409, "another of that name");
+    assert_eq!(says(id), 200);
+    assert_eq!(members(&node), is(2));
+    stands("critical");
+    assert_eq!(members(&node), is(3), "it said so before it fell silent");
+    // The leader looks at it when it looks at itself, at least once a minute.
+    let gone = || node.get("/v1/catalog/node/box").body == "null";
+    let mut turns = 0..200;
+    while !gone() && turns.next().is_some() {
+        node.ok("/v1/agent/check/register", &format!(r#"{{"Name":"turn{}","TTL":"60s"}}"#, turns.start));
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    assert!(gone(), "it is in the catalog still");
+    stands("passing");
+    assert_eq!(members(&node), is(1));
+    stands("critical");
+    assert_eq!(members(&node), is(4), "it failed and said nothing");
+    stands("passing");
+    assert_eq!(says(id), 200);
+    node.ok("/v1/catalog/deregister", r#"{"Node":"box"}"#);
+    assert_eq!(members(&node), is(3));
+    let left = node.get("/v1/agent/members").json()[0].clone();
+    assert_eq!((&left["Addr"], &left["Tags"]["id"]), (&"10.0.0.9".into(), &id.into()), "{left}");
+    assert_eq!(node.get("/v1/catalog/node/box").body, "null");
+    stands("passing");
+    assert_eq!(members(&node), is(1), "it is back");
+    // One that failed is made to leave, and then to be forgotten.
+    assert_eq!(node.put("/v1/agent/force-leave/box", "").status, 500, "it lives");
+    stands("critical");
+    node.ok("/v1/agent/force-leave/box", "");
+    assert_eq!(members(&node), is(3));
+    node.ok("/v1/agent/force-leave/box", "");
+    assert_eq!(members(&node), is(3));
+    node.ok("/v1/agent/force-leave/box?prune", "");
+    assert_eq!(members(&node), [("lb1".to_owned(), 1)]);
+    assert_eq!(node.put("/v1/agent/force-leave/box", "").status, 500, "nothing is known of it");
+    assert_eq!(node.get("/v1/kv/?keys").status, 404, "no key of a client");
+}
+
 #[test]
 fn catalog_and_health_list_a_service_in_the_same_order() {
     let node = Served::start();

@@ -6,6 +6,7 @@ mod archive;
 mod blocking;
 mod clients;
 mod kv;
+mod large;
 mod limits;
 mod live;
 mod query;

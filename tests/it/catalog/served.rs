@@ -132,6 +132,9 @@ pub fn receive(mut stream: TcpStream) -> Response {
     stream.read_to_end(&mut bytes).expect("an answer");
     let text = String::from_utf8_lossy(&bytes).into_owned();
     let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no head in {text:?}"));
+    let chunked = head.contains("transfer-encoding: chunked");
+    let joined = if chunked { unchunked(body) } else { None };
+    let body = joined.as_deref().unwrap_or(body);
     let mut lines = head.lines();
     let status = lines.next().and_then(|line| line.split(' ').nth(1)?.parse().ok()).expect("a status");
     let pair = |line: &str| {
@@ -139,4 +142,15 @@ pub fn receive(mut stream: TcpStream) -> Response {
         (name.to_lowercase(), value.to_owned())
     };
     Response { status, headers: lines.map(pair).collect(), body: body.to_owned() }
+}
+
+/// The text of a body in chunks; `None` of one that is no text.
+fn unchunked(mut body: &str) -> Option<String> {
+    let mut text = String::new();
+    while let Some((size, rest)) = body.split_once("\r\n") {
+        let size = usize::from_str_radix(size, 16).ok()?;
+        text.push_str(rest.get(..size)?);
+        body = rest.get(size + 2..)?;
+    }
+    Some(text)
 }

@@ -208,7 +208,7 @@ fn an_agent_speaks_for_its_host_and_its_death_is_noticed() {
     }
 
     // What it had is there again, from its own disk.
-    let mut agent = Agent::start(data.path());
+    let agent = Agent::start(data.path());
     put("/v1/agent/check/pass/beat", "");
     passing(&cluster, 1, 1);
     until(&cluster, 1, "/v1/isobar/region/eu-west", |region| region["Status"] == "up");
@@ -216,7 +216,28 @@ fn an_agent_speaks_for_its_host_and_its_death_is_noticed() {
     assert!(wait_until(SOON, || cluster.nodes[1].said().contains(back)), "{}", cluster.nodes[1].said());
     assert!(metrics().contains("isobar_region_up{region=\"eu-west\"} 1"));
 
+    leaves(&cluster, agent, data.path());
+}
+
+/// It leaves by a signal, comes back, and leaves as its own operator tells it to.
+fn leaves(cluster: &Cluster, mut agent: Agent, data: &std::path::Path) {
     agent.end(Signal::SIGTERM);
     let gone = cluster.nodes[1].api().get("/v1/catalog/node/box").expect("an answer");
     assert!(gone.body.contains("null"), "it left: {}", gone.body);
+    let standing = |status: u64| {
+        move |members: &Value| {
+            let of = |one: &Value| one["Name"] == "box" && one["Status"] == status;
+            members.as_array().is_some_and(|all| all.iter().any(of))
+        }
+    };
+    until(cluster, 1, "/v1/agent/members", standing(3));
+    until(cluster, 2, "/v1/agent/members", standing(3));
+    let mut agent = Agent::start(data);
+    until(cluster, 2, "/v1/agent/members", standing(1));
+    // It says so before it answers.
+    put("/v1/agent/leave", "");
+    let said = seen(cluster, 1, "/v1/agent/members");
+    assert!(standing(2)(&said) || standing(3)(&said), "{said}");
+    until(cluster, 2, "/v1/agent/members", standing(3));
+    let _ = agent.child.wait();
 }

@@ -133,6 +133,64 @@ fn a_snapshot_in_the_middle_goes_on_with_the_next_piece() {
 }
 
 #[test]
+fn an_archive_that_breaks_off_is_given_up() {
+    let whole = archive(&world().map);
+    let all = pieces(&whole, 5000, "a");
+    let mut other = World::default();
+    let without = snapshot(&other.map).len();
+    for command in &all[..3] {
+        other.done(command.clone());
+    }
+    let put = |n: u64| Command::KvPut { key: "k".into(), value: "v".into(), flags: n, when: PutWhen::Always };
+    other.at += 590_000;
+    other.done(put(1));
+    assert!(snapshot(&other.map).len() > without + 15_000, "its next piece may yet come");
+    let mut follower = World { map: Map::read_snapshot(&snapshot(&other.map)[..]).unwrap(), ..other.clone() };
+    for world in [&mut other, &mut follower] {
+        world.at += 10_000;
+        world.done(put(2));
+        assert!(snapshot(&world.map).len() < without + 1000);
+        assert!(world.refused(all[3].clone()).contains("given up"), "it is not half an archive");
+    }
+    assert_eq!(other.map, follower.map);
+    // Who sent it says so, and nobody else can.
+    let give_up = |archive: &str| Command::Restore(Box::new(Piece::giving_up(archive.into())));
+    for command in all[..3].iter().cloned().chain([give_up("b"), all[3].clone(), give_up("a")]) {
+        other.done(command);
+    }
+    assert!(snapshot(&other.map).len() < without + 1000);
+    assert!(matches!(other.run(all[4].clone()), Reply::Refused(_)));
+    for command in all {
+        other.done(command);
+    }
+    assert!(other.map.service("web").is_some());
+}
+
+fn snapshot(map: &Map) -> Vec<u8> {
+    let mut snapshot = Vec::new();
+    map.write_snapshot(&mut snapshot).unwrap();
+    snapshot
+}
+
+#[test]
+fn when_an_archive_was_taken_over_is_kept() {
+    let (mut other, world) = (World::default(), world());
+    for n in 0..300 {
+        let key = format!("k{n}").into();
+        other.done(Command::KvPut { key, value: "v".into(), flags: 0, when: PutWhen::Always });
+    }
+    let keys = [Topic::Prefix("".into())];
+    let before = other.map.index_of(&keys[0]);
+    for command in pieces(&archive(&world.map), 1 << 20, "a") {
+        other.done(command);
+    }
+    assert!(other.map.index_of(&keys[0]) < before);
+    let again = Map::read_snapshot(&snapshot(&other.map)[..]).unwrap();
+    assert_eq!(again, other.map);
+    assert!(again.has_news(&keys, before) && !again.has_news(&keys, again.index_of(&keys[0])));
+}
+
+#[test]
 fn what_is_no_archive_says_why() {
     let mut zipped = Vec::new();
     world().map.write_archive(&mut zipped).unwrap();

@@ -24,6 +24,7 @@ pub mod seat;
 pub mod services;
 pub mod signals;
 pub mod sockets;
+mod stand_in;
 pub mod start;
 pub mod trace;
 pub mod version;

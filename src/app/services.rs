@@ -34,6 +34,7 @@ use super::messages::Messages;
 use super::notifier::Notifier;
 use super::program::BindError;
 use super::sockets::Sockets;
+use super::stand_in::StandIn;
 use super::version;
 
 /// The syslog level of lines about what an operator did.
@@ -201,6 +202,8 @@ pub struct Hub {
     pub names: Followers,
     /// Set when the process runs: services are made before.
     pub control: Arc<OnceLock<Arc<RuntimeControl>>>,
+    /// Set when requests are rehearsed, and no process runs.
+    pub stand_in: Arc<OnceLock<Arc<StandIn>>>,
 }
 
 /// The sockets that a configuration and the command line want for the runtime API; `true` with those of the master.
@@ -273,8 +276,11 @@ fn listener(fd: OwnedFd, is_unix: bool) -> Listener {
 /// Every service by the name under which configurations ask for it.
 pub fn all(hub: &Hub) -> Services {
     let found = || -> Found {
-        let control = hub.control.clone();
-        Box::new(move || control.get().map(|control| control.clone() as Arc<dyn Control>))
+        let (control, stand_in) = (hub.control.clone(), hub.stand_in.clone());
+        Box::new(move || match control.get() {
+            Some(control) => Some(control.clone() as Arc<dyn Control>),
+            None => stand_in.get().map(|other| other.clone() as Arc<dyn Control>),
+        })
     };
     let haterm: Arc<dyn Applet> = Arc::new(Haterm::default());
     let stats: Arc<dyn Applet> = Arc::new(StatsPage::new(found()));

@@ -139,13 +139,13 @@ pub const ALGORITHMS: &[Algorithm] = &[
         "isobar",
         |_| Ok(Method::PeakEwma),
     ),
-    refused(
+    full(
         "rdp-cookie",
         "[(<name>)]",
-        "The server that the hash of an RDP cookie points to.",
+        "The server that the hash of an RDP cookie (\"mstshash\" unless named) points to.",
         "balance rdp-cookie",
         "1.3.21",
-        "the RDP protocol is not parsed; use \"balance source\"",
+        parse_desktop,
     ),
     refused(
         "log-hash",
@@ -263,6 +263,18 @@ fn parse_expr(args: &[&str]) -> Result<Method, String> {
         [expr] => Ok(Method::Expr((*expr).into())),
         [_, other, ..] => Err(format!("hash takes no other argument (got '{other}').")),
     }
+}
+
+/// A remote desktop's cookie is a sample like others.
+fn parse_desktop(args: &[&str]) -> Result<Method, String> {
+    let name = match args.first() {
+        None => "mstshash",
+        Some(inner) => inner.split_once(')').map_or("", |(name, _)| name),
+    };
+    if name.is_empty() || name.contains([',', '(']) {
+        return Err("rdp-cookie : missing cookie name.".to_owned());
+    }
+    Ok(Method::Expr(format!("req.rdp_cookie({name})").into()))
 }
 
 fn parse_header(args: &[&str]) -> Result<Method, String> {

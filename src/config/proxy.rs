@@ -165,6 +165,7 @@ pub struct Options {
     pub tcpka_server: bool,
     pub independent_streams: bool,
     pub nolinger: bool,
+    pub checkcache: bool,
     pub accept_unsafe_request: bool,
     pub accept_unsafe_response: bool,
     pub persist: bool,
@@ -369,6 +370,8 @@ pub struct Backend {
     pub source_interface: Option<Arc<str>>,
     /// `force-persist` and `ignore-persist`, in file order: the first that applies counts.
     pub persist: Vec<PersistRule>,
+    /// `persist rdp-cookie`: the cookie that has the address of a server.
+    pub desktop_cookie: Option<Box<[u8]>>,
     /// `use-server <name> if ...`
     pub use_server: Vec<UseServer>,
     /// `stick ...`, in order.
@@ -403,6 +406,9 @@ pub struct CookieSpec {
     pub preserve: bool,
     /// Servers without a value of their own have one made of their address.
     pub dynamic: bool,
+    /// `maxidle` and `maxlife`: how long a cookie counts after it was last set, and after it first was; 0: for ever.
+    pub max_idle_s: u64,
+    pub max_life_s: u64,
     /// What follows the value where the proxy sets it: `; path=/` and more.
     pub attributes: Box<[u8]>,
 }

@@ -72,7 +72,8 @@ pub fn evaluate(expr: &str, facts: &Facts, env: &Env) -> Result<bool, CondError>
 ///
 /// The error's message is complete: it begins with what HAProxy says before the cause.
 pub fn check(text: &str, facts: &Facts, env: &Env) -> Result<bool, CondError> {
-    let place = Place { file: FileId(0), file_name: "", line: 0, section: "", env, comments: false };
+    let place =
+        Place { file: FileId(0), file_name: "", line: 0, section: "", env, comments: false, quotes: true };
     let words = lexer::split(text.as_bytes(), place).map_err(|LexError { fault, at }| CondError {
         column: at + 1,
         message: format!("Syntax Error in condition: {fault}."),

@@ -19,6 +19,8 @@ pub struct Place<'a> {
     pub env: &'a Env,
     /// Whether `#` begins a comment: in files, not in `-cc`.
     pub comments: bool,
+    /// Whether quotes are more than letters.
+    pub quotes: bool,
 }
 
 /// Why a line cannot be cut. The words are HAProxy's.
@@ -111,7 +113,7 @@ impl Cutter<'_> {
             match (byte, self.quote.map(|(q, _)| q)) {
                 (b'\0' | b'\n' | b'\r', _) => break,
                 (b'#', None) if self.place.comments => break,
-                (b'"' | b'\'', None) => self.open_quote(byte),
+                (b'"' | b'\'', None) if self.place.quotes => self.open_quote(byte),
                 (b'"' | b'\'', Some(open)) if open == byte => self.close_quote(),
                 (b'\\', None | Some(b'"')) => self.escape()?,
                 (b'$', Some(b'"')) => self.variable()?,
@@ -319,7 +321,15 @@ mod tests {
     fn cut_in(line: &[u8], env: &Env) -> Result<Words, LexError> {
         split(
             line,
-            Place { file: FileId(0), file_name: "a.cfg", line: 7, section: "web", env, comments: true },
+            Place {
+                file: FileId(0),
+                file_name: "a.cfg",
+                line: 7,
+                section: "web",
+                env,
+                comments: true,
+                quotes: true,
+            },
         )
     }
 

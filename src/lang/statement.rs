@@ -1,6 +1,6 @@
 //! The lines of one file: words, directives, sections, and the keywords that act while reading.
 
-use super::diag::Frame;
+use super::diag::{Frame, Severity};
 use super::lexer::{self, EmptyWord, LexError, Place, Words};
 use super::load::{DefaultPath, Loader, Whole};
 use super::preproc::{Conditions, Outcome};
@@ -101,8 +101,17 @@ impl Unit {
             section: &self.section,
             env: &loader.env,
             comments: true,
+            quotes: true,
         };
-        match lexer::split(raw, place) {
+        let read = match lexer::split(raw, place) {
+            Err(LexError { fault: lexer::Fault::Quote, at }) if loader.is_lenient() => {
+                let message = "a quote that is not closed is a letter, as are all of this line.";
+                loader.diagnostics.push(Severity::Warning, Some(self.span(at, 1)), message.to_owned());
+                lexer::split(raw, Place { quotes: false, ..place })
+            }
+            read => read,
+        };
+        match read {
             Ok(words) => self.statement(loader, words),
             Err(error) => self.unreadable(loader, error),
         }

@@ -214,7 +214,8 @@ impl Stream<'_> {
         let has =
             |proxy: &Proxy| !proxy.rules.spare_responses() || !proxy.rules.http_after_response.is_empty();
         let sets_cookie = self.route.back.back.as_ref().is_some_and(|b| b.cookie.is_some());
-        has(self.route.front) || sets_cookie || (!self.route.is_one() && has(self.route.back))
+        let checks = self.route.back.options.checkcache;
+        has(self.route.front) || sets_cookie || checks || (!self.route.is_one() && has(self.route.back))
     }
 
     /// `http-response` of the backend, then of the frontend, then `http-after-response` likewise.
@@ -231,9 +232,22 @@ impl Stream<'_> {
         if self.route.has_two() && !front.rules.spare_responses() {
             self.run_response(&front.rules.http_response).await?;
         }
+        if back.options.checkcache && self.leaks_cookie() {
+            return Err(self.withhold());
+        }
         self.write_cookie();
         self.after_response();
         Ok(())
+    }
+
+    /// `option checkcache` keeps the response back.
+    fn withhold(&mut self) -> Halt {
+        verdict::count_denial(Stage::Response, &self.route, self.s);
+        if let Some(hold) = &self.hold {
+            hold.slot.server().live.counters.mine().denied_resp.inc();
+        }
+        self.txn.timers.response = 0;
+        End::new(Cause::Proxy, Phase::Headers, 502).into()
     }
 
     async fn run_response(&mut self, rules: &RuleSet) -> Result<(), Halt> {

@@ -207,8 +207,15 @@ impl Stream<'_> {
             self.read_ahead();
         }
         let mut attempt = Attempt::new(back, self.txn);
+        if back.balance_expr.is_some() {
+            let first = self.down.pending().as_ref().map_or(&[][..], Buf::data);
+            self.txn.req_body = bytes::Bytes::copy_from_slice(first);
+        }
+        if let Some(name) = back.desktop_cookie.as_deref().filter(|_| !self.is_forced(back)) {
+            self.find_desktop(name);
+        }
         if !back.sticking.is_empty() {
-            let is_assigned = self.is_forced(back);
+            let is_assigned = self.txn.sticky.server != 0 || self.is_forced(back);
             self.find_sticky(back, is_assigned);
         }
         loop {

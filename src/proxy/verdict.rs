@@ -101,7 +101,7 @@ pub fn count_rewrites(
 }
 
 /// What a backend denies counts in the frontend as well.
-fn count_denial(stage: Stage, route: &Route<'_>, s: &Session) {
+pub fn count_denial(stage: Stage, route: &Route<'_>, s: &Session) {
     if let Some(listener) = s.counters() {
         match stage {
             Stage::Connection => listener.denied_conn.inc(),

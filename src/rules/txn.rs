@@ -207,6 +207,9 @@ pub struct Sticky {
     /// the response's. 0 in backends without persistence.
     pub request: u8,
     pub response: u8,
+    /// The dates in the request's cookie, in seconds: when it was set last, and when it was first; 0: not told.
+    pub last_s: u64,
+    pub first_s: u64,
 }
 
 /// What [`Outcome::Wait`] waits for.

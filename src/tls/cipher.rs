@@ -169,7 +169,8 @@ impl List {
             list.read(suites);
             return list;
         }
-        match text.strip_prefix("DEFAULT") {
+        // What the system says of lists is kept by the library's own.
+        match text.strip_prefix("DEFAULT").or_else(|| text.strip_prefix("PROFILE=SYSTEM")) {
             Some(rest) => {
                 list.read(DEFAULT);
                 list.read(rest);

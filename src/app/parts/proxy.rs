@@ -25,6 +25,7 @@ use crate::udp;
 use super::super::program::{BindError, Settings};
 use super::super::services::{Hub, RuntimeControl, Services};
 use super::super::sockets::Sockets;
+use super::super::stand_in::StandIn;
 use super::admin::Admin;
 use super::part::{Handles, Means, Order, Part, Plan, Process, Reading, Row};
 
@@ -169,7 +170,10 @@ impl Part for ProxyPart {
 
     fn lend(&mut self) -> Option<Arc<Config>> {
         let built = self.built.take()?;
-        Some(self.store(built))
+        let config = self.store(built);
+        let stand_in = || Arc::new(StandIn::new(self.hub.current.clone(), config.clone()));
+        let _ = self.hub.stand_in.get_or_init(stand_in);
+        Some(config)
     }
 
     fn diff(&self) -> Plan {

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use super::super::proxy::{CookieMode, CookieSpec};
 use super::keyword::Scope;
 use crate::lang::args::Args;
+use crate::lang::time::{Unit, time};
 use crate::model::Address;
 
 /// `cookie <name> [ rewrite | insert | prefix ] [ indirect ] ...`.
@@ -50,12 +51,20 @@ pub fn cookie_line<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {
                 at += 1;
             }
             "maxidle" | "maxlife" => {
-                let message = format!("'cookie' : '{word}' is not supported by this release.");
-                return scope.alert(args.at(at), message);
+                let text = args.str(at + 1);
+                let limit = match time(text, Unit::Seconds) {
+                    Ok(limit) => limit.value,
+                    Err(e) => {
+                        let message = format!("'cookie' : '{word}' : {}.", e.about(text));
+                        return scope.alert(args.at(at), message);
+                    }
+                };
+                *(if word == "maxidle" { &mut spec.max_idle_s } else { &mut spec.max_life_s }) = limit;
+                at += 1;
             }
             _ => {
                 let message = "'cookie' supports 'rewrite', 'insert', 'prefix', 'indirect', 'nocache', 'postonly', \
-                               'domain', 'httponly', 'secure', 'preserve', 'dynamic' and 'attr' options.";
+                               'domain', 'httponly', 'secure', 'preserve', 'dynamic', 'maxidle', 'maxlife' and 'attr' options.";
                 return scope.alert(args.at(at), message);
             }
         }
@@ -76,6 +85,24 @@ pub fn dynamic_key<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {
     {
         scope.px.set.dynamic_cookie_key = Some(key);
     }
+}
+
+/// `persist rdp-cookie[(<name>)]`.
+pub fn persist<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {
+    let name = match args.str(1).strip_prefix("rdp-cookie") {
+        Some("") => "msts",
+        Some(rest) if rest.starts_with('(') => {
+            rest.strip_prefix('(').and_then(|inner| inner.split_once(')')).map_or("", |(name, _)| name)
+        }
+        _ => {
+            let message = if args.has(1) { "unknown persist method." } else { "missing persist method." };
+            return scope.alert(args.at(1), message);
+        }
+    };
+    if name.is_empty() {
+        return scope.alert(args.at(1), "persist rdp-cookie(name)' requires an rdp cookie name.");
+    }
+    scope.px.set.desktop_cookie = Some(name);
 }
 
 /// The value that `dynamic` gives the server at this address.

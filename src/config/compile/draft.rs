@@ -271,6 +271,8 @@ pub struct Settings<'a> {
     pub cookie: Option<Box<CookieSpec>>,
     pub compression: Option<compression::Settings>,
     pub dynamic_cookie_key: Option<&'a str>,
+    /// `persist rdp-cookie`.
+    pub desktop_cookie: Option<&'a str>,
     pub max_keep_alive_queue: i32,
     pub tcp_inspect_delay_ms: u64,
     pub tcp_response_inspect_delay_ms: u64,
@@ -317,6 +319,7 @@ impl Default for Settings<'_> {
             cookie: None,
             compression: None,
             dynamic_cookie_key: None,
+            desktop_cookie: None,
             max_keep_alive_queue: -1,
             tcp_inspect_delay_ms: 0,
             tcp_response_inspect_delay_ms: 0,

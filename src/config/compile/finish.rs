@@ -429,6 +429,7 @@ fn backend<'a>(
         source: set.source.clone(),
         source_interface: set.source_interface.map(Arc::from),
         persist: std::mem::take(&mut program.persist),
+        desktop_cookie: set.desktop_cookie.map(|name| name.as_bytes().into()),
         use_server: use_servers(cx, draft, program),
         sticking: std::mem::take(&mut program.sticking),
         cookie: set.cookie.clone().filter(|_| set.mode.has_messages()),

@@ -377,7 +377,7 @@ pub const GLOBAL_KEYWORDS: &[GlobalKeyword] = &[
     tls("tune.ssl.hard-maxrecord", "<value>", "A setting of TLS.", "tune.ssl.hard-maxrecord 1", "1.5").accepted("records are as long as what is sent"),
     tls("tune.ssl.keylog", "<value>", "A setting of TLS.", "tune.ssl.keylog 1", "2.2").accepted("keys are not logged"),
     tls("tune.ssl.keyupdate-rate-limit", "<value>", "A setting of TLS.", "tune.ssl.keyupdate-rate-limit 1", "1.5").accepted("the library bounds them"),
-    tls("tune.ssl.lifetime", "<value>", "Seconds for which a session may be gone on with.", "tune.ssl.lifetime 1", "1.5"),
+    tls("tune.ssl.lifetime", "<time>", "Seconds for which a session may be gone on with.", "tune.ssl.lifetime 1", "1.5"),
     tls("tune.ssl.maxrecord", "<value>", "A setting of TLS.", "tune.ssl.maxrecord 1", "1.5").accepted("records are as long as what is sent"),
     tls("tune.ssl.ocsp-update.maxdelay", "<value>", "A setting of TLS.", "tune.ssl.ocsp-update.maxdelay 1", "2.7").accepted("staples come from files"),
     tls("tune.ssl.ocsp-update.mindelay", "<value>", "A setting of TLS.", "tune.ssl.ocsp-update.mindelay 1", "2.7").accepted("staples come from files"),

@@ -29,6 +29,7 @@ mod filter;
 mod global;
 mod global_section;
 mod log;
+mod mailers;
 mod needs;
 mod options;
 mod peers;

@@ -124,7 +124,7 @@ pub const OPTIONS: &[OptionKeyword] = &[
     flag("accept-unsafe-violations-in-http-request", Side::Front, "Lets requests through that break the grammar in ways that can be dangerous.", "option accept-unsafe-violations-in-http-request", "3.0", |o| &mut o.accept_unsafe_request).http(),
     flag("accept-unsafe-violations-in-http-response", Side::Back, "Lets responses through that break the grammar in ways that can be dangerous.", "option accept-unsafe-violations-in-http-response", "3.0", |o| &mut o.accept_unsafe_response).http(),
     flag("allbackups", Side::Back, "Spreads over all backup servers rather than the first one.", "option allbackups", "1.3", |o| &mut o.allbackups),
-    refused("checkcache", "Blocks cacheable responses that set a cookie.", "option checkcache", "responses are not judged by their cookies"),
+    flag("checkcache", Side::Back, "Blocks responses that set a cookie and might be cached, with 502.", "option checkcache", "1.1", |o| &mut o.checkcache).http(),
     flag("clitcpka", Side::Front, "TCP keep-alive packets towards clients.", "option clitcpka", "1.3", |o| &mut o.tcpka_client),
     nothing("contstats", Side::Front, "Counts bytes while a session runs rather than at its end.", "option contstats", "1.3", "counters are always brought up to date while data flows"),
     flag("disable-h2-upgrade", Side::Front, "Keeps clear-text connections from becoming HTTP/2.", "option disable-h2-upgrade", "2.3", |o| &mut o.disable_h2_upgrade).http(),

@@ -1,5 +1,6 @@
 //! `option ...`: switches and the few options with arguments.
 
+use crate::lang::Status;
 use crate::lang::registry::Kind;
 use crate::lang::suggest;
 use crate::lang::void::is_void;
@@ -22,7 +23,11 @@ pub fn option_line<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {
         let hint = suggest::hint(name, OPTIONS.iter().map(|o| o.entry.name));
         return scope.cx.diags.alert_hint(args.at(1), format!("unknown option '{name}'"), hint);
     };
-    if refuse(scope.cx, &option.entry, args.at(1)) {
+    if let Status::Refused(_) = option.entry.status {
+        // What is not there is off.
+        if scope.prefix == Prefix::None {
+            refuse(scope.cx, &option.entry, args.at(1));
+        }
         return;
     }
     if is_void(Kind::Option, name) {

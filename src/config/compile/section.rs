@@ -19,7 +19,6 @@ pub const REFUSED_SECTIONS: &[Entry] = &[
     section("log-forward", "log lines of others are not forwarded"),
     section("log-profile", "lines have one format a proxy"),
     section("namespace_list", "sockets are made in the process's own namespace"),
-    section("mailers", "mail is not sent"),
     section("program", "programs are not started"),
     section("ring", "log lines go to sockets and descriptors"),
     section("traces", "there are no traces"),
@@ -41,6 +40,7 @@ pub const SECTIONS: &[Entry] = &[
     Entry::full("peers", "<name>", "Who stick tables are shared with, and tables of no proxy.", "peers mine", "1.5").with(Status::Partial("nothing is told to peers yet: tables are this process's own, and are kept over a reload")),
     Entry::full("http-errors", "<name>", "A set of error pages.", "http-errors site", "2.2"),
     Entry::full("crt-store", "[<name>]", "Certificates whose parts are in files of their own, by name.", "crt-store web", "3.0"),
+    Entry::full("mailers", "<name>", "Servers that mail about servers would go to.", "mailers mta", "1.6").with(Status::Accepted("mail is not sent")),
     Entry::full("resolvers", "<name>", "Name servers that are asked for the addresses of servers while running.", "resolvers dns", "1.6"),
     Entry::full("userlist", "<name>", "Users and groups for http_auth.", "userlist people", "1.4"),
 ];
@@ -112,6 +112,8 @@ pub fn read<'a>(cx: &mut Cx<'a>) -> Drafts<'a> {
             super::cache::section(cx, section);
         } else if word == "peers" {
             drafts.peers.extend(super::peers::section(cx, section));
+        } else if word == "mailers" {
+            super::mailers::section(cx, section);
         } else if word == "crt-store" {
             super::crt_store::section(cx, section);
         } else if let Some(entry) = REFUSED_SECTIONS.iter().find(|e| e.name == word) {

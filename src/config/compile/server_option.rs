@@ -205,9 +205,12 @@ pub const TLS: &str = "this part of TLS is not there yet";
 /// Options of `server`, `server-template` and (most) `default-server`.
 #[rustfmt::skip]
 pub const SERVER_OPTIONS: &[ServerOption] = &[
-    option("addr", "<ip>", "Where checks go instead of the server's address.", "server s 10.0.0.1:80 check addr 10.0.0.9", "1.4", |s, a, _| {
-        let ip = a.str(1).parse().map_err(|_| format!("'addr' expects an address as argument, got '{}'", a.str(1)))?;
-        s.checking.addr = Some(ip);
+    option("addr", "<ip | name>", "Where checks go instead of the server's address.", "server s 10.0.0.1:80 check addr 10.0.0.9", "1.4", |s, a, at| {
+        let text = a.str(1);
+        // A name is asked for once, when the file is read.
+        let named = || (at.cx.inputs.resolve)(text).ok().and_then(|found| found.first().copied());
+        let ip = text.parse().ok().or_else(|| if text.is_empty() { None } else { named() });
+        s.checking.addr = Some(ip.ok_or_else(|| format!("'addr' expects an address as argument, got '{text}'"))?);
         Ok(())
     }),
     option("agent-addr", "<addr>", "Where the agent listens, if not at the server.", "server s 10.0.0.1:80 agent-check agent-port 8081 agent-addr 10.0.0.9", "1.7", |s, a, at| {

@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError};
 use crate::base::clock;
 use crate::check::{CheckSpec, CheckTls};
 use crate::lang::args::Args;
+use crate::lang::time::{Unit, time};
 use crate::lang::{Severity, Span};
 use crate::model::{Mode, ServerTls};
 use crate::tls::{
@@ -77,7 +78,10 @@ fn apply(cx: &mut Cx<'_>, name: &str, value: &str, args: Args<'_>) -> Result<(),
         "ssl-load-extra-del-ext" => tls.globals.is_extension_dropped = true,
         "ssl-skip-self-issued-ca" => tls.globals.skips_self_issued = true,
         "tune.ssl.cachesize" => tls.globals.cache_blocks = number()? as usize,
-        "tune.ssl.lifetime" => tls.globals.lifetime_s = number()?,
+        "tune.ssl.lifetime" => {
+            let lifetime = time(value, Unit::Seconds).map_err(|e| e.about(value))?;
+            tls.globals.lifetime_s = lifetime.value;
+        }
         "ssl-server-verify" => {
             tls.server.options.verify = match value {
                 "none" => Some(Verify::None),

@@ -6,6 +6,10 @@ use super::change::{Outcome, Target, word, words};
 use super::expression::literal;
 use super::verdict;
 
+/// A list of ciphers that is the system's, where the library was built to ask for it.
+const PROFILE: &str = "PROFILE=SYSTEM";
+const PROFILE_IS_DEFAULT: &str = "the library's own list is the system's";
+
 /// What a line's meaning depends on beside its words.
 #[derive(Clone, Copy, Debug)]
 pub struct Around<'a> {
@@ -42,6 +46,11 @@ pub fn global(line: &Line, around: Around<'_>) -> Option<Outcome> {
             *made.get_mut(1)? = word(format!("1/{first}"), line.at(1));
             Some(Outcome::new(vec![made], "what was process by process is thread by thread"))
         }
+        ("ssl-default-bind-ciphers" | "ssl-default-server-ciphers", PROFILE)
+            if around.target == Target::Haproxy =>
+        {
+            Some(Outcome::gone(PROFILE_IS_DEFAULT))
+        }
         ("accept-legacy-syntax", _) if around.target == Target::Haproxy => {
             Some(Outcome::gone("nothing old is left"))
         }
@@ -55,6 +64,20 @@ fn process(line: &Line) -> Option<Outcome> {
         |text: &str| matches!(text, "all" | "odd" | "even") || text.starts_with(|c: char| c.is_ascii_digit());
     let at = (2..line.words.len()).find(|i| line.str(*i) == "process" && is_set(line.str(i + 1)))?;
     Some(Outcome::new(vec![without(line, at, 2)], "there is one process"))
+}
+
+/// `ciphers PROFILE=SYSTEM`, which not every library knows.
+fn profile(line: &Line, around: Around<'_>) -> Option<Outcome> {
+    let at = (1..line.words.len()).find(|i| line.str(*i) == "ciphers" && line.str(i + 1) == PROFILE)?;
+    let is_asked = around.target == Target::Haproxy;
+    is_asked.then(|| Outcome::new(vec![without(line, at, 2)], PROFILE_IS_DEFAULT))
+}
+
+/// A line whose quotes were letters: it is written with today's.
+pub fn unquoted(line: &Line, target: Target) -> Option<Outcome> {
+    let is_odd = |w: &Word| ['\'', '"'].iter().any(|quote| w.str().matches(*quote).count() % 2 == 1);
+    (target == Target::Haproxy && line.words.iter().any(is_odd))
+        .then(|| Outcome::new(vec![line.words.clone()], "quotes that are letters are quoted"))
 }
 
 /// What a line of a proxy becomes, apart from `req*` and `rsp*`.
@@ -78,7 +101,8 @@ pub fn proxy(line: &Line, around: Around<'_>) -> Option<Outcome> {
         "redisp" | "redispatch" => renamed(1, ["option", "redispatch"]),
         "bind-process" => Some(Outcome::gone("there is one process")),
         "grace" => Some(Outcome::gone("'grace' belongs to 'global' now, and listeners stop at once")),
-        "bind" => process(line),
+        "bind" => process(line).or_else(|| profile(line, around)),
+        "server" | "default-server" => profile(line, around),
         "block" => verdict::block(line),
         "monitor-net" if around.section != "defaults" => Some(monitor_net(line, around.is_http)),
         "appsession" => appsession(line),

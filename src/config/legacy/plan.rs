@@ -36,6 +36,7 @@ pub fn plan(sections: &[Section], target: Target) -> Vec<Change> {
         has_allow: lines().any(allows),
         has_processes: lines().any(|l| l.str(0) == "nbproc" && l.str(1).parse().is_ok_and(|n: u32| n > 1)),
         names: if target == Target::Haproxy { new_names(sections) } else { HashMap::new() },
+        again: again(sections),
         defaults_http: false,
         changes: Vec::new(),
     };
@@ -54,11 +55,57 @@ fn new_names(sections: &[Section]) -> HashMap<&str, String> {
     twins(sections).into_iter().map(|name| (name, free(name))).collect()
 }
 
+/// Sections whose name an earlier one of the same side has already, as old HAProxy had it, and the names they get.
+fn again(sections: &[Section]) -> HashMap<(FileId, u32), String> {
+    let mut seen: HashMap<&str, Vec<&str>> = HashMap::new();
+    let mut taken: HashSet<String> = sections.iter().map(|s| s.head.str(1).to_owned()).collect();
+    let mut found = HashMap::new();
+    for section in sections.iter().filter(|s| matches!(s.kind(), "listen" | "frontend" | "backend")) {
+        let (kind, name) = (section.kind(), section.head.str(1));
+        let kinds = seen.entry(name).or_default();
+        let shares = |other: &&str| *other == kind || *other == "listen" || kind == "listen";
+        if kinds.iter().any(shares) && !name.is_empty() {
+            let at = section.head.span;
+            found.insert((at.file, at.line), free(name, &mut taken));
+        } else {
+            kinds.push(kind);
+        }
+    }
+    found
+}
+
+/// A name like this one that nothing has yet.
+fn free(name: &str, taken: &mut HashSet<String>) -> String {
+    let new = (2..).map(|n| format!("{name}-{n}")).find(|n| !taken.contains(n)).unwrap_or_default();
+    taken.insert(new.clone());
+    new
+}
+
+/// Servers whose name an earlier one of their section has already: their lines, and the names they get.
+fn again_servers(section: &Section) -> HashMap<u32, String> {
+    let servers = || section.lines.iter().filter(|line| line.str(0) == "server");
+    let mut taken: HashSet<String> = servers().map(|line| line.str(1).to_owned()).collect();
+    let mut seen = HashSet::new();
+    let is_again = |line: &&Line| !seen.insert(line.str(1).to_owned());
+    servers().filter(is_again).map(|line| (line.span.line, free(line.str(1), &mut taken))).collect()
+}
+
+/// The line with another name, which is its second word.
+fn called(line: &Line, name: &str) -> Vec<Word> {
+    let mut made = line.words.clone();
+    if let Some(old) = made.get_mut(1) {
+        *old = word(name, old.span);
+    }
+    made
+}
+
 struct Planner<'a> {
     target: Target,
     has_allow: bool,
     has_processes: bool,
     names: HashMap<&'a str, String>,
+    /// New names of sections whose name is there already, by their place.
+    again: HashMap<(FileId, u32), String>,
     /// The latest `defaults` section speaks HTTP.
     defaults_http: bool,
     changes: Vec<Change>,
@@ -83,8 +130,17 @@ impl<'a> Planner<'a> {
         }
         let (target, has_processes) = (self.target, self.has_processes);
         let around = Around { section: kind, target, is_http, has_processes };
-        let read: Vec<(&Line, Option<Outcome>, Place)> =
-            section.lines.iter().map(|line| self.line(line, around)).collect();
+        let again = again_servers(section);
+        let read: Vec<(&Line, Option<Outcome>, Place)> = section
+            .lines
+            .iter()
+            .map(|line| {
+                let (line, outcome, place) = self.line(line, around);
+                let Some(name) = again.get(&line.span.line) else { return (line, outcome, place) };
+                let note = format!("another server has this name, so it is '{name}' now");
+                (line, Some(Outcome::new(vec![called(line, name)], note)), place)
+            })
+            .collect();
         self.settle(&read);
     }
 
@@ -108,6 +164,13 @@ impl<'a> Planner<'a> {
             }
             named.note = format!("a backend has this name, so logs say '{name}' now");
         }
+        if let Some(name) = self.again.get(&(head.span.file, head.span.line)) {
+            let named = outcome.get_or_insert_with(|| Outcome::new(vec![head.words.clone()], ""));
+            if let Some(old) = named.made.first_mut().and_then(|made| made.get_mut(1)) {
+                *old = word(name.clone(), old.span);
+            }
+            named.note = format!("another section has this name, so it is '{name}' now");
+        }
         if let Some(outcome) = outcome {
             self.push(head, outcome, head.span.line);
         }
@@ -115,7 +178,8 @@ impl<'a> Planner<'a> {
 
     fn line<'l>(&self, line: &'l Line, around: Around<'_>) -> (&'l Line, Option<Outcome>, Place) {
         if around.section == "global" {
-            return (line, lines::global(line, around), None);
+            let outcome = lines::global(line, around);
+            return (line, outcome.or_else(|| lines::unquoted(line, self.target)), None);
         }
         if let Some(old) = Old::of(line, self.target) {
             let (outcome, rank) = match old.verb {
@@ -134,7 +198,13 @@ impl<'a> Planner<'a> {
             "monitor-net" if around.is_http => Some((Side::Request, Rank::First)),
             _ => None,
         };
-        (line, lines::proxy(line, around).or_else(|| self.renamed(line)), place)
+        (line, self.other(line, around), place)
+    }
+
+    /// What a line becomes that is neither `req*` nor `rsp*`.
+    fn other(&self, line: &Line, around: Around<'_>) -> Option<Outcome> {
+        let renamed = || self.renamed(line).or_else(|| lines::unquoted(line, self.target));
+        lines::proxy(line, around).or_else(renamed)
     }
 
     /// A line that names a frontend by its old name.

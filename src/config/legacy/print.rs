@@ -83,6 +83,7 @@ fn reads_as(loaded: &Loaded, text: &str, word: &Word) -> bool {
         section: "",
         env: &loaded.env,
         comments: true,
+        quotes: true,
     };
     let words = lexer::split(text.as_bytes(), place);
     words.is_ok_and(|words| matches!(&words.list[..], [only] if only.bytes() == word.bytes()))

@@ -256,3 +256,27 @@ fn alerts_name_the_mode() {
     assert_eq!(asked.sections[1].lines[0].str(0), "http-request");
     assert!(asked.diagnostics.list.iter().all(|d| d.severity == Severity::Diag));
 }
+
+#[test]
+fn names_that_are_there_already() {
+    let old = "listen a\n server s x:1\n server s y:1\n server s-2 z:1\nlisten a\n bind :1\nfrontend b\n bind :2\nbackend c\n";
+    let new = "listen a\n server s x:1\n server s-3 y:1\n server s-2 z:1\nlisten a-2\n bind :1\nfrontend b\n bind :2\nbackend c";
+    assert_eq!(modern(old), (new.to_owned(), Vec::new()));
+    let mut loaded = loaded(old);
+    modernize(&mut loaded, true);
+    let names: Vec<&str> = loaded.sections.iter().skip(1).map(|s| s.head.str(1)).collect();
+    assert_eq!(names, ["a", "a-2", "b", "c"]);
+}
+
+#[test]
+fn quotes_that_were_letters() {
+    let (text, lost) = modern("frontend f\n stats realm it's\n description 'all is well'\n");
+    assert_eq!(text, "frontend f\n stats realm \"it's\"\n description 'all is well'");
+    assert!(lost.is_empty());
+}
+
+#[test]
+fn lists_of_ciphers_that_are_the_system_s() {
+    let old = "global\n ssl-default-bind-ciphers PROFILE=SYSTEM\nfrontend f\n bind :1 ssl ciphers PROFILE=SYSTEM name x\n";
+    assert_eq!(modern(old).0, "global\nfrontend f\n bind :1 ssl name x");
+}

@@ -3,6 +3,7 @@
 
 mod body;
 mod change;
+mod cookie;
 mod ending;
 mod fetches;
 mod filters;

@@ -27,6 +27,7 @@ pub use constant::check_unit;
 pub use entry::{Cursor, Fetch, FetchFn, Needs, find};
 pub use introduced::kind_of as tlv_kind;
 pub use layer4::address;
+pub use rdp::desktop_cookie;
 pub use request::{line_parts, origin, path_of, version, without_query};
 pub use tls::{suite_name, version as tls_version};
 pub use variable::{check_name as check_variable, value as variable_value};

@@ -33,6 +33,11 @@ fn cookie<'d>(data: &'d [u8], wanted: &[u8]) -> Result<Option<&'d [u8]>, ()> {
     if is_it { Ok(Some(&pair[at + 1..])) } else { Err(()) }
 }
 
+/// The value of this cookie, if the first bytes of a connection are those of a remote desktop and have it.
+pub fn desktop_cookie<'d>(data: &'d [u8], name: &[u8]) -> Option<&'d [u8]> {
+    cookie(data, name).ok().flatten()
+}
+
 fn found<'a>(args: &'a [Arg], ctx: Ctx<'a>, cursor: &mut Cursor) -> Option<&'a [u8]> {
     if ctx.txn.has_req {
         return None;

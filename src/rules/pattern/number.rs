@@ -18,6 +18,8 @@ impl Range {
         let bad =
             || format!("'{}' is neither a number nor a supported operator", String::from_utf8_lossy(text));
         let number = |part: &[u8]| match leading_int(part) {
+            // Behind an operator the end of flags is a pattern, and HAProxy reads it as nothing.
+            _ if part == b"--" => Ok(0),
             (n, len) if len == part.len() && len > 0 && part != b"-" => Ok(n),
             _ => Err(bad()),
         };

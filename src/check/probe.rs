@@ -268,9 +268,7 @@ impl Run<'_> {
 
     async fn send(&mut self, send: &Send) -> Found<()> {
         let bytes = self.message(send);
-        if !matches!(send, Send::More(_)) {
-            self.received = Vec::new();
-        }
+        self.received = Vec::new();
         self.write(&bytes).await
     }
 
@@ -282,7 +280,6 @@ impl Run<'_> {
             Send::Bytes(text) => text.bytes(None).into_owned(),
             // Digits that are none send nothing.
             Send::Hex(digits) => hex(0, &self.look(|now| digits.text(Some(now)))).unwrap_or_default(),
-            Send::More(bytes) => bytes.clone(),
         }
     }
 

@@ -77,8 +77,6 @@ pub enum Send {
     Bytes(Phrase),
     /// Bytes whose hexadecimal digits a format makes.
     Hex(Phrase),
-    /// Bytes after which what was received before is still looked at.
-    More(Vec<u8>),
 }
 
 /// The request of an HTTP check. Empty parts have the manual's defaults.

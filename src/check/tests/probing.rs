@@ -208,6 +208,11 @@ async fn checks_go_through_a_socks4_proxy() {
 async fn protocols_tell_codes_and_words() {
     for (option, answers, found) in [
         ("smtpchk", &[&b"220 hi\r\n"[..], b"250 fine\r\n", b"221 bye\r\n"][..], "L7OK 221 bye"),
+        (
+            "smtpchk EHLO a.test",
+            &[b"220 hi\r\n", b"250-a.test\r\n250 SIZE\r\n", b"221 bye\r\n"],
+            "L7OK 221 bye",
+        ),
         ("smtpchk", &[b"554 no\r\n"], "L7STS 554 no"),
         ("smtpchk", &[b"hello\r\n"], "L7RSP 0 hello"),
         ("mysql-check", &[b"\x16\0\0\0\xff\x15\x04#28000Access denied"], "L7STS 1045 #28000Access denied"),

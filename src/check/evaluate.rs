@@ -6,7 +6,7 @@ use crate::rules::Ctx;
 
 use super::answer::{self, Answer, Progress};
 use super::parse_step::hex;
-use super::rule::{Expect, Match, Text};
+use super::rule::{Expect, Match, Text, Told};
 use super::status::Status;
 
 /// Where an expectation stands.
@@ -25,15 +25,6 @@ pub enum Details {
     Told(String),
     /// Where the step has no `on-error`.
     Unless(String),
-}
-
-/// What a protocol makes of an answer.
-#[derive(Debug, PartialEq)]
-pub enum Told {
-    Wait,
-    Met,
-    /// Status, the protocol's own code, and words.
-    Failed(Status, Option<u16>, String),
 }
 
 /// What an expectation is held against.

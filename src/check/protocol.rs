@@ -1,9 +1,8 @@
 //! Checks that speak a protocol by themselves: `option ssl-hello-chk`, `smtpchk`, `mysql-check`, `pgsql-check`,
 //! `redis-check`, `ldap-check`, `spop-check`. Each is a list of bytes to send and of what must come back.
 
-use super::evaluate::Told;
 use super::phrase::{Formula, Phrase};
-use super::rule::{Action, Connect, Expect, Match, Pattern, Reader, Send, Step};
+use super::rule::{Action, Connect, Expect, Match, Pattern, Reader, Send, Step, Told};
 use super::spop;
 use super::status::Status;
 

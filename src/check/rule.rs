@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 
 use crate::rules::VarId;
 
-use super::evaluate::Told;
 use super::phrase::{Formula, Phrase};
 use super::status::Status;
 
@@ -163,6 +162,15 @@ pub enum Match {
     HexRegex(Pattern),
     /// A protocol of ours reads it.
     Own(Reader),
+}
+
+/// What a protocol makes of an answer.
+#[derive(Debug, PartialEq)]
+pub enum Told {
+    Wait,
+    Met,
+    /// Status, the protocol's own code, and words.
+    Failed(Status, Option<u16>, String),
 }
 
 /// How a protocol's answer is read.

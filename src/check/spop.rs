@@ -1,6 +1,6 @@
 //! The hello of SPOP, by which `option spop-check` asks an agent how it is, and what agents answer.
 
-use super::evaluate::Told;
+use super::rule::Told;
 use super::status::Status;
 
 const FROM_US: u8 = 1;

@@ -105,6 +105,7 @@ impl Stream<'_> {
             let heard = Box::pin(self.response_content(back, &ends, &mut up)).await;
             if heard.is_err() {
                 self.txn.bytes_in += up.moved;
+                self.read_the_rest();
             }
             heard?
         };
@@ -179,6 +180,7 @@ impl Stream<'_> {
                     if let Some(server) = server {
                         server.live.counters.mine().denied_resp.inc();
                     }
+                    self.txn.bytes_out += said.len() as u64;
                     return Err(Halt::Drop(End::new(Cause::Proxy, Phase::Data, 0)));
                 }
             }

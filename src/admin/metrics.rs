@@ -325,7 +325,8 @@ mod tests {
         use crate::config::compile::testing::build_text;
         let text = "backend be\n timeout server 1s\n timeout connect 1s\n stick-table type ip size 100\n";
         let config = build_text(text).0.expect("a configuration").config;
-        let mut out = Exposition::new(&|_| true, false);
+        let wants = |_: &str| true;
+        let mut out = Exposition::new(&wants, false);
         out.tables(&config.tables);
         assert!(out.text.contains("haproxy_sticktable_size{name=\"be\",type=\"ip\"} 100\n"), "{}", out.text);
         assert!(out.text.contains("haproxy_sticktable_used{name=\"be\",type=\"ip\"} 0\n"), "{}", out.text);

@@ -206,7 +206,7 @@ mod tests {
         encoder.field(b"x-test", b"a", &mut block);
         let mut wire = Vec::new();
         frame(SETTINGS, 0, 0, &[], &mut wire);
-        frame(HEADERS, END_HEADERS | PADDED, 1, &[&[2][..], &block, &[0, 0]].concat(), &mut wire);
+        frame(HEADERS, END_HEADERS | PADDED, 1, &[&[2_u8][..], &block[..], &[0, 0]].concat(), &mut wire);
         frame(PING, 0, 0, &[7; 8], &mut wire);
         frame(DATA, END_STREAM, 1, b"hello", &mut wire);
         let mut exchange = Exchange::new();

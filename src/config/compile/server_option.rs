@@ -1,6 +1,6 @@
 //! The table of server options (manual 5.2).
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use ipnet::IpNet;
@@ -205,9 +205,12 @@ pub const TLS: &str = "this part of TLS is not there yet";
 /// Options of `server`, `server-template` and (most) `default-server`.
 #[rustfmt::skip]
 pub const SERVER_OPTIONS: &[ServerOption] = &[
-    option("addr", "<ip>", "Where checks go instead of the server's address.", "server s 10.0.0.1:80 check addr 10.0.0.9", "1.4", |s, a, _| {
-        let ip = a.str(1).parse().map_err(|_| format!("'addr' expects an address as argument, got '{}'", a.str(1)))?;
+    option("addr", "<ip>[:<port>]", "Where checks go instead of the server's address; 'port' wins over a port here.", "server s 10.0.0.1:80 check addr 10.0.0.9", "1.4", |s, a, _| {
+        let whole = a.str(1).parse::<SocketAddr>().map(|at| (at.ip(), Some(at.port())));
+        let found = whole.or_else(|_| a.str(1).parse::<IpAddr>().map(|ip| (ip, None)));
+        let (ip, port) = found.map_err(|_| format!("'addr' expects an address as argument, got '{}'", a.str(1)))?;
         s.checking.addr = Some(ip);
+        s.checking.port = s.checking.port.or(port.filter(|port| *port > 0));
         Ok(())
     }),
     option("agent-addr", "<addr>", "Where the agent listens, if not at the server.", "server s 10.0.0.1:80 agent-check agent-port 8081 agent-addr 10.0.0.9", "1.7", |s, a, at| {

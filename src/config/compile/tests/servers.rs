@@ -21,7 +21,7 @@ type Holds = fn(&ServerSpec, &CheckSpec) -> bool;
 
 #[test]
 fn each_option_sets_what_it_is_of() {
-    let rows: [(&str, &str, Holds); 16] = [
+    let rows: [(&str, &str, Holds); 18] = [
         ("check", "downinter 3s", |_, c| c.downinter_ms == 3000),
         ("check", "fastinter 4s", |_, c| c.fastinter_ms == 4000),
         ("check", "fall 7", |s, c| c.fall == 7 && s.fall == 7),
@@ -31,6 +31,8 @@ fn each_option_sets_what_it_is_of() {
         ("check", "on-marked-up shutdown-backup-sessions", |_, c| c.shutdown_backups_on_up),
         ("check", "check-send-proxy", |_, c| c.send_proxy == 1),
         ("check socks4 10.0.0.9:1080", "check-via-socks4", |_, c| c.via_socks4 && c.socks4.is_some()),
+        ("check", "addr 10.0.0.9:81", |_, c| c.addr.is_some() && c.port == Some(81)),
+        ("check", "port 82 addr 10.0.0.9:81", |_, c| c.port == Some(82)),
         ("check", "check-proto h2", |_, c| c.h2),
         ("weight 1", "socks4 10.0.0.9:1080", |s, _| s.socks4.is_some()),
         ("weight 1", "hash-key addr-port", |s, _| s.hash_key == HashKey::AddrPort),

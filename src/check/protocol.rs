@@ -150,12 +150,12 @@ fn mysql(words: &[&str]) -> Result<Vec<Action>, Wrong> {
     let mut packet = Vec::new();
     if is_old {
         // Flags, the longest packet, the name; there is no password.
-        packet.extend([0x80, 0, 0, 0, 1]);
+        packet.extend([0, 0x80, 0, 0, 1]);
         packet.extend(user.as_bytes());
         packet.extend([0, 0]);
     } else {
         packet.extend(0x8200_u32.to_le_bytes());
-        packet.extend((1_u32 << 16).to_le_bytes());
+        packet.extend([0, 0x80, 0, 1]);
         packet.push(33);
         packet.extend([0; 23]);
         packet.extend(user.as_bytes());

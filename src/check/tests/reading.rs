@@ -163,3 +163,20 @@ fn every_example_of_a_backend_keyword_parses() {
         assert_eq!(result.is_err(), refused, "{}: {result:?}", entry.example);
     }
 }
+
+/// As HAProxy sends them, by its own test of these checks.
+#[test]
+fn packets_of_mysql_checks_are_those_of_haproxy() {
+    for (option, wanted) in [
+        ("option mysql-check user user pre-41", "0b00000100800000017573657200000100000001".to_owned()),
+        (
+            "option mysql-check user user",
+            format!("26000001008200000080000121{}7573657200000100000001", "00".repeat(23)),
+        ),
+    ] {
+        let spec = check(&[option]);
+        let rule::Action::Send(rule::Send::Bytes(sent)) = &spec.steps[1].action else { panic!("{option}") };
+        let hex: String = sent.bytes(None).iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(hex, wanted, "{option}");
+    }
+}

@@ -161,22 +161,19 @@ async fn variables_live_as_long_as_a_check() {
         }
         texts
     });
-    let found = find(
-        &check(&[
-            "option httpchk",
-            "http-check connect",
-            "http-check set-var(check.path) str(/a)",
-            "http-check set-var(check.who) str(me)",
-            "http-check send meth GET uri-lf %[var(check.path)] ver HTTP/1.1 hdr x-who <%[var(check.who)]>",
-            "http-check expect status 200",
-            "http-check set-var-fmt(check.path) %[var(check.path)]/b",
-            "http-check unset-var(check.who)",
-            "http-check connect",
-            "http-check send meth POST uri-lf %[var(check.path)] body-lf %[var(check.who)]=%[res.hdr(x-test)]",
-        ]),
-        address,
-    );
-    assert_eq!(found.await, "L7OK 200");
+    let spec = check(&[
+        "option httpchk",
+        "http-check connect",
+        "http-check set-var(check.path) str(/a)",
+        "http-check set-var(check.who) str(me)",
+        "http-check send meth GET uri-lf %[var(check.path)] ver HTTP/1.1 hdr x-who <%[var(check.who)]>",
+        "http-check expect status 200",
+        "http-check set-var-fmt(check.path) %[var(check.path)]/b",
+        "http-check unset-var(check.who)",
+        "http-check connect",
+        "http-check send meth POST uri-lf %[var(check.path)] body-lf %[var(check.who)]=%[res.hdr(x-test)]",
+    ]);
+    assert_eq!(find(&spec, address).await, "L7OK 200");
     let texts = seen.await.unwrap();
     assert_eq!(texts[0], "GET /a HTTP/1.1\r\nx-who: <me>\r\nconnection: close\r\n\r\n");
     assert!(texts[1].starts_with("POST /a/b HTTP/1.0\r\n"), "{}", texts[1]);
@@ -206,8 +203,9 @@ async fn checks_go_through_a_socks4_proxy() {
 
 #[tokio::test]
 async fn protocols_tell_codes_and_words() {
-    for (option, answers, found) in [
-        ("smtpchk", &[&b"220 hi\r\n"[..], b"250 fine\r\n", b"221 bye\r\n"][..], "L7OK 221 bye"),
+    /// The option, what the server says first and to each piece that it reads, and what is found.
+    const CASES: &[(&str, &[&[u8]], &str)] = &[
+        ("smtpchk", &[b"220 hi\r\n", b"250 fine\r\n", b"221 bye\r\n"], "L7OK 221 bye"),
         (
             "smtpchk EHLO a.test",
             &[b"220 hi\r\n", b"250-a.test\r\n250 SIZE\r\n", b"221 bye\r\n"],
@@ -231,7 +229,8 @@ async fn protocols_tell_codes_and_words() {
             "L7STS 49 See RFC: http://tools.ietf.org/html/rfc4511#section-4.1.9",
         ),
         ("spop-check", &[b"", b"\0\0\0\0"], "L7RSP 0 invalid frame received"),
-    ] {
+    ];
+    for (option, answers, found) in CASES {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(async move {
@@ -246,7 +245,7 @@ async fn protocols_tell_codes_and_words() {
             let _ = client.shutdown().await;
             let _ = client.read(&mut piece).await;
         });
-        assert_eq!(find(&check(&[&format!("option {option}")]), address).await, found, "{option}");
+        assert_eq!(find(&check(&[&format!("option {option}")]), address).await, *found, "{option}");
     }
 }
 

@@ -43,6 +43,7 @@ impl Metrics {
 struct Query {
     global: bool,
     kinds: Vec<Kind>,
+    tables: bool,
     own: bool,
     /// `metrics=`: names wanted, and names not wanted.
     include: Vec<String>,
@@ -56,6 +57,7 @@ impl Default for Query {
         Query {
             global: true,
             kinds: vec![Kind::Frontend, Kind::Listener, Kind::Backend, Kind::Server],
+            tables: true,
             own: true,
             include: Vec::new(),
             exclude: Vec::new(),
@@ -104,6 +106,7 @@ impl Query {
     fn scopes(&mut self, all: bool) {
         self.global = all;
         self.own = all;
+        self.tables = all;
         self.kinds = if all { Query::default().kinds } else { Vec::new() };
     }
 
@@ -117,8 +120,9 @@ impl Query {
             "backend" => self.kinds.push(Kind::Backend),
             "server" => self.kinds.push(Kind::Server),
             "isobar" => self.own = true,
-            // Scopes of HAProxy's that have nothing to tell here.
-            "sticktable" | "resolver" => {}
+            "sticktable" => self.tables = true,
+            // A scope of HAProxy's that has nothing to tell here.
+            "resolver" => {}
             _ => return None,
         }
         Some(())
@@ -149,6 +153,9 @@ impl Metrics {
             if query.kinds.contains(&kind) {
                 out.rows(kind, &rows);
             }
+        }
+        if query.tables {
+            out.tables(&control.config().tables);
         }
         let mut text = out.text;
         if query.own {
@@ -311,6 +318,19 @@ mod tests {
             AppletBody::Bytes(bytes) => String::from_utf8(bytes.to_vec()).expect("text"),
             body => panic!("{body:?}"),
         }
+    }
+
+    #[test]
+    fn stick_tables_have_metrics() {
+        use crate::config::compile::testing::build_text;
+        let text = "backend be\n timeout server 1s\n timeout connect 1s\n stick-table type ip size 100\n";
+        let config = build_text(text).0.expect("a configuration").config;
+        let wants = |_: &str| true;
+        let mut out = Exposition::new(&wants, false);
+        out.tables(&config.tables);
+        assert!(out.text.contains("haproxy_sticktable_size{name=\"be\",type=\"ip\"} 100\n"), "{}", out.text);
+        assert!(out.text.contains("haproxy_sticktable_used{name=\"be\",type=\"ip\"} 0\n"), "{}", out.text);
+        assert!(self::text("/metrics?scope=sticktable").is_empty(), "there is none");
     }
 
     #[test]

@@ -15,8 +15,9 @@ use crate::base::{Millis, clock};
 use crate::model::agent::AgentSpec;
 use crate::model::{CheckState, OperState};
 
-use super::change::Member;
-use super::message::Cause;
+use super::change::{Member, NOTICE};
+use super::io::describe;
+use super::message::{self, Cause};
 use super::status::{Finding, Status};
 
 /// Most octets of an answer.
@@ -128,24 +129,34 @@ impl Asking {
         if !self.member.live().agent.enabled.load(Ordering::Relaxed) {
             return;
         }
-        let (status, text) = match asked {
+        let found = |status, text: &str| {
+            let mut finding = Finding::new(status, text);
+            (finding.number, finding.duration_ms) = (Some(0), Some(now.saturating_sub(began)));
+            finding
+        };
+        let (status, text) = match &asked {
             Ok(Ok(answer)) => {
-                let said = read(&answer);
+                let said = read(answer);
                 let status = match said.is_up {
                     Some(true) => Status::L7Ok,
                     Some(false) => Status::L7Sts,
                     None => Status::Checked,
                 };
                 let via = format!("via agent : {}", said.text);
-                let mut finding = Finding::new(status, via.clone());
-                (finding.number, finding.duration_ms) = (Some(0), Some(now.saturating_sub(began)));
-                self.member.obey(&said, finding, now);
+                let finding = found(status, &via);
+                let line = self.line(&finding, said.is_up);
+                self.member.obey(&said, finding, line, now);
                 (status, if said.is_up.is_some() { via } else { said.text })
             }
-            Ok(Err(e)) if e.kind() == io::ErrorKind::ConnectionRefused => (Status::L4Con, e.to_string()),
-            Ok(Err(e)) => (Status::SockErr, e.to_string()),
+            Ok(Err(e)) if e.kind() == io::ErrorKind::ConnectionRefused => (Status::L4Con, describe(&e)),
+            Ok(Err(e)) => (Status::SockErr, describe(&e)),
             Err(_) => (Status::L4Timeout, String::new()),
         };
+        // An agent that answered was told of already.
+        let line = if matches!(asked, Ok(Ok(_))) { None } else { self.line(&found(status, &text), None) };
+        if let Some(line) = line {
+            self.member.say(NOTICE, &line);
+        }
         let state = CheckState {
             status: status.code(),
             code: status.has_number().then_some(0),
@@ -153,6 +164,19 @@ impl Asking {
             text,
         };
         self.member.live().agent.check.store(Arc::new(state));
+    }
+
+    /// The line for `option log-health-checks`, if the finding is another one than before. `is_up`: what the agent says.
+    fn line(&self, finding: &Finding, is_up: Option<bool>) -> Option<String> {
+        let live = self.member.live();
+        let was_up = live.agent.health.load(Ordering::Relaxed) > 0;
+        let is_other = live.agent.check.with(|check| check.status != finding.status.code());
+        let is_told = finding.status != Status::Checked && (is_other || is_up.is_some_and(|up| up != was_up));
+        if !self.spec.log_checks || !is_told {
+            return None;
+        }
+        let weight = live.user_weight.load(Ordering::Relaxed);
+        Some(message::agent(self.member.subject(), finding, is_up.unwrap_or(was_up), weight))
     }
 
     async fn ask(&self) -> io::Result<Vec<u8>> {
@@ -179,8 +203,8 @@ impl Asking {
 }
 
 impl Member {
-    /// Does what the agent says.
-    fn obey(&self, said: &Said, finding: Finding, now: Millis) {
+    /// Does what the agent says; `line` tells what it said, where that is to be told.
+    fn obey(&self, said: &Said, finding: Finding, line: Option<String>, now: Millis) {
         let live = self.live();
         if let Some(percent) = said.percent {
             let weight = (u64::from(self.server.spec.weight) * u64::from(percent) / 100).min(256) as u32;
@@ -197,8 +221,13 @@ impl Member {
             Some(Admin::Maint) => self.maintain("", now),
             None => {}
         }
+        if let Some(line) = &line {
+            self.say(NOTICE, line);
+        }
         if let Some(is_up) = said.is_up {
-            self.agent_says(is_up, &Cause::Check(finding), now);
+            let is_logged = self.server.spec.agent.as_ref().is_some_and(|agent| agent.log_checks);
+            let cause = if is_logged { Cause::Silent } else { Cause::Check(finding) };
+            self.agent_says(is_up, &cause, now);
         }
     }
 

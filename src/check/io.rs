@@ -9,7 +9,7 @@ use rustls::ClientConnection;
 use tokio::io::unix::AsyncFd;
 
 use crate::base::{Millis, clock};
-use crate::conn::proxy_protocol;
+use crate::conn::{proxy_protocol, socks4};
 use crate::model::Address;
 use crate::os::socket::{self, Peer};
 use crate::tls::server_name;
@@ -25,6 +25,19 @@ const MOST_READ: usize = 4096;
 pub(super) enum Trouble {
     Timeout,
     Io(io::Error),
+    /// The proxy on the way would not.
+    Refused(&'static str),
+}
+
+/// How a connection is opened.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Way {
+    /// It only knows where to send.
+    pub(super) datagram: bool,
+    /// It is closed properly, not by a reset.
+    pub(super) linger: bool,
+    /// It goes through this proxy.
+    pub(super) socks4: Option<SocketAddr>,
 }
 
 /// A socket, registered with the runtime only once it has to be waited for: most checks connect at once, send what
@@ -100,14 +113,12 @@ impl Socket {
 }
 
 impl Connection {
-    /// Connects until `deadline`; a `datagram` one only knows where to send. Unless `linger`, it will be closed by a reset, which leaves no TIME-WAIT behind:
+    /// Connects until `deadline`. Unless it lingers it will be closed by a reset, which leaves no TIME-WAIT behind:
     /// thousands of checks a minute would use up the local ports.
-    pub(super) async fn open(
-        address: &Address,
-        deadline: Millis,
-        (datagram, linger): (bool, bool),
-    ) -> Result<Connection, Trouble> {
-        let socket = Socket::open(address, datagram, linger).map_err(Trouble::Io)?;
+    pub(super) async fn open(address: &Address, deadline: Millis, way: Way) -> Result<Connection, Trouble> {
+        let first = way.socks4.map(Address::Inet);
+        let socket = Socket::open(first.as_ref().unwrap_or(address), way.datagram, way.linger);
+        let socket = socket.map_err(Trouble::Io)?;
         if let Socket::Watched(fd) = &socket {
             within(deadline, async {
                 let _ = fd.writable().await?;
@@ -115,7 +126,38 @@ impl Connection {
             })
             .await?;
         }
-        Ok(Connection { socket, remote: address.inet(), deadline, tls: None })
+        let mut connection = Connection { socket, remote: address.inet(), deadline, tls: None };
+        if way.socks4.is_some() {
+            connection.pass_socks4(address).await?;
+        }
+        Ok(connection)
+    }
+
+    /// Asks the proxy to connect to the server.
+    async fn pass_socks4(&mut self, address: &Address) -> Result<(), Trouble> {
+        const ABORTED: Trouble = Trouble::Refused("SOCKS4 Proxy handshake aborted by server");
+        let ask = address.inet().and_then(socks4::request).ok_or(ABORTED)?;
+        self.write_raw(&ask).await?;
+        let mut answer = Vec::new();
+        while answer.len() < socks4::ANSWER {
+            if self.read_raw(&mut answer, socks4::ANSWER).await? == 0 {
+                return Err(ABORTED);
+            }
+        }
+        if socks4::is_granted(&answer) {
+            Ok(())
+        } else {
+            Err(Trouble::Refused("SOCKS4 Proxy deny the request"))
+        }
+    }
+
+    pub(super) fn is_secure(&self) -> bool {
+        self.tls.is_some()
+    }
+
+    /// The server agreed on HTTP/2.
+    pub(super) fn agreed_on_h2(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.alpn_protocol() == Some(b"h2"))
     }
 
     /// Speaks TLS from here on. The error of a handshake that failed is of kind `InvalidData`.
@@ -265,20 +307,17 @@ pub(super) fn proxy_header(version: u8, ends: Option<(SocketAddr, SocketAddr)>) 
     header
 }
 
-/// An error in HAProxy's words: its own name for the cause and the system's text.
+/// An error in HAProxy's words: the system's text, behind the kind of error where it has a name for that.
 pub(super) fn describe(error: &io::Error) -> String {
-    let name = match error.kind() {
-        ErrorKind::ConnectionRefused => "ECONNREFUSED returned by OS",
-        ErrorKind::ConnectionReset => "ECONNRESET returned by OS",
-        ErrorKind::HostUnreachable => "ENETUNREACH returned by OS",
-        ErrorKind::BrokenPipe => "EPIPE returned by OS",
-        ErrorKind::NotConnected => "ENCONN returned by OS",
-        ErrorKind::OutOfMemory => "ENOMEM returned by OS",
-        ErrorKind::InvalidInput => "EINVAL returned by OS",
-        ErrorKind::AddrNotAvailable => "Out of local source ports on the system",
-        _ => "General socket error",
-    };
     let text = error.to_string();
     let text = text.split(" (os error").next().unwrap_or(&text);
-    format!("{name} ({text})")
+    match error.kind() {
+        ErrorKind::ConnectionRefused
+        | ErrorKind::ConnectionReset
+        | ErrorKind::HostUnreachable
+        | ErrorKind::BrokenPipe
+        | ErrorKind::NotConnected => text.to_owned(),
+        ErrorKind::AddrNotAvailable => format!("Out of local source ports on the system ({text})"),
+        _ => format!("General socket error ({text})"),
+    }
 }

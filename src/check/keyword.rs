@@ -112,11 +112,10 @@ pub const SERVER_KEYWORDS: &[Entry] = &[
     full(
         "check-proto",
         "<name>",
-        "Protocol of checks: h1 for HTTP, none for TCP.",
+        "Protocol of checks: h1 or h2 for HTTP, none for TCP.",
         "server s1 10.0.0.1:80 check check-proto h1",
         "2.0",
-    )
-    .with(Status::Partial("checks speak HTTP/1 only")),
+    ),
     full(
         "check-reuse-pool",
         "",
@@ -156,8 +155,7 @@ pub const SERVER_KEYWORDS: &[Entry] = &[
         "Checks through the socks4 proxy.",
         "server s1 10.0.0.1:80 check check-via-socks4",
         "2.0",
-    )
-    .with(Status::Refused("socks4 is not supported")),
+    ),
     full(
         "agent-check",
         "",
@@ -185,49 +183,173 @@ pub const SERVER_KEYWORDS: &[Entry] = &[
 
 /// In backends, by their first words.
 pub const BACKEND_KEYWORDS: &[Entry] = &[
-    full("option httpchk", "[<method>] [<uri> [<version> [<host>]]]", "Checks servers with an HTTP request.", "option httpchk GET /health", "1.1"),
-    full("option tcp-check", "", "Checks servers by connecting, and with the steps of \"tcp-check\" lines.", "option tcp-check", "1.5"),
-    full("option log-health-checks", "", "Logs every change of a check's result.", "option log-health-checks", "1.3"),
-    full("http-check comment", "<text>", "A remark for the next step, told when it fails.", "http-check comment health", "2.2"),
-    full("http-check connect", "[default] [port <port>] [addr <ip>] [send-proxy] [ssl] [sni <name>] [alpn <protocols>] [linger] [comment <text>]", "Opens a connection, as a step of an HTTP check.", "http-check connect port 8443 ssl sni www", "2.2")
-        .with(Status::Partial("\"via-socks4\" and expressions as a port are refused")),
-    full("http-check disable-on-404", "", "A running server that answers 404 gets no new sessions.", "http-check disable-on-404", "1.3"),
-    full("http-check expect", "[min-recv <n>] [comment <text>] [ok-status|error-status|tout-status <status>] [on-success|on-error <text>] [!] <match> <pattern>", "What the answer must (or must not) be.", "http-check expect status 200-299", "1.5")
-        .with(Status::Partial("log-formats must be plain text; \"status-code\" is refused")),
-    full("http-check send", "[meth <method>] [uri <uri>] [ver <version>] [hdr <name> <value>]* [body <text>] [comment <text>]", "The request of an HTTP check.", "http-check send meth GET uri /health ver HTTP/1.1 hdr Host www", "2.2")
-        .with(Status::Partial("log-formats must be plain text")),
-    full("http-check send-state", "", "Tells servers in a header how they are seen.", "http-check send-state", "1.3"),
-    full("http-check set-var", "(<name>) <expression>", "Sets a variable during a check.", "http-check set-var(check.x) int(1)", "2.2")
-        .with(Status::Refused("variables in checks are not supported")),
-    full("http-check set-var-fmt", "(<name>) <format>", "Sets a variable during a check.", "http-check set-var-fmt(check.x) a", "2.5")
-        .with(Status::Refused("variables in checks are not supported")),
-    full("http-check unset-var", "(<name>)", "Forgets a variable of a check.", "http-check unset-var(check.x)", "2.2")
-        .with(Status::Refused("variables in checks are not supported")),
-    full("tcp-check comment", "<text>", "A remark for the next step, told when it fails.", "tcp-check comment banner", "1.6"),
-    full("tcp-check connect", "[default] [port <port>] [addr <ip>] [send-proxy] [ssl] [sni <name>] [alpn <protocols>] [linger] [comment <text>]", "Opens a connection, as a step of a TCP check.", "tcp-check connect port 465 ssl", "1.5")
-        .with(Status::Partial("\"via-socks4\" and expressions as a port are refused")),
-    full("tcp-check expect", "[min-recv <n>] [comment <text>] [ok-status|error-status|tout-status <status>] [on-success|on-error <text>] [!] <match> <pattern>", "What the server must (or must not) send.", "tcp-check expect string +OK", "1.5")
-        .with(Status::Partial("log-formats must be plain text; \"status-code\" is refused")),
+    full(
+        "option httpchk",
+        "[<method>] [<uri> [<version> [<host>]]]",
+        "Checks servers with an HTTP request.",
+        "option httpchk GET /health",
+        "1.1",
+    ),
+    full(
+        "option tcp-check",
+        "",
+        "Checks servers by connecting, and with the steps of \"tcp-check\" lines.",
+        "option tcp-check",
+        "1.5",
+    ),
+    full(
+        "option log-health-checks",
+        "",
+        "Logs every change of a check's result.",
+        "option log-health-checks",
+        "1.3",
+    ),
+    full(
+        "http-check comment",
+        "<text>",
+        "A remark for the next step, told when it fails.",
+        "http-check comment health",
+        "2.2",
+    ),
+    full(
+        "http-check connect",
+        "[default] [port <port>] [addr <ip>] [send-proxy] [ssl] [sni <name>] [alpn <protocols>] [linger] [comment <text>]",
+        "Opens a connection, as a step of an HTTP check.",
+        "http-check connect port 8443 ssl sni www",
+        "2.2",
+    ),
+    full(
+        "http-check disable-on-404",
+        "",
+        "A running server that answers 404 gets no new sessions.",
+        "http-check disable-on-404",
+        "1.3",
+    ),
+    full(
+        "http-check expect",
+        "[min-recv <n>] [comment <text>] [ok-status|error-status|tout-status <status>] [on-success|on-error <text>] [!] <match> <pattern>",
+        "What the answer must (or must not) be.",
+        "http-check expect status 200-299",
+        "1.5",
+    ),
+    full(
+        "http-check send",
+        "[meth <method>] [uri <uri>] [ver <version>] [hdr <name> <value>]* [body <text>] [comment <text>]",
+        "The request of an HTTP check.",
+        "http-check send meth GET uri /health ver HTTP/1.1 hdr Host www",
+        "2.2",
+    ),
+    full(
+        "http-check send-state",
+        "",
+        "Tells servers in a header how they are seen.",
+        "http-check send-state",
+        "1.3",
+    ),
+    full(
+        "http-check set-var",
+        "(<name>) <expression>",
+        "Sets a variable during a check.",
+        "http-check set-var(check.x) int(1)",
+        "2.2",
+    ),
+    full(
+        "http-check set-var-fmt",
+        "(<name>) <format>",
+        "Sets a variable during a check.",
+        "http-check set-var-fmt(check.x) a",
+        "2.5",
+    ),
+    full(
+        "http-check unset-var",
+        "(<name>)",
+        "Forgets a variable of a check.",
+        "http-check unset-var(check.x)",
+        "2.2",
+    ),
+    full(
+        "tcp-check comment",
+        "<text>",
+        "A remark for the next step, told when it fails.",
+        "tcp-check comment banner",
+        "1.6",
+    ),
+    full(
+        "tcp-check connect",
+        "[default] [port <port>] [addr <ip>] [send-proxy] [ssl] [sni <name>] [alpn <protocols>] [linger] [comment <text>]",
+        "Opens a connection, as a step of a TCP check.",
+        "tcp-check connect port 465 ssl",
+        "1.5",
+    ),
+    full(
+        "tcp-check expect",
+        "[min-recv <n>] [comment <text>] [ok-status|error-status|tout-status <status>] [on-success|on-error <text>] [!] <match> <pattern>",
+        "What the server must (or must not) send.",
+        "tcp-check expect string +OK",
+        "1.5",
+    ),
     full("tcp-check send", "<text> [comment <text>]", "Sends text.", "tcp-check send PING\\r\\n", "1.5"),
-    full("tcp-check send-lf", "<format> [comment <text>]", "Sends text.", "tcp-check send-lf PING\\r\\n", "2.2")
-        .with(Status::Partial("log-formats must be plain text")),
-    full("tcp-check send-binary", "<hex> [comment <text>]", "Sends bytes given in hexadecimal.", "tcp-check send-binary 50494e470d0a", "1.5"),
-    full("tcp-check send-binary-lf", "<format> [comment <text>]", "Sends bytes given in hexadecimal.", "tcp-check send-binary-lf 50494e470d0a", "2.2")
-        .with(Status::Partial("log-formats must be plain text")),
-    full("tcp-check set-var", "(<name>) <expression>", "Sets a variable during a check.", "tcp-check set-var(check.x) int(1)", "2.2")
-        .with(Status::Refused("variables in checks are not supported")),
-    full("tcp-check set-var-fmt", "(<name>) <format>", "Sets a variable during a check.", "tcp-check set-var-fmt(check.x) a", "2.5")
-        .with(Status::Refused("variables in checks are not supported")),
-    full("tcp-check unset-var", "(<name>)", "Forgets a variable of a check.", "tcp-check unset-var(check.x)", "2.2")
-        .with(Status::Refused("variables in checks are not supported")),
+    full(
+        "tcp-check send-lf",
+        "<format> [comment <text>]",
+        "Sends text.",
+        "tcp-check send-lf PING\\r\\n",
+        "2.2",
+    ),
+    full(
+        "tcp-check send-binary",
+        "<hex> [comment <text>]",
+        "Sends bytes given in hexadecimal.",
+        "tcp-check send-binary 50494e470d0a",
+        "1.5",
+    ),
+    full(
+        "tcp-check send-binary-lf",
+        "<format> [comment <text>]",
+        "Sends bytes given in hexadecimal.",
+        "tcp-check send-binary-lf 50494e470d0a",
+        "2.2",
+    ),
+    full(
+        "tcp-check set-var",
+        "(<name>) <expression>",
+        "Sets a variable during a check.",
+        "tcp-check set-var(check.x) int(1)",
+        "2.2",
+    ),
+    full(
+        "tcp-check set-var-fmt",
+        "(<name>) <format>",
+        "Sets a variable during a check.",
+        "tcp-check set-var-fmt(check.x) a",
+        "2.5",
+    ),
+    full(
+        "tcp-check unset-var",
+        "(<name>)",
+        "Forgets a variable of a check.",
+        "tcp-check unset-var(check.x)",
+        "2.2",
+    ),
     full("option ssl-hello-chk", "", "Checks servers with an SSLv3 hello.", "option ssl-hello-chk", "1.1"),
     full("option smtpchk", "[<hello> <domain>]", "Checks SMTP servers.", "option smtpchk", "1.1"),
-    full("option mysql-check", "[user <name> [post-41|pre-41]]", "Checks MySQL servers.", "option mysql-check user x", "1.4"),
-    full("option pgsql-check", "[user <name>]", "Checks PostgreSQL servers.", "option pgsql-check user x", "1.5"),
+    full(
+        "option mysql-check",
+        "[user <name> [post-41|pre-41]]",
+        "Checks MySQL servers.",
+        "option mysql-check user x",
+        "1.4",
+    ),
+    full(
+        "option pgsql-check",
+        "[user <name>]",
+        "Checks PostgreSQL servers.",
+        "option pgsql-check user x",
+        "1.5",
+    ),
     full("option redis-check", "", "Checks Redis servers.", "option redis-check", "1.5"),
     full("option ldap-check", "", "Checks LDAP servers.", "option ldap-check", "1.4"),
-    full("option spop-check", "", "Checks SPOP agents.", "option spop-check", "1.7")
-        .with(Status::Refused("SPOE is not part of it")),
+    full("option spop-check", "", "Checks SPOP agents.", "option spop-check", "1.7"),
     full("option external-check", "", "Checks servers with a program.", "option external-check", "1.6")
         .with(Status::Refused("external programs are not run")),
 ];

@@ -128,6 +128,21 @@ pub fn check(
     fall: u32,
     weight: u32,
 ) -> String {
+    checked("Health", subject, finding, (health, rise, fall), weight)
+}
+
+/// The same of an agent, for which once is enough.
+pub fn agent(subject: Subject<'_>, finding: &Finding, is_up: bool, weight: u32) -> String {
+    checked("Agent", subject, finding, (u32::from(is_up), 1, 1), weight)
+}
+
+fn checked(
+    what: &str,
+    subject: Subject<'_>,
+    finding: &Finding,
+    (health, rise, fall): (u32, u32, u32),
+    weight: u32,
+) -> String {
     let kind = if subject.is_backup { "backup " } else { "" };
     let how = match finding.status.verdict() {
         Verdict::Passed => "succeeded",
@@ -141,7 +156,7 @@ pub fn check(
     };
     let Subject { backend, server, .. } = subject;
     let reason = reason(finding);
-    format!("Health check for {kind}server {backend}/{server} {how}{reason}, status: {count}/{of} {state}.")
+    format!("{what} check for {kind}server {backend}/{server} {how}{reason}, status: {count}/{of} {state}.")
 }
 
 /// Entering maintenance. `tally` is `None` for a server that was down already.

@@ -19,11 +19,15 @@ pub mod runner;
 pub mod spec;
 pub mod status;
 
+mod h2;
 mod io;
 mod parse_expect;
 mod parse_step;
+mod phrase;
 mod probe;
 mod protocol;
+mod scene;
+mod spop;
 
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,7 @@
 //! The arguments of `expect` steps.
 
-use super::parse_step::{Words, hex, literal};
+use super::parse_step::{Words, hex};
+use super::phrase::Phrase;
 use super::rule::{Expect, Match, Pattern, Text};
 use super::rules::Fault;
 use super::spec::Protocol;
@@ -8,7 +9,7 @@ use super::status::Status;
 
 /// `expect [min-recv <n>] [comment <text>] [ok-status <st>] ... [!] <match> <pattern>`.
 pub(super) fn parse_expect(
-    words: &mut Words<'_>,
+    words: &mut Words<'_, '_>,
     protocol: Protocol,
 ) -> Result<(Expect, Option<String>), Fault> {
     let mut expect = Expect::new(Match::Status(Vec::new()));
@@ -43,7 +44,7 @@ pub(super) fn parse_expect(
 }
 
 fn parse_option(
-    words: &mut Words<'_>,
+    words: &mut Words<'_, '_>,
     i: usize,
     word: &str,
     expect: &mut Expect,
@@ -60,8 +61,11 @@ fn parse_option(
             };
         }
         "comment" => *comment = Some(words.argument(i, &missing)?.to_owned()),
-        "on-success" => expect.on_success = Some(literal(i + 1, words.argument(i, &missing)?)?),
-        "on-error" => expect.on_error = Some(literal(i + 1, words.argument(i, &missing)?)?),
+        "on-success" | "on-error" => {
+            let text = words.argument(i, &missing)?;
+            let said = Some(words.phrase(i + 1, text)?);
+            *(if word == "on-error" { &mut expect.on_error } else { &mut expect.on_success }) = said;
+        }
         "ok-status" => {
             expect.ok_status = Some(status(words, i, word, "'L4OK', 'L6OK', 'L7OK' or 'L7OKC'")?);
         }
@@ -72,7 +76,9 @@ fn parse_option(
         "tout-status" => {
             expect.timeout_status = Some(status(words, i, word, "'L4TOUT', 'L6TOUT' or 'L7TOUT'")?);
         }
-        "status-code" => return Err(Fault::new(i, "sample expressions are not supported in checks")),
+        "status-code" => {
+            expect.status_code = Some(words.formula(i, "'status-code' expects an expression as argument")?);
+        }
         _ if protocol == Protocol::Http => {
             return Err(Fault::new(
                 i,
@@ -96,7 +102,7 @@ fn parse_option(
 }
 
 /// One of the statuses named in `allowed`.
-fn status(words: &mut Words<'_>, i: usize, word: &str, allowed: &str) -> Result<Status, Fault> {
+fn status(words: &mut Words<'_, '_>, i: usize, word: &str, allowed: &str) -> Result<Status, Fault> {
     let code = words.argument(i, &format!("'{word}' expects a string as argument"))?;
     Status::by_code(code)
         .filter(|s| allowed.contains(&format!("'{}'", s.code())))
@@ -105,7 +111,7 @@ fn status(words: &mut Words<'_>, i: usize, word: &str, allowed: &str) -> Result<
 
 /// The match that `word` begins, `None` when it is not the name of one.
 fn parse_match(
-    words: &mut Words<'_>,
+    words: &mut Words<'_, '_>,
     i: usize,
     word: &str,
     protocol: Protocol,
@@ -128,15 +134,18 @@ fn parse_match(
     Ok(Some(match word {
         "status" => Match::Status(parse_statuses(i + 1, text)?),
         "rstatus" => Match::StatusRegex(regex()?),
-        "string" if is_http => Match::Body(text.as_bytes().to_vec()),
-        "string-lf" if is_http => Match::Body(literal(i + 1, text)?.into_bytes()),
+        "string" if is_http => Match::Body(Phrase::fixed(text)),
+        "string-lf" if is_http => Match::Body(words.phrase(i + 1, text)?),
         "rstring" if is_http => Match::BodyRegex(regex()?),
-        "string" => Match::Bytes(text.as_bytes().to_vec()),
-        "string-lf" => Match::Bytes(literal(i + 1, text)?.into_bytes()),
+        "string" => Match::Bytes(Phrase::fixed(text)),
+        "string-lf" => Match::Bytes(words.phrase(i + 1, text)?),
         "rstring" => Match::BytesRegex(regex()?),
         "rbinary" => Match::HexRegex(regex()?),
-        "binary-lf" => Match::Bytes(hex(i + 1, &literal(i + 1, text)?)?),
-        _ => Match::Bytes(hex(i + 1, text)?),
+        "binary-lf" => match words.phrase(i + 1, text)? {
+            Phrase::Fixed(text) => Match::Bytes(Phrase::fixed(hex(i + 1, &String::from_utf8_lossy(&text))?)),
+            made => Match::Hex(made),
+        },
+        _ => Match::Bytes(Phrase::fixed(hex(i + 1, text)?)),
     }))
 }
 
@@ -162,7 +171,7 @@ fn parse_statuses(word: usize, text: &str) -> Result<Vec<(u32, u32)>, Fault> {
 }
 
 /// `hdr name [-m <how>] <name> [value [-m <how>] <value>]`.
-fn parse_header(words: &mut Words<'_>, i: usize, word: &str) -> Result<Match, Fault> {
+fn parse_header(words: &mut Words<'_, '_>, i: usize, word: &str) -> Result<Match, Fault> {
     let missing = format!("'{word}' expects at the name keyword as first argument followed by a pattern");
     let is_format = match words.argument(i, &missing)? {
         "name" => false,
@@ -182,7 +191,7 @@ fn parse_header(words: &mut Words<'_>, i: usize, word: &str) -> Result<Match, Fa
 }
 
 fn parse_text(
-    words: &mut Words<'_>,
+    words: &mut Words<'_, '_>,
     i: usize,
     word: &str,
     missing: &str,
@@ -196,14 +205,17 @@ fn parse_text(
         how = words.argument(i, &format!("'{word}' : '-m' expects at a matching pattern {choices}"))?;
     }
     let text = words.argument(i, missing)?;
-    let plain = || if is_format { literal(i, text) } else { Ok(text.to_owned()) };
     // Header names compare without regard to case.
-    let plain = || plain().map(|t| if is_name { t.to_ascii_lowercase() } else { t });
+    let plain = |words: &mut Words<'_, '_>| match (is_format, is_name) {
+        (true, _) => words.phrase(i, text),
+        (false, true) => Ok(Phrase::fixed(text.to_ascii_lowercase())),
+        (false, false) => Ok(Phrase::fixed(text)),
+    };
     Ok(match how {
-        "str" => Text::Equal(plain()?),
-        "beg" => Text::Begin(plain()?),
-        "end" => Text::End(plain()?),
-        "sub" => Text::Inside(plain()?),
+        "str" => Text::Equal(plain(words)?),
+        "beg" => Text::Begin(plain(words)?),
+        "end" => Text::End(plain(words)?),
+        "sub" => Text::Inside(plain(words)?),
         "reg" if is_format => {
             let message =
                 format!("'{word}': log-format string is not supported with a regex matching method");

@@ -2,18 +2,38 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::rule::{Connect, Request};
+use crate::rules::BuildCtx;
+
+use super::phrase::{Formula, Phrase};
+use super::rule::{Connect, Request, Send, Set, Value};
 use super::rules::Fault;
 
 /// The words of a line, read one after the other; the first one is the step's own name.
-pub(super) struct Words<'a> {
+pub(super) struct Words<'a, 'c> {
     list: &'a [&'a str],
     at: usize,
+    /// What formats and expressions may name.
+    ctx: &'a mut BuildCtx<'c>,
 }
 
-impl<'a> Words<'a> {
-    pub(super) fn new(list: &'a [&'a str]) -> Self {
-        Words { list, at: 0 }
+impl<'a, 'c> Words<'a, 'c> {
+    pub(super) fn new(list: &'a [&'a str], ctx: &'a mut BuildCtx<'c>) -> Self {
+        Words { list, at: 0, ctx }
+    }
+
+    /// The text at `word` as a format.
+    pub(super) fn phrase(&mut self, word: usize, text: &str) -> Result<Phrase, Fault> {
+        Phrase::read(text, self.ctx).map_err(|message| Fault::new(word, message))
+    }
+
+    /// The expression that begins at the next word.
+    pub(super) fn formula(&mut self, of: usize, missing: &str) -> Result<Formula, Fault> {
+        let rest = self.list.get(self.at + 1..).filter(|rest| !rest.is_empty());
+        let rest = rest.ok_or_else(|| Fault::new(of, missing))?;
+        let read = Formula::read(rest, self.ctx);
+        let (formula, used) = read.map_err(|message| Fault::new(self.at + 1, message))?;
+        self.at += used;
+        Ok(formula)
     }
 
     /// The next word and its index.
@@ -35,29 +55,7 @@ impl<'a> Words<'a> {
     }
 }
 
-/// Text where HAProxy takes a log-format: what it says literally. Fields are not supported in checks.
-pub(super) fn literal(word: usize, text: &str) -> Result<String, Fault> {
-    let mut out = String::with_capacity(text.len());
-    let mut chars = text.chars();
-    while let Some(c) = chars.next() {
-        if c == '%' {
-            match chars.next() {
-                Some('%') => {}
-                None => {}
-                Some(_) => {
-                    return Err(Fault::new(
-                        word,
-                        format!("log-format in '{text}' is not supported in checks"),
-                    ));
-                }
-            }
-        }
-        out.push(c);
-    }
-    Ok(out)
-}
-
-pub(super) fn parse_connect(words: &mut Words<'_>) -> Result<(Connect, Option<String>), Fault> {
+pub(super) fn parse_connect(words: &mut Words<'_, '_>) -> Result<(Connect, Option<String>), Fault> {
     let mut connect = Connect::default();
     let mut comment = None;
     while let Some((i, word)) = words.next() {
@@ -80,7 +78,9 @@ pub(super) fn parse_connect(words: &mut Words<'_>) -> Result<(Connect, Option<St
                 connect.port = match text.parse::<u16>() {
                     Ok(port) if port > 0 => Some(port),
                     _ if text.starts_with(|c: char| c.is_ascii_alphabetic()) => {
-                        return Err(Fault::new(i + 1, "sample expressions are not supported in checks"));
+                        words.at -= 1;
+                        connect.port_from = Some(words.formula(i, &expects("a port"))?);
+                        continue;
                     }
                     _ => {
                         return Err(Fault::new(
@@ -93,7 +93,8 @@ pub(super) fn parse_connect(words: &mut Words<'_>) -> Result<(Connect, Option<St
                 };
             }
             "proto" => match words.argument(i, &expects("a MUX protocol"))? {
-                "h1" | "none" => {}
+                "h1" | "none" => connect.h2 = false,
+                "h2" => connect.h2 = true,
                 other => {
                     return Err(Fault::new(
                         i + 1,
@@ -107,9 +108,7 @@ pub(super) fn parse_connect(words: &mut Words<'_>) -> Result<(Connect, Option<St
                 let list = words.argument(i, &expects("a list of protocols"))?;
                 connect.alpn = list.split(',').map(|protocol| protocol.as_bytes().to_vec()).collect();
             }
-            "via-socks4" => {
-                return Err(Fault::new(i, format!("'{word}' is not supported in checks")));
-            }
+            "via-socks4" => connect.via_socks4 = true,
             _ => {
                 return Err(Fault::new(
                     i,
@@ -124,23 +123,30 @@ pub(super) fn parse_connect(words: &mut Words<'_>) -> Result<(Connect, Option<St
     Ok((connect, comment))
 }
 
-pub(super) fn parse_request(words: &mut Words<'_>) -> Result<(Request, Option<String>), Fault> {
+pub(super) fn parse_request(words: &mut Words<'_, '_>) -> Result<(Request, Option<String>), Fault> {
     let mut request = Request::default();
     let mut comment = None;
     while let Some((i, word)) = words.next() {
         let missing = format!("'{word}' expects a string as argument");
         match word {
             "meth" => request.method = Some(words.argument(i, &missing)?.to_owned()),
-            "uri" => request.uri = Some(words.argument(i, &missing)?.to_owned()),
-            "uri-lf" => request.uri = Some(literal(i + 1, words.argument(i, &missing)?)?),
+            "uri" => request.uri = Some(Phrase::fixed(words.argument(i, &missing)?)),
+            "uri-lf" => {
+                let text = words.argument(i, &missing)?;
+                request.uri = Some(words.phrase(i + 1, text)?);
+            }
             "ver" => request.version = Some(words.argument(i, &missing)?.to_owned()),
-            "body" => request.body = Some(words.argument(i, &missing)?.as_bytes().to_vec()),
-            "body-lf" => request.body = Some(literal(i + 1, words.argument(i, &missing)?)?.into_bytes()),
+            "body" => request.body = Some(Phrase::fixed(words.argument(i, &missing)?)),
+            "body-lf" => {
+                let text = words.argument(i, &missing)?;
+                request.body = Some(words.phrase(i + 1, text)?);
+            }
             "comment" => comment = Some(words.argument(i, &missing)?.to_owned()),
             "hdr" => {
                 let missing = format!("'{word}' expects <name> and <value> as arguments");
                 let name = words.argument(i, &missing)?.to_ascii_lowercase();
                 let value = words.argument(i, &missing)?;
+                let value = words.phrase(i + 2, value)?;
                 add_header(&mut request, i, name, value)?;
             }
             _ => {
@@ -157,28 +163,33 @@ pub(super) fn parse_request(words: &mut Words<'_>) -> Result<(Request, Option<St
     Ok((request, comment))
 }
 
-fn add_header(request: &mut Request, word: usize, name: String, value: &str) -> Result<(), Fault> {
+fn add_header(request: &mut Request, word: usize, name: String, value: Phrase) -> Result<(), Fault> {
     match &*name {
         // Framing is ours.
         "content-length" | "transfer-encoding" => return Ok(()),
         "host" => {
             if let Some((_, old)) = request.headers.iter().find(|(n, _)| *n == name) {
+                let old = old.text(None);
                 let message = format!("'{name}' header already defined (previous value is '{old}')");
                 return Err(Fault::new(word + 1, message));
             }
         }
         _ => {}
     }
-    request.headers.push((name, literal(word + 2, value)?));
+    request.headers.push((name, value));
     Ok(())
 }
 
 /// `send <data>`, `send-binary <hex>` and their log-format forms.
-pub(super) fn parse_send(words: &mut Words<'_>) -> Result<(Vec<u8>, Option<String>), Fault> {
+pub(super) fn parse_send(words: &mut Words<'_, '_>) -> Result<(Send, Option<String>), Fault> {
     let kind = words.list.first().copied().unwrap_or("");
     let data = words.argument(0, &format!("'{kind}' expects a string as argument"))?;
-    let data = if kind.ends_with("-lf") { literal(1, data)? } else { data.to_owned() };
-    let bytes = if kind.starts_with("send-binary") { hex(1, &data)? } else { data.into_bytes() };
+    let phrase = if kind.ends_with("-lf") { words.phrase(1, data)? } else { Phrase::fixed(data) };
+    let send = match phrase {
+        phrase if !kind.starts_with("send-binary") => Send::Bytes(phrase),
+        Phrase::Fixed(text) => Send::Bytes(Phrase::fixed(hex(1, &String::from_utf8_lossy(&text))?)),
+        made => Send::Hex(made),
+    };
     let mut comment = None;
     while let Some((i, word)) = words.next() {
         match word {
@@ -188,7 +199,32 @@ pub(super) fn parse_send(words: &mut Words<'_>) -> Result<(Vec<u8>, Option<Strin
             _ => return Err(Fault::new(i, format!("expects 'comment' but got '{word}' as argument"))),
         }
     }
-    Ok((bytes, comment))
+    Ok((send, comment))
+}
+
+/// `set-var(<name>) <expression>`, `set-var-fmt(<name>) <format>` and `unset-var(<name>)`; `None` for other words.
+pub(super) fn parse_set(words: &mut Words<'_, '_>) -> Option<Result<Set, Fault>> {
+    let first = words.list.first().copied().unwrap_or("");
+    let (kind, rest) = first.split_once('(')?;
+    let name = rest.strip_suffix(')')?;
+    if !matches!(kind, "set-var" | "set-var-fmt" | "unset-var") {
+        return None;
+    }
+    let id = match words.ctx.names.var(name) {
+        Ok(id) => id,
+        Err(message) => return Some(Err(Fault::new(0, message))),
+    };
+    let value = match kind {
+        "set-var" => words.formula(0, "expects an expression").map(Value::Formula),
+        "set-var-fmt" => {
+            words.argument(0, "expects a format").and_then(|text| words.phrase(1, text)).map(Value::Phrase)
+        }
+        _ => Ok(Value::None),
+    };
+    if let (Ok(_), Some((i, word))) = (&value, words.next()) {
+        return Some(Err(Fault::new(i, format!("cannot handle unexpected argument '{word}'"))));
+    }
+    Some(value.map(|value| Set { id, value }))
 }
 
 /// Bytes from pairs of hexadecimal digits.

@@ -3,12 +3,19 @@
 use std::net::SocketAddr;
 
 use crate::base::{Millis, clock};
+use crate::http::Method;
 use crate::model::Address;
+use crate::rules::{Ctx, VarScope, Vars, vars};
 
-use super::evaluate::{Eval, Input, evaluate};
-use super::io::{Connection, Trouble, describe, proxy_header};
+use super::change::Member;
+use super::evaluate::{Details, Eval, Input, evaluate};
+use super::h2::{self, Exchange};
+use super::io::{Connection, Trouble, Way, describe, proxy_header};
+use super::parse_step::hex;
+use super::phrase::Phrase;
 use super::request;
-use super::rule::{Action, Connect, Expect, Match, Send, Step};
+use super::rule::{Action, Connect, Expect, Match, Request, Send, Set, Step, Value};
+use super::scene::{self, Received};
 use super::spec::{CheckSpec, CheckTls, Protocol};
 use super::status::{Finding, INFO_MAX, Status};
 
@@ -20,6 +27,8 @@ pub(super) struct Situation<'a> {
     pub is_up: bool,
     /// For `http-check send-state`.
     pub state: Option<String>,
+    /// Who is checked, for formats and expressions.
+    pub member: Option<&'a Member>,
 }
 
 /// Runs a check and tells what it found; never longer than its timeouts allow.
@@ -34,6 +43,8 @@ pub(super) async fn probe(spec: &CheckSpec, situation: &Situation<'_>) -> Findin
         number: None,
         at: 0,
         before: Vec::new(),
+        vars: Vars::default(),
+        h2: None,
     };
     let mut finding = match run.steps().await {
         Ok(finding) | Err(finding) => finding,
@@ -57,6 +68,10 @@ struct Run<'a> {
     at: usize,
     /// The PROXY header that each datagram begins with.
     before: Vec<u8>,
+    /// Those of the check.
+    vars: Vars,
+    /// The connection speaks HTTP/2.
+    h2: Option<Box<Exchange>>,
 }
 
 /// `Err` is a check that failed.
@@ -69,8 +84,11 @@ impl Run<'_> {
             default: true,
             addr: None,
             port: None,
+            port_from: None,
             send_proxy: false,
             linger: false,
+            h2: false,
+            via_socks4: false,
             ssl: false,
             sni: None,
             alpn: Vec::new(),
@@ -98,7 +116,9 @@ impl Run<'_> {
                     }
                     match self.evaluate(step, expect) {
                         Eval::Met => {}
-                        Eval::Failed(finding) => return Err(finding),
+                        Eval::Failed(status, details) => {
+                            return Err(self.failure(step, expect, status, details));
+                        }
                         Eval::Wait => {
                             // An unwanted text may come with the next data: such expectations are asked again.
                             self.at = self.first_inverse();
@@ -107,10 +127,52 @@ impl Run<'_> {
                         }
                     }
                 }
+                Action::Set(set) => self.set(set),
             }
             self.at += 1;
         }
         Ok(self.success())
+    }
+
+    /// Runs `see` with what the check knows now.
+    fn look<R>(&self, see: impl FnOnce(Ctx<'_>) -> R) -> R {
+        let received = Received {
+            bytes: &self.received,
+            answers: (self.spec.protocol == Protocol::Http).then(|| match self.asked() {
+                Some("HEAD") => Method::Head,
+                _ => Method::Get,
+            }),
+            ends: self.connection.as_ref().and_then(Connection::ends),
+        };
+        scene::look(self.situation.member, &self.vars, &received, see)
+    }
+
+    /// The method of the last request.
+    fn asked(&self) -> Option<&str> {
+        self.spec.steps.get(..self.at)?.iter().rev().find_map(|s| match &s.action {
+            Action::Send(Send::Http(request)) => Some(request.method.as_deref().unwrap_or("OPTIONS")),
+            _ => None,
+        })
+    }
+
+    fn set(&mut self, set: &Set) {
+        let value = match &set.value {
+            Value::None => None,
+            // What cannot be evaluated leaves the variable as it was.
+            Value::Formula(formula) => match self.look(|now| formula.value(now)) {
+                Some(value) => Some(value),
+                None => return,
+            },
+            Value::Phrase(text) => {
+                let text = self.look(|now| text.bytes(Some(now)).into_owned());
+                Some(crate::rules::Sample::Str(text.into()))
+            }
+        };
+        match value {
+            value if set.id.scope == VarScope::Proc => vars::set_process(set.id, value),
+            Some(value) => self.vars.set(set.id, value),
+            None => self.vars.unset(set.id),
+        }
     }
 
     fn step(&self) -> Option<&Step> {
@@ -145,22 +207,30 @@ impl Run<'_> {
     }
 
     async fn connect(&mut self, connect: &Connect) -> Found<()> {
-        let address = self.address(connect);
         self.connection = None;
         self.received.clear();
         self.before.clear();
         self.is_eof = false;
+        self.h2 = None;
+        let mut address = self.address(connect);
+        if let (Some(port), Address::Inet(inet)) = (&connect.port_from, &mut address) {
+            let port = self.look(|now| port.number(now)).and_then(|port| u16::try_from(port).ok());
+            inet.set_port(port.unwrap_or(0));
+        }
         if matches!(address, Address::Inet(a) if a.port() == 0) {
             return Err(self.trouble(Status::SockErr, ""));
         }
         let start: Millis = clock::now_ms();
         let deadline = start + self.spec.connect_timeout_ms();
-        let mut connection =
-            match Connection::open(&address, deadline, (self.spec.datagram, connect.linger)).await {
-                Ok(connection) => connection,
-                Err(Trouble::Timeout) => return Err(self.trouble(Status::L4Timeout, "")),
-                Err(Trouble::Io(e)) => return Err(self.trouble(Status::L4Con, &describe(&e))),
-            };
+        let socks4 =
+            self.spec.socks4.filter(|_| connect.via_socks4 || connect.default && self.spec.via_socks4);
+        let way = Way { datagram: self.spec.datagram, linger: connect.linger, socks4 };
+        let mut connection = match Connection::open(&address, deadline, way).await {
+            Ok(connection) => connection,
+            Err(Trouble::Timeout) => return Err(self.trouble(Status::L4Timeout, "")),
+            Err(Trouble::Io(e)) => return Err(self.trouble(Status::L4Con, &describe(&e))),
+            Err(Trouble::Refused(why)) => return Err(self.trouble(Status::L4Con, why)),
+        };
         connection.deadline = match self.spec.timeout_check_ms {
             0 => start + self.spec.inter_ms,
             ms => clock::now_ms() + ms,
@@ -177,10 +247,14 @@ impl Run<'_> {
             Some(header) => self.write(&header).await?,
             None => {}
         }
-        match self.spec.tls_of(connect) {
-            Some(tls) => self.secure(tls, connect).await,
-            None => Ok(()),
+        if let Some(tls) = self.spec.tls_of(connect) {
+            self.secure(tls, connect).await?;
         }
+        let agreed = self.connection.as_ref().is_some_and(Connection::agreed_on_h2);
+        if self.spec.protocol == Protocol::Http && (connect.h2 || connect.default && self.spec.h2 || agreed) {
+            self.h2 = Some(Box::new(Exchange::new()));
+        }
+        Ok(())
     }
 
     async fn secure(&mut self, tls: &CheckTls, connect: &Connect) -> Found<()> {
@@ -188,18 +262,39 @@ impl Run<'_> {
         match connection.secure(tls, connect).await {
             Ok(()) => Ok(()),
             Err(Trouble::Timeout) => Err(self.trouble(Status::L6Timeout, "")),
-            Err(Trouble::Io(_)) => Err(self.trouble(Status::L6Rsp, "SSL handshake failure")),
+            Err(_) => Err(self.trouble(Status::L6Rsp, "SSL handshake failure")),
         }
     }
 
     async fn send(&mut self, send: &Send) -> Found<()> {
+        let bytes = self.message(send);
         self.received = Vec::new();
+        self.write(&bytes).await
+    }
+
+    /// What a step sends, filled in.
+    fn message(&self, send: &Send) -> Vec<u8> {
         match send {
-            Send::Http(request) => {
-                self.write(&request::encode(request, self.situation.state.as_deref())).await
-            }
-            Send::Bytes(bytes) => self.write(bytes).await,
+            Send::Http(request) => self.request(request),
+            Send::Bytes(text) if text.is_made() => self.look(|now| text.bytes(Some(now)).into_owned()),
+            Send::Bytes(text) => text.bytes(None).into_owned(),
+            // Digits that are none send nothing.
+            Send::Hex(digits) => hex(0, &self.look(|now| digits.text(Some(now)))).unwrap_or_default(),
         }
+    }
+
+    fn request(&self, request: &Request) -> Vec<u8> {
+        let filled = if request.is_made() {
+            self.look(|now| request::fill(request, Some(now)))
+        } else {
+            request::fill(request, None)
+        };
+        let state = self.situation.state.as_deref();
+        if self.h2.is_none() {
+            return request::encode(&filled, state);
+        }
+        let is_secure = self.connection.as_ref().is_some_and(Connection::is_secure);
+        h2::request(&filled, state, is_secure)
     }
 
     async fn write(&mut self, bytes: &[u8]) -> Found<()> {
@@ -211,26 +306,46 @@ impl Run<'_> {
             // The answer may be there already: let it decide.
             Err(Trouble::Io(e)) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
             Err(Trouble::Io(e)) => Err(self.trouble(Status::SockErr, &describe(&e))),
+            Err(Trouble::Refused(why)) => Err(self.trouble(Status::SockErr, why)),
         }
     }
 
     /// Waits for more of the answer.
     async fn read(&mut self, expect: &Expect) -> Found<()> {
         let max = self.spec.answer_max;
-        let Some(connection) = &mut self.connection else { return Err(self.trouble(Status::SockErr, "")) };
-        match connection.read(&mut self.received, max).await {
-            Ok(0) => self.is_eof = true,
-            Ok(_) => {}
-            Err(Trouble::Timeout) => {
-                return Err(self.trouble(expect.timeout_status.unwrap_or(Status::L7Timeout), ""));
+        let mut frames = Vec::new();
+        loop {
+            let Some(connection) = &mut self.connection else {
+                return Err(self.trouble(Status::SockErr, ""));
+            };
+            let into = if self.h2.is_some() { &mut frames } else { &mut self.received };
+            match connection.read(into, max).await {
+                Ok(0) => self.is_eof = true,
+                Ok(_) => {}
+                Err(Trouble::Timeout) => {
+                    return Err(self.trouble(expect.timeout_status.unwrap_or(Status::L7Timeout), ""));
+                }
+                // A reset right behind the answer is common; without an answer it is the result.
+                Err(Trouble::Io(e)) if self.received.is_empty() => {
+                    return Err(self.trouble(Status::SockErr, &describe(&e)));
+                }
+                Err(_) => self.is_eof = true,
             }
-            // A reset right behind the answer is common; without an answer it is the result.
-            Err(Trouble::Io(e)) if self.received.is_empty() => {
-                return Err(self.trouble(Status::SockErr, &describe(&e)));
+            let Some(exchange) = &mut self.h2 else { return Ok(()) };
+            let taken = exchange.take(&frames);
+            frames.clear();
+            (self.received, self.is_eof) = (exchange.answer(), self.is_eof || exchange.is_done);
+            let is_enough = self.is_eof || exchange.has_head();
+            match taken {
+                // What is no HTTP/2 is read as an answer that ends before its head.
+                Err(h2::Broken) => self.is_eof = true,
+                Ok(replies) if !replies.is_empty() => self.write(&replies).await?,
+                Ok(_) => {}
             }
-            Err(Trouble::Io(_)) => self.is_eof = true,
+            if is_enough || self.is_eof {
+                return Ok(());
+            }
         }
-        Ok(())
     }
 
     fn spares_404(&self) -> bool {
@@ -238,33 +353,66 @@ impl Run<'_> {
     }
 
     fn evaluate(&mut self, step: &Step, expect: &Expect) -> Eval {
-        let is_head = self.spec.steps[..self.at].iter().rev().find_map(|s| match &s.action {
-            Action::Send(Send::Http(request)) => Some(request.method.as_deref() == Some("HEAD")),
-            _ => None,
-        });
-        let input = Input {
-            bytes: &self.received,
-            is_last: self.is_eof || self.received.len() >= self.spec.answer_max,
-            is_head: is_head.unwrap_or(false),
-            spare_404: self.spares_404(),
-            step: step.index + 1,
-            comment: step.comment.as_deref(),
+        let mut number = self.number;
+        let mut judge = |now: Option<Ctx<'_>>| {
+            let input = Input {
+                bytes: &self.received,
+                is_last: self.is_eof || self.received.len() >= self.spec.answer_max,
+                is_head: self.asked() == Some("HEAD"),
+                spare_404: self.spares_404(),
+                step: step.index + 1,
+                is_script: self.spec.protocol == Protocol::Tcp,
+                now,
+            };
+            evaluate(expect, &input, &mut number)
         };
-        evaluate(expect, &input, &mut self.number)
+        let found = if expect.is_made() { self.look(|now| judge(Some(now))) } else { judge(None) };
+        self.number = number;
+        found
     }
 
-    fn success(&self) -> Finding {
+    /// The code that a step tells takes the place of the status.
+    fn tell_code(&mut self, expect: &Expect) {
+        let code = expect.status_code.as_ref().and_then(|code| self.look(|now| code.number(now)));
+        if let Some(code) = code.and_then(|code| u16::try_from(code).ok()) {
+            self.number = Some(code);
+        }
+    }
+
+    fn phrase(&self, phrase: &Phrase) -> String {
+        if phrase.is_made() { self.look(|now| phrase.text(Some(now))) } else { phrase.text(None) }
+    }
+
+    /// An expectation that was not met: what the step or the protocol says of it, and its comment.
+    fn failure(&mut self, step: &Step, expect: &Expect, status: Status, details: Details) -> Finding {
+        let mut info = match (details, &expect.on_error) {
+            (Details::Told(text), _) => text,
+            (_, Some(text)) => self.phrase(text),
+            (Details::Unless(text), None) => text,
+        };
+        if let Some(comment) = &step.comment {
+            info.push_str(" comment: ");
+            info.push_str(comment);
+        }
+        self.tell_code(expect);
+        Finding::new(status, info)
+    }
+
+    fn success(&mut self) -> Finding {
         let plain = if self.spec.protocol == Protocol::Tcp { "(tcp-check)" } else { "" };
-        match self.spec.steps.last().map(|s| &s.action) {
+        let spec = self.spec;
+        match spec.steps.iter().rev().map(|s| &s.action).find(|action| action.is_talk()) {
             Some(Action::Expect(_)) if self.spares_404() && self.number == Some(404) => {
                 Finding::new(Status::L7OkCond, "")
             }
             Some(Action::Expect(expect)) => {
-                let info = expect.on_success.as_deref().unwrap_or(plain);
+                let info =
+                    expect.on_success.as_ref().map_or_else(|| plain.to_owned(), |text| self.phrase(text));
+                self.tell_code(expect);
                 Finding::new(expect.ok_status.unwrap_or(Status::L7Ok), info)
             }
             Some(Action::Connect(connect)) => {
-                let status = if self.spec.tls_of(connect).is_some() { Status::L6Ok } else { Status::L4Ok };
+                let status = if spec.tls_of(connect).is_some() { Status::L6Ok } else { Status::L4Ok };
                 Finding::new(status, if connect.implicit { "" } else { "(tcp-check)" })
             }
             _ => Finding::new(Status::L7Ok, "(tcp-check)"),
@@ -294,14 +442,17 @@ fn place(step: &Step) -> String {
             None => " (connect)".to_owned(),
         },
         Action::Send(_) => " (send)".to_owned(),
+        Action::Set(_) => String::new(),
         Action::Expect(expect) => match &expect.pattern {
-            Match::Bytes(text) => match std::str::from_utf8(text) {
+            Match::Bytes(Phrase::Fixed(text)) => match std::str::from_utf8(text) {
                 Ok(text) => format!(" (expect string '{text}')"),
                 Err(_) => {
                     let hex: String = text.iter().map(|b| format!("{b:02X}")).collect();
                     format!(" (expect binary '{hex}')")
                 }
             },
+            Match::Bytes(_) => " (expect log-format string)".to_owned(),
+            Match::Hex(_) => " (expect log-format binary)".to_owned(),
             Match::HexRegex(_) => " (expect binary regex)".to_owned(),
             _ => " (expect regex)".to_owned(),
         },

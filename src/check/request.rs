@@ -1,48 +1,76 @@
 //! The bytes of an HTTP check's request, as HAProxy's HTTP/1 side writes them.
 
+use crate::rules::Ctx;
+
+use super::phrase::Phrase;
 use super::rule::Request;
 
+/// A request whose texts are made.
+pub struct Filled {
+    pub method: String,
+    pub uri: String,
+    pub version: String,
+    pub headers: Vec<(String, Vec<u8>)>,
+    pub body: Vec<u8>,
+}
+
+/// Fills in what `now` tells. A target that comes out empty is `/`.
+pub fn fill(request: &Request, now: Option<Ctx<'_>>) -> Filled {
+    let headers = request.headers.iter().map(|(name, value)| (name.clone(), value.bytes(now).into_owned()));
+    let headers: Vec<(String, Vec<u8>)> = headers.collect();
+    let uri = request.uri.as_ref().map(|uri| uri.text(now)).filter(|uri| !uri.is_empty());
+    let host = headers.iter().find(|(name, _)| name == "host");
+    let host = host.map(|(_, value)| String::from_utf8_lossy(value).into_owned());
+    Filled {
+        method: request.method.clone().unwrap_or_else(|| "OPTIONS".to_owned()),
+        uri: with_authority(uri.as_deref().unwrap_or("/"), host.as_deref()),
+        version: request.version.clone().unwrap_or_else(|| "HTTP/1.0".to_owned()),
+        headers,
+        body: request.body.as_ref().map_or_else(Vec::new, |body: &Phrase| body.bytes(now).into_owned()),
+    }
+}
+
 /// `state` is the value of `X-Haproxy-Server-State` with `http-check send-state`.
-pub fn encode(request: &Request, state: Option<&str>) -> Vec<u8> {
-    let method = request.method.as_deref().unwrap_or("OPTIONS");
-    let version = request.version.as_deref().unwrap_or("HTTP/1.0");
-    let host = request.headers.iter().find(|(name, _)| name == "host").map(|(_, value)| value.as_str());
-    let uri = with_authority(request.uri.as_deref().unwrap_or("/"), host);
-    let body = request.body.as_deref().unwrap_or_default();
+pub fn encode(request: &Filled, state: Option<&str>) -> Vec<u8> {
+    let Filled { method, uri, version, headers, body } = request;
+    let has_host = headers.iter().any(|(name, _)| name == "host");
 
     let mut out = format!("{method} {uri} {version}\r\n").into_bytes();
-    let mut field = |name: &str, value: &str| {
+    let mut field = |name: &str, value: &[u8]| {
         if !value.is_empty() {
-            out.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
+            out.extend_from_slice(name.as_bytes());
+            out.extend_from_slice(b": ");
+            out.extend_from_slice(value);
+            out.extend_from_slice(b"\r\n");
         }
     };
     // An authority in the request line makes the Host field when none was given.
-    if host.is_none()
-        && let Some((_, authority, _)) = split_absolute(&uri)
-    {
-        field("host", authority);
+    if !has_host && let Some((_, authority, _)) = split_absolute(uri) {
+        field("host", authority.as_bytes());
     }
+    let upgrades = headers.iter().any(|(name, value)| name == "upgrade" && !value.is_empty());
     let mut has_connection = false;
-    for (name, value) in &request.headers {
+    for (name, value) in headers {
         if name == "connection" {
-            // Keep-alive is not spoken: only "close" is worth sending.
+            // Keep-alive is not spoken: only "close" is worth sending, and what asks for another protocol.
             has_connection = true;
-            if !value.eq_ignore_ascii_case("close") {
+            let asks = upgrades && value.eq_ignore_ascii_case(b"upgrade");
+            if !asks && !value.eq_ignore_ascii_case(b"close") {
                 continue;
             }
         }
         field(name, value);
     }
     if let Some(state) = state {
-        field("x-haproxy-server-state", state);
+        field("x-haproxy-server-state", state.as_bytes());
     }
-    let is_bodyless = matches!(method, "OPTIONS" | "GET" | "HEAD" | "DELETE");
+    let is_bodyless = matches!(&**method, "OPTIONS" | "GET" | "HEAD" | "DELETE");
     if !is_bodyless || !body.is_empty() {
-        field("content-length", &body.len().to_string());
+        field("content-length", body.len().to_string().as_bytes());
     }
     // HTTP/1.0 closes anyway.
     if !has_connection && version != "HTTP/1.0" {
-        field("connection", "close");
+        field("connection", b"close");
     }
     out.extend_from_slice(b"\r\n");
     out.extend_from_slice(body);
@@ -72,15 +100,15 @@ mod tests {
     use super::*;
 
     fn text(request: &Request) -> String {
-        String::from_utf8(encode(request, None)).unwrap()
+        String::from_utf8(encode(&fill(request, None), None)).unwrap()
     }
 
     fn request(method: &str, uri: &str, version: &str, headers: &[(&str, &str)]) -> Request {
         Request {
             method: Some(method.to_owned()),
-            uri: Some(uri.to_owned()),
+            uri: Some(Phrase::fixed(uri)),
             version: Some(version.to_owned()),
-            headers: headers.iter().map(|(n, v)| (n.to_string(), v.to_string())).collect(),
+            headers: headers.iter().map(|(n, v)| (n.to_string(), Phrase::fixed(v))).collect(),
             body: None,
         }
     }
@@ -90,7 +118,7 @@ mod tests {
     fn requests_are_those_of_haproxy() {
         assert_eq!(text(&Request::default()), "OPTIONS / HTTP/1.0\r\n\r\n");
         let mut r = request("GET", "/x", "HTTP/1.1", &[("host", "www"), ("x-foo", "bar")]);
-        r.body = Some(b"abc".to_vec());
+        r.body = Some(Phrase::fixed("abc"));
         assert_eq!(
             text(&r),
             "GET /x HTTP/1.1\r\nhost: www\r\nx-foo: bar\r\ncontent-length: 3\r\nconnection: close\r\n\r\nabc"
@@ -108,7 +136,7 @@ mod tests {
             "GET http://other/x HTTP/1.1\r\nhost: other\r\nconnection: close\r\n\r\n"
         );
         assert_eq!(
-            String::from_utf8(encode(&Request::default(), Some("UP 1/3"))).unwrap(),
+            String::from_utf8(encode(&fill(&Request::default(), None), Some("UP 1/3"))).unwrap(),
             "OPTIONS / HTTP/1.0\r\nx-haproxy-server-state: UP 1/3\r\n\r\n"
         );
     }

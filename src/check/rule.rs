@@ -3,6 +3,9 @@
 use std::fmt;
 use std::net::SocketAddr;
 
+use crate::rules::VarId;
+
+use super::phrase::{Formula, Phrase};
 use super::status::Status;
 
 /// One step. `index` is its place in the list as messages count it, from 0.
@@ -18,6 +21,28 @@ pub enum Action {
     Connect(Connect),
     Send(Send),
     Expect(Expect),
+    Set(Set),
+}
+
+/// `set-var`, `set-var-fmt`, `unset-var`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Set {
+    pub id: VarId,
+    pub value: Value,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    Formula(Formula),
+    Phrase(Phrase),
+    None,
+}
+
+impl Action {
+    /// Does something on the connection, or with it: variables have no place in the order of such steps.
+    pub fn is_talk(&self) -> bool {
+        !matches!(self, Action::Set(_))
+    }
 }
 
 /// `http-check connect` / `tcp-check connect`.
@@ -30,7 +55,13 @@ pub struct Connect {
     /// `addr`; port 0 when it has none.
     pub addr: Option<SocketAddr>,
     pub port: Option<u16>,
+    /// `port` as an expression.
+    pub port_from: Option<Formula>,
     pub send_proxy: bool,
+    /// `proto h2`: HTTP/2 without having agreed on it.
+    pub h2: bool,
+    /// `via-socks4`: through the proxy of the server line.
+    pub via_socks4: bool,
     /// Close properly instead of by reset.
     pub linger: bool,
     /// `ssl`: as the server line says of TLS, with `sni` and `alpn` of this step.
@@ -42,18 +73,28 @@ pub struct Connect {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Send {
     Http(Request),
-    Bytes(Vec<u8>),
+    Bytes(Phrase),
+    /// Bytes whose hexadecimal digits a format makes.
+    Hex(Phrase),
 }
 
 /// The request of an HTTP check. Empty parts have the manual's defaults.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Request {
     pub method: Option<String>,
-    pub uri: Option<String>,
+    pub uri: Option<Phrase>,
     pub version: Option<String>,
     /// Names in lower case.
-    pub headers: Vec<(String, String)>,
-    pub body: Option<Vec<u8>>,
+    pub headers: Vec<(String, Phrase)>,
+    pub body: Option<Phrase>,
+}
+
+impl Request {
+    /// Some of it is made anew for each check.
+    pub fn is_made(&self) -> bool {
+        let texts = self.uri.iter().chain(&self.body).chain(self.headers.iter().map(|(_, value)| value));
+        texts.into_iter().any(Phrase::is_made)
+    }
 }
 
 /// `http-check expect` / `tcp-check expect`.
@@ -67,8 +108,10 @@ pub struct Expect {
     pub ok_status: Option<Status>,
     pub error_status: Option<Status>,
     pub timeout_status: Option<Status>,
-    pub on_success: Option<String>,
-    pub on_error: Option<String>,
+    pub on_success: Option<Phrase>,
+    pub on_error: Option<Phrase>,
+    /// `status-code`: the number that is told.
+    pub status_code: Option<Formula>,
 }
 
 impl Expect {
@@ -82,6 +125,16 @@ impl Expect {
             timeout_status: None,
             on_success: None,
             on_error: None,
+            status_code: None,
+        }
+    }
+
+    /// What it looks for is made anew for each check.
+    pub fn is_made(&self) -> bool {
+        match &self.pattern {
+            Match::Header { name, value, .. } => name.is_made() || value.as_ref().is_some_and(Text::is_made),
+            Match::Body(text) | Match::Bytes(text) | Match::Hex(text) => text.is_made(),
+            _ => false,
         }
     }
 }
@@ -98,23 +151,65 @@ pub enum Match {
         /// `fhdr`: commas do not split values.
         full: bool,
     },
-    Body(Vec<u8>),
+    Body(Phrase),
     BodyRegex(Pattern),
     /// Anywhere in what a `tcp-check` received.
-    Bytes(Vec<u8>),
+    Bytes(Phrase),
+    /// The same, its hexadecimal digits made by a format.
+    Hex(Phrase),
     BytesRegex(Pattern),
     /// A regex over upper-case hexadecimal digits.
     HexRegex(Pattern),
+    /// A protocol of ours reads it.
+    Own(Reader),
+}
+
+/// What a protocol makes of an answer.
+#[derive(Debug, PartialEq)]
+pub enum Told {
+    Wait,
+    Met,
+    /// Status, the protocol's own code, and words.
+    Failed(Status, Option<u16>, String),
+}
+
+/// How a protocol's answer is read.
+#[derive(Clone, Copy)]
+pub struct Reader {
+    pub name: &'static str,
+    /// Gets what was received, and whether more can come.
+    pub read: fn(&[u8], bool) -> Told,
+}
+
+impl fmt::Debug for Reader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+impl PartialEq for Reader {
+    fn eq(&self, other: &Reader) -> bool {
+        self.name == other.name
+    }
 }
 
 /// `-m str|beg|end|sub|reg`.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Text {
-    Equal(String),
-    Begin(String),
-    End(String),
-    Inside(String),
+    Equal(Phrase),
+    Begin(Phrase),
+    End(Phrase),
+    Inside(Phrase),
     Regex(Pattern),
+}
+
+impl Text {
+    fn is_made(&self) -> bool {
+        match self {
+            Text::Equal(text) | Text::Begin(text) | Text::End(text) | Text::Inside(text) => text.is_made(),
+            Text::Regex(_) => false,
+        }
+    }
 }
 
 /// A compiled regular expression that compares by its text.

@@ -1,7 +1,10 @@
 //! From `option httpchk`, `http-check`, `option tcp-check` and `tcp-check` lines to the steps of a check.
 
 use super::parse_expect::parse_expect;
-use super::parse_step::{Words, literal, parse_connect, parse_request, parse_send};
+use crate::rules::BuildCtx;
+
+use super::parse_step::{Words, parse_connect, parse_request, parse_send, parse_set};
+use super::phrase::Phrase;
 use super::protocol;
 use super::rule::{Action, Connect, Expect, Match, Request, Send, Step};
 use super::spec::{CheckSpec, Protocol};
@@ -55,8 +58,18 @@ struct List {
 }
 
 impl List {
+    /// The last step, and the place of the first: variables do not count.
     fn last(&self) -> Option<&Action> {
-        self.steps.last().map(|s| &s.action)
+        self.steps.iter().rev().map(|s| &s.action).find(|action| action.is_talk())
+    }
+
+    fn first(&self) -> Option<usize> {
+        self.steps.iter().position(|step| step.action.is_talk())
+    }
+
+    fn begins_with_connect(&self) -> bool {
+        let first = self.first().and_then(|at| self.steps.get(at));
+        matches!(first, Some(Step { action: Action::Connect(_), .. }))
     }
 
     fn push(&mut self, action: Action, comment: Option<String>) {
@@ -80,7 +93,11 @@ impl List {
 
     /// The first `http-check send`, where the request of `option httpchk` has its place.
     fn first_request(&self) -> (usize, Option<&Request>) {
-        let at = usize::from(matches!(self.steps.first(), Some(Step { action: Action::Connect(_), .. })));
+        let mut at = self.first().unwrap_or(self.steps.len());
+        if self.begins_with_connect() {
+            let behind = self.steps.get(at + 1..).unwrap_or_default();
+            at += 1 + behind.iter().take_while(|step| !step.action.is_talk()).count();
+        }
         match self.steps.get(at).map(|s| &s.action) {
             Some(Action::Send(Send::Http(own))) => (at, Some(own)),
             _ => (at, None),
@@ -89,7 +106,7 @@ impl List {
 
     /// A `connect` step must come first when there is any.
     fn may_connect(&self) -> Result<(), Fault> {
-        if matches!(self.steps.first(), None | Some(Step { action: Action::Connect(_), .. })) {
+        if self.first().is_none() || self.begins_with_connect() {
             return Ok(());
         }
         Err(Fault::new(
@@ -143,17 +160,17 @@ impl Rules {
     ///
     /// Headers after the version (`HTTP/1.0\r\nHost:x`), which HAProxy refuses since 2.9 or so, still work here with
     /// the warning that older versions gave: many files in use have them.
-    pub fn option_httpchk(&mut self, words: &[&str]) -> Result<Vec<Fault>, Fault> {
+    pub fn option_httpchk(&mut self, words: &[&str], ctx: &mut BuildCtx<'_>) -> Result<Vec<Fault>, Fault> {
         let word = |i: usize| words.get(i).copied().filter(|w| !w.is_empty());
         if words.len() > 4 {
             return Err(Fault::new(4, "'option httpchk' cannot handle unexpected argument"));
         }
         let mut request = Request::default();
         match (word(0), word(1)) {
-            (uri, None) => request.uri = uri.map(str::to_owned),
+            (uri, None) => request.uri = uri.map(Phrase::fixed),
             (method, uri) => {
                 request.method = method.map(str::to_owned);
-                request.uri = uri.map(str::to_owned);
+                request.uri = uri.map(Phrase::fixed);
             }
         }
         let mut warnings = Vec::new();
@@ -170,7 +187,8 @@ impl Rules {
             }
         }
         if let Some(host) = word(3) {
-            request.headers.push(("host".to_owned(), literal(3, host)?));
+            let host = Phrase::read(host, ctx).map_err(|message| Fault::new(3, message))?;
+            request.headers.push(("host".to_owned(), host));
         }
         self.protocol = Protocol::Http;
         self.own_http();
@@ -193,7 +211,7 @@ impl Rules {
     }
 
     /// The words after `http-check`.
-    pub fn http_check(&mut self, words: &[&str]) -> Result<(), Fault> {
+    pub fn http_check(&mut self, words: &[&str], ctx: &mut BuildCtx<'_>) -> Result<(), Fault> {
         let first = words.first().copied().unwrap_or("");
         match first {
             "disable-on-404" | "send-state" if words.len() > 1 => {
@@ -204,12 +222,12 @@ impl Rules {
             }
             "disable-on-404" => self.disable_on_404 = true,
             "send-state" => self.send_state = true,
-            _ => self.http_step(first, words).map_err(|f| f.within("http-check", first))?,
+            _ => self.http_step(first, words, ctx).map_err(|f| f.within("http-check", first))?,
         }
         Ok(())
     }
 
-    fn http_step(&mut self, first: &str, words: &[&str]) -> Result<(), Fault> {
+    fn http_step(&mut self, first: &str, words: &[&str], ctx: &mut BuildCtx<'_>) -> Result<(), Fault> {
         self.own_http();
         let list = &mut self.http;
         let step = list.steps.last().map_or(1, |s| s.index + 2);
@@ -219,7 +237,11 @@ impl Rules {
                 format!("unable to add http-check {kind} rule at step {step} (missing {missing} rule)"),
             ))
         };
-        let mut words = Words::new(words);
+        let mut words = Words::new(words, ctx);
+        if let Some(set) = parse_set(&mut words) {
+            list.push(Action::Set(set?), None);
+            return Ok(());
+        }
         match first {
             "comment" => list.comment = Some(words.argument(0, "expects a string as argument")?.to_owned()),
             "connect" => {
@@ -244,15 +266,12 @@ impl Rules {
                 }
                 list.push(Action::Expect(expect), comment);
             }
-            "set-var" | "set-var-fmt" | "unset-var" => {
-                return Err(Fault::new(0, "variables in checks are not supported"));
-            }
             _ => {
                 return Err(Fault::new(
                     0,
                     format!(
-                        "only supports 'disable-on-404', 'send-state', 'comment', 'connect', 'send', 'expect'. but got \
-                         '{first}'"
+                        "only supports 'disable-on-404', 'send-state', 'comment', 'connect', 'send', 'expect', 'set-var', \
+                         'unset-var'. but got '{first}'"
                     ),
                 ));
             }
@@ -261,15 +280,19 @@ impl Rules {
     }
 
     /// The words after `tcp-check`.
-    pub fn tcp_check(&mut self, words: &[&str]) -> Result<(), Fault> {
+    pub fn tcp_check(&mut self, words: &[&str], ctx: &mut BuildCtx<'_>) -> Result<(), Fault> {
         let first = words.first().copied().unwrap_or("");
-        self.tcp_step(first, words).map_err(|f| f.within("tcp-check", first))
+        self.tcp_step(first, words, ctx).map_err(|f| f.within("tcp-check", first))
     }
 
-    fn tcp_step(&mut self, first: &str, words: &[&str]) -> Result<(), Fault> {
+    fn tcp_step(&mut self, first: &str, words: &[&str], ctx: &mut BuildCtx<'_>) -> Result<(), Fault> {
         let list = &mut self.tcp;
         list.own();
-        let mut words = Words::new(words);
+        let mut words = Words::new(words, ctx);
+        if let Some(set) = parse_set(&mut words) {
+            list.push(Action::Set(set?), None);
+            return Ok(());
+        }
         match first {
             "comment" => list.comment = Some(words.argument(0, "expects a string as argument")?.to_owned()),
             "connect" => {
@@ -278,21 +301,19 @@ impl Rules {
                 list.push(Action::Connect(connect), comment);
             }
             "send" | "send-binary" | "send-lf" | "send-binary-lf" => {
-                let (bytes, comment) = parse_send(&mut words)?;
-                list.push(Action::Send(Send::Bytes(bytes)), comment);
+                let (send, comment) = parse_send(&mut words)?;
+                list.push(Action::Send(send), comment);
             }
             "expect" => {
                 let (expect, comment) = parse_expect(&mut words, Protocol::Tcp)?;
                 list.push(Action::Expect(expect), comment);
             }
-            "set-var" | "set-var-fmt" | "unset-var" => {
-                return Err(Fault::new(0, "variables in checks are not supported"));
-            }
             _ => {
                 return Err(Fault::new(
                     0,
                     format!(
-                        "only supports 'comment', 'connect', 'send', 'send-binary', 'expect'. but got '{first}'"
+                        "only supports 'comment', 'connect', 'send', 'send-binary', 'expect', 'set-var', 'unset-var'. \
+                         but got '{first}'"
                     ),
                 ));
             }
@@ -314,7 +335,8 @@ impl Rules {
                 self.http_steps()
             }
         };
-        if !matches!(steps.first(), Some(Step { action: Action::Connect(_), .. })) {
+        let first = steps.iter().find(|step| step.action.is_talk());
+        if !matches!(first, Some(Step { action: Action::Connect(_), .. })) {
             let connect = Connect { implicit: true, default: true, ..Connect::default() };
             steps.insert(0, Step { index: 0, comment: None, action: Action::Connect(connect) });
         }
@@ -336,7 +358,8 @@ impl Rules {
             }
         }
         // After the last request some status is expected.
-        if let Some(Step { action: Action::Send(_), index, .. }) = steps.last() {
+        let last = steps.iter().rev().find(|step| step.action.is_talk());
+        if let Some(Step { action: Action::Send(_), index, .. }) = last {
             let action = Action::Expect(Expect::new(Match::Status(vec![(200, 399)])));
             steps.push(Step { index: index + 1, comment: None, action });
         }
@@ -362,10 +385,10 @@ fn unpack(hidden: &str, request: &mut Request) {
         let Some((name, value)) = line.split_once(':') else { continue };
         let name = name.trim().to_ascii_lowercase();
         if !matches!(&*name, "" | "content-length" | "transfer-encoding") {
-            request.headers.push((name, value.trim().to_owned()));
+            request.headers.push((name, Phrase::fixed(value.trim())));
         }
     }
     if !body.is_empty() {
-        request.body = Some(body.as_bytes().to_vec());
+        request.body = Some(Phrase::fixed(body));
     }
 }

@@ -209,7 +209,7 @@ impl Checker {
         let state = self.check.send_state.then(|| self.state_header());
         let address = self.member.server.address();
         let is_up = self.member.live().oper() != OperState::Stopped;
-        let situation = Situation { address: &address, is_up, state };
+        let situation = Situation { address: &address, is_up, state, member: Some(&self.member) };
         let live = self.member.live();
         let (addr, port) =
             (live.check_addr.with(|addr| *addr), live.check_port.load(Ordering::Relaxed) as u16);

@@ -1,6 +1,6 @@
 //! What to check of a server, and how: a value the configuration makes and compares.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use crate::tls::Upstream;
 
@@ -105,6 +105,11 @@ pub struct CheckSpec {
     pub port: Option<u16>,
     /// The version (1 or 2) of the PROXY header to begin with; 0: none.
     pub send_proxy: u8,
+    /// `socks4`: the proxy that connections may go through, and whether those of checks do (`check-via-socks4`).
+    pub socks4: Option<SocketAddr>,
+    pub via_socks4: bool,
+    /// `check-proto h2`, or `proto h2`: HTTP/2 without having agreed on it.
+    pub h2: bool,
     /// `check-ssl`, or `ssl` of a server whose checks go where its traffic goes.
     pub tls: Option<CheckTls>,
     pub inter_ms: u64,
@@ -144,6 +149,9 @@ impl Default for CheckSpec {
             addr: None,
             port: None,
             send_proxy: 0,
+            socks4: None,
+            via_socks4: false,
+            h2: false,
             tls: None,
             inter_ms: 2000,
             fastinter_ms: 0,

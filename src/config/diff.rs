@@ -196,7 +196,7 @@ fn changed_fields(old: &ServerSpec, new: &ServerSpec) -> Vec<&'static str> {
         pool_low_conn => "pool-low-conn", proto_h2 => "proto", websockets => "ws",
         pool_purge_delay_ms => "pool-purge-delay", max_reuse => "max-reuse", send_proxy => "send-proxy",
         proxy_fields => "proxy-v2-options", proxy_tlvs => "set-proxy-v2-tlv-fmt",
-        source => "source", interface => "interface", cookie => "cookie", redir => "redir", tcp_ut_ms => "tcp-ut",
+        socks4 => "socks4", source => "source", interface => "interface", cookie => "cookie", redir => "redir", tcp_ut_ms => "tcp-ut",
         non_stick => "non-stick", has_check => "check", rise => "rise", fall => "fall", hash_key => "hash-key",
     }
 }

@@ -64,6 +64,8 @@ pub struct Config {
     /// `resolvers` sections, in file order.
     pub resolvers: Vec<Arc<Resolvers>>,
     pub tables: crate::stick::Tables,
+    /// Backend and name of each server that an expression names: they cannot be removed while running.
+    pub named_servers: Vec<(Box<str>, Box<str>)>,
     /// Certificates and what belongs to them, which the runtime API shows and changes.
     pub tls: Mutex<tls::Live>,
 }

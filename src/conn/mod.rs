@@ -7,6 +7,7 @@ pub mod http;
 pub mod introduction;
 pub mod link;
 pub mod proxy_protocol;
+pub mod socks4;
 pub mod tls;
 
 pub use dial::{Dial, dial};

@@ -1,6 +1,6 @@
 //! Responses that the proxy makes or changes: heads of its own, and framing that fits what is really sent.
 
-use super::head::{BodyLen, FieldKind, Head, Method};
+use super::head::{BodyLen, FieldKind, Head, Method, Seen};
 
 impl Head {
     /// Begins a response of the proxy's own, whose body has this length. Fields follow by [`Head::put`].
@@ -45,6 +45,10 @@ impl Head {
             self.body = BodyLen::None;
             return false;
         }
+        if self.status == 304 && self.seen.contains(Seen::FRAMING_EDITED) {
+            // No body is announced that has to be: what rules took away stays away.
+            self.body = BodyLen::None;
+        }
         if asked == Method::Head || self.status == 304 {
             return false;
         }
@@ -85,6 +89,17 @@ mod tests {
         }
         assert!(head.is_complete() && head.settle(Method::Get));
         assert_eq!(text(&head), "HTTP/1.1 200 OK\r\ncontent-length: 3\r\nx-a: 1  2\r\n\r\n");
+    }
+
+    /// As `http-after-response del-header transfer-encoding` has it.
+    #[test]
+    fn a_304_says_no_more_of_its_body_than_rules_leave() {
+        let mut head =
+            received(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX-A: b\r\n\r\n", Method::Get);
+        head.set_status(304, b"Not Modified");
+        head.remove(b"transfer-encoding");
+        assert!(!head.settle(Method::Get));
+        assert_eq!(text(&head), "HTTP/1.1 304 Not Modified\r\nX-A: b\r\n\r\n");
     }
 
     #[test]

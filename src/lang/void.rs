@@ -29,7 +29,12 @@ pub fn is_void_in(section: &str, name: &str) -> bool {
 pub fn is_void_line(kind: Kind, words: &[Word]) -> bool {
     voided().is_some_and(|(label, void)| {
         let mut given = words.iter().map(Word::str);
-        *label == kind.label() && void.split(' ').all(|word| given.next() == Some(word))
+        // An argument in parentheses is none of the name (`http-check set-var(check.a)`).
+        let is_given = |word: &str, given: &str| {
+            given == word || given.split_once('(').is_some_and(|(name, _)| name == word)
+        };
+        *label == kind.label()
+            && void.split(' ').all(|word| given.next().is_some_and(|given| is_given(word, given)))
     })
 }
 

@@ -19,6 +19,8 @@ pub struct AgentSpec {
     pub timeout_ms: u64,
     /// `agent-send`.
     pub send: Arc<[u8]>,
+    /// `option log-health-checks` of the backend.
+    pub log_checks: bool,
 }
 
 /// What is true of it now.

@@ -135,6 +135,8 @@ pub struct ServerSpec {
     pub proxy_fields: ProxyFields,
     /// `set-proxy-v2-tlv-fmt`: kinds, and formats as written.
     pub proxy_tlvs: Arc<[(u8, Box<str>)]>,
+    /// `socks4`: connections go through this proxy.
+    pub socks4: Option<SocketAddr>,
     pub source: Option<Address>,
     pub interface: Option<Arc<str>>,
     pub cookie: Option<Arc<str>>,
@@ -240,6 +242,7 @@ impl Default for ServerSpec {
             send_proxy: 0,
             proxy_fields: ProxyFields::default(),
             proxy_tlvs: Arc::default(),
+            socks4: None,
             source: None,
             interface: None,
             cookie: None,

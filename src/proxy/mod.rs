@@ -17,6 +17,7 @@ mod invalid;
 mod line;
 pub mod listener;
 mod name;
+mod opening;
 pub mod passage;
 pub mod persist;
 pub mod pool;

@@ -18,7 +18,7 @@ use super::h2::websocket;
 use super::passage::{Leaving, Passage, whole};
 use super::stream::{Scanned, Stream};
 use super::transfer::{Broken, Extent, Side, Way};
-use super::tunnel::{self, Ends};
+use super::tunnel::{self, Begun, Ends};
 use super::verdict::{self, Stage, Step};
 
 impl Stream<'_> {
@@ -223,7 +223,11 @@ impl Stream<'_> {
         let (back, front) = (self.route.back, self.route.front);
         let spares = back.rules.spare_responses();
         if !spares {
-            self.run_response(&back.rules.tcp_response).await?;
+            // Those of TCP wait for no more of a response than its head.
+            let inspect_over = std::mem::replace(&mut self.txn.inspect_over, true);
+            let done = self.run_response(&back.rules.tcp_response).await;
+            self.txn.inspect_over = inspect_over;
+            done?;
         }
         self.txn.status = self.txn.res.status;
         if !spares {
@@ -420,7 +424,7 @@ impl Stream<'_> {
         self.down.end_upload(Vec::new());
         let fin = (&front.timeouts, &back.timeouts);
         // HTTP knows no half-closed connection: what the server has ended is over.
-        let moved = tunnel::run(&ends, up, self.patience.clone(), fin, || true).await;
+        let moved = tunnel::run(&ends, (up, Begun::default()), self.patience.clone(), fin, || true).await;
         self.txn.bytes_in += moved.up;
         self.txn.bytes_out += moved.down;
         moved.end.map_or(Ok(()), |end| Err(Halt::Drop(end)))

@@ -12,9 +12,9 @@ use crate::base::clock::{MS, SEC};
 use crate::config::global::H2Tune;
 use crate::config::proxy::{ServerTarget, SwitchTarget, Switching};
 use crate::config::{Backend, Config, HttpReuse, Proxy};
-use crate::conn::{Dial, Link, dial};
+use crate::conn::Link;
 use crate::model::queue::Rank;
-use crate::model::{Address, Pick, ProxyId, ProxyLive, Server, ServerSet, Ticket, WaitQueue};
+use crate::model::{Pick, ProxyId, ProxyLive, Server, ServerSet, Ticket, WaitQueue};
 use crate::rt::Remote;
 use crate::rules::witness::{self, Event};
 use crate::rules::{self, Ctx, Found, Priority, Txn};
@@ -189,7 +189,7 @@ impl Attempt {
 pub struct Chooser<'c> {
     session: &'c Session,
     view: &'c Rc<View>,
-    proxy: &'c Proxy,
+    pub(super) proxy: &'c Proxy,
     id: ProxyId,
     client: &'c Downstream,
     /// The end of the client's direction counts as its leaving.
@@ -202,11 +202,11 @@ impl<'c> Chooser<'c> {
         Chooser { session, view, proxy, id, client, aborts: route.aborts() }
     }
 
-    fn back(&self) -> Option<&'c Backend> {
+    pub(super) fn back(&self) -> Option<&'c Backend> {
         self.proxy.back.as_ref()
     }
 
-    fn worker(&self) -> &'static Worker {
+    pub(super) fn worker(&self) -> &'static Worker {
         self.session.worker
     }
 
@@ -478,7 +478,9 @@ impl<'c> Chooser<'c> {
         let Speech { version, only } = speech(server, carries);
         let http = carries != Carries::Bytes;
         match version {
-            Version::H2 if !self.worker().rehearses.get() => return self.connect_h2(slot, greeting, only),
+            Version::H2 if !self.worker().rehearses.get() => {
+                return self.connect_h2(slot, greeting, only).await;
+            }
             Version::Agreed => return Box::pin(self.negotiate(slot, greeting)).await,
             Version::H2 | Version::H1 => {}
         }
@@ -501,7 +503,7 @@ impl<'c> Chooser<'c> {
             None => {
                 live.counters.mine().connect.inc();
                 back.connect.inc();
-                match self.open(server, &greeting, only) {
+                match self.opened(server, &greeting, only).await {
                     Ok(link) => {
                         link.belong_to(live.uid);
                         (Rc::new(link), 0)
@@ -566,7 +568,7 @@ impl<'c> Chooser<'c> {
         }
         live.counters.mine().connect.inc();
         back.connect.inc();
-        let link = match self.open(server, &greeting, None) {
+        let link = match self.opened(server, &greeting, None).await {
             Ok(link) => link,
             Err(e) => return Err((slot, e)),
         };
@@ -593,7 +595,7 @@ impl<'c> Chooser<'c> {
     }
 
     /// A stream of an HTTP/2 connection: of one that stands where `http-reuse` allows it, else of a new one.
-    fn connect_h2(
+    async fn connect_h2(
         &self,
         slot: ServerSlot,
         greeting: Greeting,
@@ -619,7 +621,7 @@ impl<'c> Chooser<'c> {
             None => {
                 live.counters.mine().connect.inc();
                 back.connect.inc();
-                match self.open(server, &greeting, only) {
+                match self.opened(server, &greeting, only).await {
                     Ok(link) => {
                         link.belong_to(live.uid);
                         let how = (!self.is_private(server), self.proxy.timeouts.server, epoch);
@@ -646,35 +648,6 @@ impl<'c> Chooser<'c> {
     /// Where sharing is forbidden, and with `dispatch`, which is no server.
     fn is_never_shared(&self, server: &Server) -> bool {
         self.proxy.options.http_reuse == HttpReuse::Never || server.spec.is_dispatch()
-    }
-
-    fn open(&self, server: &Server, greeting: &Greeting, only: Option<&[u8]>) -> std::io::Result<Link> {
-        let mut to = server.address();
-        if let (Address::Inet(addr), Some(offset)) = (&mut to, server.spec.port_offset) {
-            let port = i32::from(greeting.name.port().unwrap_or(0)) + offset;
-            addr.set_port(port as u16);
-        }
-        if let (Address::Inet(addr), Some(ip)) = (&mut to, greeting.name.ip())
-            && addr.ip().is_unspecified()
-        {
-            addr.set_ip(ip);
-        }
-        let of_backend = self.back().and_then(|b| b.source.as_ref());
-        let how = Dial {
-            to: &to,
-            source: server.spec.source.as_ref().or(of_backend),
-            interface: server.spec.interface.as_deref(),
-            mark: greeting.packets.mark,
-            tos: greeting.packets.tos,
-            keepalive: self.proxy.options.tcpka_server,
-            no_linger: self.proxy.options.nolinger,
-        };
-        let link = dial(self.worker().rt, &how)?;
-        match server.tls() {
-            Some(_) if self.worker().rehearses.get() => Ok(link),
-            None => Ok(link),
-            Some(tls) => greeting.name.secure(link, (tls, only), &to, &greeting.preface),
-        }
     }
 
     /// An idle connection that other clients have used.

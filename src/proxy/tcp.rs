@@ -20,8 +20,8 @@ use super::retry::Failure;
 use super::route::Attempt;
 use super::session::{Current, Session};
 use super::stream::Stream;
-use super::transfer::Patience;
-use super::tunnel::{self, Ends};
+use super::transfer::{Patience, Way};
+use super::tunnel::{self, Begun, Ends};
 use super::verdict::{self, Stage, Step};
 use super::version::Carries;
 
@@ -98,10 +98,23 @@ impl Stream<'_> {
         let ends = Ends { client: self.down.link().clone(), server: hold.link().clone() };
         let (client_ms, server_ms) = tunnel::timeouts(front, back, &self.txn.timeouts);
         self.patience.restart(self.now(), client_ms, server_ms);
-        let up = ends.up(self.patience, &[]);
+        let mut up = ends.up(self.patience, &[]);
+        let begun = if back.rules.tcp_response.is_empty() {
+            Begun::default()
+        } else {
+            let heard = Box::pin(self.response_content(back, &ends, &mut up)).await;
+            if heard.is_err() {
+                self.txn.bytes_in += up.moved;
+                self.read_the_rest();
+            }
+            heard?
+        };
+        let Some(hold) = &self.hold else {
+            return Err(Halt::Drop(End::new(Cause::ServerAbort, Phase::Data, 0)));
+        };
         let is_cut = || hold.cut().is_some();
         let fin = (&front.timeouts, &back.timeouts);
-        let moved = tunnel::run(&ends, up, self.patience.clone(), fin, is_cut).await;
+        let moved = tunnel::run(&ends, (up, begun), self.patience.clone(), fin, is_cut).await;
         self.txn.bytes_in += moved.up;
         self.txn.bytes_out += moved.down;
         match (moved.end, hold.cut()) {
@@ -142,6 +155,46 @@ impl Stream<'_> {
             }
             self.await_content(until).await;
         }
+    }
+
+    /// `tcp-response content` rules, on the first that the server says, for which they may wait until `inspect-delay` is
+    /// over. What the client says goes on.
+    async fn response_content(&mut self, back: &Proxy, ends: &Ends, up: &mut Way) -> Result<Begun, Halt> {
+        let rt = self.s.worker.rt;
+        let delay_ms = back.rules.tcp_response_inspect_delay_ms;
+        let until = rt.after_ms(delay_ms);
+        self.txn.inspect_over = delay_ms == 0;
+        let (mut said, mut up_done, mut at) = (Buf::take(HEAD_SIZE), false, 0);
+        loop {
+            self.txn.res_body = bytes::Bytes::copy_from_slice(said.data());
+            let server = self.hold.as_ref().map(|hold| hold.slot.server());
+            let outcome = {
+                let upstream = self.hold.as_ref().map(|hold| &hold.upstream);
+                let env = StreamEnv::of(self.s, &self.route, server).over(upstream);
+                back.rules.tcp_response.run(self.txn, &env, &mut at)
+            };
+            match verdict::interpret(outcome, Stage::Response, &self.route, self.s) {
+                Ok(Step::Wait) if !self.txn.inspect_over => {}
+                Ok(_) => break,
+                Err(_) => {
+                    if let Some(server) = server {
+                        server.live.counters.mine().denied_resp.inc();
+                    }
+                    self.txn.bytes_out += said.len() as u64;
+                    return Err(Halt::Drop(End::new(Cause::Proxy, Phase::Data, 0)));
+                }
+            }
+            if said.room_len() == 0 {
+                self.txn.inspect_over = true;
+                continue;
+            }
+            match tunnel::hear(ends, up, &mut up_done, (said.room(), until)).await.map_err(Halt::Drop)? {
+                Ok(n) if n > 0 => said.advance(n),
+                _ => self.txn.inspect_over = true,
+            }
+        }
+        self.txn.res_body = bytes::Bytes::new();
+        Ok(Begun { up_done, said: Some(said) })
     }
 
     /// What the client has sent to no server: it has spoken, and is not reset for it.

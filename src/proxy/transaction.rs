@@ -176,7 +176,11 @@ impl<'a> Stream<'a> {
         if proxy.options.http_buffer_request && !self.txn.body_awaited {
             self.await_body(0, 0).await?;
         }
-        if !after_tcp && let Err(halt) = self.run_rules(&proxy.rules.tcp_content, stage).await {
+        // Rules on a request wait for no more of it.
+        let inspect_over = std::mem::replace(&mut self.txn.inspect_over, true);
+        let done = if after_tcp { Ok(()) } else { self.run_rules(&proxy.rules.tcp_content, stage).await };
+        if let Err(halt) = done {
+            self.txn.inspect_over = inspect_over;
             if stage == Stage::Front && matches!(halt, Halt::Drop(_)) {
                 // Not read as a request yet, as far as logs and counters go.
                 self.txn.has_req = false;
@@ -184,8 +188,6 @@ impl<'a> Stream<'a> {
             }
             return Err(self.unfinished(halt));
         }
-        // Rules on a request wait for no more of it.
-        let inspect_over = std::mem::replace(&mut self.txn.inspect_over, true);
         let done = self.run_rules(&proxy.rules.http_request, stage).await;
         self.txn.inspect_over = inspect_over;
         if !self.txn.hints.is_empty() {

@@ -1,10 +1,11 @@
 //! Bytes in both directions until both have ended: TCP mode, and what follows an accepted Upgrade or CONNECT.
 
 use std::future::poll_fn;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::rc::Rc;
 use std::task::Poll;
 
+use crate::base::Nanos;
 use crate::base::buf::{Buf, HEAD_SIZE};
 use crate::config::{Proxy, Timeouts};
 use crate::conn::Link;
@@ -57,18 +58,53 @@ pub fn timeouts(front: &Proxy, back: &Proxy, set: &TimeoutOverrides) -> (u64, u6
     }
 }
 
+/// What happened before both directions are forwarded.
+#[derive(Default)]
+pub struct Begun {
+    /// The client has ended its direction.
+    pub up_done: bool,
+    /// What the server has said already.
+    pub said: Option<Buf>,
+}
+
+/// Waits until `until` for what the server says, while the client's direction goes on. The error: that one broke.
+pub async fn hear(
+    ends: &Ends,
+    up: &mut Way,
+    up_done: &mut bool,
+    (room, until): (&mut [u8], Nanos),
+) -> Result<io::Result<usize>, End> {
+    poll_fn(|_| {
+        if !*up_done {
+            match up.poll() {
+                Poll::Ready(Ok(())) => {
+                    *up_done = true;
+                    ends.server.shutdown_write();
+                }
+                Poll::Ready(Err(broken)) => return Poll::Ready(Err(tunnel_end(&broken, Side::Client))),
+                Poll::Pending => {}
+            }
+        }
+        ends.server.poll_recv(room, until).map(Ok)
+    })
+    .await
+}
+
 /// Forwards until both directions have ended. When the server has ended its direction, `is_over` tells whether that ends
 /// the other one too.
 pub async fn run(
     ends: &Ends,
-    mut up: Way,
+    (mut up, begun): (Way, Begun),
     patience: Rc<Patience>,
     fin: (&Timeouts, &Timeouts),
     is_over: impl Fn() -> bool,
 ) -> Moved {
     let rt = ends.client.rt();
     let mut down = ends.down(&patience);
-    let (mut up_done, mut down_done) = (false, false);
+    let (mut up_done, mut down_done) = (begun.up_done, false);
+    if let Some(said) = begun.said.filter(|said| !said.is_empty()) {
+        let _ = down.begin_with(said);
+    }
     let end = poll_fn(|_| {
         if !up_done {
             match up.poll() {

@@ -37,6 +37,7 @@ struct Step {
     input: SampleType,
     run: ConvFn,
     args: Box<[Arg]>,
+    decides: bool,
 }
 
 impl std::fmt::Debug for Compiled {
@@ -82,6 +83,7 @@ impl Expr {
         let mut sample = (inner.fetch)(&inner.args, ctx, cursor)?;
         for step in &inner.steps {
             sample = (step.run)(cast(sample, step.input)?, &step.args, ctx)?;
+            cursor.may_change &= !step.decides;
         }
         Some(sample)
     }
@@ -273,7 +275,12 @@ impl Parts {
                 self.out = conv.out;
             }
             self.is_pure &= is_pure_converter(conv.entry.name);
-            self.steps.push(Step { input: conv.input, run: conv.function(), args: args.into() });
+            self.steps.push(Step {
+                input: conv.input,
+                run: conv.function(),
+                args: args.into(),
+                decides: conv.decides,
+            });
             at += len + taken;
             if text.get(at) != Some(&b',') {
                 return Ok(at);

@@ -135,6 +135,8 @@ fn completed(own: CheckSpec, back: &Backend, words: &[&str]) -> CheckSpec {
         spread_percent: all.spread_percent,
         answer_max: all.answer_max,
         datagram: all.datagram,
+        // Nor does what traffic begins with say anything of them.
+        send_proxy: if words.contains(&"check-send-proxy") { own.send_proxy } else { 0 },
         // That traffic speaks TLS says nothing of the checks of such a server, but for steps that ask for it.
         tls: (own.tls.clone().filter(|_| own_asks || all.asks_for_tls()))
             .map(|tls| CheckTls { is_default: own_asks, ..tls }),
@@ -171,6 +173,14 @@ fn add(session: &mut Session, args: &Args) -> Answer {
         Ok(read) => read,
         Err(message) => return Answer::error(format!("{message}\n")),
     };
+    if spec.proto_h2 && !proxy.mode.has_messages() {
+        return Answer::error("MUX protocol is not usable for server.\n");
+    }
+    if let Some(agent) = &mut spec.agent {
+        let all = &back.check_template;
+        let agent = Arc::make_mut(agent);
+        (agent.log_checks, agent.timeout_ms) = (all.log_health_checks, all.timeout_check_ms);
+    }
     if let Err(answer) = find_tracked(&config, proxy, &words, &mut spec) {
         return answer;
     }
@@ -264,7 +274,12 @@ fn del(session: &mut Session, args: &Args) -> Answer {
         return Answer::error("No such server.\n");
     };
     let is_named = |target: &ServerTarget| matches!(target, ServerTarget::Server(n) if **n == *name);
-    if back.use_server.iter().any(|line| is_named(&line.target)) || is_tracked(&config, &proxy.name, name) {
+    let in_expression =
+        config.named_servers.iter().any(|(of, server)| **of == *proxy.name && **server == *name);
+    if in_expression
+        || back.use_server.iter().any(|line| is_named(&line.target))
+        || is_tracked(&config, &proxy.name, name)
+    {
         return Answer::error(
             "This server cannot be removed at runtime due to other configuration elements pointing to it.\n",
         );

@@ -7,6 +7,7 @@ use super::info::{self, InfoField, Process};
 use super::row::{Kind, Row, Subject};
 use super::value::{Datum, Nature, Value};
 use crate::model::{AdminState, OperState, Server};
+use crate::stick::{Table, Tables};
 
 /// Check results that a server can be in, in HAProxy's order.
 const RESULTS: [&str; 16] = [
@@ -119,6 +120,21 @@ impl<'a> Exposition<'a> {
                 _ => number(datum.as_ref()),
             };
             metric.sample(&mut self.text, &labels, &value);
+        }
+    }
+
+    /// `haproxy_sticktable_*`.
+    pub fn tables(&mut self, tables: &Tables) {
+        let figures: [(&str, &str, fn(&Table) -> u32); 2] = [
+            ("haproxy_sticktable_size", "Entries that a stick table has room for.", Table::size),
+            ("haproxy_sticktable_used", "Entries in a stick table.", Table::used),
+        ];
+        for (name, help, figure) in figures.into_iter().filter(|(name, ..)| (self.wants)(name)) {
+            let mut metric = Metric { name: name.to_owned(), help, has_head: false };
+            for table in &tables.list {
+                let labels = [("name", &*table.name), ("type", table.kind().name())];
+                metric.sample(&mut self.text, &labels, &figure(table).to_string());
+            }
         }
     }
 

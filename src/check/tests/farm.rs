@@ -10,8 +10,9 @@ use crate::balance::{Method, Spec, build};
 use crate::base::{Live, clock};
 use crate::check::probe::{Situation, probe};
 use crate::check::*;
-use crate::lang::Severity;
+use crate::lang::{Diagnostics, Severity};
 use crate::model::{Address, ProxyLive, Server, ServerLive, ServerSet, ServerSpec};
+use crate::rules::BuildCtx;
 
 /// Keeps what is said.
 #[derive(Default)]
@@ -143,13 +144,22 @@ pub(super) fn rules(lines: &[&str]) -> Rules {
 pub(super) fn read(rules: &mut Rules, lines: &[&str]) {
     for line in lines {
         let words: Vec<&str> = line.split(' ').collect();
-        match (words[0], words[1]) {
-            ("option", "httpchk") => drop(rules.option_httpchk(&words[2..]).unwrap()),
-            ("option", _) => rules.option_tcp_check(),
-            ("http-check", _) => rules.http_check(&words[1..]).unwrap(),
-            _ => rules.tcp_check(&words[1..]).unwrap(),
-        }
+        read_line(rules, &words).unwrap();
     }
+}
+
+/// Reads a line whose formats and expressions name nothing of a configuration.
+pub(super) fn read_line(rules: &mut Rules, words: &[&str]) -> Result<(), Fault> {
+    BuildCtx::with_nothing(&mut Diagnostics::default(), |ctx| match (words[0], words[1]) {
+        ("option", "httpchk") => rules.option_httpchk(&words[2..], ctx).map(drop),
+        ("option", "tcp-check") => {
+            rules.option_tcp_check();
+            Ok(())
+        }
+        ("option", name) => rules.option_protocol(name, &words[2..]),
+        ("http-check", _) => rules.http_check(&words[1..], ctx),
+        _ => rules.tcp_check(&words[1..], ctx),
+    })
 }
 
 pub(super) fn check(lines: &[&str]) -> CheckSpec {
@@ -160,7 +170,7 @@ pub(super) fn check(lines: &[&str]) -> CheckSpec {
 
 pub(super) async fn find(spec: &CheckSpec, address: std::net::SocketAddr) -> String {
     let address = Address::Inet(address);
-    let situation = Situation { address: &address, is_up: true, state: None };
+    let situation = Situation { address: &address, is_up: true, state: None, member: None };
     let finding = probe(spec, &situation).await;
     assert!(finding.duration_ms.is_some());
     format!("{} {} {}", finding.status.code(), finding.number.unwrap_or(0), finding.info)

@@ -1,17 +1,17 @@
 //! The lines of the configuration.
 
 use super::farm::*;
+use crate::check::phrase::Phrase;
 use crate::check::*;
+use crate::lang::Diagnostics;
+use crate::rules::BuildCtx;
 
 #[test]
 fn lines_that_are_wrong_say_where() {
     let fault = |line: &str| {
         let words: Vec<&str> = line.split(' ').collect();
         let mut rules = rules(&["option httpchk"]);
-        let fault = match words[0] {
-            "http-check" => rules.http_check(&words[1..]).unwrap_err(),
-            _ => rules.tcp_check(&words[1..]).unwrap_err(),
-        };
+        let fault = read_line(&mut rules, &words).unwrap_err();
         (fault.word, fault.message)
     };
     assert_eq!(
@@ -27,27 +27,31 @@ fn lines_that_are_wrong_say_where() {
         (2, "'http-check expect' : invalid range of status codes '300-200'.".to_owned())
     );
     assert_eq!(fault("http-check send hdr a").0, 1);
-    assert!(fault("http-check send hdr a %[src]").1.contains("log-format"));
+    assert!(fault("http-check send hdr a %[nope]").1.contains("unknown fetch method 'nope'"));
+    assert!(fault("http-check set-var(x) int(1)").1.contains("must be start by its scope"));
+    assert!(fault("tcp-check set-var(check.x) int(").1.contains("int"));
+    assert!(fault("tcp-check set-var(check.x)").1.contains("expects an expression"));
     assert!(fault("http-check expect rstring (").1.contains("regex"));
-    assert!(fault("http-check connect via-socks4").1.contains("not supported"));
     assert!(fault("http-check nope").1.contains("only supports 'disable-on-404'"));
     assert!(fault("tcp-check expect status 200").1.contains("but got 'status'"));
     assert!(fault("tcp-check send-binary 4").1.contains("even number"));
     let mut twice = rules(&["option httpchk", "http-check send uri /"]);
-    assert!(twice.http_check(&["send", "uri", "/b"]).unwrap_err().message.contains("missing connect rule"));
+    let fault = read_line(&mut twice, &["http-check", "send", "uri", "/b"]).unwrap_err();
+    assert!(fault.message.contains("missing connect rule"));
 }
 
 #[test]
 fn packed_headers_of_old_files_are_split_out_with_a_warning() {
     let mut rules = Rules::default();
-    let warnings =
-        rules.option_httpchk(&["HEAD", "/", "HTTP/1.1\r\nHost:\u{20}localhost\r\nX-A: b"]).unwrap();
+    let words = ["HEAD", "/", "HTTP/1.1\r\nHost:\u{20}localhost\r\nX-A: b"];
+    let read = BuildCtx::with_nothing(&mut Diagnostics::default(), |ctx| rules.option_httpchk(&words, ctx));
+    let warnings = read.unwrap();
     assert_eq!(warnings[0].word, 2);
     let mut spec = CheckSpec::default();
     rules.finish(&mut spec);
     let rule::Action::Send(rule::Send::Http(request)) = &spec.steps[1].action else { panic!() };
     assert_eq!(
-        String::from_utf8(request::encode(request, None)).unwrap(),
+        String::from_utf8(request::encode(&request::fill(request, None), None)).unwrap(),
         "HEAD / HTTP/1.1\r\nhost: localhost\r\nx-a: b\r\nconnection: close\r\n\r\n"
     );
 }
@@ -62,11 +66,11 @@ fn sections_inherit_until_they_say_their_own() {
     };
     let mut own = defaults.inherit();
     assert_eq!(steps(&own), steps(&defaults));
-    own.http_check(&["expect", "string", "x"]).unwrap();
+    read_line(&mut own, &["http-check", "expect", "string", "x"]).unwrap();
     let steps = steps(&own);
     assert_eq!(steps.len(), 2);
     let rule::Action::Expect(expect) = &steps[1].action else { panic!() };
-    assert_eq!(expect.pattern, rule::Match::Body(b"x".to_vec()));
+    assert_eq!(expect.pattern, rule::Match::Body(Phrase::fixed("x")));
     own.option_tcp_check();
     let mut spec = CheckSpec::default();
     own.finish(&mut spec);
@@ -80,7 +84,9 @@ fn request_of(defaults: &[&str], own: &[&str]) -> (String, usize) {
     let mut spec = CheckSpec::default();
     rules.finish(&mut spec);
     let sent = spec.steps.iter().find_map(|s| match &s.action {
-        rule::Action::Send(rule::Send::Http(request)) => Some(request::encode(request, None)),
+        rule::Action::Send(rule::Send::Http(request)) => {
+            Some(request::encode(&request::fill(request, None), None))
+        }
         _ => None,
     });
     let line = String::from_utf8(sent.unwrap_or_default()).unwrap();
@@ -129,19 +135,19 @@ fn settings_of_defaults_outlast_an_option_httpchk() {
 #[test]
 fn odd_headers_of_checks_are_sent() {
     let mut rules = Rules::default();
-    rules.option_httpchk(&[]).unwrap();
-    rules
-        .http_check(&["send", "hdr", "Authorization Basic", "x", "hdr", "A:b", "y", "hdr", "(A)", " z "])
-        .unwrap();
+    read_line(&mut rules, &["option", "httpchk"]).unwrap();
+    let line =
+        ["http-check", "send", "hdr", "Authorization Basic", "x", "hdr", "A:b", "y", "hdr", "(A)", " z "];
+    read_line(&mut rules, &line).unwrap();
     let mut spec = CheckSpec::default();
     rules.finish(&mut spec);
     let rule::Action::Send(rule::Send::Http(request)) = &spec.steps[1].action else { panic!() };
     assert_eq!(
-        String::from_utf8(request::encode(request, None)).unwrap(),
+        String::from_utf8(request::encode(&request::fill(request, None), None)).unwrap(),
         "OPTIONS / HTTP/1.0\r\nauthorization basic: x\r\na:b: y\r\n(a):  z \r\n\r\n"
     );
-    for words in [["send", "hdr", "A", ""], ["send", "hdr", "", "x"]] {
-        assert!(Rules::default().http_check(&words).is_err());
+    for words in [["http-check", "send", "hdr", "A", ""], ["http-check", "send", "hdr", "", "x"]] {
+        assert!(read_line(&mut Rules::default(), &words).is_err());
     }
 }
 
@@ -150,11 +156,27 @@ fn every_example_of_a_backend_keyword_parses() {
     for entry in BACKEND_KEYWORDS {
         let words: Vec<&str> = entry.example.split(' ').collect();
         let refused = matches!(entry.status, crate::lang::Status::Refused(_));
-        let result = match words[0] {
-            "http-check" => Rules::default().http_check(&words[1..]),
-            "tcp-check" => Rules::default().tcp_check(&words[1..]),
-            _ => continue,
-        };
+        if words[0] == "option" {
+            continue;
+        }
+        let result = read_line(&mut Rules::default(), &words);
         assert_eq!(result.is_err(), refused, "{}: {result:?}", entry.example);
+    }
+}
+
+/// As HAProxy sends them, by its own test of these checks.
+#[test]
+fn packets_of_mysql_checks_are_those_of_haproxy() {
+    for (option, wanted) in [
+        ("option mysql-check user user pre-41", "0b00000100800000017573657200000100000001".to_owned()),
+        (
+            "option mysql-check user user",
+            format!("26000001008200000080000121{}7573657200000100000001", "00".repeat(23)),
+        ),
+    ] {
+        let spec = check(&[option]);
+        let rule::Action::Send(rule::Send::Bytes(sent)) = &spec.steps[1].action else { panic!("{option}") };
+        let hex: String = sent.bytes(None).iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(hex, wanted, "{option}");
     }
 }

@@ -183,6 +183,7 @@ fn agent(set: &ServerSettings, draft: &Draft<'_>) -> Option<Arc<AgentSpec>> {
         inter_ms: agent.inter_ms,
         timeout_ms: draft.set.timeouts.check,
         send: agent.send.as_slice().into(),
+        log_checks: draft.set.options.log_health_checks,
     }))
 }
 

@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use crate::check::{CheckSpec, Fault};
 use crate::lang::Severity;
+use crate::rules::{BuildCtx, Captures, HttpErrors};
 
 use super::backend::Declared;
 use super::declared::ServerSettings;
-use super::draft::{Cx, Draft};
+use super::draft::{Cx, Draft, Reference};
 use super::keyword::Scope;
+use super::rule::build_ctx;
 use crate::lang::args::Args;
 
 fn words<'a>(args: Args<'a>, from: usize) -> Vec<&'a str> {
@@ -17,6 +19,22 @@ fn words<'a>(args: Args<'a>, from: usize) -> Vec<&'a str> {
 
 fn report<'a>(scope: &mut Scope<'_, 'a>, severity: Severity, args: Args<'a>, from: usize, fault: Fault) {
     scope.cx.diags.push(severity, Some(args.at(from + fault.word)), fault.message);
+}
+
+/// Reads with what formats and expressions of a section's checks may name.
+fn reading<'a, R>(
+    scope: &mut Scope<'_, 'a>,
+    read: impl FnOnce(&mut crate::check::Rules, &mut BuildCtx<'_>) -> R,
+) -> R {
+    let (title, name) = (scope.title(), scope.px.name);
+    let (caps, mode) = (scope.px.caps(), scope.px.set.mode);
+    let (mut captures, pages) = (Captures::default(), HttpErrors::default());
+    let mut ctx = build_ctx(scope.cx, &title, caps, mode, &mut captures, &pages);
+    let result = read(&mut scope.px.set.check.rules, &mut ctx);
+    for (at, proxy, server) in std::mem::take(&mut scope.cx.references) {
+        scope.cx.named.push(Reference { at, from: name, proxy, server });
+    }
+    result
 }
 
 /// `option httpchk ...`, `option tcp-check` and `option udp-check`: the latest one counts.
@@ -42,7 +60,7 @@ pub fn method<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {
         return;
     }
     check.method = "httpchk";
-    match check.rules.option_httpchk(&words(args, 2)) {
+    match reading(scope, |rules, ctx| rules.option_httpchk(&words(args, 2), ctx)) {
         Ok(warnings) => {
             for fault in warnings {
                 report(scope, Severity::Warning, args, 2, fault);
@@ -57,13 +75,13 @@ pub fn rule<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {
     let check = &mut scope.px.set.check;
     let words = words(args, 1);
     check.has_connect |= args.str(1) == "connect" && words.contains(&"port");
-    let result = if args.str(0) == "http-check" {
-        check.has_http_rules |= !matches!(args.str(1), "disable-on-404" | "send-state");
-        check.rules.http_check(&words)
-    } else {
-        check.has_tcp_rules = true;
-        check.rules.tcp_check(&words)
-    };
+    let is_http = args.str(0) == "http-check";
+    check.has_http_rules |= is_http && !matches!(args.str(1), "disable-on-404" | "send-state");
+    check.has_tcp_rules |= !is_http;
+    let result = reading(scope, |rules, ctx| match is_http {
+        true => rules.http_check(&words, ctx),
+        false => rules.tcp_check(&words, ctx),
+    });
     if let Err(fault) = result {
         report(scope, Severity::Alert, args, 1, fault);
     }
@@ -94,11 +112,15 @@ pub fn spec(cx: &Cx<'_>, draft: &Draft<'_>, server: &ServerSettings) -> CheckSpe
         log_health_checks: set.options.log_health_checks,
         spread_percent: cx.global.spread_checks,
         answer_max: cx.global.tune.chksize,
+        socks4: server.spec.socks4,
         ..server.checking.clone()
     };
     // Checks that go where traffic goes begin as it does.
     if spec.send_proxy > 0 || !spec.has_own_way() {
         spec.send_proxy = spec.send_proxy.max(server.spec.send_proxy);
+        spec.h2 = server.checking_h2.unwrap_or(server.spec.proto_h2);
+    } else {
+        spec.h2 = server.checking_h2.unwrap_or(false);
     }
     set.check.rules.finish(&mut spec);
     spec

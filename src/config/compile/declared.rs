@@ -20,6 +20,8 @@ pub struct ServerSettings {
     pub spec: ServerSpec,
     /// How `check` checks.
     pub checking: CheckSpec,
+    /// `check-proto`: whether checks speak HTTP/2.
+    pub checking_h2: Option<bool>,
     pub init_addr: Vec<InitAddr>,
     pub agent: AgentSettings,
     pub resolving: ResolvingSettings,

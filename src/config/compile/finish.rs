@@ -100,6 +100,7 @@ pub fn finish<'a>(cx: &mut Cx<'a>, drafts: &Drafts<'a>) -> Built {
             patterns: Default::default(),
             resolvers: cx.resolvers.clone(),
             tables: Default::default(),
+            named_servers: Vec::new(),
             tls: Mutex::default(),
         },
         server_sets: Vec::new(),
@@ -133,10 +134,21 @@ pub fn finish<'a>(cx: &mut Cx<'a>, drafts: &Drafts<'a>) -> Built {
         built.config.proxies.push(proxy);
     }
     (built.config.tables, built.table_changes) = super::stick::tables(cx, &drafts.proxies, &drafts.peers);
+    built.config.named_servers = named_servers(cx);
     built.config.patterns = std::mem::take(&mut cx.patterns);
     built.config.tls = Mutex::new(super::tls::live(cx, &built.config));
     postcheck::whole(cx, &built.config);
     built
+}
+
+/// The servers that expressions name, with their backends.
+fn named_servers(cx: &Cx<'_>) -> Vec<(Box<str>, Box<str>)> {
+    let named = cx.named.iter().filter_map(|reference| Some((reference, reference.server.as_ref()?)));
+    let backend = |of: &super::draft::Reference<'_>| match &*of.proxy {
+        "" => of.from.into(),
+        proxy => proxy.into(),
+    };
+    named.map(|(reference, server)| (backend(reference), server.clone())).collect()
 }
 
 /// The rules of each `defaults` section that has some, compiled once for the kind of section that uses it.

@@ -52,6 +52,7 @@ impl ServerChange {
                 || is_other(old)
                 || old.port_offset != new.port_offset
                 || old.source != new.source
+                || old.socks4 != new.socks4
                 || old.interface != new.interface
                 || (old.send_proxy, old.proxy_fields) != (new.send_proxy, new.proxy_fields)
                 || old.proxy_tlvs != new.proxy_tlvs

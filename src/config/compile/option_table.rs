@@ -168,7 +168,7 @@ pub const OPTIONS: &[OptionKeyword] = &[
     nothing("splice-auto", Side::Any, "Lets the kernel move data where that pays.", "option splice-auto", "1.3", "the kernel moves data where that pays"),
     nothing("splice-request", Side::Any, "Lets the kernel move request data.", "option splice-request", "1.3", "the kernel moves data where that pays"),
     nothing("splice-response", Side::Any, "Lets the kernel move response data.", "option splice-response", "1.3", "the kernel moves data where that pays"),
-    refused("spop-check", "Checks servers with a SPOP hello.", "option spop-check", "SPOE is not part of it"),
+    line("spop-check", "", Side::Back, "Checks agents of SPOE with a hello of their protocol.", "option spop-check", "1.7", checks::method),
     flag("srvtcpka", Side::Back, "TCP keep-alive packets towards servers.", "option srvtcpka", "1.3", |o| &mut o.tcpka_server),
     line("ssl-hello-chk", "", Side::Back, "Checks servers with an SSLv3 hello: what answers with a hello or an alert is well.", "option ssl-hello-chk", "1.1", checks::method),
     line("tcp-check", "", Side::Back, "Checks servers with a script of 'tcp-check' lines.", "option tcp-check", "1.5", checks::method),

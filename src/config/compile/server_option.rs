@@ -1,6 +1,6 @@
 //! The table of server options (manual 5.2).
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use ipnet::IpNet;
@@ -205,12 +205,21 @@ pub const TLS: &str = "this part of TLS is not there yet";
 /// Options of `server`, `server-template` and (most) `default-server`.
 #[rustfmt::skip]
 pub const SERVER_OPTIONS: &[ServerOption] = &[
-    option("addr", "<ip | name>", "Where checks go instead of the server's address.", "server s 10.0.0.1:80 check addr 10.0.0.9", "1.4", |s, a, at| {
+    option("addr", "<ip | name>[:<port>]", "Where checks go instead of the server's address; 'port' wins over a port here.", "server s 10.0.0.1:80 check addr 10.0.0.9", "1.4", |s, a, at| {
         let text = a.str(1);
+        let whole = text.parse::<SocketAddr>().map(|at| (at.ip(), Some(at.port())));
         // A name is asked for once, when the file is read.
-        let named = || (at.cx.inputs.resolve)(text).ok().and_then(|found| found.first().copied());
-        let ip = text.parse().ok().or_else(|| if text.is_empty() { None } else { named() });
-        s.checking.addr = Some(ip.ok_or_else(|| format!("'addr' expects an address as argument, got '{text}'"))?);
+        let named = |name: &str| (at.cx.inputs.resolve)(name).ok().and_then(|found| found.first().copied());
+        let found = whole.ok().or_else(|| text.parse::<IpAddr>().ok().map(|ip| (ip, None))).or_else(|| {
+            let (name, port) = match text.rsplit_once(':') {
+                Some((name, port)) => (name, Some(port.parse::<u16>().ok()?)),
+                None => (text, None),
+            };
+            if name.is_empty() { None } else { named(name).map(|ip| (ip, port)) }
+        });
+        let (ip, port) = found.ok_or_else(|| format!("'addr' expects an address as argument, got '{text}'"))?;
+        s.checking.addr = Some(ip);
+        s.checking.port = s.checking.port.or(port.filter(|port| *port > 0));
         Ok(())
     }),
     option("agent-addr", "<addr>", "Where the agent listens, if not at the server.", "server s 10.0.0.1:80 agent-check agent-port 8081 agent-addr 10.0.0.9", "1.7", |s, a, at| {
@@ -256,11 +265,14 @@ pub const SERVER_OPTIONS: &[ServerOption] = &[
         Ok(())
     }),
     refused("check-pool-conn-name", "<name>", "Name of the pooled connection checks reuse.", "checks open connections of their own"),
-    option("check-proto", "<name>", "HTTP version of checks.", "server s 10.0.0.1:80 check check-proto h1", "2.1", |_, a, _| match a.str(1) {
-        "h1" | "none" => Ok(()),
+    option("check-proto", "<name>", "HTTP version of checks.", "server s 10.0.0.1:80 check check-proto h2", "2.1", |s, a, _| match a.str(1) {
+        name @ ("h1" | "none" | "h2") => {
+            s.checking_h2 = Some(name == "h2");
+            Ok(())
+        }
         other => Err(format!("'check-proto' : '{other}' is not supported by this release")),
     })
-    .status(Status::Partial("h1 only")),
+    .status(Status::Partial("h1, h2 and none")),
     refused("check-reuse-pool", "", "Lets checks use pooled connections.", "checks open connections of their own"),
     option("check-send-proxy", "", "Starts checks with the PROXY protocol.", "server s 10.0.0.1:80 check check-send-proxy", "1.5", |s, _, _| {
         s.checking.send_proxy = 1;
@@ -275,7 +287,10 @@ pub const SERVER_OPTIONS: &[ServerOption] = &[
         s.tls.check = true;
         Ok(())
     }),
-    refused("check-via-socks4", "", "Checks through a SOCKS4 proxy.", "SOCKS4 is not part of it"),
+    option("check-via-socks4", "", "Checks through the proxy of 'socks4'.", "server s 10.0.0.1:80 socks4 10.0.0.9:1080 check check-via-socks4", "2.0", |s, _, _| {
+        s.checking.via_socks4 = true;
+        Ok(())
+    }),
     option("cookie", "<value>", "Value of the persistence cookie for this server.", "server s 10.0.0.1:80 cookie s1", "1.3", |s, a, _| {
         s.spec.cookie = Some(text(a, "<value>")?.into());
         Ok(())
@@ -500,7 +515,11 @@ pub const SERVER_OPTIONS: &[ServerOption] = &[
         s.spec.slowstart_ms = delay(a, at)?;
         Ok(())
     }),
-    refused("socks4", "<addr>:<port>", "Connects through a SOCKS4 proxy.", "SOCKS4 is not part of it"),
+    option("socks4", "<addr>:<port>", "Connects through a SOCKS4 proxy.", "server s 10.0.0.1:80 socks4 10.0.0.9:1080", "2.0", |s, a, _| {
+        let proxy = a.str(1).parse().map_err(|_| format!("'socks4' expects <addr>:<port> as argument, got '{}'", a.str(1)))?;
+        s.spec.socks4 = Some(proxy);
+        Ok(())
+    }),
     ServerOption { arity: Arity::Source, ..option("source", "<addr>[:<port>] [interface <name>]", "Address that connections come from.", "server s 10.0.0.1:80 source 127.0.0.1", "1.3", source) }
         .status(Status::Partial("without usesrc and port ranges")),
     option("stick", "", "Undoes 'non-stick' of default-server.", "server s 10.0.0.1:80 stick", "1.5", |s, _, _| {

@@ -63,6 +63,8 @@ impl Keep {
         let secondary = Secondary::of(res, request.asked)?;
         let lifetime_s = rules::lifetime(res, settings.max_age_s, now_s)?;
         let age_s = rules::age(res).ok().filter(|age| *age <= lifetime_s)?;
+        // `max-age` of the cache counts from when it is stored.
+        let left_s = (lifetime_s - age_s).min(settings.max_age_s);
         let head = Stored::of(res);
         let size = (head.fields.len() + request.key.len()) as u64;
         let body = if let BodyLen::Length(n) = res.body { n } else { 0 };
@@ -72,7 +74,7 @@ impl Keep {
         let times = Times {
             stored: now,
             age_s,
-            expires: now + (lifetime_s - age_s) * SEC,
+            expires: now + left_s * SEC,
             modified_s: rules::modified(res, now_s),
         };
         if !cache.announce((request.hash, &request.key), secondary, now) {

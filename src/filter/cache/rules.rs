@@ -37,7 +37,8 @@ fn starts(value: &[u8], with: &[u8]) -> bool {
     value.get(..with.len()).is_some_and(|start| start.eq_ignore_ascii_case(with))
 }
 
-/// For how many seconds a response may be used from when it was made, `most` at most. `None`: it is not stored.
+/// For how many seconds a response may be used from when it was made: `most` where it does not say. `None`: it is not
+/// stored.
 pub fn lifetime(res: &Head, most: u64, now_s: u64) -> Option<u64> {
     let mut ages = [None, None];
     let mut has_control = false;
@@ -61,11 +62,11 @@ pub fn lifetime(res: &Head, most: u64, now_s: u64) -> Option<u64> {
         return None;
     }
     if let Some(age) = ages[0].or(ages[1]) {
-        return Some(age.min(most));
+        return Some(age);
     }
     if let Some(expires) = res.field(b"expires") {
         let left = date(expires).unwrap_or(0).saturating_sub(now_s);
-        return (left > 0).then_some(left.min(most));
+        return (left > 0).then_some(left);
     }
     let has_validator = res.field(b"etag").is_some() || res.field(b"last-modified").is_some();
     has_validator.then_some(most)
@@ -146,10 +147,10 @@ mod tests {
         type Fields<'a> = &'a [(&'a str, &'a str)];
         let table: &[(Fields<'_>, Option<u64>)] = &[
             (&[("Cache-Control", "max-age=5")], Some(5)),
-            (&[("Cache-Control", "max-age=500")], Some(60)),
+            (&[("Cache-Control", "max-age=500")], Some(500)),
             (&[("Cache-Control", "max-age=5, S-MaxAge=7")], Some(7)),
             (&[("Cache-Control", "max-age=\"50\"")], Some(50)),
-            (&[("Cache-Control", "max-age=99999999999999999999999")], Some(60)),
+            (&[("Cache-Control", "max-age=99999999999999999999999")], Some(u64::MAX / 4)),
             (&[("Cache-Control", "max-age=abc")], None),
             (&[("Cache-Control", "s-maxage=0, max-age=5")], None),
             (&[("Cache-Control", "max-age=0"), ("ETag", "\"x\"")], None),

@@ -23,6 +23,50 @@ fn bytes_go_both_ways_and_each_end_ends_its_direction() {
 }
 
 #[test]
+fn rules_judge_what_a_server_says_first() {
+    let reject = "tcp-response content reject if { res.payload(0,3) -m str bad }";
+    let rig = Rig::listen_tcp(&["tcp-response inspect-delay 5s", reject, "server s1 10.0.0.1:80"]);
+    for (said, flags, answer, out) in [("bad news", "PD", "", 8), ("good", "--", "good", 4)] {
+        let mut client = rig.client();
+        client.send("ping");
+        let mut server = rig.server("s1");
+        // The client's bytes do not wait for the server's.
+        assert_eq!(server.take(), "ping");
+        client.send("more");
+        assert_eq!(server.take(), "more");
+        server.send(&said[..2]);
+        assert_eq!(client.take(), "", "not known yet");
+        server.send(&said[2..]);
+        assert_eq!(client.take(), answer);
+        if answer.is_empty() {
+            assert!(client.has_ended() && server.has_ended());
+        } else {
+            client.finish();
+            server.finish();
+        }
+        assert_eq!(rig.log(), [format!("p/s1 {flags} 0 8>{out}")]);
+    }
+    assert_eq!(rig.count("s1").denied_resp, 1);
+}
+
+#[test]
+fn rules_on_responses_wait_for_their_delay_and_no_longer() {
+    let reject = "tcp-response content reject if WAIT_END { res.len lt 9 }";
+    let rig = Rig::listen_tcp(&["tcp-response inspect-delay 5s", reject, "server s1 10.0.0.1:80"]);
+    for (said, is_rejected) in [("short", true), ("long enough", false)] {
+        let mut client = rig.client();
+        client.send("x");
+        let mut server = rig.server("s1");
+        server.send(said);
+        rig.pass(4_999);
+        assert!(client.take().is_empty() && !client.has_ended());
+        rig.pass(1);
+        assert_eq!(client.take(), if is_rejected { "" } else { said });
+        assert_eq!(client.has_ended(), is_rejected);
+    }
+}
+
+#[test]
 fn a_server_may_speak_first() {
     let rig = Rig::listen_tcp(&["server s1 10.0.0.1:80"]);
     let mut client = rig.client();

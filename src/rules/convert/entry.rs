@@ -22,13 +22,24 @@ pub struct Converter {
     pub out: SampleType,
     /// `Any` as output means "unknown" and not "as it was".
     pub changes_type: bool,
+    /// What it says of an unfinished message will be said of the finished one.
+    pub decides: bool,
     pub run: ConvFn,
     pub check: Option<CheckFn>,
 }
 
 impl Converter {
     pub const fn new(entry: Entry, input: SampleType, out: SampleType, run: ConvFn) -> Self {
-        Converter { entry, args: ArgSpec::NONE, input, out, changes_type: false, run, check: None }
+        Converter {
+            entry,
+            args: ArgSpec::NONE,
+            input,
+            out,
+            changes_type: false,
+            decides: false,
+            run,
+            check: None,
+        }
     }
 
     pub const fn args(self, args: ArgSpec) -> Self {
@@ -41,6 +52,10 @@ impl Converter {
 
     pub const fn changes_type(self) -> Self {
         Converter { changes_type: true, ..self }
+    }
+
+    pub const fn decides(self) -> Self {
+        Converter { decides: true, ..self }
     }
 
     pub const fn partial(self, why: &'static str) -> Self {

@@ -123,7 +123,8 @@ pub static CONVERTERS: &[Converter] = &[
         T::Bin,
         T::Bool,
         is_valid,
-    ),
+    )
+    .decides(),
     Converter::new(
         Entry::full(
             "fix_tag_value",

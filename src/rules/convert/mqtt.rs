@@ -276,7 +276,8 @@ pub static CONVERTERS: &[Converter] = &[
         T::Bin,
         T::Bool,
         is_valid,
-    ),
+    )
+    .decides(),
     Converter::new(
         Entry::full(
             "mqtt_field_value",

@@ -99,16 +99,18 @@ fn found(run: &mut Run) {
         let head: Vec<String> = text.lines().next().unwrap_or("").split(',').map(str::to_owned).collect();
         let column = |name: &str| head.iter().position(|h| h.trim_start_matches("# ") == name).unwrap_or(0);
         let (proxy, server, status) = (column("pxname"), column("svname"), column("check_status"));
+        let (code, words) = (column("check_code"), column("last_chk"));
         lines = text
             .lines()
             .skip(1)
             .filter(|line| line.contains(','))
             .map(|line| {
                 let fields: Vec<&str> = line.split(',').collect();
-                format!("{}/{} {}", fields[proxy], fields[server], fields[status].trim_start_matches("* "))
+                let found = [fields[status].trim_start_matches("* "), fields[code], fields[words]];
+                format!("{}/{} {}", fields[proxy], fields[server], found.join(" "))
             })
             .collect();
-        lines.len() > 5 && lines.iter().all(|line| !line.ends_with(" INI"))
+        lines.len() > 5 && lines.iter().all(|line| !line.contains(" INI "))
     });
     for line in lines {
         run.note("check", &line);

@@ -156,3 +156,40 @@ backend be
     );
     same(&config, two, 1, |run| exchange(run, "fe", "hello"));
 }
+
+/// `tcp-response content`: on what the server says first, at once where nothing may be waited for.
+#[test]
+fn response_rules() {
+    let config = format!(
+        "{TCP}
+frontend f1
+    bind {{ip}}:{{port:f1}}
+    default_backend b1
+frontend f2
+    bind {{ip}}:{{port:f2}}
+    default_backend b2
+frontend f3
+    bind {{ip}}:{{port:f3}}
+    default_backend b3
+backend b1
+    balance roundrobin
+    tcp-response inspect-delay 4s
+    tcp-response content reject if {{ res.payload(0,4) -m str one: }}
+    server s1 {{s1}}
+    server s2 {{s2}}
+backend b2
+    tcp-response inspect-delay 4s
+    tcp-response content accept if {{ res.len gt 1000 }}
+    server s1 {{s1}}
+backend b3
+    tcp-response content accept if {{ always_true }}
+    tcp-response content reject
+    server s1 {{s1}}
+"
+    );
+    same(&config, two, 4, |run| {
+        for port in ["f1", "f1", "f2", "f3"] {
+            exchange(run, port, "hello");
+        }
+    });
+}

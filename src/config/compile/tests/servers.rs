@@ -1,5 +1,6 @@
 //! What options of a server set, and what undoes those of `default-server`.
 
+use crate::check::rule::{Action, Match, Send, Step};
 use crate::check::{CheckSpec, InitState};
 use crate::config::compile::testing::{build_text, messages};
 use crate::model::{HashKey, ServerSpec};
@@ -20,7 +21,7 @@ type Holds = fn(&ServerSpec, &CheckSpec) -> bool;
 
 #[test]
 fn each_option_sets_what_it_is_of() {
-    let rows: [(&str, &str, Holds); 13] = [
+    let rows: [(&str, &str, Holds); 18] = [
         ("check", "downinter 3s", |_, c| c.downinter_ms == 3000),
         ("check", "fastinter 4s", |_, c| c.fastinter_ms == 4000),
         ("check", "fall 7", |s, c| c.fall == 7 && s.fall == 7),
@@ -29,6 +30,11 @@ fn each_option_sets_what_it_is_of() {
         ("check", "init-state down", |_, c| c.init_state == InitState::Down),
         ("check", "on-marked-up shutdown-backup-sessions", |_, c| c.shutdown_backups_on_up),
         ("check", "check-send-proxy", |_, c| c.send_proxy == 1),
+        ("check socks4 10.0.0.9:1080", "check-via-socks4", |_, c| c.via_socks4 && c.socks4.is_some()),
+        ("check", "addr 10.0.0.9:81", |_, c| c.addr.is_some() && c.port == Some(81)),
+        ("check", "port 82 addr 10.0.0.9:81", |_, c| c.port == Some(82)),
+        ("check", "check-proto h2", |_, c| c.h2),
+        ("weight 1", "socks4 10.0.0.9:1080", |s, _| s.socks4.is_some()),
         ("weight 1", "hash-key addr-port", |s, _| s.hash_key == HashKey::AddrPort),
         ("weight 1", "pool-max-conn 5", |s, _| s.pool_max_conn == Some(5)),
         ("weight 1", "pool-purge-delay 6s", |s, _| s.pool_purge_delay_ms == 6000),
@@ -59,4 +65,67 @@ fn what_default_server_says_can_be_undone() {
         let (spec, check) = built(defaults, option);
         assert!(holds(&spec, &check), "{option}");
     }
+}
+
+/// What the lines of a section make of its checks.
+fn steps(lines: &[&str]) -> Vec<Step> {
+    let text = format!(
+        "backend b\n timeout server 1s\n timeout connect 1s\n {}\n server s 10.0.0.1:80 check\n",
+        lines.join("\n ")
+    );
+    let (built, diags) = build_text(&text);
+    let config = built.unwrap_or_else(|| panic!("{:?}", messages(&diags))).config;
+    config.proxies[0].back.as_ref().map_or_else(Vec::new, |back| back.checks[0].1.steps.clone())
+}
+
+#[test]
+fn steps_of_checks_are_what_their_lines_say() {
+    type Is = fn(&Action) -> bool;
+    let is_set: Is = |a| matches!(a, Action::Set(_));
+    let goes_to_81: Is = |a| matches!(a, Action::Connect(c) if c.port == Some(81));
+    let sends: Is = |a| matches!(a, Action::Send(Send::Bytes(_)));
+    let rows: [(&str, &str, Is); 14] = [
+        ("httpchk", "http-check set-var(check.a) int(1)", is_set),
+        ("httpchk", "http-check set-var-fmt(check.a) x%[int(1)]", is_set),
+        ("httpchk", "http-check unset-var(check.a)", is_set),
+        ("httpchk", "http-check connect port 81", goes_to_81),
+        (
+            "httpchk",
+            "http-check send meth PUT",
+            |a| matches!(a, Action::Send(Send::Http(r)) if r.method.as_deref() == Some("PUT")),
+        ),
+        (
+            "httpchk",
+            "http-check expect string x",
+            |a| matches!(a, Action::Expect(e) if matches!(e.pattern, Match::Body(_))),
+        ),
+        ("tcp-check", "tcp-check set-var(check.a) int(1)", is_set),
+        ("tcp-check", "tcp-check set-var-fmt(check.a) x", is_set),
+        ("tcp-check", "tcp-check unset-var(check.a)", is_set),
+        ("tcp-check", "tcp-check connect port 81", goes_to_81),
+        ("tcp-check", "tcp-check send-lf x%[be_name]", sends),
+        ("tcp-check", "tcp-check send-binary-lf 00", sends),
+        ("tcp-check", "tcp-check expect string x", |a| matches!(a, Action::Expect(_))),
+        ("spop-check", "", |a| matches!(a, Action::Expect(e) if matches!(e.pattern, Match::Own(_)))),
+    ];
+    for (option, line, is) in rows {
+        let option = format!("option {option}");
+        let has = |lines: &[&str]| steps(lines).iter().any(|step| is(&step.action));
+        assert!(has(&[&option, line]), "{line}");
+        assert!(line.is_empty() || !has(&[&option]), "{line} without it");
+    }
+}
+
+/// Formats and expressions of checks may name what others of the section may.
+#[test]
+fn expressions_of_checks_have_to_make_sense() {
+    let told = |line: &str| {
+        let text = format!("backend b\n timeout server 1s\n timeout connect 1s\n option httpchk\n {line}\n");
+        let (built, diags) = build_text(&text);
+        (built.is_some(), messages(&diags).join("; "))
+    };
+    assert!(told("http-check send hdr x-a %[srv_conn(b/s)]").1.contains("unable to find server 's'"));
+    assert!(told("http-check set-var(check.a) nope").1.contains("unknown fetch method 'nope'"));
+    assert!(told("http-check expect status 200 status-code str(a),nope").1.contains("converter 'nope'"));
+    assert!(told("http-check send hdr x-a %[be_name]").0);
 }

@@ -13,6 +13,7 @@
 //! load h2-origin --listen ADDR [--size 1024]
 //! load upload    --target ADDR [--bytes N] [--duration SECS]
 //! load hold      --target ADDR [--path /128] [--conns 100]
+//! load parked     --target ADDR --path PATH --put PATH --body TEXT [--conns 5000] [--rounds 5]
 //! load dns        --target ADDR --names FILE [--ecs] [--window 128] [pace and window]
 //! load sink-unix --path SOCKET
 //! ```
@@ -31,6 +32,7 @@ mod frames;
 mod hold;
 mod origin;
 mod pace;
+mod parked;
 mod plain;
 mod reply;
 mod sink;
@@ -46,7 +48,9 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let mut words = std::env::args().skip(1);
     let Some(part) = words.next() else {
-        eprintln!("usage: load origin|h2-origin|http|web|tcp|upload|hold|dns|sink-unix --option value ...");
+        eprintln!(
+            "usage: load origin|h2-origin|http|web|tcp|upload|hold|parked|dns|sink-unix --option value ..."
+        );
         return ExitCode::from(2);
     };
     let outcome = Args::parse(words).and_then(|args| match part.as_str() {
@@ -57,6 +61,7 @@ fn main() -> ExitCode {
         "tcp" => client::run(&args, client::Protocol::Tcp),
         "upload" => upload::run(&args),
         "hold" => hold::run(&args),
+        "parked" => parked::run(&args),
         "dns" => dns::run(&args),
         "sink-unix" => sink::run(&args),
         other => Err(format!("unknown part '{other}'")),

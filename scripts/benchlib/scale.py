@@ -1,8 +1,9 @@
-"""5,000 services of 10 instances: changes, parked queries, snapshot, restart.
+"""5,000 services of 10 instances: changes, parked queries, fan-out, snapshot, restart.
 
 Three nodes are filled through the API of one, first to a tenth; 5,000 blocking queries are parked at it; instances
 change at a fixed rate for a while, at a tenth and at full size, to compare what a change costs; a node is ended and
-started again. Latencies are those of the client, so they hold the client's own share.
+started again. Before that 5,000 blocking queries are parked on one service, which changes: when the last of them is
+answered. Latencies are those of the client, so they hold the client's own share.
 """
 import argparse
 import http.client
@@ -11,6 +12,8 @@ import os
 import resource
 import select
 import socket
+import statistics
+import subprocess
 import threading
 import time
 import urllib.request
@@ -26,11 +29,13 @@ from .report import verdict
 SERVICES, INSTANCES, HOSTS, PARKED = 5_000, 50_000, 100, 5_000
 TENTH = INSTANCES // 10
 THREADS = 16
+FAN_OUT_MS, FAN_OUT_ROUNDS = 100, 7
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rate", type=int, default=500, help="changes a second (default: %(default)s)")
     parser.add_argument("--seconds", type=int, default=60, help="of changes (default: %(default)s)")
+    parser.add_argument("--fan-out", action="store_true", help="one service alone: only how soon 5,000 watchers are told")
 
 
 def registration(number: int, generation: int) -> str:
@@ -111,6 +116,26 @@ def park(port: int, pid: int) -> tuple[list[socket.socket], dict]:
                            f"{PARKED} blocking queries, {each:.1f} KiB each, bar 20; {answered} of 1000 answered early")
 
 
+def fan_out(lab: place.Lab, cluster: Cluster) -> dict:
+    """One change of a service that 5,000 blocking queries wait for at the node where it is made; the median of rounds."""
+    body = registration(0, 1).replace('"generation": "1"', '"generation": "{round}"')
+    words = ["parked", "--target", f"127.0.0.1:{cluster.apis[0]}", "--path", "/v1/health/service/svc-0", "--put",
+             "/v1/catalog/register", "--body", body, "--conns", PARKED, "--rounds", FAN_OUT_ROUNDS]
+    client = lab.spawn([lab.load_bin, *words], set(ALL_CPUS), stdout=subprocess.PIPE, text=True)
+    text, _ = client.communicate(timeout=300)
+    lab.stop(client)
+    if client.returncode:
+        raise place.Unable("the parked queries failed")
+    rounds = json.loads(text)["rounds"]
+    last = [one["last_ms"] for one in rounds]
+    told = statistics.median(last)
+    middle, put = (statistics.median(one[name] for one in rounds) for name in ("median_ms", "put_ms"))
+    good = told <= FAN_OUT_MS and all(one["answered"] == PARKED for one in rounds)
+    return verdict("fan-out", good,
+                   f"{PARKED} watchers of one change told after {told:.1f} ms [{min(last):.1f} {max(last):.1f}], bar "
+                   f"{FAN_OUT_MS}; half of them after {middle:.1f} ms; the change itself acknowledged after {put:.1f} ms")
+
+
 @dataclass
 class Changes:
     """What a time of changes at a fixed rate showed."""
@@ -178,18 +203,24 @@ def run(args: argparse.Namespace) -> int:
     place.enter_namespace()
     root, side = Path(__file__).resolve().parent.parent.parent, Side("isobar", args.bin)
     with place.Lab(root, 0) as lab:
+        lab.prepare(args.bin, args.bin)
         cluster = Cluster(lab, "isobar", side)
         try:
             writer = Writer(cluster.apis[0])
+            if args.fan_out:
+                for number in range(0, INSTANCES, SERVICES):
+                    writer.put(registration(number, 0))
+                return 0 if fan_out(lab, cluster)["pass"] else 1
             with ThreadPoolExecutor(THREADS) as pool:
                 fill(writer, pool, range(TENTH))
                 small = change(cluster, writer, pool, args.rate, min(args.seconds, 20), TENTH)
                 fill(writer, pool, range(TENTH, INSTANCES))
                 print("resident MiB by node:",
                       ", ".join(f"{figures(process.pid)[0]:.0f}" for process in cluster.processes))
+                told = fan_out(lab, cluster)
                 parked, held = park(cluster.apis[0], cluster.processes[0].pid)
                 full = change(cluster, writer, pool, args.rate, args.seconds, INSTANCES)
-                verdicts = [held, *judge(small, full, args.seconds), applying(cluster)]
+                verdicts = [told, held, *judge(small, full, args.seconds), applying(cluster)]
             for query in parked:
                 query.close()
             verdicts.append(restart(lab, cluster, side, 2))

@@ -183,7 +183,7 @@ mod tests {
         let check = Check {
             id: "up".into(),
             status: Health::Passing,
-            definition: Some(definition),
+            definition: Some(definition.into()),
             ..Check::default()
         };
         register(&mut world, vec![liveness(Health::Passing), check]);

@@ -181,11 +181,13 @@ impl Publisher {
         replies
     }
 
-    /// Puts another map in place: a snapshot that came.
-    pub fn install(&mut self, map: Map) {
-        self.map = map;
+    /// Puts another map in place: a snapshot that came. The former is returned, because to drop a large one takes long.
+    #[must_use = "where nothing waits it is dropped"]
+    pub fn install(&mut self, map: Map) -> Map {
+        let former = std::mem::replace(&mut self.map, map);
         self.view.map.store(Arc::new(self.map.clone()));
         self.view.watches.wake_all();
+        former
     }
 }
 

@@ -1,6 +1,7 @@
 //! Services and checks as clients define them.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::catalog::request::{Call, Fault, Fields};
 use crate::region::map::*;
@@ -64,7 +65,7 @@ pub fn instance(fields: &Fields, name: &str) -> Result<Instance, Fault> {
         id: if id.is_empty() { service.clone() } else { id },
         service,
         kind: fields.text("Kind")?,
-        tags: fields.texts("Tags")?,
+        tags: fields.texts("Tags")?.into(),
         address,
         port: fields.port("Port")?,
         tagged_addresses: fields.tagged_addresses("TaggedAddresses")?,
@@ -142,14 +143,14 @@ pub fn check(call: &Call, fields: &Fields) -> Result<Check, Fault> {
         notes: fields.text("Notes")?,
         output: output(&fields.text("Output")?),
         service_id: fields.text("ServiceID")?,
-        definition: Some(definition(call, fields)?),
+        definition: Some(Arc::new(definition(call, fields)?)),
         ..Check::default()
     })
 }
 
 /// How a check is run, if that is said.
-pub fn optional(call: &Call, fields: &Fields) -> Result<Option<Definition>, Fault> {
-    if is_empty(fields) { Ok(None) } else { definition(call, fields).map(Some) }
+pub fn optional(call: &Call, fields: &Fields) -> Result<Option<Arc<Definition>>, Fault> {
+    if is_empty(fields) { Ok(None) } else { Ok(Some(Arc::new(definition(call, fields)?))) }
 }
 
 fn definition(call: &Call, fields: &Fields) -> Result<Definition, Fault> {

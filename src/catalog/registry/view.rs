@@ -194,7 +194,7 @@ impl<'a> CheckView<'a> {
 
     pub fn new(check: &'a Check) -> Self {
         let shown = |ms: u64| if ms == 0 { String::new() } else { duration::show_ms(ms) };
-        let definition = check.definition.as_ref();
+        let definition = check.definition.as_deref();
         let interval = definition.filter(|d| !matches!(d.probe, Probe::Ttl { .. } | Probe::None));
         CheckView {
             node: &check.node,

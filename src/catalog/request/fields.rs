@@ -126,8 +126,7 @@ impl Fields {
     pub fn tagged_addresses(&self, name: &str) -> Read<TaggedAddresses> {
         let Some(value) = self.value(name) else { return Ok(TaggedAddresses::default()) };
         let object = value.as_object().ok_or_else(|| wrong(name, "an object of addresses"))?;
-        let mut found = TaggedAddresses::default();
-        for (tag, value) in object {
+        let tagged = |(tag, value): (&String, &Value)| {
             let address = match value {
                 Value::String(text) => TaggedAddress { address: text.as_str().into(), port: 0 },
                 other => {
@@ -135,9 +134,9 @@ impl Fields {
                     TaggedAddress { address: fields.text("Address")?, port: fields.port("Port")? }
                 }
             };
-            found.insert(tag.as_str().into(), address);
-        }
-        Ok(found)
+            Ok((Name::from(tag.as_str()), address))
+        };
+        object.iter().map(tagged).collect()
     }
 
     pub fn object(&self, name: &str) -> Read<Option<Fields>> {
@@ -208,7 +207,7 @@ mod tests {
     fn tagged_addresses_are_objects_or_plain() {
         let f = fields(r#"{"tagged_addresses":{"lan":{"address":"10.0.0.1","port":80},"wan":"1.2.3.4"}}"#);
         let found = f.tagged_addresses("TaggedAddresses").unwrap();
-        assert_eq!(found["lan"], TaggedAddress { address: "10.0.0.1".into(), port: 80 });
-        assert_eq!(found["wan"], TaggedAddress { address: "1.2.3.4".into(), port: 0 });
+        assert_eq!(*found.get("lan").unwrap(), TaggedAddress { address: "10.0.0.1".into(), port: 80 });
+        assert_eq!(*found.get("wan").unwrap(), TaggedAddress { address: "1.2.3.4".into(), port: 0 });
     }
 }

@@ -2,21 +2,25 @@
 //!
 //! Everything of a node hangs on its [`Host`], so that what happens on one node costs that node's size and no other's.
 
+use std::cmp::Ordering;
+use std::hint::black_box;
 use std::sync::Arc;
 
 use imbl::{OrdMap, OrdSet};
+use smallvec::SmallVec;
 
 use super::change::Change;
 use super::record::*;
+use super::shelf::{Kept, Named, Order, Own, Pair, Shelf, first};
 use super::tombstone::Tombstones;
 use super::topic::Topic;
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Catalog {
-    pub(super) hosts: OrdMap<Name, Arc<Host>>,
+    pub(super) hosts: Shelf<Named<Arc<Host>>>,
     /// The name of the node that has an id.
     pub(super) node_ids: OrdMap<Name, Name>,
-    pub(super) services: OrdMap<Name, Arc<Service>>,
+    pub(super) services: Shelf<Named<Arc<Service>>>,
     pub(super) gone_nodes: Tombstones,
     pub(super) gone_services: Tombstones,
     pub(super) nodes_index: Index,
@@ -28,13 +32,13 @@ pub(super) struct Catalog {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Host {
     pub(super) node: Arc<Node>,
-    pub(super) instances: OrdMap<Name, Arc<Instance>>,
-    pub(super) checks: OrdMap<Name, Arc<Check>>,
+    pub(super) instances: Shelf<Own<Instance>>,
+    pub(super) checks: Shelf<Own<Check>>,
     /// What checks are about: (instance, check), with `""` for the node. Only names, so that a check that changes
     /// leaves it alone.
-    pub(super) owned: OrdSet<(Name, Name)>,
+    pub(super) owned: Shelf<Pair>,
     /// The services of the instances, and how many instances each has here.
-    pub(super) services: OrdMap<Name, u32>,
+    pub(super) services: Shelf<Named<u32>>,
     /// Sessions that live on this node.
     pub(super) sessions: OrdSet<Name>,
     /// Which session ends when a check becomes critical: (check, session).
@@ -45,11 +49,63 @@ pub(super) struct Host {
 /// A service: the instances that bear its name.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Service {
-    pub(super) instances: OrdMap<(Name, Name), Arc<Instance>>,
+    pub(super) instances: Shelf<ByPlace>,
     /// How many instances bear a tag.
     pub(super) tags: OrdMap<Name, u32>,
     pub(super) index: Index,
 }
+
+impl Kept for Instance {
+    fn kept_as(&self) -> &Name {
+        &self.id
+    }
+}
+
+impl Kept for Check {
+    fn kept_as(&self) -> &Name {
+        &self.id
+    }
+}
+
+/// Instances by node, then by id.
+pub(super) struct ByPlace;
+
+impl Order for ByPlace {
+    type Item = Arc<Instance>;
+    type Key<'a> = (&'a str, &'a str);
+    type Bound = (Name, Name);
+
+    fn key(item: &Arc<Instance>) -> (&str, &str) {
+        (&item.node, &item.id)
+    }
+
+    fn bound(item: &Arc<Instance>) -> (Name, Name) {
+        (item.node.clone(), item.id.clone())
+    }
+
+    fn of(bound: &(Name, Name)) -> (&str, &str) {
+        (&bound.0, &bound.1)
+    }
+
+    fn compare(one: (&str, &str), other: (&str, &str)) -> Ordering {
+        one.cmp(&other)
+    }
+
+    fn count(item: &Arc<Instance>) -> usize {
+        Arc::strong_count(item)
+    }
+
+    fn peek(item: &Arc<Instance>) -> usize {
+        first(&item.id)
+    }
+
+    fn look(bound: &(Name, Name)) -> usize {
+        Arc::strong_count(&bound.0) + Arc::strong_count(&bound.1)
+    }
+}
+
+/// How many instances of a service are looked at for what a new one may share with them.
+const ALIKE: usize = 8;
 
 impl Service {
     /// Tags of any instance, each once, in order.
@@ -59,7 +115,7 @@ impl Service {
 
     /// By node, then by id.
     pub fn instances(&self) -> impl Iterator<Item = &Arc<Instance>> {
-        self.instances.values()
+        self.instances.iter()
     }
 
     pub fn len(&self) -> usize {
@@ -73,10 +129,15 @@ impl Service {
 
 impl Host {
     /// Checks about an instance, or with `""` about the node.
-    pub(super) fn checks_about<'a>(&'a self, owner: Name) -> impl Iterator<Item = &'a Arc<Check>> + use<'a> {
-        let from = (owner.clone(), Name::default());
-        let owned = self.owned.range(from..).take_while(move |pair| pair.0 == owner);
+    pub(super) fn checks_about<'a>(&'a self, owner: &'a str) -> impl Iterator<Item = &'a Arc<Check>> {
+        let owned = self.owned.from((owner, "")).take_while(move |pair| *pair.0 == *owner);
         owned.filter_map(|pair| self.checks.get(&pair.1))
+    }
+
+    /// Fetches what a copy counts up; see [`Shelf`].
+    fn warm(&self) {
+        let shelves = self.instances.root_count() + self.checks.root_count() + self.owned.root_count();
+        black_box(shelves + self.services.root_count() + Arc::strong_count(&self.node));
     }
 
     fn guards_of(&self, check: &Name) -> impl Iterator<Item = Name> {
@@ -86,19 +147,49 @@ impl Host {
     }
 }
 
+impl Check {
+    /// What is said already is kept once.
+    pub(super) fn share(&mut self, standing: Option<&Check>) {
+        if let Some(standing) = standing {
+            self.id = standing.id.clone();
+        }
+        if self.name == self.id {
+            self.name = self.id.clone();
+        }
+        without_room([
+            &mut self.name,
+            &mut self.notes,
+            &mut self.output,
+            &mut self.service_id,
+            &mut self.service,
+        ]);
+    }
+}
+
+/// An empty name that was read takes memory; this one does not.
+fn without_room<const N: usize>(names: [&mut Name; N]) {
+    for name in names {
+        if name.is_empty() {
+            *name = Name::default();
+        }
+    }
+}
+
 impl Catalog {
     pub(super) fn host(&self, node: &str) -> Option<&Arc<Host>> {
-        self.hosts.get(node)
+        self.hosts.value(node)
     }
 
     pub(super) fn host_mut(&mut self, node: &str) -> Option<&mut Host> {
-        self.hosts.get_mut(node).map(Arc::make_mut)
+        let host = self.hosts.value_mut(node)?;
+        host.warm();
+        Some(Arc::make_mut(host))
     }
 
     /// Makes or changes a node; what is equal changes nothing. Its id and region stay when the new one names none.
     pub(super) fn put_node(&mut self, mut node: Node, change: &mut Change) {
         let name = node.name.clone();
-        let standing = self.hosts.get(&name).map(|host| host.node.clone());
+        let standing = self.hosts.value(&name).map(|host| host.node.clone());
         if let Some(standing) = &standing {
             node.create_index = standing.create_index;
             node.modify_index = standing.modify_index;
@@ -122,8 +213,8 @@ impl Catalog {
         if !node.id.is_empty() {
             self.node_ids.insert(node.id.clone(), name.clone());
         }
-        let host = Arc::make_mut(self.hosts.entry(name.clone()).or_default());
-        host.node = Arc::new(node);
+        let node = Arc::new(node);
+        self.hosts.change(&name, |host| Arc::make_mut(host).node = node);
         self.nodes_index = change.index;
         change.touch(Topic::Nodes);
         self.touch_host(&name, change);
@@ -132,7 +223,7 @@ impl Catalog {
 
     /// Makes or changes an instance; its node must stand. Its checks follow its name and tags.
     pub(super) fn put_instance(&mut self, mut instance: Instance, change: &mut Change) {
-        let Some(host) = self.hosts.get(&instance.node) else { return };
+        let Some(host) = self.hosts.value(&instance.node) else { return };
         let standing = host.instances.get(&instance.id).cloned();
         instance.node = host.node.name.clone();
         instance.create_index = change.index;
@@ -144,9 +235,10 @@ impl Catalog {
             }
         }
         instance.modify_index = change.index;
+        self.share(&mut instance, standing.as_deref());
         let instance = Arc::new(instance);
         if let Some(host) = self.host_mut(&instance.node) {
-            host.instances.insert(instance.id.clone(), instance.clone());
+            host.instances.insert(instance.clone());
         }
         match &standing {
             Some(old) if old.service == instance.service => self.replace_in_service(old, &instance, change),
@@ -158,15 +250,35 @@ impl Catalog {
             }
         }
         self.touch_host(&instance.node, change);
-        self.copy_to_checks(&instance, change);
+        let alike = |old: &Arc<Instance>| old.service == instance.service && old.tags == instance.tags;
+        if !standing.as_ref().is_some_and(alike) {
+            self.copy_to_checks(&instance, change);
+        }
+    }
+
+    /// What is said by other records already is kept once.
+    pub(super) fn share(&self, instance: &mut Instance, standing: Option<&Instance>) {
+        without_room([&mut instance.kind, &mut instance.address]);
+        if let Some(standing) = standing {
+            instance.id = standing.id.clone();
+        }
+        let Some((name, service)) = self.services.get(&instance.service) else { return };
+        instance.service = name.clone();
+        let mut alike: SmallVec<[&Instance; ALIKE]> = SmallVec::new();
+        match standing {
+            Some(old) if (&old.tags, &old.meta) == (&instance.tags, &instance.meta) => alike.push(old),
+            _ => alike.extend(service.instances.iter().take(ALIKE).map(Arc::as_ref)),
+        }
+        let known = |tag: &Name| service.tags.get_key_value(tag).map(|(tag, _)| tag.clone());
+        instance.tags.share(alike.iter().map(|one| &one.tags), known);
+        instance.meta.share(alike.iter().map(|one| &one.meta));
     }
 
     fn copy_to_checks(&mut self, instance: &Instance, change: &mut Change) {
-        let Some(host) = self.hosts.get(&instance.node) else { return };
+        let Some(host) = self.hosts.value(&instance.node) else { return };
         let differs =
             |check: &&Arc<Check>| check.service != instance.service || check.service_tags != instance.tags;
-        let stale: Vec<Arc<Check>> =
-            host.checks_about(instance.id.clone()).filter(differs).cloned().collect();
+        let stale: Vec<Arc<Check>> = host.checks_about(&instance.id).filter(differs).cloned().collect();
         for check in stale {
             self.put_check(Arc::unwrap_or_clone(check), change);
         }
@@ -174,7 +286,7 @@ impl Catalog {
 
     /// Makes or changes a check; its node must stand, and its instance if it names one. Tells whether it became critical.
     pub(super) fn put_check(&mut self, mut check: Check, change: &mut Change) -> bool {
-        let Some(host) = self.hosts.get(&check.node) else { return false };
+        let Some(host) = self.hosts.value(&check.node) else { return false };
         check.node = host.node.name.clone();
         match host.instances.get(&check.service_id) {
             Some(instance) if !check.service_id.is_empty() => {
@@ -184,9 +296,15 @@ impl Catalog {
             }
             _ => {
                 check.service = Name::default();
-                check.service_tags = Vec::new();
+                check.service_tags = Names::default();
             }
         }
+        self.place_check(check, change)
+    }
+
+    /// The same of a check that says already what its instance does.
+    pub(super) fn place_check(&mut self, mut check: Check, change: &mut Change) -> bool {
+        let Some(host) = self.hosts.value(&check.node) else { return false };
         let standing = host.checks.get(&check.id).cloned();
         let was_critical = standing.as_ref().filter(|old| old.status == Health::Critical);
         check.critical_since = match check.status {
@@ -202,17 +320,18 @@ impl Catalog {
             }
         }
         check.modify_index = change.index;
+        check.share(standing.as_deref());
         let became_critical = check.status == Health::Critical && was_critical.is_none();
         let check = Arc::new(check);
         if let Some(host) = self.host_mut(&check.node) {
             let owner = standing.as_ref().map(|old| &old.service_id);
             if owner != Some(&check.service_id) {
                 if let Some(owner) = owner {
-                    host.owned.remove(&(owner.clone(), check.id.clone()));
+                    host.owned.remove((owner, &check.id));
                 }
                 host.owned.insert((check.service_id.clone(), check.id.clone()));
             }
-            host.checks.insert(check.id.clone(), check.clone());
+            host.checks.insert(check.clone());
         }
         if let Some(old) = standing.filter(|old| old.service_id != check.service_id) {
             self.touch_owner(&old, change);
@@ -227,12 +346,12 @@ impl Catalog {
     }
 
     pub(super) fn remove_check(&mut self, node: &str, id: &str, change: &mut Change) {
-        if self.hosts.get(node).is_none_or(|host| !host.checks.contains_key(id)) {
+        if self.hosts.value(node).is_none_or(|host| !host.checks.contains(id)) {
             return;
         }
         let Some(host) = self.host_mut(node) else { return };
         if let Some(check) = host.checks.remove(id) {
-            host.owned.remove(&(check.service_id.clone(), check.id.clone()));
+            host.owned.remove((&check.service_id, &check.id));
             self.touch_check(&check, change);
         }
     }
@@ -249,7 +368,7 @@ impl Catalog {
 
     /// The node alone: nothing may be on it any more.
     pub(super) fn remove_node(&mut self, node: &str, change: &mut Change) {
-        let Some(host) = self.hosts.remove(node) else { return };
+        let Some((_, host)) = self.hosts.remove(node) else { return };
         self.node_ids.remove(&host.node.id);
         self.gone_nodes.add(host.node.name.clone(), change.index);
         self.nodes_index = change.index;
@@ -260,16 +379,19 @@ impl Catalog {
     fn join_service(&mut self, instance: &Arc<Instance>, change: &mut Change) {
         let name = &instance.service;
         if let Some(host) = self.host_mut(&instance.node) {
-            *host.services.entry(name.clone()).or_insert(0) += 1;
+            host.services.change(name, |count| *count += 1);
         }
-        let new = !self.services.contains_key(name);
+        let new = !self.services.contains(name);
         if new {
             self.gone_services.lift(name);
         }
-        let service = Arc::make_mut(self.services.entry(name.clone()).or_default());
-        service.instances.insert((instance.node.clone(), instance.id.clone()), instance.clone());
-        service.index = change.index;
-        let tagged = add_tags(&mut service.tags, &instance.tags);
+        let mut tagged = false;
+        self.services.change(name, |service| {
+            let service = Arc::make_mut(service);
+            service.instances.insert(instance.clone());
+            service.index = change.index;
+            tagged = add_tags(&mut service.tags, &instance.tags);
+        });
         self.touch_names(new || tagged, change);
         change.touch(Topic::Service(name.clone()));
     }
@@ -277,14 +399,13 @@ impl Catalog {
     fn leave_service(&mut self, instance: &Instance, change: &mut Change) {
         let name = &instance.service;
         if let Some(host) = self.host_mut(&instance.node) {
-            let left = host.services.get(name).map_or(0, |count| count.saturating_sub(1));
-            match left {
-                0 => host.services.remove(name),
-                _ => host.services.insert(name.clone(), left),
-            };
+            match host.services.value(name).map_or(0, |count| count.saturating_sub(1)) {
+                0 => drop(host.services.remove(name)),
+                left => host.services.change(name, |count| *count = left),
+            }
         }
-        let Some(service) = self.services.get_mut(name).map(Arc::make_mut) else { return };
-        service.instances.remove(&(instance.node.clone(), instance.id.clone()));
+        let Some(service) = self.services.value_mut(name).map(Arc::make_mut) else { return };
+        service.instances.remove((&instance.node, &instance.id));
         service.index = change.index;
         let tagged = drop_tags(&mut service.tags, &instance.tags);
         let last = service.instances.is_empty();
@@ -298,8 +419,8 @@ impl Catalog {
 
     fn replace_in_service(&mut self, old: &Instance, instance: &Arc<Instance>, change: &mut Change) {
         let name = &instance.service;
-        let Some(service) = self.services.get_mut(name).map(Arc::make_mut) else { return };
-        service.instances.insert((instance.node.clone(), instance.id.clone()), instance.clone());
+        let Some(service) = self.services.value_mut(name).map(Arc::make_mut) else { return };
+        service.instances.insert(instance.clone());
         service.index = change.index;
         let mut tagged = false;
         if old.tags != instance.tags {
@@ -344,15 +465,15 @@ impl Catalog {
     }
 
     fn touch_services_on(&mut self, node: &Name, change: &mut Change) {
-        let Some(host) = self.hosts.get(node) else { return };
-        let names: Vec<Name> = host.services.keys().cloned().collect();
+        let Some(host) = self.hosts.value(node) else { return };
+        let names: Vec<Name> = host.services.iter().map(|(name, _)| name.clone()).collect();
         for name in names {
             self.touch_service(&name, change);
         }
     }
 
     pub(super) fn touch_service(&mut self, name: &Name, change: &mut Change) {
-        if let Some(service) = self.services.get_mut(name) {
+        if let Some(service) = self.services.value_mut(name) {
             Arc::make_mut(service).index = change.index;
             change.touch(Topic::Service(name.clone()));
         }

@@ -1,26 +1,31 @@
 //! The table of keys and their values, and of locks that may not be taken yet.
 
-use std::ops::Bound;
 use std::sync::Arc;
 
 use imbl::{OrdMap, OrdSet};
 
 use super::record::*;
+use super::shelf::{Kept, Own, Shelf};
 use super::tombstone::Tombstones;
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Kv {
-    pub(super) entries: OrdMap<Name, Arc<Entry>>,
+    pub(super) entries: Shelf<Own<Entry>>,
     pub(super) gone: Tombstones,
     pub(super) delays: Delays,
     /// Of the last change of any key.
     pub(super) index: Index,
 }
 
+impl Kept for Entry {
+    fn kept_as(&self) -> &Name {
+        &self.key
+    }
+}
+
 impl Kv {
     pub(super) fn under<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = &'a Arc<Entry>> {
-        let from = self.entries.range::<_, str>((Bound::Included(prefix), Bound::Unbounded));
-        from.take_while(move |(key, _)| key.starts_with(prefix)).map(|(_, entry)| entry)
+        self.entries.from(prefix).take_while(move |entry| entry.key.starts_with(prefix))
     }
 
     pub(super) fn index_of(&self, key: &str) -> Index {

@@ -42,11 +42,11 @@ impl Map {
             Topic::Any => self.changed,
             Topic::Nodes => catalog.nodes_index,
             Topic::Node(name) => {
-                catalog.hosts.get(name).map_or_else(|| catalog.gone_nodes.index_of(name), |host| host.index)
+                catalog.hosts.value(name).map_or_else(|| catalog.gone_nodes.index_of(name), |host| host.index)
             }
             Topic::Services => catalog.services_index,
             Topic::Service(name) => {
-                let service = catalog.services.get(name);
+                let service = catalog.services.value(name);
                 service.map_or_else(|| catalog.gone_services.index_of(name), |service| service.index)
             }
             Topic::Checks => catalog.checks_index,
@@ -74,7 +74,7 @@ impl Map {
     }
 
     fn host(&self, node: &str) -> Option<&Host> {
-        self.catalog.hosts.get(node).map(Arc::as_ref)
+        self.catalog.hosts.value(node).map(Arc::as_ref)
     }
 
     /// By name.
@@ -93,7 +93,7 @@ impl Map {
 
     /// By id.
     pub fn instances_on(&self, node: &str) -> impl Iterator<Item = &Arc<Instance>> {
-        self.host(node).into_iter().flat_map(|host| host.instances.values())
+        self.host(node).into_iter().flat_map(|host| host.instances.iter())
     }
 
     pub fn instance(&self, node: &str, id: &str) -> Option<&Arc<Instance>> {
@@ -102,7 +102,7 @@ impl Map {
 
     /// Those of the node and of its instances, by id.
     pub fn checks_on(&self, node: &str) -> impl Iterator<Item = &Arc<Check>> {
-        self.host(node).into_iter().flat_map(|host| host.checks.values())
+        self.host(node).into_iter().flat_map(|host| host.checks.iter())
     }
 
     /// Those of the node itself.
@@ -113,7 +113,7 @@ impl Map {
     /// Those of one instance; with `""`, of the node itself.
     pub fn own_checks<'a>(&'a self, node: &str, instance: &'a str) -> impl Iterator<Item = &'a Arc<Check>> {
         let host = self.host(node);
-        host.into_iter().flat_map(move |host| host.checks_about(instance.into()))
+        host.into_iter().flat_map(move |host| host.checks_about(instance))
     }
 
     /// What decides whether an instance may be used: the checks of its node, then its own.
@@ -127,7 +127,7 @@ impl Map {
 
     /// All there are, by node and id.
     pub fn checks(&self) -> impl Iterator<Item = &Arc<Check>> {
-        self.catalog.hosts.values().flat_map(|host| host.checks.values())
+        self.catalog.hosts.values().flat_map(|host| host.checks.iter())
     }
 
     /// Every service that has an instance, by name.
@@ -136,7 +136,7 @@ impl Map {
     }
 
     pub fn service(&self, name: &str) -> Option<&Service> {
-        self.catalog.services.get(name).map(Arc::as_ref)
+        self.catalog.services.value(name).map(Arc::as_ref)
     }
 
     /// By node, then by id.

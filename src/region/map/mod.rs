@@ -12,11 +12,13 @@ mod edit;
 mod held;
 mod kv;
 mod lease;
+mod lists;
 #[allow(clippy::module_inception)]
 mod map;
 mod register;
 mod restore;
 mod session;
+mod shelf;
 mod snapshot;
 mod tables;
 mod tombstone;

@@ -9,6 +9,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+pub use super::lists::{Names, Table};
+
 /// A name, id or key: shared, because records refer to each other by name.
 pub type Name = Arc<str>;
 
@@ -18,10 +20,10 @@ pub type Index = u64;
 /// Milliseconds since 1970, as stamped by the node that proposed the change. Apply reads no clock.
 pub type WallMs = u64;
 
-pub type Pairs = BTreeMap<Name, Name>;
+pub type Pairs = Table<Name>;
 
 /// Where else something can be reached: `lan`, `wan`, `lan_ipv4`...
-pub type TaggedAddresses = BTreeMap<Name, TaggedAddress>;
+pub type TaggedAddresses = Table<TaggedAddress>;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaggedAddress {
@@ -67,7 +69,7 @@ pub struct Instance {
     pub service: Name,
     /// `connect-proxy`..., empty for a usual service: kept and returned, without a meaning here.
     pub kind: Name,
-    pub tags: Vec<Name>,
+    pub tags: Names,
     /// Empty: the node's.
     pub address: Name,
     pub port: u16,
@@ -101,9 +103,9 @@ pub struct Check {
     pub service_id: Name,
     /// Filled from the instance when applied.
     pub service: Name,
-    pub service_tags: Vec<Name>,
+    pub service_tags: Names,
     /// How the node's agent runs it; `None` when something outside reports it.
-    pub definition: Option<Definition>,
+    pub definition: Option<Arc<Definition>>,
     /// When it last became critical, and 0 otherwise: `DeregisterCriticalServiceAfter` counts from it.
     pub critical_since: WallMs,
     pub create_index: Index,

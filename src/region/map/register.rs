@@ -116,7 +116,10 @@ impl Map {
             return Err(Refusal::UnknownCheck(id.clone()));
         };
         if check.status != status || check.output != output {
-            self.check_put(Check { status, output, ..Arc::unwrap_or_clone(check) }, change);
+            let check = Check { status, output, ..Arc::unwrap_or_clone(check) };
+            if self.catalog.place_check(check, change) {
+                self.sessions_end_with(node, id, change);
+            }
         }
         Ok(())
     }
@@ -153,11 +156,11 @@ impl Map {
         for session in &host.sessions {
             self.session_end(session, change);
         }
-        for id in host.instances.keys() {
-            self.instance_delete(node, id, change);
+        for one in &host.instances {
+            self.instance_delete(node, &one.id, change);
         }
-        for id in host.checks.keys() {
-            self.catalog.remove_check(node, id, change);
+        for check in &host.checks {
+            self.catalog.remove_check(node, &check.id, change);
         }
         self.catalog.remove_node(node, change);
     }

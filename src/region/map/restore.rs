@@ -23,14 +23,16 @@ impl Map {
                 if !node.id.is_empty() {
                     self.catalog.node_ids.insert(node.id.clone(), node.name.clone());
                 }
-                let host = Arc::make_mut(self.catalog.hosts.entry(node.name.clone()).or_default());
-                host.node = node;
-                host.index = index;
+                self.catalog.hosts.change(&node.name.clone(), |host| {
+                    let host = Arc::make_mut(host);
+                    host.node = node;
+                    host.index = index;
+                });
             }
             Item::Instance(instance) => self.catalog.restore_instance(Arc::unwrap_or_clone(instance))?,
             Item::Check(check) => self.catalog.restore_check(Arc::unwrap_or_clone(check))?,
             Item::Service { name, index } => {
-                let service = self.catalog.services.get_mut(&name);
+                let service = self.catalog.services.value_mut(&name);
                 Arc::make_mut(service.ok_or_else(|| format!("no instance of service {name:?}"))?).index =
                     index;
             }
@@ -47,7 +49,7 @@ impl Map {
                 }
                 self.move_lock(&entry.key, None, holder);
                 self.kv.index = self.kv.index.max(entry.modify_index);
-                self.kv.entries.insert(entry.key.clone(), entry);
+                self.kv.entries.insert(entry);
             }
             Item::Delay { key, until } => self.kv.delays.set(key, until),
             Item::Restored(index) => self.restored = index,
@@ -122,23 +124,18 @@ impl super::catalog::Catalog {
             return Err(format!("an instance on unknown node {:?}", instance.node));
         };
         instance.node = host.node.name.clone();
-        self.restore_service(&mut instance);
+        self.share(&mut instance, None);
         let instance = Arc::new(instance);
         if let Some(host) = self.host_mut(&instance.node) {
-            host.instances.insert(instance.id.clone(), instance.clone());
-            *host.services.entry(instance.service.clone()).or_insert(0) += 1;
+            host.instances.insert(instance.clone());
+            host.services.change(&instance.service, |count| *count += 1);
         }
-        let service = Arc::make_mut(self.services.entry(instance.service.clone()).or_default());
-        service.instances.insert((instance.node.clone(), instance.id.clone()), instance.clone());
-        super::catalog::add_tags(&mut service.tags, &instance.tags);
+        self.services.change(&instance.service, |service| {
+            let service = Arc::make_mut(service);
+            service.instances.insert(instance.clone());
+            super::catalog::add_tags(&mut service.tags, &instance.tags);
+        });
         Ok(())
-    }
-
-    /// The name of a service is kept once for all its instances.
-    fn restore_service(&self, instance: &mut Instance) {
-        if let Some((name, _)) = self.services.get_key_value(&instance.service) {
-            instance.service = name.clone();
-        }
     }
 
     fn restore_check(&mut self, mut check: Check) -> Result<(), String> {
@@ -149,10 +146,14 @@ impl super::catalog::Catalog {
         if let Some(instance) = host.instances.get(&check.service_id) {
             check.service_id = instance.id.clone();
             check.service = instance.service.clone();
+            if check.service_tags == instance.tags {
+                check.service_tags = instance.tags.clone();
+            }
         }
+        check.share(None);
         let check = Arc::new(check);
         host.owned.insert((check.service_id.clone(), check.id.clone()));
-        host.checks.insert(check.id.clone(), check);
+        host.checks.insert(check);
         Ok(())
     }
 }

@@ -145,10 +145,10 @@ impl Map {
     fn write_catalog<W: Write>(&self, frames: &mut Frames<W>) -> io::Result<()> {
         for host in self.catalog.hosts.values() {
             frames.put(&Item::Node { node: host.node.clone(), index: host.index })?;
-            for instance in host.instances.values() {
+            for instance in &host.instances {
                 frames.put(&Item::Instance(instance.clone()))?;
             }
-            for check in host.checks.values() {
+            for check in &host.checks {
                 frames.put(&Item::Check(check.clone()))?;
             }
         }
@@ -162,7 +162,7 @@ impl Map {
         for session in self.sessions() {
             frames.put(&Item::Session(session.clone()))?;
         }
-        for entry in self.kv.entries.values() {
+        for entry in &self.kv.entries {
             frames.put(&Item::Entry(entry.clone()))?;
         }
         for (key, until) in &self.kv.delays.by_key {

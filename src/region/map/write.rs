@@ -93,7 +93,7 @@ impl Map {
         }
         self.kv.index = change.index;
         change.touch_key(&entry.key);
-        self.kv.entries.insert(entry.key.clone(), Arc::new(entry));
+        self.kv.entries.insert(Arc::new(entry));
     }
 
     pub(super) fn move_lock(&mut self, key: &Name, from: Option<&Name>, to: Option<&Name>) {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::super::map::{
     Check, Command, Health, Map, Member, NODE_LIVENESS, Name, Node as CatalogNode, Proposal, Registration,
-    Role, TaggedAddress, TaggedAddresses,
+    Role, TaggedAddress,
 };
 use super::super::raft::connection::Class;
 use super::super::raft::frame::{Alive, Answer, ClientHeartbeat, Denial, MemberError, Request};
@@ -438,7 +438,7 @@ fn described(name: &str, address: &str, region: &str, standing: Option<&CatalogN
 }
 
 /// The tagged addresses that a node has by itself, as an agent of Consul says them.
-fn automatic(address: &str) -> TaggedAddresses {
+fn automatic(address: &str) -> Vec<(Name, TaggedAddress)> {
     let family = match address.parse::<IpAddr>() {
         Ok(IpAddr::V4(_)) => &["lan", "wan", "lan_ipv4", "wan_ipv4"][..],
         Ok(IpAddr::V6(_)) => &["lan", "wan", "lan_ipv6", "wan_ipv6"],

@@ -42,7 +42,7 @@ impl Holdings {
     pub fn digest(&self) -> String {
         // What others may change of an instance does not count.
         let shown = |one: &Instance| {
-            let tags = if one.enable_tag_override { Vec::new() } else { one.tags.clone() };
+            let tags = if one.enable_tag_override { Names::default() } else { one.tags.clone() };
             Instance { tags, ..one.clone() }
         };
         let instances: Vec<Instance> = self.instances.iter().map(shown).collect();
@@ -88,7 +88,7 @@ pub(super) fn plain(one: &Instance) -> Instance {
 pub(super) fn plain_check(check: &Check) -> Check {
     Check {
         service: Name::default(),
-        service_tags: Vec::new(),
+        service_tags: Names::default(),
         critical_since: 0,
         create_index: 0,
         modify_index: 0,
@@ -210,7 +210,7 @@ mod tests {
         wanted.instances[0].enable_tag_override = true;
         settle(&mut world, &wanted);
         let mut theirs = (**world.map.instance("box", "a").expect("a")).clone();
-        theirs.tags = vec!["blue".into()];
+        theirs.tags = vec!["blue".into()].into();
         let node = Node { name: name.clone(), ..Node::default() };
         let what =
             Registration { node, skip_node_update: true, instance: Some(theirs), ..Registration::default() };

@@ -63,7 +63,7 @@ struct Inner {
 
 /// A check and its task.
 struct Running {
-    definition: Definition,
+    definition: Arc<Definition>,
     service_id: Name,
     line: Arc<Line>,
     task: AbortHandle,

@@ -174,7 +174,8 @@ impl RaftStateMachine<Consensus> for Machine {
         let map = map.await?;
         self.last = kept.last_log_id;
         self.membership = kept.last_membership;
-        self.publisher.install(map);
+        let former = self.publisher.install(map);
+        drop(tokio::task::spawn_blocking(move || drop(former)));
         self.show();
         Ok(())
     }

@@ -160,7 +160,7 @@ fn tags_ports_and_node_checks_count() {
         node: "eu".into(),
         id: "tagged".into(),
         service: "web".into(),
-        tags: vec!["blue".into(), "v2".into()],
+        tags: vec!["blue".into(), "v2".into()].into(),
         port: 9000,
         address: "10.9.9.9".into(),
         weights: Weights { passing: 8, warning: 2 },

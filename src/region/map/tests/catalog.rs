@@ -12,7 +12,7 @@ fn world() -> World {
     let mut world = World::default();
     world.done(put_node("n"));
     world.done(put_checks("n", vec![check("n", NODE_LIVENESS, "", Health::Passing)]));
-    let web = Instance { tags: names(&["a", "b"]), ..instance("n", "web1", "web") };
+    let web = Instance { tags: names(&["a", "b"]).into(), ..instance("n", "web1", "web") };
     world.done(put(web, vec![check("n", "c1", "web1", Health::Critical)]));
     world
 }
@@ -21,7 +21,7 @@ fn world() -> World {
 fn a_check_bears_the_name_and_tags_of_its_service() {
     let mut world = world();
     let found = world.map.check("n", "c1").unwrap().clone();
-    assert_eq!((&*found.service, found.service_tags.as_slice()), ("web", names(&["a", "b"]).as_slice()));
+    assert_eq!((&*found.service, &found.service_tags[..]), ("web", names(&["a", "b"]).as_slice()));
     assert_eq!(found.critical_since, world.at);
 
     let index = world.done(put(instance("n", "web1", "shop"), vec![]));
@@ -38,7 +38,7 @@ fn an_equal_registration_moves_no_index() {
     let topics =
         [Topic::Nodes, Topic::Node(name("n")), Topic::Services, Topic::Service(name("web")), Topic::Checks];
     let before = world.indexes(&topics);
-    let web = Instance { tags: names(&["a", "b"]), ..instance("n", "web1", "web") };
+    let web = Instance { tags: names(&["a", "b"]).into(), ..instance("n", "web1", "web") };
     world.done(put(web, vec![check("n", "c1", "web1", Health::Critical)]));
     world.done(put_node("n"));
     world.done(status("n", "c1", Health::Critical));
@@ -128,8 +128,9 @@ fn an_instance_takes_its_checks_along() {
 #[test]
 fn tags_are_those_of_all_instances() {
     let mut world = world();
-    let tagged =
-        |id: &str, tags: &[&str]| put(Instance { tags: names(tags), ..instance("n", id, "web") }, vec![]);
+    let tagged = |id: &str, tags: &[&str]| {
+        put(Instance { tags: names(tags).into(), ..instance("n", id, "web") }, vec![])
+    };
     let tags = |world: &World| {
         world.map.service("web").unwrap().tags().map(|tag| tag.to_string()).collect::<Vec<_>>().join(" ")
     };

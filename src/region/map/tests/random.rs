@@ -28,8 +28,9 @@ fn any_node() -> impl Strategy<Value = Node> {
 
 fn any_instance() -> impl Strategy<Value = Instance> {
     let tags = prop::collection::vec(any_name(&["t", "u"]), 0..3);
-    (any_name(&NODES), any_name(&IDS), any_name(&["web", "db", "x"]), tags)
-        .prop_map(|(node, id, service, tags)| Instance { node, id, service, tags, ..Instance::default() })
+    (any_name(&NODES), any_name(&IDS), any_name(&["web", "db", "x"]), tags).prop_map(
+        |(node, id, service, tags)| Instance { node, id, service, tags: tags.into(), ..Instance::default() },
+    )
 }
 
 fn any_check() -> impl Strategy<Value = Check> {

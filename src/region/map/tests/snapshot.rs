@@ -58,7 +58,7 @@ fn registrations() -> Vec<Command> {
     };
     let web = Instance {
         kind: name("connect-proxy"),
-        tags: names(&["v1"]),
+        tags: names(&["v1"]).into(),
         address: name("10.0.0.2"),
         meta: pairs("version", "2"),
         weights: Weights { passing: 10, warning: 300 },
@@ -67,7 +67,7 @@ fn registrations() -> Vec<Command> {
     };
     let checks = probes().into_iter().enumerate().map(|(n, probe)| {
         let status = [Health::Passing, Health::Warning, Health::Critical][n % 3];
-        let definition = Some(Definition {
+        let definition = Definition {
             probe,
             interval_ms: 10_000,
             timeout_ms: 1_000,
@@ -75,7 +75,8 @@ fn registrations() -> Vec<Command> {
             success_before_passing: 1,
             failures_before_warning: 2,
             failures_before_critical: 3,
-        });
+        };
+        let definition = Some(definition.into());
         let owner = if n % 2 == 0 { "web" } else { "" };
         let notes = name("notes");
         Check { definition, notes, output: name("ok"), ..check("n", &format!("c{n}"), owner, status) }

@@ -120,7 +120,7 @@ fn what_stays_critical_is_reaped() {
         world.apply(registration(("n", "eu"), "web", id, 80, Passing));
         let definition = Definition { deregister_after_ms: after, ..Definition::default() };
         let mut critical = check("n", id, id, Critical);
-        critical.definition = Some(definition);
+        critical.definition = Some(definition.into());
         world.apply(Command::Register(Box::new(Registration {
             node: node("n", "eu"),
             checks: vec![critical],

@@ -29,7 +29,7 @@ fn every(interval_ms: u64, probe: Probe) -> Definition {
 /// Registers a critical check `id` of the node `n`.
 async fn register(seat: &Seat, id: &str, definition: Definition) {
     let mut check = crate::region::testing::check("n", id, "", Critical);
-    check.definition = Some(definition);
+    check.definition = Some(definition.into());
     let registration = Registration { node: node("n", "eu"), checks: vec![check], ..Registration::default() };
     seat.propose(Command::Register(Box::new(registration))).await.expect("registered");
 }
@@ -278,7 +278,7 @@ async fn critical_services_are_deregistered_in_time() {
     seat.propose(registration(("n", "eu"), "web", "web1", 80, Passing)).await.expect("registered");
     let mut check = crate::region::testing::check("n", "web1", "web1", Passing);
     let probe = Probe::Ttl { ms: 100 };
-    check.definition = Some(Definition { probe, deregister_after_ms: 200, ..Definition::default() });
+    check.definition = Some(Definition { probe, deregister_after_ms: 200, ..Definition::default() }.into());
     let again = Registration { node: node("n", "eu"), checks: vec![check], ..Registration::default() };
     seat.propose(Command::Register(Box::new(again))).await.expect("registered");
     tokio::time::sleep(Duration::from_millis(200)).await;

@@ -44,19 +44,24 @@ impl Disk {
         if !program::is_root() || !needed.iter().all(|name| program::installed(name)) {
             return None;
         }
-        let image = mount.with_extension("disk");
-        std::fs::File::create(&image).and_then(|file| file.set_len(SIZE)).ok()?;
+        // In memory where that can be: what else the machine writes is not to hold up this disk.
+        let memory = Some(Path::new("/dev/shm")).filter(|dir| dir.is_dir());
+        let image = tempfile::NamedTempFile::new_in(memory.unwrap_or_else(|| Path::new("/tmp"))).ok()?;
+        image.as_file().set_len(SIZE).ok()?;
         std::fs::create_dir_all(mount).ok()?;
-        let made =
-            Command::new("mkfs.ext4").args(["-q", "-m", "0", "-O", "^has_journal"]).arg(&image).status();
+        let made = Command::new("mkfs.ext4")
+            .args(["-q", "-m", "0", "-O", "^has_journal"])
+            .arg(image.path())
+            .status();
         made.ok().filter(|status| status.success())?;
         let mut keeper = Command::new("/bin/sh");
-        keeper.arg("-c").arg(KEEPER).arg(&image).arg(mount);
+        keeper.arg("-c").arg(KEEPER).arg(image.path()).arg(mount);
         // What ends the test and all that it started, Ctrl-C or a runner of tests, must not end this.
         keeper.process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut keeper = keeper.spawn().ok()?;
         let line = keeper.stdin.take().zip(keeper.stdout.take().map(BufReader::new));
         let disk = Disk { mount: mount.to_owned(), keeper, line: Mutex::new(line) };
+        // The file has no name any more from here on, so that it goes away with the loop device.
         (disk.answer().as_deref() == Some("mounted")).then_some(disk)
     }
 

@@ -106,7 +106,7 @@ fn hold<'a>(life: &'a Life, wrong: &mut Vec<String>) -> Option<Hold<'a>> {
     let (mut from, mut let_go, mut died) = (None, false, None);
     for note in &life.notes {
         match note.what {
-            What::Acquire(Said::Yes) => drop(from.get_or_insert(note.returned)),
+            What::Acquire(Said::Yes) => from = from.or(Some(note.returned)),
             What::Renew(Said::Yes) => to = to.max(note.called + ns(TTL)),
             What::Acquire(Said::Gone) | What::Renew(Said::Gone) => {
                 if note.returned < to {

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use super::api::{Failed, Reply};
+use super::api::{Api, Failed, Reply};
 use super::cluster::{API, SOON};
 use super::faults::Ground;
 use crate::support::place::wait_until;
@@ -15,14 +15,21 @@ const LEAVING: Duration = Duration::from_secs(60);
 /// Until a node that left votes again: also one of which the others do not know yet that it left.
 const JOINING: Duration = Duration::from_secs(60);
 
-/// The configurations of nodes at these addresses: each finds the others where they are now.
+/// What makes the nodes that form the first cluster believe each other.
+const SECRET: &str = "0123456789abcdef0123456789abcdef";
+
+/// The configuration of a node among nodes at these addresses: each finds the others where they are now.
 pub fn text_of(n: usize, addresses: &[IpAddr], tls: bool) -> String {
+    let trust = if tls { format!("ssl\n join-token {SECRET}") } else { "insecure".into() };
+    text_with(n, addresses, &format!("{trust}\n expect {}", addresses.len()))
+}
+
+fn text_with(n: usize, addresses: &[IpAddr], trust: &str) -> String {
     let join: Vec<String> = addresses.iter().map(|address| format!("{address}:7400")).collect();
-    let (address, nodes) = (addresses[n], addresses.len());
-    let trust = if tls { "ssl\n join-token 0123456789abcdef0123456789abcdef" } else { "insecure" };
+    let address = addresses[n];
     format!(
         "region-map\n node n{n}\n bind {address}:7400 {trust}\n data-dir \"${{ISOBAR_DATA}}/n{n}/map\"\n \
-         retry-join {}\n expect {nodes}\n http-api {address}:{API} insecure\n",
+         retry-join {}\n http-api {address}:{API} insecure\n",
         join.join(" ")
     )
 }
@@ -32,10 +39,13 @@ pub fn address(n: usize, moves: usize) -> IpAddr {
     Ipv4Addr::new(10, 77, (moves % 250) as u8, n as u8 + 1).into()
 }
 
-/// The configuration of a node as the others are now.
-fn stands(ground: &mut Ground<'_>, node: usize) {
+/// Gives a node a configuration with the addresses that all have now. `token`: of the cluster that it is to join.
+fn stands(ground: &mut Ground<'_>, node: usize, token: Option<&str>) {
     let addresses: Vec<IpAddr> = ground.cluster.nodes.iter().map(|node| node.address).collect();
-    let text = text_of(node, &addresses, ground.tls);
+    let text = match token {
+        Some(token) => text_with(node, &addresses, &format!("ssl\n join-token {token}")),
+        None => text_of(node, &addresses, ground.tls),
+    };
     ground.cluster.nodes[node].becomes(addresses[node], &text);
 }
 
@@ -54,7 +64,7 @@ pub fn moves(ground: &mut Ground<'_>, node: usize, killed: bool) {
 
 /// Starts it there, and waits until the others know.
 pub fn arrives(ground: &mut Ground<'_>, node: usize) {
-    stands(ground, node);
+    stands(ground, node, None);
     ground.cluster.start(node);
     let known = || ground.cluster.writes(node) && is_voter_of_all(ground, node);
     assert!(wait_until(SOON, known), "node {node} moved; it says:\n{}", ground.cluster.nodes[node].said());
@@ -105,29 +115,25 @@ pub fn leaves(ground: &mut Ground<'_>, node: usize, by_force: bool) -> bool {
 
 /// Starts it with nothing, and waits until it votes.
 pub fn joins(ground: &mut Ground<'_>, node: usize) {
-    stands(ground, node);
-    ground.cluster.start(node);
     let until = Instant::now() + JOINING;
     let left = || until.saturating_duration_since(Instant::now());
-    let said = |ground: &Ground<'_>| ground.cluster.nodes[node].said();
+    let mut token = None;
     if ground.tls {
-        assert!(wait_until(left(), || admitted(ground, node)), "not admitted; it says:\n{}", said(ground));
+        let other = &ground.cluster.nodes[(node + 1) % ground.cluster.nodes.len()];
+        wait_until(left(), || {
+            token = token_of(&mut other.api());
+            token.is_some()
+        });
+        assert!(token.is_some(), "no join token; who was asked says:\n{}", other.said());
     }
-    let votes = || is_voter_of_all(ground, node);
-    assert!(wait_until(left(), votes), "node {node} does not vote; it says:\n{}", said(ground));
+    stands(ground, node, token.as_deref());
+    ground.cluster.start(node);
+    let votes = wait_until(left(), || is_voter_of_all(ground, node));
+    assert!(votes, "node {node} does not vote; it says:\n{}", ground.cluster.nodes[node].said());
 }
 
-/// Joins with a token from one of the others. Nobody is believed without one where the cluster has an authority.
-fn admitted(ground: &Ground<'_>, node: usize) -> bool {
-    let other = &ground.cluster.nodes[(node + 1) % ground.cluster.nodes.len()];
-    let Ok(shown) = other.api().get("/v1/isobar/cluster/join-token/manager") else { return false };
-    if shown.status != 200 {
-        return false;
-    }
-    let wish = shown.json();
-    let wish = serde_json::json!({ "Token": wish["Token"], "Addresses": wish["Addresses"] });
-    let mut api = ground.cluster.nodes[node].api().patience(Duration::from_secs(30));
-    let reply = api.put("/v1/isobar/cluster/join", &wish.to_string());
-    // One that was admitted, and did not hear it, is told that it is part of a cluster already.
-    reply.is_ok_and(|reply| reply.status == 200 || reply.body.contains("part of a cluster already"))
+/// Where the cluster has an authority, nobody joins without one: the secret of those that formed it is of no use then.
+fn token_of(api: &mut Api) -> Option<String> {
+    let shown = api.get("/v1/isobar/cluster/join-token/manager").ok().filter(|reply| reply.status == 200)?;
+    shown.json()["Token"].as_str().map(str::to_owned)
 }

@@ -250,7 +250,8 @@ impl<'a> Client<'a> {
                 "false" => Outcome::Held(false),
                 other => panic!("{op:?} of {key}: {other}"),
             },
-            (_, 500..=599) => Outcome::Unknown,
+            // 429: a member that cannot write its log; what it passed on may have been done.
+            (_, 429 | 500..=599) => Outcome::Unknown,
             (_, status) => panic!("{op:?} of {key}: {status} {}", reply.body),
         }
     }

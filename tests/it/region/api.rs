@@ -45,6 +45,10 @@ impl Api {
         self
     }
 
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     pub fn get(&mut self, path: &str) -> Result<Reply, Failed> {
         self.call("GET", path, "")
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 
 use super::api::Api;
+use super::disks::Disk;
 use crate::support::Proxy;
 use crate::support::place::wait_until;
 
@@ -26,7 +27,9 @@ pub struct Node {
 }
 
 pub struct Cluster {
+    // In this order they end: a disk with its node on it cannot go.
     pub nodes: Vec<Node>,
+    disks: Vec<Disk>,
     data: tempfile::TempDir,
 }
 
@@ -57,6 +60,12 @@ impl Node {
 
     pub fn web(&self) -> SocketAddr {
         SocketAddr::new(self.address, WEB)
+    }
+
+    /// It is to stand at this address with that configuration when it is started again.
+    pub fn becomes(&mut self, address: IpAddr, text: &str) {
+        self.address = address;
+        self.text = text.into();
     }
 
     pub fn is_up(&mut self) -> bool {
@@ -109,7 +118,20 @@ impl Node {
 
 impl Cluster {
     pub fn new(nodes: Vec<Node>) -> Cluster {
-        Cluster { nodes, data: tempfile::Builder::new().prefix("it.").tempdir().expect("a directory") }
+        let data = tempfile::Builder::new().prefix("it.").tempdir().expect("a directory");
+        Cluster { nodes, disks: Vec::new(), data }
+    }
+
+    /// Gives each node `n` a disk of its own, at `n{n}` of the directory. False where that cannot be.
+    pub fn on_disks(&mut self) -> bool {
+        let disks = (0..self.nodes.len()).map(|n| Disk::at(&self.data.path().join(format!("n{n}"))));
+        self.disks = disks.collect::<Option<_>>().unwrap_or_default();
+        !self.disks.is_empty()
+    }
+
+    /// The disk of a node that has one of its own.
+    pub fn disk(&self, n: usize) -> &Disk {
+        &self.disks[n]
     }
 
     /// Where the nodes keep what they know.
@@ -173,6 +195,17 @@ impl Cluster {
         }
     }
 
+    /// Waits until a node ends by itself. What it said, if it does not.
+    pub fn ends(&mut self, n: usize, at_most: Duration) -> Result<(), String> {
+        let Some(mut process) = self.nodes[n].process.take() else { return Ok(()) };
+        if process.exit(at_most).is_some() {
+            return Ok(());
+        }
+        let said = process.stderr();
+        self.nodes[n].process = Some(process);
+        Err(said)
+    }
+
     /// Ends a node in good order.
     pub fn stop(&mut self, n: usize) {
         if let Some(mut process) = self.nodes[n].process.take() {
@@ -183,5 +216,12 @@ impl Cluster {
                 panic!("node {n} did not end within 10 s of SIGTERM; it said:\n{said}");
             }
         }
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        // A process that waits for its disk cannot be ended.
+        self.disks.iter().for_each(Disk::thaw);
     }
 }

@@ -19,7 +19,12 @@
 //! | `trust` | a CA of the cluster's own: tokens, roles, leaving, strangers |
 //! | `linear` | is a history of operations on one key possible for a single register? |
 //! | `traffic` | clients that make such histories |
-//! | `faults` | kill, pause, cut |
+//! | `disks` | a file system of its own for each node: it hangs, it is full |
+//! | `places` | nodes that move to another address, that leave and join anew |
+//! | `faults` | kill, pause, cut, and all of the above |
+//! | `locks` | was a lock held by two, or for too long? |
+//! | `contenders` | clients that want locks, and die with them |
+//! | `leading` | how long nobody leads |
 //! | `outlive` | what stays when a node dies, leaves, is forgotten, or another takes its name |
 //! | `chaos` | traffic under faults, and the verdict |
 
@@ -29,13 +34,18 @@ pub mod browser;
 mod chaos;
 mod checkers;
 mod cluster;
+mod contenders;
+mod disks;
 mod failover;
 mod faults;
 mod forming;
+mod leading;
 mod linear;
 mod load;
+mod locks;
 mod outlive;
 mod page;
+mod places;
 mod propagation;
 mod relay;
 mod reload;

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, RwLock};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -32,7 +32,8 @@ impl Dice {
 
 /// What the clients share.
 pub struct Traffic {
-    pub apis: Vec<SocketAddr>,
+    /// Of each node; it may move.
+    apis: RwLock<Vec<SocketAddr>>,
     pub over: AtomicBool,
     began: Instant,
     ops: AtomicU64,
@@ -43,7 +44,7 @@ pub struct Traffic {
 impl Traffic {
     pub fn new(apis: Vec<SocketAddr>) -> Traffic {
         Traffic {
-            apis,
+            apis: RwLock::new(apis),
             over: AtomicBool::new(false),
             began: Instant::now(),
             ops: AtomicU64::new(0),
@@ -57,7 +58,21 @@ impl Traffic {
         self.history.lock().unwrap().clone()
     }
 
-    fn now(&self) -> u64 {
+    /// Where a node is asked from now on.
+    pub fn moved(&self, node: usize, api: SocketAddr) {
+        self.apis.write().unwrap()[node] = api;
+    }
+
+    pub fn api(&self, node: usize) -> SocketAddr {
+        self.apis.read().unwrap()[node]
+    }
+
+    pub fn is_over(&self) -> bool {
+        self.over.load(Ordering::Relaxed)
+    }
+
+    /// In nanoseconds since it began.
+    pub fn now(&self) -> u64 {
         self.began.elapsed().as_nanos() as u64
     }
 
@@ -75,34 +90,70 @@ impl Traffic {
     }
 }
 
+/// A client's connections, to nodes that may move.
+pub struct Doors<'a> {
+    traffic: &'a Traffic,
+    apis: Vec<Api>,
+}
+
+impl<'a> Doors<'a> {
+    pub fn new(traffic: &'a Traffic) -> Doors<'a> {
+        let apis = traffic.apis.read().unwrap().iter().map(|&a| Api::new(a).patience(PATIENCE)).collect();
+        Doors { traffic, apis }
+    }
+
+    pub fn count(&self) -> usize {
+        self.apis.len()
+    }
+
+    pub fn at(&mut self, node: usize) -> &mut Api {
+        let place = self.traffic.api(node);
+        if self.apis[node].address() != place {
+            self.apis[node] = Api::new(place).patience(PATIENCE);
+        }
+        &mut self.apis[node]
+    }
+}
+
 /// A client with a session for its locks, and what it saw last of each key.
 pub struct Client<'a> {
     traffic: &'a Traffic,
     me: u8,
     /// Of every client, by number.
     sessions: Vec<String>,
-    nodes: Vec<Api>,
+    nodes: Doors<'a>,
     seen: BTreeMap<String, (u64, u64)>,
+}
+
+/// A node of the catalog that is no process: it neither dies nor leaves, so that sessions of it end by their own time.
+pub const FAR: &str = "far";
+
+/// Puts that node into the catalog.
+pub fn place(api: &mut Api) {
+    let body = format!(r#"{{"Node":"{FAR}","Address":"192.0.2.1"}}"#);
+    let reply = api.put("/v1/catalog/register", &body).expect("an answer");
+    assert_eq!(reply.status, 200, "{}", reply.body);
 }
 
 /// A session that no node's death ends.
 pub fn session(api: &mut Api) -> String {
-    let reply = api.put("/v1/session/create", r#"{"Checks":[],"LockDelay":"0s"}"#).expect("a session");
+    let body = format!(r#"{{"Node":"{FAR}","Checks":[],"LockDelay":"0s"}}"#);
+    let reply = api.put("/v1/session/create", &body).expect("a session");
     assert_eq!(reply.status, 200, "{}", reply.body);
     reply.json()["ID"].as_str().expect("an id").to_owned()
 }
 
 impl<'a> Client<'a> {
     pub fn new(traffic: &'a Traffic, me: u8, sessions: &[String]) -> Client<'a> {
-        let nodes = traffic.apis.iter().map(|&a| Api::new(a).patience(PATIENCE)).collect();
+        let nodes = Doors::new(traffic);
         Client { traffic, me, sessions: sessions.to_vec(), nodes, seen: BTreeMap::new() }
     }
 
     /// One operation after another until it is over.
     pub fn work(mut self, seed: u64) {
         let mut dice = Dice(seed);
-        while !self.traffic.over.load(Ordering::Relaxed) {
-            let node = dice.below(self.nodes.len() as u64) as usize;
+        while !self.traffic.is_over() {
+            let node = dice.below(self.nodes.count() as u64) as usize;
             let key = self.traffic.key(&mut dice);
             let op = self.choose(&key, &mut dice);
             let consistent = dice.below(4) == 0;
@@ -113,7 +164,7 @@ impl<'a> Client<'a> {
 
     /// Reads a key, whatever it takes: the last event of its history.
     pub fn conclude(&mut self, key: &str, until: Instant) {
-        let nodes = self.nodes.len();
+        let nodes = self.nodes.count();
         for node in (0..nodes).cycle() {
             if self.perform(node, key, Op::Read, false) {
                 return;
@@ -160,7 +211,7 @@ impl<'a> Client<'a> {
     fn ask_keys(&mut self, node: usize, key: &str, op: Op, consistent: bool) -> Result<Reply, Failed> {
         let index = self.seen.get(key).map_or(0, |(_, index)| *index);
         let mine = &self.sessions[usize::from(self.me)];
-        let api = &mut self.nodes[node];
+        let api = self.nodes.at(node);
         let path = format!("/v1/kv/{key}");
         match op {
             Op::Read if consistent => api.get(&format!("{path}?consistent")),
@@ -175,17 +226,17 @@ impl<'a> Client<'a> {
 
     /// A service with one instance, whose port is its value, on a node of its own.
     fn ask_catalog(&mut self, node: usize, key: &str, op: Op, consistent: bool) -> Result<Reply, Failed> {
-        let api = &mut self.nodes[node];
+        let api = self.nodes.at(node);
         match op {
             Op::Read if consistent => api.get(&format!("/v1/catalog/service/{key}?consistent")),
             Op::Read => api.get(&format!("/v1/catalog/service/{key}")),
             Op::Put(value) => {
                 let service = format!(r#"{{"ID":"{key}","Service":"{key}","Meta":{{"value":"{value}"}}}}"#);
-                let body = format!(r#"{{"Node":"far","Address":"192.0.2.1","Service":{service}}}"#);
+                let body = format!(r#"{{"Node":"{FAR}","Address":"192.0.2.1","Service":{service}}}"#);
                 api.put("/v1/catalog/register", &body)
             }
             _ => {
-                let body = format!(r#"{{"Node":"far","ServiceID":"{key}"}}"#);
+                let body = format!(r#"{{"Node":"{FAR}","ServiceID":"{key}"}}"#);
                 api.put("/v1/catalog/deregister", &body)
             }
         }
@@ -199,7 +250,8 @@ impl<'a> Client<'a> {
                 "false" => Outcome::Held(false),
                 other => panic!("{op:?} of {key}: {other}"),
             },
-            (_, 500..=599) => Outcome::Unknown,
+            // 429: a member that cannot write its log; what it passed on may have been done.
+            (_, 429 | 500..=599) => Outcome::Unknown,
             (_, status) => panic!("{op:?} of {key}: {status} {}", reply.body),
         }
     }

@@ -9,6 +9,7 @@ use crate::config::{Config, Proxy};
 use crate::filter::compression::METER;
 use crate::model::Server;
 use crate::model::applet::{AppletBody, AppletReply};
+use crate::peers::shown;
 use crate::proxy::Shared;
 use crate::vip::agent::{Asker, Status};
 
@@ -69,6 +70,11 @@ pub trait Control: Send + Sync {
     /// Asks the agent of these; `None` while none runs.
     fn vip_agent(&self) -> Option<Asker> {
         None
+    }
+
+    /// `show peers`.
+    fn peers(&self) -> Vec<shown::Section> {
+        Vec::new()
     }
 
     /// `show proc` of the master.

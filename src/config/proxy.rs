@@ -64,6 +64,8 @@ pub struct Config {
     /// `resolvers` sections, in file order.
     pub resolvers: Vec<Arc<Resolvers>>,
     pub tables: crate::stick::Tables,
+    /// `peers` sections, in file order.
+    pub peers: Vec<crate::peers::Spec>,
     /// Certificates and what belongs to them, which the runtime API shows and changes.
     pub tls: Mutex<tls::Live>,
 }

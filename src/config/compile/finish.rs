@@ -100,6 +100,7 @@ pub fn finish<'a>(cx: &mut Cx<'a>, drafts: &Drafts<'a>) -> Built {
             patterns: Default::default(),
             resolvers: cx.resolvers.clone(),
             tables: Default::default(),
+            peers: Vec::new(),
             tls: Mutex::default(),
         },
         server_sets: Vec::new(),
@@ -132,7 +133,9 @@ pub fn finish<'a>(cx: &mut Cx<'a>, drafts: &Drafts<'a>) -> Built {
         }
         built.config.proxies.push(proxy);
     }
-    (built.config.tables, built.table_changes) = super::stick::tables(cx, &drafts.proxies, &drafts.peers);
+    let made = super::stick::tables(cx, &drafts.proxies, &drafts.peers);
+    (built.config.tables, built.table_changes) = (made.tables, made.changes);
+    built.config.peers = super::peers::specs(cx, &drafts.peers, &made.shared);
     built.config.patterns = std::mem::take(&mut cx.patterns);
     built.config.tls = Mutex::new(super::tls::live(cx, &built.config));
     postcheck::whole(cx, &built.config);

@@ -132,6 +132,10 @@ pub fn process(control: &dyn Control) -> Process {
         memory: METER.memory(),
         limits: config.global.compression,
     };
+    let peers: Vec<shown::Peer> = control.peers().into_iter().flat_map(|section| section.peers).collect();
+    let count = |state: shown::State| peers.iter().filter(|peer| peer.state == state).count() as u32;
+    process.connected_peers = count(shown::State::Established);
+    process.dialled_peers = count(shown::State::Connecting);
     process.dropped_logs = crate::log::sink::DROPPED.load(Ordering::Relaxed);
     process.count(&config);
     process

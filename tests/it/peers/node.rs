@@ -154,8 +154,9 @@ impl Node {
     /// How many sessions with its peer there were.
     pub fn sessions(&self) -> u32 {
         let text = self.cli("show peers");
-        let counts = text.split("new_conn=").skip(1).filter_map(|rest| rest.split(' ').next()?.parse().ok());
-        counts.sum::<u32>()
+        let counts =
+            text.split("new_conn=").skip(1).filter_map(|rest| rest.split(' ').next()?.parse::<u32>().ok());
+        counts.sum()
     }
 
     pub fn is_established(&self) -> bool {

@@ -34,6 +34,10 @@ fn changes_of_one_moment_end_alike() {
 #[test]
 fn a_reload_keeps_tables_and_sessions() {
     let (a, b, _) = pair();
+    soon(&a, &b, "figures", || {
+        let info = a.cli("show info");
+        info.contains("ActivePeers: 1\n") && info.contains("ConnectedPeers: 1\n")
+    });
     a.set((0..300).map(|key| (key, 5)));
     soon(&a, &b, "told", || b.used("t_int") == 300);
     let (sessions, path) = (a.sessions(), a.proxy.dir().join("haproxy.cfg"));

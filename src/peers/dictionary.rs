@@ -8,6 +8,8 @@ use super::varint::{self, Fields};
 
 /// Numbers that there are, from 1.
 const NUMBERS: usize = 128;
+/// Longest text that is kept: what is longer is no name of a server.
+const LONGEST: usize = 1024;
 
 /// The sender's.
 #[derive(Debug, Default)]
@@ -72,7 +74,8 @@ impl Received {
         let at = usize::try_from(content.integer()?).ok()?.checked_sub(1)?;
         let known = self.texts.get_mut(at)?;
         if !content.is_empty() {
-            *known = Some(String::from_utf8_lossy(content.counted()?).into());
+            let text = content.counted()?;
+            *known = (text.len() <= LONGEST).then(|| String::from_utf8_lossy(text).into());
         }
         Some(known.clone())
     }

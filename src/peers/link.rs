@@ -185,6 +185,8 @@ impl Talk {
                 Step::Came(n) => {
                     last_came = now;
                     self.take(session, writer, room.get(..n).unwrap_or_default()).await?;
+                    // However much comes, others have their turn.
+                    tokio::task::yield_now().await;
                 }
                 Step::Went(n) => {
                     (written, is_flushed, last_went) = (written + n, false, now);

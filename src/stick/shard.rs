@@ -1,5 +1,7 @@
 //! A part of a table: its entries by key and by age. Records lie in chunks, so that growing moves none of them.
 
+use smallvec::SmallVec;
+
 use super::key::Key;
 use super::layout::{CHAIN, EXPIRE, HEADER, NEWER, OLDER, REFS};
 
@@ -222,8 +224,8 @@ impl Shard {
     }
 
     /// The entries of a bucket.
-    pub fn in_bucket(&self, bucket: usize, words: usize) -> Vec<u32> {
-        let mut slots = Vec::new();
+    pub fn in_bucket(&self, bucket: usize, words: usize) -> SmallVec<[u32; 8]> {
+        let mut slots = SmallVec::new();
         let mut slot = self.buckets[bucket];
         while slot != NIL {
             slots.push(slot);

@@ -6,21 +6,26 @@ use jiff::tz::TimeZone;
 
 use crate::base::clock;
 use crate::config::global::CliLevel::User;
+use crate::lang::{Entry, Status};
 use crate::peers::shown::{Peer, Section, State};
 
 use super::command::Command;
 use super::session::{Answer, Session};
 use super::words::Args;
 
-pub static COMMANDS: &[Command] = &[Command::new(
-    User,
+const ENTRY: Entry = Entry::full(
     "show peers",
     "[dict|-] [<section>]",
     "Who tables are shared with, and how far that is.",
     "show peers mine",
     "1.8",
-    show,
-)];
+);
+
+pub static COMMANDS: &[Command] = &[Command {
+    entry: ENTRY.with(Status::Partial("dictionaries are not shown, and figures that only HAProxy has are 0")),
+    level: User,
+    run: show,
+}];
 
 fn show(session: &mut Session, args: &Args) -> Answer {
     let name = if matches!(args.at(2), "dict" | "-") { args.at(3) } else { args.at(2) };

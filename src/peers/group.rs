@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::time::{sleep, timeout};
@@ -415,7 +416,6 @@ async fn welcome(inner: &Inner, stream: Box<dyn Stream>, tls: Option<&Endpoint>)
         // It is dialled itself at this moment.
         return None;
     }
-    use tokio::io::AsyncWriteExt;
     greeted.stream.write_all(Status::Good.line(hello.is_ours).as_bytes()).await.ok()?;
     greeted.stream.flush().await.ok()?;
     Some((at, greeted))

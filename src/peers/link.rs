@@ -181,7 +181,7 @@ impl Talk {
             };
             let now = clock::now_ms();
             match step {
-                Step::Came(0) | Step::Replaced => return Ok(()),
+                Step::Came(0) | Step::Went(0) | Step::Replaced => return Ok(()),
                 Step::Came(n) => {
                     last_came = now;
                     self.take(session, writer, room.get(..n).unwrap_or_default()).await?;

@@ -287,9 +287,8 @@ impl Session {
             return Some(());
         }
         state.acked = number;
-        if let Some((until, cursor)) = state.pending.take_if(|(until, _)| number.wrapping_sub(*until) <= most)
-        {
-            let _ = until;
+        let has_come = |until: u32| number.wrapping_sub(until) <= most;
+        if let Some((_, cursor)) = state.pending.take_if(|(until, _)| has_come(*until)) {
             state.known.join(&cursor);
             self.has_news = true;
         }

@@ -17,23 +17,18 @@ fn integers_are_haproxys() {
         (264_431, b"\xff\xff\x7f"),
         (264_432, b"\xf0\x80\x80\x00"),
         (33_818_864, b"\xf0\x80\x80\x80\x00"),
-        (u64::from(u32::MAX), b"\xff\xf0\xfe\xfe\x7e".get(1..).expect("less")),
+        (u64::from(u32::MAX), b"\xff\xf0\xfe\xfe\x7e"),
         (4_328_786_160, b"\xf0\x80\x80\x80\x80\x00"),
-        (u64::MAX, b"\xff\xf0\xfe\xfe\xfe\xfe\xfe\xfe\xfe\x0e".get(1..).expect("less")),
+        (u64::MAX, b"\xff\xf0\xfe\xfe\xfe\xfe\xfe\xfe\xfe\x0e"),
     ] {
         let mut out = Vec::new();
         put(&mut out, value);
+        assert_eq!(out, bytes, "{value}");
         assert_eq!(take(&out), Taken::Whole(value, out.len()), "{value}");
-        if value < 1 << 32 && value != u64::from(u32::MAX) {
-            assert_eq!(out, bytes, "{value}");
-        }
         for end in 0..out.len() {
             assert_eq!(take(&out[..end]), Taken::Short);
         }
     }
-    let mut out = Vec::new();
-    put(&mut out, u64::from(u32::MAX));
-    assert_eq!(out, b"\xff\xf0\xfe\xfe\x7e");
     assert_eq!(take(&[0xff; 20]), Taken::Long);
 }
 

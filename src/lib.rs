@@ -7,7 +7,7 @@
 //! The modules below are in order: **a room uses only rooms above it** (`tests/tidy.rs` enforces it). From the ground
 //! up: cells and clocks (`base`), syscalls (`os`), the data workers' runtime (`rt`), the language without its meaning
 //! (`lang`), certificates and TLS (`tls`), nouns and live state (`model`), messages (`http`), connections and the control
-//! plane's HTTP (`conn`), then logs, the DNS client (`resolve`), stick tables (`stick`), what bodies pass (`filter`: compression, the cache), rules, balancing,
+//! plane's HTTP (`conn`), then logs, the DNS client (`resolve`), stick tables (`stick`) and who they are shared with (`peers`), what bodies pass (`filter`: compression, the cache), rules, balancing,
 //! checks, the compiled configuration, the data plane (`proxy`; that of datagrams is `udp`), the map of regions and services (`region`) and its HTTP API
 //! (`catalog`), servers of backends from the map (`discovery`), the agent of hosts that are no members (`client`), the DNS
 //! responder (`dns`), addresses that move between nodes (`vip`), the mirror of registries (`mirror`), the administration
@@ -47,6 +47,13 @@
 //! ([`udp::choice`]: the frontend's rules, a backend, a server) -> the burst leaves over the flow's own connected socket ->
 //! that socket's task sends answers back through the listening one. A flow that is silent ends, and is logged and counted as
 //! a TCP connection is ([`udp::account`]).
+//!
+//! # Life of an entry
+//!
+//! A worker changes an entry of a stick table under the lock of its shard, which puts it at the end of the shard's changes
+//! and rings for whoever tells them ([`stick::changes`]) -> a task of the control plane's runtime for each session
+//! ([`peers::link`]) reads the changes after the last it told, and writes them ([`peers::session`]) -> the other side puts
+//! them into its table, where they are no changes: nothing is told twice. Of two changes of one key the later stays.
 //!
 //! # Life of a change
 //!
@@ -152,6 +159,7 @@ pub mod log;
 pub mod resolve;
 pub mod filter;
 pub mod stick;
+pub mod peers;
 pub mod rules;
 pub mod balance;
 pub mod check;

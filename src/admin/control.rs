@@ -9,6 +9,7 @@ use crate::config::{Config, Proxy};
 use crate::filter::compression::METER;
 use crate::model::Server;
 use crate::model::applet::{AppletBody, AppletReply};
+use crate::peers::shown;
 use crate::proxy::Shared;
 use crate::vip::agent::{Asker, Status};
 
@@ -71,6 +72,11 @@ pub trait Control: Send + Sync {
         None
     }
 
+    /// `show peers`.
+    fn peers(&self) -> Vec<shown::Section> {
+        Vec::new()
+    }
+
     /// `show proc` of the master.
     fn processes(&self) -> Option<String> {
         None
@@ -126,6 +132,10 @@ pub fn process(control: &dyn Control) -> Process {
         memory: METER.memory(),
         limits: config.global.compression,
     };
+    let peers: Vec<shown::Peer> = control.peers().into_iter().flat_map(|section| section.peers).collect();
+    let count = |state: shown::State| peers.iter().filter(|peer| peer.state == state).count() as u32;
+    process.connected_peers = count(shown::State::Established);
+    process.dialled_peers = count(shown::State::Connecting);
     process.dropped_logs = crate::log::sink::DROPPED.load(Ordering::Relaxed);
     process.count(&config);
     process

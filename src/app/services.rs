@@ -22,6 +22,7 @@ use crate::model::{Address, Cut, Server};
 use crate::os::bind::{BindAddress, BindSpec, SocketKind};
 use crate::os::opener::Opener;
 use crate::os::{process, socket};
+use crate::peers::{Group, shown};
 use crate::proxy::Shared;
 use crate::rt::Load;
 use crate::vip::agent::{Asker, Shown, Status};
@@ -52,6 +53,9 @@ pub type VipAgent = Arc<Mutex<Option<Asker>>>;
 /// Who follows the names of servers.
 pub type Followers = Arc<Mutex<Option<Names>>>;
 
+/// The `peers` sections that run.
+pub type Groups = Arc<Mutex<Vec<Group>>>;
+
 /// What the process listens on, for those who pause it.
 pub type Listening = Arc<Mutex<Sockets>>;
 
@@ -64,6 +68,7 @@ pub struct RuntimeControl {
     pub vips: Shown,
     pub vip_agent: VipAgent,
     pub names: Followers,
+    pub peers: Groups,
     pub hooks: Arc<HealthHooks>,
     pub messages: Messages,
     pub notifier: Arc<Notifier>,
@@ -92,6 +97,10 @@ impl Control for RuntimeControl {
 
     fn vips(&self) -> Status {
         self.vips.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn peers(&self) -> Vec<shown::Section> {
+        self.peers.lock().unwrap_or_else(PoisonError::into_inner).iter().map(Group::shown).collect()
     }
 
     fn config(&self) -> Arc<Config> {
@@ -200,6 +209,7 @@ pub struct Hub {
     pub vip_agent: VipAgent,
     /// Who follows the names of servers; there while it runs.
     pub names: Followers,
+    pub peers: Groups,
     /// Set when the process runs: services are made before.
     pub control: Arc<OnceLock<Arc<RuntimeControl>>>,
     /// Set when requests are rehearsed, and no process runs.

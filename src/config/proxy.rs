@@ -66,6 +66,8 @@ pub struct Config {
     pub tables: crate::stick::Tables,
     /// Backend and name of each server that an expression names: they cannot be removed while running.
     pub named_servers: Vec<(Box<str>, Box<str>)>,
+    /// `peers` sections, in file order.
+    pub peers: Vec<crate::peers::Spec>,
     /// Certificates and what belongs to them, which the runtime API shows and changes.
     pub tls: Mutex<tls::Live>,
 }

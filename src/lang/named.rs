@@ -21,6 +21,7 @@ const OPTION_LINES: &[(&str, Kind)] = &[
     ("default-bind", Kind::Bind),
     ("stats", Kind::Bind),
     ("server", Kind::Server),
+    ("peer", Kind::Server),
     ("default-server", Kind::Server),
     ("server-template", Kind::Server),
 ];
@@ -81,7 +82,7 @@ impl Places {
                 arguments(line, end, entry.names, &mut add);
             }
         }
-        let has_options = section == "global" || PROXIES.contains(&section);
+        let has_options = matches!(section, "global" | "peers") || PROXIES.contains(&section);
         let takes = OPTION_LINES.iter().find(|(lead, _)| has_options && *lead == line.str(start));
         let takes = takes.map(|(_, kind)| *kind);
         for at in start + 1..line.words.len() {

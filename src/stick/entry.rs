@@ -15,6 +15,8 @@ pub struct Entry<'e> {
     pub(super) now: u32,
     /// What tells it from other entries of the table.
     pub(super) number: u64,
+    /// Something of it was changed.
+    pub(super) is_changed: bool,
 }
 
 impl Entry<'_> {
@@ -62,6 +64,7 @@ impl Entry<'_> {
     /// Adds to a value, if it is stored.
     pub fn add(&mut self, data: Data, index: usize, n: u64) {
         let Some((data, at, period)) = self.table.layout.find(data, index) else { return };
+        self.is_changed = true;
         let n32 = u32::try_from(n).unwrap_or(u32::MAX);
         match data.shape() {
             Shape::Signed | Shape::Count | Shape::Name => {
@@ -82,6 +85,7 @@ impl Entry<'_> {
     /// One less, not below 0.
     pub fn take_one(&mut self, data: Data) {
         if let Some((_, at, _)) = self.table.layout.find(data, 0) {
+            self.is_changed = true;
             self.record[at] = self.record[at].saturating_sub(1);
         }
     }
@@ -89,6 +93,7 @@ impl Entry<'_> {
     /// Gives a value; of a rate, as if so much had happened at this moment.
     pub fn set(&mut self, data: Data, index: usize, value: u64) {
         let Some((data, at, _)) = self.table.layout.find(data, index) else { return };
+        self.is_changed = true;
         match data.shape() {
             Shape::Signed | Shape::Count | Shape::Name => self.record[at] = value as u32,
             Shape::Long => self.put_long(at, value),
@@ -116,7 +121,33 @@ impl Entry<'_> {
 
     pub fn set_server_key(&mut self, text: &str) {
         if let Some((_, at, _)) = self.table.layout.find(Data::ServerKey, 0) {
+            self.is_changed = true;
             self.record[at] = self.table.names.number(text);
+        }
+    }
+
+    /// A rate as it is counted: milliseconds since its period began, events since, events in the period before.
+    pub fn rate(&self, data: Data, index: usize) -> Option<[u32; 3]> {
+        let (_, at, _) =
+            self.table.layout.find(data, index).filter(|(data, ..)| data.shape() == Shape::Rate)?;
+        Some([self.now.wrapping_sub(self.record[at]), self.record[at + 1], self.record[at + 2]])
+    }
+
+    /// Takes a rate as somebody else has counted it.
+    pub fn set_rate(&mut self, data: Data, index: usize, [age_ms, current, before]: [u32; 3]) {
+        let Some((data, at, _)) = self.table.layout.find(data, index) else { return };
+        if data.shape() == Shape::Rate {
+            self.is_changed = true;
+            let start = self.now.wrapping_sub(age_ms).max(1);
+            self.record[at..at + 3].copy_from_slice(&[start, current, before]);
+        }
+    }
+
+    /// The version of the entry, which grows with each of its changes; 0 in a table that is told to nobody.
+    pub fn version(&self) -> u64 {
+        match self.table.layout.shared {
+            0 => 0,
+            at => u64::from(self.record[at]) << 32 | u64::from(self.record[at + 1]),
         }
     }
 }

@@ -16,7 +16,7 @@ pub enum KeyKind {
     Binary(usize),
 }
 
-/// Length of strings and binaries unless said otherwise.
+/// Octets that strings, with the one that ends them, and binaries take unless said otherwise.
 pub const DEFAULT_LEN: usize = 32;
 
 /// A key as words. A string's first word is its length.

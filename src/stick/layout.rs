@@ -13,6 +13,9 @@ pub const CHAIN: usize = 2;
 pub const OLDER: usize = 3;
 pub const NEWER: usize = 4;
 pub const HEADER: usize = 5;
+/// Words behind all others in a table that is told to peers: the version of the entry (two words), and its neighbours in
+/// the order of changes.
+pub const SHARED: usize = 4;
 
 /// Where one data type lies.
 #[derive(Clone, Copy, Debug, Default)]
@@ -30,10 +33,12 @@ pub struct Layout {
     pub places: [Place; TYPES],
     /// Words of an entry.
     pub words: usize,
+    /// Where the words of a table lie that is told to peers (see [`SHARED`]); 0: it is told to nobody.
+    pub shared: usize,
 }
 
 impl Layout {
-    pub fn new(kind: KeyKind, store: &[Stored]) -> Layout {
+    pub fn new(kind: KeyKind, store: &[Stored], is_shared: bool) -> Layout {
         let mut places = [Place::default(); TYPES];
         let mut words = HEADER + kind.words();
         for stored in store {
@@ -41,7 +46,9 @@ impl Layout {
             *place = Place { at: words as u16, count: stored.count, period: stored.period_ms };
             words += stored.data.shape().words() * usize::from(stored.count);
         }
-        Layout { kind, places, words }
+        let shared = if is_shared { words } else { 0 };
+        words += if is_shared { SHARED } else { 0 };
+        Layout { kind, places, words, shared }
     }
 
     /// Where element `index` of a data type lies, and its period. A value of its own may lie in an array.

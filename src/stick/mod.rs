@@ -1,6 +1,7 @@
 //! Stick tables: what is remembered of clients and others by a key, with counters, rates and the server they went to.
 //! No I/O and no clock: whoever asks says what time it is.
 
+pub mod changes;
 pub mod data;
 pub mod entry;
 pub mod key;
@@ -16,6 +17,7 @@ mod shard;
 #[cfg(test)]
 mod tests;
 
+pub use changes::{Cursor, Learned, Learning, Walk};
 pub use data::{Data, Shape};
 pub use entry::Entry;
 pub use key::{Key, KeyKind};

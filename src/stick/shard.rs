@@ -1,5 +1,7 @@
 //! A part of a table: its entries by key and by age. Records lie in chunks, so that growing moves none of them.
 
+use smallvec::SmallVec;
+
 use super::key::Key;
 use super::layout::{CHAIN, EXPIRE, HEADER, NEWER, OLDER, REFS};
 
@@ -22,6 +24,12 @@ pub struct Shard {
     /// Ends of the list of entries that nobody tracks, in the order in which they expire.
     oldest: u32,
     newest: u32,
+    /// Ends of the list of entries that were changed here, in the order of their versions; 0: none, else one more than the
+    /// slot. The places in the entries are such, too.
+    changed_first: u32,
+    changed_last: u32,
+    /// The highest version that was given to a change here.
+    latest: u64,
 }
 
 impl Default for Shard {
@@ -34,6 +42,9 @@ impl Default for Shard {
             count: 0,
             oldest: NIL,
             newest: NIL,
+            changed_first: 0,
+            changed_last: 0,
+            latest: 0,
         }
     }
 }
@@ -147,7 +158,7 @@ impl Shard {
         self.set(slot, words, CHAIN, self.free);
         self.free = slot;
         if self.count == 0 {
-            *self = Shard::default();
+            *self = Shard { latest: self.latest, ..Shard::default() };
         }
     }
 
@@ -159,6 +170,30 @@ impl Shard {
         match before {
             NIL => self.oldest = slot,
             _ => self.set(before, words, NEWER, slot),
+        }
+    }
+
+    /// Puts an entry into the list where its time is in order. Who would be far from the new end stands nearer to it: that
+    /// costs an early place at the most.
+    pub fn link_in_order(&mut self, slot: u32, words: usize) {
+        const FAR: usize = 16;
+        let at = self.word(slot, words, EXPIRE);
+        let (mut newer, mut older) = (NIL, self.newest);
+        for _ in 0..FAR {
+            if older == NIL || is_due(self.word(older, words, EXPIRE), at) {
+                break;
+            }
+            (newer, older) = (older, self.word(older, words, OLDER));
+        }
+        self.set(slot, words, OLDER, older);
+        self.set(slot, words, NEWER, newer);
+        match older {
+            NIL => self.oldest = slot,
+            _ => self.set(older, words, NEWER, slot),
+        }
+        match newer {
+            NIL => self.newest = slot,
+            _ => self.set(newer, words, OLDER, slot),
         }
     }
 
@@ -189,8 +224,8 @@ impl Shard {
     }
 
     /// The entries of a bucket.
-    pub fn in_bucket(&self, bucket: usize, words: usize) -> Vec<u32> {
-        let mut slots = Vec::new();
+    pub fn in_bucket(&self, bucket: usize, words: usize) -> SmallVec<[u32; 8]> {
+        let mut slots = SmallVec::new();
         let mut slot = self.buckets[bucket];
         while slot != NIL {
             slots.push(slot);
@@ -205,6 +240,83 @@ impl Shard {
 
     pub fn refs(&self, slot: u32, words: usize) -> u32 {
         self.word(slot, words, REFS)
+    }
+
+    /// The highest version that was given to a change here.
+    pub fn latest(&self) -> u64 {
+        self.latest
+    }
+
+    /// The entry was changed here: it is the last of the changes, by this version.
+    pub fn change(&mut self, slot: u32, words: usize, shared: usize, version: u64) {
+        self.latest = version;
+        self.set(slot, words, shared, (version >> 32) as u32);
+        self.set(slot, words, shared + 1, version as u32);
+        if self.changed_last == slot + 1 {
+            return;
+        }
+        self.forget_change(slot, words, shared);
+        let before = std::mem::replace(&mut self.changed_last, slot + 1);
+        self.set(slot, words, shared + 2, before);
+        self.set(slot, words, shared + 3, 0);
+        match before {
+            0 => self.changed_first = slot + 1,
+            _ => self.set(before - 1, words, shared + 3, slot + 1),
+        }
+    }
+
+    /// Takes an entry out of the list of changes, if it is in it.
+    pub fn forget_change(&mut self, slot: u32, words: usize, shared: usize) {
+        if !self.is_changed(slot, words, shared) {
+            return;
+        }
+        let (before, after) = (self.word(slot, words, shared + 2), self.word(slot, words, shared + 3));
+        match before {
+            0 => self.changed_first = after,
+            _ => self.set(before - 1, words, shared + 3, after),
+        }
+        match after {
+            0 => self.changed_last = before,
+            _ => self.set(after - 1, words, shared + 2, before),
+        }
+        self.set(slot, words, shared + 2, 0);
+        self.set(slot, words, shared + 3, 0);
+    }
+
+    fn is_changed(&self, slot: u32, words: usize, shared: usize) -> bool {
+        self.changed_first == slot + 1 || self.word(slot, words, shared + 2) != 0
+    }
+
+    pub fn version(&self, slot: u32, words: usize, shared: usize) -> u64 {
+        u64::from(self.word(slot, words, shared)) << 32 | u64::from(self.word(slot, words, shared + 1))
+    }
+
+    /// The first change after a version. `hint`: the slot that may have it.
+    pub fn change_after(&self, seen: u64, hint: u32, words: usize, shared: usize) -> Option<u32> {
+        if self.latest <= seen {
+            return None;
+        }
+        let is_it = hint < self.made
+            && self.is_changed(hint, words, shared)
+            && self.version(hint, words, shared) == seen;
+        if is_it {
+            return self.word(hint, words, shared + 3).checked_sub(1);
+        }
+        let mut found = None;
+        let mut at = self.changed_last;
+        while let Some(slot) = at.checked_sub(1) {
+            if self.version(slot, words, shared) <= seen {
+                break;
+            }
+            found = Some(slot);
+            at = self.word(slot, words, shared + 2);
+        }
+        found
+    }
+
+    /// The change after this one.
+    pub fn next_change(&self, slot: u32, words: usize, shared: usize) -> Option<u32> {
+        self.word(slot, words, shared + 3).checked_sub(1)
     }
 
     /// Bytes that it takes.

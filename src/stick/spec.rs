@@ -48,9 +48,12 @@ type Failed = (Span, String);
 const MOST_LEN: usize = 16 * 1024;
 
 impl Spec {
-    /// Entries of a table with the other declaration mean the same.
+    /// Entries of a table with the other declaration mean the same, and lie in memory in the same way.
     pub fn is_alike(&self, other: &Spec) -> bool {
-        self.kind == other.kind && self.store == other.store
+        self.kind == other.kind
+            && self.store == other.store
+            && self.peers.is_some() == other.peers.is_some()
+            && self.recv_only == other.recv_only
     }
 
     /// Stores a data type, too.
@@ -145,7 +148,8 @@ impl<'w> Reader<'w, '_> {
             "ip" | "ipv4" => KeyKind::Ip,
             "ipv6" => KeyKind::Ipv6,
             "integer" => KeyKind::Integer,
-            "string" => KeyKind::Str(DEFAULT_LEN),
+            // One octet of them ends the text.
+            "string" => KeyKind::Str(DEFAULT_LEN - 1),
             "binary" => KeyKind::Binary(DEFAULT_LEN),
             other => return Err((word.span, format!("unknown type '{other}'"))),
         };

@@ -9,6 +9,7 @@ use foldhash::fast::RandomState;
 use crate::base::shard::Padded;
 use crate::base::sync::{Mutex, MutexGuard, PoisonError};
 
+use super::changes::Sharing;
 use super::data::Data;
 use super::entry::Entry;
 use super::key::{Key, KeyKind};
@@ -41,6 +42,8 @@ pub struct Table {
     latest: AtomicU32,
     /// The shard that expiry looks at next.
     turn: AtomicUsize,
+    /// How peers learn of changes.
+    pub(super) sharing: Sharing,
 }
 
 /// What became of a removal.
@@ -58,7 +61,7 @@ impl Table {
         let shards = shards.next_power_of_two().min(MOST_SHARDS);
         Table {
             name: name.into(),
-            layout: Layout::new(spec.kind, &spec.store),
+            layout: Layout::new(spec.kind, &spec.store, spec.peers.is_some()),
             names: Names::default(),
             size: AtomicU32::new(spec.size),
             expire_ms: AtomicU32::new(spec.expire_ms),
@@ -70,6 +73,7 @@ impl Table {
             used: AtomicU32::new(0),
             latest: AtomicU32::new(0),
             turn: AtomicUsize::new(0),
+            sharing: Sharing::default(),
         }
     }
 
@@ -137,11 +141,15 @@ impl Table {
         (hash >> 40) as usize & (self.shards.len() - 1)
     }
 
-    fn lock(&self, shard: usize) -> MutexGuard<'_, Shard> {
+    pub(super) fn shards(&self) -> usize {
+        self.shards.len()
+    }
+
+    pub(super) fn lock(&self, shard: usize) -> MutexGuard<'_, Shard> {
         self.shards[shard].0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn tick(&self, now_ms: u64) -> u32 {
+    pub(super) fn tick(&self, now_ms: u64) -> u32 {
         let now = now_ms as u32;
         if self.latest.load(Ordering::Relaxed) != now {
             self.latest.store(now, Ordering::Relaxed);
@@ -149,12 +157,32 @@ impl Table {
         now
     }
 
-    fn entry<'e>(&'e self, guard: &'e mut Shard, shard: usize, slot: u32, now: u32) -> Entry<'e> {
+    pub(super) fn entry<'e>(&'e self, guard: &'e mut Shard, shard: usize, slot: u32, now: u32) -> Entry<'e> {
         let number = (shard as u64) << 32 | u64::from(slot);
-        Entry { table: self, record: guard.record(slot, self.layout.words), now, number }
+        Entry { table: self, record: guard.record(slot, self.layout.words), now, number, is_changed: false }
     }
 
-    fn remove_slot(&self, guard: &mut Shard, slot: u32) {
+    /// Looks at an entry; peers are told of it if it was changed, or anyway with `is_used`.
+    fn visit<R>(
+        &self,
+        guard: &mut Shard,
+        at: (usize, u32, u32),
+        is_used: bool,
+        f: impl FnOnce(&mut Entry<'_>) -> R,
+    ) -> R {
+        let (shard, slot, now) = at;
+        let mut entry = self.entry(guard, shard, slot, now);
+        let made = f(&mut entry);
+        if (entry.is_changed || is_used) && self.layout.shared > 0 {
+            self.note_change(guard, slot, now);
+        }
+        made
+    }
+
+    pub(super) fn remove_slot(&self, guard: &mut Shard, slot: u32) {
+        if self.layout.shared > 0 {
+            guard.forget_change(slot, self.layout.words, self.layout.shared);
+        }
         guard.remove(slot, self.layout.words, |words| self.rehash(words));
         self.used.fetch_sub(1, Ordering::Relaxed);
     }
@@ -163,14 +191,19 @@ impl Table {
     fn find(&self, guard: &mut Shard, key: &Key, hash: u64, now: u32) -> Option<u32> {
         let words = self.layout.words;
         let slot = guard.find(key, hash, words)?;
-        let is_over = self.expire_ms() > 0
-            && guard.refs(slot, words) == 0
-            && super::shard::is_due(guard.record(slot, words)[EXPIRE], now);
-        if is_over {
+        if self.is_over(guard, slot, now) {
             self.remove_slot(guard, slot);
             return None;
         }
         Some(slot)
+    }
+
+    /// Its time is over, and nobody tracks it.
+    pub(super) fn is_over(&self, guard: &mut Shard, slot: u32, now: u32) -> bool {
+        let words = self.layout.words;
+        self.expire_ms() > 0
+            && guard.refs(slot, words) == 0
+            && super::shard::is_due(guard.record(slot, words)[EXPIRE], now)
     }
 
     /// The entry was used: it lives on from now.
@@ -193,7 +226,7 @@ impl Table {
         let shard = self.shard_of(hash);
         let mut guard = self.lock(shard);
         let slot = self.find(&mut guard, key, hash, now)?;
-        Some(f(&mut self.entry(&mut guard, shard, slot, now)))
+        Some(self.visit(&mut guard, (shard, slot, now), false, f))
     }
 
     /// Uses the entry of a key. `None`: there is none.
@@ -203,14 +236,14 @@ impl Table {
         let mut guard = self.lock(shard);
         let slot = self.find(&mut guard, key, hash, now)?;
         self.touch(&mut guard, slot, now);
-        Some(f(&mut self.entry(&mut guard, shard, slot, now)))
+        Some(self.visit(&mut guard, (shard, slot, now), true, f))
     }
 
     /// Uses the entry of a key, which is made where there is none. `None`: the table is full.
     pub fn update<R>(&self, key: &Key, now_ms: u64, f: impl FnOnce(&mut Entry<'_>) -> R) -> Option<R> {
         self.obtain(key, now_ms, |guard, shard, slot, now| {
             self.touch(guard, slot, now);
-            f(&mut self.entry(guard, shard, slot, now))
+            self.visit(guard, (shard, slot, now), true, f)
         })
     }
 
@@ -229,12 +262,12 @@ impl Table {
             let record = guard.record(slot, words);
             record[REFS] += 1;
             record[EXPIRE] = now.wrapping_add(self.expire_ms());
-            f(&mut self.entry(guard, shard, slot, now));
+            self.visit(guard, (shard, slot, now), true, f);
             Tracked { table: self.clone(), shard: shard as u32, slot, counts: false }
         })
     }
 
-    fn obtain<R>(
+    pub(super) fn obtain<R>(
         &self,
         key: &Key,
         now_ms: u64,
@@ -344,7 +377,11 @@ impl Table {
                         break;
                     }
                     for slot in guard.in_bucket(bucket, self.layout.words) {
-                        let goes = f(&mut self.entry(&mut guard, shard, slot, now));
+                        if self.is_over(&mut guard, slot, now) {
+                            self.remove_slot(&mut guard, slot);
+                            continue;
+                        }
+                        let goes = self.visit(&mut guard, (shard, slot, now), false, &mut f);
                         if goes && guard.refs(slot, self.layout.words) == 0 {
                             self.remove_slot(&mut guard, slot);
                         }
@@ -390,7 +427,7 @@ impl Tracked {
     pub fn with<R>(&self, now_ms: u64, f: impl FnOnce(&mut Entry<'_>) -> R) -> R {
         let now = self.table.tick(now_ms);
         let mut guard = self.table.lock(self.shard as usize);
-        f(&mut self.table.entry(&mut guard, self.shard as usize, self.slot, now))
+        self.table.visit(&mut guard, (self.shard as usize, self.slot, now), false, f)
     }
 
     /// Lets go of it; it lives on from now.
@@ -412,6 +449,9 @@ impl Drop for Tracked {
         record[EXPIRE] = now.wrapping_add(table.expire_ms());
         if record[REFS] == 0 {
             guard.link(self.slot, table.layout.words);
+        }
+        if table.layout.shared > 0 {
+            table.note_change(&mut guard, self.slot, now);
         }
     }
 }

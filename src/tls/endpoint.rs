@@ -212,6 +212,15 @@ impl Endpoint {
         })
     }
 
+    /// What is shown to those who are not asked whom they look for: the first certificate, by the rules of its line.
+    pub fn first(&self) -> Option<Arc<ServerConfig>> {
+        let shelf = self.shelf.load();
+        let entry = shelf.entries.values().next()?;
+        let mut config = entry.settings.base.clone();
+        config.cert_resolver = Arc::new(SingleCertAndKey::from(entry.material.certified.key.clone()));
+        Some(Arc::new(config))
+    }
+
     /// The certificates that are shown, each as often as lines show it.
     pub fn materials(&self) -> Vec<Arc<Material>> {
         self.shelf.load().entries.values().map(|entry| entry.material.clone()).collect()

@@ -10,6 +10,7 @@ mod hostile;
 mod job13;
 mod kernel;
 mod mirror;
+mod peers;
 mod region;
 mod rfc;
 mod shipped;

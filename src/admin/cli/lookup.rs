@@ -10,8 +10,8 @@ use super::command::Command;
 use super::session::{Answer, Output, Session, Severity};
 use super::words::{Args, words};
 use super::{
-    cache, counters, dynamic, frontend, invalid, mode, pattern, resolvers, server, servers, show, table, tls,
-    variable, vip,
+    cache, counters, dynamic, frontend, invalid, mode, pattern, peers, resolvers, server, servers, show,
+    table, tls, variable, vip,
 };
 
 static HELP: &[Command] = &[Command::new(
@@ -67,6 +67,7 @@ pub fn all() -> impl Iterator<Item = &'static Command> {
         invalid::COMMANDS,
         mode::COMMANDS,
         pattern::COMMANDS,
+        peers::COMMANDS,
         server::COMMANDS,
         servers::COMMANDS,
         resolvers::COMMANDS,

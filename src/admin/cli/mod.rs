@@ -14,6 +14,7 @@ mod frontend;
 mod invalid;
 mod mode;
 mod pattern;
+mod peers;
 mod server;
 mod servers;
 mod resolvers;

@@ -51,6 +51,9 @@ pub struct Process {
     pub jobs: u32,
     pub listeners: u32,
     pub dropped_logs: u64,
+    /// Peers with a session, and those that are dialled beside them.
+    pub connected_peers: u32,
+    pub dialled_peers: u32,
     pub spliced_bytes_out: u64,
     pub bytes_out_rate: u64,
     pub warnings: u32,
@@ -315,8 +318,10 @@ pub static FIELDS: &[InfoField] = &[
     field("Unstoppable Jobs", "unstoppable_jobs", "Those that do not end with a soft stop.", |_| gauge(0))
         .note("always 0: a soft stop ends every job"),
     field("Listeners", "listeners", "Sockets that listen.", |p| gauge(p.listeners)),
-    field("ActivePeers", "active_peers", "Peers in session.", |_| gauge(0)).absent(),
-    field("ConnectedPeers", "connected_peers", "Peers connected.", |_| gauge(0)).absent(),
+    field("ActivePeers", "active_peers", "Peers in session, or dialled.", |p| {
+        gauge(p.connected_peers + p.dialled_peers)
+    }),
+    field("ConnectedPeers", "connected_peers", "Peers in session.", |p| gauge(p.connected_peers)),
     field("DroppedLogs", "dropped_logs_total", "Log lines that no target took.", |p| {
         metric(Nature::Gauge, small(p.dropped_logs))
     }),

@@ -25,6 +25,7 @@ mod fence;
 mod mirror;
 mod names;
 mod part;
+mod peers;
 mod preview;
 mod proxy;
 mod region;

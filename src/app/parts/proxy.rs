@@ -28,6 +28,7 @@ use super::super::sockets::Sockets;
 use super::super::stand_in::StandIn;
 use super::admin::Admin;
 use super::part::{Handles, Means, Order, Part, Plan, Process, Reading, Row};
+use super::peers::Sections;
 
 pub static PROXY: Row = Row {
     name: "proxy",
@@ -40,6 +41,7 @@ struct ProxyPart {
     services: Arc<Services>,
     hub: Hub,
     admin: Admin,
+    peers: Sections,
     built: Option<Built>,
     /// What the configuration that was built is to listen on.
     ready: Option<Sockets>,
@@ -66,6 +68,7 @@ impl ProxyPart {
             services: handles.services.clone(),
             hub: handles.hub.clone(),
             admin: Admin::default(),
+            peers: Sections::new(handles.hub.peers.clone()),
             built: None,
             ready: None,
             limits: Wanted::default(),
@@ -98,6 +101,7 @@ impl ProxyPart {
             }
         }
         self.admin.abandon(opener);
+        self.peers.abandon();
     }
 
     /// Listens on `sockets` and nothing else.
@@ -188,6 +192,7 @@ impl Part for ProxyPart {
         self.release(means.opener);
         let Some(built) = &self.built else { return Ok(()) };
         self.ready = Some(self.sockets.prepare(&built.config, means.opener, means.workers)?);
+        self.peers.prepare(&built.config.peers, means)?;
         self.admin.prepare(&built.config.global, means)
     }
 
@@ -215,6 +220,8 @@ impl Part for ProxyPart {
         let Some(running) = &mut self.running else { return };
         running.config = config.unwrap_or_else(|| running.config.clone());
         let process = running.process.clone();
+        // First, so that what workers change is told from the first connection on.
+        self.peers.commit(&running.config.peers);
         if let Some(sockets) = self.ready.take() {
             self.listen(sockets, &process.opener);
         }
@@ -255,6 +262,8 @@ impl Part for ProxyPart {
                 }
             }
             Order::Drain => {
+                // Whoever takes over has the same addresses, and is taught by the others.
+                self.peers.stop();
                 process.shared.stop(clock::now_ns(), running.config.global.close_spread_ms);
                 self.sockets.close();
                 self.show_sockets();
@@ -281,6 +290,7 @@ impl Part for ProxyPart {
     }
 
     fn stop(&mut self) {
+        self.peers.stop();
         let Some(running) = &mut self.running else { return };
         for remote in &running.remotes {
             remote.run(|rt| rt.stop());
@@ -368,6 +378,7 @@ fn control(hub: &Hub, process: &Process) -> Arc<RuntimeControl> {
         vips: hub.vips.clone(),
         vip_agent: hub.vip_agent.clone(),
         names: hub.names.clone(),
+        peers: hub.peers.clone(),
         hard_maxconn: process.shared.maxconn.load(Ordering::Relaxed),
         shared: process.shared.clone(),
         hooks: process.hooks.clone(),
@@ -402,7 +413,8 @@ fn require(config: &Config, limits: Wanted, settings: &mut Settings) {
         ..limits
     };
     settings.lax_limits = !global.strict_limits;
-    settings.listens |= is_bound || !global.stats_sockets.is_empty();
+    let is_peer = config.peers.iter().any(|peers| !peers.is_off && !peers.listens.is_empty());
+    settings.listens |= is_bound || is_peer || !global.stats_sockets.is_empty();
 }
 
 /// A difference in words; nothing for what stays.

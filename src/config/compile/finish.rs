@@ -101,6 +101,7 @@ pub fn finish<'a>(cx: &mut Cx<'a>, drafts: &Drafts<'a>) -> Built {
             resolvers: cx.resolvers.clone(),
             tables: Default::default(),
             named_servers: Vec::new(),
+            peers: Vec::new(),
             tls: Mutex::default(),
         },
         server_sets: Vec::new(),
@@ -133,7 +134,9 @@ pub fn finish<'a>(cx: &mut Cx<'a>, drafts: &Drafts<'a>) -> Built {
         }
         built.config.proxies.push(proxy);
     }
-    (built.config.tables, built.table_changes) = super::stick::tables(cx, &drafts.proxies, &drafts.peers);
+    let made = super::stick::tables(cx, &drafts.proxies, &drafts.peers);
+    (built.config.tables, built.table_changes) = (made.tables, made.changes);
+    built.config.peers = super::peers::specs(cx, &drafts.peers, &made.shared);
     built.config.named_servers = named_servers(cx);
     built.config.patterns = std::mem::take(&mut cx.patterns);
     built.config.tls = Mutex::new(super::tls::live(cx, &built.config));

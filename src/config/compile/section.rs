@@ -37,7 +37,7 @@ pub const SECTIONS: &[Entry] = &[
     Entry::full("backend", "<name> [from <defaults_name>]", "Servers, and how they are chosen.", "backend app", "1.2"),
     Entry::full("listen", "<name> [from <defaults_name>]", "A frontend and a backend in one.", "listen web", "1.0"),
     Entry::full("cache", "<name>", "Responses that are kept in memory, for those who ask for them again.", "cache site", "1.8"),
-    Entry::full("peers", "<name>", "Who stick tables are shared with, and tables of no proxy.", "peers mine", "1.5").with(Status::Partial("nothing is told to peers yet: tables are this process's own, and are kept over a reload")),
+    Entry::full("peers", "<name>", "Who stick tables are shared with, and tables of no proxy.", "peers mine", "1.5"),
     Entry::full("http-errors", "<name>", "A set of error pages.", "http-errors site", "2.2"),
     Entry::full("crt-store", "[<name>]", "Certificates whose parts are in files of their own, by name.", "crt-store web", "3.0"),
     Entry::full("mailers", "<name>", "Servers that mail about servers would go to.", "mailers mta", "1.6").with(Status::Accepted("mail is not sent")),

@@ -143,7 +143,8 @@ pub fn port_offset(written: &Written) -> Option<i32> {
     }
 }
 
-fn options<'a>(
+/// Options from `words` on, applied to `set`.
+pub fn options<'a>(
     cx: &mut Cx<'a>,
     set: &mut ServerSettings,
     mut words: Cursor<'a>,

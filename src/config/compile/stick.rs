@@ -54,9 +54,18 @@ struct Declared<'d> {
     at: Span,
 }
 
+/// The tables of a configuration.
+#[derive(Default)]
+pub struct Made {
+    pub tables: Tables,
+    pub changes: Vec<Change>,
+    /// Those that are told to peers, by the sections that do so.
+    pub shared: Vec<(Box<str>, Arc<Table>)>,
+}
+
 /// The tables of all sections: those that run where their entries mean the same. Rules get what they name.
-pub fn tables(cx: &mut Cx<'_>, drafts: &[Draft<'_>], peers: &[Peers<'_>]) -> (Tables, Vec<Change>) {
-    let (mut tables, mut changes) = (Tables::default(), Vec::new());
+pub fn tables(cx: &mut Cx<'_>, drafts: &[Draft<'_>], peers: &[Peers<'_>]) -> Made {
+    let Made { mut tables, mut changes, mut shared } = Made::default();
     let of_peers = peers.iter().flat_map(|peers| &peers.tables);
     let of_peers = of_peers.map(|(name, spec, at)| Declared { name, spec: spec.clone(), at: *at });
     let of_proxies = drafts.iter().filter_map(|draft| {
@@ -77,6 +86,7 @@ pub fn tables(cx: &mut Cx<'_>, drafts: &[Draft<'_>], peers: &[Peers<'_>]) -> (Ta
     }
     check_uses(cx, drafts, &mut declared, &places);
     for Declared { name, spec, .. } in declared {
+        let section = spec.peers.as_ref().map(|(section, _)| section.clone());
         let running = cx.inputs.previous.and_then(|config| config.tables.find(name));
         let table = match running.filter(|table| table.spec().is_alike(&spec)) {
             Some(table) => {
@@ -85,10 +95,11 @@ pub fn tables(cx: &mut Cx<'_>, drafts: &[Draft<'_>], peers: &[Peers<'_>]) -> (Ta
             }
             None => Arc::new(Table::new(name, spec)),
         };
+        shared.extend(section.map(|section| (section, table.clone())));
         tables.list.push(table);
     }
     cx.tables.fill(&tables);
-    (tables, changes)
+    Made { tables, changes, shared }
 }
 
 /// What a table names must be there.

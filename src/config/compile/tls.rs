@@ -209,6 +209,20 @@ pub fn endpoints(cx: &mut Cx<'_>, draft: &Draft<'_>, binds: &mut [Bind]) {
     }
 }
 
+/// Makes what a line of a `peers` section with `ssl` shows to peers.
+pub fn peers_endpoint(cx: &mut Cx<'_>, section: &str, bind: &Bind) -> Option<Arc<Endpoint>> {
+    if !bind.tls.is_on {
+        return None;
+    }
+    let title = format!("'bind {}' in section 'peers {section}'", bind.tls.written);
+    let name = format!("{section}/{}", bind.tls.written);
+    let words = completed(&bind.tls.words, &cx.global.tls.bind);
+    let made = with_library(cx, bind.declared_at, &title, |_, library, told| {
+        Endpoint::build(&name, words, library, told)
+    });
+    made.inspect(|endpoint| endpoint.stand_at(cx.place(bind.declared_at)))
+}
+
 /// What runtime commands act on, once all lines are read.
 pub fn live(cx: &mut Cx<'_>, config: &Config) -> Live {
     let library = library(cx);

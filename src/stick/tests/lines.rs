@@ -28,7 +28,8 @@ fn lines_are_read() {
         ("ip", KeyKind::Ip),
         ("ipv6", KeyKind::Ipv6),
         ("integer", KeyKind::Integer),
-        ("string", KeyKind::Str(32)),
+        ("string", KeyKind::Str(31)),
+        ("string len 32", KeyKind::Str(32)),
         ("binary len 7", KeyKind::Binary(7)),
     ] {
         assert_eq!(spec(&format!("type {kind} size 1m")).expect(kind).kind, expected, "{kind}");

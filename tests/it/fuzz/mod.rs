@@ -6,5 +6,6 @@ mod dns;
 mod http;
 mod language;
 mod mutate;
+mod peers;
 mod udp;
 mod vip;

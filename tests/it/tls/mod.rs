@@ -1,6 +1,6 @@
 //! TLS of clients and to servers, by curl and OpenSSL, and beside a real HAProxy.
 
-mod certificate;
+pub mod certificate;
 mod differential;
 mod old;
 mod runtime;

@@ -117,8 +117,43 @@ fn a_reload_keeps_tables_whose_entries_mean_the_same() {
 }
 
 #[test]
+fn what_sections_say_of_peers() {
+    let text = |lines: &str| {
+        format!(
+            "global\n localpeer b\npeers mine\n peer a 10.0.0.1:1001\n peer b 127.0.0.1:1002\n{lines} \
+             peer c 10.0.0.3:1003\n table own type ip size 10\nbackend t\n stick-table type ip size 10 peers mine\n"
+        )
+    };
+    let (built, diags) = build_text(&text(""));
+    let spec = &built.unwrap_or_else(|| panic!("{:?}", messages(&diags))).config.peers[0];
+    let remotes: Vec<String> = spec.remotes.iter().map(|r| format!("{} {}", r.name, r.address)).collect();
+    assert_eq!(remotes, ["a 10.0.0.1:1001", "c 10.0.0.3:1003"]);
+    let listens: Vec<String> = spec.listens.iter().map(|listen| listen.address.to_string()).collect();
+    assert_eq!(listens, ["127.0.0.1:1002"]);
+    assert_eq!((&*spec.local, spec.rank(), spec.is_off), ("b", 1, false));
+    let tables: Vec<&str> = spec.tables.iter().map(|shared| &*shared.wire).collect();
+    assert_eq!(tables, ["/own", "t"]);
+    let is_off = |lines: &str| build_text(&text(lines)).0.expect("a configuration").config.peers[0].is_off;
+    assert!(is_off(" disabled\n") && !is_off(" disabled\n enabled\n"));
+    for (lines, expected) in [
+        (" default-bind ssl\n bind 127.0.0.1:1003\n", "no SSL certificate specified (use 'crt')."),
+        (" peer d\n", "'peer' expects <name> and <addr>:<port> as arguments."),
+        (" peer d 10.0.0.4\n", "missing port"),
+        (" peer d 10.0.0.4:1 nonsense\n", "unknown keyword 'nonsense'"),
+        (" peer a 10.0.0.4:1\n", "there is a peer 'a' already in 'peers mine'."),
+        (" bind nowhere\n", "'bind' : "),
+    ] {
+        let found = messages(&build_text(&text(lines)).1).join("\n");
+        assert!(found.contains(expected), "{lines}: {found}");
+    }
+    let unnamed = text("").replace(" localpeer b", " localpeer z");
+    let found = messages(&build_text(&unnamed).1).join("\n");
+    assert!(found.contains("'peers mine' has no peer 'z'"), "{found}");
+}
+
+#[test]
 fn sections_of_peers_have_tables_of_their_own() {
-    let peers = "peers mine\n bind 127.0.0.1:10001\n log global\n shards 2\n server here\n \
+    let peers = "peers mine\n bind 127.0.0.1:10001\n log global\n shards 2\n server here 10.0.0.1:10001\n \
                  peer there 10.0.0.2:10001\n table ips type ip size 10 store gpc0\n";
     let used = "frontend f\n bind :1\n stick-table type ip size 10 peers mine\n \
                 http-request track-sc0 src table mine/ips\n http-request deny if { sc_get_gpc0(0) gt 1 }\n";

@@ -1,25 +1,38 @@
 //! The leader's clock of sessions and of checks that nobody keeps the time of. No I/O; the time is handed in.
 //!
 //! Every session with a TTL is timed by the leader, to which renewals go wherever a client sends them: so it does not
-//! matter which node a session belongs to, and what becomes of that node. It ends twice its TTL after the leader heard
-//! its last renewal, as in Consul, and never before one TTL. A leader that is new knows no renewal: it gives each
-//! session its TTL once, which is no more than its holder was promised.
+//! matter which node a session belongs to, and what becomes of that node. It ends nearly twice its TTL after the leader
+//! heard its last renewal: never before one TTL, as in Consul, and within two with the time that it takes to agree on it.
+//!
+//! When each of them ends is known to the other members too ([`Table`]): a renewal counts once a quorum knows of it, and
+//! who is to lead takes the newest table that a quorum has. So an end stays where it is however often another leads.
+//! Only a leader that finds no such quorum, because members were started anew, gives each session its TTL once more.
 //!
 //! A check with a TTL is timed by its node's agent. Where that is dead, the leader gives the check its TTL once more.
 
 use std::collections::HashMap;
 
+use serde::{Deserialize, Serialize};
+
 use crate::base::clock::{MS, Nanos};
 use crate::region::map::{Check, Command, Health, Map, NODE_LIVENESS, Name, Probe};
 
-/// A session ends after as many times its TTL, as in Consul: it is never early, and clients count on "up to twice".
-const TIMES: u64 = 2;
+/// Sessions that ended and are not forgotten yet, at least.
+const ROOM: usize = 1024;
 
 #[derive(Debug, Default)]
 pub struct Expiry {
     /// Of the leader that counts; 0: this node does not lead.
     leader_term: u64,
+    /// Of the leader whose table this is, which may be this node; 0: there is none.
+    term: u64,
+    /// Of the last change of it.
+    seq: u64,
+    /// Who asked for the table in order to lead in this term is the only one that is heard from then on.
+    fence: u64,
     sessions: HashMap<Name, Ends>,
+    /// With more of them it looks which have ended.
+    room: usize,
     /// By node and id.
     checks: HashMap<(Name, Name), Nanos>,
 }
@@ -27,34 +40,146 @@ pub struct Expiry {
 #[derive(Clone, Copy, Debug)]
 struct Ends {
     at: Nanos,
+    /// The change of the table that said so.
+    seq: u64,
     /// Its end was proposed: what comes now is too late.
     over: bool,
 }
 
-fn after(now: Nanos, ttl_ms: u64, times: u64) -> Nanos {
-    now.saturating_add(ttl_ms.saturating_mul(times).saturating_mul(MS))
+/// When sessions end, as a leader knows it, or what has changed of that.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Table {
+    pub term: u64,
+    /// The change after which these are; 0: these are all.
+    pub after: u64,
+    pub seq: u64,
+    /// For how many nanoseconds more each stands, from when it is sent: by the clock of who gets it that is later.
+    pub sessions: Vec<(Name, u64)>,
+}
+
+/// What became of a renewal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Renewal {
+    /// There is no such session, or it is over already.
+    Gone,
+    /// It counts as soon as a quorum knows this change of the table.
+    Change(u64),
+}
+
+fn after(now: Nanos, ttl_ms: u64) -> Nanos {
+    now.saturating_add(ttl_ms.saturating_mul(MS))
+}
+
+/// When a session that was renewed now ends. Clients count on "up to twice": an eighth is left for the end itself.
+fn ends(now: Nanos, ttl_ms: u64) -> Nanos {
+    now.saturating_add((ttl_ms * 2 - ttl_ms / 8).saturating_mul(MS))
 }
 
 impl Expiry {
-    /// This node does not lead.
+    /// This node does not lead. What it knows may be of use to who does.
     pub fn forget(&mut self) {
-        *self = Expiry::default();
+        self.leader_term = 0;
+        self.checks.clear();
+    }
+
+    /// The last change of the table.
+    pub fn seq(&self) -> u64 {
+        self.seq
+    }
+
+    /// Whether this node counts as the leader of that term.
+    pub fn leads(&self, term: u64) -> bool {
+        self.leader_term == term
+    }
+
+    /// This node leads, and `known` is the newest table that a quorum has, if there is one.
+    pub fn lead(&mut self, leader_term: u64, known: Option<Table>, map: &Map, now: Nanos) {
+        if leader_term < self.fence {
+            return;
+        }
+        match known {
+            Some(known) if (known.term, known.seq) > (self.term, self.seq) => self.replace(known, now),
+            Some(_) => {}
+            None => self.sessions.clear(),
+        }
+        (self.leader_term, self.term, self.seq) = (leader_term, leader_term, 1);
+        self.fence = self.fence.max(leader_term);
+        self.checks.clear();
+        self.sessions.retain(|id, _| map.session(id).is_some());
+        for session in map.sessions().filter(|session| session.ttl_ms > 0) {
+            // Of what nobody knows: it was renewed before this, if at all, and its holder was promised no more.
+            let first = Ends { at: after(now, session.ttl_ms), seq: 1, over: false };
+            let ends = self.sessions.entry(session.id.clone()).or_insert(first);
+            (ends.seq, ends.over) = (1, false);
+        }
+    }
+
+    fn replace(&mut self, table: Table, now: Nanos) {
+        let seq = table.seq;
+        let row = |(id, left): (Name, u64)| (id, Ends { at: now.saturating_add(left), seq, over: false });
+        self.sessions = table.sessions.into_iter().map(row).collect();
+        (self.term, self.seq) = (table.term, table.seq);
+    }
+
+    /// A leader says when sessions end. `raft_term`: of this node. False: what went before is not known here.
+    /// `None`: it does not lead any more.
+    pub fn hear(&mut self, table: Table, raft_term: u64, map: &Map, now: Nanos) -> Option<bool> {
+        if table.term < raft_term.max(self.fence).max(self.term) || self.leader_term >= table.term {
+            return None;
+        }
+        self.leader_term = 0;
+        if table.term == self.term && table.seq < self.seq {
+            // Overtaken on its way.
+            return Some(true);
+        }
+        if table.after == 0 {
+            self.replace(table, now);
+            return Some(true);
+        }
+        if table.term != self.term || table.after > self.seq {
+            return Some(false);
+        }
+        for (id, left) in table.sessions {
+            self.sessions.insert(id, Ends { at: now.saturating_add(left), seq: table.seq, over: false });
+        }
+        self.seq = table.seq;
+        if self.sessions.len() > self.room {
+            // Nobody says what has ended. One that is only not known here yet gets its TTL once more, at worst.
+            self.sessions.retain(|id, _| map.session(id).is_some());
+            self.room = self.sessions.len() * 2 + ROOM;
+        }
+        Some(true)
+    }
+
+    /// What another leader, of that term, may take for its own; nothing from before it is heard from now on.
+    pub fn asked(&mut self, term: u64, now: Nanos) -> Option<Table> {
+        self.fence = self.fence.max(term);
+        // What this node would take as a leader from now on, the other would not know.
+        self.leader_term = if self.leader_term < term { 0 } else { self.leader_term };
+        (self.term != 0 && self.term <= term).then(|| self.table(0, now))
+    }
+
+    /// What has changed since.
+    pub fn table(&self, after: u64, now: Nanos) -> Table {
+        let changed = self.sessions.iter().filter(|(_, ends)| after == 0 || ends.seq > after);
+        let sessions = changed.map(|(id, ends)| (id.clone(), ends.at.saturating_sub(now))).collect();
+        Table { term: self.term, after, seq: self.seq, sessions }
     }
 
     /// What the leader of this term is to propose now.
     pub fn look(&mut self, leader_term: u64, map: &Map, now: Nanos) -> Vec<Command> {
-        // What stands when it begins to lead was renewed before that, if at all.
-        let times = if self.leader_term == leader_term { TIMES } else { 1 };
         if self.leader_term != leader_term {
-            *self = Expiry { leader_term, ..Expiry::default() };
+            self.lead(leader_term, None, map, now);
         }
         let mut over = Vec::new();
         self.sessions.retain(|id, _| map.session(id).is_some());
         for session in map.sessions().filter(|session| session.ttl_ms > 0) {
-            let first = Ends { at: after(now, session.ttl_ms, times), over: false };
-            let ends = self.sessions.entry(session.id.clone()).or_insert(first);
-            if ends.at <= now {
-                ends.over = true;
+            let stands = self.sessions.entry(session.id.clone()).or_insert_with(|| {
+                self.seq += 1;
+                Ends { at: ends(now, session.ttl_ms), seq: self.seq, over: false }
+            });
+            if stands.at <= now {
+                stands.over = true;
                 over.push(Command::SessionDestroy { id: session.id.clone() });
             }
         }
@@ -71,7 +196,7 @@ impl Expiry {
             for check in map.checks_on(&node.name).filter(|check| check.status != Health::Critical) {
                 let Some(ttl_ms) = ttl_ms(check) else { continue };
                 let key = (node.name.clone(), check.id.clone());
-                let ends = self.checks.get(&key).copied().unwrap_or(after(now, ttl_ms, 1));
+                let ends = self.checks.get(&key).copied().unwrap_or(after(now, ttl_ms));
                 if ends <= now {
                     over.push(Command::CheckStatus {
                         node: node.name.clone(),
@@ -86,18 +211,18 @@ impl Expiry {
         self.checks = standing;
     }
 
-    /// A session was renewed. False when there is none, or it is over already. The leader has looked in this term.
-    pub fn renew(&mut self, leader_term: u64, map: &Map, id: &str, now: Nanos) -> bool {
-        let Some(session) = map.session(id) else { return false };
-        if self.leader_term != leader_term {
-            // Nothing is over before the first look.
-            *self = Expiry { leader_term: 0, ..Expiry::default() };
-            return true;
+    /// A session was renewed, as the leader of this term hears.
+    pub fn renew(&mut self, map: &Map, id: &str, now: Nanos) -> Renewal {
+        let Some(session) = map.session(id) else { return Renewal::Gone };
+        let at = ends(now, session.ttl_ms);
+        self.seq += 1;
+        let first = Ends { at, seq: self.seq, over: false };
+        let stands = self.sessions.entry(session.id.clone()).or_insert(first);
+        if stands.over {
+            return Renewal::Gone;
         }
-        let at = after(now, session.ttl_ms, TIMES);
-        let ends = self.sessions.entry(session.id.clone()).or_insert(Ends { at, over: false });
-        ends.at = if ends.over { ends.at } else { at };
-        !ends.over
+        *stands = first;
+        Renewal::Change(self.seq)
     }
 
     /// When the next of them ends, unless it is renewed.
@@ -144,36 +269,85 @@ mod tests {
     }
 
     #[test]
-    fn a_session_ends_twice_its_ttl_after_its_renewal_wherever_its_node_is() {
+    fn a_session_ends_nearly_twice_its_ttl_after_its_renewal_wherever_its_node_is() {
         let mut world = World::default();
         register(&mut world, vec![liveness(Health::Passing)]);
         let mut expiry = Expiry::default();
         assert!(expiry.look(1, &world.map, S).is_empty());
-        let made = Session { id: "s".into(), node: "b".into(), ttl_ms: 10_000, ..Session::default() };
+        let made = Session { id: "s".into(), node: "b".into(), ttl_ms: 8_000, ..Session::default() };
         world.apply(Command::SessionCreate(made));
-        assert!(expiry.look(1, &world.map, 5 * S).is_empty() && expiry.next() == Some(25 * S));
-        assert!(expiry.renew(1, &world.map, "s", 20 * S) && !expiry.renew(1, &world.map, "none", 20 * S));
+        assert!(expiry.look(1, &world.map, 5 * S).is_empty() && expiry.next() == Some(20 * S));
+        assert_eq!(expiry.renew(&world.map, "s", 19 * S), Renewal::Change(3));
+        assert_eq!(expiry.renew(&world.map, "none", 19 * S), Renewal::Gone);
         register(&mut world, vec![liveness(Health::Critical)]);
-        assert!(expiry.look(1, &world.map, 40 * S - 1).is_empty());
-        assert!(ends(&expiry.look(1, &world.map, 40 * S)));
-        assert!(!expiry.renew(1, &world.map, "s", 40 * S), "its end is on its way");
-        assert!(ends(&expiry.look(1, &world.map, 41 * S)), "until it is done");
+        assert!(expiry.look(1, &world.map, 34 * S - 1).is_empty());
+        assert!(ends(&expiry.look(1, &world.map, 34 * S)));
+        assert_eq!(expiry.renew(&world.map, "s", 34 * S), Renewal::Gone, "its end is on its way");
+        assert!(ends(&expiry.look(1, &world.map, 35 * S)), "until it is done");
         world.apply(Command::SessionDestroy { id: "s".into() });
-        assert!(expiry.look(1, &world.map, 42 * S).is_empty() && expiry.next().is_none());
+        assert!(expiry.look(1, &world.map, 36 * S).is_empty() && expiry.next().is_none());
     }
 
     #[test]
-    fn a_new_leader_gives_the_ttl_once_more_and_no_more() {
+    fn a_new_leader_that_knows_nothing_gives_the_ttl_once_more_and_no_more() {
         let world = world();
         let mut expiry = Expiry::default();
         assert!(expiry.look(1, &world.map, S).is_empty() && expiry.next() == Some(11 * S));
-        // Another led meanwhile; what this one remembered counts for nothing.
-        assert!(expiry.renew(3, &world.map, "s", 100 * S));
-        assert!(expiry.look(3, &world.map, 101 * S).is_empty() && expiry.next() == Some(111 * S));
-        assert!(expiry.renew(3, &world.map, "s", 110 * S) && expiry.next() == Some(130 * S));
         expiry.forget();
-        assert!(expiry.look(3, &world.map, 131 * S).is_empty(), "it leads again");
-        assert!(ends(&expiry.look(3, &world.map, 141 * S)));
+        // Another led meanwhile; what this one remembered counts for nothing.
+        assert!(expiry.look(3, &world.map, 101 * S).is_empty() && expiry.next() == Some(111 * S));
+        assert!(ends(&expiry.look(3, &world.map, 111 * S)));
+    }
+
+    /// What a member has that heard all.
+    fn heard(leader: &Expiry, now: Nanos) -> Expiry {
+        let mut member = Expiry::default();
+        assert_eq!(member.hear(leader.table(0, now), 1, &Map::default(), now), Some(true));
+        member
+    }
+
+    #[test]
+    fn an_end_stays_where_it_is_however_often_another_leads() {
+        let world = world();
+        let mut first = Expiry::default();
+        first.look(1, &world.map, S);
+        first.renew(&world.map, "s", 2 * S);
+        let end = Some(2 * S + 18 * S + S * 3 / 4);
+        assert_eq!(first.next(), end);
+        let mut second = heard(&first, 3 * S);
+        let own = second.asked(2, 9 * S);
+        second.lead(2, own, &world.map, 9 * S);
+        assert!(second.next() == end && second.leads(2));
+        let mut third = heard(&second, 10 * S);
+        // By its own clock and with an older table than another's.
+        let newest = second.asked(3, 15 * S);
+        assert_eq!(newest.as_ref().map(|table| (table.term, table.seq)), Some((2, 1)));
+        third.lead(3, newest, &world.map, 15 * S);
+        assert_eq!(third.next(), end);
+        assert!(ends(&third.look(3, &world.map, 21 * S)));
+    }
+
+    #[test]
+    fn who_missed_a_change_says_so_and_who_asked_to_lead_is_heard_alone() {
+        let world = world();
+        let mut leader = Expiry::default();
+        leader.look(1, &world.map, S);
+        let mut member = heard(&leader, S);
+        let known = leader.table(0, S).seq;
+        leader.renew(&world.map, "s", 2 * S);
+        let change = leader.table(known, 2 * S);
+        assert_eq!((change.after, change.sessions.len()), (known, 1));
+        assert_eq!(member.hear(change.clone(), 1, &world.map, 2 * S), Some(true));
+        assert_eq!(member.next(), leader.next());
+        assert_eq!(
+            Expiry::default().hear(change.clone(), 1, &world.map, 2 * S),
+            Some(false),
+            "one that was started anew"
+        );
+        assert_eq!(member.hear(change.clone(), 2, &world.map, 2 * S), None, "another leads");
+        member.asked(2, 3 * S);
+        assert_eq!(member.hear(leader.table(0, 3 * S), 1, &world.map, 3 * S), None, "another is to lead");
+        assert_eq!(Expiry::default().asked(2, S), None, "one that knows nothing");
     }
 
     #[test]

@@ -188,6 +188,10 @@ pub(super) async fn run(node: &Arc<Node>) {
                     );
                 }
                 removed = unknown;
+                if !unknown && !matches!(answer, Ok(Answer::Done)) && node.leader().is_none() {
+                    // Another may lead since, which does not reach this node where it stood before.
+                    tell_all(node, period / 4, |node| Request::Alive(mine(node))).await;
+                }
             }
             // It may be known under another address, and then nobody tells it who leads: whoever does takes it.
             None if node.log.trouble().is_some() => {}

@@ -9,6 +9,8 @@ pub const CALL_BYTES: usize = 8 << 20;
 
 /// Kinds of calls from here on are the network's own.
 pub(super) const CARRIER: u8 = 128;
+/// When sessions end.
+pub(super) const ENDS: u8 = 129;
 
 pub type Called<'a> = Pin<Box<dyn Future<Output = Result<Bytes, String>> + Send + 'a>>;
 

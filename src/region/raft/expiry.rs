@@ -8,9 +8,10 @@ use openraft::ServerState;
 use super::connection::{Class, ConnectionError};
 use super::frame::{Answer, Denial, Request};
 use super::node::{Node, denied};
-use super::proposer;
 use super::timing::{after, over};
+use super::{proposer, renewals};
 use crate::base::clock;
+use crate::region::expiry::Renewal;
 use crate::region::map::{Command, Name, Proposal, Topic};
 use crate::region::seat::SeatError;
 
@@ -37,10 +38,16 @@ pub async fn run(node: Arc<Node>) {
         let mut wait = PATIENCE;
         // Only with an entry of its own term applied does a leader know the sessions there are.
         if state == ServerState::Leader && node.leased_index().is_some() {
+            renewals::take_over(&node, term).await;
+            let map = node.view.map();
             let now = clock::now_ns();
             let (ended, next) = {
                 let mut expiry = node.expiry.lock().unwrap_or_else(PoisonError::into_inner);
-                (expiry.look(term, &map, now), expiry.next())
+                match expiry.leads(term) {
+                    true => (expiry.look(term, &map, now), expiry.next()),
+                    // Another is to lead.
+                    false => (Vec::new(), None),
+                }
             };
             end(&node, ended).await;
             let next = next.map(|at| Duration::from_nanos(at.saturating_sub(now)));
@@ -73,14 +80,27 @@ async fn end(node: &Node, over: Vec<Command>) {
     }
 }
 
-/// Starts the time of a session again, as the leader. False when there is no such session any more.
-pub fn renew_here(node: &Node, session: &Name) -> Result<bool, Denial> {
+/// Starts the time of a session again, as the leader. False when there is no such session any more. Returns once
+/// a quorum knows it: whoever leads next does, too.
+pub async fn renew_here(node: &Node, session: &Name) -> Result<bool, Denial> {
     if node.leased_index().is_none() {
         return Err(Denial::NotLeader(None));
     }
     let term = node.metrics().ok_or(Denial::NoMember)?.vote.leader_id.term;
-    let mut expiry = node.expiry.lock().unwrap_or_else(PoisonError::into_inner);
-    Ok(expiry.renew(term, &node.view.map(), session, clock::now_ns()))
+    let renewal = {
+        let mut expiry = node.expiry.lock().unwrap_or_else(PoisonError::into_inner);
+        if !expiry.leads(term) {
+            return Err(Denial::NotLeader(None));
+        }
+        expiry.renew(&node.view.map(), session, clock::now_ns())
+    };
+    match renewal {
+        Renewal::Gone => Ok(false),
+        Renewal::Change(seq) => match node.told.known(term, seq, node.timing.lease() / 2).await {
+            true => Ok(true),
+            false => Err(Denial::NotLeader(None)),
+        },
+    }
 }
 
 /// The same, wherever the leader is.
@@ -89,7 +109,7 @@ pub async fn renew(node: &Node, session: &Name) -> Result<bool, SeatError> {
     let within = Duration::from_millis(node.timing.heartbeat_ms * 4);
     loop {
         let renewed = match node.supposed_leader() {
-            Some((id, _)) if id == node.id() => renew_here(node, session),
+            Some((id, _)) if id == node.id() => renew_here(node, session).await,
             Some((_, peer)) => {
                 let request = Request::Renew { session: session.clone() };
                 match node.connections.to(&peer.address, Class::Protocol).call(&request, within).await {

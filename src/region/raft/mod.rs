@@ -4,6 +4,7 @@
 //! a thread of its own, see [`store`](super::store)) starts an election.
 
 pub mod types;
+pub mod told;
 pub mod callee;
 pub mod call;
 pub mod timing;
@@ -26,6 +27,7 @@ pub mod belonging;
 mod election;
 mod expiry;
 mod leases;
+mod renewals;
 mod soft;
 
 pub use callee::{CALL_BYTES, CallError, Called, Callee};

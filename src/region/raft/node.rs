@@ -13,6 +13,7 @@ use super::connection::Connections;
 use super::frame::Denial;
 use super::lease::Lease;
 use super::timing::Timing;
+use super::told::Told;
 use super::types::{Peer, Raft};
 use crate::base::clock;
 use crate::region::expiry::Expiry;
@@ -54,6 +55,8 @@ pub struct Node {
     pub soft: Arc<SoftState>,
     /// The time of sessions, while this node leads.
     pub expiry: Mutex<Expiry>,
+    /// Who else knows that time, while this node leads.
+    pub told: Told,
     /// There once the node is a member.
     pub raft: OnceLock<Raft>,
     /// There where the cluster has an authority of its own.
@@ -271,7 +274,8 @@ pub fn deny(error: SeatError) -> Denial {
         SeatError::Timeout => Denial::Timeout,
         SeatError::TooLarge => Denial::TooLarge,
         SeatError::Full(why) => Denial::Full(why),
-        SeatError::Disk(why) => Denial::Full(SeatError::Disk(why).to_string()),
+        // Nothing was done: whoever leads next, and can write, may do it.
+        SeatError::Disk(_) => Denial::NotLeader(None),
         SeatError::Shutdown => Denial::Shutdown,
     }
 }

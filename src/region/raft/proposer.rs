@@ -217,12 +217,26 @@ pub async fn forwarded(node: &Node, proposals: Vec<Proposal>) -> Result<(Vec<Rep
         waiting.push(wait);
     }
     let (mut replies, mut last) = (Vec::with_capacity(waiting.len()), 0);
+    let (mut denied, asked) = (Vec::new(), waiting.len());
     for wait in waiting {
-        let (reply, index) = wait.await.map_err(|_| Denial::Shutdown)?.map_err(super::node::deny)?;
-        replies.push(reply);
-        last = last.max(index);
+        match wait.await.map_err(|_| Denial::Shutdown)? {
+            Ok((reply, index)) => {
+                replies.push(reply);
+                last = last.max(index);
+            }
+            Err(e) => denied.push(super::node::deny(e)),
+        }
     }
-    Ok((replies, last))
+    match denied.pop() {
+        None => Ok((replies, last)),
+        // Whoever forwarded them sends all of them to the next leader when it hears that nothing happened.
+        Some(Denial::NotLeader(_))
+            if denied.len() + 1 < asked || denied.iter().any(|d| !matches!(d, Denial::NotLeader(_))) =>
+        {
+            Err(Denial::Timeout)
+        }
+        Some(denial) => Err(denial),
+    }
 }
 
 pub fn size_of_proposal(proposal: &Proposal) -> Result<usize, Denial> {

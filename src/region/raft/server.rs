@@ -19,7 +19,7 @@ use super::frame::{
 use super::guest::{Accepted, Guest, Wrap};
 use super::node::Node;
 use super::types::{LogId, Vote};
-use super::{election, expiry, proposer, read, soft};
+use super::{election, expiry, proposer, read, renewals, soft};
 use crate::base::clock;
 use crate::region::map::Command;
 use crate::region::member;
@@ -259,8 +259,9 @@ async fn answer(
             node.raft_of(to)?;
             Ok(Answer::PreVote(election::would_vote(node, last.map(LogId::from))))
         }
-        Request::Renew { session } => Ok(Answer::Renewed(expiry::renew_here(node, &session)?)),
+        Request::Renew { session } => Ok(Answer::Renewed(expiry::renew_here(node, &session).await?)),
         Request::Call { kind: soft::CALL, body } => soft::heard(node, guest.member(), &body),
+        Request::Call { kind: renewals::CALL, body } => renewals::answer(node, &body),
         Request::Call { kind, body } => super::call::answer(node, kind, body).await,
         other => member::answer(node, guest, other).await,
     }

@@ -23,8 +23,9 @@ use super::network::Network;
 use super::node::{Ask, Node, Reader};
 use super::timing::{Profile, Timing};
 use super::tls::Tls;
+use super::told::Told;
 use super::types::Raft;
-use super::{election, expiry, leases, proposer, read, server, soft};
+use super::{election, expiry, leases, proposer, read, renewals, server, soft};
 use crate::region::member::{self, Admission, Trust, TrustError};
 use crate::region::own::Own;
 use crate::region::seat::Seat;
@@ -252,6 +253,7 @@ fn parts(options: Options) -> Result<Parts, StartError> {
         view: machine.publisher().view(),
         soft: SoftState::new(options.name.as_str().into(), Duration::from_millis(timing.liveness_ms)),
         expiry: Mutex::default(),
+        told: Told::default(),
         raft: OnceLock::new(),
         trust,
         meeting: member::Meeting::new(how, founding),
@@ -311,6 +313,7 @@ async fn main(parts: Parts, ready: Ready, stopped: oneshot::Receiver<Ending>, cl
     tokio::spawn(soft::run(node.clone()));
     tokio::spawn(leases::run(node.clone()));
     tokio::spawn(expiry::run(node.clone()));
+    tokio::spawn(renewals::run(node.clone()));
     tokio::spawn(election::run(node.clone()));
     tokio::spawn(live(node.clone(), parts.machine, ready));
     let ending = stopped.await;

@@ -163,3 +163,26 @@ fn a_member_may_move_but_not_change_its_name() {
     cluster.put(leader, "a", "2").expect("a put");
     until("what was put since", || (cluster.value(moved, "a")? == "2").then_some(()));
 }
+
+#[test]
+fn a_member_that_moved_is_found_though_another_leads_since() {
+    let mut cluster = Cluster::new(3, true);
+    let leader = cluster.leader();
+    cluster.put(leader, "a", "1").expect("a put");
+    until("all members", || (cluster.seat(leader).map().members().count() == 3).then_some(()));
+    let moved = (leader + 1) % 3;
+    let id = cluster.handle(moved).id();
+    until("it everywhere", || cluster.value(moved, "a"));
+    cluster.kill(moved);
+    // Whom it takes for the leader is there, and is not it any more.
+    cluster.runtime.block_on(cluster.handle(leader).step_down());
+    let next = until("another leader", || Some(cluster.leader()).filter(|next| *next != leader));
+    let (listener, address) = free_address();
+    cluster.nodes[moved].address = address.clone();
+    cluster.start_with(moved, listener);
+    let seat = cluster.seat(next);
+    until("its new address", || {
+        seat.map().member(id).map(|m| m.address.to_string()).filter(|a| *a == address)
+    });
+    until("its vote", || cluster.put(moved, "a", "2").ok());
+}

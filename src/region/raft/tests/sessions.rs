@@ -63,3 +63,24 @@ fn a_session_of_the_leader_that_dies_ends_in_its_time_too() {
     assert!((TTL_MS..2 * TTL_MS + 2_000).contains(&took), "{took} ms");
     assert!(seat.map().session("t").is_some());
 }
+
+#[test]
+fn a_session_ends_in_its_time_however_often_another_leads() {
+    let cluster = Cluster::new(3, false);
+    create(&cluster, cluster.leader(), "s");
+    create(&cluster, cluster.leader(), "t");
+    let made = clock::now_ms();
+    let seat = cluster.seat(0);
+    until("its end", || {
+        let leader = cluster.leader();
+        cluster.runtime.block_on(cluster.handle(leader).step_down());
+        let next = cluster.leader();
+        // Between two leaders nobody is told that it is renewed.
+        let _ = renew(&cluster, next, "t");
+        std::thread::sleep(Duration::from_millis(200));
+        seat.map().session("s").is_none().then_some(())
+    });
+    let took = clock::now_ms() - made;
+    assert!((TTL_MS..2 * TTL_MS + 2_000).contains(&took), "{took} ms");
+    assert!(seat.map().session("t").is_some(), "what was renewed under one leader stands under the next");
+}

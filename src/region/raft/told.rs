@@ -1,0 +1,186 @@
+//! Whom the leader told when sessions end, and what a quorum knows of it. No I/O.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Notify, watch};
+
+use super::types::Membership;
+
+/// Whom the leader told what.
+pub struct Told {
+    state: Mutex<State>,
+    news: Notify,
+    /// Term, and the change that a quorum knows.
+    known: watch::Sender<(u64, u64)>,
+}
+
+#[derive(Default)]
+struct State {
+    term: u64,
+    /// The last change that each other member knows.
+    at: BTreeMap<u64, u64>,
+    /// These know nothing of all this: programs from before it.
+    unaware: BTreeSet<u64>,
+    /// These are being told something.
+    busy: BTreeSet<u64>,
+}
+
+impl Default for Told {
+    fn default() -> Told {
+        Told { state: Mutex::default(), news: Notify::new(), known: watch::Sender::new((0, 0)) }
+    }
+}
+
+impl Told {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns once a quorum knows that change of the leader's of that term.
+    /// False when another leads, or when it takes longer than this.
+    pub async fn known(&self, term: u64, seq: u64, within: Duration) -> bool {
+        self.news.notify_one();
+        let mut known = self.known.subscribe();
+        let reached = known.wait_for(|known| known.0 > term || (known.0 == term && known.1 >= seq));
+        match tokio::time::timeout(within, reached).await {
+            Ok(Ok(known)) => known.0 == term,
+            _ => false,
+        }
+    }
+
+    /// There is something to tell.
+    pub fn news(&self) {
+        self.news.notify_one();
+    }
+
+    /// Returns when there is something to tell.
+    pub async fn work(&self) {
+        self.news.notified().await;
+    }
+
+    /// What a member is to be told next, if nobody is telling it something: all that came after this.
+    pub fn begin(&self, term: u64, member: u64) -> Option<u64> {
+        let mut state = self.lock();
+        if state.term != term {
+            let busy = std::mem::take(&mut state.busy);
+            *state = State { term, busy, ..State::default() };
+        }
+        state.busy.insert(member).then(|| state.at.get(&member).copied().unwrap_or(0))
+    }
+
+    /// It was told: whether there is more to tell it at once.
+    pub fn end(&self, term: u64, member: u64, seq: u64, answer: Option<Answered>) -> bool {
+        let mut state = self.lock();
+        state.busy.remove(&member);
+        if state.term != term {
+            return false;
+        }
+        match answer {
+            Some(Answered::Knows) => {
+                state.unaware.remove(&member);
+                state.at.insert(member, seq);
+            }
+            Some(Answered::Behind) => {
+                state.at.remove(&member);
+            }
+            Some(Answered::Unaware) => {
+                state.unaware.insert(member);
+            }
+            None => {}
+        }
+        matches!(answer, Some(Answered::Knows | Answered::Behind))
+    }
+
+    /// Finds what a quorum knows.
+    pub fn count(&self, term: u64, me: u64, seq: u64, membership: &Membership) {
+        let known = {
+            let state = self.lock();
+            if state.term != term {
+                return;
+            }
+            quorum_knows(&state, me, seq, membership)
+        };
+        self.known.send_if_modified(|at| {
+            let moved = *at < (term, known);
+            *at = if moved { (term, known) } else { *at };
+            moved
+        });
+    }
+}
+
+/// The change that a quorum knows, of those that this node, `me`, made up to `seq`.
+fn quorum_knows(state: &State, me: u64, seq: u64, membership: &Membership) -> u64 {
+    let of = |voters: &BTreeSet<u64>| {
+        let unaware = voters.iter().filter(|id| state.unaware.contains(id)).count();
+        if voters.len() - unaware <= voters.len() / 2 {
+            // No quorum has a table, so that nobody will go by one.
+            return seq;
+        }
+        let at = |id: &u64| if *id == me { seq } else { state.at.get(id).copied().unwrap_or(0) };
+        let mut all: Vec<u64> = voters.iter().map(at).collect();
+        all.sort_unstable_by_key(|at| std::cmp::Reverse(*at));
+        all.get(voters.len() / 2).copied().unwrap_or(0)
+    };
+    membership.get_joint_config().iter().map(of).min().unwrap_or(0)
+}
+
+/// What a member that was told something said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answered {
+    Knows,
+    Behind,
+    Unaware,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::types::Peer;
+    use super::*;
+
+    fn membership(configs: &[&[u64]]) -> Membership {
+        let nodes: BTreeMap<u64, Peer> = (1..=5).map(|id| (id, Peer::default())).collect();
+        Membership::new(configs.iter().map(|ids| ids.iter().copied().collect()).collect(), nodes)
+    }
+
+    fn known(told: &Told) -> (u64, u64) {
+        *told.known.borrow()
+    }
+
+    #[test]
+    fn a_change_counts_once_a_quorum_of_each_configuration_knows_it() {
+        let told = Told::default();
+        let three = membership(&[&[1, 2, 3]]);
+        assert_eq!((told.begin(7, 2), told.begin(7, 3), told.begin(7, 2)), (Some(0), Some(0), None));
+        told.count(7, 1, 9, &three);
+        assert_eq!(known(&told), (7, 0));
+        assert!(told.end(7, 2, 5, Some(Answered::Knows)));
+        told.count(7, 1, 9, &three);
+        assert_eq!((known(&told), told.begin(7, 2)), ((7, 5), Some(5)));
+        told.end(7, 2, 9, Some(Answered::Knows));
+        told.count(7, 1, 9, &membership(&[&[1, 2, 3], &[1, 3, 4]]));
+        assert_eq!(known(&told), (7, 5), "nobody of the new one but this node");
+        told.count(7, 1, 9, &three);
+        assert_eq!(known(&told), (7, 9));
+        // One that was started anew is told all.
+        told.begin(7, 2);
+        told.end(7, 2, 9, Some(Answered::Behind));
+        assert_eq!(told.begin(7, 2), Some(0));
+        // As is everybody by another leader.
+        assert!(!told.end(8, 3, 9, Some(Answered::Knows)), "of another term");
+        assert_eq!(told.begin(8, 3), Some(0));
+    }
+
+    #[test]
+    fn programs_that_know_nothing_of_it_hold_nothing_up_once_they_are_many() {
+        let told = Told::default();
+        let three = membership(&[&[1, 2, 3]]);
+        for (id, known_by_then) in [(2, (1, 0)), (3, (1, 4))] {
+            told.begin(1, id);
+            told.end(1, id, 4, Some(Answered::Unaware));
+            told.count(1, 1, 4, &three);
+            assert_eq!(known(&told), known_by_then);
+        }
+    }
+}

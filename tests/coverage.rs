@@ -34,6 +34,7 @@ fn examples_are_lines() {
             section: "",
             env: &env,
             comments: true,
+            quotes: true,
         };
         let words = lexer::split(entry.example.as_bytes(), place);
         assert!(words.is_ok_and(|w| w.empty.is_none()), "{}: {}", entry.name, entry.example);

@@ -196,8 +196,15 @@ pub fn usual() -> Txn {
 /// The words of a configuration line.
 pub fn words(line: &str) -> Vec<Word> {
     let env = crate::lang::Env::default();
-    let place =
-        Place { file: FileId(0), file_name: "test.cfg", line: 1, section: "", env: &env, comments: true };
+    let place = Place {
+        file: FileId(0),
+        file_name: "test.cfg",
+        line: 1,
+        section: "",
+        env: &env,
+        comments: true,
+        quotes: true,
+    };
     split(line.as_bytes(), place).unwrap_or_else(|e| panic!("{line}: {e:?}")).list
 }
 

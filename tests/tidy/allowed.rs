@@ -9,5 +9,4 @@ pub const LONG: &[(&str, &str, usize)] = &[
     ("src/region/tests/language.rs", "findings_have_a_place_and_a_hint", 87),
     ("src/rules/tests/expressions.rs", "converters", 90),
     ("src/rules/tests/expressions.rs", "fetches", 97),
-    ("tests/it/region/agent.rs", "an_agent_speaks_for_its_host_and_its_death_is_noticed", 71),
 ];

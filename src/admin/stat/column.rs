@@ -341,7 +341,13 @@ pub static COLUMNS: &[Column] = &[
     .metric("S", "check_status")
     .help("Result of the last health check, 1 for the one that holds."),
     column("check_code", "1.4", "Status code that the last health check met.", |row| {
-        health::read(row, |_, check| check.code.and_then(|c| metric(Nature::Output, Value::U32(c.into()))))
+        health::read(row, |_, check| {
+            // What has seen an answer, or an end of a program, has a code, if only 0.
+            let has_one =
+                matches!(check.status, "L7OK" | "L7OKC" | "L7STS" | "PROCERR" | "PROCTOUT" | "PROCOK");
+            let code = check.code.or(has_one.then_some(0));
+            code.and_then(|c| metric(Nature::Output, Value::U32(c.into())))
+        })
     })
     .metric("S", "check_code"),
     column("check_duration", "1.4", "Milliseconds that the last health check took.", |row| {

@@ -652,10 +652,10 @@ mod tests {
     #[test]
     fn what_comes_in_order_leaves_it_low_and_full() {
         let mut shelf = Shelf::<Numbers>::default();
-        (0..10_000).for_each(|n| drop(shelf.insert((n, 0))));
+        (0..10_000).for_each(|n| assert_eq!(shelf.insert((n, 0)), None));
         let height = sound(&shelf.root, 0..1 << 16).expect("sound");
         assert!(height <= 16, "{height}");
-        (0..10_000).rev().for_each(|n| drop(shelf.remove(n)));
+        (0..10_000).rev().for_each(|n| assert_eq!(shelf.remove(n), Some((n, 0))));
         assert_eq!((shelf.len(), shelf.root.height()), (0, 0));
         assert!(shelf.get_mut(1).is_none());
     }

@@ -225,10 +225,7 @@ fn parts(options: Options) -> Result<Parts, StartError> {
         (None, None, None) => (Arc::new(Plain) as Arc<dyn Dialer>, plain()),
     };
     let connections = Arc::new(Connections::new(dialer));
-    let founding = match &trust {
-        Some(trust) => trust.founders().map(|dialer| Arc::new(Connections::new(dialer))),
-        None => Some(connections.clone()),
-    };
+    let founding = founding(trust.as_ref(), &connections);
     let (asks_in, asks) = mpsc::channel(proposer::QUEUE);
     let (readers_in, readers) = mpsc::channel(read::QUEUE);
     let (sure_in, sure_readers) = mpsc::channel(read::QUEUE);
@@ -268,6 +265,14 @@ fn parts(options: Options) -> Result<Parts, StartError> {
         granted_ns: AtomicU64::new(0),
     });
     Ok(Parts { node, machine, listener: options.bind, wrap, asks, readers, sure_readers })
+}
+
+/// By what the founders of a cluster are reached, before anybody is a member.
+fn founding(trust: Option<&Arc<Trust>>, connections: &Arc<Connections>) -> Option<Arc<Connections>> {
+    match trust {
+        Some(trust) => trust.founders().map(|dialer| Arc::new(Connections::new(dialer))),
+        None => Some(connections.clone()),
+    }
 }
 
 /// Opened before the store: what cannot be read must stop the start.

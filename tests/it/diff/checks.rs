@@ -106,7 +106,10 @@ fn found(run: &mut Run) {
             .filter(|line| line.contains(','))
             .map(|line| {
                 let fields: Vec<&str> = line.split(',').collect();
-                let found = [fields[status].trim_start_matches("* "), fields[code], fields[words]];
+                let status = fields[status].trim_start_matches("* ");
+                // HAProxy forgets what some protocols said when all was well.
+                let words = if status == "L7OK" { "" } else { fields[words] };
+                let found = [status, fields[code], words];
                 format!("{}/{} {}", fields[proxy], fields[server], found.join(" "))
             })
             .collect();

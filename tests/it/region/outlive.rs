@@ -78,7 +78,8 @@ fn what_was_registered_with_a_member_comes_back() {
         found.as_array().is_some_and(|all| all.len() == 1 && all[0]["ServicePort"] == 80)
     };
     assert!(wait_until(SOON, || back(&cluster)), "it said:\n{}", cluster.nodes[away].said());
-    assert_eq!(json(&cluster, away, "/v1/agent/checks").as_object().map(|all| all.len()), Some(1));
+    let checks = || json(&cluster, away, "/v1/agent/checks").as_object().map(|all| all.len());
+    assert!(wait_until(SOON, || checks() == Some(1)), "{:?} checks", checks());
     // Somebody takes the living node out of the catalog, then the service alone.
     for body in [format!(r#"{{"Node":"{named}"}}"#), format!(r#"{{"Node":"{named}","ServiceID":"web"}}"#)] {
         put(&cluster, other, "/v1/catalog/deregister", &body);

@@ -211,6 +211,11 @@ class Isobar(Server):
         with opener.open(request, timeout=5) as response:
             response.read()
 
+    def get(self, path: str) -> bytes:
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with opener.open(f"http://127.0.0.1:{self.api}{path}", timeout=5) as response:
+            return response.read()
+
     def live(self, name: str) -> None:
         self.put("/v1/isobar/agent/alive",
                  {"Node": f"host-{name}", "ID": f"00000000-0000-0000-0000-{zlib.crc32(name.encode()):012x}",

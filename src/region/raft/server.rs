@@ -79,8 +79,16 @@ fn admits(guest: Guest, node: &Node, request: &Request) -> Result<(), Denial> {
 
 /// What who leads, or stands for election, says; `PreVote` changes nothing.
 fn is_of_voters(request: &Request) -> bool {
-    use Request::{Append, Piece, StandAside, TakeOver, Vote};
-    matches!(request, Append(_) | Piece(_) | Vote { .. } | TakeOver { .. } | StandAside { .. })
+    use Request::{Append, Call, Piece, StandAside, TakeOver, Vote};
+    matches!(
+        request,
+        Append(_)
+            | Piece(_)
+            | Vote { .. }
+            | TakeOver { .. }
+            | StandAside { .. }
+            | Call { kind: renewals::CALL, .. }
+    )
 }
 
 /// Whether it is a word of Raft's that another than this member says. A leader that gives up names its successor.

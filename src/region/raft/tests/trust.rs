@@ -303,6 +303,8 @@ fn a_worker_neither_leads_nor_speaks_for_who_does() {
         ask(Request::Vote { to: leader.id(), vote: vote(worker.id()), last: None }).contains("neither leads")
     );
     assert!(ask(Request::StandAside { to: leader.id(), vote: vote(worker.id()) }).contains("neither leads"));
+    let ends = Request::Call { kind: crate::region::raft::renewals::CALL, body: Default::default() };
+    assert!(ask(ends).contains("neither leads"));
     assert_eq!(one.0.status().state, RaftState::Leader);
     nodes.put(&two, "b");
 }

@@ -72,7 +72,7 @@ fn session(world: &mut World, turn: usize) -> Command {
 fn lock(world: &mut World, turn: usize) -> Command {
     let key = world::key((turn / 2 * 7919) % world.size.keys());
     let session = lock_holder();
-    let when = if turn % 2 == 0 { PutWhen::Acquire(session) } else { PutWhen::Release(session) };
+    let when = if turn.is_multiple_of(2) { PutWhen::Acquire(session) } else { PutWhen::Release(session) };
     write(key, turn, when)
 }
 
@@ -84,7 +84,7 @@ fn lock_holder() -> Name {
 fn node_check(world: &mut World, turn: usize) -> Command {
     let count = world.size.regions;
     let node = world::node_name(world.random.below(count));
-    let status = if turn % 2 == 0 { Health::Warning } else { Health::Passing };
+    let status = if turn.is_multiple_of(2) { Health::Warning } else { Health::Passing };
     Command::CheckStatus { node, check: NODE_LIVENESS.into(), status, output: format!("turn {turn}").into() }
 }
 

@@ -148,8 +148,8 @@ impl Asking {
                 self.member.obey(&said, finding, line, now);
                 (status, if said.is_up.is_some() { via } else { said.text })
             }
-            Ok(Err(e)) if e.kind() == io::ErrorKind::ConnectionRefused => (Status::L4Con, describe(&e)),
-            Ok(Err(e)) => (Status::SockErr, describe(&e)),
+            Ok(Err(e)) if e.kind() == io::ErrorKind::ConnectionRefused => (Status::L4Con, describe(e)),
+            Ok(Err(e)) => (Status::SockErr, describe(e)),
             Err(_) => (Status::L4Timeout, String::new()),
         };
         // An agent that answered was told of already.

@@ -105,8 +105,7 @@ impl Exchange {
     pub(super) fn take(&mut self, bytes: &[u8]) -> Result<Vec<u8>, Broken> {
         self.rest.extend_from_slice(bytes);
         let mut replies = Vec::new();
-        loop {
-            let Some((head, behind)) = self.rest.split_first_chunk::<9>() else { break };
+        while let Some((head, behind)) = self.rest.split_first_chunk::<9>() {
             let [a, b, c, kind, flags, stream @ ..] = *head;
             let len = u32::from_be_bytes([0, a, b, c]) as usize;
             if len > FRAME_MAX {

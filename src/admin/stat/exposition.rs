@@ -125,7 +125,8 @@ impl<'a> Exposition<'a> {
 
     /// `haproxy_sticktable_*`.
     pub fn tables(&mut self, tables: &Tables) {
-        let figures: [(&str, &str, fn(&Table) -> u32); 2] = [
+        type Figure = fn(&Table) -> u32;
+        let figures: [(&str, &str, Figure); 2] = [
             ("haproxy_sticktable_size", "Entries that a stick table has room for.", Table::size),
             ("haproxy_sticktable_used", "Entries in a stick table.", Table::used),
         ];

@@ -158,7 +158,7 @@ mod tests {
 
     fn head(text: &str, size: usize) -> (bool, Head) {
         let mut head = Head::default();
-        let over = text.as_bytes().chunks(size).map(|piece| head.read(piece)).any(|over| over);
+        let over = text.as_bytes().chunks(size).any(|piece| head.read(piece));
         (over, head)
     }
 

@@ -174,7 +174,7 @@ frontend f3
 backend b1
     balance roundrobin
     tcp-response inspect-delay 4s
-    tcp-response content reject if {{ res.payload(0,4) -m str one: }}
+    tcp-response content reject if {{ res.payload(0,9) -m beg one: }}
     server s1 {{s1}}
     server s2 {{s2}}
 backend b2

@@ -7,6 +7,7 @@ pub mod live;
 pub mod rate;
 pub mod shard;
 pub mod sync;
+pub mod varint;
 
 pub use buf::Buf;
 pub use clock::{Millis, Nanos};

@@ -2,6 +2,7 @@
 
 use super::rule::Told;
 use super::status::Status;
+use crate::base::varint;
 
 const FROM_US: u8 = 1;
 const FROM_AGENT: u8 = 101;
@@ -10,20 +11,6 @@ const WHOLE: [u8; 4] = [0, 0, 0, 1];
 const VERSION: &str = "2.0";
 /// The size of a frame that we say we take: that of a buffer without the length.
 const FRAME_MAX: u32 = 16_384 - 4;
-
-/// A number: below 240 one byte, then four bits more in the first and seven in each that follows.
-fn write_number(value: u32, out: &mut Vec<u8>) {
-    if value < 240 {
-        return out.push(value as u8);
-    }
-    out.push(value as u8 | 240);
-    let mut rest = (value - 240) >> 4;
-    while rest >= 128 {
-        out.push(rest as u8 | 128);
-        rest = (rest - 128) >> 7;
-    }
-    out.push(rest as u8);
-}
 
 fn take_number(rest: &mut &[u8]) -> Option<u64> {
     let mut next = || {
@@ -46,7 +33,7 @@ fn take_number(rest: &mut &[u8]) -> Option<u64> {
 }
 
 fn write_text(text: &str, out: &mut Vec<u8>) {
-    write_number(text.len() as u32, out);
+    varint::put(out, text.len() as u64);
     out.extend_from_slice(text.as_bytes());
 }
 
@@ -71,7 +58,7 @@ pub(super) fn hello() -> Vec<u8> {
     write_text(VERSION, &mut frame);
     write_text("max-frame-size", &mut frame);
     frame.push(NUMBER);
-    write_number(FRAME_MAX, &mut frame);
+    varint::put(&mut frame, u64::from(FRAME_MAX));
     write_text("capabilities", &mut frame);
     frame.push(TEXT);
     write_text("", &mut frame);
@@ -166,7 +153,7 @@ mod tests {
         write_text(version, &mut frame);
         write_text("max-frame-size", &mut frame);
         frame.push(3);
-        write_number(size, &mut frame);
+        varint::put(&mut frame, u64::from(size));
         write_text("capabilities", &mut frame);
         frame.extend([8, 0]);
         [&(frame.len() as u32).to_be_bytes()[..], &frame].concat()

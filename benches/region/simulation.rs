@@ -3,7 +3,8 @@
 //! 1,000 regions with a node each bear 1,000,000 instances of 10,000 services, each instance with a check, and 100,000
 //! keys. They get there as on a member of a cluster: each proposal is decoded from the bytes that the log would hold and
 //! applied by the [`Publisher`](isobar::region::Publisher), which shows the map after each. The same is done a thousandth
-//! the size, and the two are compared. What is drawn comes from a seed, and time from the count of changes.
+//! the size, and the two are compared; for what a change costs, on members that took these maps over. What is drawn comes
+//! from a seed, and time from the count of changes.
 //!
 //! ```text
 //! simulation [--regions 1000] [--instances-each 1000] [--times 20000] [--seed 1] [--dir DIR]
@@ -14,6 +15,7 @@
 
 mod changes;
 mod follow;
+mod member;
 mod memory;
 mod report;
 mod snapshot;
@@ -86,9 +88,10 @@ fn simulate(args: &Args) -> Result<bool, String> {
     let mut full = World::new(size, args.seed);
     let filled = memory::fill(&mut full)?;
     let own = memory::judge(&mut report, &filled, size.instances());
-    changes::compare(&mut report, &mut small, &mut full, args.times)?;
+    changes::apply(&mut report, &mut small, &mut full, args.times)?;
     std::fs::create_dir_all(&args.dir).map_err(|e| format!("{}: {e}", args.dir.display()))?;
-    let outcome = snapshot::beside_changes(&mut report, &mut full, &args.dir)
+    let outcome = changes::propose(&mut report, [&small, &full], args.times, args.seed, &args.dir)
+        .and_then(|()| snapshot::beside_changes(&mut report, &mut full, &args.dir))
         .and_then(|()| follow::measure(&mut report, &mut full, &args.dir, &own));
     let _ = std::fs::remove_dir_all(&args.dir);
     outcome?;

@@ -115,7 +115,7 @@ pub fn node_of(size: Size, instance: usize) -> Name {
     node_name(instance / size.instances_each)
 }
 
-fn service_of(size: Size, instance: usize) -> Name {
+pub fn service_of(size: Size, instance: usize) -> Name {
     format!("service-{:05}", instance % size.services()).into()
 }
 

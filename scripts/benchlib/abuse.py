@@ -150,7 +150,8 @@ class Crowd:
 
     def __init__(self, lab: place.Lab, kind: str, api: int, count: int):
         self.lab, self.last = lab, {}
-        self.process = lab.spawn([sys.executable, CROWD, kind, f"127.0.0.1:{api}", count], set(ALL_CPUS),
+        # They stand for other hosts, whose processors the members and the proxies do not share.
+        self.process = lab.spawn(["nice", "-n", "19", sys.executable, CROWD, kind, f"127.0.0.1:{api}", count], set(ALL_CPUS),
                                  stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         threading.Thread(target=self.listen, daemon=True).start()
 

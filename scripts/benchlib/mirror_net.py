@@ -165,6 +165,7 @@ class Cluster:
     """Nodes with the same sections, up to where they have a leader and have looked once."""
 
     def __init__(self, root: Path, program: Path, count: int, sections: str) -> None:
+        self.sections = sections
         self.nodes = [Node(root, program, n, count, sections) for n in range(1, count + 1)]
         for node in self.nodes:
             node.start()

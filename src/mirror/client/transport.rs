@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use hyper::body::Incoming;
 use hyper::http::response::Parts;
-use hyper::{Request, Response, Uri};
+use hyper::{Request, Uri};
 use rustls::ClientConfig;
 use tokio::time::timeout;
 
@@ -162,7 +162,7 @@ impl Transport {
             }
             let request = make()?;
             let due = request.body().due();
-            match in_time(connection.ask(request), &due, patience).await.ok_or_else(slow)? {
+            match in_time(connection.ask(request), &due, [SENDING, patience]).await.ok_or_else(slow)? {
                 Ok(answer) => {
                     let (head, body) = answer.into_parts();
                     let home = Home { transport: self.clone(), origin: origin.clone(), connection, due };
@@ -176,17 +176,17 @@ impl Transport {
     }
 }
 
-/// What is asked for, unless nothing moves: while there is something to send (`due`) a connection takes some of it now and
-/// then, however slow it is, and from then on there is an answer within `patience`.
-async fn in_time(
-    asking: impl Future<Output = Result<Response<Incoming>, hyper::Error>>,
+/// What is asked for, unless nothing moves: while there is something to send (`due`) a connection takes some of it within
+/// the first of these times, however slow it is, and when all is sent there is an answer within the second.
+async fn in_time<T>(
+    asking: impl Future<Output = T>,
     due: &AtomicU64,
-    patience: Duration,
-) -> Option<Result<Response<Incoming>, hyper::Error>> {
+    [sending, patience]: [Duration; 2],
+) -> Option<T> {
     let mut asking = pin!(asking);
     loop {
         let before = due.load(Ordering::Relaxed);
-        let wait = if before > 0 { SENDING } else { patience };
+        let wait = if before > 0 { sending } else { patience };
         if let Ok(answer) = timeout(wait, &mut asking).await {
             return Some(answer);
         }
@@ -208,4 +208,37 @@ fn reasons(error: &dyn std::error::Error) -> String {
         cause = inner.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TURN: Duration = Duration::from_millis(20);
+    const TIMES: [Duration; 2] = [Duration::from_millis(200), Duration::from_millis(300)];
+
+    /// A connection that takes so many bytes, one at a time, and answers then or never.
+    fn asked(bytes: u64, taken: u64, answers: bool) -> Option<u64> {
+        let due = AtomicU64::new(bytes);
+        let asking = async {
+            for _ in 0..taken {
+                tokio::time::sleep(TURN).await;
+                due.fetch_sub(1, Ordering::Relaxed);
+            }
+            match answers {
+                true => taken,
+                false => std::future::pending().await,
+            }
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+        runtime.block_on(in_time(asking, &due, TIMES))
+    }
+
+    #[test]
+    fn what_moves_is_waited_for_and_what_stands_still_is_not() {
+        assert_eq!(asked(20, 20, true), Some(20), "longer than either time, but it moves");
+        assert_eq!(asked(20, 5, false), None, "half open");
+        assert_eq!(asked(5, 5, false), None, "all is sent, and no answer comes");
+        assert_eq!(asked(0, 0, false), None);
+    }
 }

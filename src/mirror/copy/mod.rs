@@ -18,3 +18,6 @@ pub use pace::Pace;
 pub use piece::{PIECE, ROOM};
 pub use referrer::subject_of;
 pub use tap::Meter;
+
+#[cfg(test)]
+mod tests;

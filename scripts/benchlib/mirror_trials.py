@@ -193,7 +193,7 @@ class Faults:
         self.source = Registry(root, 5030)
         self.disk = root / "disk"
         self.disk.mkdir()
-        run("mount", "-t", "tmpfs", "-o", "size=2g", "tmpfs", self.disk)
+        run("mount", "-t", "tmpfs", "-o", "size=5g", "tmpfs", self.disk)
         self.target = Registry(root, 5031, data=self.disk)
         self.front, self.back = Hub((HUB, 5032), (HUB, 5030)), Hub((HUB, 5033), (HUB, 5031))
         self.cluster = Cluster(root, args.bin, 3, sections(

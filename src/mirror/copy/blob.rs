@@ -179,6 +179,12 @@ impl Copier {
         let registry = &self.target.registry;
         let len = |at: u64| PIECE.min(blob.size.saturating_sub(at));
         let no_room = |_| Fault::Stopped;
+        // Whoever goes on after this process finds the upload, and the registry need not keep it for nobody.
+        if checkpoint.is_none() {
+            let begun = Checkpoint::of(&upload, &Hasher::new(blob.digest.algorithm()));
+            self.keeper.save(&self.key(&blob.digest), begun.encode()).await;
+            *checkpoint = Some(begun);
+        }
         let mut ahead = None;
         loop {
             let piece = match ahead.take() {

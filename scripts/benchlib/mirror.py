@@ -159,6 +159,7 @@ def skopeo(root: Path) -> tuple:
 def large(args: argparse.Namespace, root: Path, source: Registry, target: Registry) -> float:
     """Memory beyond rest while one layer is copied, in MiB."""
     target.empty()
+    source.image("large/small", ["v1"], [b"small"])
     node = Node(root, args.bin, "large/**")
     try:
         digest = source.image("large/layer", ["v1"], [noise("large", args.large << 20)])

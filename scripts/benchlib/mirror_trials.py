@@ -160,10 +160,10 @@ def killed_job(args, cluster: Cluster, source: Registry, target: Registry, verdi
 def join(args, root: Path, verdicts: Verdicts) -> None:
     """A fourth node joins while three are at work: when the target hears from it."""
     source, target = Registry(root, 5040), Registry(root, 5041)
-    names = [f"join/j{n:03}" for n in range(150)]
-    digests = {name: source.image(name, ["v"], [noise(name, 2 * MIB)]) for name in names}
+    names = [f"join/j{n:03}" for n in range(100)]
+    digests = {name: source.image(name, ["v"], [noise(name, MIB)]) for name in names}
     cluster = Cluster(root, args.bin, 3, sections(f"http://{HUB}:5040", f"http://{HUB}:5041",
-                                                  "    images join/**\n    every 1h\n    parallel 64\n", "    bandwidth 4m\n"))
+                                                  "    images join/**\n    every 1h\n    parallel 64\n", "    bandwidth 16m\n"))
     fourth = Node(root, args.bin, 4, 3, cluster.sections)
     cluster.nodes.append(fourth)
     works = lambda: any(who.startswith(fourth.address) for who, *_ in target.seen())  # noqa: E731

@@ -306,6 +306,11 @@ impl Leader {
                 state.looking = None;
                 match result {
                     Ok(names) if whole => {
+                        // Also those for which there was nothing to look at.
+                        let config = self.shared.config.load();
+                        for target in config.rule(&rule).into_iter().flat_map(|rule| &rule.to) {
+                            state.targets.entry(target.clone()).or_default();
+                        }
                         for of in state.targets.values_mut() {
                             of.repositories.retain(|name, _| names.contains(name));
                             of.looked = now;

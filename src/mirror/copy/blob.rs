@@ -83,7 +83,10 @@ impl Copier {
             };
             if matches!(fault, Fault::Corrupt { .. }) {
                 // Which of its bytes are wrong nobody knows.
-                (checkpoint, best) = (None, 0);
+                if let Some(Checkpoint { location, at, .. }) = checkpoint.take() {
+                    self.target.registry.cancel_upload(&self.to, &Upload { location, at }).await;
+                }
+                best = 0;
                 self.keeper.clear(&self.key(&blob.digest));
             }
             let is_further = checkpoint.as_ref().is_some_and(|checkpoint| checkpoint.at > best);

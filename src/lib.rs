@@ -128,7 +128,8 @@
 //! A rule is due, or a registry announced a push -> the leader looks at both sides ([`mirror::run`]: lists and HEADs, no
 //! pull), [`mirror::plan`] says what differs, [`mirror::schedule`] gives jobs to nodes -> a node takes the job's lease and
 //! copies blobs before manifests and children before indexes ([`mirror::copy`]); each byte's digest is computed as it goes
-//! by, and how far a large upload is stands in the map, so that another node goes on with it.
+//! by, and how far a large upload is stands in the map before more is sent, so that another node goes on with it. A job of
+//! which its node says nothing is taken back.
 //!
 //! # What is absent
 //!

@@ -31,6 +31,8 @@ class Hub:
         self.storm = 0.0
         self.lock = threading.Lock()
         self.tokens, self.window = {}, (0.0, 0)
+        # Bytes by upload, and those of uploads that the registry knew no more when it was asked how far they are.
+        self.uploads, self.forgotten = {}, 0
         self.sent, self.pulls, self.refused, self.unauthorized, self.most = 0, 0, 0, 0, 0
         hub = self
 
@@ -126,7 +128,7 @@ class Hub:
             request.wfile.write(body)
 
     def pass_on(self, request, length: int) -> None:
-        to = http.client.HTTPConnection(*self.registry, timeout=60)
+        to, upload = http.client.HTTPConnection(*self.registry, timeout=60), urlparse(request.path).path
         try:
             to.putrequest(request.command, request.path, skip_host=True, skip_accept_encoding=True)
             for name, value in request.headers.items():
@@ -140,9 +142,13 @@ class Hub:
                     raise ConnectionError("cut off")
                 with self.lock:
                     self.sent += len(piece)
+                    self.uploads[upload] = self.uploads.get(upload, 0) + len(piece)
                 to.send(piece)
                 left -= len(piece)
             answer = to.getresponse()
+            if request.command == "GET" and "/blobs/uploads/" in request.path and answer.status in (400, 404):
+                with self.lock:
+                    self.forgotten += self.uploads.pop(upload, 0)
             self.pass_back(request, answer)
         except OSError:
             request.close_connection = True

@@ -1,5 +1,6 @@
 """The mirror under faults, behind a hub with a quota, spread over nodes, and from push to pull: with real registries."""
 import argparse
+import http.client
 import os
 import random
 import shutil
@@ -15,12 +16,12 @@ from pathlib import Path
 
 from .mirror_content import noise
 from .mirror_hub import Hub
-from .mirror_net import HUB, Cluster, Registry, Watch, enter_hub, leave, run, wait_for
+from .mirror_net import HUB, Cluster, Node, Registry, Watch, enter_hub, leave, run, wait_for
 
 MIB = 1 << 20
-# What one piece of an upload holds: a fault may cost one.
-PIECE = 16 * MIB
-PARTS = ("push", "hub", "schedule", "faults")
+# What an uploader sends in one request: a fault may cost one.
+PIECE = 8 * MIB
+PARTS = ("push", "hub", "schedule", "join", "faults")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -156,6 +157,31 @@ def killed_job(args, cluster: Cluster, source: Registry, target: Registry, verdi
     victim.start()
 
 
+def join(args, root: Path, verdicts: Verdicts) -> None:
+    """A fourth node joins while three are at work: when the target hears from it."""
+    source, target = Registry(root, 5040), Registry(root, 5041)
+    names = [f"join/j{n:03}" for n in range(100)]
+    digests = {name: source.image(name, ["v"], [noise(name, MIB)]) for name in names}
+    cluster = Cluster(root, args.bin, 3, sections(f"http://{HUB}:5040", f"http://{HUB}:5041",
+                                                  "    images join/**\n    every 1h\n    parallel 64\n", "    bandwidth 16m\n"))
+    fourth = Node(root, args.bin, 4, 3, cluster.sections)
+    cluster.nodes.append(fourth)
+    works = lambda: any(who.startswith(fourth.address) for who, *_ in target.seen())  # noqa: E731
+    try:
+        wait_for("the first images", lambda: sum(target.digest(name, "v") == digests[name] for name in names[:20]) > 2, 120)
+        fourth.start()
+        _, joined = wait_for("a fourth member", lambda: fourth.ask("GET", "/v1/status/leader"), 60)
+        _, took = wait_for("work of the fourth", works, 60)
+        left = sum(target.digest(name, "v") != digests[name] for name in names)
+        wait_for("all images", lambda: all(target.digest(name, "v") == digest for name, digest in digests.items()), 240, 0.5)
+    finally:
+        cluster.stop()
+        source.kill()
+        target.kill()
+    verdicts.tell(joined + took <= 5, f"a node that joins works {joined + took:.1f} s after its start ({joined:.1f} s until it "
+                  f"knew who leads), at most 5; {left} of {len(names)} images were left then")
+
+
 class Faults:
     """One image after the other while things break, each of three layers."""
 
@@ -167,7 +193,7 @@ class Faults:
         self.source = Registry(root, 5030)
         self.disk = root / "disk"
         self.disk.mkdir()
-        run("mount", "-t", "tmpfs", "-o", "size=2g", "tmpfs", self.disk)
+        run("mount", "-t", "tmpfs", "-o", "size=5g", "tmpfs", self.disk)
         self.target = Registry(root, 5031, data=self.disk)
         self.front, self.back = Hub((HUB, 5032), (HUB, 5030)), Hub((HUB, 5033), (HUB, 5031))
         self.cluster = Cluster(root, args.bin, 3, sections(
@@ -182,7 +208,7 @@ class Faults:
         tag = f"v{self.count}"
         layers = [noise(f"{self.args.seed} {tag} {n}", size * MIB) for n, size in enumerate(self.LAYERS)]
         size = sum(map(len, layers))
-        before = self.back.sent
+        before, forgotten = self.back.sent, self.back.forgotten
         digest = self.source.image("app/f", [tag], layers)
         self.tags.append(tag)
         wait_for("the copy's begin", lambda: self.back.sent > before, 60, 0.005)
@@ -195,11 +221,34 @@ class Faults:
         try:
             wait_for(name, lambda: self.target.digest("app/f", tag) == digest, 90, 0.05)
         except RuntimeError as why:
-            return self.verdicts.tell(False, f"{name}: {why}: {self.cluster.nodes[0].rule()} {self.cluster.jobs()}")
+            return self.stood_still(name, why, tag, digest)
         took, sent = time.monotonic() - broke, self.back.sent - before
         over = max(0, sent - size) / PIECE
         words = f"{name}: there {took:.1f} s later, {over:.2f} pieces sent again"
+        if self.back.forgotten > forgotten:
+            words += f", {(self.back.forgotten - forgotten) / PIECE:.2f} of uploads that the registry forgot"
         self.verdicts.tell(over <= pieces + 0.1, words + (" (the copy was through)" if is_through else ""))
+
+    def stood_still(self, name: str, why: RuntimeError, tag: str, digest: str) -> None:
+        """Writes down what every node says, and looks whether it goes on by itself."""
+        file = self.root / f"stood-still-{tag}.txt"
+        with file.open("w") as output:
+            for node in self.cluster.nodes:
+                for path in ("/v1/mirror", "/v1/mirror/jobs", "/v1/status/leader", "/v1/agent/self", "/v1/agent/members"):
+                    try:
+                        print(node.number, path, node.ask("GET", path), file=output)
+                    except (OSError, ValueError, http.client.HTTPException) as e:
+                        print(node.number, path, repr(e), file=output)
+                words = (self.root / f"node-{node.number}.out").read_text(errors="replace").splitlines()[-60:]
+                print("\n".join(words), file=output)
+        try:
+            _, more = wait_for(name, lambda: self.target.digest("app/f", tag) == digest, 240, 0.1)
+            after = f"there {more:.0f} s later still"
+        except RuntimeError:
+            after = "not in another 240 s"
+        kept = Path(tempfile.mkdtemp(prefix="mirror-stood-still.")) / file.name
+        shutil.copy(file, kept)
+        self.verdicts.tell(False, f"{name}: {why}; {after}; see {kept}")
 
     def worker(self):
         names = {job["Node"] for job in self.cluster.jobs()}
@@ -297,7 +346,7 @@ def main(args: argparse.Namespace) -> int:
         for name in args.trials.split(","):
             place = Path(tempfile.mkdtemp(prefix=f"mirror-{name}."))
             try:
-                {"push": push, "hub": hub, "schedule": schedule, "faults": faults}[name](args, place, verdicts)
+                {"push": push, "hub": hub, "schedule": schedule, "join": join, "faults": faults}[name](args, place, verdicts)
             except RuntimeError as why:
                 verdicts.tell(False, f"{name}: {why} (see {place})")
                 continue

@@ -30,6 +30,9 @@ pub struct Outcome {
     pub took_ms: u64,
 }
 
+/// The cause of a failure that says nothing of the job: its lease was not had or was lost, or its node fell silent.
+pub const UNHELD: &str = "lease";
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
     pub cause: String,
@@ -76,7 +79,7 @@ impl Job {
             jobs.iter_mut().next_back().into_iter().for_each(|job| job.copy.push(tag.clone()));
         }
         for (tag, digest) in &plan.delete {
-            room(tag.len() + 80, &mut jobs);
+            room(tag.len() + digest.to_string().len() + 8, &mut jobs);
             jobs.iter_mut()
                 .next_back()
                 .into_iter()

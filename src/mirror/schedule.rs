@@ -4,12 +4,16 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::client::backoff::JOB;
-use super::job::{Job, Outcome};
+use super::job::{Failure, Job, Outcome, UNHELD};
 use super::rule::Name;
 use crate::base::Millis;
 
 /// Jobs that wait, at most; what is beyond is planned anew by the next run of its rule.
 const WAITING: usize = 20_000;
+/// A job of which its node says nothing for so long is given to another: three times its lease.
+const SILENCE: Millis = 30_000;
+/// How long others come before a node that was silent.
+const SHUNNED: Millis = 60_000;
 
 /// A node that may take jobs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +46,8 @@ pub struct Assigned {
     /// Another one with each assignment.
     pub nonce: u64,
     pub since: Millis,
+    /// When its node last said how far it is.
+    pub heard: Millis,
 }
 
 #[derive(Clone, Debug)]
@@ -65,6 +71,8 @@ pub struct Scheduler {
     mean: u64,
     /// Tries of a job in turn that failed.
     failures: HashMap<String, u32>,
+    /// Nodes that had a job and said nothing of it, and until when others come first.
+    silent: HashMap<u64, Millis>,
     /// When a rule had its turn last.
     turns: HashMap<Name, u64>,
     count: u64,
@@ -75,7 +83,14 @@ impl Scheduler {
     pub fn offer(&mut self, rule: &str, target: &str, to: &str, jobs: Vec<Job>, now: Millis) {
         let of_plan = |job: &Job| *job.rule == *rule && *job.target == *target && *job.to == *to;
         let ids: BTreeSet<String> = jobs.iter().map(Job::id).collect();
-        self.waiting.retain(|id, waiting| !of_plan(&waiting.job) || ids.contains(id));
+        let failures = &mut self.failures;
+        self.waiting.retain(|id, waiting| {
+            let stays = !of_plan(&waiting.job) || ids.contains(id);
+            if !stays {
+                failures.remove(id);
+            }
+            stays
+        });
         self.again.retain(|_, job| !of_plan(job));
         for job in jobs {
             let id = job.id();
@@ -104,6 +119,8 @@ impl Scheduler {
         self.waiting.retain(|_, waiting| is_there(&waiting.job.rule));
         self.assigned.retain(|_, assigned| is_there(&assigned.job.rule));
         self.again.retain(|_, job| is_there(&job.rule));
+        let (waiting, assigned) = (&self.waiting, &self.assigned);
+        self.failures.retain(|id, _| waiting.contains_key(id) || assigned.contains_key(id));
     }
 
     /// The nodes that live. Jobs of others wait again: whoever takes them waits for their leases.
@@ -138,9 +155,12 @@ impl Scheduler {
         self.mean = (self.mean.saturating_mul(7).saturating_add(outcome.bytes)) / 8;
         let next = self.again.remove(id);
         if let Some(failure) = &outcome.fault {
-            let failed = self.failures.get(id).copied().unwrap_or(0) + 1;
+            // A job does not wait the longer because nodes die.
+            let before = self.failures.get(id).copied().unwrap_or(0);
+            let is_its_own = failure.cause != UNHELD;
+            let failed = if is_its_own { before + 1 } else { before.min(1) };
             let pause = JOB.after(failed, chance).map_or(0, |pause| pause.as_millis() as Millis);
-            self.failures.insert(id.to_owned(), failed);
+            self.failures.insert(id.to_owned(), before + u32::from(is_its_own));
             self.wait(id.to_owned(), next.unwrap_or(assigned.job), now);
             if let Some(waiting) = self.waiting.get_mut(id) {
                 waiting.not_before = now + pause.max(failure.wait_ms);
@@ -155,6 +175,32 @@ impl Scheduler {
         true
     }
 
+    /// A node says how far its job is.
+    pub fn hear(&mut self, id: &str, node: u64, now: Millis) {
+        if let Some(assigned) = self.assigned.get_mut(id).filter(|assigned| assigned.node == node) {
+            assigned.heard = now;
+        }
+    }
+
+    /// Takes back jobs of which their nodes say nothing. A node that waits for the lease of one before it says nothing
+    /// either, but not for so long. Whatever keeps such a node, others come first for a while.
+    pub fn take_back(&mut self, now: Millis) -> Vec<(String, u64)> {
+        self.silent.retain(|_, until| *until > now);
+        let is_over = |assigned: &Assigned| now >= assigned.heard.max(assigned.since) + SILENCE;
+        let over = self.assigned.iter().filter(|(_, assigned)| is_over(assigned));
+        let over: Vec<(String, u64, u64)> =
+            over.map(|(id, assigned)| (id.clone(), assigned.node, assigned.nonce)).collect();
+        for (id, node, nonce) in &over {
+            let text = format!("its node said nothing of it for {} s", SILENCE / 1000);
+            let fault = Some(Failure { cause: UNHELD.into(), text, wait_ms: 0 });
+            let outcome = Outcome { nonce: *nonce, fault, bytes: 0, images: 0, took_ms: 0 };
+            self.outcome(id, *node, &outcome, 0, now);
+            self.waiting.get_mut(id).into_iter().for_each(|waiting| waiting.not_before = now);
+            self.silent.insert(*node, now + SHUNNED);
+        }
+        over.into_iter().map(|(id, node, _)| (id, node)).collect()
+    }
+
     /// Assigns what can be: those of the highest priority first, rules in turn, and for each job the node that moved least
     /// when what it has to do is counted as done, in the target's region if there is room.
     pub fn assign(&mut self, terms: &HashMap<Name, Terms>, chance: u64, now: Millis) -> usize {
@@ -164,7 +210,7 @@ impl Scheduler {
             self.count += 1;
             self.turns.insert(waiting.job.rule.clone(), self.count);
             let nonce = chance ^ self.count;
-            self.assigned.insert(id, Assigned { job: waiting.job, node, nonce, since: now });
+            self.assigned.insert(id, Assigned { job: waiting.job, node, nonce, since: now, heard: now });
             made += 1;
         }
         made
@@ -206,7 +252,8 @@ impl Scheduler {
             let is_near = region.is_none_or(|region| node.region == *region);
             let (moved, has) = (self.moved.get(&node.id).copied(), load.get(&node.id).copied());
             let due = (has.unwrap_or(0) as u64).saturating_mul(self.mean.max(1));
-            (!is_near, moved.unwrap_or(0).saturating_add(due), has, node.id)
+            let is_silent = self.silent.contains_key(&node.id);
+            (is_silent, !is_near, moved.unwrap_or(0).saturating_add(due), has, node.id)
         })?;
         Some((id.clone(), best.id))
     }

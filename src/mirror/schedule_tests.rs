@@ -224,3 +224,54 @@ fn bytes_are_spread_evenly_over_nodes() {
     let (least, most) = (moved.values().min().expect("three"), moved.values().max().expect("three"));
     assert!(most * 100 <= least * 115, "{moved:?}");
 }
+
+/// Whatever keeps a node (a task that broke off, a record that it never had): nobody need kill it.
+#[test]
+fn a_job_of_which_its_node_says_nothing_goes_to_another() {
+    let mut scheduler = Scheduler::default();
+    scheduler.nodes([node(1, "eu"), node(2, "us")], 0);
+    offer(&mut scheduler, "a", 1);
+    scheduler.assign(&all(9), 7, 0);
+    let of = |s: &Scheduler| s.assigned().values().map(|a| (a.node, a.nonce)).next();
+    let id = scheduler.assigned().keys().next().expect("one").clone();
+    let first = of(&scheduler).expect("one");
+    assert_eq!(first.0, 1, "near the target");
+    // It is slow, but says so; what another says of it is nothing.
+    scheduler.hear(&id, 1, 20_000);
+    scheduler.hear(&id, 2, 49_000);
+    assert!(scheduler.take_back(SILENCE + 19_999).is_empty());
+    let now = SILENCE + 20_000;
+    assert_eq!(scheduler.take_back(now), [(id.clone(), 1)]);
+    assert!(of(&scheduler).is_none() && scheduler.take_back(now).is_empty());
+    assert_eq!(scheduler.assign(&all(9), 7, now), 1, "at once");
+    assert_eq!(of(&scheduler).expect("one").0, 2, "the other, though it is far");
+    assert!(!scheduler.outcome(&id, 1, &done(first.1, 1), 0, now), "what the first says then is too late");
+    // With nobody else it gets it again.
+    scheduler.nodes([node(1, "eu")], now);
+    assert_eq!(scheduler.assign(&all(9), 7, now), 1);
+    scheduler.take_back(now + SILENCE);
+    scheduler.nodes([node(1, "eu"), node(2, "us")], now + SHUNNED);
+    scheduler.take_back(now + SHUNNED + SILENCE);
+    scheduler.assign(&all(9), 7, now + SHUNNED + SILENCE);
+    assert_eq!(of(&scheduler).expect("one").0, 1, "forgiven");
+}
+
+#[test]
+fn a_job_does_not_wait_the_longer_because_nodes_lose_its_lease() {
+    let mut scheduler = Scheduler::default();
+    scheduler.nodes([node(1, "")], 0);
+    scheduler.offer("a", "t", "x", vec![job("a", "x")], 0);
+    let mut now = 0;
+    let mut waits = Vec::new();
+    for cause in [UNHELD, UNHELD, "timeout", "timeout", UNHELD, "timeout"] {
+        scheduler.assign(&all(9), 7, now);
+        let (id, nonce) =
+            scheduler.assigned().iter().map(|(id, a)| (id.clone(), a.nonce)).next().expect("one");
+        let failure = Failure { cause: cause.into(), text: "x".into(), wait_ms: 0 };
+        scheduler.outcome(&id, 1, &Outcome { fault: Some(failure), ..done(nonce, 0) }, 0, now);
+        let at = scheduler.next_at().expect("waits");
+        waits.push(at - now);
+        now = at;
+    }
+    assert_eq!(waits, [1000, 1000, 1000, 2000, 1000, 4000]);
+}

@@ -16,7 +16,7 @@ pub const REQUEST: Backoff =
     Backoff { first: Duration::from_millis(200), most: Duration::from_secs(20), tries: 6 };
 /// Between tries of a job; it is tried for ever.
 pub const JOB: Backoff =
-    Backoff { first: Duration::from_secs(2), most: Duration::from_secs(300), tries: u32::MAX };
+    Backoff { first: Duration::from_secs(2), most: Duration::from_secs(60), tries: u32::MAX };
 
 impl Backoff {
     /// After so many tries that failed. `None`: it is given up.
@@ -50,7 +50,7 @@ mod tests {
             }
         }
         assert_eq!(REQUEST.after(6, 0), None);
-        assert_eq!(JOB.after(1000, 0), Some(Duration::from_secs(150)));
+        assert_eq!(JOB.after(1000, 0), Some(Duration::from_secs(30)));
         assert_ne!(REQUEST.after(3, 1), REQUEST.after(3, 2));
     }
 }

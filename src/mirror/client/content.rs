@@ -1,6 +1,8 @@
 //! What is asked of a registry: tags, manifests, blobs, uploads, referrers (OCI distribution specification, end-1 to
 //! end-14).
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use hyper::Method;
 use serde::Deserialize;
@@ -18,6 +20,10 @@ use crate::mirror::reference::{is_repository, is_tag};
 const PAGE_BYTES: usize = 32 << 20;
 const NAMES: usize = 200_000;
 const PAGES: usize = 10_000;
+/// For the answer to a piece that was sent: it is stored on the other side before.
+const STORING: Duration = Duration::from_secs(60);
+/// For the answer to the end of an upload: there are registries that copy all of it before.
+const ENDING: Duration = Duration::from_secs(300);
 
 /// What may be done with a repository.
 pub fn scope(repository: &str, is_push: bool) -> String {
@@ -316,7 +322,7 @@ impl Registry {
             good: &[201, 202],
             ..Ask::new(Method::PATCH, upload.location.as_str(), scope(repository, true))
         };
-        let answer = self.send(&ask, payload).await?;
+        let answer = self.send(&ask, payload, STORING).await?;
         self.upload(answer, upload.at + len).await
     }
 
@@ -335,7 +341,7 @@ impl Registry {
             good: &[201, 204],
             ..Ask::new(Method::PUT, target, scope(repository, true))
         };
-        self.send(&ask, payload).await?.whole(BYTES).await.map(drop)
+        self.send(&ask, payload, ENDING).await?.whole(BYTES).await.map(drop)
     }
 
     /// Lets go of an upload, if the registry cares.

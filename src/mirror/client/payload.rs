@@ -1,6 +1,7 @@
 //! Bodies of requests: nothing, bytes, or what is read from another registry while it is sent.
 
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
@@ -21,10 +22,24 @@ pub enum Payload {
     Piece {
         source: Shared,
         left: u64,
+        /// What of it a connection has not taken yet, for who looks whether it moves.
+        due: Arc<AtomicU64>,
     },
 }
 
 impl Payload {
+    pub fn piece(source: Shared, left: u64) -> Payload {
+        Payload::Piece { source, left, due: Arc::new(AtomicU64::new(left)) }
+    }
+
+    /// What is still to be taken, also once it is on its way.
+    pub fn due(&self) -> Arc<AtomicU64> {
+        match self {
+            Payload::Piece { due, .. } => due.clone(),
+            Payload::Bytes(_) => Arc::default(),
+        }
+    }
+
     pub fn empty() -> Payload {
         Payload::Bytes(Bytes::new())
     }
@@ -42,11 +57,12 @@ impl Body for Payload {
             Payload::Bytes(bytes) if bytes.is_empty() => Poll::Ready(None),
             Payload::Bytes(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
             Payload::Piece { left: 0, .. } => Poll::Ready(None),
-            Payload::Piece { source, left } => {
+            Payload::Piece { source, left, due } => {
                 let mut source = source.lock().unwrap_or_else(PoisonError::into_inner);
                 source.poll_bytes(cx, (*left).min(FRAME) as usize).map(|found| match found {
                     Some(Ok(bytes)) => {
                         *left = left.saturating_sub(bytes.len() as u64);
+                        due.store(*left, Ordering::Relaxed);
                         Some(Ok(Frame::data(bytes)))
                     }
                     Some(Err(why)) => Some(Err(why)),

@@ -23,8 +23,6 @@ use crate::base::clock::{self, Nanos};
 
 /// For the head of an answer to what reads.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// For the head of an answer to an upload: what came is stored on the other side before it is answered.
-const STORING: Duration = Duration::from_secs(300);
 /// What a registry asks to wait for no longer than this is waited for; else the job is put off.
 const WAIT: Duration = Duration::from_secs(60);
 /// Tokens that are kept.
@@ -230,7 +228,7 @@ impl Registry {
     }
 
     /// One try of a request with a body that cannot be had twice. The caller knows what to do when it fails.
-    pub async fn send(&self, ask: &Ask<'_>, payload: Payload) -> Result<Answer, Fault> {
+    pub async fn send(&self, ask: &Ask<'_>, payload: Payload, patience: Duration) -> Result<Answer, Fault> {
         self.gate().await?;
         self.shows(&ask.scope).await?;
         let (origin, uri) = self.target(&ask.target)?;
@@ -239,7 +237,7 @@ impl Registry {
             Some(payload) => self.request(ask, &origin, &uri, payload),
             None => Err(Fault::Io { host: origin.host.clone(), why: "the connection ended".into() }),
         };
-        let answer = self.transport.send(&origin, STORING, make).await?;
+        let answer = self.transport.send(&origin, patience, make).await?;
         if *answer.origin() == self.access.origin {
             self.heed(&answer, false);
         }

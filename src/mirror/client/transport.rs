@@ -2,6 +2,8 @@
 //! it keeps its blobs.
 
 use std::collections::HashMap;
+use std::pin::pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -24,6 +26,8 @@ const HOSTS: usize = 16;
 const CONNECT: Duration = Duration::from_secs(10);
 /// Nothing of a body for so long is its end.
 pub const STALL: Duration = Duration::from_secs(30);
+/// Nothing of a request's body taken for so long is its end. What streams is waited for at its source as well.
+const SENDING: Duration = Duration::from_secs(60);
 
 /// A host by scheme, name and port.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -69,12 +73,14 @@ pub struct Home {
     transport: Arc<Transport>,
     origin: Origin,
     connection: Connection<Payload>,
+    /// Of the request: an answer may come before that was sent to its end.
+    due: Arc<AtomicU64>,
 }
 
 impl Home {
     /// The answer was read to its end.
     pub fn keep(self) {
-        if !self.connection.is_open() {
+        if !self.connection.is_open() || self.due.load(Ordering::Relaxed) > 0 {
             return;
         }
         let mut idle = self.transport.idle.lock().unwrap_or_else(PoisonError::into_inner);
@@ -136,7 +142,8 @@ impl Transport {
     }
 
     /// Sends a request that `make` makes, on a connection that stands already if one does: it may end just then, which
-    /// says nothing of the host, so that another one is taken for the same request.
+    /// says nothing of the host, so that another one is taken for the same request. `patience`: for the answer, once
+    /// the request was sent.
     pub async fn send(
         self: &Arc<Self>,
         origin: &Origin,
@@ -144,7 +151,7 @@ impl Transport {
         mut make: impl FnMut() -> Result<Request<Payload>, Fault>,
     ) -> Result<Answer, Fault> {
         let io = |e: hyper::Error| Fault::Io { host: origin.host.clone(), why: reasons(&e) };
-        let slow = |_| Fault::Slow { host: origin.host.clone() };
+        let slow = || Fault::Slow { host: origin.host.clone() };
         loop {
             let (mut connection, is_used) = match self.take(origin) {
                 Some(connection) => (connection, true),
@@ -153,16 +160,38 @@ impl Transport {
             if is_used && !matches!(timeout(STALL, connection.ready()).await, Ok(Ok(()))) {
                 continue;
             }
-            match timeout(patience, connection.ask(make()?)).await.map_err(slow)? {
+            let request = make()?;
+            let due = request.body().due();
+            match in_time(connection.ask(request), &due, [SENDING, patience]).await.ok_or_else(slow)? {
                 Ok(answer) => {
                     let (head, body) = answer.into_parts();
-                    let home = Home { transport: self.clone(), origin: origin.clone(), connection };
+                    let home = Home { transport: self.clone(), origin: origin.clone(), connection, due };
                     return Ok(Answer { head, body, home });
                 }
                 // Not sent, or the other side had ended it.
                 Err(e) if is_used && (e.is_canceled() || e.is_incomplete_message() || e.is_closed()) => {}
                 Err(e) => return Err(io(e)),
             }
+        }
+    }
+}
+
+/// What is asked for, unless nothing moves: while there is something to send (`due`) a connection takes some of it within
+/// the first of these times, however slow it is, and when all is sent there is an answer within the second.
+async fn in_time<T>(
+    asking: impl Future<Output = T>,
+    due: &AtomicU64,
+    [sending, patience]: [Duration; 2],
+) -> Option<T> {
+    let mut asking = pin!(asking);
+    loop {
+        let before = due.load(Ordering::Relaxed);
+        let wait = if before > 0 { sending } else { patience };
+        if let Ok(answer) = timeout(wait, &mut asking).await {
+            return Some(answer);
+        }
+        if due.load(Ordering::Relaxed) == before {
+            return None;
         }
     }
 }
@@ -179,4 +208,37 @@ fn reasons(error: &dyn std::error::Error) -> String {
         cause = inner.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TURN: Duration = Duration::from_millis(20);
+    const TIMES: [Duration; 2] = [Duration::from_millis(200), Duration::from_millis(300)];
+
+    /// A connection that takes so many bytes, one at a time, and answers then or never.
+    fn asked(bytes: u64, taken: u64, answers: bool) -> Option<u64> {
+        let due = AtomicU64::new(bytes);
+        let asking = async {
+            for _ in 0..taken {
+                tokio::time::sleep(TURN).await;
+                due.fetch_sub(1, Ordering::Relaxed);
+            }
+            match answers {
+                true => taken,
+                false => std::future::pending().await,
+            }
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+        runtime.block_on(in_time(asking, &due, TIMES))
+    }
+
+    #[test]
+    fn what_moves_is_waited_for_and_what_stands_still_is_not() {
+        assert_eq!(asked(20, 20, true), Some(20), "longer than either time, but it moves");
+        assert_eq!(asked(20, 5, false), None, "half open");
+        assert_eq!(asked(5, 5, false), None, "all is sent, and no answer comes");
+        assert_eq!(asked(0, 0, false), None);
+    }
 }

@@ -2,10 +2,11 @@
 //! else in pieces, each of which may be the last that this process sends.
 
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use super::checkpoint::{Checkpoint, key};
 use super::copier::Copier;
+use super::piece::{PIECE, Piece, lock};
 use super::tap::{Tap, What};
 use crate::mirror::client::backoff::{REQUEST, chance};
 use crate::mirror::client::payload::{Payload, Shared};
@@ -13,8 +14,8 @@ use crate::mirror::client::{Fault, Upload};
 use crate::mirror::digest::{Digest, Hasher};
 use crate::mirror::manifest::Descriptor;
 
-/// Bytes of a piece. What fits into one is sent with the end of its upload.
-pub const PIECE: u64 = 16 << 20;
+/// A blob of no more bytes is sent with the end of its upload, as it comes.
+const AT_ONCE: u64 = 2 * PIECE;
 
 /// How a blob came to be where it is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +38,7 @@ impl Copier {
         let _slots = self.slots().await;
         if self.target.registry.has_blob(&self.to, digest).await? {
             self.target.known.put(digest, &self.to);
+            self.keeper.clear(&self.key(digest));
             return Ok(How::Present);
         }
         let elsewhere = self.target.known.has(digest);
@@ -81,7 +83,10 @@ impl Copier {
             };
             if matches!(fault, Fault::Corrupt { .. }) {
                 // Which of its bytes are wrong nobody knows.
-                (checkpoint, best) = (None, 0);
+                if let Some(Checkpoint { location, at, .. }) = checkpoint.take() {
+                    self.target.registry.cancel_upload(&self.to, &Upload { location, at }).await;
+                }
+                best = 0;
                 self.keeper.clear(&self.key(&blob.digest));
             }
             let is_further = checkpoint.as_ref().is_some_and(|checkpoint| checkpoint.at > best);
@@ -146,33 +151,74 @@ impl Copier {
         upload: Option<Upload>,
         checkpoint: &mut Option<Checkpoint>,
     ) -> Result<(), Fault> {
-        let (mut upload, tap) = self.start(blob, upload, checkpoint).await?;
+        let (upload, tap) = self.start(blob, upload, checkpoint).await?;
         let tap = Arc::new(Mutex::new(tap));
-        let of_source = |fault: Fault| {
-            let mut tap = tap.lock().unwrap_or_else(PoisonError::into_inner);
-            tap.fault.take().unwrap_or(fault)
+        let of_source = |fault: Fault| lock(&tap).fault.take().unwrap_or(fault);
+        let sent = if blob.size > AT_ONCE {
+            self.send_pieces(blob, upload, &tap, checkpoint).await
+        } else {
+            let all = Payload::piece(tap.clone() as Shared, blob.size - upload.at);
+            self.target.registry.end_upload(&self.to, &upload, &blob.digest, all).await
         };
-        let piece = |len: u64| Payload::Piece { source: tap.clone() as Shared, left: len };
-        let registry = &self.target.registry;
-        while blob.size > PIECE && upload.at < blob.size {
-            let len = PIECE.min(blob.size - upload.at);
-            upload = registry.patch(&self.to, &upload, len, piece(len)).await.map_err(of_source)?;
-            let hasher = {
-                let tap = tap.lock().unwrap_or_else(PoisonError::into_inner);
-                tap.hasher().clone()
-            };
-            let reached = Checkpoint::of(&upload, &hasher);
-            self.keeper.save(&self.key(&blob.digest), reached.encode());
-            *checkpoint = Some(reached);
-            self.check_stop()?;
-        }
-        let last = if blob.size > upload.at { piece(blob.size - upload.at) } else { Payload::empty() };
-        registry.end_upload(&self.to, &upload, &blob.digest, last).await.map_err(of_source)?;
+        sent.map_err(of_source)?;
         // To its end, so that the connection can be used again.
         if let Some(tap) = Arc::into_inner(tap) {
-            let mut tap = tap.into_inner().unwrap_or_else(PoisonError::into_inner);
+            let mut tap = tap.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
             tap.settle().await?;
         }
         Ok(())
+    }
+
+    /// Sends a large blob piece by piece. How far it is is kept before anything more is sent: there are registries that
+    /// take the last location that they gave, and forget an upload when they are shown another. The next piece is read
+    /// meanwhile if there is room.
+    async fn send_pieces(
+        &self,
+        blob: &Descriptor,
+        mut upload: Upload,
+        tap: &Mutex<Tap>,
+        checkpoint: &mut Option<Checkpoint>,
+    ) -> Result<(), Fault> {
+        let registry = &self.target.registry;
+        let len = |at: u64| PIECE.min(blob.size.saturating_sub(at));
+        let no_room = |_| Fault::Stopped;
+        // Whoever goes on after this process finds the upload, and the registry need not keep it for nobody.
+        if checkpoint.is_none() {
+            let begun = Checkpoint::of(&upload, &Hasher::new(blob.digest.algorithm()));
+            self.keeper.save(&self.key(&blob.digest), begun.encode()).await;
+            *checkpoint = Some(begun);
+        }
+        let mut ahead = None;
+        loop {
+            let piece = match ahead.take() {
+                Some(piece) => piece,
+                None => {
+                    let room = self.room.clone().acquire_owned().await.map_err(no_room)?;
+                    Piece::read(tap, len(upload.at), room).await?
+                }
+            };
+            let end = upload.at + piece.len();
+            if end >= blob.size {
+                return registry.end_upload(&self.to, &upload, &blob.digest, piece.into_payload()).await;
+            }
+            let hasher = piece.hasher.clone();
+            let sending = async {
+                upload = registry.patch(&self.to, &upload, piece.len(), piece.into_payload()).await?;
+                let reached = Checkpoint::of(&upload, &hasher);
+                self.keeper.save(&self.key(&blob.digest), reached.encode()).await;
+                *checkpoint = Some(reached);
+                Ok::<(), Fault>(())
+            };
+            let reading = async {
+                match self.room.clone().try_acquire_owned() {
+                    Ok(room) => Piece::read(tap, len(end), room).await.map(Some),
+                    Err(_) => Ok(None),
+                }
+            };
+            let (sent, read) = tokio::join!(sending, reading);
+            sent?;
+            ahead = read?;
+            self.check_stop()?;
+        }
     }
 }

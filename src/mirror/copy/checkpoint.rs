@@ -1,5 +1,7 @@
 //! How far the upload of a large blob is, so that another process goes on with it.
 
+use std::pin::Pin;
+
 use serde::{Deserialize, Serialize};
 
 use crate::mirror::client::Upload;
@@ -8,10 +10,12 @@ use crate::mirror::digest::{Digest, Hasher};
 /// Where checkpoints are kept. What is kept there for long is bounded: one for each blob that is on its way.
 pub trait Keeper: Send + Sync {
     fn load(&self, key: &str) -> Option<Vec<u8>>;
-    /// May leave out what comes too soon after the one before.
-    fn save(&self, key: &str, value: Vec<u8>);
+    /// Returns when it is kept, or after a while when it cannot be: what is sent from then on may have to be sent again.
+    fn save(&self, key: &str, value: Vec<u8>) -> Saved<'_>;
     fn clear(&self, key: &str);
 }
+
+pub type Saved<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 
 /// Keeps nothing.
 pub struct Nowhere;
@@ -21,7 +25,9 @@ impl Keeper for Nowhere {
         None
     }
 
-    fn save(&self, _: &str, _: Vec<u8>) {}
+    fn save(&self, _: &str, _: Vec<u8>) -> Saved<'_> {
+        Box::pin(async {})
+    }
 
     fn clear(&self, _: &str) {}
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::checkpoint::Keeper;
 use super::known::Known;
@@ -37,6 +37,8 @@ pub struct Copier {
     pub keeper: Arc<dyn Keeper>,
     pub meter: Arc<Meter>,
     pub pace: Arc<Pace>,
+    /// Pieces that are in memory, of all that this process copies.
+    pub room: Arc<Semaphore>,
     pub stop: Arc<AtomicBool>,
 }
 

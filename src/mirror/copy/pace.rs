@@ -6,6 +6,8 @@ use crate::base::clock::{Nanos, SEC};
 
 /// Shared by all that a rule copies. What was not used is not saved up beyond this.
 const BURST: Nanos = SEC / 4;
+/// Bytes that are taken at once however low the rate is.
+const LEAST: usize = 1 << 10;
 
 #[derive(Debug)]
 pub struct Pace {
@@ -18,6 +20,14 @@ pub struct Pace {
 impl Pace {
     pub fn new(rate: u64) -> Pace {
         Pace { rate, next: Mutex::new(0) }
+    }
+
+    /// Bytes to take at once at most, so that who waits for them does not wait for long.
+    pub fn most(&self) -> usize {
+        match self.rate {
+            0 => usize::MAX,
+            rate => usize::try_from(rate / 4).unwrap_or(usize::MAX).max(LEAST),
+        }
     }
 
     /// Takes bytes at `now`. Until when to wait before taking more.
@@ -47,5 +57,6 @@ mod tests {
         let took = now - 10 * SEC;
         assert!((9 * SEC..=10 * SEC).contains(&took), "{took}");
         assert_eq!(Pace::new(0).take(u64::MAX, 7), 7);
+        assert_eq!([0, 1000, 1 << 20].map(|rate| Pace::new(rate).most()), [usize::MAX, LEAST, 1 << 18]);
     }
 }

@@ -125,7 +125,8 @@ impl Tap {
             self.hash(&passed);
         }
         let due = usize::try_from(self.what.size - self.at).unwrap_or(usize::MAX);
-        let bytes = self.left.split_to(self.left.len().min(most).min(due));
+        let most = most.min(due).min(self.what.pace.most());
+        let bytes = self.left.split_to(self.left.len().min(most));
         if bytes.is_empty() {
             return None;
         }

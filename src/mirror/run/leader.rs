@@ -10,11 +10,13 @@ use tokio::task::AbortHandle;
 
 use super::figures;
 use super::look::{Told, look};
-use super::record::{self, ASK, Ask, Assignment, DONE, JOB, NODE, NodeRules, RULE, RuleStanding, Standing};
+use super::record::{
+    self, ASK, Ask, Assignment, DONE, JOB, NODE, NodeRules, PROGRESS, RULE, RuleStanding, Standing,
+};
 use super::shared::{Config, Shared};
 use crate::base::clock;
 use crate::mirror::client::backoff::chance;
-use crate::mirror::job::{Job, Outcome};
+use crate::mirror::job::{Failure, Job, Outcome};
 use crate::mirror::plan::Ways;
 use crate::mirror::rule::{Name, Rule, When};
 use crate::mirror::schedule::{Node, Scheduler, Terms};
@@ -141,6 +143,7 @@ impl Leader {
         let differs = differs(&config, &view, self.shared.seat.status().id);
         self.scheduler.nodes(nodes, clock::now_ms());
         self.outcomes(&config, &view);
+        self.progress(&view);
         self.asks(&config, &view);
         self.look(&config);
         let terms = terms(&config, |rule| self.shared.is_paused(rule));
@@ -196,6 +199,20 @@ impl Leader {
             }
             let (Some(job), None) = (job, &outcome.fault) else { continue };
             self.copied(config, &job);
+        }
+    }
+
+    /// Hears of jobs that run, and takes back those of which nothing is heard.
+    fn progress(&mut self, view: &View) {
+        let now = clock::now_ms();
+        for (node, name, _) in view.of_kind(Kind::Progress) {
+            if let Some(id) = name.strip_prefix(PROGRESS) {
+                self.scheduler.hear(id, node, now);
+            }
+        }
+        for (id, node) in self.scheduler.take_back(now) {
+            let name = view.node(node).map(|records| records.node.to_string()).unwrap_or_default();
+            tracing::warn!("mirror: {name} says nothing of its job {id}: another node gets it");
         }
     }
 
@@ -289,6 +306,11 @@ impl Leader {
                 state.looking = None;
                 match result {
                     Ok(names) if whole => {
+                        // Also those for which there was nothing to look at.
+                        let config = self.shared.config.load();
+                        for target in config.rule(&rule).into_iter().flat_map(|rule| &rule.to) {
+                            state.targets.entry(target.clone()).or_default();
+                        }
                         for of in state.targets.values_mut() {
                             of.repositories.retain(|name, _| names.contains(name));
                             of.looked = now;
@@ -316,6 +338,8 @@ impl Leader {
     fn tell_jobs(&mut self) {
         let soft = self.shared.seat.soft();
         let assigned = self.scheduler.assigned();
+        // It would keep its place for nothing.
+        let mut untold = Vec::new();
         self.told.retain(|id, nonce| {
             let stays = assigned.get(id).is_some_and(|a| a.nonce == *nonce);
             if !stays {
@@ -330,9 +354,17 @@ impl Leader {
             let body = Assignment { job: one.job.clone(), nonce: one.nonce };
             if record::tell(&self.shared.seat, &format!("{JOB}{id}"), one.node, &body) {
                 self.told.insert(id.clone(), one.nonce);
+            } else {
+                untold.push((id.clone(), one.node, one.nonce));
             }
         }
         figures::jobs(self.scheduler.waiting().count(), assigned.len());
+        for (id, node, nonce) in untold {
+            let text = "it cannot be told to its node".to_owned();
+            let fault = Some(Failure { cause: "invalid".into(), text, wait_ms: 0 });
+            let outcome = Outcome { nonce, fault, bytes: 0, images: 0, took_ms: 0 };
+            self.scheduler.outcome(&id, node, &outcome, chance(), clock::now_ms());
+        }
     }
 
     fn tell_rules(&mut self, config: &Config, differs: &HashMap<Name, Vec<String>>) {

@@ -1,6 +1,7 @@
 //! The mirror at work: the leader's side, each node's, and what they tell each other.
 
 mod figures;
+mod keep;
 mod leader;
 mod look;
 mod record;

@@ -8,7 +8,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
+use tokio::sync::Semaphore;
 
+use super::keep::always;
 use super::look::one;
 use super::record::{self, ASK, Ask, Assignment, JOB, PROGRESS, RULE, RuleStanding};
 use super::registries::Registries;
@@ -17,6 +19,7 @@ use super::survey::repositories;
 use super::{leader, webhook, worker};
 use crate::base::Live;
 use crate::mirror::client::backoff::chance;
+use crate::mirror::copy::ROOM;
 use crate::mirror::rule::Spec;
 use crate::os::process;
 use crate::region::Seat;
@@ -50,9 +53,11 @@ impl Mirror {
             config: Live::new(Config { spec, registries }),
             changed: tokio::sync::Notify::new(),
             reduced: Arc::default(),
+            room: Arc::new(Semaphore::new(ROOM)),
         });
-        runtime.spawn(leader::run(shared.clone()));
-        runtime.spawn(worker::run(shared.clone()));
+        let (leading, working) = (shared.clone(), shared.clone());
+        runtime.spawn(always("leader", move || leader::run(leading.clone())));
+        runtime.spawn(always("worker", move || worker::run(working.clone())));
         Ok(Mirror { shared, runtime: Some(runtime) })
     }
 

@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
 use super::registries::Registries;
 use super::survey::{Reduced, Side};
 use crate::base::Live;
 use crate::mirror::copy::Keeper;
+use crate::mirror::copy::checkpoint::Saved;
 use crate::mirror::digest::Digest;
 use crate::mirror::plan::Ways;
 use crate::mirror::rule::{Delete, Rule, Spec};
@@ -33,6 +34,8 @@ pub struct Shared {
     pub config: Live<Config>,
     pub changed: Notify,
     pub reduced: Arc<Reduced>,
+    /// Pieces in memory.
+    pub room: Arc<Semaphore>,
 }
 
 impl Config {
@@ -105,13 +108,11 @@ impl Shared {
     }
 }
 
-/// Checkpoints as keys of the map: one a blob, and no more than one a second for all.
-pub struct Checkpoints {
-    pub shared: Arc<Shared>,
-    pub last_ms: AtomicU64,
-}
+/// Checkpoints as keys of the map: one for each blob that goes piece by piece.
+pub struct Checkpoints(pub Arc<Shared>);
 
-const PACE_MS: u64 = 1000;
+/// A map that does not answer for so long is not waited for.
+const KEEPING: Duration = Duration::from_secs(3);
 
 impl Checkpoints {
     fn key(key: &str) -> String {
@@ -121,24 +122,24 @@ impl Checkpoints {
 
 impl Keeper for Checkpoints {
     fn load(&self, key: &str) -> Option<Vec<u8>> {
-        Some(self.shared.seat.map().entry(&Self::key(key))?.value.to_vec())
+        Some(self.0.seat.map().entry(&Self::key(key))?.value.to_vec())
     }
 
-    fn save(&self, key: &str, value: Vec<u8>) {
-        let (now, last) = (crate::base::clock::now_ms(), self.last_ms.load(Ordering::Relaxed));
-        if now < last + PACE_MS
-            || self.last_ms.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_err()
-        {
-            return;
-        }
-        let (shared, key) = (self.shared.clone(), Self::key(key));
-        tokio::spawn(async move { shared.put(key, value).await });
+    fn save(&self, key: &str, value: Vec<u8>) -> Saved<'_> {
+        let key = Self::key(key);
+        Box::pin(async move {
+            match tokio::time::timeout(KEEPING, self.0.put(key, value)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(e)) => tracing::debug!("mirror: a checkpoint: {e}"),
+                Err(_) => tracing::debug!("mirror: a checkpoint: no answer in time"),
+            }
+        })
     }
 
     fn clear(&self, key: &str) {
         let key = Self::key(key);
-        if self.shared.seat.map().entry(&key).is_some() {
-            let shared = self.shared.clone();
+        if self.0.seat.map().entry(&key).is_some() {
+            let shared = self.0.clone();
             tokio::spawn(async move { shared.remove(key).await });
         }
     }

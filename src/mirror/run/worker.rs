@@ -2,19 +2,20 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
 
 use super::figures;
+use super::keep::whole;
 use super::record::{self, Assignment, DONE, JOB, NodeRules, PROGRESS};
 use super::shared::{Checkpoints, SLOTS, Shared};
 use crate::base::clock;
 use crate::mirror::client::Fault;
 use crate::mirror::copy::{Copied, Copier, Meter};
 use crate::mirror::digest::Digest;
-use crate::mirror::job::{Failure, Job, Outcome};
+use crate::mirror::job::{Failure, Job, Outcome, UNHELD};
 use crate::region::lease;
 use crate::region::soft::{Kind, Progress, Record};
 
@@ -24,6 +25,8 @@ const LEASE: Duration = Duration::from_secs(10);
 const TELL: Duration = Duration::from_millis(500);
 /// A job that is to end has so long to come to the end of what it does.
 const ENDING: Duration = Duration::from_secs(2);
+/// How long the map is waited for when a job is done.
+const RELEASE: Duration = Duration::from_secs(5);
 /// Longest wait for news.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -49,7 +52,7 @@ impl Drop for Running {
 /// Runs until it is dropped.
 pub async fn run(shared: Arc<Shared>) {
     let mut running: BTreeMap<String, Running> = BTreeMap::new();
-    let keeper = Arc::new(Checkpoints { shared: shared.clone(), last_ms: AtomicU64::new(0) });
+    let keeper = Arc::new(Checkpoints(shared.clone()));
     loop {
         let view = shared.seat.soft().view();
         let config = shared.config.load();
@@ -87,34 +90,46 @@ pub async fn run(shared: Arc<Shared>) {
 
 fn start(shared: &Arc<Shared>, keeper: &Arc<Checkpoints>, id: String, assignment: Assignment) -> Running {
     let stop = Arc::new(AtomicBool::new(false));
-    let (nonce, flag, stopped) = (assignment.nonce, stop.clone(), stop.clone());
-    let (shared, keeper) = (shared.clone(), keeper.clone());
+    let (nonce, stopped) = (assignment.nonce, stop.clone());
+    let doing = under_lease(shared.clone(), keeper.clone(), id.clone(), assignment, stop.clone());
+    let shared = shared.clone();
     let task = tokio::spawn(async move {
-        let failed = |text: String| {
-            let fault = Some(Failure { cause: "lease".into(), text, wait_ms: 0 });
-            Outcome { nonce, fault, bytes: 0, images: 0, took_ms: 0 }
-        };
-        let lease = match lease::acquire(&shared.seat, &format!("{PROGRESS}{id}"), LEASE).await {
-            Ok(lease) => lease,
-            Err(e) => {
-                record::tell(&shared.seat, &format!("{DONE}{id}"), 0, &failed(e.to_string()));
-                return;
-            }
-        };
-        let work = Work { shared: shared.clone(), keeper, id: id.clone(), meter: Arc::default(), stop: flag };
-        let outcome = tokio::select! {
-            outcome = work.run(&assignment) => outcome,
-            () = lease.lost() => failed("its lease was lost".into()),
-        };
-        drop(work);
-        lease.release().await;
+        let outcome = whole(doing).await.unwrap_or_else(|why| unheld(nonce, format!("it broke off: {why}")));
         // Nobody wants to know any more, and nobody would take it back.
-        if stopped.load(Ordering::Relaxed) {
-            return;
+        if !stopped.load(Ordering::Relaxed) {
+            record::tell(&shared.seat, &format!("{DONE}{id}"), 0, &outcome);
         }
-        record::tell(&shared.seat, &format!("{DONE}{id}"), 0, &outcome);
     });
     Running { nonce, stop, task }
+}
+
+/// What nobody could do, whatever the job is.
+fn unheld(nonce: u64, text: String) -> Outcome {
+    let fault = Some(Failure { cause: UNHELD.into(), text, wait_ms: 0 });
+    Outcome { nonce, fault, bytes: 0, images: 0, took_ms: 0 }
+}
+
+async fn under_lease(
+    shared: Arc<Shared>,
+    keeper: Arc<Checkpoints>,
+    id: String,
+    assignment: Assignment,
+    stop: Arc<AtomicBool>,
+) -> Outcome {
+    let nonce = assignment.nonce;
+    let lease = match lease::acquire_anew(&shared.seat, &format!("{PROGRESS}{id}"), LEASE).await {
+        Ok(lease) => lease,
+        Err(e) => return unheld(nonce, e.to_string()),
+    };
+    let work = Work { shared, keeper, id, meter: Arc::default(), stop };
+    let outcome = tokio::select! {
+        outcome = work.run(&assignment) => outcome,
+        () = lease.lost() => unheld(nonce, "its lease was lost".into()),
+    };
+    drop(work);
+    // Whatever becomes of it, its time ends.
+    let _ = tokio::time::timeout(RELEASE, lease.release()).await;
+    outcome
 }
 
 struct Work {
@@ -188,6 +203,7 @@ impl Work {
             keeper: self.keeper.clone(),
             meter: self.meter.clone(),
             pace: config.registries.pace(&rule.name),
+            room: self.shared.room.clone(),
             stop: self.stop.clone(),
         };
         let tags = copier.source.tags(&job.from).await?.unwrap_or_default();

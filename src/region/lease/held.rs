@@ -1,6 +1,6 @@
 //! The handle on a lease that is held: it is renewed while the handle lives.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -8,7 +8,7 @@ use tokio::task::AbortHandle;
 
 use super::holder::Holder;
 use crate::base::clock::{self, Nanos};
-use crate::region::map::{Command, Name, Refusal, Topic};
+use crate::region::map::{Command, Map, Name, Refusal, Topic};
 use crate::region::seat::{Seat, SeatError};
 
 /// Longest wait for the end of a lease of somebody else, in case one is missed.
@@ -42,15 +42,37 @@ fn lock(holder: &Mutex<Holder>) -> MutexGuard<'_, Holder> {
 /// Waits until this node holds the lease, as long as that takes: whoever holds it now releases it, or its time is over.
 /// On a tokio runtime.
 pub async fn acquire(seat: &Seat, name: &str, length: Duration) -> Result<HeldLease, LeaseError> {
+    wait_for(seat, name, length, false).await
+}
+
+/// The same for what ends with its process: a lease that this node held before it was started anew is not waited for.
+pub async fn acquire_anew(seat: &Seat, name: &str, length: Duration) -> Result<HeldLease, LeaseError> {
+    wait_for(seat, name, length, true).await
+}
+
+/// Another one with each process.
+static PROCESS: LazyLock<u64> = LazyLock::new(|| uuid::Uuid::new_v4().as_u64_pair().0 << 32);
+
+/// By chance; it shows whether this process drew it.
+fn claim() -> u64 {
+    *PROCESS | uuid::Uuid::new_v4().as_u64_pair().1 & 0xffff_ffff
+}
+
+/// What ends a lease of this node's process before this one.
+fn end_of_former(map: &Map, name: &str, me: u64, process: u64) -> Option<Command> {
+    let lease = map.lease(name).filter(|lease| lease.holder == me && lease.claim >> 32 != process >> 32)?;
+    Some(Command::LeaseRelease { name: lease.name.clone(), term: lease.term })
+}
+
+async fn wait_for(seat: &Seat, name: &str, length: Duration, anew: bool) -> Result<HeldLease, LeaseError> {
     let me = loop {
         match seat.status().id {
             0 => tokio::time::sleep(PAUSE).await,
             id => break id,
         }
     };
-    let claim = uuid::Uuid::new_v4().as_u64_pair().0;
     let length = Duration::from_millis(length.as_millis() as u64);
-    let mut holder = Holder::new(name.into(), me, claim, length, clock::now_ns());
+    let mut holder = Holder::new(name.into(), me, claim(), length, clock::now_ns());
     let mut after = 0;
     let term = loop {
         let now = clock::now_ns();
@@ -59,8 +81,7 @@ pub async fn acquire(seat: &Seat, name: &str, length: Duration) -> Result<HeldLe
         }
         if holder.is_lost(now) {
             // It came too late to be of use: once more, as somebody else.
-            let claim = uuid::Uuid::new_v4().as_u64_pair().0;
-            holder = Holder::new(name.into(), me, claim, length, now);
+            holder = Holder::new(name.into(), me, claim(), length, now);
         }
         match holder.due(now) {
             Some(command) => {
@@ -73,10 +94,16 @@ pub async fn acquire(seat: &Seat, name: &str, length: Duration) -> Result<HeldLe
                 holder.answered(answer.ok().and_then(Result::ok), clock::now_ns())?;
             }
             None => {
+                if let Some(end) = end_of_former(&seat.map(), name, me, *PROCESS).filter(|_| anew) {
+                    let _ = tokio::time::timeout(holder.patience(), seat.propose(end)).await;
+                }
                 wait(seat, &holder, after).await;
                 let map = seat.map();
+                let is_news = map.index_of(&Topic::Leases) > after;
                 after = map.index_of(&Topic::Leases);
-                if map.lease(name).is_none() {
+                // Nothing changed for as long as it may last unless it is renewed: this map may lag behind, and the
+                // leader knows.
+                if map.lease(name).is_none() || !is_news {
                     holder.leases_changed(clock::now_ns());
                 }
             }
@@ -91,7 +118,8 @@ pub async fn acquire(seat: &Seat, name: &str, length: Duration) -> Result<HeldLe
 /// Until a lease changes hands after that index, or it is time to ask.
 async fn wait(seat: &Seat, holder: &Holder, after: u64) {
     let pause = holder.next().map(|at| Duration::from_nanos(at.saturating_sub(clock::now_ns())));
-    let until = tokio::time::sleep(pause.unwrap_or(PATIENCE).min(PATIENCE)).deadline();
+    let patience = holder.length().min(PATIENCE);
+    let until = tokio::time::sleep(pause.unwrap_or(patience).min(patience)).deadline();
     if seat.map().index_of(&Topic::Leases) <= after
         && seat.changed(&[Topic::Leases], after, until).await.is_err()
     {
@@ -171,5 +199,29 @@ impl Drop for HeldLease {
             let seat = self.seat.clone();
             runtime.spawn(async move { seat.propose(command).await });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::region::testing::World;
+
+    #[test]
+    fn only_a_lease_of_the_process_before_is_ended() {
+        let mut world = World::default();
+        let before = 7 << 32;
+        let acquire = |claim| Command::LeaseAcquire { name: "job".into(), holder: 1, claim, length_ms: 5000 };
+        assert!(end_of_former(&world.map, "job", 1, *PROCESS).is_none());
+        world.apply(acquire(before | 1));
+        assert!(end_of_former(&world.map, "job", 2, *PROCESS).is_none(), "of another node");
+        assert!(end_of_former(&world.map, "job", 1, before).is_none(), "of this process");
+        let end = end_of_former(&world.map, "job", 1, *PROCESS).expect("of the process before");
+        world.apply(end.clone());
+        assert!(world.map.lease("job").is_none());
+        // What comes late ends nothing else.
+        world.apply(acquire(claim()));
+        world.apply(end);
+        assert!(world.map.lease("job").is_some_and(|lease| lease.claim >> 32 == *PROCESS >> 32));
     }
 }

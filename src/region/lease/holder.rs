@@ -49,6 +49,10 @@ impl Holder {
         self.over || self.held.is_some_and(|held| now >= held.until)
     }
 
+    pub fn length(&self) -> Duration {
+        Duration::from_nanos(self.length)
+    }
+
     /// How long an answer is waited for.
     pub fn patience(&self) -> Duration {
         Duration::from_nanos(self.length / 3)

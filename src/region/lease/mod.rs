@@ -24,7 +24,7 @@ mod held;
 mod holder;
 
 pub use deadlines::Deadlines;
-pub use held::{HeldLease, LeaseError, acquire};
+pub use held::{HeldLease, LeaseError, acquire, acquire_anew};
 pub use holder::Holder;
 
 #[cfg(test)]

@@ -36,6 +36,8 @@ pub struct Wanted {
     pub fixed: u64,
     /// Pipes for splicing (`maxpipes`); `None`: as many as a quarter of the connections.
     pub pipes: Option<u64>,
+    /// Whether there are flows of datagrams: as many as connections, with a descriptor each.
+    pub flows: bool,
     /// Whether there is an API, whose clients get descriptors of their own: what they use up is nobody else's.
     pub api: bool,
 }
@@ -65,11 +67,16 @@ impl Wanted {
         self.fd_hard_limit.or((!limited).then_some(DEFAULT_FD_LIMIT))
     }
 
-    /// Two descriptors a connection, two a pipe, and what is left of the limit for the rest.
+    /// Descriptors of a client: two of a connection, and one of the flow that may be beside it.
+    fn of_client(&self) -> u64 {
+        2 + u64::from(self.flows)
+    }
+
+    /// Two descriptors a connection, one a flow, two a pipe, and what is left of the limit for the rest.
     pub fn budget(&self, boot: FdLimit) -> Budget {
         let maxconn = self.maxconn.unwrap_or_else(|| self.ideal_maxconn(boot));
         let pipes = self.pipes.unwrap_or(maxconn / 4);
-        let proxy = self.fixed + 2 * maxconn + 2 * pipes;
+        let proxy = self.fixed + self.of_client() * maxconn + 2 * pipes;
         // Where `maxconn` was given, what it leaves.
         let left = self.total(boot).saturating_sub(proxy).max(API_LEAST);
         let api = if self.api { self.share(boot).min(left) } else { 0 };
@@ -96,9 +103,10 @@ impl Wanted {
                 if pipes * 2 < remain {
                     remain -= pipes * 2;
                 }
-                remain / 2
+                remain / self.of_client()
             }
-            None => 2 * remain / 5,
+            // Half a descriptor a connection for pipes.
+            None => 2 * remain / (2 * self.of_client() + 1),
         };
         maxconn.max(MIN_MAXCONN)
     }
@@ -153,6 +161,19 @@ mod tests {
         assert!(budget.automatic);
         assert_eq!(budget.maxconn, (524_288 - 88) / 2);
         assert_eq!(budget.maxsock, 524_288);
+    }
+
+    #[test]
+    fn flows_have_descriptors_of_their_own() {
+        for pipes in [Some(0), Some(100), None] {
+            let wanted = Wanted { fixed: 88, pipes, flows: true, ..Wanted::default() };
+            let budget = wanted.budget(BOOT);
+            let pipes = 2 * pipes.unwrap_or(budget.maxconn / 4);
+            assert_eq!(budget.maxsock, 88 + 3 * budget.maxconn + pipes);
+            assert!(budget.maxsock <= 524_288 && budget.maxsock > 524_280, "{budget:?}");
+        }
+        let wanted = Wanted { maxconn: Some(1000), pipes: Some(0), flows: true, ..Wanted::default() };
+        assert_eq!(wanted.budget(BOOT).maxsock, 3000);
     }
 
     #[test]

@@ -5,11 +5,12 @@ use std::rc::Rc;
 use std::sync::atomic::Ordering;
 
 use crate::base::clock::MS;
+use crate::model::Mode;
 use crate::os::socket::Peer;
 use crate::rt::conn::Acceptor;
 
 use super::connection;
-use super::listener::{ClientSlot, Listen, ListenerCell};
+use super::listener::{ClientSlot, Kind, Listen, ListenerCell};
 use super::worker::Worker;
 
 /// How long a listener without a free slot waits before it looks again, when nobody woke it.
@@ -115,12 +116,16 @@ impl Worker {
         {
             return None;
         }
-        let tls = line.filter(|b| b.tls.is_on).map(|_| global.tls.maxsslconn);
+        let kind = match line {
+            _ if proxy.mode == Mode::Udp => Kind::Flow,
+            Some(line) if line.tls.is_on => Kind::Tls(global.tls.maxsslconn),
+            _ => Kind::Connection,
+        };
         let of_tls = global.tls.maxsslrate;
-        if tls.is_some() && of_tls > 0 && self.shared.tls_rate.read(now_ms) >= of_tls {
+        if matches!(kind, Kind::Tls(_)) && of_tls > 0 && self.shared.tls_rate.read(now_ms) >= of_tls {
             return None;
         }
-        ClientSlot::take(&self.shared, &proxy.live, &cell.live.borrow(), (front, bind), tls)
+        ClientSlot::take(&self.shared, &proxy.live, &cell.live.borrow(), (front, bind), kind)
     }
 
     /// Serves a connection that was accepted.

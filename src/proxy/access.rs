@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use crate::balance::{self, Method};
 use crate::base::clock::MS;
 use crate::config::Backend;
+use crate::conn::Link;
 use crate::lang::{Diagnostics, Span};
 use crate::model::{Mode, ProxyCounters, Server};
 use crate::rules::witness;
@@ -176,8 +177,14 @@ pub(super) fn count_tcp(stream: &Stream<'_>) {
 }
 
 /// Writes the log line of a transaction, as the frontend's `log` lines say.
-pub(super) fn log(s: &Session, txn: &mut Txn, route: &Route<'_>, server: Option<&Server>, failed: bool) {
-    log_of(&StreamEnv::of(s, route, server), txn, route, server, failed);
+pub(super) fn log(
+    s: &Session,
+    txn: &mut Txn,
+    route: &Route<'_>,
+    (server, link): (Option<&Server>, Option<&Link>),
+    failed: bool,
+) {
+    log_of(&StreamEnv::of(s, route, server).after(link), txn, route, server, failed);
 }
 
 /// The same of a transaction that may have come over no connection.
@@ -214,7 +221,7 @@ pub(super) fn log_failed(s: &Session, txn: &mut Txn, route: &Route<'_>, text: &s
         return;
     }
     if front.log.error_format.is_some() {
-        return log(s, txn, route, None, true);
+        return log(s, txn, route, (None, None), true);
     }
     let env = StreamEnv::of(s, route, None);
     let ctx = Ctx { txn, env: &env };

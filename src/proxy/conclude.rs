@@ -51,13 +51,15 @@ impl Stream<'_> {
         self.track_end();
         // The slot is free before the line is written: the line does not count its own request.
         let is_logged = !self.is_monitor && !self.is_logged && !self.route.front.log.targets.is_empty();
-        let server = self.hold.take().and_then(|h| is_logged.then(|| h.slot.server().clone()));
+        let hold = self.hold.take().filter(|_| is_logged);
+        let link = hold.as_ref().map(|h| h.link().clone());
+        let server = hold.map(|h| h.slot.server().clone());
         let server = server.or_else(|| {
             self.tried.take().filter(|_| matches!(self.end.phase, Phase::Connect | Phase::Queue))
         });
         if is_logged {
             let failed = self.txn.termination[0] != b'-' && self.txn.termination[0] != b'L';
-            access::log(self.s, self.txn, &self.route, server.as_ref(), failed);
+            access::log(self.s, self.txn, &self.route, (server.as_ref(), link.as_deref()), failed);
         }
         self.untrack();
         if self.keep_client && self.is_served && self.take_rest().await.is_err() {
@@ -119,7 +121,8 @@ impl Stream<'_> {
         self.txn.log_early = true;
         self.txn.set_end(self.end.flags());
         let server = self.hold.as_ref().map(|h| h.slot.server());
-        access::log(self.s, self.txn, &self.route, server, false);
+        let link = self.hold.as_ref().map(|h| h.link().clone());
+        access::log(self.s, self.txn, &self.route, (server, link.as_deref()), false);
         self.txn.log_early = false;
         self.txn.timers.closed = closed;
     }

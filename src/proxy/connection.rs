@@ -351,6 +351,6 @@ fn log_empty(session: &Session, current: &Current) {
     txn.status = 400;
     txn.set_end(End::new(Cause::ClientAbort, Phase::Request, 400).flags());
     let route = Route::new(&current.view, current.front);
-    access::log(session, &mut txn, &route, None, true);
+    access::log(session, &mut txn, &route, (None, None), true);
     session.keep_txn(txn);
 }

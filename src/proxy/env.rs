@@ -33,6 +33,8 @@ pub struct StreamEnv<'a> {
     pub server: Option<&'a Server>,
     /// The server's connection.
     upstream: Option<&'a Upstream>,
+    /// The same once nothing else of it is left: while a line is written.
+    at_end: Option<&'a Link>,
 }
 
 impl<'a> StreamEnv<'a> {
@@ -61,6 +63,7 @@ impl<'a> StreamEnv<'a> {
             back: route.back_id,
             server,
             upstream: None,
+            at_end: None,
         }
     }
 
@@ -73,8 +76,13 @@ impl<'a> StreamEnv<'a> {
         StreamEnv { upstream, ..self }
     }
 
+    /// The same where the server's connection is over, and only what it was is told.
+    pub(super) fn after(self, at_end: Option<&'a Link>) -> Self {
+        StreamEnv { at_end, ..self }
+    }
+
     fn link(&self) -> Option<&'a Link> {
-        self.upstream.map(|upstream| &**upstream.link())
+        self.upstream.map(|upstream| &**upstream.link()).or(self.at_end)
     }
 }
 

@@ -61,13 +61,29 @@ impl ListenerCell {
 /// The listeners of one worker.
 pub type Listeners = Vec<Rc<ListenerCell>>;
 
-/// Counts one client connection in the process, its frontend and its listener for as long as it lives.
+/// What a client has of the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Connection,
+    /// A connection that is to speak TLS, as so many may.
+    Tls(u32),
+    /// A flow of datagrams. As many may be as connections, beside them: who sends datagrams from many ports keeps nobody
+    /// from connecting.
+    Flow,
+}
+
+impl Kind {
+    fn count(self, shared: &Shared) -> &AtomicU32 {
+        if self == Kind::Flow { &shared.flows } else { &shared.current }
+    }
+}
+
+/// Counts one client in the process, its frontend and its listener for as long as it lives.
 pub struct ClientSlot {
     shared: Arc<Shared>,
     pub(super) front: Arc<ProxyLive>,
     pub(super) listener: Arc<ListenerLive>,
-    /// It is to speak TLS.
-    is_tls: bool,
+    kind: Kind,
 }
 
 /// Adds one unless that would exceed `limit` (0: none). Tells the new value.
@@ -94,7 +110,7 @@ impl ClientSlot {
 
     /// A client has it: now it counts towards the peaks.
     pub(super) fn note_client(&self, now_ms: Millis) {
-        if self.is_tls {
+        if let Kind::Tls(_) = self.kind {
             self.shared.tls_total.fetch_add(1, Ordering::Relaxed);
             self.shared.tls_rate_max.raise(u64::from(self.shared.tls_rate.add(now_ms, 1)));
         }
@@ -103,49 +119,50 @@ impl ClientSlot {
         self.listener.max.raise(u64::from(self.listener.cur.load(Ordering::Relaxed)));
     }
 
-    /// `limits`: of the frontend and of the listener. `tls`: it is to speak TLS, as so many may.
+    /// `limits`: of the frontend and of the listener.
     pub(super) fn take(
         shared: &Arc<Shared>,
         front: &Arc<ProxyLive>,
         listener: &Arc<ListenerLive>,
         limits: (u32, u32),
-        tls: Option<u32>,
+        kind: Kind,
     ) -> Option<Self> {
-        if acquire(&shared.current, shared.maxconn.load(Ordering::Relaxed)).is_none() {
-            if !shared.is_full.swap(true, Ordering::Relaxed) {
+        let whole = kind.count(shared);
+        if acquire(whole, shared.maxconn.load(Ordering::Relaxed)).is_none() {
+            if kind != Kind::Flow && !shared.is_full.swap(true, Ordering::Relaxed) {
                 shared.maxconn_reached.fetch_add(1, Ordering::Relaxed);
             }
             return None;
         }
         if acquire(&front.front.cur, limits.0).is_none() {
-            shared.current.fetch_sub(1, Ordering::AcqRel);
+            whole.fetch_sub(1, Ordering::AcqRel);
             return None;
         }
         if acquire(&listener.cur, limits.1).is_none() {
-            shared.current.fetch_sub(1, Ordering::AcqRel);
+            whole.fetch_sub(1, Ordering::AcqRel);
             front.front.cur.fetch_sub(1, Ordering::AcqRel);
             return None;
         }
         let (front, listener) = (front.clone(), listener.clone());
-        let mut slot = ClientSlot { shared: shared.clone(), front, listener, is_tls: false };
-        if let Some(most) = tls {
+        let mut slot = ClientSlot { shared: shared.clone(), front, listener, kind: Kind::Connection };
+        if let Kind::Tls(most) = kind {
             // Dropped here, it gives back what it has.
             acquire(&shared.tls, most)?;
-            slot.is_tls = true;
         }
+        slot.kind = kind;
         Some(slot)
     }
 }
 
 impl Drop for ClientSlot {
     fn drop(&mut self) {
-        if self.is_tls {
+        if let Kind::Tls(_) = self.kind {
             self.shared.tls.fetch_sub(1, Ordering::AcqRel);
         }
         self.listener.cur.fetch_sub(1, Ordering::AcqRel);
         self.front.front.cur.fetch_sub(1, Ordering::AcqRel);
-        self.shared.current.fetch_sub(1, Ordering::AcqRel);
-        if self.shared.is_full.load(Ordering::Relaxed) {
+        self.kind.count(&self.shared).fetch_sub(1, Ordering::AcqRel);
+        if self.kind != Kind::Flow && self.shared.is_full.load(Ordering::Relaxed) {
             self.shared.is_full.store(false, Ordering::Relaxed);
         }
     }

@@ -573,11 +573,8 @@ impl<'c> Chooser<'c> {
             Err(e) => return Err((slot, e)),
         };
         link.belong_to(live.uid);
-        let until = self.worker().rt.after_ms(self.proxy.timeouts.connect);
-        match self.client.unless_left(self.aborts, link.established(until)).await {
-            Some(Ok(())) => {}
-            Some(Err(e)) => return Err((slot, e)),
-            None => return Err((slot, std::io::ErrorKind::ConnectionAborted.into())),
+        if let Err(e) = self.shaken(&link).await {
+            return Err((slot, e));
         }
         if !link.tls().is_some_and(|tls| tls.speaks(b"h2")) {
             return Ok(self.hold_h1(slot, (Rc::new(link), 0, greeting), epoch, is_private));
@@ -586,6 +583,26 @@ impl<'c> Chooser<'c> {
         let hash = greeting.hash();
         let stream = self.worker().muxes.open((server, self.tune()), (link, hash), Vec::new(), how);
         Ok(self.hold_h2(slot, stream, epoch))
+    }
+
+    /// Waits until hands are shaken with a server.
+    async fn shaken(&self, link: &Link) -> std::io::Result<()> {
+        let until = self.worker().rt.after_ms(self.proxy.timeouts.connect);
+        let outcome = self.client.unless_left(self.aborts, link.established(until)).await;
+        outcome.unwrap_or_else(|| Err(std::io::ErrorKind::ConnectionAborted.into()))
+    }
+
+    /// Waits until a server has agreed on HTTP/2, where it was offered alone: one that did not would take the frames for
+    /// a broken request.
+    async fn agreed_on_h2(&self, link: &Link) -> std::io::Result<()> {
+        if link.tls().is_none() {
+            return Ok(());
+        }
+        self.shaken(link).await?;
+        match link.tls() {
+            Some(tls) if !tls.speaks(b"h2") => Err(std::io::Error::other("HTTP/2 was not agreed on")),
+            _ => Ok(()),
+        }
     }
 
     fn hold_h2(&self, slot: ServerSlot, stream: super::h2::H2Server, epoch: u32) -> Hold {
@@ -624,6 +641,11 @@ impl<'c> Chooser<'c> {
                 match self.opened(server, &greeting, only).await {
                     Ok(link) => {
                         link.belong_to(live.uid);
+                        if only.is_some()
+                            && let Err(e) = self.agreed_on_h2(&link).await
+                        {
+                            return Err((slot, e));
+                        }
                         let how = (!self.is_private(server), self.proxy.timeouts.server, epoch);
                         let hash = greeting.hash();
                         let preface = if link.tls().is_none() { greeting.preface } else { Vec::new() };

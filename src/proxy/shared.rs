@@ -16,6 +16,8 @@ pub struct Shared {
     pub current: AtomicU32,
     pub current_max: Peak,
     pub connections: AtomicU64,
+    /// Flows of datagrams now; as many may be as connections.
+    pub flows: AtomicU32,
     /// Connections of clients that speak TLS, now and so far.
     pub tls: AtomicU32,
     pub tls_total: AtomicU64,
@@ -49,6 +51,7 @@ impl Shared {
             current: AtomicU32::new(0),
             current_max: Peak::default(),
             connections: AtomicU64::new(0),
+            flows: AtomicU32::new(0),
             tls: AtomicU32::new(0),
             tls_total: AtomicU64::new(0),
             tls_rate: Rate::default(),

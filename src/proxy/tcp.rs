@@ -323,10 +323,13 @@ impl Stream<'_> {
         self.release_server();
         access::count_tcp(self);
         self.track_end();
-        let server = self.hold.take().map(|hold| hold.slot.server().clone()).or(self.tried.take());
+        let hold = self.hold.take();
+        let link = hold.as_ref().map(|hold| hold.link().clone());
+        let server = hold.map(|hold| hold.slot.server().clone()).or(self.tried.take());
         if self.txn.bytes_in == 0 && self.route.front.options.dontlognull {
             return;
         }
-        access::log(self.s, self.txn, &self.route, server.as_ref(), end.cause != Cause::Normal);
+        let failed = end.cause != Cause::Normal;
+        access::log(self.s, self.txn, &self.route, (server.as_ref(), link.as_deref()), failed);
     }
 }

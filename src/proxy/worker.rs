@@ -245,8 +245,8 @@ impl Worker {
         now_us + offset
     }
 
-    /// Client connections now, process-wide.
+    /// Client connections and flows now, process-wide.
     pub fn current_connections(&self) -> u32 {
-        self.shared.current.load(Ordering::Relaxed)
+        self.shared.current.load(Ordering::Relaxed) + self.shared.flows.load(Ordering::Relaxed)
     }
 }

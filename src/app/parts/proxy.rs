@@ -13,6 +13,7 @@ use crate::config::compile::{self, Built, Inputs};
 use crate::config::diff::Diff;
 use crate::config::{Config, Global};
 use crate::lang::Diagnostics;
+use crate::model::Mode;
 use crate::os::identity::Identity;
 use crate::os::limits::Wanted;
 use crate::os::opener::Opener;
@@ -409,6 +410,7 @@ fn require(config: &Config, limits: Wanted, settings: &mut Settings) {
     settings.limits = Wanted {
         maxconn: (global.maxconn > 0).then_some(u64::from(global.maxconn)),
         fixed: 100 + 2 * binds as u64,
+        flows: config.proxies.iter().any(|p| !p.disabled && p.mode == Mode::Udp),
         // A pipe that cannot be had is done without: bodies are copied then.
         ..limits
     };

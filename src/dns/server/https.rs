@@ -20,11 +20,11 @@ use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::net::TcpStream;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 use tokio_rustls::server::TlsStream;
 
 use super::figures::Figures;
+use super::room::Place;
 use super::shared::Shared;
 use super::turn::{Turn, reply};
 use crate::base::clock;
@@ -46,8 +46,6 @@ pub(super) const REQUESTS: usize = 10_000;
 const WINDOW: u32 = 65_535;
 /// An answer goes to the connection in pieces of so many octets, as it takes them.
 const PIECE: usize = 1024;
-/// Octets of answers that wait for their readers, of all connections.
-pub(super) const WAITING: usize = 64 << 20;
 /// For the end in good order.
 const FAREWELL: Duration = Duration::from_secs(1);
 /// Between two looks at a connection on which something is asked of upstream.
@@ -203,7 +201,8 @@ impl Connection {
                 sent
             }
         };
-        let place = room(&self.shared.waiting, answer.len()).ok_or(StatusCode::SERVICE_UNAVAILABLE)?;
+        let place = self.shared.waiting.take(self.peer.ip(), answer.len());
+        let place = place.ok_or(StatusCode::SERVICE_UNAVAILABLE)?;
         let lasts = lasts(&answer, &sent);
         let told = Told { rest: answer.into(), talk: Some(self.talk.clone()), _place: Some(place) };
         let response = with(Response::new(told), CONTENT_TYPE, HeaderValue::from_static(MESSAGES));
@@ -223,10 +222,6 @@ fn refused(status: StatusCode) -> Response<Told> {
     let mut response = Response::new(Told::default());
     *response.status_mut() = status;
     response
-}
-
-fn room(waiting: &Arc<Semaphore>, octets: usize) -> Option<OwnedSemaphorePermit> {
-    waiting.clone().try_acquire_many_owned(u32::try_from(octets).ok()?).ok()
 }
 
 fn is_message(head: &Parts) -> bool {
@@ -277,7 +272,7 @@ fn least_ttl(answer: &[u8]) -> Option<u32> {
 struct Told {
     rest: Bytes,
     talk: Option<Arc<Talk>>,
-    _place: Option<OwnedSemaphorePermit>,
+    _place: Option<Place>,
 }
 
 impl Body for Told {

@@ -5,6 +5,7 @@ mod figures;
 mod https;
 mod notify;
 mod rate;
+mod room;
 mod run;
 mod shared;
 mod signed;

@@ -67,7 +67,7 @@ impl Server {
             connected: AtomicUsize::new(0),
             idle_ms: AtomicU64::new(limits.idle_ms),
             requests: Semaphore::new(https::REQUESTS),
-            waiting: Arc::new(Semaphore::new(https::WAITING)),
+            waiting: Arc::default(),
         });
         let mut server = Server {
             name: responder.name.clone(),

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize};
 use tokio::sync::Semaphore;
 
 use super::figures::Figures;
+use super::room::Room;
 use super::told::QueryLog;
 use crate::base::Live;
 use crate::dns::answer::State;
@@ -28,5 +29,5 @@ pub(super) struct Shared {
     /// Places for requests over HTTPS.
     pub(super) requests: Semaphore,
     /// Octets of answers over HTTPS that may wait for who reads them.
-    pub(super) waiting: Arc<Semaphore>,
+    pub(super) waiting: Arc<Room>,
 }

@@ -241,7 +241,7 @@ impl Server {
         txn.is_malformed = true;
         txn.set_end(End::new(Cause::Proxy, end::Phase::Request, 0).flags());
         let route = Route::new(&current.view, current.front);
-        access::log(session, &mut txn, &route, None, true);
+        access::log(session, &mut txn, &route, (None, None), true);
         session.keep_txn(txn);
     }
 

@@ -2,10 +2,11 @@
 
 use crate::lang::{Entry, Word};
 use crate::rules::expr::Expr;
-use crate::rules::fetch;
+use crate::rules::fetch::{self, Cursor};
 use crate::rules::logformat::{LogFormat, LogUse};
 use crate::rules::sample::Sample;
 use crate::rules::store::{Only, is_allowed};
+use crate::rules::txn::Outcome;
 use crate::rules::vars::{VarId, VarScope};
 use crate::rules::words::Failed;
 
@@ -28,7 +29,15 @@ enum Source {
 impl Action for SetVar {
     fn run(&self, run: &mut Run<'_>) -> Step {
         let value = match &self.source {
-            Source::Expr(expr) => expr.eval(run.ctx()).map(Sample::into_owned),
+            Source::Expr(expr) => {
+                let mut cursor = Cursor::default();
+                let value = expr.eval_at(run.ctx(), &mut cursor).map(Sample::into_owned);
+                let is_final = !run.kind.waits() || run.txn.has_req || run.txn.inspect_over;
+                if value.is_none() && cursor.may_change && !is_final {
+                    return Step::Done(Outcome::Wait);
+                }
+                value
+            }
             Source::Format(format) => {
                 let out = run.render(format);
                 let value = Sample::Str(out.clone().into());

@@ -570,7 +570,7 @@ pub static FETCHES: &[Fetch] = &[
         T::Int,
         "Why the client's handshake failed, as OpenSSL counts.",
         "2.5",
-        |tls| number(failure(tls).map_or(0, |f| f.code))
+        |tls| number(failure(Some(tls?)).map_or(0, |f| f.code))
     ),
     failed!(
         "ssl_fc_err_str",
@@ -579,7 +579,7 @@ pub static FETCHES: &[Fetch] = &[
         T::Str,
         "Why the client's handshake failed, in OpenSSL's words.",
         "2.5",
-        |tls| text(failure(tls).map_or(String::new(), Failure::line))
+        |tls| text(failure(Some(tls?)).map_or(String::new(), Failure::line))
     ),
     failed!(
         "fc_err",
@@ -616,6 +616,6 @@ pub static FETCHES: &[Fetch] = &[
         T::Int,
         "Why the handshake with the server failed, as OpenSSL counts.",
         "2.5",
-        |tls| number(failure(tls).map_or(0, |f| f.code))
+        |tls| number(failure(Some(tls?)).map_or(0, |f| f.code))
     ),
 ];

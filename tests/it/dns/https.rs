@@ -204,6 +204,41 @@ fn who_asks_nothing_or_reads_nothing_is_given_up() {
     assert!(again, "{}", place.node.proxy.stderr());
 }
 
+/// One client whose connections read no answers, of which each is large, takes no room from others.
+#[test]
+fn who_reads_nothing_leaves_room_for_others() {
+    let place = place("    tcp-idle 30s\n    maxconn 100\n", "");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let uri = place.url(&format!("/dns-query?dns={}", base64(&query("big.big.test", 16))));
+        let (mut held, mut refused) = (Vec::new(), 0);
+        // 75 MB in all, if there were room for them.
+        for _ in 0..15 {
+            let (mut sender, connection) = connect(&place).await;
+            tokio::spawn(connection);
+            let mut answers = Vec::new();
+            for _ in 0..100 {
+                let request = http::Request::get(&uri).body(()).expect("a request");
+                sender = sender.ready().await.expect("ready");
+                answers.push(sender.send_request(request, true).expect("sent").0);
+            }
+            for answer in answers {
+                let answer = tokio::time::timeout(SOON, answer).await.expect("soon").expect("an answer");
+                refused += usize::from(answer.status() == 503);
+                // Its body is not read.
+                held.push(answer);
+            }
+        }
+        assert!(refused > 1000 && refused < 1450, "{refused} of {} were refused", held.len());
+        let one = query("big.big.test", 16);
+        let told = std::thread::scope(|scope| {
+            scope.spawn(|| place.post(&["--interface", "127.9.9.9"], &one)).join().expect("curl")
+        });
+        assert!(told.0.starts_with("200 ") && told.1.len() > 50_000, "{}", told.0);
+        drop(held);
+    });
+}
+
 type Driver = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// HTTP/2 by hand.

@@ -5,6 +5,9 @@ mod differential;
 mod old;
 mod runtime;
 mod serving;
+mod site;
+mod sites;
+mod websockets;
 
 use std::path::Path;
 use std::process::{Command, Output};

@@ -340,3 +340,39 @@ listen outer
     assert!(line.starts_with(&begin), "{line} instead of {begin}");
     assert!(line.trim_end().ends_with("X25519") || line.trim_end().ends_with("MLKEM768"), "{line}");
 }
+
+/// `ws h2` offers HTTP/2 alone: where the server does not agree, it is sent none.
+#[test]
+fn websockets_over_http_2_need_its_consent() {
+    if crate::support::program::is_haproxy() {
+        return; // It speaks HTTP/2 to whoever shook hands.
+    }
+    let dir = files(&["a"]);
+    let config = format!(
+        "{HTTP}
+    retries 0
+listen fe
+    bind {{ip}}:{{port:fe}}
+    use-server s2 if {{ path /willing }}
+    server s1 {{ip}}:{{port:silent}} ssl verify none alpn h2,http/1.1 ws h2
+    server s2 {{ip}}:{{port:willing}} ssl verify none alpn h2,http/1.1 ws h2 weight 0
+frontend inner
+    bind {{ip}}:{{port:silent}} ssl crt {pem} no-alpn
+    bind {{ip}}:{{port:willing}} ssl crt {pem} alpn h2,http/1.1
+    http-request return status 403 content-type text/plain lf-string \"%[fc_http_major] %[ssl_fc_alpn]\"
+",
+        pem = path(dir.path(), "a.pem")
+    );
+    let proxy = Proxy::on(&config).start();
+    let ask = |target: &str| {
+        let request = format!(
+            "GET {target} HTTP/1.1\r\nHost: a.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+        );
+        let answer = Client::connect(proxy.addr("fe")).ask(&request);
+        (answer.status(), String::from_utf8_lossy(&answer.body).into_owned())
+    };
+    let willing = ask("/willing");
+    assert_eq!((willing.0, &*willing.1), (403, "2 h2"));
+    assert_eq!(ask("/silent").0, 503);
+}

@@ -34,6 +34,27 @@ fn a_full_table_lets_nobody_in_and_nobody_out() {
     assert_eq!(clients[2].ask("z"), "a:z");
 }
 
+/// `maxconn` of the process bounds flows, and connections beside them: neither takes what is the other's.
+#[test]
+fn flows_and_connections_have_a_bound_each() {
+    let (between, _a) = one(&format!("global\n    maxconn 3\n{ONE}"));
+    let clients: Vec<Client> = (0..4).map(|_| Client::new(between.to)).collect();
+    for client in &clients[..3] {
+        assert_eq!(client.ask("x"), "a:x");
+    }
+    clients[3].send("x");
+    assert_eq!(clients[3].answer(Duration::from_millis(200)), None);
+    between.until(("one", "FRONTEND", "ereq"), "1");
+    let ready = between.proxy.addr("ready");
+    let held: Vec<std::net::TcpStream> =
+        (0..2).map(|_| std::net::TcpStream::connect(ready).expect("connect")).collect();
+    assert_eq!(get(ready, "/").status(), 200, "a third connection beside two and three flows");
+    let info = between.command("show info");
+    assert!(info.lines().any(|told| told == "Maxconn: 3"), "{info}");
+    assert_eq!(clients[0].ask("y"), "a:y");
+    drop(held);
+}
+
 #[test]
 fn a_flow_is_logged_when_it_is_over() {
     let (between, a) = one(&ONE.replace("server", "timeout client 300ms\n    server"));

@@ -61,6 +61,7 @@ impl Stream<'_> {
             let failed = self.txn.termination[0] != b'-' && self.txn.termination[0] != b'L';
             access::log(self.s, self.txn, &self.route, (server.as_ref(), link.as_deref()), failed);
         }
+        drop(link);
         self.untrack();
         if self.keep_client && self.is_served && self.take_rest().await.is_err() {
             return Next::Close;

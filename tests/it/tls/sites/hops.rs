@@ -139,7 +139,7 @@ pub const ROUTING: Site = Site {
 frontend fe
     mode tcp
     bind {ip}:{port:fe}
-    log-format \"%ft %b/%s %tsc sni=%[var(sess.sni)] %[var(sess.ver)]\"
+    log-format \"%ft %b/%s sni=%[var(sess.sni)] %[var(sess.ver)]\"
     tcp-request inspect-delay 5s
     tcp-request content set-var(sess.sni) req.ssl_sni
     tcp-request content set-var(sess.ver) req.ssl_ver

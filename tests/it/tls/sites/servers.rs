@@ -134,7 +134,8 @@ backend next
     traffic: |run| {
         let rows = [
             ("https://a.test/told/1?q=1", "--http2 -b a=1;b=2"),
-            ("https://a.test/told/2", "--http1.1 -D -"),
+            // The head is not compared: HTTP/2 has no reason phrase, and HAProxy 2.6 gives none to who speaks HTTP/1 then.
+            ("https://a.test/told/2", "--http1.1"),
             ("https://a.test/moved", "--http2"),
             ("https://a.test/post", "--http2 -d some-data"),
             ("https://a.test/post", "--http1.1 -d some-data -H transfer-encoding:chunked"),

@@ -159,7 +159,7 @@ pub fn program<'a>(
     if let crate::balance::Method::Expr(text) = &draft.set.balance.method
         && caps.back
     {
-        let word = Word::new(text.as_bytes().to_vec(), draft.at);
+        let word = Word::new(text.as_bytes().to_vec(), draft.set.balance_at.unwrap_or(draft.at));
         program.balance_expr = Expr::parse(&[word], 0, &mut ctx).map(|(expr, _)| expr);
     }
     if caps.back {
@@ -168,8 +168,8 @@ pub fn program<'a>(
         program.snis = snis(draft, &mut ctx);
         program.proxy_tlvs = proxy_tlvs(draft, &mut ctx);
     }
-    for (at, proxy, server) in std::mem::take(&mut cx.references) {
-        cx.named.push(Reference { at, from: draft.name, proxy, server });
+    for (at, proxy, wanted) in std::mem::take(&mut cx.references) {
+        cx.named.push(Reference { at, from: draft.name, proxy, wanted });
     }
     program.rules.seal();
     program.stats_rules.seal();

@@ -301,8 +301,7 @@ fn resolve(
         object(cx, Severity::Warning, server.at, message);
         return None;
     }
-    let what = if tried { "could not" } else { "no method found to" };
-    let at = cx.spot(server.at, name);
+    let (what, at) = (if tried { "could not" } else { "no method found to" }, cx.spot(server.at, name));
     object(cx, Severity::Alert, at, format!("{title} : {what} resolve address '{name}'."));
     None
 }

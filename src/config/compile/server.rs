@@ -152,11 +152,12 @@ pub fn options<'a>(
     title: &str,
     is_default: bool,
 ) {
-    let told = cx.diags.list.len();
+    let mut is_wrong = false;
     while !words.is_done() {
         let before = words.next;
         if let Err(Wrong { at, message, hint }) = one_option(cx, set, &mut words, title, is_default) {
             cx.diags.alert_framed(Frame::Object, at, format!("'{title}' : {message}"), hint);
+            is_wrong = true;
             if words.next == before {
                 // What follows may be arguments of the unknown option, up to what is none.
                 words.next += 1;
@@ -167,7 +168,7 @@ pub fn options<'a>(
         }
     }
     // Nothing is made of what is wrong, for that would be told of once more.
-    set.tls.is_on &= cx.diags.list.len() == told;
+    set.tls.is_on &= !is_wrong;
 }
 
 fn names() -> impl Iterator<Item = &'static str> {

@@ -17,7 +17,7 @@ use super::transfer::{Patience, Side};
 
 impl Stream<'_> {
     /// Asks the question of the transaction, and leaves the answer there for the rule.
-    pub(super) async fn ask(&mut self) -> Result<(), Halt> {
+    pub(super) async fn consult(&mut self) -> Result<(), Halt> {
         self.txn.wait = Wait::Data;
         let Asking::For { rule, question } = std::mem::take(&mut self.txn.asking) else { return Ok(()) };
         let mut txn = self.s.worker.take_txn();

@@ -240,7 +240,7 @@ impl<'a> Stream<'a> {
                 Wait::Pause { time_ms } => self.pause(time_ms).await?,
                 Wait::Data | Wait::Paused => self.await_body(0, 0).await?,
                 Wait::Name => name::look_up(self.txn, self.s.worker.rt).await,
-                Wait::Answer => Box::pin(self.ask()).await?,
+                Wait::Answer => Box::pin(self.consult()).await?,
             }
         }
     }

@@ -54,7 +54,7 @@ fn explained(diagnostic: &Diagnostic, sources: &SourceMap) -> Diagnostic {
     if explained.hint.is_none() && !explained.message.contains("did you mean") {
         explained.hint = suggest::hint_within(word, &explained.message);
     }
-    if !explained.message.contains(word) {
+    if !explained.message.contains(word) && !suggest::names_part_of(word, &explained.message) {
         explained.message = format!("{} (got '{word}')", explained.message.trim_end_matches('.'));
     }
     explained
@@ -67,7 +67,8 @@ fn word_at(span: Span, sources: &SourceMap) -> Option<&str> {
     let word = line.get(from..from + span.len as usize)?;
     let is_whole = line.trim() == word.trim();
     let word = word.trim_matches(['"', '\'']);
-    (!is_whole && !word.is_empty() && !word.contains(char::is_whitespace)).then_some(word)
+    let is_word = word.contains(char::is_alphanumeric) && !word.contains(char::is_whitespace);
+    (!is_whole && is_word).then_some(word)
 }
 
 /// All findings in the order of their places, those without one last, and after each file with alerts

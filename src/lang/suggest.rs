@@ -33,6 +33,11 @@ fn quoted(message: &str) -> impl Iterator<Item = &str> {
     message.split('\'').skip(1).step_by(2)
 }
 
+/// A message has a part of this word in quotes.
+pub fn names_part_of(word: &str, message: &str) -> bool {
+    quoted(message).any(|part| part.len() > 1 && word.contains(part))
+}
+
 /// What was meant by a word that a message refuses, of the words which that message says there are.
 pub fn hint_within(word: &str, message: &str) -> Option<String> {
     // One name is what the message is about; two or more are a list.

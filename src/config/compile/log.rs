@@ -348,7 +348,7 @@ mod tests {
     fn wrong_targets() {
         for (line, expected) in [
             ("log 127.0.0.1", "log : expects <address> and <facility> or global as arguments"),
-            ("log 127.0.0.1 locl0", "log : unknown log facility 'locl0'"),
+            ("log 127.0.0.1 locl0", "log : unknown log facility 'locl0'; did you mean 'local0' maybe ?"),
             ("log 127.0.0.1 local0 loud", "log : unknown optional log level 'loud'"),
             ("log 127.0.0.1 len 10 local0", "log : invalid log length '10', must be between 80 and 65535"),
             ("log 127.0.0.1 format x local0", "log : unknown log format 'x'"),

@@ -239,7 +239,8 @@ pub fn capture<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {
     let len = args.str(5).parse().ok().filter(|n| *n > 0);
     let Some(len) = len.filter(|_| args.str(4) == "len" && !args.str(3).is_empty()) else {
         let message = format!("'capture {direction}' expects 'header' <header_name> 'len' <len>.");
-        return scope.alert(args.at(3), message);
+        let at = if args.str(4) == "len" && args.has(5) { 5 } else { 3 };
+        return scope.alert(args.at(at), message);
     };
     if scope.too_many(args, 1, 4) {
         return;

@@ -273,16 +273,14 @@ fn one_step<'a>(
         Step::StatsHttpRequest(args) => (&mut program.stats_rules, RuleSetKind::HttpRequest, args.from(2)),
         Step::Redirect(args) => return redirects.push_redirect(args.from(1).words, acls, ctx),
         Step::UseBackend(args) => {
+            // Where it is wrong, the backend's name is looked at all the same.
             let condition = condition(*args, 2, acls, ctx);
-            if condition.is_some() || !args.has(2) {
-                program.switching.push((*args, dynamic(*args, ctx), condition));
-            }
+            program.switching.push((*args, dynamic(*args, ctx), condition));
             return;
         }
         Step::UseServer(args) => {
-            if let Some(condition) = condition(*args, 2, acls, ctx) {
-                program.use_server.push((*args, dynamic(*args, ctx), condition));
-            }
+            let condition = condition(*args, 2, acls, ctx).unwrap_or_default();
+            program.use_server.push((*args, dynamic(*args, ctx), condition));
             return;
         }
         Step::Stick(args) => {

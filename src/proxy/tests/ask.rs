@@ -62,13 +62,13 @@ fn a_refusal_is_the_client_s() {
     auth.send(DENIED);
     assert_eq!(
         client.take(),
-        "HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\nwww-authenticate: Basic realm=\"a\"\r\nset-cookie: s=1\r\n\
-         x-why: late\r\n\r\n"
+        "HTTP/1.1 401 Unauthorized\r\nwww-authenticate: Basic realm=\"a\"\r\nset-cookie: s=1\r\nx-why: late\r\n\
+         content-length: 0\r\n\r\n"
     );
     client.send(GET);
     assert_eq!(auth.take(), GET.replace("/ ", "/v "), "both connections stay");
     auth.send("HTTP/1.1 302 Found\r\nLocation: /login\r\nContent-Length: 0\r\n\r\n");
-    assert_eq!(client.take(), "HTTP/1.1 302 Found\r\ncontent-length: 0\r\nlocation: /login\r\n\r\n");
+    assert_eq!(client.take(), "HTTP/1.1 302 Found\r\nlocation: /login\r\ncontent-length: 0\r\n\r\n");
     assert_eq!(rig.opened("s1"), 0);
     assert_eq!(rig.log(), ["p/<NOSRV> 401 PR 0", "p/<NOSRV> 302 PR 0"]);
     assert_eq!(rig.front("p").denied_req, 2);
@@ -124,7 +124,7 @@ fn rules_may_decide_by_themselves() {
         &[
             "http-request auth-request auth /v continue copy-headers x-user",
             "http-request return status 418 hdr x-to %[var(txn.auth_response_location)] if \
-             { var(txn.auth_response_code) 302 }",
+             { var(txn.auth_response_code) -m int 302 }",
             "http-request set-header x-ok %[var(txn.auth_response_successful)]:%[var(txn.auth_response_code)]",
         ],
         " retries 0\n",
@@ -232,7 +232,7 @@ fn streams_of_http_2_ask_each_for_itself() {
     let saw = client.saw();
     assert_eq!(
         saw[0],
-        "1: HTTP/1.1 401 Unauthorized content-length: 0 www-authenticate: Basic realm=\"a\" set-cookie: s=1 END"
+        "1: HTTP/1.1 401 Unauthorized www-authenticate: Basic realm=\"a\" set-cookie: s=1 content-length: 0 END"
     );
     assert_eq!(saw[1..], ["5: HTTP/1.1 200 OK content-length: 2", "5> ok END"]);
 }

@@ -31,7 +31,8 @@
 //!
 //! A [`proxy::stream::Stream`] owns neither its session, which it shares, nor its connections: it receives from a
 //! [`proxy::downstream::Downstream`] and sends to a [`proxy::upstream::Upstream`], an HTTP/1 connection each or a stream of
-//! an HTTP/2 one ([`http::h2`] is the machine, `proxy::h2` its I/O), over [`conn::Link`]s. What rules decided is interpreted in one place (`proxy::verdict`). A head is parsed where it was received
+//! an HTTP/2 one ([`http::h2`] is the machine, `proxy::h2` its I/O), over [`conn::Link`]s. What rules decided is interpreted in one place (`proxy::verdict`); where
+//! one wants to know first what another service says of a request, a stream beside the client's asks (`proxy::ask`). A head is parsed where it was received
 //! and leaves as slices of the read buffer; a body is copied while short and spliced when long (`BodyPath`, chosen when
 //! the head is done). Where a proxy has filters ([`filter::Filter`]) it passes them, one after the other and piece by piece
 //! (`proxy::passage`), and leaves in chunks if one of them makes another body of it; a response that rules found in the

@@ -152,6 +152,8 @@ pub struct Options {
     pub log_asap: bool,
     pub log_health_checks: bool,
     pub redispatch: bool,
+    /// Without a server, connections go where the client wanted to.
+    pub transparent: bool,
     /// Every how many retries `redispatch` applies (-1: the last one only; 0 off).
     pub redispatch_every: i32,
     /// Unless said, as the mode has it: a half-closed connection is nothing unusual in TCP mode alone.

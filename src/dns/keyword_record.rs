@@ -68,7 +68,11 @@ fn written(reading: &mut Reading<'_>, open: &mut Open, args: Args<'_>, owner: &[
     let data: Vec<&[u8]> = words[1..].iter().map(crate::lang::Word::bytes).collect();
     match rdata_of(words[0].bytes(), &data, apex) {
         Some(Ok((rtype, rdata))) => add(reading, open, args, owner, rtype, ttl, &rdata),
-        Some(Err(e)) => reading.alert(args.at(2), format!("'record' : {e}.")),
+        Some(Err(e)) => {
+            let message = format!("'record' : {e}.");
+            let blamed = (3..args.words.len()).find(|i| message.contains(&format!("'{}'", args.str(*i))));
+            reading.alert(args.at(blamed.unwrap_or(2)), message);
+        }
         None => {
             let hint =
                 suggest::hint(words[0].str(), ["service", "alias", "A", "AAAA", "CNAME", "MX", "SRV", "TXT"]);

@@ -1,8 +1,33 @@
-//! Responses that the proxy makes or changes: heads of its own, and framing that fits what is really sent.
+//! Messages that the proxy makes or changes: heads of its own, and framing that fits what is really sent.
 
 use super::head::{BodyLen, FieldKind, Head, Method, Seen};
 
+/// Fields that tell of what the asker has, or wants, of one resource (RFC 9110 sections 13.1 and 14.2).
+const OF_ONE_RESOURCE: [&[u8]; 6] =
+    [b"if-match", b"if-none-match", b"if-modified-since", b"if-unmodified-since", b"if-range", b"range"];
+
 impl Head {
+    /// Makes this a request of the proxy's own, without a body, that has the fields of `asked`: all but those of one hop,
+    /// of its body and of the resource that it is about.
+    pub fn ask_about(&mut self, asked: &Head, method: &[u8], target: &[u8]) {
+        self.reset();
+        self.keep_alive = true;
+        self.complete = true;
+        self.set_method(method);
+        for field in &asked.fields {
+            let name = asked.bytes(field.name);
+            let of_message = !matches!(field.kind, FieldKind::Other | FieldKind::Host);
+            let of_resource = OF_ONE_RESOURCE.iter().any(|other| other.eq_ignore_ascii_case(name));
+            if !of_message && !of_resource && !asked.is_named_by_connection(field) {
+                self.add(name, asked.bytes(field.value));
+            }
+        }
+        self.set_target(target);
+        if !matches!(self.method, Method::Get | Method::Head) {
+            self.set_body(BodyLen::Length(0));
+        }
+    }
+
     /// Begins a response of the proxy's own, whose body has this length. Fields follow by [`Head::put`].
     pub fn begin_response(&mut self, status: u16, reason: &[u8], body: BodyLen) {
         self.reset();
@@ -89,6 +114,23 @@ mod tests {
         }
         assert!(head.is_complete() && head.settle(Method::Get));
         assert_eq!(text(&head), "HTTP/1.1 200 OK\r\ncontent-length: 3\r\nx-a: 1  2\r\n\r\n");
+    }
+
+    #[test]
+    fn a_question_has_the_fields_of_who_asks_and_no_body() {
+        let mut buf = Buf::take(1024);
+        buf.push(
+            b"POST /a HTTP/1.1\r\nHost: h\r\nCookie: a=b\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\
+              Connection: close, X-Hop\r\nX-Hop: 1\r\nIf-None-Match: x\r\nRange: bytes=0-\r\nX-A: 1\r\n\r\nabc",
+        );
+        let mut asked = Head::with(buf);
+        assert_eq!(asked.parse_request(&H1Options::default()), Parse::Done);
+        let mut head = Head::default();
+        head.ask_about(&asked, b"GET", b"/auth?a b");
+        assert_eq!(text(&head), "GET /auth?a%20b HTTP/1.1\r\nHost: h\r\nCookie: a=b\r\nX-A: 1\r\n\r\n");
+        head.ask_about(&asked, b"POST", b"/auth");
+        let posted = "POST /auth HTTP/1.1\r\nHost: h\r\nCookie: a=b\r\nX-A: 1\r\ncontent-length: 0\r\n\r\n";
+        assert_eq!(text(&head), posted);
     }
 
     /// As `http-after-response del-header transfer-encoding` has it.

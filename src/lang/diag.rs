@@ -26,7 +26,7 @@ pub enum Frame {
     Caret,
     /// `[file:line] : message`: an object (a server) that the message names.
     Object,
-    /// The message alone: a section as a whole. Its place is shown in snippets only.
+    /// The message alone: a section as a whole. The place is shown in snippets, and with alerts.
     Whole,
 }
 

@@ -5,7 +5,8 @@ use std::io::IsTerminal;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
 use super::diag::{Diagnostic, Diagnostics, Frame, Severity};
-use super::source::{FileId, SourceMap};
+use super::source::{FileId, SourceMap, Span};
+use super::suggest;
 
 /// How messages are shown.
 #[derive(Clone, Copy, Debug, Default)]
@@ -38,7 +39,36 @@ pub fn preamble(version: &str, executable: &str, pid: u32) -> String {
 
 /// One finding with its line feed.
 pub fn one(diagnostic: &Diagnostic, sources: &SourceMap, style: &Style) -> String {
+    let diagnostic = &explained(diagnostic, sources);
     if style.pretty { snippet(diagnostic, sources, style) } else { line(diagnostic, sources, style.pid) }
+}
+
+/// An alert about one word names it, and says which word was meant where the message has a list of what there is.
+fn explained(diagnostic: &Diagnostic, sources: &SourceMap) -> Diagnostic {
+    let mut explained = diagnostic.clone();
+    let is_of_word =
+        diagnostic.severity == Severity::Alert && matches!(diagnostic.frame, Frame::Keyword | Frame::Object);
+    let Some(word) = diagnostic.span.filter(|_| is_of_word).and_then(|span| word_at(span, sources)) else {
+        return explained;
+    };
+    if explained.hint.is_none() && !explained.message.contains("did you mean") {
+        explained.hint = suggest::hint_within(word, &explained.message);
+    }
+    if !explained.message.contains(word) && !suggest::names_part_of(word, &explained.message) {
+        explained.message = format!("{} (got '{word}')", explained.message.trim_end_matches('.'));
+    }
+    explained
+}
+
+/// The word that a place is, unless it is a whole line or more than a word.
+fn word_at(span: Span, sources: &SourceMap) -> Option<&str> {
+    let line = sources.line(span)?;
+    let from = (span.col as usize).checked_sub(1)?;
+    let word = line.get(from..from + span.len as usize)?;
+    let is_whole = line.trim() == word.trim();
+    let word = word.trim_matches(['"', '\'']);
+    let is_word = word.contains(char::is_alphanumeric) && !word.contains(char::is_whitespace);
+    (!is_whole && is_word).then_some(word)
 }
 
 /// All findings in the order of their places, those without one last, and after each file with alerts
@@ -87,6 +117,9 @@ fn line(d: &Diagnostic, sources: &SourceMap, pid: u32) -> String {
         Frame::Keyword => format!("{prefix}config : parsing [{name}:{number}] : {message}\n"),
         Frame::Line => format!("{prefix}config : parsing [{name}:{number}]: {message}\n"),
         Frame::Object => format!("{prefix}config : [{name}:{number}] : {message}\n"),
+        Frame::Whole if d.severity == Severity::Alert => {
+            format!("{prefix}config : [{name}:{number}] : {message}\n")
+        }
         Frame::Whole => format!("{prefix}config : {message}\n"),
         Frame::Caret => {
             let (text, at) = window(sources.line(span).unwrap_or(""), span.col as usize - 1, 80);

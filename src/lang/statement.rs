@@ -39,13 +39,15 @@ pub(super) struct Unit {
     kind: Option<String>,
     /// Its name, or its kind when it has none (`.SECTION`).
     section: String,
+    /// The last line that began at the margin was out of any section.
+    is_stray: bool,
     fatal: usize,
 }
 
 impl Unit {
     pub(super) fn new(file: FileId) -> Self {
         let (conditions, section) = (Conditions::default(), String::new());
-        Unit { file, line: 0, conditions, kind: None, section, fatal: 0 }
+        Unit { file, line: 0, conditions, kind: None, section, is_stray: false, fatal: 0 }
     }
 
     pub(super) fn run(mut self, loader: &mut Loader<'_>, bytes: &[u8], whole: Whole) {
@@ -230,6 +232,12 @@ impl Unit {
             return;
         }
         let Some(kind) = self.kind.as_deref() else {
+            // The lines of a section whose word is wrong are not wrong themselves.
+            let is_at_margin = line.at(0).col == 1;
+            if self.is_stray && !is_at_margin {
+                return;
+            }
+            self.is_stray = is_at_margin;
             self.fatal += 1;
             let message = format!("unknown keyword '{keyword}' out of section.");
             let names = loader.kinds.iter().copied().chain(["include"]);

@@ -20,6 +20,38 @@ pub fn hint<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Op
     nearest(word, candidates).map(|name| format!("did you mean '{name}' maybe ?"))
 }
 
+/// A message with the name that was meant, in HAProxy's words.
+pub fn with_hint<'a>(message: String, word: &str, names: impl IntoIterator<Item = &'a str>) -> String {
+    match hint(word, names) {
+        Some(hint) => format!("{message}; {hint}"),
+        None => message,
+    }
+}
+
+/// The names that a message has in quotes.
+fn quoted(message: &str) -> impl Iterator<Item = &str> {
+    message.split('\'').skip(1).step_by(2)
+}
+
+/// A message has a part of this word in quotes.
+pub fn names_part_of(word: &str, message: &str) -> bool {
+    quoted(message).any(|part| part.len() > 1 && word.contains(part))
+}
+
+/// What was meant by a word that a message refuses, of the words which that message says there are.
+pub fn hint_within(word: &str, message: &str) -> Option<String> {
+    // One name is what the message is about; two or more are a list.
+    let names = || quoted(message).filter(move |name| *name != word && !name.contains(' ') && name.len() > 1);
+    if names().count() < 3 { None } else { hint(word, names()) }
+}
+
+/// Whether a word behind one that nobody knows, and whose arguments nobody knows either, is meant as a name of its own.
+pub fn is_meant<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> bool {
+    let mut names = names.into_iter();
+    // Short arguments resemble much.
+    if word.len() < 4 { names.any(|name| name == word) } else { nearest(word, names).is_some() }
+}
+
 /// 0 for too far, at most 2 for equal.
 fn likeness(word: &str, candidate: &str) -> f64 {
     let longest = word.len().max(candidate.len());

@@ -243,12 +243,12 @@ fn a_snippet_points_at_the_word() {
 /// Pretty findings say what they suggest in a line of its own, whichever room made them.
 #[test]
 fn a_snippet_has_suggestions_in_its_help_line() {
-    let loaded = one("frontend x\n    bnd :80\n");
-    let line = &loaded.sections[0].lines[0];
+    let loaded = one("frontend x\n    acl x pth\n    bnd :80\n");
+    let lines = &loaded.sections[0].lines;
     let mut diags = super::Diagnostics::default();
-    diags.alert(line.words[0].span, "unknown fetch 'pth'; did you mean 'path' maybe ? in ACL 'x'.");
+    diags.alert(lines[0].words[2].span, "unknown fetch 'pth'; did you mean 'path' maybe ? in ACL 'x'.");
     diags.alert_hint(
-        line.words[0].span,
+        lines[1].words[0].span,
         "unknown keyword 'bnd'",
         Some("did you mean 'bind' maybe ?".to_owned()),
     );

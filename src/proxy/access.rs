@@ -94,9 +94,14 @@ pub(super) fn count(stream: &Stream<'_>) {
     if aborted {
         count_end!(front, stream.end.cause);
     }
-    if stream.route.back_id.is_none() {
-        return;
+    if stream.route.back_id.is_some() {
+        count_back(stream, aborted);
     }
+}
+
+/// Adds it to the counters of its backend and its server.
+pub(super) fn count_back(stream: &Stream<'_>, aborted: bool) {
+    let txn = &*stream.txn;
     let back = stream.route.back.live.back.counters.mine();
     count_side(back, txn);
     count_status!(back, txn.status);

@@ -313,7 +313,7 @@ impl Stream<'_> {
     /// 100 and 103 go to the client as they came; one of HTTP/1.0 does not know them. The server has shown that it is
     /// at work, and the next head may be as long as this one.
     async fn forward_interim(&mut self) -> Result<(), Halt> {
-        if self.txn.req.version != Version::Http10 {
+        if self.txn.req.version != Version::Http10 && !self.route.is_aside {
             let until = self.patience.until(Side::Client);
             match self.down.send_head(&self.txn.res, Hop::AsIs, 0, until).await {
                 Ok(n) => self.txn.bytes_out += n as u64,

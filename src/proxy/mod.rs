@@ -2,6 +2,7 @@
 
 pub mod accept;
 pub mod access;
+mod ask;
 pub mod cached;
 pub mod capture;
 pub mod conclude;

@@ -103,7 +103,7 @@ impl Stream<'_> {
 
     /// How the body comes from the server: what is still to come, and how much of it lies behind the head. Decides
     /// whether its connection can be used again.
-    fn note_body(&mut self) -> Result<(Extent, usize), Halt> {
+    pub(super) fn note_body(&mut self) -> Result<(Extent, usize), Halt> {
         let res = &self.txn.res;
         let received = res.rest().len();
         let (extent, taken) = match res.body {
@@ -299,14 +299,14 @@ impl Stream<'_> {
                 Wait::Body { time_ms, at_least } if self.hold.is_some() => {
                     Box::pin(self.await_response_body(time_ms, at_least)).await?;
                 }
-                Wait::Body { .. } | Wait::Data | Wait::Paused | Wait::Name => {}
+                Wait::Body { .. } | Wait::Data | Wait::Paused | Wait::Name | Wait::Answer => {}
             }
             self.txn.response_awaited = true;
         }
     }
 
     /// `http-response wait-for-body`: reads on behind the head, as far as it fits its buffer, for `time_ms` at most.
-    async fn await_response_body(&mut self, time_ms: u64, at_least: u64) -> Result<(), Halt> {
+    pub(super) async fn await_response_body(&mut self, time_ms: u64, at_least: u64) -> Result<(), Halt> {
         let until = self.s.worker.rt.after_ms(time_ms);
         let bufsize = self.route.config.global.tune.bufsize;
         self.txn.res.buf.grow(bufsize);

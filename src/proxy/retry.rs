@@ -143,7 +143,9 @@ impl Stream<'_> {
             Failure::Connect { .. } => (on.conn_failure, End::new(Cause::ServerAbort, Phase::Connect, 503)),
             // An idle connection that ended while the request was under way: as good as not sent, if sending it
             // twice changes nothing.
-            Failure::Empty if reused && whole && self.txn.req.method.is_safe() => (true, BAD_GATEWAY),
+            Failure::Empty if reused && whole && (self.txn.req.method.is_safe() || self.route.is_aside) => {
+                (true, BAD_GATEWAY)
+            }
             Failure::Empty | Failure::Cut => (on.empty_response && whole, BAD_GATEWAY),
             Failure::Status => (whole, BAD_GATEWAY),
             Failure::Junk => (on.junk_response && whole, End::new(Cause::Proxy, Phase::Headers, 502)),

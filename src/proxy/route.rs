@@ -39,6 +39,8 @@ pub struct Route<'a> {
     pub back_id: Option<ProxyId>,
     /// The frontend itself until a backend was chosen.
     pub back: &'a Proxy,
+    /// A rule's own question goes this way: nothing of it is for the client.
+    pub is_aside: bool,
     slot: Option<BackendSlot<'a>>,
 }
 
@@ -46,7 +48,14 @@ impl<'a> Route<'a> {
     pub fn new(view: &'a Rc<View>, front_id: ProxyId) -> Route<'a> {
         let config = view.config();
         let front = config.proxy(front_id);
-        Route { view, config, front_id, front, back_id: None, back: front, slot: None }
+        Route { view, config, front_id, front, back_id: None, back: front, is_aside: false, slot: None }
+    }
+
+    /// The way of a rule's own question to a backend, beside this one. `None`: there is no such backend.
+    pub fn aside(&self, backend: &str) -> Option<Route<'a>> {
+        let id = *self.config.backends.get(backend)?;
+        let back = self.config.proxy(id);
+        Some(Route { back_id: Some(id), back, is_aside: true, ..Route::new(self.view, self.front_id) })
     }
 
     /// The backend that was switched to, else `default_backend`; a `listen` proxy is its own. False: there is none.
@@ -194,12 +203,15 @@ pub struct Chooser<'c> {
     client: &'c Downstream,
     /// The end of the client's direction counts as its leaving.
     aborts: bool,
+    /// See [`Route::is_aside`].
+    is_aside: bool,
 }
 
 impl<'c> Chooser<'c> {
     pub fn of(session: &'c Session, route: &Route<'c>, client: &'c Downstream) -> Chooser<'c> {
         let (view, proxy, id) = (route.view, route.back, route.id());
-        Chooser { session, view, proxy, id, client, aborts: route.aborts() }
+        let (aborts, is_aside) = (route.aborts(), route.is_aside);
+        Chooser { session, view, proxy, id, client, aborts, is_aside }
     }
 
     pub(super) fn back(&self) -> Option<&'c Backend> {
@@ -289,7 +301,9 @@ impl<'c> Chooser<'c> {
                     .or_else(|| self.pick(&set, self.hash(txn, ctx), attempt.failed));
                 match index {
                     Some(index) => {
-                        witness::note(|| self.told(&set.list[index], txn, direct.is_some(), attempt));
+                        if !self.is_aside {
+                            witness::note(|| self.told(&set.list[index], txn, direct.is_some(), attempt));
+                        }
                         if !attempt.is_direct && attempt.failed != Some(index) {
                             self.count_balanced(&set.list[index]);
                         }
@@ -466,6 +480,12 @@ impl<'c> Chooser<'c> {
         Ok(guard.ticket.take())
     }
 
+    /// The request may be lost on a connection that ends while nobody looks: it is the client's first, which therefore knows
+    /// nothing of servers. A rule's own question is asked again.
+    fn is_first(&self) -> bool {
+        self.session.requests() <= 1 && !self.is_aside
+    }
+
     /// A connection to the slot's server: the session's own, an idle one where `http-reuse` allows it, else a new one,
     /// which may still be under way.
     pub async fn connect(
@@ -550,7 +570,7 @@ impl<'c> Chooser<'c> {
         let (epoch, back) = (live.epoch(), self.proxy.live.back.counters.mine());
         let own = self.session.take_own(server, greeting.hash());
         let is_private = own.is_some() || self.is_private(server);
-        let first = self.session.requests() <= 1;
+        let first = self.is_first();
         let shares = !(is_private || first && self.proxy.options.http_reuse == HttpReuse::Safe);
         if let Some(stream) = shares.then(|| self.worker().muxes.take(server, greeting.hash())).flatten() {
             live.counters.mine().reuse.inc();
@@ -622,7 +642,7 @@ impl<'c> Chooser<'c> {
         let live = &server.live;
         let (epoch, back) = (live.epoch(), self.proxy.live.back.counters.mine());
         let reuse = self.proxy.options.http_reuse;
-        let first = self.session.requests() <= 1;
+        let first = self.is_first();
         let muxes = &self.worker().muxes;
         let reused = match reuse {
             HttpReuse::Safe if first => None,
@@ -674,7 +694,7 @@ impl<'c> Chooser<'c> {
 
     /// An idle connection that other clients have used.
     async fn reuse(&self, server: &Server, key: u64) -> Option<(Rc<Link>, u32)> {
-        let first = self.session.requests() <= 1;
+        let first = self.is_first();
         let proven_only = match self.proxy.options.http_reuse {
             HttpReuse::Never => return None,
             HttpReuse::Safe if first => return None,

@@ -75,11 +75,22 @@ impl<'a> Stream<'a> {
         current: &'a Current,
         patience: &'a Rc<Patience>,
     ) -> Stream<'a> {
+        Stream::on(Route::new(&current.view, current.front), s, down, txn, patience)
+    }
+
+    /// A stream that goes this way.
+    pub(super) fn on(
+        route: Route<'a>,
+        s: &'a Session,
+        down: &'a mut Downstream,
+        txn: &'a mut Txn,
+        patience: &'a Rc<Patience>,
+    ) -> Stream<'a> {
         Stream {
             s,
             down,
             txn,
-            route: Route::new(&current.view, current.front),
+            route,
             hold: None,
             tried: None,
             upload: None,

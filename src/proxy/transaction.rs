@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::base::clock::MS;
-use crate::config::{HttpConnection, Proxy};
+use crate::config::{Backend, HttpConnection, Proxy};
 use crate::http::{BodyLen, FieldKind, Head, Hop, Method, Version};
 use crate::model::Mode;
 use crate::model::applet::Applet;
@@ -240,6 +240,7 @@ impl<'a> Stream<'a> {
                 Wait::Pause { time_ms } => self.pause(time_ms).await?,
                 Wait::Data | Wait::Paused => self.await_body(0, 0).await?,
                 Wait::Name => name::look_up(self.txn, self.s.worker.rt).await,
+                Wait::Answer => Box::pin(self.consult()).await?,
             }
         }
     }
@@ -280,7 +281,7 @@ impl<'a> Stream<'a> {
         Ok(())
     }
 
-    fn enter_backend(&mut self) {
+    pub(super) fn enter_backend(&mut self) {
         if self.route.back_id.is_none() {
             return;
         }
@@ -322,17 +323,22 @@ impl<'a> Stream<'a> {
             let is_assigned = self.txn.sticky.server != 0 || self.is_forced(back);
             self.find_sticky(back, is_assigned);
         }
+        self.reach(back, &mut attempt).await?;
+        self.respond().await
+    }
+
+    /// From a backend to the head of a server's response, by as many tries as it says.
+    pub(super) async fn reach(&mut self, back: &Backend, attempt: &mut Attempt) -> Result<(), Halt> {
         loop {
             let is_websocket = self.txn.req.is_websocket();
             let carries = if is_websocket { Carries::WebSocket } else { Carries::Requests };
-            self.obtain(&mut attempt, carries).await?;
-            match self.try_once(&attempt).await {
-                Ok(()) => break,
+            self.obtain(attempt, carries).await?;
+            match self.try_once(attempt).await {
+                Ok(()) => return Ok(()),
                 Err(Failure::Halt(halt)) => return Err(halt),
-                Err(failure) => self.after_failure(back, &mut attempt, failure).await?,
+                Err(failure) => self.after_failure(back, attempt, failure).await?,
             }
         }
-        self.respond().await
     }
 
     async fn try_once(&mut self, attempt: &Attempt) -> Result<(), Failure> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::lang::registry::Kind;
 use crate::lang::void::is_void;
-use crate::lang::{Diagnostics, Entry, Line, Section, Status};
+use crate::lang::{Diagnostics, Entry, Line, Section, Span, Status, suggest};
 
 use super::crypt::{Hash, same};
 
@@ -50,6 +50,8 @@ struct User {
     /// `None`: nobody can be this user.
     password: Option<Password>,
     groups: Vec<Box<str>>,
+    /// Where they were named.
+    groups_at: Option<Span>,
 }
 
 /// One section.
@@ -71,13 +73,14 @@ impl Accounts {
         user.password.as_ref()?.is(password).then_some(&user.groups[..])
     }
 
-    fn user(&mut self, line: &Line) -> Result<(), String> {
+    /// The error says which word is wrong.
+    fn user(&mut self, line: &Line) -> Result<(), (usize, String)> {
         let name = line.str(1);
         if name.is_empty() {
-            return Err("'user' expects <name> as arguments.".into());
+            return Err((0, "'user' expects <name> as arguments.".into()));
         }
         if self.users.iter().any(|u| &*u.name == name) {
-            return Err(format!("user '{name}' already exists in this userlist."));
+            return Err((1, format!("user '{name}' already exists in this userlist.")));
         }
         let mut user = User { name: name.into(), ..User::default() };
         let mut at = 2;
@@ -85,12 +88,19 @@ impl Accounts {
             let value = line.str(at + 1);
             match line.str(at) {
                 "password" => {
-                    let hash = Hash::parse(value).map_err(|e| format!("user '{name}': {e}."))?;
+                    let hash = Hash::parse(value).map_err(|e| (at + 1, format!("user '{name}': {e}.")))?;
                     user.password = Some(Password::Hashed(Arc::new(hash)));
                 }
                 "insecure-password" => user.password = Some(Password::Plain(value.into())),
-                "groups" => user.groups.extend(value.split(',').map(Into::into)),
-                other => return Err(format!("unknown keyword '{other}' in 'user'.")),
+                "groups" => {
+                    user.groups.extend(value.split(',').map(Into::into));
+                    user.groups_at = Some(line.at(at + 1));
+                }
+                other => {
+                    let message = format!("unknown keyword '{other}' in 'user'");
+                    let names = ["password", "insecure-password", "groups"];
+                    return Err((at, suggest::with_hint(message, other, names)));
+                }
             }
             at += 2;
         }
@@ -119,13 +129,14 @@ impl Userlists {
             match line.str(0) {
                 word if is_void(Kind::In("userlist"), word) => {}
                 "user" => {
-                    if let Err(message) = accounts.user(line) {
-                        diags.alert(line.at(0), message);
+                    if let Err((word, message)) = accounts.user(line) {
+                        diags.alert(line.at(word), message);
                     }
                 }
                 "group" => groups.push((line, line.str(1))),
                 other => {
-                    diags.alert(line.at(0), format!("unknown keyword '{other}' in 'userlist' section"));
+                    let message = format!("unknown keyword '{other}' in 'userlist' section");
+                    diags.alert_hint(line.at(0), message, suggest::hint(other, ["user", "group"]));
                 }
             }
         }
@@ -149,7 +160,7 @@ fn join(accounts: &mut Accounts, groups: &[(&Line, &str)], diags: &mut Diagnosti
     }
     for user in &accounts.users {
         for group in user.groups.iter().filter(|g| !groups.iter().any(|(_, name)| *name == &***g)) {
-            let place = groups.first().map_or_else(Default::default, |(line, _)| line.span);
+            let place = user.groups_at.unwrap_or_default();
             diags.alert(place, format!("no such group '{group}' specified in user '{}'", user.name));
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::lang::registry::Kind;
 use crate::lang::void::is_void;
-use crate::lang::{Line, Place, Span, What, Word};
+use crate::lang::{Line, Place, Span, What, Word, suggest};
 
 use super::build::{BuildCtx, Dir};
 use super::cast::{can_cast, cast, to_bytes};
@@ -273,6 +273,11 @@ const PREDEFINED: &[(&str, &[&str])] = &[
     ("WAIT_END", &["wait_end"]),
 ];
 
+/// The names of [`PREDEFINED`].
+pub fn predefined_names<'n>() -> impl Iterator<Item = &'n str> {
+    PREDEFINED.iter().map(|(name, _)| -> &'n str { name })
+}
+
 /// The predefined ACL of this name.
 pub fn predefined(name: &str, span: Span, ctx: &mut BuildCtx<'_>) -> Option<Arc<Acl>> {
     let (_, words) = PREDEFINED.iter().find(|(n, _)| *n == name)?;
@@ -411,7 +416,8 @@ fn read_flags<'w>(words: &'w [Word], expr: &Expr, ctx: &mut BuildCtx<'_>) -> Opt
             "-m" => {
                 let name = words.get(at).map_or("", Word::str);
                 flags.is_void = is_void(Kind::AclMatch, name);
-                flags.method = Some(forced_method(name, word.span, expr, &flags, !files.is_empty(), ctx)?);
+                let place = words.get(at).map_or(word.span, |w| w.span);
+                flags.method = Some(forced_method(name, place, expr, &flags, !files.is_empty(), ctx)?);
                 at += 1;
             }
             other => {
@@ -457,7 +463,11 @@ fn forced_method(
             Some(_) => {
                 format!("matching method '{name}' cannot be used with fetch keyword '{}'", expr.fetch_name())
             }
-            None => format!("unknown matching method '{name}' when parsing ACL expression"),
+            None => {
+                let names = pattern::MATCHES.iter().map(|m| m.entry.name);
+                let message = format!("unknown matching method '{name}' when parsing ACL expression");
+                suggest::with_hint(message, name, names)
+            }
         }
     };
     ctx.error(span, error);

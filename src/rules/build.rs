@@ -16,6 +16,7 @@ use super::account::Userlists;
 use super::capture::Captures;
 use super::holds::Holds;
 use super::http_errors::HttpErrors;
+use super::named::Reference;
 use super::pattern::PatternRefs;
 use super::vars::Names;
 use crate::stick::TableRefs;
@@ -30,9 +31,6 @@ pub enum Dir {
 
 /// `tune.stick-counters` unless the file says otherwise.
 pub const STICK_COUNTERS: usize = 3;
-
-/// A place, the proxy that it names (`""`: the current one) and the server of it.
-pub type Reference = (Span, Box<str>, Option<Box<str>>);
 
 /// Everything a parser of the rule language needs. One is made for each proxy (or other user of rules).
 ///

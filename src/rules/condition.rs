@@ -1,6 +1,6 @@
 //! Conditions: `if` and `unless` with ACLs joined by AND (nothing between them), `or`, `||` and `!`.
 
-use crate::lang::{Span, Word};
+use crate::lang::{Span, Word, suggest};
 
 use super::acl::{self, Acls, Term, Test, Verdict};
 use super::build::BuildCtx;
@@ -89,7 +89,7 @@ fn holds(all: &[Term], ctx: Ctx<'_>, is_final: bool) -> Verdict {
 fn parse_terms(words: &[Word], acls: &Acls, ctx: &mut BuildCtx<'_>) -> Option<Vec<Box<[Term]>>> {
     let mut any = Vec::new();
     let mut all = Vec::new();
-    let mut negated = false;
+    let (mut negated, mut is_wrong) = (false, false);
     let mut at = 0;
     while let Some(word) = words.get(at) {
         at += 1;
@@ -108,19 +108,25 @@ fn parse_terms(words: &[Word], acls: &Acls, ctx: &mut BuildCtx<'_>) -> Option<Ve
                 ctx.error(word.span, "missing closing '}' in condition");
                 return None;
             };
-            let found = acl::anonymous(&words[at..at + len], ctx)?;
+            let inside = &words[at..at + len];
             at += len + 1;
-            found
+            acl::anonymous(inside, ctx)
         } else if let Some(found) = acls.find(name) {
-            found.clone()
+            Some(found.clone())
         } else if let Some(found) = acl::predefined(name, word.span, ctx) {
-            found
+            Some(found)
         } else {
-            ctx.error(word.span, format!("no such ACL : '{name}'"));
-            return None;
+            let hint = suggest::hint(name, acls.names().chain(acl::predefined_names()));
+            ctx.diags.alert_hint(word.span, format!("no such ACL : '{name}'"), hint);
+            None
         };
-        all.push(Term { negated, acl });
+        // What is wrong was told; what follows may be wrong too.
+        is_wrong |= acl.is_none();
+        all.extend(acl.map(|acl| Term { negated, acl }));
         negated = false;
+    }
+    if is_wrong {
+        return None;
     }
     any.extend((!all.is_empty()).then(|| all.into_boxed_slice()));
     Some(any)

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::http::status::reason_phrase;
-use crate::lang::{Section, Span, Word};
+use crate::lang::{Section, Span, Word, suggest};
 
 use super::build::BuildCtx;
 use super::http_errors::{HttpErrors, Messages};
@@ -155,7 +155,7 @@ pub fn http_errors_section(errors: &mut HttpErrors, section: &Section, ctx: &mut
             }
             other => {
                 let message = format!("unknown keyword '{other}' in 'http-errors' section");
-                ctx.error(line.at(0), message);
+                ctx.diags.alert_hint(line.at(0), message, suggest::hint(other, ["errorfile"]));
             }
         }
     }

@@ -10,6 +10,7 @@ use super::cast::{can_cast, cast};
 use super::convert::{self, ConvFn};
 use super::fetch::{self, Cursor, FetchFn, Needs};
 use super::known;
+use super::named::Wanted;
 use super::purity::{is_pure_converter, is_pure_fetch};
 use super::sample::{Sample, SampleType};
 use super::txn::Ctx;
@@ -228,9 +229,9 @@ fn link_tables(args: &mut [Arg], what: &str, span: Span, ctx: &mut BuildCtx<'_>)
 fn refer(args: &[Arg], span: Span, ctx: &mut BuildCtx<'_>) {
     for arg in args {
         match arg {
-            Arg::Proxy(name) if !name.is_empty() => ctx.references.push((span, name.clone(), None)),
+            Arg::Proxy(name) if !name.is_empty() => ctx.references.push((span, name.clone(), Wanted::Proxy)),
             Arg::Server { backend, server } => {
-                ctx.references.push((span, backend.clone(), Some(server.clone())));
+                ctx.references.push((span, backend.clone(), Wanted::Server(server.clone())));
             }
             _ => {}
         }

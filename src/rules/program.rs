@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::sync::Arc;
 
-use crate::lang::{Frame, Severity, Span, Word};
+use crate::lang::{Frame, Severity, Span, Word, suggest};
 
 use super::acl::{Acls, Verdict};
 use super::action::{self, Action, Input, Run, Step};
@@ -56,6 +56,7 @@ impl RuleSet {
                 span,
                 format!("error detected while parsing an '{}' rule : {message}.", rule.trim_end()),
             );
+            with_dir(ctx, dir, |ctx| rest_of(words, span, acls, ctx));
         }
     }
 
@@ -70,6 +71,7 @@ impl RuleSet {
                 span,
                 format!("error detected in {} while parsing redirect rule : {message}.", ctx.section),
             );
+            rest_of(words, span, acls, ctx);
         }
     }
 
@@ -106,6 +108,11 @@ impl RuleSet {
         let mut reader = Words::new(&words[1..], first.span);
         let mut input = Input { words: &mut reader, ctx, kind, name, inside };
         let action = keyword.read(&mut input)?;
+        if !reader.at_end() {
+            let word = reader.peek();
+            let message = format!("expects 'if', 'unless' or end of line but found '{word}'");
+            return reader.fail(suggest::with_hint(message, word, words_of(keyword.entry.args)));
+        }
         self.finish(kind, action, reader, first.span, acls, ctx)
     }
 
@@ -237,6 +244,20 @@ impl RuleSet {
         }
         txn.waiting_rule = None;
         Outcome::Continue
+    }
+}
+
+/// The words that stand for themselves in a notation of arguments.
+fn words_of(notation: &str) -> impl Iterator<Item = &str> {
+    let words = notation.split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '<' | '>')));
+    words.filter(|word| word.len() > 1 && !word.contains(['<', '>']))
+}
+
+/// Tells what is wrong with the condition of a rule whose action is wrong at `wrong`, before it.
+fn rest_of(words: &[Word], wrong: Span, acls: &Acls, ctx: &mut BuildCtx<'_>) {
+    let begins = |word: &Word| matches!(word.str(), "if" | "unless") && word.span.col > wrong.col;
+    if let Some(at) = words.iter().position(begins) {
+        Condition::parse(&words[at..], acls, ctx);
     }
 }
 

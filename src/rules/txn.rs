@@ -21,6 +21,7 @@ use crate::model::notation::Family;
 use crate::os::connection::TcpInfo;
 use crate::resolve::Resolvers;
 
+use super::ask::Asking;
 use super::sample::Sample;
 use super::track::Counters;
 use super::vars::{VarId, VarScope, Vars};
@@ -174,6 +175,8 @@ pub struct Txn {
     pub wait: Wait,
     /// The name whose address a rule wants to know.
     pub looking: Looking,
+    /// What a rule wants to know of another service.
+    pub asking: Asking,
     /// `http-request set-timeout`: milliseconds for this stream, instead of the configured ones.
     pub timeouts: TimeoutOverrides,
 }
@@ -230,6 +233,8 @@ pub enum Wait {
     Paused,
     /// `do-resolve`: the address of [`Txn::looking`].
     Name,
+    /// `auth-request`: the answer to the question of [`Txn::asking`].
+    Answer,
 }
 
 /// What `do-resolve` waits for, and what came of it.
@@ -555,7 +560,7 @@ impl Txn {
             failed_rewrites request_no req_body res_body body_awaited response_awaited compressed cache service is_not_http is_http2
             is_malformed inspect_over
             session_requests req_growth res_growth req_cookie res_cookie log_no log_early pending
-            sticky counters wait looking timeouts
+            sticky counters wait looking asking timeouts
         }
         for head in [req, res] {
             head.buf = Buf::default();

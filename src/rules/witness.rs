@@ -30,6 +30,8 @@ pub enum Event {
     Backend { name: String, how: &'static str, at: Option<Span> },
     /// A server was chosen.
     Server { name: String, how: String },
+    /// A rule asked a server something; `status` 0: there was no answer.
+    Asked { backend: String, server: String, status: u16 },
     /// A log line; `is_sent`: somebody gets it.
     Log { line: String, is_sent: bool },
 }

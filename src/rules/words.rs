@@ -54,6 +54,11 @@ impl<'w> Words<'w> {
         self.list.get(self.at).or(self.list.last()).map_or(self.start, |w| w.span)
     }
 
+    /// The place of the keyword before the words.
+    pub fn start(&self) -> Span {
+        self.start
+    }
+
     pub fn fail<T>(&self, message: impl Into<String>) -> Result<T, Failed> {
         Err((self.place(), message.into()))
     }

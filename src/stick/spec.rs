@@ -1,7 +1,7 @@
 //! A `stick-table` line.
 
 use crate::lang::time::{Unit, size, time};
-use crate::lang::{Span, Word};
+use crate::lang::{Span, Word, suggest};
 
 use super::data::{Data, MOST_ELEMENTS, Shape};
 use super::key::{DEFAULT_LEN, KeyKind};
@@ -151,7 +151,11 @@ impl<'w> Reader<'w, '_> {
             // One octet of them ends the text.
             "string" => KeyKind::Str(DEFAULT_LEN - 1),
             "binary" => KeyKind::Binary(DEFAULT_LEN),
-            other => return Err((word.span, format!("unknown type '{other}'"))),
+            other => {
+                let names = ["ip", "ipv6", "integer", "string", "binary"];
+                let message = format!("unknown type '{other}'");
+                return Err((word.span, suggest::with_hint(message, other, names)));
+            }
         };
         if self.words.get(self.at).is_none_or(|word| word.str() != "len") {
             return Ok(kind);

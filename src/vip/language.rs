@@ -8,7 +8,7 @@ use crate::base::clock::{MS, SEC};
 use crate::lang::args::Args;
 use crate::lang::registry::Kind;
 use crate::lang::void::{is_void, is_void_in};
-use crate::lang::{Diagnostics, Section, SourceMap, Span, suggest};
+use crate::lang::{Diagnostics, Section, Severity, SourceMap, Span, suggest};
 
 use super::keyword::VRRP;
 use super::line::{Draft, Reading};
@@ -49,7 +49,13 @@ pub fn build(inputs: &Inputs<'_>, spec: &mut Spec) -> Diagnostics {
             continue;
         }
         let mut draft = Draft::default();
+        let told = reading.diags.list.len();
         lines(&mut reading, inputs, section, &mut draft);
+        // What is wrong is not missing.
+        let is_wrong = reading.diags.list[told..].iter().any(|d| d.severity == Severity::Alert);
+        if is_wrong {
+            continue;
+        }
         if let Some(instance) = settle(&mut reading, &name, head.span, &draft) {
             if let Some(group) = draft.group {
                 join(spec, &group, spec.instances.len());

@@ -1,6 +1,7 @@
 //! Black-box tests: they start the binary on a configuration and look at what goes over the wire.
 #![allow(clippy::disallowed_methods)]
 
+mod ask;
 mod catalog;
 mod diff;
 mod dns;
@@ -21,3 +22,4 @@ mod udp;
 mod vip;
 mod watch;
 mod wiring;
+mod wrong;

@@ -34,6 +34,9 @@ fn step(event: &Event, sources: &SourceMap) -> Option<Value> {
             json!({ "step": "backend", "name": name, "how": how, "at": at.map(|at| place(sources, at)) })
         }
         Event::Server { name, how } => json!({ "step": "server", "name": name, "how": how }),
+        Event::Asked { backend, server, status } => {
+            json!({ "step": "asked", "backend": backend, "server": server, "status": status })
+        }
         Event::Log { .. } => return None,
     })
 }

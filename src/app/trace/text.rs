@@ -114,6 +114,9 @@ impl Rules<'_> {
             Event::Server { name, how } => {
                 let _ = writeln!(out, "server {name}  ({how})");
             }
+            Event::Asked { backend, server, status } => {
+                let _ = writeln!(out, "    asks {backend}/{server}: {status}");
+            }
             Event::Log { .. } => {}
         }
     }

@@ -34,7 +34,8 @@ pub fn declared(
                 draft.title(),
                 server.name
             );
-            cx.diags.alert(server.at, message);
+            let at = cx.spot(server.at, &server.name);
+            cx.diags.alert(at, message);
         }
         if let Some(id) = server.set.id
             && let Some(other) = ids.insert(id, &server.name)
@@ -51,6 +52,15 @@ pub fn declared(
     if let Some(address) = &draft.dispatch {
         // It takes everything, whatever servers are declared beside it.
         let spec = ServerSpec::new(ServerSpec::DISPATCH, 0, address.clone());
+        return vec![Declared { spec: Arc::new(spec), unresolved: false }];
+    }
+    if draft.set.options.transparent && draft.servers.is_empty() && draft.services.is_empty() {
+        let nowhere = Address::Inet(SocketAddr::new(std::net::Ipv4Addr::UNSPECIFIED.into(), 0));
+        let spec = ServerSpec {
+            port_offset: Some(0),
+            goes_on: true,
+            ..ServerSpec::new(ServerSpec::DISPATCH, 0, nowhere)
+        };
         return vec![Declared { spec: Arc::new(spec), unresolved: false }];
     }
     for server in &draft.servers {
@@ -130,7 +140,7 @@ fn resolving(cx: &mut Cx<'_>, draft: &Draft<'_>, server: &ServerDraft) -> Option
             "backend '{}', server '{}': unable to find required resolvers '{name}'",
             draft.name, server.name
         );
-        cx.whole_hint(Severity::Alert, server.at, message, hint);
+        cx.whole_hint(Severity::Alert, cx.spot(server.at, name), message, hint);
         return None;
     }
     matches!(server.written.host, Host::Name(..)).then(|| {
@@ -291,8 +301,8 @@ fn resolve(
         object(cx, Severity::Warning, server.at, message);
         return None;
     }
-    let what = if tried { "could not" } else { "no method found to" };
-    object(cx, Severity::Alert, server.at, format!("{title} : {what} resolve address '{name}'."));
+    let (what, at) = (if tried { "could not" } else { "no method found to" }, cx.spot(server.at, name));
+    object(cx, Severity::Alert, at, format!("{title} : {what} resolve address '{name}'."));
     None
 }
 

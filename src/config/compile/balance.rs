@@ -15,7 +15,15 @@ fn words<'a>(args: Args<'a>) -> Vec<&'a str> {
 }
 
 fn take<'a, T>(scope: &mut Scope<'_, 'a>, args: Args<'a>, result: Result<T, String>) -> Option<T> {
-    result.map_err(|e| scope.alert(args.at(1), e)).ok()
+    result
+        .map_err(|message| {
+            // A second word is what is wrong where the first is known.
+            let of_second = message.contains("hash functions") && args.has(2);
+            let blamed = scope.cx.blamed(args.at(1), &message);
+            let at = if of_second { args.at(2) } else { blamed };
+            scope.alert(at, message);
+        })
+        .ok()
 }
 
 /// `balance <algorithm> [arguments]`.
@@ -23,6 +31,7 @@ pub fn balance_line<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {
     let result = parse_balance(&words(args)).map_err(|e| format!("balance {e}"));
     if let Some(method) = take(scope, args, result) {
         scope.px.set.balance.method = method;
+        scope.px.set.balance_at = Some(args.at(args.words.len() - 1));
     }
 }
 

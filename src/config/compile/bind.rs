@@ -318,11 +318,18 @@ pub fn options(cx: &mut Cx<'_>, bind: &mut Bind, words: &mut Cursor<'_>, section
             cx.diags.alert_hint(at, format!("{line}{between}: {message}"), hint);
             good = false;
             if message.starts_with("unknown keyword") {
-                break;
+                // What follows may be arguments of the unknown option, up to what is none.
+                while !words.is_done() && !suggest::is_meant(words.peek(), names()) {
+                    words.next += 1;
+                }
             }
         }
     }
     good
+}
+
+fn names() -> impl Iterator<Item = &'static str> {
+    BIND_OPTIONS.iter().map(|option| option.entry.name)
 }
 
 fn one_option(
@@ -333,13 +340,13 @@ fn one_option(
     words: &mut Cursor<'_>,
 ) -> Result<(), (Span, String, Option<String>)> {
     let Some(option) = BIND_OPTIONS.iter().find(|o| o.entry.name == name) else {
-        let hint = suggest::hint(name, BIND_OPTIONS.iter().map(|o| o.entry.name));
+        let hint = suggest::hint(name, names());
         return Err((at, format!("unknown keyword '{name}'"), hint));
     };
     if let Status::Refused(why) = option.entry.status
         && !why.is_empty()
     {
-        words.next = words.args.words.len();
+        words.next += option.arguments;
         return Err((at, format!("'{name}' is not supported by this release: {why}."), None));
     }
     let (value, at) = match option.arguments {

@@ -40,13 +40,18 @@ pub fn section<'a>(cx: &mut Cx<'a>, section: &'a Section) {
         process_vary: false,
         max_secondary: 10,
     };
+    let told = cx.diags.list.len();
     for line in &section.lines {
         let args = Args::of(line);
         if !is_void_line(registry::Kind::In("cache"), args.words) {
             cache_line(cx, args, &mut settings);
         }
     }
-    finish(cx, settings, args);
+    // A size that is wrong was told of.
+    let is_wrong = cx.diags.list[told..].iter().any(|d| d.severity == Severity::Alert);
+    if settings.total > 0 || !is_wrong {
+        finish(cx, settings, args);
+    }
 }
 
 fn cache_line<'a>(cx: &mut Cx<'a>, args: Args<'a>, settings: &mut Settings) {

@@ -31,8 +31,8 @@ fn reading<'a, R>(
     let (mut captures, pages) = (Captures::default(), HttpErrors::default());
     let mut ctx = build_ctx(scope.cx, &title, caps, mode, &mut captures, &pages);
     let result = read(&mut scope.px.set.check.rules, &mut ctx);
-    for (at, proxy, server) in std::mem::take(&mut scope.cx.references) {
-        scope.cx.named.push(Reference { at, from: name, proxy, server });
+    for (at, proxy, wanted) in std::mem::take(&mut scope.cx.references) {
+        scope.cx.named.push(Reference { at, from: name, proxy, wanted });
     }
     result
 }

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use super::super::proxy::{CookieMode, CookieSpec};
 use super::keyword::Scope;
 use crate::lang::args::Args;
+use crate::lang::suggest;
 use crate::lang::time::{Unit, time};
 use crate::model::Address;
 
@@ -56,7 +57,7 @@ pub fn cookie_line<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {
                     Ok(limit) => limit.value,
                     Err(e) => {
                         let message = format!("'cookie' : '{word}' : {}.", e.about(text));
-                        return scope.alert(args.at(at), message);
+                        return scope.alert(args.at(if args.has(at + 1) { at + 1 } else { at }), message);
                     }
                 };
                 *(if word == "maxidle" { &mut spec.max_idle_s } else { &mut spec.max_life_s }) = limit;
@@ -96,7 +97,8 @@ pub fn persist<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {
         }
         _ => {
             let message = if args.has(1) { "unknown persist method." } else { "missing persist method." };
-            return scope.alert(args.at(1), message);
+            let hint = suggest::hint(args.str(1), ["rdp-cookie"]);
+            return scope.cx.diags.alert_hint(args.at(1), message, hint);
         }
     };
     if name.is_empty() {

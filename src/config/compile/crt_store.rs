@@ -95,7 +95,9 @@ fn load<'a>(cx: &mut Cx<'a>, store: &str, bases: &Bases, args: Args<'a>) {
                 return cx.diags.alert(word.span, message);
             }
             _ => {
-                return cx.diags.alert(word.span, format!("'load' : unknown keyword '{name}'."));
+                let names = ["crt", "alias", "key", "ocsp", "issuer", "sctl", "ocsp-update"];
+                let message = format!("'load' : unknown keyword '{name}'.");
+                return cx.diags.alert_hint(word.span, message, suggest::hint(name, names));
             }
         }
     }

@@ -70,7 +70,7 @@ pub struct Cx<'a> {
     /// Addresses of names looked up so far; empty for those that do not resolve.
     pub resolved: HashMap<String, Arc<[IpAddr]>>,
     /// Filled by the rule language for one section, then kept with it.
-    pub references: Vec<(Span, Box<str>, Option<Box<str>>)>,
+    pub references: Vec<crate::rules::named::Reference>,
     /// Patterns of ACLs and maps.
     pub patterns: PatternRefs,
     pub userlists: Userlists,
@@ -105,7 +105,7 @@ pub struct Reference<'a> {
     pub from: &'a str,
     /// `""`: that section.
     pub proxy: Box<str>,
-    pub server: Option<Box<str>>,
+    pub wanted: crate::rules::named::Wanted,
 }
 
 /// `unix-bind`: what unix sockets get when their line does not say.
@@ -156,6 +156,29 @@ impl<'a> Cx<'a> {
 }
 
 impl Cx<'_> {
+    /// The place of a word in the line that stands at `at`: the word itself, else the first that has it within.
+    pub fn spot(&self, at: Span, word: &str) -> Span {
+        let Some(line) = self.inputs.sources.line(at) else { return at };
+        let words = || {
+            line.split_whitespace()
+                .map(move |found| (found, found.as_ptr() as usize - line.as_ptr() as usize))
+        };
+        let found = words()
+            .find(|(found, _)| *found == word)
+            .or_else(|| words().find(|(found, _)| found.contains(word)));
+        match found.filter(|_| !word.is_empty()) {
+            Some((found, from)) => Span { col: from as u32 + 1, len: found.len() as u32, ..at },
+            None => at,
+        }
+    }
+
+    /// The place of the last word of a line, behind its keyword, that a message tells of.
+    pub fn blamed(&self, at: Span, message: &str) -> Span {
+        let line = self.inputs.sources.line(at).unwrap_or("");
+        let told = line.split_whitespace().skip(1).filter(|word| is_told(message, word));
+        told.last().map_or(at, |word| self.spot(at, word))
+    }
+
     /// A finding about a section as a whole.
     pub fn whole(&mut self, severity: Severity, at: Span, message: String) {
         self.whole_hint(severity, at, message, None);
@@ -165,6 +188,15 @@ impl Cx<'_> {
         let (span, frame) = (Some(at), Frame::Whole);
         self.diags.list.push(Diagnostic { severity, span, message, hint, frame });
     }
+}
+
+/// Whether a message has this word, and not within another.
+fn is_told(message: &str, word: &str) -> bool {
+    let is_inner = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'));
+    message.match_indices(word).any(|(at, _)| {
+        let (before, behind) = (&message[..at], &message[at + word.len()..]);
+        !is_inner(before.chars().next_back()) && !is_inner(behind.chars().next())
+    })
 }
 
 /// The four sections.
@@ -253,6 +285,8 @@ pub struct Settings<'a> {
     pub retry_on: RetryOn,
     pub fullconn: u32,
     pub balance: balance::Spec,
+    /// The last word of the line that says so.
+    pub balance_at: Option<Span>,
     pub log: LogDraft<'a>,
     /// `errorfile`, `errorloc*`, `errorfiles`, `http-error` lines.
     pub errors: Vec<Args<'a>>,
@@ -302,6 +336,7 @@ impl Default for Settings<'_> {
             retries: 3,
             retry_on: RetryOn::default(),
             fullconn: 0,
+            balance_at: None,
             balance: balance::Spec::default(),
             log: LogDraft::default(),
             errors: Vec::new(),

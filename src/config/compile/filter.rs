@@ -40,7 +40,8 @@ fn compression<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>, settings: &mut Set
             for name in names {
                 let Some(algorithm) = Algorithm::of(name.str()) else {
                     let message = format!("'compression' : '{}' is not a supported algorithm.", name.str());
-                    return scope.alert(name.span, message);
+                    let hint = suggest::hint(name.str(), ["identity", "gzip", "deflate", "raw-deflate"]);
+                    return scope.cx.diags.alert_hint(name.span, message, hint);
                 };
                 direction.algorithms.push(algorithm);
             }

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use crate::base::Live;
 use crate::lang::{Severity, Span, suggest};
 use crate::model::{Caps, Mode, ProxyId, ProxyLive, ServerSet, ServerSpec};
+use crate::rules::named::Wanted;
 use crate::rules::{Captures, HttpErrors, vars};
 
 use super::super::proxy::{
@@ -146,7 +147,10 @@ pub fn finish<'a>(cx: &mut Cx<'a>, drafts: &Drafts<'a>) -> Built {
 
 /// The servers that expressions name, with their backends.
 fn named_servers(cx: &Cx<'_>) -> Vec<(Box<str>, Box<str>)> {
-    let named = cx.named.iter().filter_map(|reference| Some((reference, reference.server.as_ref()?)));
+    let named = cx.named.iter().filter_map(|reference| match &reference.wanted {
+        Wanted::Server(server) => Some((reference, server)),
+        _ => None,
+    });
     let backend = |of: &super::draft::Reference<'_>| match &*of.proxy {
         "" => of.from.into(),
         proxy => proxy.into(),

@@ -1,6 +1,6 @@
 //! `log` lines, log formats and the `option` forms of them.
 
-use crate::lang::Span;
+use crate::lang::{Span, suggest};
 use crate::model::Address;
 
 use super::super::global::{LogAddress, LogFraming, LogTarget};
@@ -74,17 +74,20 @@ fn read_target(cx: &Cx<'_>, args: Args<'_>, or: &str) -> Result<LogTarget, Failu
     options(&mut target, &mut words)?;
     let at = words.at();
     let name = words.take().map_or("", |w| w.str());
-    target.facility = facility(name).ok_or_else(|| (at, format!("unknown log facility '{name}'")))?;
+    let unknown = |what: &str, name: &str, names: &[&'static str]| {
+        suggest::with_hint(format!("unknown {what} '{name}'"), name, names.iter().copied())
+    };
+    target.facility = facility(name).ok_or_else(|| (at, unknown("log facility", name, &FACILITIES)))?;
     let at = words.at();
     if let Some(word) = words.take() {
         let name = word.str();
-        target.level = level(name).ok_or_else(|| (at, format!("unknown optional log level '{name}'")))?;
+        target.level = level(name).ok_or_else(|| (at, unknown("optional log level", name, &LEVELS)))?;
     }
     let at = words.at();
     if let Some(word) = words.take() {
         let name = word.str();
         target.min_level =
-            level(name).ok_or_else(|| (at, format!("unknown optional minimum log level '{name}'")))?;
+            level(name).ok_or_else(|| (at, unknown("optional minimum log level", name, &LEVELS)))?;
     }
     match words.take() {
         Some(word) => Err((word.span, format!("cannot handle unexpected argument '{}'", word.str()))),
@@ -345,7 +348,7 @@ mod tests {
     fn wrong_targets() {
         for (line, expected) in [
             ("log 127.0.0.1", "log : expects <address> and <facility> or global as arguments"),
-            ("log 127.0.0.1 locl0", "log : unknown log facility 'locl0'"),
+            ("log 127.0.0.1 locl0", "log : unknown log facility 'locl0'; did you mean 'local0' maybe ?"),
             ("log 127.0.0.1 local0 loud", "log : unknown optional log level 'loud'"),
             ("log 127.0.0.1 len 10 local0", "log : invalid log length '10', must be between 80 and 65535"),
             ("log 127.0.0.1 format x local0", "log : unknown log format 'x'"),

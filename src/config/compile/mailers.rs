@@ -1,7 +1,9 @@
 //! `mailers` sections and `email-alert`: read, and without effect. HAProxy too sends mail only by a script since 3.3.
 
 use crate::lang::args::Args;
+use crate::lang::time::{Unit, time};
 use crate::lang::{Entry, Section, Status, suggest};
+use crate::model::notation::{Accept, parse};
 
 use super::draft::Cx;
 use super::keyword::Scope;
@@ -25,11 +27,20 @@ pub fn section<'a>(cx: &mut Cx<'a>, section: &'a Section) {
     for line in &section.lines {
         let args = Args::of(line);
         match (args.str(0), args.str(1)) {
-            ("mailer", _) if args.has(2) => {}
+            ("mailer", _) if args.has(2) => {
+                let written = parse(args.str(2), Accept::PORT | Accept::STREAM, &cx.surroundings());
+                if let Err(e) = written {
+                    cx.diags.alert(args.at(2), format!("'mailer' : {e}."));
+                }
+            }
             ("mailer", _) => {
                 cx.diags.alert(args.span, "'mailer' expects <name> and <addr>[:<port>] as arguments.")
             }
-            ("timeout", "mail") if args.has(2) => {}
+            ("timeout", "mail") if args.has(2) => {
+                if let Err(e) = time(args.str(2), Unit::Milliseconds) {
+                    cx.diags.alert(args.at(2), format!("'timeout mail' : {}.", e.about(args.str(2))));
+                }
+            }
             ("timeout", _) => cx.diags.alert(args.span, "'timeout' expects 'mail' and <time> as arguments."),
             (name, _) => {
                 let hint = suggest::hint(name, LINES.iter().map(|entry| entry.name));
@@ -45,7 +56,8 @@ pub fn email_alert<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {
     let what = args.str(1);
     if !matches!(what, "from" | "level" | "mailers" | "myhostname" | "to") {
         let message = format!("email-alert: unknown argument '{what}'.");
-        return scope.alert(args.at(1), message);
+        let hint = suggest::hint(what, ["from", "level", "mailers", "myhostname", "to"]);
+        return scope.cx.diags.alert_hint(args.at(1), message, hint);
     }
     if !args.has(2) {
         return scope.alert(args.at(1), format!("missing argument after '{what}'."));

@@ -177,6 +177,6 @@ pub const OPTIONS: &[OptionKeyword] = &[
     line("tcpka", "", Side::Any, "TCP keep-alive packets on both sides.", "option tcpka", "1.3", options::tcpka),
     line("tcplog", "[clf]", Side::Any, "Logs connections in the TCP format.", "option tcplog", "1.3", log::option_log),
     line("udp-check", "", Side::Back, "Checks servers by datagrams: what 'tcp-check send' lines send is one each, and one of 'tcp-check expect' must be met.", "option udp-check", "isobar", checks::method),
-    refused("transparent", "Connects to the address the client asked for.", "option transparent", "connections to the address the client asked for are not made yet"),
+    flag("transparent", Side::Back, "Connects to the address that the client went to, or that a rule says it did, where there is neither a server nor 'dispatch'.", "option transparent", "1.3", |o| &mut o.transparent),
     nothing("use-small-buffers", Side::Back, "Keeps waiting requests in small buffers.", "option use-small-buffers", "3.4", "idle and queued requests hold no large buffer"),
 ];

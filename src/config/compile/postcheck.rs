@@ -1,10 +1,11 @@
 //! Checks that need a whole section or the whole configuration, with HAProxy's warnings.
 
 use crate::check::Observe;
-use crate::lang::{Frame, Severity, suggest};
+use crate::lang::{Frame, Severity, Span, suggest};
 use crate::model::Mode;
+use crate::rules::named::Wanted;
 
-use super::super::proxy::Config;
+use super::super::proxy::{Config, Proxy};
 use super::declared::ServerDraft;
 use super::draft::{Cx, Draft, Step};
 use super::finish::Names;
@@ -46,7 +47,12 @@ pub fn proxy(cx: &mut Cx<'_>, draft: &Draft<'_>, program: &Program<'_>, names: &
 fn tracking(cx: &mut Cx<'_>, draft: &Draft<'_>, server: &ServerDraft, names: &Names<'_, '_>) {
     let mut alert = |message: String| {
         let message = format!("'server {}/{}' : {message}", draft.name, server.name);
-        cx.diags.alert_framed(Frame::Object, server.at, message, None);
+        let named = server.set.spec.track.as_deref().map(|(backend, name)| match &**backend {
+            "" => name.to_string(),
+            backend => format!("{backend}/{name}"),
+        });
+        let at = cx.spot(server.at, &named.unwrap_or_default());
+        cx.diags.alert_framed(Frame::Object, at, message, None);
     };
     let (mut place, mut current) = (draft, server);
     let (mut first, mut steps) = (None, 0);
@@ -215,7 +221,14 @@ pub fn whole(cx: &mut Cx<'_>, config: &Config) {
             cx.diags.alert_hint(reference.at, message, hint);
             continue;
         };
-        let Some(server) = reference.server.as_deref() else { continue };
+        let server = match &reference.wanted {
+            Wanted::Proxy => continue,
+            Wanted::Asked => {
+                may_be_asked(cx, reference.at, name, proxy);
+                continue;
+            }
+            Wanted::Server(server) => &**server,
+        };
         let declared = proxy.back.as_ref().map_or(&[][..], |b| &b.declared);
         if !declared.iter().any(|s| &*s.name == server) {
             let hint = suggest::hint(server, declared.iter().map(|s| &*s.name));
@@ -225,5 +238,14 @@ pub fn whole(cx: &mut Cx<'_>, config: &Config) {
             );
             cx.diags.alert_hint(reference.at, message, hint);
         }
+    }
+}
+
+/// A rule asks a server of this proxy something by HTTP.
+fn may_be_asked(cx: &mut Cx<'_>, at: Span, name: &str, proxy: &Proxy) {
+    if proxy.back.is_none() {
+        cx.diags.alert(at, format!("'{name}' has no servers that could be asked: it is no backend"));
+    } else if !proxy.mode.has_messages() {
+        cx.diags.alert(at, format!("backend '{name}' is asked by HTTP, and is not in HTTP mode"));
     }
 }

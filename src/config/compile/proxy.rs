@@ -1,6 +1,6 @@
 //! Keywords of proxy sections that are a value or two.
 
-use crate::lang::Span;
+use crate::lang::{Span, suggest};
 use crate::model::Mode;
 use crate::rules::Capture;
 
@@ -36,7 +36,10 @@ pub fn mode<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {
             let message = format!("'mode {name}' is not supported by this release.");
             return scope.alert(args.at(1), message);
         }
-        _ => return scope.alert(args.at(1), format!("unknown proxy mode '{name}'.")),
+        _ => {
+            let hint = suggest::hint(name, ["http", "tcp", "udp", "haterm"]);
+            return scope.cx.diags.alert_hint(args.at(1), format!("unknown proxy mode '{name}'."), hint);
+        }
     };
 }
 
@@ -230,12 +233,14 @@ pub fn capture<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {
     }
     if !matches!(direction, "request" | "response") || args.str(2) != "header" {
         let message = "'capture' expects 'cookie' or 'request header' or 'response header'.";
-        return scope.alert(args.at(1), message);
+        let at = if matches!(direction, "request" | "response") && args.has(2) { 2 } else { 1 };
+        return scope.alert(args.at(at), message);
     }
     let len = args.str(5).parse().ok().filter(|n| *n > 0);
     let Some(len) = len.filter(|_| args.str(4) == "len" && !args.str(3).is_empty()) else {
         let message = format!("'capture {direction}' expects 'header' <header_name> 'len' <len>.");
-        return scope.alert(args.at(3), message);
+        let at = if args.str(4) == "len" && args.has(5) { 5 } else { 3 };
+        return scope.alert(args.at(at), message);
     };
     if scope.too_many(args, 1, 4) {
         return;
@@ -271,6 +276,13 @@ fn add_capture(scope: &mut Scope<'_, '_>, direction: &str, capture: Capture) {
     let captures = &mut scope.px.captures;
     let list = if direction == "request" { &mut captures.req } else { &mut captures.res };
     list.push(capture);
+}
+
+/// `transparent`.
+pub fn transparent<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {
+    if !scope.too_many(args, 0, 0) {
+        scope.px.set.options.transparent = true;
+    }
 }
 
 /// `dispatch <addr>:<port>`.

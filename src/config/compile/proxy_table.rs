@@ -97,7 +97,7 @@ pub const KEYWORDS: &[Keyword] = &[
     Keyword::new(Entry::full("tcp-request", "{ connection | session | content } <action> | inspect-delay <timeout>", "Rules on connections and their first data.", "tcp-request inspect-delay 5s", "1.3"), Any, Named, proxy::tcp_rule),
     Keyword::new(Entry::full("tcp-response", "content <action> | inspect-delay <timeout>", "Rules on the first data of servers.", "tcp-response inspect-delay 5s", "1.5").with(Status::Partial("inspect-delay has no effect")), Any, Named, proxy::tcp_rule),
     Keyword::new(Entry::full("timeout", "{ check | client | client-fin | connect | http-keep-alive | http-request | queue | server | server-fin | tarpit | tunnel } <timeout>", "How long to wait.", "timeout client 50s", "1.3"), Any, Yes, timeout::timeout_line),
-    Keyword::refused("transparent", "", "Old form of 'option transparent'.", "transparent", "connections to the address the client asked for are not made yet"),
+    Keyword::new(Entry::full("transparent", "", "Old form of 'option transparent'.", "transparent", "1.3"), Back, Yes, proxy::transparent),
     Keyword::new(Entry::full("unique-id-format", "<fmt>", "Format of the identifier of a request.", "unique-id-format %ci", "1.4"), Any, Yes, proxy::unique_id),
     Keyword::new(Entry::full("unique-id-header", "<name>", "Sends the identifier to servers in this field.", "unique-id-header x-unique-id", "1.4"), Any, Yes, proxy::unique_id),
     Keyword::new(Entry::full("use-server", "<server> { if | unless } <cond>", "Sends matching requests to one server.", "use-server s1 if TRUE", "1.4"), Back, No, switching::use_server),

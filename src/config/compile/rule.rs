@@ -159,7 +159,7 @@ pub fn program<'a>(
     if let crate::balance::Method::Expr(text) = &draft.set.balance.method
         && caps.back
     {
-        let word = Word::new(text.as_bytes().to_vec(), draft.at);
+        let word = Word::new(text.as_bytes().to_vec(), draft.set.balance_at.unwrap_or(draft.at));
         program.balance_expr = Expr::parse(&[word], 0, &mut ctx).map(|(expr, _)| expr);
     }
     if caps.back {
@@ -168,8 +168,8 @@ pub fn program<'a>(
         program.snis = snis(draft, &mut ctx);
         program.proxy_tlvs = proxy_tlvs(draft, &mut ctx);
     }
-    for (at, proxy, server) in std::mem::take(&mut cx.references) {
-        cx.named.push(Reference { at, from: draft.name, proxy, server });
+    for (at, proxy, wanted) in std::mem::take(&mut cx.references) {
+        cx.named.push(Reference { at, from: draft.name, proxy, wanted });
     }
     program.rules.seal();
     program.stats_rules.seal();
@@ -273,16 +273,14 @@ fn one_step<'a>(
         Step::StatsHttpRequest(args) => (&mut program.stats_rules, RuleSetKind::HttpRequest, args.from(2)),
         Step::Redirect(args) => return redirects.push_redirect(args.from(1).words, acls, ctx),
         Step::UseBackend(args) => {
+            // Where it is wrong, the backend's name is looked at all the same.
             let condition = condition(*args, 2, acls, ctx);
-            if condition.is_some() || !args.has(2) {
-                program.switching.push((*args, dynamic(*args, ctx), condition));
-            }
+            program.switching.push((*args, dynamic(*args, ctx), condition));
             return;
         }
         Step::UseServer(args) => {
-            if let Some(condition) = condition(*args, 2, acls, ctx) {
-                program.use_server.push((*args, dynamic(*args, ctx), condition));
-            }
+            let condition = condition(*args, 2, acls, ctx).unwrap_or_default();
+            program.use_server.push((*args, dynamic(*args, ctx), condition));
             return;
         }
         Step::Stick(args) => {

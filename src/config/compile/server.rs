@@ -1,5 +1,6 @@
 //! `server`, `server-template` and `default-server` lines.
 
+use crate::lang::suggest::is_meant;
 use crate::lang::void::is_void;
 use crate::lang::{Frame, Span, Status, registry, suggest};
 
@@ -151,14 +152,34 @@ pub fn options<'a>(
     title: &str,
     is_default: bool,
 ) {
+    let mut is_wrong = false;
     while !words.is_done() {
-        let at = words.at();
-        if let Err((message, hint)) = one_option(cx, set, &mut words, title, is_default) {
+        let before = words.next;
+        if let Err(Wrong { at, message, hint }) = one_option(cx, set, &mut words, title, is_default) {
             cx.diags.alert_framed(Frame::Object, at, format!("'{title}' : {message}"), hint);
-            // What follows may be an argument of the unknown option: nothing sure can be said of it.
-            return;
+            is_wrong = true;
+            if words.next == before {
+                // What follows may be arguments of the unknown option, up to what is none.
+                words.next += 1;
+                while !words.is_done() && !is_meant(words.peek(), names()) {
+                    words.next += 1;
+                }
+            }
         }
     }
+    // Nothing is made of what is wrong, for that would be told of once more.
+    set.tls.is_on &= !is_wrong;
+}
+
+fn names() -> impl Iterator<Item = &'static str> {
+    SERVER_OPTIONS.iter().map(|option| option.entry.name)
+}
+
+/// What is wrong with an option, and where.
+struct Wrong {
+    at: Span,
+    message: String,
+    hint: Option<String>,
 }
 
 fn one_option<'a>(
@@ -167,31 +188,35 @@ fn one_option<'a>(
     words: &mut Cursor<'a>,
     title: &str,
     is_default: bool,
-) -> Result<(), (String, Option<String>)> {
-    let written = words.peek();
+) -> Result<(), Wrong> {
+    let (written, at) = (words.peek(), words.at());
+    let wrong = |message: String| Err(Wrong { at, message, hint: None });
     // One option has an argument in its name.
     let name = if written.starts_with("set-proxy-v2-tlv-fmt(") { "set-proxy-v2-tlv-fmt" } else { written };
     let Some(option) = SERVER_OPTIONS.iter().find(|o| o.entry.name == name) else {
-        let hint = suggest::hint(name, SERVER_OPTIONS.iter().map(|o| o.entry.name));
-        return Err((format!("unknown keyword '{name}'"), hint));
+        let hint = suggest::hint(name, names());
+        return Err(Wrong { at, message: format!("unknown keyword '{name}'"), hint });
     };
-    if let Status::Refused(why) = option.entry.status {
-        return Err((format!("'{name}' is not supported by this release: {why}."), None));
-    }
-    if is_default && !option.in_default {
-        return Err((format!("'{name}' option is not accepted in default-server sections"), None));
-    }
-    let args = words.args.from(words.next);
+    let (args, before) = (words.args.from(words.next), words.next);
     words.next += 1 + match option.arity {
         Arity::None => 0,
         Arity::One => 1,
         Arity::Source => source_words(args),
     };
+    if let Status::Refused(why) = option.entry.status {
+        return wrong(format!("'{name}' is not supported by this release: {why}."));
+    }
+    if is_default && !option.in_default {
+        return wrong(format!("'{name}' option is not accepted in default-server sections"));
+    }
     if is_void(registry::Kind::Server, name) {
         return Ok(());
     }
     let server = title.rsplit('/').next().unwrap_or(title);
-    (option.apply)(set, args, &mut OptionCx { cx, server, title }).map_err(|e| (e, None))
+    let applied = (option.apply)(set, args, &mut OptionCx { cx, server, title });
+    // It is the argument that is wrong, where there is one.
+    let at = if args.has(1) && words.next > before + 1 { args.at(1) } else { at };
+    applied.map_err(|message| Wrong { at, message, hint: None })
 }
 
 /// Words after `source`: an address, then `usesrc` and `interface` with one argument each.

@@ -63,7 +63,9 @@ fn handshake_word(options: &mut Options, name: &str, value: &str) -> Result<(), 
 pub fn global_word(cx: &mut Cx<'_>, args: Args<'_>) {
     let (name, value) = (args.str(0), args.str(1));
     if let Err(message) = apply(cx, name, value, args) {
-        cx.diags.alert(args.span, format!("'{name}' : {message}"));
+        let at = cx.blamed(args.at(1), &message);
+        let at = if at == args.at(1) && !args.has(1) { args.span } else { at };
+        cx.diags.alert(at, format!("'{name}' : {message}"));
     }
 }
 
@@ -172,6 +174,7 @@ fn with_library<'a, T>(
     cx.library = Some(library);
     let warnings = told.warnings.into_iter().map(|text| (Severity::Warning, text));
     for (severity, text) in warnings.chain(told.errors.into_iter().map(|text| (Severity::Alert, text))) {
+        let at = cx.blamed(at, &text);
         cx.diags.push(severity, Some(at), format!("{title} : {text}"));
     }
     made

@@ -106,13 +106,31 @@ pub fn proxy(line: &Line, around: Around<'_>) -> Option<Outcome> {
         "block" => verdict::block(line),
         "monitor-net" if around.section != "defaults" => Some(monitor_net(line, around.is_http)),
         "appsession" => appsession(line),
-        "option" => option(line, 1),
-        "no" | "default" if line.str(1) == "option" => option(line, 2),
+        "option" => option(line, 1, around.section),
+        "no" | "default" if line.str(1) == "option" => option(line, 2, around.section),
         _ => None,
     }
 }
 
-fn option(line: &Line, at: usize) -> Option<Outcome> {
+/// `option http_proxy`: requests went to the address in their target, which was relative from there on.
+fn http_proxy(line: &Line, section: &str) -> Option<Outcome> {
+    let at = line.at(0);
+    match section {
+        "frontend" => Some(Outcome::gone("the backend does this")),
+        "defaults" => None,
+        _ => Some(Outcome::new(
+            vec![
+                words(["http-request", "set-dst", "url_ip"], at),
+                words(["http-request", "set-dst-port", "url_port"], at),
+                words(["http-request", "set-uri", "%[pathq]"], at),
+                words(["option", "transparent"], at),
+            ],
+            "rules that say where requests go",
+        )),
+    }
+}
+
+fn option(line: &Line, at: usize, section: &str) -> Option<Outcome> {
     let to = |name: &str| {
         let mut made = line.words.clone();
         made[at] = word(name, line.at(at));
@@ -124,6 +142,8 @@ fn option(line: &Line, at: usize) -> Option<Outcome> {
         "http-tunnel" => Some(Outcome::gone("connections are no tunnels after their first request")),
         "http-use-htx" => Some(Outcome::gone("there is no other way")),
         "httpchk" if at == 1 => httpchk(line),
+        "http_proxy" if at == 1 => http_proxy(line, section),
+        "http_proxy" => Some(Outcome::gone("nothing was left to undo")),
         _ => None,
     }
 }

@@ -54,6 +54,7 @@ fn names_that_changed() {
     for gone in ["grace 5s", "bind-process odd", "option http-tunnel", "no option http-use-htx"] {
         assert!(line(gone).is_empty(), "{gone}");
     }
+    assert!(line("option http_proxy").is_empty());
     assert_eq!(line("mode health"), ["mode http", "http-request return status 200"]);
     assert_eq!(
         line("option httpchk GET /x HTTP/1.1\\r\\nHost:\\ a.test\\r\\nUser-Agent:\\ 5%\\ of\\ it"),

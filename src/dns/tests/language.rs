@@ -233,7 +233,7 @@ fn findings_have_a_place_and_a_hint() {
     assert_eq!(of(" zon a"), "3:2 unknown keyword 'zon' in 'dns' section did you mean 'zone' maybe ?");
     assert_eq!(of(" bind 127.0.0.1:53"), "3:7 'bind 127.0.0.1:53' is there already.");
     assert_eq!(of(" record a A 1.2.3.4"), "3:2 'record' expects a 'zone' or 'zone-file' line above it.");
-    assert_eq!(of(" zone a\n record b A 1.2.3"), "4:11 'record' : '1.2.3' is no IPv4 address.");
+    assert_eq!(of(" zone a\n record b A 1.2.3"), "4:13 'record' : '1.2.3' is no IPv4 address.");
     assert_eq!(of(" zone a\n record b.c. A 1.2.3.4"), "4:9 'record' : 'b.c.' is not in zone 'a.'.");
     assert_eq!(
         of(" zone a\n record b servic web"),

@@ -1,6 +1,7 @@
 //! The data plane as its peers see it: bytes in, bytes out, log lines and counters; a file for each part of a
 //! request's life.
 
+mod ask;
 mod body;
 mod change;
 mod cookie;

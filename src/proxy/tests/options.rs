@@ -15,6 +15,23 @@ fn is_sent_early(lines: &[&str]) -> bool {
     early
 }
 
+/// The address that the client went to, as a rule says.
+#[test]
+fn transparent() {
+    for line in ["option transparent", "transparent"] {
+        let rig = Rig::new(&format!(
+            "listen p\n bind :80\n {line}\n http-request set-dst str(10.0.0.9)\n http-request set-dst-port int(81)\n\
+             backend far\n server s9 10.0.0.9:81\n"
+        ));
+        let mut client = rig.client();
+        client.send(GET);
+        let mut server = rig.server("s9");
+        assert_eq!(server.take(), GET, "{line}");
+        server.send(OK);
+        assert_eq!(answers(&client.take()), [200]);
+    }
+}
+
 #[test]
 fn http_buffer_request() {
     assert!(is_sent_early(&[]));

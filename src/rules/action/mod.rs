@@ -1,6 +1,7 @@
 //! Actions: what rules do, one table a family.
 
 mod answer;
+mod auth;
 mod binary;
 mod cache;
 mod capture;
@@ -37,6 +38,7 @@ pub static ACTIONS: &[&[ActionKeyword]] = &[
     normalize::ACTIONS,
     variable::ACTIONS,
     resolve::ACTIONS,
+    auth::ACTIONS,
     capture::ACTIONS,
     pattern::ACTIONS,
     stream::ACTIONS,

@@ -46,7 +46,7 @@ fn parse(input: &mut Input<'_, '_, '_>) -> Result<Box<dyn Action>, Failed> {
     let is_map = input.name.ends_with("-map");
     let deletes = input.name.starts_with("del-");
     let list = reference_of_file(file, is_map, input.words.place().line, input.ctx)
-        .or_else(|e| input.words.fail(e))?;
+        .map_err(|e| (input.words.start(), e))?;
     let key = input.words.want("a key")?;
     let key = Value::new(LogFormat::parse(key, LogUse::Text, input.ctx).unwrap_or_default());
     let mut value = None;

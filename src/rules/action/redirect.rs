@@ -117,7 +117,7 @@ fn parse(
     };
     let mut target: Option<&Word> = None;
     while !words.at_end() {
-        let keyword = words.peek();
+        let (keyword, place) = (words.peek(), words.place());
         words.skip(1);
         let argument = format!("an argument for '{keyword}'");
         match keyword {
@@ -144,10 +144,11 @@ fn parse(
             "append-slash" => redirect.append_slash = true,
             "ignore-empty" => redirect.ignore_empty = true,
             other => {
-                return words.fail(format!(
+                let message = format!(
                     "expects 'code', 'prefix', 'location', 'scheme', 'set-cookie', 'set-cookie-fmt', 'clear-cookie', \
                      'drop-query', 'keep-query', 'ignore-empty' or 'append-slash' (was '{other}')"
-                ));
+                );
+                return Err((place, message));
             }
         }
     }

@@ -70,15 +70,16 @@ fn parse(input: &mut Input<'_, '_, '_>) -> Result<Box<dyn Action>, Failed> {
             "Can't parse 'do-resolve({inside})'. Expects 'do-resolve(<varname>,<resolvers>[,<options>]) <expr>'. \
              Available options are 'ipv4' and 'ipv6'"
         );
-        return input.words.fail(message);
+        return Err((input.words.start(), message));
     };
     let Some(resolvers) = input.ctx.resolvers.iter().find(|known| *known.spec.name == *section).cloned()
     else {
-        return input.words.fail(format!("Can't find resolvers section '{section}' for do-resolve action."));
+        let message = format!("Can't find resolvers section '{section}' for do-resolve action");
+        return Err((input.words.start(), message));
     };
     let id = match input.ctx.names.var(name) {
         Ok(id) => id,
-        Err(e) => return input.words.fail(e),
+        Err(e) => return Err((input.words.start(), e)),
     };
     let (words, at) = input.words.slice();
     let end =

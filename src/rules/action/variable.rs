@@ -81,13 +81,13 @@ fn parse_name(input: &mut Input<'_, '_, '_>) -> Result<(VarId, Box<[Only]>), Fai
             Some(found) => only.push(found),
             None => {
                 let message = format!("unsupported condition '{condition}' for '{}'", input.name);
-                return input.words.fail(message);
+                return Err((input.words.start(), message));
             }
         }
     }
     match input.ctx.names.var(name) {
         Ok(id) => Ok((id, only.into())),
-        Err(e) => input.words.fail(e),
+        Err(e) => Err((input.words.start(), e)),
     }
 }
 

@@ -70,8 +70,8 @@ impl LogFormat {
     pub fn parse_bytes(text: &[u8], span: Span, used: LogUse, ctx: &mut BuildCtx<'_>) -> Option<LogFormat> {
         match parse::parse(text, span, used.flags(), ctx) {
             Ok((parts, stage)) => Some(LogFormat { parts: parts.into(), stage }),
-            Err(message) => {
-                ctx.error(span, message);
+            Err(messages) => {
+                messages.into_iter().for_each(|message| ctx.error(span, message));
                 None
             }
         }

@@ -28,13 +28,20 @@ pub(super) fn parse(
     span: Span,
     flags: Flags,
     ctx: &mut BuildCtx<'_>,
-) -> Result<(Vec<Part>, LogStage), String> {
+) -> Result<(Vec<Part>, LogStage), Vec<String>> {
+    let mut wrong = Vec::new();
     let mut reader =
         Reader { text, at: 0, parts: Vec::new(), literal: Vec::new(), stage: LogStage::Accept, flags };
     while let Some(&c) = text.get(reader.at) {
         reader.at += 1;
         match c {
-            b'%' => reader.item(span, ctx)?,
+            b'%' => {
+                let from = reader.at;
+                if let Err(message) = reader.item(span, ctx) {
+                    wrong.push(message);
+                    reader.pass_over(from);
+                }
+            }
             b' ' if flags.contains(Flags::MERGE) => {
                 reader.flush();
                 if !matches!(reader.parts.last(), Some(Part::Space)) {
@@ -45,7 +52,7 @@ pub(super) fn parse(
         }
     }
     reader.flush();
-    Ok((reader.parts, reader.stage))
+    if wrong.is_empty() { Ok((reader.parts, reader.stage)) } else { Err(wrong) }
 }
 
 impl Reader<'_> {
@@ -53,6 +60,15 @@ impl Reader<'_> {
         if !self.literal.is_empty() {
             let literal = std::mem::take(&mut self.literal);
             self.parts.push(Part::Text(literal.into()));
+        }
+    }
+
+    /// Goes on behind an item that is wrong, so that more can be told of the rest. It began at `from`.
+    fn pass_over(&mut self, from: usize) {
+        let read = self.text.get(from..self.at).unwrap_or_default();
+        if read.last() == Some(&b'[') {
+            let rest = self.text.get(self.at..).unwrap_or_default();
+            self.at = memchr::memchr(b']', rest).map_or(self.text.len(), |len| self.at + len + 1);
         }
     }
 

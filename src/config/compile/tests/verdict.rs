@@ -278,7 +278,7 @@ const VERDICTS: &[(Place, &str, Verdict)] = &[
     (Back, "option prefer-last-server", Clean),
     (Back, "option tcpka", Clean),
     (Back, "option splice-auto", Clean),
-    (Back, "option transparent", Refuses), // not in Isobar
+    (Back, "option transparent", Clean),
     (Back, "option independent-streams", Clean),
     (Back, "option http-restrict-req-hdr-names reject", Clean),
     (Back, "option http-restrict-req-hdr-names", Refuses),

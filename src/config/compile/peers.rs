@@ -212,6 +212,9 @@ impl<'a> Peers<'a> {
             Ok(_) if self.tables.iter().any(|(other, ..)| *other == name) => {
                 cx.diags.alert(args.at(1), format!("there is a table '{name}' already."));
             }
+            Ok(stick::Spec { cluster: Some(at), .. }) => {
+                cx.diags.alert(at, "'table': 'cluster' and 'peers' exclude each other.");
+            }
             Ok(spec) => {
                 // It is told to the section's own peers.
                 let spec = stick::Spec { peers: Some((self.name.into(), args.at(0))), ..spec };

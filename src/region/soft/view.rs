@@ -87,7 +87,7 @@ impl View {
                 news.push((id, &key.1, entry.map(|entry| &entry.record)));
             }
         };
-        for (id, old) in before.nodes.iter().filter(|(id, _)| !self.nodes.contains_key(id)) {
+        for (id, old) in before.nodes.iter().filter(|(id, _)| !self.nodes.contains_key(*id)) {
             old.by_key.keys().for_each(|key| tell(*id, key, None));
         }
         for (id, new) in &self.nodes {

@@ -113,11 +113,11 @@ fn sums_of_others_are_no_changes() {
     };
     table.put_others(&key(1), 1_000, true, others);
     table.look(&key(1), 1_000, |_| ());
-    assert_eq!(changed(1_000), []);
+    assert_eq!(changed(1_000), Vec::<u32>::new());
     table.update(&key(1), 1_001, |entry| entry.add(Data::Gpc0, 0, 1));
     assert_eq!(changed(1_001), [1]);
     table.put_others(&key(1), 1_002, true, others);
-    assert_eq!(changed(1_002), []);
+    assert_eq!(changed(1_002), Vec::<u32>::new());
 }
 
 #[test]

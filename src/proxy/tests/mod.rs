@@ -16,6 +16,7 @@ mod log;
 mod options;
 mod own;
 mod pool;
+mod published;
 mod queue;
 mod receive;
 mod retry;

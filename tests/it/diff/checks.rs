@@ -145,3 +145,67 @@ frontend fe
     }
     same(&config, Vec::new, 0, found);
 }
+
+/// A program that tells in a file of the server's name what it was given, and ends as that name says.
+const PROGRAM: &str = "#!/bin/sh
+{ echo \"$0 $*\"; env | grep -v ^_= | sort; } > \"$(dirname $0)/$HAPROXY_PROXY_NAME.$HAPROXY_SERVER_NAME.part\"
+mv \"$(dirname $0)/$HAPROXY_PROXY_NAME.$HAPROXY_SERVER_NAME.part\" \"$(dirname $0)/$HAPROXY_PROXY_NAME.$HAPROXY_SERVER_NAME\"
+case $HAPROXY_SERVER_NAME in
+  bad) exit 3;;
+  slow) sleep 30;;
+  killed) kill -9 $$;;
+esac
+";
+
+fn programs_of(run: &mut Run) {
+    let program = run.proxy.dir().join("check.sh");
+    std::fs::write(&program, PROGRAM).expect("written");
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&program, mode).expect("executable");
+    found(run);
+    let dir = run.proxy.dir().display().to_string();
+    for name in ["b.good", "b.bad", "b.unix", "l.web", "m.found"] {
+        let file = run.proxy.dir().join(name);
+        place::wait_until(Duration::from_secs(10), || file.exists());
+        let text = std::fs::read_to_string(&file).unwrap_or_else(|e| format!("{e}"));
+        for line in text.lines() {
+            run.note(name, &line.replace(&dir, "<dir>"));
+        }
+    }
+}
+
+#[test]
+fn programs() {
+    let servers = "server good 127.0.0.9:81 check inter 300ms maxconn 7
+    server bad 127.0.0.9:82 check inter 300ms
+    server slow 127.0.0.9:83 check inter 300ms
+    server killed 127.0.0.9:84 check inter 300ms addr 127.0.0.8 port 90
+    server unix /tmp/nobody.sock check inter 300ms";
+    let config = format!(
+        "global
+    nbthread 1
+    external-check
+    insecure-fork-wanted
+    stats socket {{dir}}/sock level admin
+defaults
+    mode http
+    timeout connect 2s
+    timeout client 2s
+    timeout server 2s
+    option external-check
+    external-check path /usr/bin:/bin
+    external-check command {{dir}}/check.sh
+backend b
+    {servers}
+listen l
+    bind {{ip}}:{{port:fe}}
+    server web 127.0.0.9:85 check inter 300ms ssl verify none
+backend m
+    mode tcp
+    external-check path {{dir}}:/usr/bin:/bin
+    external-check command check.sh
+    server found 127.0.0.9:86 check inter 300ms
+"
+    );
+    same(&config, Vec::new, 0, programs_of);
+}

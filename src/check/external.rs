@@ -88,8 +88,9 @@ async fn run(
         return Err(io::Error::from_raw_os_error(nix::libc::EAGAIN));
     }
     let mut command = command(external, member, address);
-    let child = tokio::task::spawn_blocking(move || command.spawn()).await.map_err(io::Error::other)??;
-    let mut running = Running { child, has_ended: false };
+    // Whoever gives up the check while it starts ends it, too.
+    let start = move || command.spawn().map(|child| Running { child, has_ended: false });
+    let mut running = tokio::task::spawn_blocking(start).await.map_err(io::Error::other)??;
     let end = AsyncFd::with_interest(PidFd::open(running.child.id())?, Interest::READABLE)?;
     if tokio::time::timeout(limit, end.readable()).await.is_err() {
         return Ok(None);

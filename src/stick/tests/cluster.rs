@@ -142,3 +142,27 @@ fn tables_that_differ_have_other_signatures() {
         assert_eq!(kind.of_sorted(b"0123456789abcdef0"), None);
     }
 }
+
+/// What a request costs that counts and reads its rate, beside that of a table of one node.
+#[test]
+#[ignore = "a measurement: cargo test -- --ignored --nocapture request_costs"]
+fn what_a_request_costs() {
+    let cost = |line: &str| {
+        let table = table(line);
+        let start = crate::base::clock::now_ns();
+        for n in 0..1_000_000_u32 {
+            table.update(&key(n % 1_000), 1_000 + u64::from(n / 1_000), |entry| {
+                let rate = entry.value(Data::Gpc0Rate, 0).unwrap_or_default();
+                entry.count((Data::Gpc0, 0), (Data::Gpc0Rate, 0), 1 + u64::from(rate > 1 << 30))
+            });
+        }
+        (crate::base::clock::now_ns() - start) / 1_000_000
+    };
+    for _ in 0..3 {
+        let [local, peers, cluster] = ["", "peers p ", "cluster "]
+            .map(|word| cost(&format!("type integer size 10k expire 10s {word}store gpc0,gpc0_rate(1s)")));
+        println!(
+            "{local} ns with a table of one node, {peers} with one told to peers, {cluster} with one of a cluster"
+        );
+    }
+}

@@ -117,7 +117,7 @@ fn a_limit_holds_for_a_minute_also_while_a_node_dies() {
     std::thread::sleep(Duration::from_secs(60));
     let passed = offer.end();
     eprintln!("accepted: {passed:?}");
-    assert!((5_400..=6_600).contains(&passed.iter().sum()), "{passed:?}");
+    assert!((5_400..=6_600).contains(&passed.iter().sum::<usize>()), "{passed:?}");
     std::thread::sleep(Duration::from_secs(3));
     let offer = Offer::begin(&cluster);
     std::thread::sleep(Duration::from_secs(20));
@@ -127,5 +127,5 @@ fn a_limit_holds_for_a_minute_also_while_a_node_dies() {
     std::thread::sleep(Duration::from_secs(20));
     let passed = offer.end();
     eprintln!("accepted while one died: {passed:?}");
-    assert!((4_800..=7_200).contains(&passed.iter().sum()), "{passed:?}");
+    assert!((4_800..=7_200).contains(&passed.iter().sum::<usize>()), "{passed:?}");
 }

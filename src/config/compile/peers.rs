@@ -149,11 +149,6 @@ impl<'a> Peers<'a> {
             super::bind::options(cx, &mut bind, &mut Cursor::new(args, i + 1), Some("peers"));
         }
         for address in addresses {
-            if matches!(address, Address::Fd(_)) {
-                let message = format!("'{}' : descriptors are not listened on for peers.", args.str(0));
-                cx.diags.alert(args.at(i), message);
-                continue;
-            }
             self.binds.push(Bind { address, ..bind.clone() });
         }
     }

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use super::rig::{GET, OK, Rig, answers};
+use super::rig::{GET, Rig, answers};
 
 const TEXT: &str = "frontend p\n bind :80\n log-format \"%b %ST %ts\"\n \
                     force-be-switch if { req.hdr(x-force) -m found }\n \
@@ -11,6 +11,9 @@ const TEXT: &str = "frontend p\n bind :80\n log-format \"%b %ST %ts\"\n \
                     backend off\n disabled\n server s1 10.0.0.1:80\n\
                     backend dark\n be-unpublished\n server s2 10.0.0.2:80\n\
                     backend web\n server s3 10.0.0.3:80\n";
+
+/// The connection ends with it, so that the next request is told by a new one.
+const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok";
 
 /// Who answers a request with these header lines.
 fn asked(rig: &Rig, server: &str, fields: &str) {

@@ -146,10 +146,12 @@ frontend fe
     same(&config, Vec::new, 0, found);
 }
 
-/// A program that tells in a file of the server's name what it was given, and ends as that name says.
+/// A program that tells in a file, named after who started it and the server, what it was given, and ends as that name
+/// says.
 const PROGRAM: &str = "#!/bin/sh
-{ echo \"$0 $*\"; env | grep -v ^_= | sort; } > \"$(dirname $0)/$HAPROXY_PROXY_NAME.$HAPROXY_SERVER_NAME.part\"
-mv \"$(dirname $0)/$HAPROXY_PROXY_NAME.$HAPROXY_SERVER_NAME.part\" \"$(dirname $0)/$HAPROXY_PROXY_NAME.$HAPROXY_SERVER_NAME\"
+file=$(dirname $0)/$PPID.$HAPROXY_PROXY_NAME.$HAPROXY_SERVER_NAME
+{ echo \"$0 $*\"; env | grep -v ^_= | sort; } > $file.part
+mv $file.part $file
 case $HAPROXY_SERVER_NAME in
   bad) exit 3;;
   slow) sleep 30;;
@@ -157,18 +159,27 @@ case $HAPROXY_SERVER_NAME in
 esac
 ";
 
+/// Where the program is, before anybody runs it.
+fn program() -> &'static std::path::Path {
+    static DIR: std::sync::LazyLock<tempfile::TempDir> = std::sync::LazyLock::new(|| {
+        let dir = tempfile::Builder::new().prefix("it.").tempdir().expect("a directory");
+        let program = dir.path().join("check.sh");
+        std::fs::write(&program, PROGRAM).expect("written");
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(&program, mode).expect("executable");
+        dir
+    });
+    DIR.path()
+}
+
 fn programs_of(run: &mut Run) {
-    let program = run.proxy.dir().join("check.sh");
-    std::fs::write(&program, PROGRAM).expect("written");
-    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    std::fs::set_permissions(&program, mode).expect("executable");
     found(run);
-    let dir = run.proxy.dir().display().to_string();
+    let (pid, dir) = (run.proxy.pid().as_raw(), run.proxy.dir().display().to_string());
     for name in ["b.good", "b.bad", "b.unix", "l.web", "m.found"] {
-        let file = run.proxy.dir().join(name);
-        place::wait_until(Duration::from_secs(10), || file.exists());
-        let text = std::fs::read_to_string(&file).unwrap_or_else(|e| format!("{e}"));
-        for line in text.lines() {
+        let file = program().join(format!("{pid}.{name}"));
+        let is_there = place::wait_until(Duration::from_secs(10), || file.exists());
+        assert!(is_there, "{name} was not checked");
+        for line in std::fs::read_to_string(&file).expect("what it was given").lines() {
             run.note(name, &line.replace(&dir, "<dir>"));
         }
     }
@@ -181,6 +192,7 @@ fn programs() {
     server slow 127.0.0.9:83 check inter 300ms
     server killed 127.0.0.9:84 check inter 300ms addr 127.0.0.8 port 90
     server unix /tmp/nobody.sock check inter 300ms";
+    let dir = program().display();
     let config = format!(
         "global
     nbthread 1
@@ -194,7 +206,7 @@ defaults
     timeout server 2s
     option external-check
     external-check path /usr/bin:/bin
-    external-check command {{dir}}/check.sh
+    external-check command {dir}/check.sh
 backend b
     {servers}
 listen l
@@ -202,7 +214,7 @@ listen l
     server web 127.0.0.9:85 check inter 300ms ssl verify none
 backend m
     mode tcp
-    external-check path {{dir}}:/usr/bin:/bin
+    external-check path {dir}:/usr/bin:/bin
     external-check command check.sh
     server found 127.0.0.9:86 check inter 300ms
 "

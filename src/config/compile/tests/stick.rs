@@ -189,8 +189,9 @@ fn a_table_of_a_cluster_wants_a_region_map() {
             "'stick-table': 'cluster' counts over the nodes of a region map, and there is no 'region-map' section."
         ]
     );
-    assert_eq!(
-        complaints("peers p\n peer a 127.0.0.1:1\n table t type ip size 1k cluster store gpc0\n"),
-        ["'table': 'cluster' and 'peers' exclude each other."]
+    let of_peers = complaints("peers p\n peer a 127.0.0.1:1\n table t type ip size 1k cluster store gpc0\n");
+    assert!(
+        of_peers.contains(&"'table': 'cluster' and 'peers' exclude each other.".to_owned()),
+        "{of_peers:?}"
     );
 }

@@ -55,6 +55,8 @@
 //! and rings for whoever tells them ([`stick::changes`]) -> a task of the control plane's runtime for each session
 //! ([`peers::link`]) reads the changes after the last it told, and writes them ([`peers::session`]) -> the other side puts
 //! them into its table, where they are no changes: nothing is told twice. Of two changes of one key the later stays.
+//! In a table of a cluster each node owns its part of every count: the same changes are told as soft state of the region
+//! map, and what the others told lies as a sum beside the own part of the entry ([`peers::cluster`]).
 //!
 //! # Life of a change
 //!
@@ -102,8 +104,8 @@
 //! What changes often and is worth nothing without its node (live sessions and capacity, shares of cluster-wide tables,
 //! progress of jobs) goes beside the map, from each node to all others ([`region::soft`]): the last value wins, and all
 //! of it is gone with its node. Who may do a thing alone holds a lease ([`region::lease`]), a record of the map whose time
-//! the leader keeps. DNS reads the loads, the mirror tells its jobs, VIPs stand on both; tables are to, and make none of
-//! their own.
+//! the leader keeps. DNS reads the loads, the mirror tells its jobs, VIPs stand on both, and so do the tables of a cluster
+//! (`discovery::shares`).
 //!
 //! # Life of a member
 //!

@@ -207,7 +207,7 @@ fn open_one(bind: &Bind, backlog: u32, opener: &Opener) -> io::Result<OwnedFd> {
 }
 
 /// A socket that whoever started us bound and listens on.
-fn inherited(number: i32) -> io::Result<OwnedFd> {
+pub fn inherited(number: i32) -> io::Result<OwnedFd> {
     let fd = socket::duplicate(number)?;
     socket::set_nonblocking(fd.as_raw_fd())?;
     socket::set_nodelay(fd.as_raw_fd());

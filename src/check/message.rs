@@ -212,7 +212,7 @@ mod tests {
     const S1: Subject<'_> = Subject { backend: "be", server: "s1", is_backup: false };
     const S2: Subject<'_> = Subject { backend: "be", server: "s2", is_backup: true };
 
-    fn found(status: Status, number: u16, info: &str, ms: u64) -> Cause {
+    fn found(status: Status, number: i32, info: &str, ms: u64) -> Cause {
         Cause::Check(Finding { status, number: Some(number), info: info.to_owned(), duration_ms: Some(ms) })
     }
 

@@ -19,6 +19,7 @@ pub mod runner;
 pub mod spec;
 pub mod status;
 
+mod external;
 mod h2;
 mod io;
 mod parse_expect;
@@ -37,6 +38,6 @@ pub use keyword::{BACKEND_KEYWORDS, SERVER_KEYWORDS};
 pub use message::Cause;
 pub use rules::{Fault, Rules};
 pub use runner::{Checks, Settings, slowstart_round};
-pub use spec::{CheckSpec, CheckTls, InitState, Observe, OnError, Protocol};
+pub use spec::{CheckSpec, CheckTls, External, InitState, Observe, OnError, Protocol};
 pub use spec::{parse_init_state, parse_observe, parse_on_error};
 pub use status::{Finding, Status};

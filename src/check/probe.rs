@@ -49,7 +49,7 @@ pub(super) async fn probe(spec: &CheckSpec, situation: &Situation<'_>) -> Findin
     let mut finding = match run.steps().await {
         Ok(finding) | Err(finding) => finding,
     };
-    finding.number = run.number;
+    finding.number = run.number.map(i32::from);
     finding.duration_ms = Some(clock::now_ms().saturating_sub(start));
     if let Some((end, _)) = finding.info.char_indices().find(|(i, c)| i + c.len_utf8() > INFO_MAX) {
         finding.info.truncate(end);

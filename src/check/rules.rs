@@ -131,6 +131,25 @@ impl Rules {
         self.protocol = Protocol::Connect;
     }
 
+    /// `option external-check`.
+    pub fn option_external(&mut self) {
+        self.protocol = Protocol::External;
+    }
+
+    /// Steps of `http-check` lines, or those of `tcp-check` lines, are what is done.
+    pub fn is_http(&self) -> bool {
+        self.protocol == Protocol::Http
+    }
+
+    pub fn is_script(&self) -> bool {
+        self.protocol == Protocol::Tcp
+    }
+
+    /// Programs check.
+    pub fn is_external(&self) -> bool {
+        self.protocol == Protocol::External
+    }
+
     /// `option tcp-check`.
     pub fn option_tcp_check(&mut self) {
         self.protocol = Protocol::Tcp;
@@ -326,7 +345,7 @@ impl Rules {
         spec.protocol = self.protocol;
         spec.datagram = self.datagram && self.protocol == Protocol::Tcp;
         let mut steps = match self.protocol {
-            Protocol::Connect => Vec::new(),
+            Protocol::Connect | Protocol::External => Vec::new(),
             Protocol::Tcp => self.tcp.steps.clone(),
             Protocol::Own => self.own.clone(),
             Protocol::Http => {

@@ -209,6 +209,9 @@ impl Checker {
         let state = self.check.send_state.then(|| self.state_header());
         let address = self.member.server.address();
         let is_up = self.member.live().oper() != OperState::Stopped;
+        if let Some(external) = &self.check.external {
+            return super::external::check(external, &self.check, &self.member, &address).await;
+        }
         let situation = Situation { address: &address, is_up, state, member: Some(&self.member) };
         let live = self.member.live();
         let (addr, port) =

@@ -1,6 +1,7 @@
 //! What to check of a server, and how: a value the configuration makes and compares.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use crate::tls::Upstream;
 
@@ -49,6 +50,8 @@ pub enum Protocol {
     Http,
     /// `option redis-check` and its like: steps of the option's own.
     Own,
+    /// `option external-check`: a program.
+    External,
 }
 
 /// How checks speak TLS.
@@ -88,6 +91,25 @@ impl PartialEq for CheckTls {
     }
 }
 
+/// The program that `option external-check` runs, and what it is told of the proxy.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct External {
+    pub command: Arc<str>,
+    /// `external-check path`.
+    pub path: Arc<str>,
+    /// Of the first address that the proxy listens on: an address or a path, and a port. Empty: there is none.
+    pub proxy_address: String,
+    pub proxy_port: String,
+    pub proxy_id: u32,
+    pub is_tls: bool,
+    /// `h1`, `h2` or `tcp`.
+    pub proto: &'static str,
+    /// `external-check preserve-env`.
+    pub keeps_environment: bool,
+    /// `insecure-fork-wanted`, without which only a process of root may run programs.
+    pub may_fork: bool,
+}
+
 /// The check of one server. Everything here is what the file says, defaults filled in.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CheckSpec {
@@ -96,6 +118,8 @@ pub struct CheckSpec {
     pub datagram: bool,
     /// Connect, send and expect steps in order; made by [`super::Rules::finish`]. Empty: connecting is all.
     pub steps: Vec<Step>,
+    /// `option external-check`.
+    pub external: Option<External>,
     /// `http-check disable-on-404`.
     pub disable_on_404: bool,
     /// `http-check send-state`.
@@ -144,6 +168,7 @@ impl Default for CheckSpec {
             protocol: Protocol::Connect,
             datagram: false,
             steps: Vec::new(),
+            external: None,
             disable_on_404: false,
             send_state: false,
             addr: None,

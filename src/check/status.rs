@@ -34,6 +34,9 @@ pub enum Status {
     L7Ok = 15,
     L7OkCond = 16,
     L7Sts = 17,
+    ProcErr = 18,
+    ProcTimeout = 19,
+    ProcOk = 20,
 }
 
 use Verdict::{Conditional, Failed, Passed};
@@ -56,6 +59,9 @@ const TABLE: &[(Status, &str, &str, Verdict)] = &[
     (Status::L7Ok, "L7OK", "Layer7 check passed", Passed),
     (Status::L7OkCond, "L7OKC", "Layer7 check conditionally passed", Conditional),
     (Status::L7Sts, "L7STS", "Layer7 wrong status", Failed),
+    (Status::ProcErr, "PROCERR", "External check error", Failed),
+    (Status::ProcTimeout, "PROCTOUT", "External check timeout", Failed),
+    (Status::ProcOk, "PROCOK", "External check passed", Passed),
 ];
 
 impl Status {
@@ -96,8 +102,8 @@ impl Status {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Finding {
     pub status: Status,
-    /// The HTTP status, when the check got that far.
-    pub number: Option<u16>,
+    /// The HTTP status, when the check got that far; what a program ended with, -1 if a signal ended it.
+    pub number: Option<i32>,
     /// Details in words; may be empty.
     pub info: String,
     pub duration_ms: Option<u64>,

@@ -62,6 +62,10 @@ pub struct Global {
     pub group: Option<String>,
     pub gid: Option<u32>,
     pub chroot: Option<PathBuf>,
+    /// `external-check`: whether it is there, and whether programs get the process's environment.
+    pub external_check: Option<bool>,
+    /// `insecure-fork-wanted`.
+    pub may_fork: bool,
     pub daemon: bool,
     pub master_worker: bool,
     /// `master-worker no-exit-on-failure`.
@@ -197,6 +201,8 @@ impl Default for Global {
             group: None,
             gid: None,
             chroot: None,
+            external_check: None,
+            may_fork: false,
             daemon: false,
             master_worker: false,
             stay_on_failure: false,

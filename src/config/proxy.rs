@@ -323,13 +323,20 @@ pub struct Switching {
     pub lines: Vec<Switch>,
     /// What spares trying each of many.
     pub candidates: Candidates,
+    /// `force-be-switch`: when one of these holds, backends that are not in use are switched to all the same.
+    pub forced: Vec<Condition>,
 }
 
 impl Switching {
-    pub fn new(lines: Vec<Switch>) -> Switching {
+    pub fn new(lines: Vec<Switch>, forced: Vec<Condition>) -> Switching {
         let conditions: Vec<_> = lines.iter().map(|line| line.condition.as_ref()).collect();
         let candidates = Candidates::of(&conditions, true);
-        Switching { lines, candidates }
+        Switching { lines, candidates, forced }
+    }
+
+    /// No line has a say: the default backend is it, if it is in use.
+    pub fn is_empty(&self) -> bool {
+        self.lines.is_empty() && self.forced.is_empty()
     }
 }
 

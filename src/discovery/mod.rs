@@ -2,7 +2,7 @@
 //! addresses come from name servers (`names`).
 //!
 //! `pool` makes a backend's servers what choices say, without threads or a clock of its own; `recovery` remembers which
-//! regions were lost and `regions` tells of it; `examine` checks for all nodes what falls to this one; `follow` has a task for each backend, which waits for what concerns it alone.
+//! regions were lost and `regions` tells of it; `examine` checks for all nodes what falls to this one; `shares` sums the tables of a cluster; `follow` has a task for each backend, which waits for what concerns it alone.
 
 mod context;
 mod names;
@@ -11,6 +11,7 @@ pub mod follow;
 pub mod pool;
 pub mod recovery;
 pub mod load;
+pub mod shares;
 mod regions;
 mod examine;
 

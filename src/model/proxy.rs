@@ -131,6 +131,8 @@ pub struct ProxyLive {
     pub paused: AtomicBool,
     /// `shutdown frontend` or soft stop.
     pub stopped: AtomicBool,
+    /// `unpublish backend`: rules pass over the backend.
+    pub unpublished: AtomicBool,
     /// `set maxconn frontend`; 0: as configured.
     pub maxconn_override: AtomicU32,
     /// Held while a server of the backend changes its state, so that changes are told in order.
@@ -148,6 +150,7 @@ impl ProxyLive {
             queue: WaitQueue::default(),
             paused: AtomicBool::new(false),
             stopped: AtomicBool::new(false),
+            unpublished: AtomicBool::new(false),
             maxconn_override: AtomicU32::new(0),
             transition: Mutex::new(()),
             invalid: InvalidMessages::default(),

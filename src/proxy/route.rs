@@ -10,7 +10,7 @@ use crate::balance::{self, Method};
 use crate::base::Nanos;
 use crate::base::clock::{MS, SEC};
 use crate::config::global::H2Tune;
-use crate::config::proxy::{ServerTarget, SwitchTarget, Switching};
+use crate::config::proxy::{Frontend, ServerTarget, SwitchTarget};
 use crate::config::{Backend, Config, HttpReuse, Proxy};
 use crate::conn::Link;
 use crate::model::queue::Rank;
@@ -60,7 +60,8 @@ impl<'a> Route<'a> {
 
     /// The backend that was switched to, else `default_backend`; a `listen` proxy is its own. False: there is none.
     pub fn choose(&mut self, switched: Option<ProxyId>) -> bool {
-        let default = || self.front.front.as_ref().and_then(|f| f.default_backend);
+        let in_use = |id: &ProxyId| is_in_use(self.config.proxy(*id));
+        let default = || self.front.front.as_ref().and_then(|f| f.default_backend).filter(in_use);
         let id = switched.or_else(default).or_else(|| self.front.back.as_ref().map(|_| self.front_id));
         if let Some(id) = id {
             self.back_id = Some(id);
@@ -127,12 +128,28 @@ impl Drop for BackendSlot<'_> {
     }
 }
 
-/// The backend that the first matching `use_backend` line names.
-pub fn switch(switching: &Switching, config: &Config, ctx: Ctx<'_>) -> Option<ProxyId> {
+/// A backend is switched to while it is neither disabled nor unpublished.
+fn is_in_use(back: &Proxy) -> bool {
+    !back.disabled && !back.live.unpublished.load(Ordering::Relaxed)
+}
+
+/// The backend that the first matching `use_backend` line names, or the default one where it takes `force-be-switch` to
+/// get there. Backends that are not in use are passed over without that.
+pub fn switch(front: &Frontend, config: &Config, ctx: Ctx<'_>) -> Option<ProxyId> {
+    let switching = &front.switching;
+    let may_switch = |id: &ProxyId| {
+        is_in_use(config.proxy(*id)) || switching.forced.iter().any(|condition| condition.eval(ctx))
+    };
     let (mut at, mut found) = (0, Found::default());
     loop {
         at = switching.candidates.next(at, ctx, &mut found);
-        let rule = switching.lines.get(at)?;
+        let Some(rule) = switching.lines.get(at) else {
+            let unused = |id: &ProxyId| !is_in_use(config.proxy(*id));
+            let default = front.default_backend.filter(unused).filter(may_switch)?;
+            let name = || config.proxy(default).name.to_string();
+            witness::note(|| Event::Backend { name: name(), how: "default_backend", at: None });
+            return Some(default);
+        };
         at += 1;
         if rule.condition.as_ref().is_some_and(|c| !c.eval(ctx)) {
             continue;
@@ -145,13 +162,13 @@ pub fn switch(switching: &Switching, config: &Config, ctx: Ctx<'_>) -> Option<Pr
                 std::str::from_utf8(&name).ok().and_then(|n| config.backends.get(n)).copied()
             }
         };
-        if let Some(id) = target {
+        if let Some(id) = target.filter(may_switch) {
             witness::note(|| Event::Backend {
                 name: config.proxy(id).name.to_string(),
                 how: "use_backend",
                 at: Some(rule.at),
             });
-            return target;
+            return Some(id);
         }
     }
 }

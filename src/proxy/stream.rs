@@ -120,12 +120,12 @@ impl<'a> Stream<'a> {
     /// The first `use_backend` that applies.
     pub(super) fn switch(&self) -> Option<ProxyId> {
         let front = self.route.front.front.as_ref()?;
-        if front.switching.lines.is_empty() {
+        if front.switching.is_empty() {
             return None;
         }
         let env = self.env();
         let ctx = Ctx { txn: self.txn, env: &env };
-        super::route::switch(&front.switching, self.route.config, ctx)
+        super::route::switch(front, self.route.config, ctx)
     }
 
     /// Gives the server's connection back.

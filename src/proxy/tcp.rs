@@ -66,7 +66,7 @@ impl Stream<'_> {
         if let Step::Switch { h2 } = self.content_rules(front, Stage::Front).await? {
             return Ok(if h2 { Then::Http2 } else { Then::Http });
         }
-        if front.front.as_ref().is_some_and(|f| !f.switching.lines.is_empty()) {
+        if front.front.as_ref().is_some_and(|f| !f.switching.is_empty()) {
             self.read_ahead();
             self.look_for_http();
         }

@@ -115,6 +115,11 @@ impl Table {
         self.sharing.is_changed.swap(false, Ordering::SeqCst)
     }
 
+    /// Whether something was changed that [`take_changed`](Table::take_changed) has not told yet.
+    pub fn has_changed(&self) -> bool {
+        self.sharing.is_changed.load(Ordering::Relaxed)
+    }
+
     /// The version of a change made now, of an entry that has this one.
     fn next_version(&self, now: u32, before: u64) -> u64 {
         let wall = self.sharing.wall_ms.load(Ordering::Relaxed) + u64::from(now);

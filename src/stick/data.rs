@@ -115,6 +115,11 @@ impl Data {
         ALL[self as usize].3
     }
 
+    /// What nodes of a cluster each count for themselves, and what the sum of says something.
+    pub fn is_summed(self) -> bool {
+        !matches!(self, Data::ServerId | Data::ServerKey | Data::Gpt | Data::Gpt0)
+    }
+
     /// The element that stands for a value of its own where that is not stored: `gpc0` is the first of `gpc`.
     pub(super) fn element(self) -> Option<(Data, usize)> {
         Some(match self {

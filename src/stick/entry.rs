@@ -47,18 +47,64 @@ impl Entry<'_> {
         self.table.layout.find(data, index).is_some()
     }
 
-    /// A value; of a rate what happened in the period that ends now. `None`: it is not stored.
+    /// A value; of a rate what happened in the period that ends now. In a table of a cluster with what other nodes
+    /// counted. `None`: it is not stored.
     pub fn value(&self, data: Data, index: usize) -> Option<i64> {
         let (data, at, period) = self.table.layout.find(data, index)?;
+        let own = self.read(data, at, period);
+        let Some(others) = self.table.layout.others(data, at) else { return Some(own) };
+        let others = match data.shape() {
+            Shape::Long => self.long(others),
+            _ => i64::from(self.record[others]),
+        };
         Some(match data.shape() {
+            Shape::Long => own.wrapping_add(others),
+            _ => (own + others).min(i64::from(u32::MAX)),
+        })
+    }
+
+    fn long(&self, at: usize) -> i64 {
+        (u64::from(self.record[at]) << 32 | u64::from(self.record[at + 1])).cast_signed()
+    }
+
+    /// What was counted here.
+    fn read(&self, data: Data, at: usize, period: u32) -> i64 {
+        match data.shape() {
             Shape::Signed => i64::from(self.record[at].cast_signed()),
             Shape::Count | Shape::Name => i64::from(self.record[at]),
-            Shape::Long => (u64::from(self.record[at]) << 32 | u64::from(self.record[at + 1])).cast_signed(),
+            Shape::Long => self.long(at),
             Shape::Rate => {
                 let words = [self.record[at], self.record[at + 1], self.record[at + 2]];
                 i64::from(rate::read(&words, period, self.now))
             }
+        }
+    }
+
+    /// What was counted here of one value, as other nodes are told: a number, or the three of [`rate`](Entry::rate), all 0
+    /// once nothing of it counts any more.
+    pub fn part(&self, data: Data, index: usize) -> Option<[u64; 3]> {
+        let (data, at, period) = self.table.layout.find(data, index)?;
+        let value = self.read(data, at, period);
+        Some(match data.shape() {
+            Shape::Rate if value == 0 => [0; 3],
+            Shape::Rate => {
+                let age_ms = self.now.wrapping_sub(self.record[at]);
+                // The clock of another thread may be ahead of this one.
+                let age_ms = if age_ms > i32::MAX as u32 { 0 } else { age_ms };
+                [age_ms, self.record[at + 1], self.record[at + 2]].map(u64::from)
+            }
+            _ => [value.cast_unsigned(), 0, 0],
         })
+    }
+
+    /// Puts the sum of what other nodes counted of a value beside what is counted here.
+    pub fn set_others(&mut self, data: Data, index: usize, sum: u64) {
+        let Some((data, at, _)) = self.table.layout.find(data, index) else { return };
+        match (self.table.layout.others(data, at), data.shape()) {
+            (None, _) => {}
+            (Some(others), Shape::Long) => self.put_long(others, sum),
+            (Some(others), _) => self.record[others] = u32::try_from(sum).unwrap_or(u32::MAX),
+        }
     }
 
     /// Adds to a value, if it is stored.
@@ -90,7 +136,7 @@ impl Entry<'_> {
         }
     }
 
-    /// Gives a value; of a rate, as if so much had happened at this moment.
+    /// Gives a value, to this node's part of it where others count too; of a rate, as if so much had happened at this moment.
     pub fn set(&mut self, data: Data, index: usize, value: u64) {
         let Some((data, at, _)) = self.table.layout.find(data, index) else { return };
         self.is_changed = true;

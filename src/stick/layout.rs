@@ -1,6 +1,6 @@
 //! Where what an entry holds lies in it.
 
-use super::data::{Data, TYPES};
+use super::data::{Data, Shape, TYPES};
 use super::key::KeyKind;
 use super::spec::Stored;
 
@@ -25,6 +25,13 @@ pub struct Place {
     /// Elements.
     pub count: u8,
     pub period: u32,
+    /// Word of what other nodes counted, in a table of a cluster; 0: there is none.
+    pub others: u16,
+}
+
+/// Words of a sum: it has no periods of its own.
+pub fn sum_words(data: Data) -> usize {
+    if data.shape() == Shape::Long { 2 } else { 1 }
 }
 
 #[derive(Clone, Debug)]
@@ -38,17 +45,29 @@ pub struct Layout {
 }
 
 impl Layout {
-    pub fn new(kind: KeyKind, store: &[Stored], is_shared: bool) -> Layout {
+    /// `is_shared`: it is told to others. `is_cluster`: what other nodes counted lies beside what is counted here.
+    pub fn new(kind: KeyKind, store: &[Stored], is_shared: bool, is_cluster: bool) -> Layout {
         let mut places = [Place::default(); TYPES];
         let mut words = HEADER + kind.words();
         for stored in store {
             let place = &mut places[stored.data as usize];
-            *place = Place { at: words as u16, count: stored.count, period: stored.period_ms };
+            *place = Place { at: words as u16, count: stored.count, period: stored.period_ms, others: 0 };
             words += stored.data.shape().words() * usize::from(stored.count);
+        }
+        for stored in store.iter().filter(|stored| is_cluster && stored.data.is_summed()) {
+            places[stored.data as usize].others = words as u16;
+            words += sum_words(stored.data) * usize::from(stored.count);
         }
         let shared = if is_shared { words } else { 0 };
         words += if is_shared { SHARED } else { 0 };
         Layout { kind, places, words, shared }
+    }
+
+    /// Where the sum of other nodes lies for a value that lies at word `at`. `None`: other nodes are not summed.
+    pub fn others(&self, data: Data, at: usize) -> Option<usize> {
+        let place = &self.places[data as usize];
+        let index = (at - usize::from(place.at)) / data.shape().words();
+        (place.others > 0).then(|| usize::from(place.others) + index * sum_words(data))
     }
 
     /// Where element `index` of a data type lies, and its period. A value of its own may lie in an array.

@@ -2,6 +2,7 @@
 //! No I/O and no clock: whoever asks says what time it is.
 
 pub mod changes;
+pub mod cluster;
 pub mod data;
 pub mod entry;
 pub mod key;
@@ -18,6 +19,7 @@ mod shard;
 mod tests;
 
 pub use changes::{Cursor, Learned, Learning, Walk};
+pub use cluster::{Placed, Summed};
 pub use data::{Data, Shape};
 pub use entry::Entry;
 pub use key::{Key, KeyKind};

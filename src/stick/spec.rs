@@ -40,6 +40,8 @@ pub struct Spec {
     /// `write-to`, and where it stands.
     pub write_to: Option<(Box<str>, Span)>,
     pub recv_only: bool,
+    /// `cluster`, where it stands: counters and rates are those of all nodes of the region map.
+    pub cluster: Option<Span>,
 }
 
 type Failed = (Span, String);
@@ -54,6 +56,7 @@ impl Spec {
             && self.store == other.store
             && self.peers.is_some() == other.peers.is_some()
             && self.recv_only == other.recv_only
+            && self.cluster.is_some() == other.cluster.is_some()
     }
 
     /// Stores a data type, too.
@@ -62,6 +65,23 @@ impl Spec {
             self.store.push(Stored { data, count: 1, period_ms: 0 });
             self.store.sort_by_key(|stored| stored.data as u8);
         }
+    }
+
+    /// What peers say takes the place of what an entry holds, which no sum over nodes survives.
+    fn check_cluster(&self) -> Result<(), Failed> {
+        let Some(at) = self.cluster else { return Ok(()) };
+        let other = [
+            (self.peers.is_some(), "peers"),
+            (self.write_to.is_some(), "write-to"),
+            (self.recv_only, "recv-only"),
+        ];
+        if let Some((_, name)) = other.iter().find(|(is_there, _)| *is_there) {
+            return Err((at, format!("'cluster' and '{name}' exclude each other")));
+        }
+        if !self.store.iter().any(|stored| stored.data.is_summed()) {
+            return Err((at, "'cluster' sums counters and rates, and none is stored".into()));
+        }
+        Ok(())
     }
 
     /// Reads what follows `stick-table`. Letters behind a unit of time are told to `warn`.
@@ -76,6 +96,7 @@ impl Spec {
             peers: None,
             write_to: None,
             recv_only: false,
+            cluster: None,
         };
         let mut reader = Reader { words, at: 0, start: at, warn };
         let mut has_type = false;
@@ -89,6 +110,7 @@ impl Spec {
                 "expire" => spec.expire_ms = reader.time("expire")?,
                 "nopurge" => spec.nopurge = true,
                 "recv-only" => spec.recv_only = true,
+                "cluster" => spec.cluster = Some(word.span),
                 "store" => reader.store(&mut spec)?,
                 "srvkey" => {
                     let word = reader.want("srvkey", "'name' or 'addr'")?;
@@ -118,6 +140,7 @@ impl Spec {
             return Err((at, "missing 'size'".into()));
         }
         spec.store.sort_by_key(|stored| stored.data as u8);
+        spec.check_cluster()?;
         Ok(spec)
     }
 }

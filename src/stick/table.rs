@@ -37,7 +37,7 @@ pub struct Table {
     by_address: AtomicBool,
     hasher: RandomState,
     shards: Box<[Padded<Mutex<Shard>>]>,
-    used: AtomicU32,
+    pub(super) used: AtomicU32,
     /// The time when it was asked last.
     latest: AtomicU32,
     /// The shard that expiry looks at next.
@@ -61,7 +61,12 @@ impl Table {
         let shards = shards.next_power_of_two().min(MOST_SHARDS);
         Table {
             name: name.into(),
-            layout: Layout::new(spec.kind, &spec.store, spec.peers.is_some()),
+            layout: Layout::new(
+                spec.kind,
+                &spec.store,
+                spec.peers.is_some() || spec.cluster.is_some(),
+                spec.cluster.is_some(),
+            ),
             names: Names::default(),
             size: AtomicU32::new(spec.size),
             expire_ms: AtomicU32::new(spec.expire_ms),
@@ -121,14 +126,14 @@ impl Table {
         self.layout.find(data, 0).is_some()
     }
 
-    fn hash(&self, words: &[u32]) -> u64 {
+    pub(super) fn hash(&self, words: &[u32]) -> u64 {
         let mut hasher = self.hasher.build_hasher();
         words.iter().for_each(|word| hasher.write_u32(*word));
         hasher.finish()
     }
 
     /// The hash of the key that begins a record's words.
-    fn rehash(&self, words: &[u32]) -> u64 {
+    pub(super) fn rehash(&self, words: &[u32]) -> u64 {
         let kind = self.layout.kind;
         let len = match kind {
             KeyKind::Str(_) => 1 + (words[0] as usize).div_ceil(4),
@@ -137,7 +142,7 @@ impl Table {
         self.hash(&words[..len])
     }
 
-    fn shard_of(&self, hash: u64) -> usize {
+    pub(super) fn shard_of(&self, hash: u64) -> usize {
         (hash >> 40) as usize & (self.shards.len() - 1)
     }
 
@@ -188,7 +193,7 @@ impl Table {
     }
 
     /// The slot of a key whose time is not over.
-    fn find(&self, guard: &mut Shard, key: &Key, hash: u64, now: u32) -> Option<u32> {
+    pub(super) fn find(&self, guard: &mut Shard, key: &Key, hash: u64, now: u32) -> Option<u32> {
         let words = self.layout.words;
         let slot = guard.find(key, hash, words)?;
         if self.is_over(guard, slot, now) {
@@ -207,7 +212,7 @@ impl Table {
     }
 
     /// The entry was used: it lives on from now.
-    fn touch(&self, guard: &mut Shard, slot: u32, now: u32) {
+    pub(super) fn touch(&self, guard: &mut Shard, slot: u32, now: u32) {
         let (words, expire) = (self.layout.words, self.expire_ms());
         if expire == 0 {
             return;

@@ -47,7 +47,7 @@ pub fn admits(worker: &'static Worker, ear: &Ear, route: &Route<'_>, txn: &mut T
 pub fn switch(worker: &'static Worker, ear: &Ear, route: &mut Route<'_>, txn: &Txn) -> bool {
     let switched = route.front.front.as_ref().and_then(|front| {
         let env = StreamEnv::apart(worker, ear.cell.bind.get(), route, None);
-        route::switch(&front.switching, route.config, Ctx { txn, env: &env })
+        route::switch(front, route.config, Ctx { txn, env: &env })
     });
     route.choose(switched)
 }

@@ -126,6 +126,7 @@ fn completed(own: CheckSpec, back: &Backend, words: &[&str]) -> CheckSpec {
     let own_asks = words.contains(&"check-ssl");
     CheckSpec {
         protocol: all.protocol,
+        external: all.external.clone(),
         steps: all.steps.clone(),
         disable_on_404: all.disable_on_404,
         send_state: all.send_state,

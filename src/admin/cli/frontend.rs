@@ -1,9 +1,9 @@
-//! Commands about frontends and the process's limits.
+//! Commands about frontends, the backends that they switch to, and the process's limits.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use crate::config::global::CliLevel::Admin;
+use crate::config::global::CliLevel::{Admin, Operator};
 use crate::config::{Config, Proxy};
 
 use super::command::Command;
@@ -28,6 +28,24 @@ pub static COMMANDS: &[Command] = &[
         "enable frontend www",
         "1.4",
         |session, args| with(session, args.at(2), enable),
+    ),
+    Command::new(
+        Operator,
+        "publish backend",
+        "<backend>",
+        "Let rules switch to a backend again.",
+        "publish backend app",
+        "3.4",
+        |session, args| publish(session, args.at(2), true),
+    ),
+    Command::new(
+        Operator,
+        "unpublish backend",
+        "<backend>",
+        "Let rules pass over a backend; what it serves goes on.",
+        "unpublish backend app",
+        "3.4",
+        |session, args| publish(session, args.at(2), false),
     ),
     Command::new(
         Admin,
@@ -114,6 +132,16 @@ fn shutdown(session: &Session, proxy: &Proxy) -> Answer {
     }
     session.control.shutdown_frontend(proxy);
     Answer::Done
+}
+
+fn publish(session: &Session, name: &str, is_published: bool) -> Answer {
+    let config = session.control.config();
+    let Some(id) = config.backends.get(name) else {
+        return Answer::error("No such backend.\n");
+    };
+    config.proxy(*id).live.unpublished.store(!is_published, Ordering::Relaxed);
+    let done = if is_published { "Backend published.\n" } else { "Backend unpublished.\n" };
+    Answer::Message(Severity::Info, done.to_owned())
 }
 
 /// A whole number as C's `atoi` reads it.

@@ -142,7 +142,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                 let output;
                 (session, output) = run(session, command.to_owned(), given).await?;
                 self.send(&output.text).await?;
-                time::sleep(Duration::from_millis(output.wait_ms)).await;
+                // Even a sleep of no time lasts until the next tick of the timer, which is a millisecond.
+                if output.wait_ms > 0 {
+                    time::sleep(Duration::from_millis(output.wait_ms)).await;
+                }
                 is_over = output.is_over;
                 if is_over {
                     break;

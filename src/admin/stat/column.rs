@@ -346,7 +346,7 @@ pub static COLUMNS: &[Column] = &[
             let has_one =
                 matches!(check.status, "L7OK" | "L7OKC" | "L7STS" | "PROCERR" | "PROCTOUT" | "PROCOK");
             let code = check.code.or(has_one.then_some(0));
-            code.and_then(|c| metric(Nature::Output, Value::U32(c.into())))
+            code.and_then(|c| metric(Nature::Output, Value::U32(c.cast_unsigned())))
         })
     })
     .metric("S", "check_code"),
@@ -464,7 +464,7 @@ pub static COLUMNS: &[Column] = &[
     .metric("S", "agent_status"),
     column("agent_code", "1.6", "Code that the agent reported.", |row| {
         health::read_agent(row, |_, agent| {
-            agent.code.and_then(|c| metric(Nature::Output, Value::U32(c.into())))
+            agent.code.and_then(|c| metric(Nature::Output, Value::U32(c.cast_unsigned())))
         })
     })
     .metric("S", "agent_code"),

@@ -11,6 +11,7 @@ use crate::peers::{Group, Spec};
 
 use super::super::program::BindError;
 use super::super::services::Groups;
+use super::super::sockets::inherited;
 use super::part::Means;
 
 type Socket = (Address, OwnedFd);
@@ -101,7 +102,7 @@ fn bind(address: &Address, opener: &Opener) -> std::io::Result<OwnedFd> {
         Address::Inet(address) => BindAddress::Inet(*address),
         Address::Unix(path) => BindAddress::Unix(path.clone()),
         Address::Abstract(name) => BindAddress::Abstract(name.to_vec()),
-        Address::Fd(_) => return Err(std::io::ErrorKind::Unsupported.into()),
+        Address::Fd(number) => return inherited(*number),
     };
     let spec = BindSpec::new(address, SocketKind::Stream);
     let fd = opener.bind(&spec)?;

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::discovery::{Discovery, Resolve, load};
+use crate::discovery::{Discovery, Resolve, load, shares};
 use crate::lang::Diagnostics;
 use crate::os::opener::Opener;
 use crate::proxy::Shared;
@@ -114,6 +114,10 @@ impl Part for RegionPart {
         let names: Resolve = Arc::new(move |name| opener.resolve(name).ok()?.first().copied());
         self.discovery = Some(Discovery::new(seat.clone(), process.hooks.clone(), process.workers, names));
         tokio::spawn(load::tell_node(seat.clone(), measure(process.shared.clone())));
+        let current = self.current.clone();
+        let tables =
+            move || (*current.load()).as_ref().map(|config| config.tables.clone()).unwrap_or_default();
+        tokio::spawn(shares::run(seat.clone(), tables));
         let documents = self.documents.clone();
         documents.take_seat(seat.clone());
         let handle = Arc::new(process.handle());

@@ -40,6 +40,7 @@ pub fn entries() -> impl Iterator<Item = (Kind, &'static Entry)> {
     let errors = errors.chain(all(Kind::In("crt-store"), super::crt_store::LINES));
     let errors = errors.chain(all(Kind::In("resolvers"), crate::resolve::LINES));
     let errors = errors.chain(all(Kind::In("cache"), super::cache::LINES));
+    let errors = errors.chain(all(Kind::In("healthcheck"), super::healthcheck::LINES));
     let errors = errors.chain(all(Kind::In("mailers"), super::mailers::LINES));
     let errors = errors.chain(all(Kind::In("peers"), super::peers::LINES));
     let sections = errors.chain(all(Kind::Section, SECTIONS)).chain(all(Kind::Section, REFUSED_SECTIONS));

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::check::{CheckSpec, Fault};
-use crate::lang::Severity;
+use crate::check::{CheckSpec, External, Fault};
+use crate::lang::{Severity, Span, suggest};
+use crate::model::{Address, Mode};
 use crate::rules::{BuildCtx, Captures, HttpErrors};
 
 use super::backend::Declared;
@@ -52,6 +53,12 @@ pub fn method<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {
         scope.too_many(args, 1, 0);
         return;
     }
+    if args.str(1) == "external-check" {
+        check.rules.option_external();
+        check.method = "";
+        scope.too_many(args, 1, 0);
+        return;
+    }
     if args.str(1) != "httpchk" {
         check.method = "";
         if let Err(fault) = check.rules.option_protocol(args.str(1), &words(args, 2)) {
@@ -67,6 +74,24 @@ pub fn method<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {
             }
         }
         Err(fault) => report(scope, Severity::Alert, args, 2, fault),
+    }
+}
+
+/// `external-check { command <command> | path <path> }`.
+pub fn external<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {
+    let what = args.str(1);
+    if !matches!(what, "command" | "path") {
+        let message = format!("'external-check' expects 'command' or 'path', not '{what}'.");
+        return scope.alert(args.at(1), message);
+    }
+    if scope.too_many(args, 1, 1) {
+        return;
+    }
+    let Some(value) = scope.needed(args, 2, "an argument") else { return };
+    let check = &mut scope.px.set.check;
+    match what {
+        "command" => check.command = Some(value.into()),
+        _ => check.command_path = value.into(),
     }
 }
 
@@ -91,19 +116,31 @@ pub fn rule<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {
 pub fn specs(cx: &mut Cx<'_>, draft: &Draft<'_>, list: &[Declared]) -> Vec<(Arc<str>, CheckSpec)> {
     let mut specs = Vec::new();
     for server in draft.servers.iter().filter(|s| s.set.spec.has_check) {
+        let title = format!("'server {}/{}'", draft.name, server.name);
+        names_section(cx, server.at, &title, &server.set);
         let mut made = spec(cx, draft, &server.set);
         let own = list.iter().find(|declared| declared.spec.name == server.name);
         let own = own.filter(|declared| !declared.spec.tls_is_off);
         let own = own.and_then(|declared| declared.spec.tls.as_ref());
-        let title = format!("'server {}/{}'", draft.name, server.name);
         made.tls = super::tls::check(cx, (server.at, &title), &server.set.tls, own, &made);
         specs.push((server.name.clone(), made));
     }
     specs
 }
 
+/// The same, and programs are told the number of the proxy.
+pub fn numbered(specs: Vec<(Arc<str>, CheckSpec)>, uid: u32) -> Vec<(Arc<str>, CheckSpec)> {
+    let mut specs = specs;
+    specs
+        .iter_mut()
+        .filter_map(|(_, spec)| spec.external.as_mut())
+        .for_each(|program| program.proxy_id = uid);
+    specs
+}
+
 /// What to check of a server with these options.
 pub fn spec(cx: &Cx<'_>, draft: &Draft<'_>, server: &ServerSettings) -> CheckSpec {
+    let own = server.healthcheck.as_deref().and_then(|name| cx.healthchecks.get(name));
     let set = &draft.set;
     let mut spec = CheckSpec {
         timeout_check_ms: set.timeouts.check,
@@ -122,6 +159,46 @@ pub fn spec(cx: &Cx<'_>, draft: &Draft<'_>, server: &ServerSettings) -> CheckSpe
     } else {
         spec.h2 = server.checking_h2.unwrap_or(false);
     }
-    set.check.rules.finish(&mut spec);
+    let rules = own.map_or(&set.check.rules, |(rules, _)| rules);
+    rules.finish(&mut spec);
+    if rules.is_external() {
+        spec.external = Some(program(cx, draft, server));
+    }
     spec
+}
+
+/// The program that checks, and what it is told of the proxy: the first address that it listens on. Its number comes
+/// when all sections have one.
+fn program(cx: &Cx<'_>, draft: &Draft<'_>, server: &ServerSettings) -> External {
+    let check = &draft.set.check;
+    let first = draft.binds.iter().find(|bind| matches!(bind.address, Address::Inet(_) | Address::Unix(_)));
+    let (proxy_address, proxy_port) = match first.map(|bind| &bind.address) {
+        Some(Address::Inet(address)) => (address.ip().to_string(), address.port().to_string()),
+        Some(Address::Unix(path)) => (path.display().to_string(), String::new()),
+        _ => (String::new(), String::new()),
+    };
+    External {
+        command: check.command.clone().unwrap_or_default(),
+        path: check.command_path.clone(),
+        proxy_address,
+        proxy_port,
+        proxy_id: 0,
+        is_tls: server.tls.is_on && !server.tls.is_off,
+        proto: match draft.set.mode {
+            Mode::Http if server.spec.proto_h2 => "h2",
+            Mode::Http => "h1",
+            _ => "tcp",
+        },
+        keeps_environment: cx.global.external_check == Some(true),
+        may_fork: cx.global.may_fork,
+    }
+}
+
+/// A server names a section that is there.
+pub fn names_section(cx: &mut Cx<'_>, at: Span, title: &str, server: &ServerSettings) {
+    let Some(name) = &server.healthcheck else { return };
+    if !cx.healthchecks.contains_key(&**name) {
+        let hint = suggest::hint(name, cx.healthchecks.keys().map(|known| &**known));
+        cx.diags.alert_hint(at, format!("{title} : there is no 'healthcheck' section '{name}'."), hint);
+    }
 }

@@ -20,6 +20,8 @@ pub struct ServerSettings {
     pub spec: ServerSpec,
     /// How `check` checks.
     pub checking: CheckSpec,
+    /// `healthcheck`: the section that says how it is checked, in place of its backend.
+    pub healthcheck: Option<Arc<str>>,
     /// `check-proto`: whether checks speak HTTP/2.
     pub checking_h2: Option<bool>,
     pub init_addr: Vec<InitAddr>,

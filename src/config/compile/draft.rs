@@ -79,6 +79,8 @@ pub struct Cx<'a> {
     pub resolvers_at: Vec<(Arc<str>, Span)>,
     /// Files of server states that were read.
     pub states: HashMap<PathBuf, Arc<[u8]>>,
+    /// `healthcheck` sections.
+    pub healthchecks: HashMap<Box<str>, (check::Rules, Span)>,
     /// `cache` sections.
     pub caches: Caches,
     /// The stick tables that rules name.
@@ -132,6 +134,7 @@ impl<'a> Cx<'a> {
             resolvers: inputs.lent.as_ref().map(|lent| lent.resolvers.clone()).unwrap_or_default(),
             resolvers_at: Vec::new(),
             states: HashMap::new(),
+            healthchecks: HashMap::new(),
             caches: Caches::default(),
             tables: TableRefs::default(),
             named: Vec::new(),
@@ -269,6 +272,9 @@ pub struct CheckDraft {
     pub has_tcp_rules: bool,
     /// A script names the ports it connects to.
     pub has_connect: bool,
+    /// `external-check command` and `external-check path`.
+    pub command: Option<Arc<str>>,
+    pub command_path: Arc<str>,
 }
 
 /// Everything that a section takes from its `defaults`.
@@ -389,6 +395,7 @@ pub enum Step<'a> {
     Stick(Args<'a>),
     MonitorFail(Args<'a>),
     Persist(Args<'a>),
+    ForceSwitch(Args<'a>),
     StatsAdmin(Args<'a>),
     StatsHttpRequest(Args<'a>),
 }
@@ -405,6 +412,8 @@ pub struct Draft<'a> {
     pub id: Option<u32>,
     pub description: Option<String>,
     pub guid: Option<&'a str>,
+    /// `be-unpublished`.
+    pub unpublished: bool,
     pub binds: Vec<Bind>,
     /// There is a `bind` line, good or not.
     pub has_bind: bool,
@@ -435,6 +444,7 @@ impl<'a> Draft<'a> {
             steps: Vec::new(),
             id: None,
             description: None,
+            unpublished: false,
             guid: None,
             binds: Vec::new(),
             has_bind: false,

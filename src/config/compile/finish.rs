@@ -229,7 +229,14 @@ fn one_proxy<'a>(
     let previous = cx.inputs.previous.and_then(|config| same_proxy(config, draft));
     let is_resized = previous.filter(|p| p.maxconn != set.maxconn);
     built.maxconn_changes.extend(is_resized.map(|p| p.live.clone()));
-    let live = previous.map_or_else(|| Arc::new(ProxyLive::new(cx.inputs.workers)), |p| p.live.clone());
+    let live = previous.map_or_else(
+        || {
+            let live = ProxyLive::new(cx.inputs.workers);
+            live.unpublished.store(draft.unpublished, Ordering::Relaxed);
+            Arc::new(live)
+        },
+        |p| p.live.clone(),
+    );
     let mut timeouts = set.timeouts;
     if timeouts.tarpit == 0 {
         timeouts.tarpit = timeouts.connect;
@@ -240,7 +247,7 @@ fn one_proxy<'a>(
     let front = caps.front.then(|| frontend(cx, draft, &mut program, names));
     let back = caps.back.then(|| {
         let before = previous.and_then(|p| p.back.as_ref());
-        backend(cx, draft, figures.fullconn, &mut program, before, built)
+        backend(cx, draft, figures, &mut program, before, built)
     });
     Proxy {
         name: draft.name.into(),
@@ -320,7 +327,7 @@ fn frontend<'a>(
         binds,
         backlog: set.backlog,
         rate_limit_sessions: set.rate_limit_sessions,
-        switching: Switching::new(switching),
+        switching: Switching::new(switching, std::mem::take(&mut program.forced_switch)),
         default_backend,
         monitor_uri: set.monitor_uri.map(|w| w.bytes().into()),
         monitor_fail: std::mem::take(&mut program.monitor_fail),
@@ -401,7 +408,7 @@ fn target(
 fn backend<'a>(
     cx: &mut Cx<'a>,
     draft: &Draft<'a>,
-    fullconn: u32,
+    figures: Figures,
     program: &mut Program<'a>,
     previous: Option<&Backend>,
     built: &mut Built,
@@ -423,7 +430,7 @@ fn backend<'a>(
     let services = super::service::specs(cx, draft);
     let moves = |spec: &ServerSpec| spec.minconn < spec.maxconn;
     let moves = list.iter().any(|d| moves(&d.spec)) || services.iter().any(|s| moves(&s.template));
-    balance.fullconn = if moves { fullconn } else { 0 };
+    balance.fullconn = if moves { figures.fullconn } else { 0 };
     let (workers, now) = (cx.inputs.workers, cx.inputs.now);
     let merged = servers(&list, &balance, previous, &saved, (workers, now));
     if let Some(next) = merged.next {
@@ -439,12 +446,12 @@ fn backend<'a>(
         servers: merged.cell,
         declared: list.iter().map(|d| d.spec.clone()).collect(),
         services,
-        checks: super::checks::specs(cx, draft, &list),
+        checks: super::checks::numbered(super::checks::specs(cx, draft, &list), figures.uid),
         added_checks: previous.map(|back| back.added_checks.clone()).unwrap_or_default(),
         check_template: super::checks::spec(cx, draft, &super::declared::ServerSettings::default()),
         retries: set.retries,
         retry_on: set.retry_on.clone(),
-        fullconn,
+        fullconn: figures.fullconn,
         source: set.source.clone(),
         source_interface: set.source_interface.map(Arc::from),
         persist: std::mem::take(&mut program.persist),

@@ -128,6 +128,18 @@ pub fn master_worker<'a>(cx: &mut Cx<'a>, args: Args<'a>, _: Prefix) {
     cx.global.master_worker = true;
 }
 
+/// `external-check [preserve-env]`.
+pub fn external_check<'a>(cx: &mut Cx<'a>, args: Args<'a>, _: Prefix) {
+    match args.str(1) {
+        "" => cx.global.external_check = Some(false),
+        "preserve-env" => cx.global.external_check = Some(true),
+        other => {
+            let message = format!("'external-check' only supports 'preserve-env', not '{other}'.");
+            cx.diags.alert(args.at(1), message);
+        }
+    }
+}
+
 pub fn maxconn<'a>(cx: &mut Cx<'a>, args: Args<'a>, _: Prefix) {
     if cx.global.maxconn != 0 {
         return cx.diags.warning(args.at(0), "'maxconn' already specified. Continuing.");

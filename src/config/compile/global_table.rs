@@ -6,9 +6,9 @@ use crate::lang::{Entry, Place, Status, What};
 
 use super::bind::unix_bind;
 use super::global::{
-    GlobalFn, close_spread, compression_level, compression_share, delay, description, h1_case_adjust, legacy,
-    log_line, log_send_hostname, master_worker, maxconn, nbthread, nothing, number, path, set_var,
-    spread_checks, stats, text, tls_text, tls_word, tune_percent, tune_size, user,
+    GlobalFn, close_spread, compression_level, compression_share, delay, description, external_check,
+    h1_case_adjust, legacy, log_line, log_send_hostname, master_worker, maxconn, nbthread, nothing, number,
+    path, set_var, spread_checks, stats, text, tls_text, tls_word, tune_percent, tune_size, user,
 };
 use super::keyword::Index;
 use crate::lang::args::Prefix;
@@ -120,7 +120,7 @@ pub const GLOBAL_KEYWORDS: &[GlobalKeyword] = &[
     accepted("dns-accept-family", "<family>", "Families of addresses that names may resolve to.", "dns-accept-family auto", "3.3", "names are resolved by the system"),
     full("expose-deprecated-directives", "", "Silences warnings about deprecated keywords.", "expose-deprecated-directives", "2.9", |cx, _, _| cx.deprecated_allowed = true),
     full("expose-experimental-directives", "", "Allows experimental keywords.", "expose-experimental-directives", "2.5", |cx, _, _| cx.experimental_allowed = true),
-    refused("external-check", "[preserve-env]", "Allows checks by programs.", "programs are not run"),
+    full("external-check", "[preserve-env]", "Allows checks by programs; 'preserve-env' gives them the process's environment.", "external-check", "1.6", external_check),
     full("fd-hard-limit", "<number>", "Most file descriptors that 'maxconn' is computed from when the file gives none.", "fd-hard-limit 1000", "2.6", |cx, a, _| { number::<u64>(cx, a); }),
     accepted("force-cfg-parser-pause", "<timeout>", "Waits while reading, for tests.", "force-cfg-parser-pause 1s", "3.1", "reading does not pause"),
     full("gid", "<number>", "Group to run as, by number.", "gid 0", "1.0", |cx, a, _| cx.global.gid = number(cx, a).or(cx.global.gid)),
@@ -143,7 +143,7 @@ pub const GLOBAL_KEYWORDS: &[GlobalKeyword] = &[
     accepted("httpclient.ssl.ca-file", "<file>", "A setting of the HTTP client of scripts.", "httpclient.ssl.ca-file x.pem", "2.5", "there are no scripts"),
     accepted("httpclient.ssl.verify", "[ none | required ]", "A setting of the HTTP client of scripts.", "httpclient.ssl.verify none", "2.5", "there are no scripts"),
     accepted("httpclient.timeout.connect", "<timeout>", "A setting of the HTTP client of scripts.", "httpclient.timeout.connect 5s", "2.5", "there are no scripts"),
-    accepted("insecure-fork-wanted", "", "Lets the process start others.", "insecure-fork-wanted", "2.2", "checks by programs need no leave").negatable(),
+    full("insecure-fork-wanted", "", "Lets a process that is not root's start programs, as 'option external-check' does.", "insecure-fork-wanted", "2.2", |cx, _, prefix| cx.global.may_fork = prefix == Prefix::None).negatable(),
     accepted("insecure-setuid-wanted", "", "Keeps set-user programs working.", "insecure-setuid-wanted", "2.2", "checks by programs need no leave").negatable(),
     tls("issuers-chain-path", "<dir>", "Directory of issuers.", "issuers-chain-path /etc/ssl/issuers", "2.2").accepted("chains are sent as their files have them").naming(Place::FILE),
     refused("jwt.decrypt_alg_list", "<list>", "Algorithms of encrypted tokens.", "there is no jwt_decrypt"),

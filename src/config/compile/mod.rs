@@ -28,6 +28,7 @@ mod errors;
 mod filter;
 mod global;
 mod global_section;
+mod healthcheck;
 mod log;
 mod mailers;
 mod needs;

@@ -73,6 +73,7 @@ impl Needs {
             | Step::Stick(args)
             | Step::MonitorFail(args)
             | Step::Persist(args)
+            | Step::ForceSwitch(args)
             | Step::StatsAdmin(args)
             | Step::StatsHttpRequest(args) => args,
         };

@@ -130,7 +130,7 @@ pub const OPTIONS: &[OptionKeyword] = &[
     flag("disable-h2-upgrade", Side::Front, "Keeps clear-text connections from becoming HTTP/2.", "option disable-h2-upgrade", "2.3", |o| &mut o.disable_h2_upgrade).http(),
     flag("dontlog-normal", Side::Front, "Logs only what went wrong.", "option dontlog-normal", "1.3", |o| &mut o.dontlog_normal),
     flag("dontlognull", Side::Front, "Does not log connections that sent nothing.", "option dontlognull", "1.3", |o| &mut o.dontlognull),
-    refused("external-check", "Checks servers with a program.", "option external-check", "programs are not run"),
+    line("external-check", "", Side::Back, "Checks servers with the program of 'external-check command'.", "option external-check", "1.6", checks::method),
     line("forwardfor", "[except <network>] [header <name>] [if-none]", Side::Any, "Adds the client's address to requests.", "option forwardfor except 127.0.0.0/8", "1.3", options::forwardfor),
     line("forwarded", "[proto] [host | host-expr <expr>] [by | by-expr <expr>] [by_port | by_port-expr <expr>] [for | for-expr <expr>] [for_port | for_port-expr <expr>]", Side::Back, "Adds the Forwarded field of RFC 7239 to requests.", "option forwarded", "2.8", options::forwarded).negatable(),
     refused("h1-case-adjust-bogus-client", "Adjusts the case of header names sent to clients.", "option h1-case-adjust-bogus-client", "names are passed on as they came"),

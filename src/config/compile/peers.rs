@@ -149,11 +149,6 @@ impl<'a> Peers<'a> {
             super::bind::options(cx, &mut bind, &mut Cursor::new(args, i + 1), Some("peers"));
         }
         for address in addresses {
-            if matches!(address, Address::Fd(_)) {
-                let message = format!("'{}' : descriptors are not listened on for peers.", args.str(0));
-                cx.diags.alert(args.at(i), message);
-                continue;
-            }
             self.binds.push(Bind { address, ..bind.clone() });
         }
     }
@@ -211,6 +206,9 @@ impl<'a> Peers<'a> {
         match read {
             Ok(_) if self.tables.iter().any(|(other, ..)| *other == name) => {
                 cx.diags.alert(args.at(1), format!("there is a table '{name}' already."));
+            }
+            Ok(stick::Spec { cluster: Some(at), .. }) => {
+                cx.diags.alert(at, "'table': 'cluster' and 'peers' exclude each other.");
             }
             Ok(spec) => {
                 // It is told to the section's own peers.

@@ -25,6 +25,7 @@ pub fn proxy(cx: &mut Cx<'_>, draft: &Draft<'_>, program: &Program<'_>, names: &
         cx.whole(Severity::Warning, draft.at, message);
     }
     checks(cx, draft);
+    external(cx, draft);
     // What a server that is added while running tracks is not among these sections.
     for server in draft.servers.iter().filter(|_| cx.inputs.lent.is_none()) {
         tracking(cx, draft, server, names);
@@ -120,6 +121,31 @@ fn checks(cx: &mut Cx<'_>, draft: &Draft<'_>) {
                 format!("'{name}' will be ignored for {} (requires 'option httpchk').", draft.title());
             cx.whole(Severity::Warning, draft.at, message);
         }
+    }
+}
+
+/// `option external-check` needs a program, and leave to run it.
+fn external(cx: &mut Cx<'_>, draft: &Draft<'_>) {
+    let check = &draft.set.check;
+    if !draft.caps().back || !check.rules.is_external() {
+        return;
+    }
+    let missing = [
+        (cx.global.external_check.is_none(), "global.external-check"),
+        (check.command.is_none(), "external-check command"),
+    ];
+    for (_, name) in missing.iter().filter(|(is_missing, _)| *is_missing) {
+        let message =
+            format!("Proxy '{}' : 'option external-check' unable to find required '{name}'.", draft.name);
+        cx.whole(Severity::Alert, draft.at, message);
+    }
+    if !cx.global.may_fork {
+        let message = format!(
+            "Proxy '{}' : 'insecure-fork-wanted' not enabled in the global section, 'option external-check' will \
+             likely fail.",
+            draft.name
+        );
+        cx.whole(Severity::Warning, draft.at, message);
     }
 }
 

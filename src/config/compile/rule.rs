@@ -23,6 +23,8 @@ pub struct Program<'a> {
     pub switching: Vec<(Args<'a>, Option<LogFormat>, Option<Condition>)>,
     pub use_server: Vec<(Args<'a>, Option<LogFormat>, Condition)>,
     pub sticking: Vec<StickRule>,
+    /// `force-be-switch`.
+    pub forced_switch: Vec<Condition>,
     pub monitor_fail: Vec<Condition>,
     pub persist: Vec<PersistRule>,
     pub stats_rules: RuleSet,
@@ -288,6 +290,7 @@ fn one_step<'a>(
             return program.sticking.extend(rule);
         }
         Step::MonitorFail(args) => return program.monitor_fail.extend(condition(*args, 2, acls, ctx)),
+        Step::ForceSwitch(args) => return program.forced_switch.extend(condition(*args, 1, acls, ctx)),
         Step::Persist(args) => {
             let is_forced = args.str(0) == "force-persist";
             let condition = condition(*args, 1, acls, ctx);

@@ -15,7 +15,6 @@ use crate::lang::args::{Args, split_prefix};
 pub const REFUSED_SECTIONS: &[Entry] = &[
     section("acme", "certificates are not fetched"),
     section("fcgi-app", "FastCGI is not part of it"),
-    section("healthcheck", "checks are described in backends"),
     section("log-forward", "log lines of others are not forwarded"),
     section("log-profile", "lines have one format a proxy"),
     section("namespace_list", "sockets are made in the process's own namespace"),
@@ -38,6 +37,7 @@ pub const SECTIONS: &[Entry] = &[
     Entry::full("listen", "<name> [from <defaults_name>]", "A frontend and a backend in one.", "listen web", "1.0"),
     Entry::full("cache", "<name>", "Responses that are kept in memory, for those who ask for them again.", "cache site", "1.8"),
     Entry::full("peers", "<name>", "Who stick tables are shared with, and tables of no proxy.", "peers mine", "1.5"),
+    Entry::full("healthcheck", "<name>", "How servers are checked that name it.", "healthcheck web", "3.4"),
     Entry::full("http-errors", "<name>", "A set of error pages.", "http-errors site", "2.2"),
     Entry::full("crt-store", "[<name>]", "Certificates whose parts are in files of their own, by name.", "crt-store web", "3.0"),
     Entry::full("mailers", "<name>", "Servers that mail about servers would go to.", "mailers mta", "1.6").with(Status::Accepted("mail is not sent")),
@@ -108,6 +108,8 @@ pub fn read<'a>(cx: &mut Cx<'a>) -> Drafts<'a> {
             cx.userlists.section(section, &mut cx.diags);
         } else if word == "resolvers" {
             super::resolvers::section(cx, section);
+        } else if word == "healthcheck" {
+            super::healthcheck::section(cx, section);
         } else if word == "cache" {
             super::cache::section(cx, section);
         } else if word == "peers" {

@@ -332,7 +332,10 @@ pub const SERVER_OPTIONS: &[ServerOption] = &[
         };
         Ok(())
     }),
-    refused("healthcheck", "<name>", "Checks of a 'healthcheck' section.", "such sections are not part of it"),
+    option("healthcheck", "<section>", "Checks as a 'healthcheck' section says, not as its backend does.", "server s 10.0.0.1:80 check healthcheck web", "3.4", |s, a, _| {
+        s.healthcheck = Some(a.str(1).into());
+        Ok(())
+    }),
     option("id", "<id>", "Number of the server, unique in its backend.", "server s 10.0.0.1:80 id 7", "1.4", |s, a, _| {
         match number(a)? {
             0 => return Err("custom id has to be > 0".to_owned()),

@@ -135,6 +135,7 @@ fn spec(cx: &mut Cx<'_>, draft: &Draft<'_>, service: &ServiceDraft<'_>) -> Servi
     let tls = super::tls::server(cx, service.at, &title, &service.set.tls, None);
     let is_off = service.set.tls.is_off;
     let check = service.check.then(|| {
+        super::checks::names_section(cx, service.at, &title, &service.set);
         let mut check = super::checks::spec(cx, draft, &service.set);
         let own = tls.clone().filter(|_| !is_off);
         check.tls = super::tls::check(cx, (service.at, &title), &service.set.tls, own.as_ref(), &check);

@@ -110,6 +110,13 @@ fn check_others(cx: &mut Cx<'_>, spec: &Spec, peers: &[Peers<'_>], places: &Hash
         let hint = suggest::hint(name, peers.iter().map(|peers| peers.name));
         cx.diags.alert_hint(*at, format!("'stick-table': there is no peers section '{name}'."), hint);
     }
+    if let Some(at) = spec.cluster
+        && !cx.inputs.sections.iter().any(|section| section.kind() == "region-map")
+    {
+        // Alone, a limit that is to hold over all nodes would be many times as high, and nobody would notice.
+        let message = "'stick-table': 'cluster' counts over the nodes of a region map, and there is no 'region-map' section.";
+        cx.diags.alert(at, message.to_owned());
+    }
     if let Some((name, at)) = &spec.write_to
         && !places.contains_key(&**name)
     {

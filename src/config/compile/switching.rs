@@ -19,6 +19,20 @@ pub fn use_backend<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {
     scope.px.steps.push(Step::UseBackend(args));
 }
 
+/// `force-be-switch { if | unless } <cond>`.
+pub fn force_be_switch<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {
+    if needs_condition(scope, args, 1, "force-be-switch") {
+        scope.px.steps.push(Step::ForceSwitch(args));
+    }
+}
+
+/// `be-unpublished`.
+pub fn unpublished<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {
+    if !scope.too_many(args, 0, 0) {
+        scope.px.unpublished = true;
+    }
+}
+
 /// `default_backend <backend>`.
 pub fn default_backend<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {
     if !args.has(1) {

@@ -85,7 +85,7 @@ fn binds(cx: &mut Cx<'_>, draft: &Draft<'_>) {
 fn steps(cx: &mut Cx<'_>, draft: &Draft<'_>) {
     for step in &draft.steps {
         let (args, why) = match step {
-            Step::Acl(_) | Step::UseBackend(_) | Step::UseServer(_) => continue,
+            Step::Acl(_) | Step::UseBackend(_) | Step::UseServer(_) | Step::ForceSwitch(_) => continue,
             Step::TcpRequest(args) if args.str(1) == "connection" => {
                 let action = args.str(2).split('(').next().unwrap_or("");
                 if ACTIONS.contains(&action) {

@@ -17,6 +17,7 @@ mod log;
 mod options;
 mod own;
 mod pool;
+mod published;
 mod queue;
 mod receive;
 mod retry;

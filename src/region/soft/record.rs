@@ -79,7 +79,8 @@ pub struct Load {
 pub struct Share {
     pub table: Name,
     pub key: Bytes,
-    /// In the order of the table's data types.
+    /// What tells tables of other forms apart, then this node's part in the order of the table's data types: a number, or
+    /// of a rate the age of its period, the events since and those of the period before.
     pub values: Vec<u64>,
 }
 

@@ -56,6 +56,36 @@ impl SoftState {
         Ok(())
     }
 
+    /// Puts many records of a kind, or takes them back, which readers see at once. Tells why the first of those was
+    /// refused that were.
+    pub fn publish_all(
+        &self,
+        kind: Kind,
+        changes: impl Iterator<Item = (Name, Option<Record>)>,
+    ) -> Result<(), SoftError> {
+        let mut exchange = self.lock();
+        let (now, mut refused, mut is_news) = (clock::now_ns(), Ok(()), false);
+        for (name, record) in changes {
+            match record {
+                None => is_news |= exchange.withdraw(&(kind, name), now),
+                Some(record) => match exchange.publish((kind, name), record, now) {
+                    Ok(changed) => is_news |= changed,
+                    Err(e) => refused = refused.and(Err(e)),
+                },
+            }
+        }
+        if is_news {
+            self.show(&exchange);
+            self.work.notify_one();
+        }
+        refused
+    }
+
+    /// This node's id; 0: it is no member yet.
+    pub fn me(&self) -> u64 {
+        self.lock().me()
+    }
+
     pub fn withdraw(&self, kind: Kind, name: &str) {
         let mut exchange = self.lock();
         if exchange.withdraw(&(kind, name.into()), clock::now_ns()) {

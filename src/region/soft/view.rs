@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use imbl::OrdMap;
+use imbl::ordmap::DiffItem;
 
 use super::record::{Key, Kind, Load, Record};
 use crate::region::map::Name;
@@ -31,6 +32,13 @@ pub(super) struct Entry {
     pub(super) version: u64,
     pub(super) bytes: usize,
     pub(super) record: Arc<Record>,
+}
+
+impl PartialEq for Entry {
+    /// A record that was put again is another one.
+    fn eq(&self, other: &Entry) -> bool {
+        Arc::ptr_eq(&self.record, &other.record)
+    }
 }
 
 impl Records {
@@ -68,6 +76,35 @@ impl View {
         self.nodes().flat_map(move |(id, records)| {
             records.of_kind(kind).map(move |(name, record)| (id, name, record))
         })
+    }
+
+    /// The records of a kind that are other ones than in the view before: the node's id, the record's name, the record
+    /// unless it is gone.
+    pub fn news<'v>(&'v self, before: &'v View, kind: Kind) -> Vec<(u64, &'v Name, Option<&'v Arc<Record>>)> {
+        let mut news = Vec::new();
+        let mut tell = |id: u64, key: &'v Key, entry: Option<&'v Entry>| {
+            if key.0 == kind {
+                news.push((id, &key.1, entry.map(|entry| &entry.record)));
+            }
+        };
+        for (id, old) in before.nodes.iter().filter(|(id, _)| !self.nodes.contains_key(*id)) {
+            old.by_key.keys().for_each(|key| tell(*id, key, None));
+        }
+        for (id, new) in &self.nodes {
+            let Some(old) = before.nodes.get(id) else {
+                new.by_key.iter().for_each(|(key, entry)| tell(*id, key, Some(entry)));
+                continue;
+            };
+            for item in old.by_key.diff(&new.by_key) {
+                match item {
+                    DiffItem::Add(key, entry) | DiffItem::Update { new: (key, entry), .. } => {
+                        tell(*id, key, Some(entry));
+                    }
+                    DiffItem::Remove(key, _) => tell(*id, key, None),
+                }
+            }
+        }
+        news
     }
 
     /// Every node's load, with the node's id.

@@ -53,6 +53,11 @@ fn what_is_wrong_is_said() {
         ("type ip size 1 store gpc0(1)", "'gpc0' takes no argument"),
         ("type ip size 1 store gpc(101)", "'gpc' expects 1 to 100 elements, not '101'"),
         ("type ip size 1 srvkey id", "'srvkey' is 'name' or 'addr', not 'id'"),
+        ("type ip size 1 cluster", "'cluster' sums counters and rates, and none is stored"),
+        ("type ip size 1 cluster store gpt0", "'cluster' sums counters and rates, and none is stored"),
+        ("type ip size 1 cluster store gpc0 peers p", "'cluster' and 'peers' exclude each other"),
+        ("type ip size 1 cluster store gpc0 recv-only", "'cluster' and 'recv-only' exclude each other"),
+        ("type ip size 1 cluster store gpc0 write-to t", "'cluster' and 'write-to' exclude each other"),
         ("type ip size 1 forever", "unknown argument 'forever'"),
     ] {
         assert_eq!(spec(line).expect_err(line), message, "{line}");

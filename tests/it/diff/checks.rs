@@ -145,3 +145,79 @@ frontend fe
     }
     same(&config, Vec::new, 0, found);
 }
+
+/// A program that tells in a file, named after who started it and the server, what it was given, and ends as that name
+/// says.
+const PROGRAM: &str = "#!/bin/sh
+file=$(dirname $0)/$PPID.$HAPROXY_PROXY_NAME.$HAPROXY_SERVER_NAME
+{ echo \"$0 $*\"; env | grep -v ^_= | sort; } > $file.part
+mv $file.part $file
+case $HAPROXY_SERVER_NAME in
+  bad) exit 3;;
+  slow) sleep 30;;
+  killed) kill -9 $$;;
+esac
+";
+
+/// Where the program is, before anybody runs it.
+fn program() -> &'static std::path::Path {
+    static DIR: std::sync::LazyLock<tempfile::TempDir> = std::sync::LazyLock::new(|| {
+        let dir = tempfile::Builder::new().prefix("it.").tempdir().expect("a directory");
+        let program = dir.path().join("check.sh");
+        std::fs::write(&program, PROGRAM).expect("written");
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(&program, mode).expect("executable");
+        dir
+    });
+    DIR.path()
+}
+
+fn programs_of(run: &mut Run) {
+    found(run);
+    let (pid, dir) = (run.proxy.pid().as_raw(), run.proxy.dir().display().to_string());
+    for name in ["b.good", "b.bad", "b.unix", "l.web", "m.found"] {
+        let file = program().join(format!("{pid}.{name}"));
+        let is_there = place::wait_until(Duration::from_secs(10), || file.exists());
+        assert!(is_there, "{name} was not checked");
+        for line in std::fs::read_to_string(&file).expect("what it was given").lines() {
+            run.note(name, &line.replace(&dir, "<dir>"));
+        }
+    }
+}
+
+#[test]
+fn programs() {
+    let servers = "server good 127.0.0.9:81 check inter 300ms maxconn 7
+    server bad 127.0.0.9:82 check inter 300ms
+    server slow 127.0.0.9:83 check inter 300ms
+    server killed 127.0.0.9:84 check inter 300ms addr 127.0.0.8 port 90
+    server unix /tmp/nobody.sock check inter 300ms";
+    let dir = program().display();
+    let config = format!(
+        "global
+    nbthread 1
+    external-check
+    insecure-fork-wanted
+    stats socket {{dir}}/sock level admin
+defaults
+    mode http
+    timeout connect 2s
+    timeout client 2s
+    timeout server 2s
+    option external-check
+    external-check path /usr/bin:/bin
+    external-check command {dir}/check.sh
+backend b
+    {servers}
+listen l
+    bind {{ip}}:{{port:fe}}
+    server web 127.0.0.9:85 check inter 300ms ssl verify none
+backend m
+    mode tcp
+    external-check path {dir}:/usr/bin:/bin
+    external-check command check.sh
+    server found 127.0.0.9:86 check inter 300ms
+"
+    );
+    same(&config, Vec::new, 0, programs_of);
+}

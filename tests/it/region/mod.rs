@@ -9,6 +9,7 @@
 //! | `failover` | regions that spill, die and come back |
 //! | `load` | clients that ask without rest |
 //! | `page` | the page in a browser |
+//! | `limits` | limits that hold over all nodes |
 //! | `browser` | a browser that tests drive |
 //! | `checkers` | who checks an instance, and by whose word all route |
 //! | `agent` | a client agent: registration, passing on, death; a region that is lost and back |
@@ -40,6 +41,7 @@ mod failover;
 mod faults;
 mod forming;
 mod leading;
+mod limits;
 mod linear;
 mod load;
 mod locks;

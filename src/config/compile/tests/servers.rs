@@ -129,3 +129,96 @@ fn expressions_of_checks_have_to_make_sense() {
     assert!(told("http-check expect status 200 status-code str(a),nope").1.contains("converter 'nope'"));
     assert!(told("http-check send hdr x-a %[be_name]").0);
 }
+
+const TIMES: &str = "defaults\n mode http\n timeout client 1s\n timeout connect 1s\n timeout server 1s\n";
+
+/// What a server `s` of the first backend is checked with.
+fn check_of(text: &str) -> CheckSpec {
+    let (built, diags) = build_text(&format!("{TIMES}{text}"));
+    let config = built.unwrap_or_else(|| panic!("{:?}", messages(&diags))).config;
+    let back = config.proxies[0].back.as_ref().expect("a backend");
+    back.checks.first().map(|(_, check)| check.clone()).expect("a check")
+}
+
+#[test]
+fn a_healthcheck_section_says_what_a_backend_would() {
+    for (kind, lines) in [
+        ("httpchk GET /x", "http-check send hdr Host a\n http-check expect status 204\n"),
+        ("tcp-check", "tcp-check connect port 81\n tcp-check send x\n tcp-check expect string y\n"),
+        ("udp-check", "tcp-check send x\n tcp-check expect string y\n"),
+        ("redis-check", ""),
+        ("smtpchk EHLO a", ""),
+    ] {
+        let here = check_of(&format!("backend b\n option {kind}\n {lines}server s 10.0.0.1:80 check\n"));
+        // The section stands behind, and what the backend says is not for this server.
+        let there = check_of(&format!(
+            "backend b\n option ssl-hello-chk\n server s 10.0.0.1:80 check healthcheck c\n\
+             healthcheck c\n type {kind}\n {lines}"
+        ));
+        assert_eq!(here, there, "{kind}");
+        assert!(here.steps.len() > 1, "{kind}");
+    }
+    let plain =
+        check_of("backend b\n option httpchk\n server s 10.0.0.1:80 check healthcheck c\nhealthcheck c\n");
+    assert_eq!(plain, check_of("backend b\n server s 10.0.0.1:80 check\n"));
+}
+
+#[test]
+fn what_is_wrong_with_healthcheck_sections_is_said() {
+    let server = "backend b\n server s 10.0.0.1:80 check healthcheck web\n";
+    for (text, message) in [
+        ("", "'server b/s' : there is no 'healthcheck' section 'web'."),
+        ("healthcheck\n", "'healthcheck' expects a name."),
+        ("healthcheck web\n type nonsense\n", "'type' expects a kind of check, not 'nonsense'."),
+        ("healthcheck web\n option httpchk\n", "unknown keyword 'option' in 'healthcheck' section"),
+        ("healthcheck web\n type httpchk\n http-check foo\n", "only supports 'disable-on-404'"),
+        ("healthcheck web\nhealthcheck web\n", "there is a healthcheck 'web' already, at "),
+        (
+            "healthcheck web\n http-check send\n",
+            "has 'http-check' lines without 'type httpchk', so they are ignored.",
+        ),
+    ] {
+        let said = messages(&build_text(&format!("{TIMES}{server}{text}")).1).join("\n");
+        assert!(said.contains(message), "{text}: {said}");
+    }
+}
+
+#[test]
+fn programs_that_check_are_named_and_allowed() {
+    let allowed = "global\n external-check\n insecure-fork-wanted\n";
+    let lines =
+        "option external-check\n external-check command /bin/true\n external-check path /bin:/usr/bin\n";
+    for (text, expected) in [
+        (
+            format!("{TIMES}backend b\n option external-check\n"),
+            vec![
+                "Proxy 'b' : 'option external-check' unable to find required 'global.external-check'.",
+                "Proxy 'b' : 'option external-check' unable to find required 'external-check command'.",
+                "Proxy 'b' : 'insecure-fork-wanted' not enabled in the global section, 'option external-check' will \
+                 likely fail.",
+            ],
+        ),
+        (format!("{allowed}{TIMES}backend b\n {lines}"), vec![]),
+        (
+            format!("{allowed}{TIMES}backend b\n external-check run x\n"),
+            vec!["'external-check' expects 'command' or 'path', not 'run'."],
+        ),
+        (
+            format!("global\n external-check always\n{TIMES}"),
+            vec!["'external-check' only supports 'preserve-env', not 'always'."],
+        ),
+    ] {
+        assert_eq!(messages(&build_text(&text).1), expected, "{text}");
+    }
+    let text = format!(
+        "global\n external-check preserve-env\n insecure-fork-wanted\n{TIMES}listen l\n bind 127.0.0.1:81\n id 7\n {lines} \
+         server s 10.0.0.1:80 check\n"
+    );
+    let (built, diags) = build_text(&text);
+    let config = built.unwrap_or_else(|| panic!("{:?}", messages(&diags))).config;
+    let check = &config.proxies[0].back.as_ref().expect("a backend").checks[0].1;
+    let external = check.external.as_ref().expect("a program");
+    assert_eq!((&*external.command, &*external.path), ("/bin/true", "/bin:/usr/bin"));
+    assert_eq!((&*external.proxy_address, &*external.proxy_port, external.proxy_id), ("127.0.0.1", "81", 7));
+    assert!(external.keeps_environment && external.may_fork && !external.is_tls);
+}

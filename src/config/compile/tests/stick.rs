@@ -179,3 +179,19 @@ fn servers_are_kept_out_and_in_again() {
     let servers = config.proxies[0].back.as_ref().expect("a backend").servers.load();
     assert_eq!(servers.list.iter().map(|s| s.spec.non_stick).collect::<Vec<_>>(), [true, false, false]);
 }
+
+#[test]
+fn a_table_of_a_cluster_wants_a_region_map() {
+    let line = |rest: &str| complaints(&format!("backend b\n stick-table type ip size 1k {rest}\n"));
+    assert_eq!(
+        line("cluster store gpc0"),
+        [
+            "'stick-table': 'cluster' counts over the nodes of a region map, and there is no 'region-map' section."
+        ]
+    );
+    let of_peers = complaints("peers p\n peer a 127.0.0.1:1\n table t type ip size 1k cluster store gpc0\n");
+    assert!(
+        of_peers.contains(&"'table': 'cluster' and 'peers' exclude each other.".to_owned()),
+        "{of_peers:?}"
+    );
+}

@@ -23,8 +23,9 @@ fn examples_are_accepted() {
             Kind::In("cache") => format!("cache x\n total-max-size 4\n {}\n", entry.example),
             Kind::In(section) => format!("{section} x\n {}\n", entry.example),
             _ => format!(
-                "http-errors site\ncache site\n total-max-size 4\nresolvers dns\n nameserver a 127.0.0.1:53\ndefaults\n mode http\n timeout client 1s\n timeout server 1s\n timeout connect 1s\n\
-                 listen main\n mode http\n bind :1\n server s1 127.0.0.1:80\n{}\n\
+                "global\n external-check\n insecure-fork-wanted\nhealthcheck web\n\
+                 http-errors site\ncache site\n total-max-size 4\nresolvers dns\n nameserver a 127.0.0.1:53\ndefaults\n mode http\n timeout client 1s\n timeout server 1s\n timeout connect 1s\n\
+                 listen main\n mode http\n bind :1\n external-check command /bin/true\n server s1 127.0.0.1:80\n{}\n\
                  backend app\n backend other\n server s 127.0.0.1:80 check\n\
                  backend clients\n stick-table type string size 1k\n\
                  backend web\n server s1 127.0.0.1:80 check\n",

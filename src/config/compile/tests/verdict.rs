@@ -286,7 +286,7 @@ const VERDICTS: &[(Place, &str, Verdict)] = &[
     (Back, "stick on src", Refuses),
     (Back, "tcp-response inspect-delay 5s", Clean),
     (Back, "tcp-response content accept", Clean),
-    (Back, "external-check command /bin/true", Refuses), // not in Isobar
+    (Back, "external-check command /bin/true", Clean),
     (Defaults, "bind :80", Refuses),
     (Defaults, "http-request deny", Refuses),
     (Defaults, "acl a src 1.2.3.4", Refuses),

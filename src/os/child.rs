@@ -2,7 +2,7 @@
 #![allow(unsafe_code)]
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::Path;
@@ -38,6 +38,13 @@ impl PidFd {
     }
 }
 
+/// Becomes readable with the end.
+impl From<PidFd> for OwnedFd {
+    fn from(end: PidFd) -> OwnedFd {
+        end.0
+    }
+}
+
 /// Whether whoever had the other end of a socket is gone.
 pub fn has_left(socket: &impl AsFd) -> io::Result<bool> {
     let mut list = [PollFd::new(socket.as_fd(), PollFlags::empty())];
@@ -51,12 +58,6 @@ pub fn has_left(socket: &impl AsFd) -> io::Result<bool> {
 impl AsFd for PidFd {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
-    }
-}
-
-impl AsRawFd for PidFd {
-    fn as_raw_fd(&self) -> RawFd {
-        self.0.as_raw_fd()
     }
 }
 

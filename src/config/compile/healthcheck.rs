@@ -93,8 +93,8 @@ fn one_line<'a>(cx: &mut Cx<'a>, name: &'a str, args: Args<'a>, rules: &mut Rule
             return cx.diags.alert_hint(args.at(0), message, hint);
         }
     };
-    for (at, proxy, server) in std::mem::take(&mut cx.references) {
-        cx.named.push(Reference { at, from: name, proxy, server });
+    for (at, proxy, wanted) in std::mem::take(&mut cx.references) {
+        cx.named.push(Reference { at, from: name, proxy, wanted });
     }
     let (severity, faults) = match result {
         Ok(warnings) => (Severity::Warning, warnings),

@@ -214,9 +214,14 @@ fn one_option<'a>(
     }
     let server = title.rsplit('/').next().unwrap_or(title);
     let applied = (option.apply)(set, args, &mut OptionCx { cx, server, title });
-    // It is the argument that is wrong, where there is one.
-    let at = if args.has(1) && words.next > before + 1 { args.at(1) } else { at };
-    applied.map_err(|message| Wrong { at, message, hint: None })
+    applied.map_err(|message| {
+        // It is an argument that is wrong, where there is one: the one that is named, else the first.
+        let count = words.next - before - 1;
+        let is_named = |i: &usize| message.contains(&format!("'{}'", args.str(*i)));
+        let blamed = (1..=count).rev().find(is_named).unwrap_or(1);
+        let at = if args.has(1) && count > 0 { args.at(blamed) } else { at };
+        Wrong { at, message, hint: None }
+    })
 }
 
 /// Words after `source`: an address, then `usesrc` and `interface` with one argument each.

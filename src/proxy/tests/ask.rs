@@ -68,7 +68,7 @@ fn a_refusal_is_the_client_s() {
     client.send(GET);
     assert_eq!(auth.take(), GET.replace("/ ", "/v "), "both connections stay");
     auth.send("HTTP/1.1 302 Found\r\nLocation: /login\r\nContent-Length: 0\r\n\r\n");
-    assert_eq!(client.take(), "HTTP/1.1 302 Found\r\nlocation: /login\r\ncontent-length: 0\r\n\r\n");
+    assert_eq!(client.take(), "HTTP/1.1 302 Found\r\ncontent-length: 0\r\nlocation: /login\r\n\r\n");
     assert_eq!(rig.opened("s1"), 0);
     assert_eq!(rig.log(), ["p/<NOSRV> 401 PR 0", "p/<NOSRV> 302 PR 0"]);
     assert_eq!(rig.front("p").denied_req, 2);

@@ -14,13 +14,11 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
-
 use crate::base::clock;
 use crate::model::Address;
 use crate::os::child::{PidFd, owner};
 use crate::os::process::kill_group;
+use crate::os::socket::watch;
 
 use super::change::Member;
 use super::spec::{CheckSpec, External};
@@ -91,7 +89,7 @@ async fn run(
     // Whoever gives up the check while it starts ends it, too.
     let start = move || command.spawn().map(|child| Running { child, has_ended: false });
     let mut running = tokio::task::spawn_blocking(start).await.map_err(io::Error::other)??;
-    let end = AsyncFd::with_interest(PidFd::open(running.child.id())?, Interest::READABLE)?;
+    let end = watch(PidFd::open(running.child.id())?.into())?;
     if tokio::time::timeout(limit, end.readable()).await.is_err() {
         return Ok(None);
     }

@@ -54,6 +54,12 @@ impl AsFd for PidFd {
     }
 }
 
+impl From<PidFd> for OwnedFd {
+    fn from(pid: PidFd) -> OwnedFd {
+        pid.0
+    }
+}
+
 impl AsRawFd for PidFd {
     fn as_raw_fd(&self) -> RawFd {
         self.0.as_raw_fd()

@@ -179,7 +179,3 @@ pub const SUBKEYWORDS: &[Entry] = &[
     Entry::full("tcp-response content", "<action> [{if | unless} <condition>]", "Rules on the first data of servers.", "tcp-response content accept", "1.5"),
     Entry::full("tcp-response inspect-delay", "<timeout>", "Longest wait for that data.", "tcp-response inspect-delay 5s", "1.5").with(Status::Accepted("rules see the first data that comes")),
 ];
-
-const fn refused(name: &'static str, args: &'static str, doc: &'static str, why: &'static str) -> Entry {
-    Entry::full(name, args, doc, "", "").with(Status::Refused(why))
-}

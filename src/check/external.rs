@@ -103,6 +103,7 @@ fn command(external: &External, member: &Member, address: &Address) -> Command {
     let (server, live) = (&member.server.spec, member.live());
     let (ip, port) = match address {
         Address::Inet(address) => (address.ip().to_string(), address.port().to_string()),
+        Address::Unix(path) => (path.display().to_string(), String::new()),
         other => (other.to_string(), String::new()),
     };
     let or_unused = |text: &str| if text.is_empty() { NOT_USED.to_owned() } else { text.to_owned() };

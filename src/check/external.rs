@@ -18,7 +18,7 @@ use crate::base::clock;
 use crate::model::Address;
 use crate::os::child::{PidFd, owner};
 use crate::os::process::kill_group;
-use crate::os::socket;
+use crate::os::socket::watch;
 
 use super::change::Member;
 use super::spec::{CheckSpec, External};
@@ -89,7 +89,7 @@ async fn run(
     // Whoever gives up the check while it starts ends it, too.
     let start = move || command.spawn().map(|child| Running { child, has_ended: false });
     let mut running = tokio::task::spawn_blocking(start).await.map_err(io::Error::other)??;
-    let end = socket::watch(PidFd::open(running.child.id())?.into())?;
+    let end = watch(PidFd::open(running.child.id())?.into())?;
     if tokio::time::timeout(limit, end.readable()).await.is_err() {
         return Ok(None);
     }
@@ -103,6 +103,7 @@ fn command(external: &External, member: &Member, address: &Address) -> Command {
     let (server, live) = (&member.server.spec, member.live());
     let (ip, port) = match address {
         Address::Inet(address) => (address.ip().to_string(), address.port().to_string()),
+        Address::Unix(path) => (path.display().to_string(), String::new()),
         other => (other.to_string(), String::new()),
     };
     let or_unused = |text: &str| if text.is_empty() { NOT_USED.to_owned() } else { text.to_owned() };

@@ -180,7 +180,8 @@ impl<'a> Peers<'a> {
                 .diags
                 .alert(args.at(1), format!("there is a peer '{name}' already in 'peers {}'.", self.name));
         }
-        let accept = Accept::RESOLVE | Accept::PORT | Accept::PORT_NEEDED | Accept::STREAM;
+        // Without a port it is one that only dials: HAProxy takes that, and its tests use it.
+        let accept = Accept::RESOLVE | Accept::PORT | Accept::STREAM;
         let address = parse(args.str(2), accept, &cx.surroundings()).map(|written| {
             let port = if let Port::Range(port, _) = written.port { port } else { 0 };
             written.address(port)

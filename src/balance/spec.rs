@@ -163,16 +163,18 @@ pub fn parse_hash_type(words: &[&str]) -> Result<HashType, String> {
         "wt6" => HashFunction::Wt6,
         "crc32" => HashFunction::Crc32,
         "none" => HashFunction::None,
-        _ => {
-            return Err(
-                "'hash-type' only supports 'sdbm', 'djb2', 'crc32', or 'wt6' hash functions.".to_owned()
-            );
+        other => {
+            return Err(format!(
+                "'hash-type' only supports 'sdbm', 'djb2', 'crc32', or 'wt6' hash functions (was '{other}')."
+            ));
         }
     };
     match words.get(2) {
         None => Ok(HashType { consistent, maglev, function, avalanche: false }),
         Some(&"avalanche") => Ok(HashType { consistent, maglev, function, avalanche: true }),
-        Some(_) => Err("'hash-type' only supports 'avalanche' as a modifier for hash functions.".to_owned()),
+        Some(other) => Err(format!(
+            "'hash-type' only supports 'avalanche' as a modifier for hash functions (was '{other}')."
+        )),
     }
 }
 

@@ -188,7 +188,7 @@ pub fn monitor_uri<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {
 /// `monitor fail { if | unless } <cond>`.
 pub fn monitor_fail<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {
     if args.str(1) != "fail" {
-        return scope.alert(args.at(1), "'monitor' only supports 'fail'.");
+        return scope.alert(args.at(1), format!("'monitor' only supports 'fail' (was '{}').", args.str(1)));
     }
     if needs_condition(scope, args, 2, "monitor fail") {
         scope.px.steps.push(Step::MonitorFail(args));
@@ -256,7 +256,8 @@ pub fn declare<'a>(scope: &mut Scope<'_, 'a>, args: Args<'a>) {
         return scope.alert(args.at(1), message);
     }
     if !matches!(direction, "request" | "response") {
-        let message = "'declare capture' requires a direction ('request' or 'response')";
+        let message =
+            format!("'declare capture' requires a direction ('request' or 'response', not '{direction}')");
         return scope.alert(args.at(2), message);
     }
     if args.str(3) != "len" {

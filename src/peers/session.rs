@@ -44,6 +44,17 @@ struct State {
     remote: Option<u64>,
 }
 
+impl State {
+    /// All up to the cursor was told: the other side has it once the last entry of it is acknowledged, which may have
+    /// been before this was known.
+    fn reached(&mut self) {
+        match self.sent == self.acked {
+            true => self.known.join(&self.cursor),
+            false => self.pending = Some((self.sent, self.cursor.clone())),
+        }
+    }
+}
+
 /// A table of the other side.
 #[derive(Debug)]
 struct Known {
@@ -381,7 +392,7 @@ impl Session {
             if !is_done {
                 return Some(lesson);
             }
-            state.pending = Some((state.sent, state.cursor.clone())).filter(|(sent, _)| *sent != state.acked);
+            state.reached();
             lesson = Lesson { table: lesson.table + 1, walk: Walk::default() };
         }
         None
@@ -404,8 +415,8 @@ impl Session {
                 pen.out.len() < most
             });
             state.cursor = cursor;
-            if is_done && state.pending.is_none() && state.sent != state.acked {
-                state.pending = Some((state.sent, state.cursor.clone()));
+            if is_done && state.pending.is_none() {
+                state.reached();
             }
             if self.out.len() == defined {
                 // Nothing of it: then it needs no definition.

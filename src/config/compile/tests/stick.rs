@@ -138,7 +138,6 @@ fn what_sections_say_of_peers() {
     for (lines, expected) in [
         (" default-bind ssl\n bind 127.0.0.1:1003\n", "no SSL certificate specified (use 'crt')."),
         (" peer d\n", "'peer' expects <name> and <addr>:<port> as arguments."),
-        (" peer d 10.0.0.4\n", "missing port"),
         (" peer d 10.0.0.4:1 nonsense\n", "unknown keyword 'nonsense'"),
         (" peer a 10.0.0.4:1\n", "there is a peer 'a' already in 'peers mine'."),
         (" bind nowhere\n", "'bind' : "),

@@ -55,8 +55,8 @@ mod tests {
     #[test]
     fn who_waits_hears_of_what_broke_off() {
         assert_eq!(wait(whole(async { 7 })), Ok(7));
-        let none: Option<u32> = None;
-        let told = wait(whole(async move { none.expect("one") }));
+        let none: Vec<u32> = Vec::new();
+        let told = wait(whole(async move { *none.first().expect("one") }));
         assert!(told.as_ref().is_err_and(|why| why.contains("panic")), "{told:?}");
     }
 }

@@ -18,7 +18,7 @@ const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\
 /// Who answers a request with these header lines.
 fn asked(rig: &Rig, server: &str, fields: &str) {
     let mut client = rig.client();
-    client.send(&GET.replace("\r\n\r\n", &format!("\r\n{fields}\r\n")));
+    client.send(GET.replace("\r\n\r\n", &format!("\r\n{fields}\r\n")));
     let mut far = rig.server(server);
     assert!(far.take().starts_with("GET / "), "{server}");
     far.send(OK);
@@ -58,6 +58,6 @@ fn the_default_backend_is_forced_like_others() {
     );
     asked(&rig, "s1", "");
     let mut client = rig.client();
-    client.send(&GET.replace("\r\n\r\n", "\r\nx-no: 1\r\n\r\n"));
+    client.send(GET.replace("\r\n\r\n", "\r\nx-no: 1\r\n\r\n"));
     assert_eq!(answers(&client.take()), [503]);
 }

@@ -172,6 +172,8 @@ frontend at_b
     logs: 7,
     origins: one,
     traffic: |run| {
+        // First: the line about it comes at once, and that about a tunnel when both sides have ended it.
+        run.ask("fe", "GET / HTTP/1.1\r\nHost: not TLS\r\n\r\n");
         let rows = [
             ("https://a.test/1", "--http2"),
             ("https://B.test/2", "--http1.1"),
@@ -180,7 +182,6 @@ frontend at_b
             ("https://a.test/5", OLD),
         ];
         each(run, "fe", &rows);
-        run.ask("fe", "GET / HTTP/1.1\r\nHost: not TLS\r\n\r\n");
         // By the address alone: without a name.
         let url = format!("https://{}/no-name", run.addr("fe"));
         let output = curl(&["-w", "|%{http_version} %{http_code}", &url]);

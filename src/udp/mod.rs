@@ -9,7 +9,8 @@
 //!
 //! The kernel gives a flow to the same worker each time, as it spreads clients over the sockets of one address. What is
 //! bounded: flows by `maxconn` of process, frontend and bind; in the process they count beside connections, so that neither
-//! takes the other's room. Where one is reached, datagrams of those who have no flow are dropped and count as `ereq` of the frontend; flows that stand go on, and none is pushed out.
+//! takes the other's room. Where one is reached, datagrams of those who have no flow are dropped and count as `ereq` of the
+//! frontend; flows that stand go on, and none is pushed out.
 //!
 //! A flow stays with its server for as long as that is up and in its backend; else its next datagram goes to another
 //! one, and no other flow notices. A flow ends when neither side said anything for the shorter one of `timeout client` and

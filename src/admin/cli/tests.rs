@@ -163,18 +163,23 @@ async fn exchange(path: &std::path::Path, input: &str) -> String {
     text
 }
 
+/// A socket there, until it is aborted.
+fn served(
+    path: &std::path::Path,
+    level: CliLevel,
+    severity: SeverityOutput,
+    timeout_ms: u64,
+) -> tokio::task::JoinHandle<std::io::Result<()>> {
+    let listener = Listener::Unix(std::os::unix::net::UnixListener::bind(path).expect("bind"));
+    let socket = Socket { listener, level, severity, is_master: false, timeout_ms };
+    tokio::spawn(serve(socket, Fake::new(RECORDED), Arc::new(Semaphore::new(2))))
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_socket_may_show_severities() {
     let dir = tempfile::tempdir().expect("a directory");
     let path = dir.path().join("s.sock");
-    let socket = Socket {
-        listener: Listener::Unix(std::os::unix::net::UnixListener::bind(&path).expect("bind")),
-        level: CliLevel::User,
-        severity: SeverityOutput::String,
-        is_master: false,
-        timeout_ms: 300,
-    };
-    let server = tokio::spawn(serve(socket, Fake::new(RECORDED), Arc::new(Semaphore::new(2))));
+    let server = served(&path, CliLevel::User, SeverityOutput::String, 300);
     assert_eq!(exchange(&path, "get weight x\n").await, "[err]: Require 'backend/server'.\n\n");
     assert_eq!(exchange(&path, "show map\n").await, "[err]: Permission denied\n\n");
     let plain = exchange(&path, "set severity-output none;get weight x\n").await;
@@ -187,14 +192,7 @@ async fn a_socket_may_show_severities() {
 async fn commands_follow_each_other_at_once() {
     let dir = tempfile::tempdir().expect("a directory");
     let path = dir.path().join("s.sock");
-    let socket = Socket {
-        listener: Listener::Unix(std::os::unix::net::UnixListener::bind(&path).expect("bind")),
-        level: CliLevel::Admin,
-        severity: SeverityOutput::None,
-        is_master: false,
-        timeout_ms: 30_000,
-    };
-    let server = tokio::spawn(serve(socket, Fake::new(RECORDED), Arc::new(Semaphore::new(2))));
+    let server = served(&path, CliLevel::Admin, SeverityOutput::None, 30_000);
     let line = format!("{}\n", vec!["show version"; 1000].join(";"));
     let mut best = u64::MAX;
     // A machine that is busy once is not busy each time.
@@ -211,14 +209,7 @@ async fn commands_follow_each_other_at_once() {
 async fn a_socket_serves_lines_prompts_and_payloads() {
     let dir = tempfile::tempdir().expect("a directory");
     let path = dir.path().join("s.sock");
-    let socket = Socket {
-        listener: Listener::Unix(std::os::unix::net::UnixListener::bind(&path).expect("bind")),
-        level: CliLevel::Admin,
-        severity: SeverityOutput::None,
-        is_master: false,
-        timeout_ms: 300,
-    };
-    let server = tokio::spawn(serve(socket, Fake::new(RECORDED), Arc::new(Semaphore::new(2))));
+    let server = served(&path, CliLevel::Admin, SeverityOutput::None, 300);
     assert_eq!(exchange(&path, "show version\n").await, "3.4.0\n\n");
     assert_eq!(exchange(&path, "show version").await, "3.4.0\n\n");
     assert_eq!(exchange(&path, "show version;show cli level;\r\n").await, "3.4.0\n\nadmin\n\n");

@@ -17,10 +17,7 @@ fn words<'a>(args: Args<'a>) -> Vec<&'a str> {
 fn take<'a, T>(scope: &mut Scope<'_, 'a>, args: Args<'a>, result: Result<T, String>) -> Option<T> {
     result
         .map_err(|message| {
-            // A second word is what is wrong where the first is known.
-            let of_second = message.contains("hash functions") && args.has(2);
-            let blamed = scope.cx.blamed(args.at(1), &message);
-            let at = if of_second { args.at(2) } else { blamed };
+            let at = scope.cx.blamed(args.at(1), &message);
             scope.alert(at, message);
         })
         .ok()

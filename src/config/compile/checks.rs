@@ -9,7 +9,7 @@ use crate::rules::{BuildCtx, Captures, HttpErrors};
 
 use super::backend::Declared;
 use super::declared::ServerSettings;
-use super::draft::{Cx, Draft, Reference};
+use super::draft::{Cx, Draft};
 use super::keyword::Scope;
 use super::rule::build_ctx;
 use crate::lang::args::Args;
@@ -32,9 +32,7 @@ fn reading<'a, R>(
     let (mut captures, pages) = (Captures::default(), HttpErrors::default());
     let mut ctx = build_ctx(scope.cx, &title, caps, mode, &mut captures, &pages);
     let result = read(&mut scope.px.set.check.rules, &mut ctx);
-    for (at, proxy, wanted) in std::mem::take(&mut scope.cx.references) {
-        scope.cx.named.push(Reference { at, from: name, proxy, wanted });
-    }
+    scope.cx.keep_references(name);
     result
 }
 

@@ -158,7 +158,7 @@ impl<'a> Cx<'a> {
     }
 }
 
-impl Cx<'_> {
+impl<'a> Cx<'a> {
     /// The place of a word in the line that stands at `at`: the word itself, else the first that has it within.
     pub fn spot(&self, at: Span, word: &str) -> Span {
         let Some(line) = self.inputs.sources.line(at) else { return at };
@@ -173,6 +173,12 @@ impl Cx<'_> {
             Some((found, from)) => Span { col: from as u32 + 1, len: found.len() as u32, ..at },
             None => at,
         }
+    }
+
+    /// Keeps what the rule language named while it read something of a section.
+    pub fn keep_references(&mut self, from: &'a str) {
+        let named = std::mem::take(&mut self.references);
+        self.named.extend(named.into_iter().map(|(at, proxy, wanted)| Reference { at, from, proxy, wanted }));
     }
 
     /// The place of the last word of a line, behind its keyword, that a message tells of.

@@ -7,7 +7,7 @@ use crate::lang::{Entry, Section, Severity, registry, suggest};
 use crate::model::{Caps, Mode};
 use crate::rules::{Captures, HttpErrors};
 
-use super::draft::{Cx, Reference};
+use super::draft::Cx;
 use super::keyword::too_many;
 use super::rule::build_ctx;
 
@@ -93,9 +93,7 @@ fn one_line<'a>(cx: &mut Cx<'a>, name: &'a str, args: Args<'a>, rules: &mut Rule
             return cx.diags.alert_hint(args.at(0), message, hint);
         }
     };
-    for (at, proxy, wanted) in std::mem::take(&mut cx.references) {
-        cx.named.push(Reference { at, from: name, proxy, wanted });
-    }
+    cx.keep_references(name);
     let (severity, faults) = match result {
         Ok(warnings) => (Severity::Warning, warnings),
         Err(fault) => (Severity::Alert, vec![fault]),

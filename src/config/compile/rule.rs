@@ -11,7 +11,7 @@ use crate::rules::{
 };
 
 use super::super::proxy::{LogSpec, PersistRule, Rules};
-use super::draft::{Cx, Draft, FormatSource, Kind, Reference, Step};
+use super::draft::{Cx, Draft, FormatSource, Kind, Step};
 use crate::lang::args::Args;
 
 /// What the rule lines of one section compile to.
@@ -170,9 +170,7 @@ pub fn program<'a>(
         program.snis = snis(draft, &mut ctx);
         program.proxy_tlvs = proxy_tlvs(draft, &mut ctx);
     }
-    for (at, proxy, wanted) in std::mem::take(&mut cx.references) {
-        cx.named.push(Reference { at, from: draft.name, proxy, wanted });
-    }
+    cx.keep_references(draft.name);
     program.rules.seal();
     program.stats_rules.seal();
     program.captures = captures;

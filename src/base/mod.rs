@@ -2,6 +2,7 @@
 
 pub mod buf;
 pub mod clock;
+pub mod hex;
 pub mod latency;
 pub mod live;
 pub mod rate;

@@ -2,13 +2,13 @@
 //! the others added up.
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::Notify;
 
+use crate::base::hex::{from_hex, to_hex};
 use crate::base::{Millis, clock};
 use crate::peers::cluster::{MOST_KEYS, Parts, Sums, Word};
 use crate::region::Seat;
@@ -198,25 +198,13 @@ impl Shares {
 
 /// What the record of a key is called: the table, and the key in hexadecimal digits.
 fn name_of(table: &str, key: &[u8]) -> Name {
-    let mut name = String::with_capacity(table.len() + 1 + 2 * key.len());
-    name.push_str(table);
-    name.push('/');
-    for byte in key {
-        // Writing to a String cannot fail.
-        let _ = write!(name, "{byte:02x}");
-    }
-    name.into()
+    format!("{table}/{}", to_hex(key)).into()
 }
 
 /// The table and the key of such a name.
 fn parse(name: &str) -> Option<(&str, Vec<u8>)> {
     let (table, digits) = name.rsplit_once('/')?;
-    if digits.len() % 2 > 0 || !digits.is_ascii() {
-        return None;
-    }
-    let byte = |at: usize| u8::from_str_radix(digits.get(at..at + 2)?, 16).ok();
-    let key: Option<Vec<u8>> = (0..digits.len()).step_by(2).map(byte).collect();
-    Some((table, key?))
+    Some((table, from_hex(digits.as_bytes())?))
 }
 
 #[cfg(test)]

@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 use sha2::digest::common::hazmat::{SerializableState, SerializedState};
 use sha2::{Digest as _, Sha256, Sha512};
 
+use crate::base::hex::to_hex;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Algorithm {
     Sha256,
@@ -133,7 +135,7 @@ impl Hasher {
             Hasher::Sha256(state) => (Algorithm::Sha256, state.clone().finalize().to_vec()),
             Hasher::Sha512(state) => (Algorithm::Sha512, state.clone().finalize().to_vec()),
         };
-        Digest { algorithm, hex: hex(&bytes).into() }
+        Digest { algorithm, hex: to_hex(&bytes).into() }
     }
 
     pub fn put_down(&self) -> Vec<u8> {
@@ -162,15 +164,6 @@ impl fmt::Debug for Hasher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Hasher")
     }
-}
-
-/// In lower case.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes
-        .iter()
-        .flat_map(|byte| [byte >> 4, byte & 15])
-        .map(|half| char::from_digit(u32::from(half), 16).unwrap_or('0'))
-        .collect()
 }
 
 #[cfg(test)]

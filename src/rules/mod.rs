@@ -20,7 +20,6 @@ pub mod figure;
 pub mod fetch;
 pub mod forwarded;
 pub mod hash;
-pub mod hex;
 pub mod holds;
 pub mod kind;
 pub mod http_errors;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::hex::hex;
+use crate::base::hex::hex;
 
 /// A compiled expression over bytes.
 pub struct Regex {

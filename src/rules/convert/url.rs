@@ -2,10 +2,10 @@
 
 use std::borrow::Cow;
 
+use crate::base::hex::hex;
 use crate::lang::Entry;
 use crate::rules::args::{Arg, ArgKind, ArgSpec, Args};
 use crate::rules::build::BuildCtx;
-use crate::rules::hex::hex;
 use crate::rules::sample::{Sample, SampleType as T};
 use crate::rules::txn::Ctx;
 

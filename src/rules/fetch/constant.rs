@@ -4,10 +4,10 @@ use std::borrow::Cow;
 
 use crate::base::WorkerId;
 use crate::base::clock;
+use crate::base::hex::from_hex;
 use crate::lang::Entry;
 use crate::rules::args::{Arg, ArgKind, ArgSpec, Args};
 use crate::rules::build::BuildCtx;
-use crate::rules::hex::from_hex;
 use crate::rules::sample::{Sample, SampleType as T};
 use crate::rules::txn::Ctx;
 

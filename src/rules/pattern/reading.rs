@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::base::hex::from_hex;
 use crate::rules::cast::{cast, leading_int};
-use crate::rules::hex::from_hex;
 use crate::rules::regex::Regex;
 use crate::rules::sample::{Sample, SampleType};
 

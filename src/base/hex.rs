@@ -12,3 +12,12 @@ pub fn from_hex(text: &[u8]) -> Option<Vec<u8>> {
     }
     Some(text.as_chunks::<2>().0.iter().map(|[a, b]| hex(*a) << 4 | hex(*b)).collect())
 }
+
+/// Bytes as pairs of digits, in lower case.
+pub fn to_hex(bytes: &[u8]) -> String {
+    bytes
+        .iter()
+        .flat_map(|byte| [byte >> 4, byte & 15])
+        .map(|half| char::from_digit(u32::from(half), 16).unwrap_or('0'))
+        .collect()
+}

@@ -14,13 +14,15 @@ use rustls::unbuffered::{
 };
 use rustls::{CommonState, Error};
 
-use crate::base::buf::{BODY_SIZE, Buf, HEAD_SIZE};
+use crate::base::buf::{BODY_SIZE, Buf, HEAD_SIZE, SEALED_SIZE};
 use crate::tls::Endpoint;
 
-/// Most bytes of data that are encrypted at once: four records, which fit a buffer with what surrounds them.
-pub(super) const MOST_AT_ONCE: usize = 4 * 16 * 1024;
+/// Most bytes of data that are encrypted at once, and leave in one piece: a full buffer of a body.
+pub(super) const MOST_AT_ONCE: usize = BODY_SIZE;
 /// What a record has beside its data, at most.
 const AROUND: usize = 64;
+
+const _: () = assert!(with_records(MOST_AT_ONCE) <= SEALED_SIZE);
 
 /// Who speaks TLS, and how far it is.
 pub(super) enum Engine {
@@ -125,7 +127,7 @@ impl Flow {
 }
 
 /// What data takes up once it is encrypted, at most.
-fn with_records(data: usize) -> usize {
+const fn with_records(data: usize) -> usize {
     data + (data / (16 * 1024) + 1) * AROUND
 }
 
@@ -143,14 +145,19 @@ fn reserve(outgoing: &mut Buf, size: usize) {
         outgoing.clear();
     }
     if outgoing.capacity() == 0 {
-        *outgoing = Buf::take(if size <= HEAD_SIZE { HEAD_SIZE } else { BODY_SIZE.max(size) });
+        *outgoing = Buf::take(roomy(size));
     }
     if outgoing.room_len() < size {
         outgoing.compact();
     }
     if outgoing.room_len() < size {
-        outgoing.grow(BODY_SIZE.max(outgoing.len() + size));
+        outgoing.grow(roomy(outgoing.len() + size));
     }
+}
+
+/// The least standard size that has room for so much, if one has.
+fn roomy(size: usize) -> usize {
+    [HEAD_SIZE, BODY_SIZE, SEALED_SIZE].into_iter().find(|standard| *standard >= size).unwrap_or(size)
 }
 
 impl Engine {

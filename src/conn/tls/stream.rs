@@ -11,7 +11,7 @@ use std::task::Poll;
 use rustls::{CommonState, HandshakeKind};
 
 use crate::base::Nanos;
-use crate::base::buf::{BODY_SIZE, Buf, HEAD_SIZE};
+use crate::base::buf::{Buf, HEAD_SIZE};
 use crate::os::socket;
 use crate::rt::Conn;
 use crate::tls::{Hello, Material, Verdict};
@@ -324,15 +324,22 @@ impl Tls {
 
     /// See [`Link::poll_send`](super::super::Link::poll_send).
     pub fn poll_send(&self, bytes: &[u8], more: bool, until: Nanos) -> Poll<io::Result<usize>> {
+        self.poll_send_both(bytes, &[], more, until)
+    }
+
+    /// Encrypts the one and then the other, if nothing is under way, and sends what came of them in one piece.
+    fn poll_send_both(&self, first: &[u8], rest: &[u8], more: bool, until: Nanos) -> Poll<io::Result<usize>> {
         match self.poll_handshake(until) {
             Poll::Ready(Ok(())) => {}
             Poll::Ready(Err(e)) => return Poll::Ready(Err(e)),
             Poll::Pending => return Poll::Pending,
         }
         let mut state = self.state();
-        let piece = bytes.get(..bytes.len().min(MOST_AT_ONCE)).unwrap_or_default();
-        if state.accepted == 0 && !piece.is_empty() {
-            if !state.flow.takes(piece.len()) {
+        let first = first.get(..MOST_AT_ONCE).unwrap_or(first);
+        let rest = rest.get(..MOST_AT_ONCE - first.len()).unwrap_or(rest);
+        let total = first.len() + rest.len();
+        if state.accepted == 0 && total > 0 {
+            if !state.flow.takes(total) {
                 match self.poll_flush(&mut state, until) {
                     Poll::Ready(Ok(())) => {}
                     Poll::Ready(Err(e)) => return Poll::Ready(Err(e)),
@@ -340,30 +347,32 @@ impl Tls {
                 }
             }
             let State { engine, flow, .. } = &mut *state;
-            match engine.run(flow, Wish::Write(piece)) {
-                Ok(Step::Written) => {
-                    (state.accepted, state.sealed) = (piece.len(), state.flow.outgoing.len())
+            for piece in [first, rest].into_iter().filter(|piece| !piece.is_empty()) {
+                match engine.run(flow, Wish::Write(piece)) {
+                    Ok(Step::Written) => {}
+                    Ok(_) => return Poll::Ready(Err(ErrorKind::NotConnected.into())),
+                    Err(e) => return Poll::Ready(Err(io::Error::new(ErrorKind::InvalidData, e))),
                 }
-                Ok(_) => return Poll::Ready(Err(ErrorKind::NotConnected.into())),
-                Err(e) => return Poll::Ready(Err(io::Error::new(ErrorKind::InvalidData, e))),
             }
+            (state.accepted, state.sealed) = (total, state.flow.outgoing.len());
         }
         match self.poll_flush_more(&mut state, more, until) {
             Poll::Ready(Ok(())) => {
                 let accepted = std::mem::take(&mut state.accepted);
-                Poll::Ready(Ok(accepted.min(bytes.len())))
+                Poll::Ready(Ok(accepted.min(total)))
             }
             // Part of it went: who writes is not to think that nothing did. The rest meets the error again.
             Poll::Ready(Err(_)) if state.accepted > 1 && state.flow.outgoing.len() < state.sealed => {
                 let accepted = std::mem::take(&mut state.accepted) - 1;
-                Poll::Ready(Ok(accepted.min(bytes.len())))
+                Poll::Ready(Ok(accepted.min(total)))
             }
             Poll::Ready(Err(e)) => Poll::Ready(Err(e)),
             Poll::Pending => Poll::Pending,
         }
     }
 
-    /// Writes them as one piece: a record each would cost more than the copy.
+    /// Writes them as one piece: a record for each would cost more than to copy what fills one. What lies behind that is
+    /// encrypted where it is.
     pub fn poll_send_slices(&self, slices: &[IoSlice<'_>], until: Nanos) -> Poll<io::Result<usize>> {
         let mut filled = slices.iter().filter(|slice| !slice.is_empty());
         let (Some(first), second) = (filled.next(), filled.next()) else {
@@ -372,12 +381,14 @@ impl Tls {
         if second.is_none() {
             return self.poll_send(first, false, until);
         }
-        let total: usize = slices.iter().map(|slice| slice.len()).sum();
-        let mut whole = Buf::take(if total <= HEAD_SIZE { HEAD_SIZE } else { BODY_SIZE });
+        let mut record = Buf::take(HEAD_SIZE);
         for slice in slices {
-            whole.push(slice);
+            let n = record.push(slice);
+            if n < slice.len() {
+                return self.poll_send_both(record.data(), slice.get(n..).unwrap_or_default(), false, until);
+            }
         }
-        self.poll_send(whole.data(), false, until)
+        self.poll_send(record.data(), false, until)
     }
 
     /// Sends what the kernel takes at once.

@@ -7,6 +7,9 @@ use super::frame::{self, flag, kind};
 use super::stream::Is;
 use super::wire::{self, Answers};
 
+/// Room for what several streams send at once.
+const USUAL_OUTPUT: usize = 16 * 1024;
+
 /// The stream is over, by whichever side, or the connection is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Gone;
@@ -139,6 +142,10 @@ impl Connection {
     }
 
     fn begin_block(&mut self, stream: u32) -> usize {
+        if self.out.capacity() == 0 {
+            // What follows would make it grow step by step.
+            self.out.reserve(USUAL_OUTPUT);
+        }
         let at = self.out.len();
         frame::head(0, kind::HEADERS, 0, stream, &mut self.out);
         at

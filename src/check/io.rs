@@ -36,6 +36,8 @@ pub(super) struct Way {
     pub(super) datagram: bool,
     /// It is closed properly, not by a reset.
     pub(super) linger: bool,
+    /// The server waits for us to speak, or nobody is going to.
+    pub(super) speaks_first: bool,
     /// It goes through this proxy.
     pub(super) socks4: Option<SocketAddr>,
 }
@@ -80,14 +82,18 @@ impl Socket {
     }
 
     /// Starts connecting; the socket is `Plain` when that is done already.
-    fn open(address: &Address, datagram: bool, linger: bool) -> io::Result<Socket> {
+    fn open(address: &Address, way: &Way) -> io::Result<Socket> {
         let address = crate::conn::address::raw(address)?;
-        if datagram {
+        if way.datagram {
             return socket::datagram(&address).map(Socket::Plain);
         }
         let fd = socket::stream(&address)?;
-        if !linger {
+        if !way.linger {
             socket::set_no_linger(fd.as_raw_fd());
+        }
+        if way.speaks_first {
+            // A reset in its place spares the server a connection that says nothing.
+            socket::set_quick_ack(fd.as_raw_fd(), false);
         }
         socket::connect(fd.as_raw_fd(), &address)?;
         // Asked again, connect(2) tells how far it is.
@@ -117,7 +123,7 @@ impl Connection {
     /// thousands of checks a minute would use up the local ports.
     pub(super) async fn open(address: &Address, deadline: Millis, way: Way) -> Result<Connection, Trouble> {
         let first = way.socks4.map(Address::Inet);
-        let socket = Socket::open(first.as_ref().unwrap_or(address), way.datagram, way.linger);
+        let socket = Socket::open(first.as_ref().unwrap_or(address), &way);
         let socket = socket.map_err(Trouble::Io)?;
         if let Socket::Watched(fd) = &socket {
             within(deadline, async {
@@ -261,6 +267,10 @@ impl Connection {
     async fn read_raw(&mut self, buf: &mut Vec<u8>, max: usize) -> Result<usize, Trouble> {
         let start = buf.len();
         let room = max.saturating_sub(start).min(MOST_READ);
+        if start > 0 {
+            // The server may hold back the rest until it knows that the beginning came.
+            socket::set_quick_ack(self.socket.fd(), true);
+        }
         let fd = self.socket.watch().map_err(Trouble::Io)?;
         within(self.deadline, async {
             loop {

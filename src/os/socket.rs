@@ -296,6 +296,12 @@ pub fn set_no_linger(fd: RawFd) {
     };
 }
 
+/// Whether what comes is acknowledged at once, or by what is sent next (TCP_QUICKACK). Before the connection stands it
+/// also decides of the last packet of the handshake.
+pub fn set_quick_ack(fd: RawFd, on: bool) {
+    let _ = set_option(fd, libc::IPPROTO_TCP, libc::TCP_QUICKACK, i32::from(on));
+}
+
 /// The pending error of a socket, as after a failed connect.
 pub fn take_error(fd: RawFd) -> Option<io::Error> {
     let mut code: libc::c_int = 0;

@@ -130,6 +130,16 @@ impl Buf {
         }
     }
 
+    /// Gives back the room behind the data; what is written keeps its place.
+    pub fn fit(&mut self) {
+        if self.room_len() > 0 {
+            let mut fitting = Buf::take(self.end);
+            fitting.push(self.written());
+            fitting.consume(self.start);
+            *self = fitting;
+        }
+    }
+
     /// Copies as much of `bytes` as fits and tells how much that was.
     pub fn push(&mut self, bytes: &[u8]) -> usize {
         let n = bytes.len().min(self.room_len());

@@ -34,6 +34,8 @@ pub trait Carried {
     fn poll_send(&self, bytes: &[u8], until: Nanos) -> Poll<io::Result<usize>>;
     /// See [`Link::is_readable`].
     fn is_readable(&self) -> bool;
+    /// See [`Link::window`].
+    fn window(&self) -> usize;
     /// See [`Link::has_ended`].
     fn has_ended(&self, half: bool) -> bool;
     /// See [`Link::shutdown_write`].
@@ -147,6 +149,15 @@ impl Link {
         match self {
             Link::Tls(tls) => tls.is_drained(),
             _ => !self.is_readable(),
+        }
+    }
+
+    /// Bytes that the peer takes now, where it says so: no use in having more at hand.
+    #[inline]
+    pub fn window(&self) -> usize {
+        match self {
+            Link::Plain(_) | Link::Tls(_) => usize::MAX,
+            Link::Carried(stream) => stream.window(),
         }
     }
 

@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind};
 use std::task::Poll;
 
 use crate::base::Nanos;
-use crate::base::buf::{BODY_SIZE, Buf, HEAD_SIZE};
+use crate::base::buf::Buf;
 use crate::config::HttpConnection;
 use crate::conn::link::Stopped;
 use crate::http::{BodyLen, Chunks, Hop, Parse, Version};
@@ -19,7 +19,7 @@ use super::h2::server::is_refusal;
 use super::passage::{Leaving, Passage, whole};
 use super::retry::Failure;
 use super::stream::{Scanned, Stream};
-use super::transfer::{Broken, Extent, Side, Way};
+use super::transfer::{Broken, Extent, Side, Way, buffer_for};
 
 /// Why nothing more comes from the server.
 pub(super) enum Got {
@@ -200,7 +200,8 @@ impl Stream<'_> {
     async fn read_head(&mut self) -> Result<(), Failure> {
         let Some(hold) = self.hold.as_ref() else { return Err(Failure::Empty) };
         if self.txn.res.buf.capacity() == 0 {
-            self.txn.res.buf = Buf::take(if hold.large_responses { BODY_SIZE } else { HEAD_SIZE });
+            let size = buffer_for(hold.large_responses, self.down.link().window());
+            self.txn.res.buf = Buf::take(size);
         }
         let bufsize = self.route.config.global.tune.bufsize;
         let options = self.route.view.h1_response[self.route.id().0 as usize];

@@ -138,8 +138,18 @@ impl Stream<'_> {
         let until = self.patience.until(Side::Client);
         self.answered = true;
         self.responding = true;
+        if taken > self.down.link().window() {
+            self.make_little();
+        }
         let sent = self.down.send_head(&self.txn.res, hop, taken, until).await;
         self.note_head(sent)
+    }
+
+    /// The response may have to wait for its reader, one of many: meanwhile the request takes no more room than it fills.
+    fn make_little(&mut self) {
+        if self.down.is_one_of_many() {
+            self.txn.req.buf.fit();
+        }
     }
 
     pub(super) fn note_head(&mut self, sent: Result<usize, Stopped>) -> Result<(), Halt> {
@@ -343,6 +353,7 @@ impl Stream<'_> {
         let Some(server) = self.hold.as_ref().map(|h| h.link().clone()) else {
             return Err(BAD_GATEWAY.into());
         };
+        self.make_little();
         let client = self.down.link().clone();
         let (from, to) = ((server, Side::Server), (client.clone(), Side::Client));
         let mut down = Way::new(from, to, self.patience.clone(), extent).through(passage);

@@ -13,6 +13,7 @@ use crate::model::Mode;
 use crate::model::applet::Applet;
 use crate::rules::{Ctx, RuleSet, Sticky, Txn, Wait};
 
+use super::connection;
 use super::downstream::{Downstream, Unread};
 use super::end::{Cause, End, Halt, Phase};
 use super::env::StreamEnv;
@@ -308,6 +309,9 @@ impl<'a> Stream<'a> {
             self.txn.timers.request_done = 0;
             return Err(no_server.into());
         };
+        if self.down.has_left(false) {
+            return Err(self.given_up());
+        }
         let mut attempt = Attempt::new(back, self.txn);
         self.make_unique_id();
         self.judge_persistence(back);
@@ -325,6 +329,13 @@ impl<'a> Stream<'a> {
         }
         self.reach(back, &mut attempt).await?;
         self.respond().await
+    }
+
+    /// The client has left, or has taken its request back, before any server was asked.
+    fn given_up(&self) -> Halt {
+        connection::count_invalid(self.s, self.route.front);
+        self.route.back.live.back.counters.mine().cli_aborts.inc();
+        End::new(Cause::ClientAbort, Phase::Request, 0).into()
     }
 
     /// From a backend to the head of a server's response, by as many tries as it says.

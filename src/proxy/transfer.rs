@@ -19,6 +19,20 @@ use crate::rt::{NEVER, Rt};
 
 use super::passage::{Leaving, Passage};
 
+/// Size of a buffer for a body that its receiver has no room for: as much as is read ahead.
+const STALLED_SIZE: usize = 4 * 1024;
+
+/// The size of the buffer for what is read next of a message whose receiver takes `window` bytes now: little is held of what
+/// would only wait. `large`: much is expected.
+pub(super) fn buffer_for(large: bool, window: usize) -> usize {
+    match window {
+        ..STALLED_SIZE => STALLED_SIZE,
+        // Four frames, as the standard's window has it.
+        n if large && n >= BODY_SIZE - HEAD_SIZE - 1 => BODY_SIZE,
+        _ => HEAD_SIZE,
+    }
+}
+
 /// From this many bytes on a body is spliced rather than copied.
 pub const SPLICE_FROM: u64 = 256 * 1024;
 const PIPE_SIZE: usize = 1 << 20;
@@ -463,11 +477,9 @@ impl Way {
         if self.full {
             self.note_bulk();
         }
-        if self.buf.capacity() == 0 {
-            let large = self.full || matches!(&self.extent, Extent::Length(left) if *left > HEAD_SIZE as u64);
-            self.buf = Buf::take(if large { BODY_SIZE } else { HEAD_SIZE });
-        } else if self.full && self.buf.capacity() < BODY_SIZE {
-            self.buf = Buf::take(BODY_SIZE);
+        let size = self.wanted_size();
+        if self.buf.capacity() != size {
+            self.buf = Buf::take(size);
         }
         self.buf.clear();
         // Not limited to the body: a read that is not short would have to be followed by another one.
@@ -475,7 +487,7 @@ impl Way {
             Poll::Ready(Ok(0)) => self.end_of_stream(),
             Poll::Ready(Ok(n)) => {
                 self.share = self.share.saturating_sub(n);
-                self.full = n == self.buf.capacity();
+                self.full = n == self.buf.capacity() && n >= HEAD_SIZE;
                 self.buf.advance(n);
                 self.patience.renew(self.from_side, self.rt().now());
                 Poll::Ready(self.measure())
@@ -486,6 +498,13 @@ impl Way {
                 Poll::Pending
             }
         }
+    }
+
+    /// The size of the buffer that is read into next.
+    fn wanted_size(&self) -> usize {
+        let is_long = matches!(&self.extent, Extent::Length(left) if *left > HEAD_SIZE as u64);
+        let large = self.full || is_long || self.buf.capacity() >= BODY_SIZE;
+        buffer_for(large, self.to.as_ref().map_or(usize::MAX, |to| to.window()))
     }
 
     fn end_of_stream(&mut self) -> Poll<Result<(), Broken>> {
@@ -517,6 +536,7 @@ mod tests {
 
     use super::*;
     use crate::base::clock::{self, SEC};
+    use crate::conn::link::{Carriage, Carried};
 
     /// A connection as if accepted, and its peer, over TCP: there is room for more than a share.
     fn tcp_pair(rt: &'static Rt) -> (Rc<Link>, TcpStream) {
@@ -534,6 +554,85 @@ mod tests {
         match peer.read_to_end(&mut all) {
             Err(e) if e.kind() != ErrorKind::WouldBlock => panic!("{e}"),
             _ => all.len(),
+        }
+    }
+
+    #[test]
+    fn buffers_are_as_large_as_their_receiver_has_room() {
+        for (large, window, size) in [
+            (true, usize::MAX, BODY_SIZE),
+            (true, 65_535, BODY_SIZE),
+            (true, 65_000, HEAD_SIZE),
+            (false, usize::MAX, HEAD_SIZE),
+            (true, STALLED_SIZE, HEAD_SIZE),
+            (true, 0, STALLED_SIZE),
+            (false, 1, STALLED_SIZE),
+        ] {
+            assert_eq!(buffer_for(large, window), size, "{large} {window}");
+        }
+    }
+
+    /// A receiver that takes so much more and no other byte.
+    struct Shut(Link, Cell<usize>);
+
+    impl Carried for Shut {
+        fn poll_recv(&self, _: &mut [u8], _: Nanos) -> Poll<io::Result<usize>> {
+            Poll::Pending
+        }
+        fn poll_send(&self, bytes: &[u8], _: Nanos) -> Poll<io::Result<usize>> {
+            let n = bytes.len().min(self.1.get());
+            self.1.set(self.1.get() - n);
+            if n == 0 { Poll::Pending } else { Poll::Ready(Ok(n)) }
+        }
+        fn is_readable(&self) -> bool {
+            false
+        }
+        fn window(&self) -> usize {
+            self.1.get()
+        }
+        fn has_ended(&self, _: bool) -> bool {
+            false
+        }
+        fn shutdown_write(&self) {}
+        fn carrier(&self) -> &Link {
+            &self.0
+        }
+        fn carriage(&self) -> Carriage {
+            Carriage::default()
+        }
+    }
+
+    /// What its receiver has no room for stays with its sender.
+    #[test]
+    fn a_stalled_transfer_holds_little() {
+        for window in [0, 1_000, 20_000, 65_535, 200_000] {
+            let rt = Rt::start_by_hand();
+            let ((from, mut server), (other, _peer)) = (tcp_pair(rt), tcp_pair(rt));
+            let carrier = Rc::into_inner(other).expect("nobody else has it");
+            let to = Rc::new(Link::Carried(Box::new(Shut(carrier, Cell::new(window)))));
+            let patience = Rc::new(Patience::new(rt.now(), 0, 0));
+            let mut way =
+                Way::new((from, Side::Server), (to, Side::Client), patience, Extent::Length(1 << 30));
+            let held = Rc::new(Cell::new(0));
+            let record = held.clone();
+            let sent = Rc::new(Cell::new(0));
+            let moved = sent.clone();
+            rt.spawn(poll_fn(move |_| {
+                let polled = way.poll();
+                assert!(polled.is_pending());
+                record.set(way.buf.capacity());
+                moved.set(way.moved);
+                Poll::<()>::Pending
+            }));
+            let patience = clock::now_ns() + 10 * SEC;
+            while sent.get() < window as u64 && clock::now_ns() < patience {
+                while server.write(&[b'x'; 64 * 1024]).is_ok() {}
+                rt.settle();
+            }
+            while server.write(&[b'x'; 64 * 1024]).is_ok() {}
+            rt.settle();
+            assert_eq!(sent.get(), window as u64);
+            assert!((1..=HEAD_SIZE).contains(&held.get()), "{window}: {} bytes", held.get());
         }
     }
 

@@ -38,6 +38,8 @@ pub struct Worker {
     requests: Cell<u64>,
     /// Requests begun on connections that had carried others: counted to see what comes between two accepts.
     pub(super) resumed: Cell<u32>,
+    /// Streams that began in a turn, and in which.
+    begun: Cell<(u64, u32)>,
     logger: Logger,
     /// Sends what the logger has, after those who log in this turn.
     log_task: Cell<TaskId>,
@@ -54,6 +56,10 @@ thread_local! {
 
 /// Transaction records kept for the next request.
 const TXNS_KEPT: usize = 64;
+
+/// Most streams of clients' HTTP/2 connections that begin in one turn: the others wait in their connections, which take
+/// turns, so that who asks for much at once holds up nobody else.
+const BEGUN_A_TURN: u32 = 64;
 
 /// Most connections of a worker that keep their request's future between requests: about 2 KiB each.
 const LINGERING: u32 = 256;
@@ -102,6 +108,7 @@ impl Worker {
             seed: Cell::new(seed),
             requests: Cell::new(0),
             resumed: Cell::new(0),
+            begun: Cell::default(),
             logger: Logger::default(),
             log_task: Cell::new(0),
             listeners: RefCell::default(),
@@ -199,6 +206,17 @@ impl Worker {
             txn.recycle();
             kept.push(txn);
         }
+    }
+
+    /// Whether one more stream of an HTTP/2 connection may begin in this turn; if so it counts.
+    pub(super) fn may_begin(&self) -> bool {
+        let turn = self.rt.turn_no();
+        let begun = match self.begun.get() {
+            (in_turn, begun) if in_turn == turn => begun,
+            _ => 0,
+        };
+        self.begun.set((turn, begun + 1));
+        begun < BEGUN_A_TURN
     }
 
     /// A seat among the connections that wait for their next request with everything in hand. `None`: all are taken.

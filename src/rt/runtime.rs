@@ -26,7 +26,10 @@ pub const NEVER: Nanos = Nanos::MAX;
 const NOBODY: TaskId = u32::MAX;
 const INBOX: u64 = u64::MAX;
 /// Most tasks polled before epoll is asked again.
-const POLLS_A_TURN: usize = 1024;
+const POLLS_A_TURN: usize = 256;
+/// Most tasks that time wakes in a turn: of a crowd that came together, and whose time is over together, not all run before
+/// others.
+const DUE_A_TURN: usize = 64;
 /// What one poll of a task may move: bytes, and for each call on a socket what it costs besides, as if it were bytes.
 /// A task that has had its share is polled again in the next turn, so that no peer, however fast, owns its worker.
 const SHARE: usize = 8 << 20;
@@ -80,6 +83,10 @@ pub struct Rt {
     /// Who wants to be woken soon, and when all of them are that have not ended.
     soon: RefCell<Vec<(TaskId, u32)>>,
     soon_at: Cell<Nanos>,
+    /// Who is to be woken since its time has come.
+    due: RefCell<Vec<TaskId>>,
+    /// Turns so far.
+    turns: Cell<u64>,
     /// The running task moves bulk.
     bulk: Cell<bool>,
     /// Tasks polled in this turn that moved no bulk.
@@ -104,7 +111,6 @@ pub struct Rt {
 #[derive(Default)]
 pub(super) struct Scratch {
     events: Events,
-    due: Vec<TaskId>,
 }
 
 thread_local! {
@@ -147,6 +153,8 @@ impl Rt {
             yielded: RefCell::default(),
             soon: RefCell::default(),
             soon_at: Cell::new(NEVER),
+            due: RefCell::default(),
+            turns: Cell::new(0),
             bulk: Cell::new(false),
             small: Cell::new(0),
             crowd: Cell::new((0, 0)),
@@ -168,6 +176,11 @@ impl Rt {
     /// The time at which this turn of the loop began.
     pub fn now(&self) -> Nanos {
         self.now.get()
+    }
+
+    /// Which turn of the loop it is.
+    pub fn turn_no(&self) -> u64 {
+        self.turns.get()
     }
 
     pub fn worker(&self) -> WorkerId {
@@ -276,12 +289,20 @@ impl Rt {
         soon.push((id, nth));
     }
 
-    /// Wakes those who wanted to be woken soon.
-    fn wake_those_of_soon(&self) {
-        self.soon_at.set(NEVER);
-        let mut soon = self.soon.borrow_mut();
-        soon.retain(|&(id, nth)| self.tasks.borrow().get(id as usize).is_some_and(|task| task.nth == nth));
-        soon.drain(..).for_each(|(id, _)| self.wake(id));
+    /// Wakes those whose deadline is over, or who wanted to be woken soon: so many, the others in the next turns.
+    fn wake_who_is_due(&self, now: Nanos) {
+        let mut due = self.due.borrow_mut();
+        self.wheel.borrow_mut().advance(now, &mut due);
+        if now >= self.soon_at.get() {
+            self.soon_at.set(NEVER);
+            let mut soon = self.soon.borrow_mut();
+            soon.retain(|&(id, nth)| {
+                self.tasks.borrow().get(id as usize).is_some_and(|task| task.nth == nth)
+            });
+            due.extend(soon.drain(..).map(|(id, _)| id));
+        }
+        let n = due.len().min(DUE_A_TURN);
+        due.drain(..n).for_each(|id| self.wake(id));
     }
 
     /// Takes what a call on a socket cost off the running task's share.
@@ -363,6 +384,7 @@ impl Rt {
     /// One turn: runs what is ready, waits for sockets, messages and deadlines, and queues whom they wake. Tells
     /// whether anybody was woken.
     pub(super) fn turn(&'static self, scratch: &mut Scratch) -> io::Result<bool> {
+        self.turns.set(self.turns.get().wrapping_add(1));
         self.run_ready();
         let timeout_ms = self.timeout_ms();
         // Who only looks does not wait: such a turn is work from end to end.
@@ -379,17 +401,10 @@ impl Rt {
                 self.report(event);
             }
         }
-        scratch.due.clear();
-        self.wheel.borrow_mut().advance(now, &mut scratch.due);
-        for id in &scratch.due {
-            self.wake(*id);
-        }
-        if now >= self.soon_at.get() {
-            self.wake_those_of_soon();
-        }
+        self.wake_who_is_due(now);
         // Behind those that events woke: they have waited longer.
         self.ready.borrow_mut().extend(self.yielded.borrow_mut().drain(..));
-        Ok(!self.ready.borrow().is_empty())
+        Ok(!self.ready.borrow().is_empty() || !self.due.borrow().is_empty())
     }
 
     fn read_clock(&self) -> Nanos {
@@ -421,7 +436,8 @@ impl Rt {
     }
 
     fn timeout_ms(&self) -> i32 {
-        if !self.ready.borrow().is_empty() || !self.yielded.borrow().is_empty() {
+        let is_idle = self.ready.borrow().is_empty() && self.yielded.borrow().is_empty();
+        if !is_idle || !self.due.borrow().is_empty() {
             return 0;
         }
         let soon_ms = self.soon_at.get().saturating_sub(self.now.get()).div_ceil(MS);

@@ -4,7 +4,9 @@
 //! request, PING, SETTINGS, frames without content. Points come back with time and with each stream that is served, so
 //! that a browser which scrolls or a channel that is kept alive for days never runs out.
 
-/// Points of a new connection, and the most there are.
+/// Points of a new connection: two hundred images of a page that is left may be given up before anything was served.
+const FIRST: u32 = 500;
+/// The most there are, once enough was served.
 const MOST: u32 = 1000;
 /// Points a second that come back.
 const A_SECOND: u64 = 20;
@@ -35,14 +37,16 @@ pub(super) struct Budget {
 
 impl Budget {
     pub(super) const fn new() -> Budget {
-        Budget { points: MOST, at_ms: 0 }
+        Budget { points: FIRST, at_ms: 0 }
     }
 
     /// False: there is not enough left.
     pub(super) fn spend(&mut self, points: u32, now_ms: u64) -> bool {
         let back = now_ms.saturating_sub(self.at_ms).saturating_mul(A_SECOND) / 1000;
         if back > 0 {
-            self.points = self.points.saturating_add(back.min(u64::from(MOST)) as u32).min(MOST);
+            // Time alone makes nobody richer than it was at first.
+            let most = FIRST.max(self.points);
+            self.points = self.points.saturating_add(back.min(u64::from(most)) as u32).min(most);
             self.at_ms = now_ms;
         }
         match self.points.checked_sub(points) {
@@ -66,13 +70,25 @@ mod tests {
     #[test]
     fn points_run_out_and_come_back() {
         let mut budget = Budget::new();
-        assert!((0..MOST).all(|_| budget.spend(1, 5)));
+        assert!((0..FIRST).all(|_| budget.spend(1, 5)));
         assert!(!budget.spend(1, 5));
         assert!(budget.spend(20, 1_005) && !budget.spend(1, 1_005));
         budget.earn();
         assert!(budget.spend(SERVED, 1_005) && !budget.spend(1, 1_005));
-        assert!(budget.spend(MOST, u64::MAX), "never more than there were");
+        assert!(budget.spend(FIRST, u64::MAX), "never more than there were");
         assert!(!budget.spend(1, u64::MAX));
+    }
+
+    /// A page of a hundred images that are all given up passes twice at first; a flood does not, and only who was served
+    /// well may give up more.
+    #[test]
+    fn who_was_served_may_give_up_more() {
+        let given_up = |budget: &mut Budget| (0..).take_while(|_| budget.spend(cost::GIVEN_UP, 0)).count();
+        let first = given_up(&mut Budget::new());
+        assert!((200..500).contains(&first), "{first}");
+        let mut budget = Budget::new();
+        (0..1000).for_each(|_| budget.earn());
+        assert_eq!(given_up(&mut budget), 2 * first);
     }
 
     /// A PING every ten seconds for a year.

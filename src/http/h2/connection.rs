@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::super::hpack::{Decoder, Encoder};
 use super::budget::Budget;
 use super::error::Code;
-use super::frame::{self, FrameHead, LARGEST, MAX_FRAME, PREFACE};
+use super::frame::{self, FrameHead, LARGEST, MAX_FRAME, PREFACE, kind};
 use super::settings::{self, DEFAULT_WINDOW, Settings};
 use super::stream::{Is, Stream, Streams};
 
@@ -158,6 +158,8 @@ pub struct Connection {
     pub(super) is_over: bool,
     /// Some stream that waited may go on.
     pub(super) is_released: bool,
+    /// No stream may begin now: its head stays unread, and what is behind it.
+    is_held: bool,
 }
 
 /// Bytes of all streams that the peer may have on their way, so that no stream waits for another one's reader.
@@ -196,6 +198,7 @@ impl Connection {
             peer_leaves: false,
             is_over: false,
             is_released: false,
+            is_held: false,
         };
         connection.greet(is_client);
         connection
@@ -254,6 +257,22 @@ impl Connection {
     /// So much is waiting to be sent that nothing more should be read: a peer that does not read is not answered.
     pub fn is_backed_up(&self) -> bool {
         self.output().len() >= MOST_OUTPUT
+    }
+
+    /// While it is held, no stream of the peer begins: [`Connection::receive`] stops before the head of one, and goes on
+    /// there once it is not. Who opens more streams than there may be is refused nevertheless.
+    pub fn hold(&mut self, is_held: bool) {
+        self.is_held = is_held;
+    }
+
+    /// What comes next is the head of a stream that may not begin now.
+    pub(super) fn is_held_at(&self, frame: FrameHead) -> bool {
+        self.is_held
+            && frame.kind == kind::HEADERS
+            && self.is_server()
+            && frame.stream > self.last
+            && !self.is_unwanted(frame.stream)
+            && self.streams.len() < self.options.max_streams as usize
     }
 
     /// Live streams.

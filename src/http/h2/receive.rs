@@ -7,13 +7,17 @@ use super::error::Code;
 use super::frame::{FrameHead, HEAD, MAX_FRAME, PREFACE, flag, kind};
 
 impl Connection {
-    /// Reads `input` from `at` on, up to the next event; `None`: there is nothing more in it. A message's head is made in
-    /// `head`, which the event hands back. `now_ms` is a time on any clock that does not go back.
+    /// Reads `input` from `at` on, up to the next event; `None`: there is nothing more in it, or what is left has to wait
+    /// ([`Connection::hold`]). A message's head is made in `head`, which the event hands back. `now_ms` is a time on any
+    /// clock that does not go back.
     pub fn receive(&mut self, now_ms: u64, input: &[u8], at: &mut usize, head: &mut Head) -> Option<Event> {
         self.now_ms = now_ms;
         loop {
             if self.is_over {
                 *at = input.len();
+                return None;
+            }
+            if matches!(self.reading, Reading::Payload(frame) if self.is_held_at(frame)) {
                 return None;
             }
             match self.step(input, at, head) {

@@ -89,8 +89,13 @@ impl Connection {
     /// Bytes of a body that [`Connection::send_data`] would take now.
     pub fn room(&self, stream: u32) -> usize {
         let Ok(_) = self.sending(stream) else { return 0 };
-        let window = self.streams.get(stream).map_or(0, |s| s.send_window).min(self.send_window).max(0);
-        (window as usize).min(MOST_OUTPUT.saturating_sub(self.output().len()))
+        self.window(stream).min(MOST_OUTPUT.saturating_sub(self.output().len()))
+    }
+
+    /// Bytes of a body that the peer would take now, whatever waits to be sent before them.
+    pub fn window(&self, stream: u32) -> usize {
+        let window = self.streams.get(stream).map_or(0, |s| s.send_window).min(self.send_window);
+        window.max(0) as usize
     }
 
     /// Ends a stream with fields behind its body.

@@ -173,9 +173,14 @@ impl Mux {
         self.state.get() != State::Opening
     }
 
-    /// Streams that are being served.
+    /// No stream is being served.
     pub fn is_idle(&self) -> bool {
         self.lanes.borrow().is_empty()
+    }
+
+    /// Streams that are being served, those among them that were reset, too.
+    pub(super) fn lanes(&self) -> usize {
+        self.lanes.borrow().len()
     }
 
     /// No stream receives or sends any more.
@@ -426,6 +431,13 @@ impl Carried for Bytes {
 
     fn is_readable(&self) -> bool {
         self.0.incoming.borrow().is_readable()
+    }
+
+    fn window(&self) -> usize {
+        match self.0.id.get() {
+            0 => usize::MAX,
+            id => self.0.mux.machine.borrow().window(id),
+        }
     }
 
     fn has_ended(&self, half: bool) -> bool {

@@ -1,13 +1,14 @@
 //! The task of a client's HTTP/2 connection: reads it, begins a task for each request, writes what all of them send, and
 //! ends it.
 
+use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io::ErrorKind;
 use std::rc::Rc;
 use std::task::Poll;
 
 use crate::base::Nanos;
-use crate::base::buf::{BODY_SIZE, Buf};
+use crate::base::buf::{BODY_SIZE, Buf, HEAD_SIZE};
 use crate::base::clock::{MS, SEC};
 use crate::config::Proxy;
 use crate::http::h2::{Code, Connection, Event};
@@ -52,6 +53,10 @@ struct Server {
     current: Current,
     /// Where the next head is made.
     head: Head,
+    /// What was read and has to wait until streams have ended: their number is limited, whoever ended them.
+    rest: Buf,
+    /// Requests that nobody serves yet.
+    begun: VecDeque<Request>,
     phase: Phase,
     /// Until when a stream must have been opened, while there is none.
     idle_until: Nanos,
@@ -60,6 +65,15 @@ struct Server {
     has_parted: bool,
     /// Faults of the client that what it is tracked by knows of.
     glitches: u32,
+}
+
+/// A request whose task is to begin.
+struct Request {
+    current: Current,
+    lane: Rc<Lane>,
+    head: Head,
+    /// What it is answered with at once; 0: it is served.
+    refused: u16,
 }
 
 /// Serves a connection whose client speaks HTTP/2 from its first byte on. `first`: what was read of it already.
@@ -75,6 +89,8 @@ pub async fn run(session: Session, current: Current, first: Option<Buf>) {
         mux,
         current,
         head: Head::default(),
+        rest: Buf::default(),
+        begun: VecDeque::new(),
         phase: Phase::Open,
         idle_until,
         was_idle: true,
@@ -82,9 +98,14 @@ pub async fn run(session: Session, current: Current, first: Option<Buf>) {
         glitches: 0,
     };
     if let Some(first) = first {
-        server.take(first.data());
+        server.take(first);
     }
-    poll_fn(|_| server.poll()).await;
+    poll_fn(|_| {
+        let polled = server.poll();
+        server.serve_some(polled.is_ready());
+        polled
+    })
+    .await;
     server.mux.lose();
     if server.phase == Phase::Over && !server.session.is_mute.get() {
         linger(&server.mux).await;
@@ -154,6 +175,9 @@ impl Server {
 
     /// Reads and takes what there is. False: the connection has ended.
     fn read(&mut self) -> Poll<bool> {
+        if !self.rest.is_empty() {
+            return self.go_on();
+        }
         // While something is to be sent, the time for that counts (`Mux::flush`).
         let is_waiting = self.mux.is_idle() && self.mux.machine.borrow().output().is_empty();
         let until = if is_waiting { self.idle_until } else { NEVER };
@@ -166,7 +190,7 @@ impl Server {
             }
             Poll::Ready(Ok(n)) => {
                 buf.advance(n);
-                self.take(buf.data());
+                self.take(buf);
                 Poll::Ready(true)
             }
             Poll::Ready(Err(e)) if e.kind() == ErrorKind::TimedOut => {
@@ -178,44 +202,38 @@ impl Server {
         }
     }
 
+    /// What was read before is taken once a stream has ended.
+    fn go_on(&mut self) -> Poll<bool> {
+        if self.is_full() {
+            let _ = self.mux.link.watch();
+            return if self.mux.link.is_broken() { Poll::Ready(false) } else { Poll::Pending };
+        }
+        let rest = std::mem::take(&mut self.rest);
+        self.take(rest);
+        Poll::Ready(true)
+    }
+
+    /// There are as many tasks as streams may live: those of streams that were reset count while they run.
+    fn is_full(&self) -> bool {
+        self.mux.lanes() >= self.mux.machine.borrow().most_streams() as usize
+    }
+
     /// Hands bytes to the machine, and does what comes of them.
-    fn take(&mut self, bytes: &[u8]) {
+    fn take(&mut self, mut buf: Buf) {
         let now_ms = self.mux.rt().now() / MS;
         let mut at = 0;
         loop {
-            let event = self.mux.machine.borrow_mut().receive(now_ms, bytes, &mut at, &mut self.head);
+            let is_full = self.is_full();
+            let mut machine = self.mux.machine.borrow_mut();
+            machine.hold(is_full);
+            let event = machine.receive(now_ms, buf.data(), &mut at, &mut self.head);
+            drop(machine);
             let Some(event) = event else { break };
-            match event {
-                Event::Head { stream, end } => self.begin(stream, end, 0),
-                Event::Refused { stream, status, end } => self.begin(stream, end, status),
-                Event::Data { stream, range, end } => match self.mux.lane(stream) {
-                    Some(lane) => lane.received(&bytes[range], end),
-                    None => self.mux.machine.borrow_mut().consumed(stream, range.len()),
-                },
-                Event::Trailers { stream } => {
-                    if let Some(lane) = self.mux.lane(stream) {
-                        lane.received_trailers(&self.head);
-                    }
-                }
-                Event::Reset { stream, .. } => {
-                    if let Some(lane) = self.mux.lane(stream) {
-                        lane.lose();
-                    }
-                }
-                Event::Malformed { .. } => {
-                    sticking::count(&self.session, &sticking::REQUEST);
-                    sticking::count(&self.session, &ERROR);
-                    self.count_fault();
-                }
-                Event::GoAway { .. } => {}
-                Event::Over(code) => {
-                    self.phase = Phase::Over;
-                    if code != Code::NO_ERROR {
-                        self.count_fault();
-                    }
-                    self.mux.lose();
-                }
-            }
+            self.react(event, buf.data());
+        }
+        if at < buf.len() {
+            buf.consume(at);
+            self.rest = buf;
         }
         let mut machine = self.mux.machine.borrow_mut();
         machine.released(|id| self.mux.wake(id));
@@ -225,6 +243,40 @@ impl Server {
             let new = u64::from(glitches.saturating_sub(self.glitches));
             self.glitches = glitches;
             sticking::count(&self.session, &[(Data::GlitchCnt, new), (Data::GlitchRate, new)]);
+        }
+    }
+
+    fn react(&mut self, event: Event, bytes: &[u8]) {
+        match event {
+            Event::Head { stream, end } => self.begin(stream, end, 0),
+            Event::Refused { stream, status, end } => self.begin(stream, end, status),
+            Event::Data { stream, range, end } => match self.mux.lane(stream) {
+                Some(lane) => lane.received(&bytes[range], end),
+                None => self.mux.machine.borrow_mut().consumed(stream, range.len()),
+            },
+            Event::Trailers { stream } => {
+                if let Some(lane) = self.mux.lane(stream) {
+                    lane.received_trailers(&self.head);
+                }
+            }
+            Event::Reset { stream, .. } => {
+                if let Some(lane) = self.mux.lane(stream) {
+                    lane.lose();
+                }
+            }
+            Event::Malformed { .. } => {
+                sticking::count(&self.session, &sticking::REQUEST);
+                sticking::count(&self.session, &ERROR);
+                self.count_fault();
+            }
+            Event::GoAway { .. } => {}
+            Event::Over(code) => {
+                self.phase = Phase::Over;
+                if code != Code::NO_ERROR {
+                    self.count_fault();
+                }
+                self.mux.lose();
+            }
         }
     }
 
@@ -245,7 +297,7 @@ impl Server {
         session.keep_txn(txn);
     }
 
-    /// A request: it has a task of its own, and the newest configuration.
+    /// A request: it is to have a task of its own, and has the newest configuration.
     fn begin(&mut self, id: u32, end: bool, refused: u16) {
         if let Some(newest) = self.session.renew() {
             self.current = newest;
@@ -253,7 +305,21 @@ impl Server {
         let lane = self.mux.open(id, self.head.body == BodyLen::Chunked, end);
         let current = Current { view: self.current.view.clone(), front: self.current.front };
         let head = std::mem::take(&mut self.head);
-        self.mux.rt().spawn(serve(self.session.clone(), current, lane, head, refused));
+        self.begun.push_back(Request { current, lane, head, refused });
+    }
+
+    /// Begins the tasks of requests, as many as may begin in this turn; `all`: nobody asks for them again.
+    fn serve_some(&mut self, all: bool) {
+        while !self.begun.is_empty() {
+            if !all && !self.session.worker.may_begin() {
+                return self.mux.rt().again();
+            }
+            let Some(request) = self.begun.pop_front() else { return };
+            self.mux.rt().spawn(serve(self.session.clone(), request));
+        }
+        if self.mux.is_idle() {
+            self.begun = VecDeque::new();
+        }
     }
 
     /// Notes that the last stream has ended, or the first has begun; and that the listener is gone.
@@ -287,7 +353,8 @@ impl Server {
 }
 
 /// One request from its head to its log line.
-async fn serve(session: Rc<Session>, current: Current, lane: Rc<Lane>, head: Head, refused: u16) {
+async fn serve(session: Rc<Session>, request: Request) {
+    let Request { current, lane, head, refused } = request;
     let rt = session.worker.rt;
     lane.task.set(Some(rt.current_task()));
     let front = current.view.config().proxy(current.front);
@@ -312,11 +379,11 @@ async fn linger(mux: &Mux) {
     mux.link.shutdown_write();
     let until = mux.rt().now().saturating_add(LINGER);
     let mut left = LINGER_BYTES;
-    let mut buf = Buf::take(BODY_SIZE);
-    while let Ok(n @ 1..) = mux.link.recv(buf.room(), until).await {
-        left = left.saturating_sub(n);
-        if left == 0 {
-            return;
+    while left > 0 && mux.link.readable(until).await.is_ok() {
+        let mut buf = Buf::take(HEAD_SIZE);
+        match mux.link.recv(buf.room(), until).await {
+            Ok(n @ 1..) => left = left.saturating_sub(n),
+            _ => return,
         }
     }
 }

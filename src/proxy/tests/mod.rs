@@ -10,6 +10,7 @@ mod fetches;
 mod filters;
 mod framing;
 mod h2;
+mod h2_floods;
 mod h2_server;
 mod h2_words;
 mod keep;

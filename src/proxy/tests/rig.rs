@@ -392,6 +392,11 @@ impl Wire {
         taken
     }
 
+    /// Sends bytes, which the worker does not look at yet.
+    pub fn put(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).expect("the worker takes them");
+    }
+
     /// Everything that the worker has sent since the last call.
     pub fn take(&mut self) -> String {
         String::from_utf8_lossy(&self.take_bytes()).into_owned()

@@ -315,3 +315,39 @@ fn a_wait_under_a_waker_of_somebody_elses_is_refused() {
     rt.settle();
     assert!(refused.get(), "the wait would never have woken who polled it");
 }
+
+/// A crowd whose time is over at once does not run as one: who has something to do meanwhile is in between.
+#[test]
+fn those_whose_time_is_over_wake_a_few_in_a_turn() {
+    let rt = Rt::start_by_hand();
+    let woken = Rc::new(Cell::new(0));
+    let until = rt.after_ms(10);
+    for n in 0..500 {
+        let woken = woken.clone();
+        rt.spawn(async move {
+            match n % 2 {
+                0 => rt.sleep_until(until).await,
+                _ => {
+                    rt.wake_soon();
+                    let mut waits = true;
+                    poll_fn(|_| if std::mem::take(&mut waits) { Poll::Pending } else { Poll::Ready(()) })
+                        .await;
+                }
+            }
+            woken.set(woken.get() + 1);
+        });
+    }
+    rt.settle();
+    rt.spend(SEC);
+    let mut most = 0;
+    loop {
+        let before = woken.get();
+        let goes_on = rt.turn_once();
+        most = most.max(woken.get() - before);
+        if !goes_on && woken.get() > 0 {
+            break;
+        }
+    }
+    assert_eq!(woken.get(), 500);
+    assert!(most <= 100, "{most} in one turn");
+}

@@ -75,7 +75,7 @@ fn floods() {
         ("fl-wu", update(0, 1).repeat(5000)),
         ("fl-unk", frame(0x42, 0, 0, b"").repeat(5000)),
         ("fl-empty", [post(1, &[]), frame(DATA, 0, 1, b"").repeat(5000)].concat()),
-        ("fl-rapidreset", rapid(1000).collect()),
+        ("fl-rapidreset", rapid(500).collect()),
         ("fl-madeyoureset", madeyoureset(300).collect()),
         ("fl-malformed", (0..300).flat_map(|n| frame(HEADERS, EH, 2 * n + 1, b"")).collect()),
     ];
@@ -88,8 +88,42 @@ fn floods() {
     }
     let mut peer = Peer::server();
     peer.origin = Origin::Silent;
-    peer.send(&rapid(400).collect::<Vec<_>>());
+    peer.send(&rapid(200).collect::<Vec<_>>());
     assert!(!peer.connection.is_over(), "a page that is left in the middle");
+}
+
+/// While no stream may begin, the head of one stays unread, and what is behind it; it loses nothing by that.
+#[test]
+fn a_stream_waits_until_it_may_begin() {
+    let hello = [&crate::http::h2::PREFACE[..], &settings(&[])].concat();
+    let bytes = [get(1), frame(RST, 0, 1, &[0, 0, 0, 8]), get(3), update(0, 100)].concat();
+    for split in 0..=bytes.len() {
+        let mut connection = crate::http::h2::Connection::new(Options::default());
+        let mut head = crate::http::Head::default();
+        assert_eq!(connection.receive(0, &hello, &mut 0, &mut head), None);
+        let mut seen = Vec::new();
+        for piece in [&bytes[..split], &bytes[split..]] {
+            let mut at = 0;
+            loop {
+                connection.hold(true);
+                match connection.receive(0, piece, &mut at, &mut head) {
+                    Some(event) => {
+                        assert!(matches!(event, Event::Reset { .. }), "{event:?} at {split}");
+                        seen.push(event);
+                        continue;
+                    }
+                    None if at == piece.len() => break,
+                    None => connection.hold(false),
+                }
+                seen.extend(connection.receive(0, piece, &mut at, &mut head));
+            }
+        }
+        let [Event::Head { stream: 1, .. }, Event::Reset { stream: 1, .. }, Event::Head { stream: 3, .. }] =
+            seen[..]
+        else {
+            panic!("{seen:?} at {split}")
+        };
+    }
 }
 
 /// Streams that are answered pay for others that are given up.

@@ -224,6 +224,9 @@ pub fn propose(
             let (mut among_few, mut among_all) = (Vec::new(), Vec::new());
             // The first turn warms both up.
             for turn in 0..=times.div_ceil(TURN) {
+                // One after the other, and before anything is timed: what one does in the meantime counts for both.
+                few.member.rest(TURN)?;
+                all.member.rest(TURN)?;
                 let spent = [few.turn(make, turn * TURN, at_once)?, all.turn(make, turn * TURN, at_once)?];
                 if turn > 0 {
                     among_few.push(spent[0]);

@@ -1,7 +1,7 @@
 //! A member that is alone in its cluster and has a world's map: what proposals cost it from their encoding to their reply,
 //! with its log on disk. Nothing is left out, and nobody is there for whom it would do more.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,14 +16,18 @@ use tokio::runtime::Runtime;
 
 use crate::world::{self, World, accepted};
 
-/// Until it leads itself.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Until it leads itself, or has made a snapshot.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Of its log it makes a snapshot by itself after 10,000 entries: before that one is asked for.
+const ENTRIES: Index = 8_000;
 
 pub struct Member {
     seat: Seat,
     runtime: Runtime,
-    /// Ends it when dropped.
-    _handle: RaftHandle,
+    dir: PathBuf,
+    /// Where the log ended when the last snapshot was asked for.
+    rested: Index,
+    handle: RaftHandle,
 }
 
 /// Microseconds of one change, on average.
@@ -41,7 +45,7 @@ impl Member {
         let runtime = runtime.map_err(|e| e.to_string())?;
         let options = Options { name: "simulated".into(), data_dir: Some(dir.into()), ..Options::default() };
         let (seat, handle) = start(options).map_err(|e| e.to_string())?;
-        let member = Member { seat, runtime, _handle: handle };
+        let mut member = Member { seat, runtime, dir: dir.into(), rested: 0, handle };
         member.leads()?;
         let mut archive = Vec::new();
         world.publisher.map().write_snapshot(&mut archive).map_err(|e| e.to_string())?;
@@ -56,8 +60,46 @@ impl Member {
         let count = member.seat.map().instances_of(&world::service_of(world.size, 0)).count();
         match count {
             0 => Err("the member did not take the world over".into()),
-            _ => Ok(member),
+            _ => {
+                member.snapshot()?;
+                Ok(member)
+            }
         }
+    }
+
+    /// Makes a snapshot now if one might be due while the next so many changes are timed: what it costs is no part of what
+    /// a change costs, and has a row of its own.
+    pub fn rest(&mut self, changes: usize) -> Result<(), String> {
+        match self.seat.status().last_log + changes as Index > self.rested + ENTRIES {
+            true => self.snapshot(),
+            false => Ok(()),
+        }
+    }
+
+    /// Returns when there is a snapshot of all there is, and nothing of making it is under way any more.
+    fn snapshot(&mut self) -> Result<(), String> {
+        self.rested = self.seat.status().last_log;
+        self.runtime.block_on(self.handle.snapshot());
+        let until = clock::now_ns() + PATIENCE.as_nanos() as u64;
+        while self.newest()? < self.rested {
+            if clock::now_ns() > until {
+                return Err("the member makes no snapshot".into());
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        // The log is shortened after it, and the map that it was made of goes.
+        calm()
+    }
+
+    /// Where its newest snapshot ends, by the name of the file.
+    fn newest(&self) -> Result<Index, String> {
+        let files = std::fs::read_dir(&self.dir).map_err(|e| e.to_string())?;
+        let names = files
+            .flatten()
+            .map(|file| file.path())
+            .filter(|path| path.extension().is_some_and(|e| e == "snapshot"));
+        let index = |path: PathBuf| path.file_stem()?.to_str()?.split('-').next()?.parse().ok();
+        Ok(names.filter_map(index).max().unwrap_or(0))
     }
 
     fn leads(&self) -> Result<(), String> {
@@ -100,6 +142,20 @@ impl Member {
         let wall = (clock::now_ns() - began) as f64 / 1e3;
         Ok(Spent { cpu: (cpu_us()? - cpu) / count, wall: wall / count })
     }
+}
+
+/// Returns when this process does next to nothing.
+fn calm() -> Result<(), String> {
+    let (look, idle_us) = (Duration::from_millis(100), 5_000.0);
+    let until = clock::now_ns() + PATIENCE.as_nanos() as u64;
+    while clock::now_ns() < until {
+        let before = cpu_us()?;
+        std::thread::sleep(look);
+        if cpu_us()? - before < idle_us {
+            return Ok(());
+        }
+    }
+    Err("the members never come to rest".into())
 }
 
 async fn propose(seat: &Seat, command: Command) -> Result<(), String> {

@@ -118,7 +118,8 @@ def park(port: int, pid: int) -> tuple[list[socket.socket], dict]:
 
 def fan_out(lab: place.Lab, cluster: Cluster) -> dict:
     """One change of a service that 5,000 blocking queries wait for at the node where it is made; the median of rounds."""
-    body = registration(0, 1).replace('"generation": "1"', '"generation": "{round}"')
+    # What is registered as it stands already is no change: no instance was ever of such a generation.
+    body = registration(0, 1).replace('"generation": "1"', '"generation": "fan-out {round}"')
     words = ["parked", "--target", f"127.0.0.1:{cluster.apis[0]}", "--path", "/v1/health/service/svc-0", "--put",
              "/v1/catalog/register", "--body", body, "--conns", PARKED, "--rounds", FAN_OUT_ROUNDS]
     client = lab.spawn([lab.load_bin, *words], set(ALL_CPUS), stdout=subprocess.PIPE, text=True)

@@ -17,7 +17,7 @@ pub(super) async fn run(node: &Arc<Node>) {
     let pause = Duration::from_millis(node.timing.heartbeat_ms);
     loop {
         tokio::time::sleep(pause).await;
-        let Some(why) = node.log.trouble() else {
+        let Some(why) = node.trouble() else {
             if std::mem::take(&mut ails) {
                 tracing::warn!("region map: the log of this node is written again");
             }

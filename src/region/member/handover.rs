@@ -102,7 +102,7 @@ async fn caught_up(node: &Node, voters: &BTreeSet<u64>) -> Vec<u64> {
 /// The leader asks this node to lead.
 pub(super) fn take_over(node: &Arc<Node>, to: u64) -> Result<Answer, Denial> {
     let raft = node.raft_of(to)?.clone();
-    if let Some(why) = node.log.trouble() {
+    if let Some(why) = node.trouble() {
         return Err(Denial::Refused(format!("the log cannot be written here: {why}")));
     }
     let node = node.clone();

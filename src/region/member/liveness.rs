@@ -169,14 +169,14 @@ pub(super) async fn run(node: &Arc<Node>) {
         match node.supposed_leader() {
             Some((id, _)) if id == node.id() => {
                 // One that cannot write says nothing of anybody.
-                if node.log.trouble().is_none() {
+                if node.trouble().is_none() {
                     let _ = note(node, mine(node), None);
                     watch(node).await;
                 }
                 let now = clock::now_ns();
                 until_next = node.heard.next(patience(node), now).map(|at| Duration::from_nanos(at - now));
             }
-            Some(_) if node.log.trouble().is_some() => {}
+            Some(_) if node.trouble().is_some() => {}
             Some((_, peer)) => {
                 let request = Request::Alive(mine(node));
                 let connection = node.connections.to(&peer.address, Class::Protocol);
@@ -194,7 +194,7 @@ pub(super) async fn run(node: &Arc<Node>) {
                 }
             }
             // It may be known under another address, and then nobody tells it who leads: whoever does takes it.
-            None if node.log.trouble().is_some() => {}
+            None if node.trouble().is_some() => {}
             None => tell_all(node, period / 4, |node| Request::Alive(mine(node))).await,
         }
         let map = node.view.map();

@@ -47,7 +47,7 @@ pub async fn run(node: Arc<Node>) {
         // Where a leader was heard, its lease is most of the wait: nobody would vote before it ends.
         let led = heard.saturating_add(lease).saturating_add(patience / 4);
         let due = since.max(granted).saturating_add(patience).max(led);
-        if clock::now_ns() < due || node.log.trouble().is_some() {
+        if clock::now_ns() < due || node.trouble().is_some() {
             continue;
         }
         let pause = match asked(&node, &metrics).await {

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
+use openraft::error::Fatal;
 use openraft::{RaftMetrics, ServerState};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
@@ -234,9 +235,27 @@ impl Node {
         }
     }
 
+    /// Why this node can do no part of the log's work: its disk does not take it, or the protocol has ended here.
+    pub fn trouble(&self) -> Option<Arc<String>> {
+        self.log.trouble().or_else(|| self.ended().map(Arc::new))
+    }
+
+    /// What the protocol ended with, unless this node ends itself.
+    fn ended(&self) -> Option<String> {
+        let metrics = self.raft.get()?.metrics();
+        let closed = metrics.has_changed().is_err();
+        let cause = match &metrics.borrow().running_state {
+            Err(Fatal::Stopped) => return None,
+            Err(cause) => cause.to_string(),
+            Ok(()) if closed => Fatal::<u64>::Panicked.to_string(),
+            Ok(()) => return None,
+        };
+        Some(format!("the protocol has ended here, until the program is started again: {cause}"))
+    }
+
     /// An error when this node's disk does not work.
     pub fn well(&self) -> Result<(), SeatError> {
-        match self.log.trouble() {
+        match self.trouble() {
             Some(why) => Err(SeatError::Disk(why.to_string())),
             None => Ok(()),
         }

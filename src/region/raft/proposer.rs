@@ -131,7 +131,7 @@ type Attempt = Result<(Vec<Reply>, Index), Failed>;
 async fn here(node: &Node, proposals: &[Proposal], until: Instant) -> Attempt {
     // A leader that hears no quorum would only keep its clients waiting; one whose disk does not work hands over, and
     // whoever leads next takes it.
-    if !node.leads_surely() || node.log.trouble().is_some() {
+    if !node.leads_surely() || node.trouble().is_some() {
         return Err(Failed::NotYet);
     }
     let alone = proposals.len() == 1;

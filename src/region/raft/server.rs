@@ -301,8 +301,12 @@ async fn append_entries(node: &Node, append: Append) -> Result<Answer, Denial> {
     let answer = match held {
         Some(id) => match durable(node, id, prev).await? {
             true => answer,
-            // The disk is slow: the leader learns how far it is, and that this node lives.
-            false => AppendEntriesResponse::PartialSuccess(durable_of(node, id, prev)),
+            // The disk is slow: the leader learns how far it is, and that this node lives. To have nothing at all of a
+            // log is no progress for it to note.
+            false => match durable_of(node, id, prev) {
+                None => return Err(Denial::Timeout),
+                upto => AppendEntriesResponse::PartialSuccess(upto),
+            },
         },
         None => answer,
     };

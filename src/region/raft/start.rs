@@ -327,7 +327,8 @@ async fn main(parts: Parts, ready: Ready, stopped: oneshot::Receiver<Ending>, cl
         Ok(Ending::Graceful(done)) => {
             member::step_down(&node).await;
             if let Some(raft) = node.raft.get() {
-                let _ = raft.shutdown().await;
+                // Not for ever: it may wait for a disk that takes nothing.
+                let _ = tokio::time::timeout(node.timing.stall(), raft.shutdown()).await;
             }
             node.connections.close();
             let _ = done.send(());

@@ -28,6 +28,11 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether it says that something else failed before: the file is closed and opened again then.
+    pub(super) fn is_of_former(&self) -> bool {
+        matches!(self, StoreError::Database(redb::Error::PreviousIo))
+    }
+
     /// Whether room on the disk, once there is some, makes it go away.
     pub fn is_full(&self) -> bool {
         use std::io::ErrorKind::{QuotaExceeded, StorageFull};

@@ -39,6 +39,8 @@ use crate::region::raft::types::{Consensus, Entry, LogId, StorageError, Vote};
 /// What is kept in memory of the log, beyond what is not yet durable.
 const TAIL_ENTRIES: usize = 8192;
 const TAIL_BYTES: usize = 16 << 20;
+/// Between two attempts to read a file that a full disk closed.
+const AGAIN: Duration = Duration::from_millis(20);
 /// What goes to a follower in one piece.
 const PIECE_BYTES: usize = 1 << 20;
 
@@ -64,6 +66,7 @@ struct Shared {
     trouble: Arc<Trouble>,
     pace: Arc<Pace>,
     abandoned: Arc<AtomicBool>,
+    closing: Arc<AtomicBool>,
     thread: Mutex<Option<std::thread::JoinHandle<()>>>,
 }
 
@@ -120,6 +123,7 @@ impl LogStore {
             trouble: Arc::default(),
             pace: Arc::default(),
             abandoned: Arc::default(),
+            closing: Arc::default(),
             thread: Mutex::new(None),
         };
         let writer = Writer {
@@ -130,6 +134,7 @@ impl LogStore {
             trouble: shared.trouble.clone(),
             pace: shared.pace.clone(),
             abandoned: shared.abandoned.clone(),
+            closing: shared.closing.clone(),
         };
         let thread = std::thread::Builder::new().name("region-store".into()).spawn(move || writer.run());
         *lock(&shared.thread) = Some(thread.map_err(|e| StoreError::Io(path.to_owned(), e))?);
@@ -230,8 +235,9 @@ impl LogStore {
         }
     }
 
-    /// Writes what waits, and closes the file.
+    /// Writes what waits, and closes the file. What a full disk does not take is lost: nobody was told that it was kept.
     pub fn close(&self) {
+        self.0.closing.store(true, std::sync::atomic::Ordering::Release);
         let _ = lock(&self.0.tasks).send(Task::Stop);
         if let Some(thread) = lock(&self.0.thread).take() {
             let _ = thread.join();
@@ -307,18 +313,31 @@ impl LogStore {
         (start..from, entries)
     }
 
+    /// While the disk is full the file is closed and opened again and again, and cannot be read now and then: an error
+    /// would end the protocol's task for good, so that one waits until it can.
     async fn entries(&self, range: Range<u64>, limit: usize) -> Result<Vec<Entry>, StoreError> {
-        let (missing, cached) = self.cached(range, limit);
-        if missing.is_empty() {
-            return Ok(cached);
+        loop {
+            let (missing, cached) = self.cached(range.clone(), limit);
+            if missing.is_empty() {
+                return Ok(cached);
+            }
+            match self.from_file(missing, limit).await {
+                Ok(mut entries) => {
+                    if limit == usize::MAX {
+                        entries.extend(cached);
+                    }
+                    return Ok(entries);
+                }
+                Err(e) if self.0.trouble.load().is_none() && !e.is_of_former() => return Err(e),
+                Err(_) => tokio::time::sleep(AGAIN).await,
+            }
         }
+    }
+
+    async fn from_file(&self, range: Range<u64>, limit: usize) -> Result<Vec<Entry>, StoreError> {
         let database = lock(&self.0.database).clone().ok_or(StoreError::Gone)?;
-        let read = tokio::task::spawn_blocking(move || disk::read(&database, missing, limit));
-        let mut entries = read.await.map_err(|_| StoreError::Gone)??;
-        if limit == usize::MAX {
-            entries.extend(cached);
-        }
-        Ok(entries)
+        let read = tokio::task::spawn_blocking(move || disk::read(&database, range, limit));
+        read.await.map_err(|_| StoreError::Gone)?
     }
 }
 

@@ -25,7 +25,16 @@ pub struct Incoming {
 
 enum Sink {
     Memory(Vec<u8>),
-    File(File, PathBuf),
+    File(File, Scrap),
+}
+
+/// The name of a file that goes with it: an image that breaks off leaves nothing behind.
+struct Scrap(PathBuf);
+
+impl Drop for Scrap {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
 }
 
 impl Incoming {
@@ -50,9 +59,9 @@ impl Incoming {
     pub fn finish(self) -> Image {
         match self.out {
             Sink::Memory(bytes) => Image::in_memory(bytes.into()),
-            Sink::File(file, path) => {
+            Sink::File(file, scrap) => {
                 // The open file is enough; install writes the one that stays.
-                let _ = std::fs::remove_file(path);
+                drop(scrap);
                 Image::in_file(file, self.written)
             }
         }
@@ -150,7 +159,8 @@ impl Snapshots {
             None => Sink::Memory(Vec::new()),
             Some(dir) => {
                 let path = dir.join(format!("incoming-{}.tmp", uuid::Uuid::new_v4()));
-                Sink::File(File::options().read(true).write(true).create_new(true).open(&path)?, path)
+                let file = File::options().read(true).write(true).create_new(true).open(&path)?;
+                Sink::File(file, Scrap(path))
             }
         };
         Ok(Incoming { out, written: 0 })

@@ -342,6 +342,81 @@ fn a_full_disk_is_waited_out() {
     log.close();
 }
 
+/// Fills the disk of a log, and returns once the log knows.
+fn fill(disk: &Disk, log: &mut LogStore, next: u64) {
+    disk.full.store(true, Ordering::SeqCst);
+    run(log.blocking_append(vec![entry(1, next)])).expect("an append");
+    while log.trouble().is_none() {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn who_reads_what_only_the_file_has_waits_for_a_full_disk() {
+    let disk = Disk::new(u64::MAX);
+    let mut log = open(&disk).expect("a store");
+    run(log.blocking_append((0..100).map(|i| entry(1, i)).collect::<Vec<_>>())).expect("an append");
+    log.close();
+    // What was there at the start is not in memory.
+    let mut log = open(&disk).expect("a store");
+    fill(&disk, &mut log, 100);
+    run(async {
+        let pause = std::time::Duration::from_millis(60);
+        for _ in 0..15 {
+            // An error would end Raft on this node.
+            if let Ok(read) = tokio::time::timeout(pause, log.try_get_log_entries(0..10)).await {
+                assert_eq!(read.expect("no error").len(), 10);
+            }
+            if let Ok(read) = tokio::time::timeout(pause, log.limited_get_log_entries(5, 10)).await {
+                assert_eq!(read.expect("no error").len(), 5);
+            }
+        }
+        let reader = log.clone();
+        let waiting = tokio::spawn(async move { reader.clone().try_get_log_entries(0..200).await });
+        tokio::time::sleep(pause).await;
+        disk.full.store(false, Ordering::SeqCst);
+        assert_eq!(waiting.await.expect("no panic").expect("entries").len(), 101);
+    });
+    log.close();
+}
+
+#[test]
+fn a_log_ends_though_its_disk_is_full() {
+    let disk = Disk::new(u64::MAX);
+    let mut log = open(&disk).expect("a store");
+    run(log.blocking_append(vec![entry(1, 0)])).expect("an append");
+    assert!(run(log.stable().reached(0)));
+    fill(&disk, &mut log, 1);
+    let (done, wait) = std::sync::mpsc::channel();
+    let mut stable = log.stable();
+    std::thread::spawn(move || {
+        log.close();
+        let _ = done.send(());
+    });
+    wait.recv_timeout(std::time::Duration::from_secs(10)).expect("it ends");
+    assert!(!run(stable.reached(1)), "what was not written is not said to be");
+    disk.full.store(false, Ordering::SeqCst);
+    let mut log = open(&disk).expect("a store");
+    assert_eq!(run(log.try_get_log_entries(0..10)).expect("entries").len(), 1);
+    log.close();
+}
+
+#[test]
+fn a_snapshot_that_breaks_off_on_its_way_in_leaves_no_file() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let snapshots = Snapshots::open(Some(dir.path())).expect("snapshots");
+    let files = || std::fs::read_dir(dir.path()).expect("the directory").count();
+    let mut incoming = snapshots.incoming().expect("a file");
+    incoming.put(&[1; 5000]).expect("a piece");
+    assert_eq!(files(), 1);
+    drop(incoming);
+    assert_eq!(files(), 0);
+    let mut incoming = snapshots.incoming().expect("a file");
+    incoming.put(&[1; 5000]).expect("a piece");
+    let image = incoming.finish();
+    assert_eq!((files(), image.len(), image.piece(4990, 100).expect("bytes").len()), (0, 5000, 10));
+}
+
 #[test]
 fn a_leader_that_starts_again_gives_up_its_term() {
     let dir = tempfile::tempdir().expect("a directory");

@@ -51,6 +51,8 @@ pub(super) struct Writer {
     pub pace: Arc<Pace>,
     /// End without committing, as a process that is killed does.
     pub abandoned: Arc<AtomicBool>,
+    /// End without what a full disk does not take.
+    pub closing: Arc<AtomicBool>,
 }
 
 impl Writer {
@@ -66,12 +68,15 @@ impl Writer {
             if batch.is_empty() {
                 continue;
             }
-            if let Err(e) = self.persist(&batch) {
-                tracing::error!("region map: the log can no longer be written: {e}");
-                self.trouble.store(Some(Arc::new(e.to_string())));
-                return self.hold(batch);
+            match self.persist(&batch) {
+                Ok(true) => self.announce(batch),
+                Ok(false) => break,
+                Err(e) => {
+                    tracing::error!("region map: the log can no longer be written: {e}");
+                    self.trouble.store(Some(Arc::new(e.to_string())));
+                    return self.hold(batch);
+                }
             }
-            self.announce(batch);
         }
         self.take_database();
     }
@@ -110,7 +115,8 @@ impl Writer {
         stop
     }
 
-    fn persist(&self, batch: &[Op]) -> Result<(), StoreError> {
+    /// False: it ended before there was room for them.
+    fn persist(&self, batch: &[Op]) -> Result<bool, StoreError> {
         loop {
             self.pace.begins();
             let result =
@@ -121,7 +127,7 @@ impl Writer {
                     if self.trouble.swap(None).is_some() {
                         tracing::warn!("region map: the log is written again");
                     }
-                    return Ok(());
+                    return Ok(true);
                 }
                 Err(e) if e.is_full() => {
                     if self.trouble.swap(Some(Arc::new(e.to_string()))).is_none() {
@@ -132,8 +138,8 @@ impl Writer {
                 }
                 Err(e) => return Err(e),
             }
-            if self.abandoned.load(Ordering::Acquire) {
-                return Ok(());
+            if self.abandoned.load(Ordering::Acquire) || self.closing.load(Ordering::Acquire) {
+                return Ok(false);
             }
         }
     }

@@ -22,6 +22,7 @@
 //! | `traffic` | clients that make such histories |
 //! | `disks` | a file system of its own for each node: it hangs, it is full |
 //! | `places` | nodes that move to another address, that leave and join anew |
+//! | `full` | disks that are full for a while |
 //! | `faults` | kill, pause, cut, and all of the above |
 //! | `locks` | was a lock held by two, or for too long? |
 //! | `contenders` | clients that want locks, and die with them |
@@ -40,6 +41,7 @@ mod disks;
 mod failover;
 mod faults;
 mod forming;
+mod full;
 mod leading;
 mod limits;
 mod linear;

@@ -38,6 +38,30 @@ fn said_of(cluster: &Cluster, by: usize, of: usize) -> (bool, String) {
     (check.status == Health::Passing, check.output.to_string())
 }
 
+/// Proposes at every node for a while, whatever comes of it.
+fn trouble_for(cluster: &Cluster, time: Duration) {
+    let end = clock::now_ms() + time.as_millis() as u64;
+    let mut turn = 0;
+    while clock::now_ms() < end {
+        for n in cluster.running() {
+            let seat = cluster.seat(n);
+            cluster.runtime.spawn(async move { seat.propose(put(&format!("t{turn}"), "1")).await });
+        }
+        turn += 1;
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Every node takes a write within the time that it takes to elect a few times.
+fn take_writes(cluster: &Cluster, when: &str) {
+    let freed = clock::now_ms();
+    for n in cluster.running() {
+        until(&format!("write at {n}, {when}"), || cluster.put(n, "after", when).ok());
+        let took = clock::now_ms() - freed;
+        assert!(took < 15_000, "{when}: node {n} takes a write after {took} ms");
+    }
+}
+
 fn fresh(cluster: &Cluster, n: usize) -> Result<(), SeatError> {
     let seat = cluster.seat(n);
     cluster.runtime.block_on(async move { seat.fresh(Consistency::Default).await.map(drop) })
@@ -94,4 +118,53 @@ fn a_follower_whose_disk_is_full_is_critical_with_the_cause_and_refuses_at_once(
     until("its verdict again", || Some(()).filter(|()| said_of(&cluster, third, full).0));
     until("a read there", || fresh(&cluster, full).ok());
     until("what it missed", || cluster.value(full, "b"));
+}
+
+#[test]
+fn every_node_takes_writes_soon_after_disks_were_full() {
+    let (cluster, disks) = three();
+    let fill =
+        |who: &[usize], full: bool| who.iter().for_each(|n| disks[*n].full.store(full, Ordering::SeqCst));
+    let full_for = |who: &[usize], ms: u64, when: &str| {
+        fill(who, true);
+        trouble_for(&cluster, Duration::from_millis(ms));
+        fill(who, false);
+        take_writes(&cluster, when);
+    };
+    for ms in [300, 2000] {
+        let leader = cluster.leader();
+        let (next, last) = ((leader + 1) % 3, (leader + 2) % 3);
+        full_for(&[leader], ms, "the leader's was full");
+        full_for(&[next], ms, "one was full");
+        full_for(&[next, last], ms, "two were full");
+        full_for(&[0, 1, 2], ms, "all were full");
+        // Whoever is to be elected cannot write that it stands, or for whom it votes.
+        let leader = cluster.leader();
+        let address = |n: usize| cluster.nodes[n].address.clone();
+        fill(&[(leader + 1) % 3], true);
+        (0..3).filter(|n| *n != leader).for_each(|n| cluster.cables.cut(&address(leader), &address(n)));
+        trouble_for(&cluster, Duration::from_millis(ms));
+        cluster.cables.mend();
+        trouble_for(&cluster, Duration::from_millis(ms / 3));
+        fill(&[(leader + 1) % 3], false);
+        take_writes(&cluster, "one was full in an election");
+    }
+}
+
+#[test]
+fn a_node_whose_protocol_ended_refuses_at_once_and_is_critical_with_the_cause() {
+    let (cluster, disks) = three();
+    let leader = cluster.leader();
+    let (ended, third) = ((leader + 1) % 3, (leader + 2) % 3);
+    // Its writes are an error from now on, which is final for this node.
+    cluster.handle(ended).node.log.close();
+    cluster.put(third, "a", "1").expect("the two others are a quorum");
+    let refused = until("its refusal", || match fresh(&cluster, ended) {
+        Err(SeatError::Disk(why)) => Some(why),
+        _ => None,
+    });
+    assert!(refused.contains("the protocol has ended here"), "{refused}");
+    let why = until("its verdict", || Some(said_of(&cluster, third, ended)).filter(|(lives, _)| !lives)).1;
+    assert!(why.contains("the protocol has ended here"), "{why}");
+    drop(disks);
 }

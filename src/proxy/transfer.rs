@@ -477,13 +477,16 @@ impl Way {
         if self.full {
             self.note_bulk();
         }
-        let size = self.wanted_size();
+        let window = self.to.as_ref().map_or(usize::MAX, |to| to.window());
+        let size = self.wanted_size(window);
         if self.buf.capacity() != size {
             self.buf = Buf::take(size);
         }
         self.buf.clear();
         // Not limited to the body: a read that is not short would have to be followed by another one.
-        match self.from.poll_recv(self.buf.room(), self.patience.until(self.from_side)) {
+        let room = self.buf.room();
+        let most = room.len().min(window.max(STALLED_SIZE));
+        match self.from.poll_recv(&mut room[..most], self.patience.until(self.from_side)) {
             Poll::Ready(Ok(0)) => self.end_of_stream(),
             Poll::Ready(Ok(n)) => {
                 self.share = self.share.saturating_sub(n);
@@ -501,10 +504,10 @@ impl Way {
     }
 
     /// The size of the buffer that is read into next.
-    fn wanted_size(&self) -> usize {
+    fn wanted_size(&self, window: usize) -> usize {
         let is_long = matches!(&self.extent, Extent::Length(left) if *left > HEAD_SIZE as u64);
         let large = self.full || is_long || self.buf.capacity() >= BODY_SIZE;
-        buffer_for(large, self.to.as_ref().map_or(usize::MAX, |to| to.window()))
+        buffer_for(large, window)
     }
 
     fn end_of_stream(&mut self) -> Poll<Result<(), Broken>> {

@@ -130,5 +130,5 @@ fn a_response_waits_for_its_window() {
         rig.settle();
     }
     assert_eq!(got, size);
-    assert_eq!(rig.log(), ["GET / 200 --"], "the request is still known");
+    assert_eq!(rig.log(), ["GET http://h/ 200 --"], "the request is still known");
 }

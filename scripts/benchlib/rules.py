@@ -9,6 +9,8 @@ differ in nothing else.
   strings   a map of 1,000,000 strings, asked for one of them at random: what the lookup adds, the time to load it, bytes
             an entry, and the time of one change by the runtime API
   networks  the same with 1,000,000 networks of 8 to 32 bits
+  sticky    the site with a stick table that tracks each client and its rate, and a cookie that binds it to its server:
+            CPU of Isobar over HAProxy's; then four workers on the same CPU over one, and what the table counted of them
 """
 import argparse
 import random
@@ -16,6 +18,7 @@ import socket
 import statistics
 import time
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 from . import report
@@ -26,9 +29,12 @@ from .load import Client, Origin, Sink
 from .proxy import Proxy, about, config, sides
 from .rows import CONNS
 
-ROWS = ("site", "hosts", "strings", "networks")
+ROWS = ("site", "hosts", "strings", "networks", "sticky")
 # The most that Isobar may take of what HAProxy takes.
 SITE_BAR, HOSTS_BAR, LOOKUP_BAR, LOAD_BAR, BYTES_BAR, CHANGE_MS = 0.70, 0.02, 0.4, 0.5, 0.5, 1.0
+STICKY_BAR = 0.72
+# The most that four workers may take of what one takes.
+FOUR_BAR = 1.1
 ENTRIES = 1_000_000
 REWRITES = (
     "http-request set-header X-Forwarded-Proto http",
@@ -38,6 +44,13 @@ REWRITES = (
     "http-response set-header X-Frame-Options DENY",
     "http-response del-header Server",
 )
+TRACKED = (
+    "stick-table type ip size 100k expire 10m store gpc0,http_req_cnt,http_req_rate(10s)",
+    "http-request track-sc0 src",
+    "http-request deny if { sc_http_req_rate(0) gt 100000000 }",
+)
+# So many requests are counted one by one.
+COUNTED = 20_000
 CAPTURES = ("capture request header Host len 64", "capture request header User-Agent len 64",
             "capture response header Content-Length len 10")
 
@@ -78,18 +91,26 @@ class Files:
         return path
 
 
+@dataclass(frozen=True)
+class Text:
+    """A configuration: lines of its frontend, of its defaults, words of its server, and workers."""
+    front: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+    server: str = ""
+    threads: int = 1
+
+
 class Side:
     """A proxy on each of some texts."""
 
-    def __init__(self, bench: "Bench", side: str, described, texts: dict[str, tuple[str, ...]], log: bool,
-                 stack: ExitStack):
+    def __init__(self, bench: "Bench", side: str, described, texts: dict[str, Text], log: bool, stack: ExitStack):
         self.bench, self.proxies, self.ready = bench, {}, {}
         sink = stack.enter_context(stopping(Sink(bench.lab, bench.lab.work / f"{side}.sock"))) if log else None
-        for key, front in texts.items():
+        for key, told in texts.items():
             port, self.socket = bench.lab.port(), bench.lab.work / f"{side}-{key}.stats"
-            text = config("http", port, [bench.origin.http[0]], front=front, log=sink.path if sink else None,
-                          options=("option httplog",) if log else (),
-                          extra_global=(f"stats socket {self.socket} level admin",))
+            text = config("http", port, [bench.origin.http[0]], front=told.front, log=sink.path if sink else None,
+                          options=(*told.options, *(("option httplog",) if log else ())), server=told.server,
+                          threads=told.threads, extra_global=(f"stats socket {self.socket} level admin",))
             began = time.monotonic()
             self.proxies[key] = stack.enter_context(stopping(Proxy(bench.lab, f"{side}-{key}", described, text, port)))
             self.ready[key] = time.monotonic() - began
@@ -101,6 +122,20 @@ class Side:
                       "--path", "/128", pids=proxy.pids()).finish(timeout=seconds + 60)
         self.bench.failed += told["failed"]
         return told["cpu_ns"] / max(told["requests"], 1) / 1000
+
+    def counted(self, key: str) -> int:
+        """How many of COUNTED requests its stick table has counted. Asks the proxy that was started last."""
+        before = self.in_table()
+        told = Client(self.bench.lab, "http", self.proxies[key].target, "--conns", CONNS, "--requests", COUNTED,
+                      "--path", "/128").finish(timeout=60)
+        self.bench.failed += told["failed"]
+        assert told["total_requests"] == COUNTED, told
+        return self.in_table() - before
+
+    def in_table(self) -> int:
+        lines = self.ask("show table bench").splitlines()
+        words = [word for line in lines for word in line.split() if word.startswith("http_req_cnt=")]
+        return sum(int(word.split("=")[1]) for word in words)
 
     def ask(self, line: str) -> str:
         with socket.socket(socket.AF_UNIX) as s:
@@ -125,7 +160,7 @@ class Bench:
         self.rounds = args.rounds or (2 if args.quick else 6)
         self.seconds = args.window or (0.4 if args.quick else 0.7)
 
-    def started(self, texts: dict[str, tuple[str, ...]], stack: ExitStack, log: bool = False) -> dict[str, Side]:
+    def started(self, texts: dict[str, Text], stack: ExitStack, log: bool = False) -> dict[str, Side]:
         return {side: Side(self, side, described, texts, log, stack) for side, described in sides(self.args).items()}
 
     def measured(self, running: dict[str, Side], keys: list[str]) -> dict[str, dict[str, float]]:
@@ -148,27 +183,48 @@ def judged(name: str, ours: float, theirs: float, bar: float, unit: str) -> dict
     return report.verdict(name, ratio <= bar, f"{ours:.2f} beside {theirs:.2f} {unit}: {ratio:.3f}, bar {bar:.2f}")
 
 
+def of_site(files: Files) -> tuple[str, ...]:
+    return (*CAPTURES, *ACLS, *REWRITES, f"use_backend %[req.hdr(host),field(1,:),lower,map({files.hosts()},origin)]")
+
+
 def site(bench: Bench, files: Files) -> list[dict]:
-    hosts = files.hosts()
-    front = (*CAPTURES, *ACLS, *REWRITES, f"use_backend %[req.hdr(host),field(1,:),lower,map({hosts},origin)]")
     with ExitStack() as stack:
-        figures = bench.measured(bench.started({"site": front}, stack, log=True), ["site"])
+        figures = bench.measured(bench.started({"site": Text(of_site(files))}, stack, log=True), ["site"])
     us = {side: of_side["site"] for side, of_side in figures.items()}
     print(f"      HAProxy beside itself: {us['control'] / us['haproxy']:.3f}")
     return [judged("site", us["isobar"], both(us), SITE_BAR, "us a request")]
 
 
+def sticky(bench: Bench, files: Files) -> list[dict]:
+    keeps = {"options": ("cookie SRV insert indirect nocache",), "server": "cookie s1"}
+    front = (*TRACKED, *of_site(files))
+    texts = {"one": Text(front, **keeps), "four": Text(front, threads=4, **keeps)}
+    with ExitStack() as stack:
+        running = bench.started(texts, stack, log=True)
+        figures = bench.measured(running, list(texts))
+        counted = running["isobar"].counted("four")
+    one, four = ({side: of_side[key] for side, of_side in figures.items()} for key in texts)
+    print(f"      HAProxy beside itself: {one['control'] / one['haproxy']:.3f}; "
+          f"with four workers: {both(four) / both(one):.3f} of its cost with one")
+    return [
+        judged("sticky", one["isobar"], both(one), STICKY_BAR, "us a request"),
+        judged("sticky, four workers", four["isobar"], one["isobar"], FOUR_BAR, "us a request with one"),
+        report.verdict("sticky, counts", counted == COUNTED, f"{counted} of {COUNTED} requests are in the table"),
+    ]
+
+
 def hosts(bench: Bench, _: Files) -> list[dict]:
     rules = tuple(f"use_backend origin if {{ hdr(host) -i h{i}.bench.example }}" for i in range(1000))
     with ExitStack() as stack:
-        figures = bench.measured(bench.started({"none": (), "rules": rules}, stack), ["none", "rules"])
+        figures = bench.measured(bench.started({"none": Text(), "rules": Text(rules)}, stack), ["none", "rules"])
     added = {side: of_side["rules"] - of_side["none"] for side, of_side in figures.items()}
     return [judged("hosts", max(added["isobar"], 0), both(added), HOSTS_BAR, "us that 1,000 rules add")]
 
 
 def large(bench: Bench, name: str, path: Path, sample: str, method: str, key: str) -> list[dict]:
     header = "http-request set-header X-Found"
-    texts = {"none": (f"{header} %[{sample}]",), "map": (f"{header} %[{sample},{method}({path},none)]",)}
+    values = {"none": sample, "map": f"{sample},{method}({path},none)"}
+    texts = {name: Text((f"{header} %[{value}]",)) for name, value in values.items()}
     with ExitStack() as stack:
         running = bench.started(texts, stack)
         figures = bench.measured(running, list(texts))

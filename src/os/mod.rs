@@ -13,6 +13,7 @@ pub mod limits;
 pub mod netlink;
 pub mod notify;
 pub mod opener;
+pub mod pages;
 pub mod pipe;
 pub mod process;
 pub mod raw;

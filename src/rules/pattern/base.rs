@@ -1,11 +1,14 @@
 //! The entries that a configuration lists, packed: their texts one behind the other, and an index of few bytes an entry.
 //! Once it is sealed it never changes; what is changed at run time lies beside it ([`super::content`]).
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use crate::http::token;
+use crate::os::pages::prefer_large;
 
+use super::cells::Cells;
 use super::entry::Entry;
+use super::record::Record;
 
 /// Up to this many entries a scan is faster than an index.
 pub const FEW: usize = 8;
@@ -26,6 +29,8 @@ pub struct Base {
     has_values: bool,
     is_sealed: bool,
     index: Index,
+    /// Where texts are looked up in it, and they are many.
+    cells: Option<Cells>,
     /// The different lengths of keys, the longest first.
     lengths: Vec<u32>,
 }
@@ -72,20 +77,22 @@ impl Index {
         (((hash >> 32) * self.slots.len() as u64) >> 32) as usize
     }
 
-    /// Slots from the hash's own on, up to a free one.
-    fn probe(&self, hash: u64) -> impl Iterator<Item = u32> {
+    /// Entries in slots from the hash's own on, up to a free one.
+    fn probe(&self, hash: u64) -> impl Iterator<Item = usize> {
         let home = self.home(hash);
         let (before, from) = self.slots.split_at(home);
         let taken = from.iter().chain(before).take_while(|slot| **slot != 0);
-        taken.filter(move |slot| **slot >> 32 == hash & 0xffff_ffff).map(|slot| *slot as u32 - 1)
+        taken.filter(move |slot| **slot >> 32 == hash & 0xffff_ffff).map(|slot| *slot as u32 as usize - 1)
     }
 
-    fn put(&mut self, hash: u64, at: u32) {
+    /// Puts an entry into the slot that it tells.
+    fn put(&mut self, hash: u64, at: u32) -> usize {
         let mut slot = self.home(hash);
         while self.slots[slot] != 0 {
             slot = if slot + 1 == self.slots.len() { 0 } else { slot + 1 };
         }
         self.slots[slot] = hash << 32 | u64::from(at + 1);
+        slot
     }
 }
 
@@ -94,8 +101,13 @@ impl Base {
         self.marks.len()
     }
 
-    pub fn reserve(&mut self, bytes: usize) {
+    /// Makes room for so many entries, of so many bytes together.
+    pub fn reserve(&mut self, entries: usize, bytes: usize) {
         self.text.reserve(bytes);
+        self.marks.reserve(entries);
+        self.lines.reserve(entries);
+        prefer_large(&self.text);
+        prefer_large(&self.marks);
     }
 
     /// Adds an entry. False: there is no room for it, or no more may be added.
@@ -118,8 +130,9 @@ impl Base {
         self.is_sealed
     }
 
-    /// Makes the index; nothing is added any more.
-    pub fn seal(&mut self) {
+    /// Makes the index; nothing is added any more. Where it `serves_texts`, lookups of texts wait for memory as little as
+    /// they can.
+    pub fn seal(&mut self, serves_texts: bool) {
         if self.is_sealed {
             return;
         }
@@ -131,19 +144,34 @@ impl Base {
             return;
         }
         let mut index = Index { slots: vec![0; self.len() + self.len() / 4 + 1], twins: HashMap::new() };
-        let mut lengths = std::collections::BTreeSet::new();
-        for at in 0..self.len() as u32 {
-            let key = self.key(at as usize);
-            lengths.insert(key.len() as u32);
-            let hash = hash(key);
-            let twin = index.probe(hash).find(|other| token::same(self.key(*other as usize), key));
-            match twin {
-                Some(twin) => index.twins.entry(twin).or_default().push(at),
-                None => index.put(hash, at),
+        prefer_large(&index.slots);
+        let mut cells = serves_texts.then(|| Cells::new(index.slots.len(), self.has_values));
+        let mut lengths = BTreeSet::new();
+        let mut last = usize::MAX;
+        for at in 0..self.len() {
+            let record = self.record(at);
+            if record.key.len() != last {
+                last = record.key.len();
+                lengths.insert(last as u32);
+            }
+            let hash = hash(record.key);
+            let twin = index.probe(hash).find(|other| token::same(self.key(*other), record.key));
+            if let Some(twin) = twin {
+                index.twins.entry(twin as u32).or_default().push(at as u32);
+                continue;
+            }
+            let slot = index.put(hash, at as u32);
+            if let Some(cells) = &mut cells {
+                cells.put(slot, hash, record);
             }
         }
         self.index = index;
+        self.cells = cells;
         self.lengths = lengths.into_iter().rev().collect();
+    }
+
+    pub fn record(&self, at: usize) -> Record<'_> {
+        Record { at, key: self.key(at), value: self.value(at) }
     }
 
     pub fn key(&self, at: usize) -> &[u8] {
@@ -176,21 +204,32 @@ impl Base {
     }
 
     /// Entries with this key, in order.
-    pub fn named<'b>(&'b self, text: &'b [u8], ignore_case: bool) -> impl Iterator<Item = usize> + 'b {
-        let (mut few, mut first, mut twins) = (0..0, None, &[][..]);
+    pub fn named(&self, text: &[u8], ignore_case: bool) -> impl Iterator<Item = Record<'_>> {
+        let few = if self.index.slots.is_empty() { 0..self.len() } else { 0..0 };
+        let first = if few.is_empty() { self.first(text) } else { None };
+        let twins = first.and_then(|first| self.index.twins.get(&(first.at as u32)));
+        let twins = twins.into_iter().flatten().map(|at| *at as usize);
+        let found =
+            few.map(move |at| self.record(at)).chain(first).chain(twins.map(move |at| self.record(at)));
+        found.filter(
+            move |record| if ignore_case { token::same(record.key, text) } else { record.key == text },
+        )
+    }
+
+    /// The first entry with a key, case apart, by the index.
+    fn first(&self, text: &[u8]) -> Option<Record<'_>> {
         if self.index.slots.is_empty() {
-            few = 0..self.len();
-        } else {
-            first = self.index.probe(hash(text)).find(|at| token::same(self.key(*at as usize), text));
-            if let Some(more) = first.and_then(|at| self.index.twins.get(&at)) {
-                twins = more;
-            }
+            return None;
         }
-        let indexed = first.into_iter().chain(twins.iter().copied()).map(|at| at as usize);
-        few.chain(indexed).filter(move |at| {
-            let key = self.key(*at);
-            if ignore_case { token::same(key, text) } else { key == text }
-        })
+        let hash = hash(text);
+        let is_it = |record: &Record<'_>| token::same(record.key, text);
+        match &self.cells {
+            Some(cells) => {
+                let found = cells.probe(self.index.home(hash), hash);
+                found.map(|found| found.unwrap_or_else(|at| self.record(at))).find(is_it)
+            }
+            None => self.index.probe(hash).map(|at| self.record(at)).find(is_it),
+        }
     }
 
     /// The lengths of keys that this text may begin or end with, the longest first. Known once it is sealed, of more than
@@ -217,21 +256,29 @@ mod tests {
 
     #[test]
     fn every_key_is_found_and_no_other() {
-        let mut base = Base::default();
-        for i in 0..5000 {
-            assert!(base.push(format!("Key{}", i % 4000).as_bytes(), Some(format!("{i}").as_bytes()), i));
+        for serves_texts in [false, true] {
+            let mut base = Base::default();
+            // Some have no room in a cell, some are just as long as that is.
+            let key_of = |i: usize| format!("Key{i}{}", "-".repeat(i % 80));
+            let value_of = |i: usize| "v".repeat(i % 7) + &i.to_string();
+            for i in 0..5000 {
+                assert!(base.push(key_of(i % 4000).as_bytes(), Some(value_of(i).as_bytes()), i));
+            }
+            base.seal(serves_texts);
+            assert!(!base.push(b"late", Some(b""), 0));
+            assert_eq!(base.cells.is_some(), serves_texts);
+            for i in 0..4000 {
+                let key = key_of(i);
+                let found: Vec<Record<'_>> = base.named(key.as_bytes(), false).collect();
+                let of = |at| Record { at, key: key.as_bytes(), value: base.value(at) };
+                let expected: Vec<Record<'_>> =
+                    [i, i + 4000].into_iter().filter(|at| *at < 5000).map(of).collect();
+                assert_eq!(found, expected);
+                assert!(base.named(key.to_lowercase().as_bytes(), false).next().is_none());
+                assert_eq!(base.named(key.to_lowercase().as_bytes(), true).next(), Some(of(i)));
+                assert_eq!(base.value(i), Some(value_of(i).as_bytes()));
+            }
+            assert!(base.named(b"Key4000", true).next().is_none());
         }
-        base.seal();
-        assert!(!base.push(b"late", Some(b""), 0));
-        for i in 0..4000 {
-            let key = format!("Key{i}");
-            let found: Vec<usize> = base.named(key.as_bytes(), false).collect();
-            let expected: Vec<usize> = [i, i + 4000].into_iter().filter(|at| *at < 5000).collect();
-            assert_eq!(found, expected);
-            assert!(base.named(key.to_lowercase().as_bytes(), false).next().is_none());
-            assert_eq!(base.named(key.to_lowercase().as_bytes(), true).next(), Some(i));
-            assert_eq!(base.value(i), Some(i.to_string().as_bytes()));
-        }
-        assert!(base.named(b"Key4000", true).next().is_none());
     }
 }

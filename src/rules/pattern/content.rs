@@ -48,11 +48,16 @@ impl Content {
         Arc::get_mut(&mut self.base).filter(|base| !base.is_sealed())
     }
 
+    /// Nothing is loaded any more. The first use says what lookups the entries are made ready for.
+    pub fn seal(&mut self, serves_texts: bool) {
+        if let Some(base) = self.base() {
+            base.seal(serves_texts);
+        }
+    }
+
     /// Adds a reading of all entries. Names may be looked up if it says so: a configuration is being built.
     pub fn read(&mut self, reading: Reading) -> Result<&Patterns, String> {
-        if let Some(base) = self.base() {
-            base.seal();
-        }
+        self.seal(reading.finds_texts());
         let mut patterns = Patterns::of(reading, &self.base)?;
         let gone = self.gone.iter().filter_map(|id| self.base.place(*id));
         gone.for_each(|at| patterns.forget(&self.base.entry(at)));
@@ -69,7 +74,7 @@ impl Content {
     }
 
     fn packed_named<'c>(&'c self, text: &'c [u8]) -> impl Iterator<Item = u64> + 'c {
-        let ids = self.base.named(text, false).map(|at| at as u64 + 1);
+        let ids = self.base.named(text, false).map(|record| record.id());
         ids.filter(|id| self.packed(*id).is_some())
     }
 

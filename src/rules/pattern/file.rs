@@ -36,12 +36,13 @@ pub fn reference_of_file(
     }
     let bytes = read(name, ctx)?;
     reference.load_all(
+        memchr::memchr_iter(b'\n', &bytes).count() + 1,
         bytes.len(),
         lines(&bytes).map(|(number, text)| {
             if !is_map {
                 return (text, None, number);
             }
-            let key_len = text.iter().position(|c| matches!(c, b' ' | b'\t')).unwrap_or(text.len());
+            let key_len = memchr::memchr2(b' ', b'\t', text).unwrap_or(text.len());
             (&text[..key_len], Some(text[key_len..].trim_ascii()), number)
         }),
     );
@@ -51,7 +52,10 @@ pub fn reference_of_file(
 /// The patterns of a file with their line numbers (from 1): blanks before and the end of line are not part of them,
 /// lines that begin with `#` are comments.
 fn lines(bytes: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
-    bytes.split(|c| *c == b'\n').enumerate().filter_map(|(i, line)| {
+    let mut from = 0;
+    let ends = memchr::memchr_iter(b'\n', bytes).chain([bytes.len()]);
+    let lines = ends.map(move |end| &bytes[std::mem::replace(&mut from, end + 1)..end]);
+    lines.enumerate().filter_map(|(i, line)| {
         if line.first() == Some(&b'#') {
             return None;
         }

@@ -8,18 +8,19 @@ use crate::rules::sample::Sample;
 use super::base::Base;
 use super::entry::Entry;
 use super::reading::{Pattern, Reading};
+use super::record::Record;
 
 /// A pattern that counts.
 #[derive(Clone, Copy, Debug)]
 pub enum Hit<'p> {
-    Packed(&'p Base, usize),
+    Packed(&'p Base, Record<'p>),
     Loose(&'p Arc<Pattern>),
 }
 
 impl<'p> Hit<'p> {
     pub fn id(self) -> u64 {
         match self {
-            Hit::Packed(_, at) => at as u64 + 1,
+            Hit::Packed(_, record) => record.id(),
             Hit::Loose(pattern) => pattern.entry.id,
         }
     }
@@ -27,14 +28,14 @@ impl<'p> Hit<'p> {
     /// The key as it was written.
     pub fn key(self) -> &'p [u8] {
         match self {
-            Hit::Packed(base, at) => base.key(at),
+            Hit::Packed(_, record) => record.key,
             Hit::Loose(pattern) => &pattern.entry.key,
         }
     }
 
     pub fn entry(self) -> Arc<Entry> {
         match self {
-            Hit::Packed(base, at) => Arc::new(base.entry(at)),
+            Hit::Packed(base, record) => Arc::new(base.entry(record.at)),
             Hit::Loose(pattern) => pattern.entry.clone(),
         }
     }
@@ -42,7 +43,7 @@ impl<'p> Hit<'p> {
     /// A map's value.
     pub fn value(self, reading: Reading) -> Option<Sample<'static>> {
         match self {
-            Hit::Packed(base, at) => reading.value(base.value(at)).ok()?.or_else(|| base.value(at).map(text)),
+            Hit::Packed(_, record) => reading.value(record.value).ok()?.or_else(|| record.value.map(text)),
             Hit::Loose(pattern) => pattern.value().or_else(|| pattern.entry.value.as_deref().map(text)),
         }
     }
@@ -50,7 +51,7 @@ impl<'p> Hit<'p> {
     /// A map's value as it was written.
     pub fn written(self) -> Option<&'p [u8]> {
         match self {
-            Hit::Packed(base, at) => base.value(at),
+            Hit::Packed(_, record) => record.value,
             Hit::Loose(pattern) => pattern.entry.value.as_deref(),
         }
     }

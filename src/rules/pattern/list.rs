@@ -15,6 +15,7 @@ use super::method::Match;
 use super::nets::{self, Nets};
 use super::ranges::NetIndex;
 use super::reading::{Pattern, Reading};
+use super::record::Record;
 use super::texts::{Keyed, Texts};
 
 /// Patterns in the order of their ids. A copy shares its structure: it costs next to nothing, a change its own size.
@@ -59,30 +60,35 @@ impl Packed {
         self.gone.is_empty() || !self.gone.contains(&(at as u64 + 1))
     }
 
-    fn first(&self, text: &[u8], ignore_case: bool) -> Option<usize> {
-        self.base.named(text, ignore_case).find(|at| self.is_there(*at))
+    fn first(&self, text: &[u8], ignore_case: bool) -> Option<Record<'_>> {
+        self.base.named(text, ignore_case).find(|record| self.is_there(record.at))
     }
 
-    fn find_text(&self, reading: Reading, text: &[u8]) -> Option<usize> {
+    fn find_text(&self, reading: Reading, text: &[u8]) -> Option<Record<'_>> {
         let ignore_case = reading.ignore_case;
         let beginnings = || self.base.lengths(text).filter_map(|len| self.first(&text[..len], ignore_case));
         match reading.method {
             Match::Beg if reading.prefers_longest() => beginnings().next(),
-            Match::Beg => beginnings().min(),
+            Match::Beg => beginnings().min_by_key(Record::id),
             Match::End => {
                 let ends = self.base.lengths(text);
-                ends.filter_map(|len| self.first(&text[text.len() - len..], ignore_case)).min()
+                ends.filter_map(|len| self.first(&text[text.len() - len..], ignore_case))
+                    .min_by_key(Record::id)
             }
             _ => self.first(text, ignore_case),
         }
     }
 
-    fn prefix(&self, addr: IpAddr) -> Option<usize> {
-        self.nets.as_ref()?.find(addr, |at| self.is_there(at))
+    fn hit(&self, at: usize) -> Hit<'_> {
+        Hit::Packed(&self.base, self.base.record(at))
     }
 
-    fn masked(&self, addr: IpAddr) -> Option<usize> {
-        self.nets.as_ref()?.find_masked(addr, |at| self.is_there(at))
+    fn prefix(&self, addr: IpAddr) -> Option<Hit<'_>> {
+        Some(self.hit(self.nets.as_ref()?.find(addr, |at| self.is_there(at))?))
+    }
+
+    fn masked(&self, addr: IpAddr) -> Option<Hit<'_>> {
+        Some(self.hit(self.nets.as_ref()?.find_masked(addr, |at| self.is_there(at))?))
     }
 
     fn bits(&self, at: usize) -> Option<u32> {
@@ -98,8 +104,7 @@ impl Patterns {
     /// Those of a base, which stay there where they are many and can be found by an index.
     pub fn of(reading: Reading, base: &Arc<Base>) -> Result<Patterns, String> {
         let mut patterns = Patterns::new(reading);
-        let has_index = matches!(reading.method, Match::Str | Match::Beg | Match::End | Match::Ip);
-        if base.len() <= FEW || !has_index {
+        if base.len() <= FEW || !(reading.finds_texts() || reading.method == Match::Ip) {
             for at in 0..base.len() {
                 patterns.insert(Arc::new(reading.read(&Arc::new(base.entry(at)), reading.resolve)?));
             }
@@ -138,7 +143,7 @@ impl Patterns {
 
     fn bits(&self, hit: Hit<'_>) -> Option<u32> {
         match hit {
-            Hit::Packed(_, at) => self.packed.as_ref()?.bits(at),
+            Hit::Packed(_, record) => self.packed.as_ref()?.bits(record.at),
             Hit::Loose(pattern) => pattern.net()?.prefix(),
         }
     }
@@ -240,7 +245,7 @@ impl Patterns {
                     None => loose,
                     Some(packed) => {
                         let found = packed.find_text(self.reading, text);
-                        self.better(found.map(|at| Hit::Packed(&packed.base, at)), loose)
+                        self.better(found.map(|record| Hit::Packed(&packed.base, record)), loose)
                     }
                 }
             }
@@ -311,11 +316,11 @@ impl Patterns {
     fn beside_packed<'p>(
         &'p self,
         loose: Option<&'p Arc<Pattern>>,
-        find: impl FnOnce(&Packed) -> Option<usize>,
+        find: impl FnOnce(&'p Packed) -> Option<Hit<'p>>,
     ) -> Option<Hit<'p>> {
         let loose = loose.map(Hit::Loose);
         let Some(packed) = &self.packed else { return loose };
-        self.better(find(packed).map(|at| Hit::Packed(&packed.base, at)), loose)
+        self.better(find(packed), loose)
     }
 
     fn narrowest(&self, addr: IpAddr, is_prefix: bool) -> Option<&Arc<Pattern>> {

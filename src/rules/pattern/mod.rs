@@ -1,6 +1,7 @@
 //! Patterns: what ACLs and maps compare samples with.
 
 mod base;
+mod cells;
 mod content;
 mod entry;
 mod file;
@@ -14,10 +15,13 @@ mod nets;
 mod number;
 mod ranges;
 mod reading;
+mod record;
 mod reference;
 mod registry;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_of_files;
 mod texts;
 mod word;
 

@@ -39,9 +39,36 @@ fn ipv4(text: &str) -> Option<u32> {
     Some(addr | u32::from(last.parse::<u8>().ok()?))
 }
 
+/// What most lists have: four numbers, and perhaps the length of a prefix.
+fn plain(text: &[u8]) -> Option<Net> {
+    let mut numbers = [0u32; 5];
+    let (mut at, mut digits) = (0, 0);
+    for byte in text {
+        match byte {
+            b'0'..=b'9' if digits < 3 => {
+                numbers[at] = numbers[at] * 10 + u32::from(byte - b'0');
+                digits += 1;
+            }
+            b'.' if at < 3 && digits > 0 => (at, digits) = (at + 1, 0),
+            b'/' if at == 3 && digits > 0 => (at, digits) = (4, 0),
+            _ => return None,
+        }
+    }
+    let [a, b, c, d, bits] = numbers;
+    let bits = if at == 4 { bits } else { 32 };
+    if at < 3 || digits == 0 || (a | b | c | d) > 255 || bits > 32 {
+        return None;
+    }
+    Some(Net::V4 { addr: (a << 24 | b << 16 | c << 8 | d) & mask4(bits), bits })
+}
+
 impl Net {
-    /// `resolve`: a name that is no address may be looked up.
-    pub fn parse(text: &str, resolve: bool) -> Result<Net, String> {
+    /// Reads the text of an entry. `resolve`: a name that is no address may be looked up.
+    pub fn read(text: &[u8], resolve: bool) -> Result<Net, String> {
+        plain(text).map_or_else(|| Net::parse(&String::from_utf8_lossy(text), resolve), Ok)
+    }
+
+    pub(super) fn parse(text: &str, resolve: bool) -> Result<Net, String> {
         let bad = || format!("'{text}' is not a valid IPv4 or IPv6 address");
         let (host, mask) = match text.split_once('/') {
             Some((host, mask)) => (host, Some(mask)),
@@ -111,5 +138,39 @@ mod tests {
         // 192.168.1 is 192.168.0.1, unlike CIDR's short form.
         assert_eq!(Net::parse("192.168.1/32", false), Net::parse("192.168.0.1", false));
         assert_eq!(Net::parse("10.0.0.1/255.0.0.255", false).unwrap().prefix(), None);
+    }
+
+    /// The short way says what the long one says, or nothing.
+    #[test]
+    fn plain_texts() {
+        for text in
+            ["10.1.2.3", "10.1.2.3/8", "255.255.255.255/32", "010.001.000.9/024", "1.2.3.4/0", "0.0.0.0"]
+        {
+            assert_eq!(plain(text.as_bytes()), Net::parse(text, false).ok(), "{text}");
+            assert!(plain(text.as_bytes()).is_some(), "{text}");
+        }
+        for text in [
+            "",
+            "10",
+            "10.1",
+            "10.1.2",
+            "10.1.2.",
+            ".1.2.3",
+            "10..2.3",
+            "10.1.2.3.4",
+            "10.1.2.256",
+            "0010.1.2.3",
+            "10.1.2.3/",
+            "10.1.2.3/33",
+            "10.1.2.3/8/8",
+            "10.1/8",
+            "10.1.2.3/255.0.0.0",
+            "::1",
+            " 10.1.2.3",
+            "10.1.2.3/+8",
+            "a.b.c.d",
+        ] {
+            assert_eq!(plain(text.as_bytes()), None, "{text}");
+        }
     }
 }

@@ -115,5 +115,5 @@ impl Nets {
 
 /// The network that an entry says, unless it is a host's name.
 fn of_text(entry: &Entry) -> Option<Net> {
-    Net::parse(&String::from_utf8_lossy(&entry.key), false).ok()
+    Net::read(&entry.key, false).ok()
 }

@@ -127,7 +127,7 @@ impl NetIndex {
         };
         let (mut v4, mut v6) = (Vec::new(), Vec::new());
         for at in 0..base.len() {
-            let net = Net::parse(&String::from_utf8_lossy(base.key(at)), resolve).map_err(|e| (at, e))?;
+            let net = Net::read(base.key(at), resolve).map_err(|e| (at, e))?;
             index.bits.push(net.prefix().map_or(NO_PREFIX, |bits| bits as u8));
             match net {
                 Net::V4 { addr, bits } => v4.push((addr, bits, addr | !mask4(bits), at as u32)),

@@ -31,6 +31,11 @@ impl Reading {
         self.method == Match::Beg && !self.ignore_case
     }
 
+    /// Patterns are found by the text that they are, or its beginning or end.
+    pub fn finds_texts(self) -> bool {
+        matches!(self.method, Match::Str | Match::Beg | Match::End)
+    }
+
     /// The bytes that are compared, when they are not those of the text itself.
     pub fn fold(self, text: &[u8]) -> Result<Option<Box<[u8]>>, String> {
         match self.method {
@@ -62,7 +67,7 @@ impl Reading {
     fn form(self, text: &[u8], resolve: bool) -> Result<Form, String> {
         Ok(match self.method {
             Match::Int | Match::Len => Form::Range(Range::parse(text)?),
-            Match::Ip => Form::Net(Net::parse(&String::from_utf8_lossy(text), resolve)?),
+            Match::Ip => Form::Net(Net::read(text, resolve)?),
             Match::Reg => {
                 let text = std::str::from_utf8(text).map_err(|_| "a regex must be UTF-8 text".to_owned())?;
                 Form::Regex(Regex::new(text, self.ignore_case)?)

@@ -131,25 +131,30 @@ impl PatternRef {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// For a change at run time. What no use reads has not been sealed yet.
+    fn lock_for_change(&self) -> MutexGuard<'_, State> {
+        let mut state = self.lock();
+        state.content.seal(false);
+        state
+    }
+
     /// Adds what a configuration lists. Uses come after: see [`PatternRef::matcher`].
     pub fn load(&self, key: &[u8], value: Option<&[u8]>, line: usize) {
         self.lock().load(key, value, line);
     }
 
-    /// The same of a whole file of so many bytes: keys, values and the numbers of their lines.
+    /// The same of a whole file of so many entries or less, and bytes: keys, values and the numbers of their lines.
     pub fn load_all<'f>(
         &self,
+        most: usize,
         bytes: usize,
         entries: impl Iterator<Item = (&'f [u8], Option<&'f [u8]>, usize)>,
     ) {
         let mut state = self.lock();
         if let Some(base) = state.content.base() {
-            base.reserve(bytes);
+            base.reserve(most, bytes);
         }
         entries.for_each(|(key, value, line)| state.load(key, value, line));
-        if let Some(base) = state.content.base() {
-            base.seal();
-        }
     }
 
     /// What a use of the reference reads.
@@ -166,7 +171,7 @@ impl PatternRef {
 
     /// `add acl`, `add map`; in another version it is not used before `commit`.
     pub fn add(&self, key: &[u8], value: Option<&[u8]>, version: Option<u32>) -> Result<(), String> {
-        let mut state = self.lock();
+        let mut state = self.lock_for_change();
         let Some(version) = version.filter(|v| *v != state.current) else { return state.add(key, value) };
         let (entry, empty) = (state.entry(key, value, 0), state.empty());
         state.prepared.entry(version).or_insert(empty).insert(entry)
@@ -174,18 +179,18 @@ impl PatternRef {
 
     /// Adds a pattern unless it is there: `http-request add-acl`.
     pub fn add_once(&self, key: &[u8]) -> Result<(), String> {
-        let mut state = self.lock();
+        let mut state = self.lock_for_change();
         if state.content.has(key) { Ok(()) } else { state.add(key, None) }
     }
 
     /// `set map`: gives the entries another value; how many there were.
     pub fn set(&self, key: Key<'_>, value: &[u8]) -> Result<usize, String> {
-        self.lock().set(key, value)
+        self.lock_for_change().set(key, value)
     }
 
     /// Gives the key a value, whether it is there or not: `http-request set-map`.
     pub fn put(&self, key: &[u8], value: &[u8]) -> Result<(), String> {
-        let mut state = self.lock();
+        let mut state = self.lock_for_change();
         match state.set(Key::Text(key), value)? {
             0 => state.add(key, Some(value)),
             _ => Ok(()),
@@ -194,7 +199,7 @@ impl PatternRef {
 
     /// `del acl`, `del map`: how many entries went.
     pub fn delete(&self, key: Key<'_>) -> usize {
-        let mut state = self.lock();
+        let mut state = self.lock_for_change();
         let named = state.content.named(key);
         if !named.is_empty() {
             let mut content = state.content.clone();

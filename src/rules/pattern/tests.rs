@@ -8,11 +8,11 @@ use super::registry::PatternRefs;
 use super::*;
 use crate::rules::sample::{Sample, SampleType};
 
-fn text(s: &str) -> Sample<'_> {
+pub(super) fn text(s: &str) -> Sample<'_> {
     Sample::Str(Cow::Borrowed(s.as_bytes()))
 }
 
-fn reading(method: Match, ignore_case: bool) -> Reading {
+pub(super) fn reading(method: Match, ignore_case: bool) -> Reading {
     Reading { method, ignore_case, resolve: false, out: Some(SampleType::Str) }
 }
 
@@ -26,7 +26,7 @@ fn map(keys: &[&str], reading: Reading) -> (std::sync::Arc<PatternRef>, std::syn
     (map, matcher)
 }
 
-fn place(matcher: &Matcher, sample: &Sample<'_>) -> Option<usize> {
+pub(super) fn place(matcher: &Matcher, sample: &Sample<'_>) -> Option<usize> {
     let Sample::Str(value) = matcher.value(sample)? else { panic!("a string") };
     Some(std::str::from_utf8(&value).unwrap().parse().unwrap())
 }
@@ -187,7 +187,12 @@ const NETS: [&str; KEYS] = [
 ];
 
 /// The manual's words, without any index.
-fn expected(entries: &[(usize, u8)], keys: &[&str], reading: Reading, sample: &Sample<'_>) -> Option<u8> {
+pub(super) fn expected(
+    entries: &[(usize, u8)],
+    keys: &[&str],
+    reading: Reading,
+    sample: &Sample<'_>,
+) -> Option<u8> {
     let matching = |of: &dyn Fn(&str) -> Option<u32>| -> Option<u8> {
         let ranked = entries.iter().filter_map(|(k, v)| Some((of(keys[*k])?, *v)));
         ranked.min_by_key(|(rank, _)| *rank).map(|(_, v)| v)

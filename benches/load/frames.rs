@@ -6,7 +6,7 @@ use crate::web::Told;
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const LARGEST: u32 = (1 << 31) - 1;
 /// Requests under way are told apart by their numbers, modulo this.
-const RING: usize = 1024;
+const RING: usize = 8192;
 /// Credit that is given back at once.
 const CREDIT: u64 = 1 << 29;
 
@@ -40,6 +40,7 @@ pub fn literal(name: &[u8], value: &[u8]) -> Vec<u8> {
 
 #[derive(Clone, Copy, Default)]
 struct Stream {
+    id: u32,
     due: u64,
     bytes: u64,
 }
@@ -105,7 +106,7 @@ impl Frames {
             count = self.at_once;
         }
         for _ in 0..count {
-            self.ring[self.next as usize / 2 % RING] = Stream { due: now, bytes: 0 };
+            self.ring[self.next as usize / 2 % RING] = Stream { id: self.next, due: now, bytes: 0 };
             head(self.block.len(), kind::HEADERS, 5, self.next, out);
             out.extend_from_slice(&self.block);
             self.next += 2;
@@ -168,7 +169,9 @@ impl Frames {
         self.current = (!is_end).then_some(frame);
         if is_end && frame.flags & 1 != 0 && matches!(frame.kind, kind::DATA | kind::HEADERS) {
             let stream = self.ring[frame.stream as usize / 2 % RING];
-            if stream.bytes != self.size {
+            if stream.id != frame.stream {
+                told.failed = Some(format!("overtaken by {RING} others"));
+            } else if stream.bytes != self.size {
                 told.failed = Some("another length".to_owned());
             }
             self.live -= 1;

@@ -30,6 +30,8 @@ SERVICES, INSTANCES, HOSTS, PARKED = 5_000, 50_000, 100, 5_000
 TENTH = INSTANCES // 10
 THREADS = 16
 FAN_OUT_MS, FAN_OUT_ROUNDS = 100, 7
+# The clients of a node's API get an eighth of its descriptors; who comes when all are taken sends the idle ones away.
+DESCRIPTORS = 8 * (PARKED + 100)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -114,6 +116,16 @@ def park(port: int, pid: int) -> tuple[list[socket.socket], dict]:
     each = (figures(pid)[0] - before) * 1024 / PARKED
     return parked, verdict("parked", each < 20 and answered == 0,
                            f"{PARKED} blocking queries, {each:.1f} KiB each, bar 20; {answered} of 1000 answered early")
+
+
+def take_room() -> None:
+    """Lets the nodes have as many descriptors as the watchers need."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = max(hard, DESCRIPTORS)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    except (OSError, ValueError) as error:
+        raise place.Unable(f"{PARKED} watchers of a node need {DESCRIPTORS} descriptors, and there are {hard}") from error
 
 
 def fan_out(lab: place.Lab, cluster: Cluster) -> dict:
@@ -205,6 +217,7 @@ def run(args: argparse.Namespace) -> int:
     root, side = Path(__file__).resolve().parent.parent.parent, Side("isobar", args.bin)
     with place.Lab(root, 0) as lab:
         lab.prepare(args.bin, args.bin)
+        take_room()
         cluster = Cluster(lab, "isobar", side)
         try:
             writer = Writer(cluster.apis[0])

@@ -321,7 +321,7 @@ impl LogStore {
             if missing.is_empty() {
                 return Ok(cached);
             }
-            match self.read_disk(missing, limit).await {
+            match self.read_file(missing, limit).await {
                 Ok(mut entries) => {
                     if limit == usize::MAX {
                         entries.extend(cached);
@@ -334,7 +334,7 @@ impl LogStore {
         }
     }
 
-    async fn read_disk(&self, range: Range<u64>, limit: usize) -> Result<Vec<Entry>, StoreError> {
+    async fn read_file(&self, range: Range<u64>, limit: usize) -> Result<Vec<Entry>, StoreError> {
         let database = lock(&self.0.database).clone().ok_or(StoreError::Gone)?;
         let read = tokio::task::spawn_blocking(move || disk::read(&database, range, limit));
         read.await.map_err(|_| StoreError::Gone)?

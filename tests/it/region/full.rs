@@ -11,8 +11,10 @@ use crate::support::program;
 
 /// From when there is room again until every node takes a write: a few elections of a busy machine.
 const BAR: Duration = Duration::from_secs(15);
-/// Of each value: the file has to grow for some of them.
-const VALUE: usize = 20_000;
+/// Of each value, and between two of a node: the file has to grow while there is no room, and all that is ever written is
+/// to be far less than what the disk has.
+const VALUE: usize = 2_000;
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// Three nodes, each on a disk of its own; `None` where there are no such disks.
 fn three() -> Option<Cluster> {
@@ -51,6 +53,7 @@ fn full_for(cluster: &Cluster, who: &[usize], time: Duration) {
                     if over.load(Ordering::Relaxed) {
                         break;
                     }
+                    std::thread::sleep(PAUSE);
                 }
             });
         }

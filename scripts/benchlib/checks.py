@@ -2,8 +2,7 @@
 
 One thread on CPU 0, the servers on CPU 1: one origin, which each server has under an address of its own. Each side is
 started afresh, waits until every server was checked twice, and is measured for some rounds of checks. A row fails too if
-ours come less often than they should, or a server is not up. What the origin sees of HAProxy's connects is no measure:
-they are reset before they stand.
+ours come less often than they should, or a server is not up.
 """
 import argparse
 import os
@@ -28,10 +27,12 @@ class Row:
     key: str
     title: str
     lines: tuple[str, ...]
+    # The origin sees them: connects alone are reset before they stand, by both sides.
+    seen: bool = True
 
 
 ROWS = [
-    Row("tcp", "connects", ()),
+    Row("tcp", "connects", (), seen=False),
     Row("http", "option httpchk", ("option httpchk GET /128",)),
 ]
 
@@ -118,7 +119,7 @@ def run(lab: Lab, args: argparse.Namespace) -> int:
         ratios = [a["us"] / b["us"] for a, b in zip(ones["isobar"], ones["haproxy"])]
         controls = [a["us"] / b["us"] for a, b in zip(ones["control"], ones["haproxy"])]
         # The next one is due two seconds after the last has ended.
-        whole = all(one["rate"] >= 0.93 * due and one["up"] == args.servers for one in ones["isobar"])
+        whole = all((not row.seen or one["rate"] >= 0.93 * due) and one["up"] == args.servers for one in ones["isobar"])
         middle = statistics.median(ratios)
         verdicts.append(report.verdict(
             row.key, middle <= args.bar and whole,

@@ -1,5 +1,6 @@
 //! Checks that speak a protocol by themselves, on servers that speak it well and badly.
 
+use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
@@ -91,32 +92,32 @@ const CASES: &[(&str, &[Case])] = &[
     ),
 ];
 
-/// What the checks of all servers have found, once each has found something.
+/// What the checks of all servers have found, once each has found something. While one is under way HAProxy tells only a
+/// part of what the last found.
 fn found(run: &mut Run) {
-    let mut lines = Vec::new();
+    let mut settled = BTreeMap::new();
     place::wait_until(Duration::from_secs(10), || {
         let text = run.cli("show stat -1 4 -1");
         let head: Vec<String> = text.lines().next().unwrap_or("").split(',').map(str::to_owned).collect();
         let column = |name: &str| head.iter().position(|h| h.trim_start_matches("# ") == name).unwrap_or(0);
         let (proxy, server, status) = (column("pxname"), column("svname"), column("check_status"));
         let (code, words) = (column("check_code"), column("last_chk"));
-        lines = text
-            .lines()
-            .skip(1)
-            .filter(|line| line.contains(','))
-            .map(|line| {
-                let fields: Vec<&str> = line.split(',').collect();
-                let status = fields[status].trim_start_matches("* ");
-                // HAProxy forgets what some protocols said when all was well.
-                let words = if status == "L7OK" { "" } else { fields[words] };
-                let found = [status, fields[code], words];
-                format!("{}/{} {}", fields[proxy], fields[server], found.join(" "))
-            })
-            .collect();
-        lines.len() > 5 && lines.iter().all(|line| !line.contains(" INI "))
+        let rows: Vec<&str> = text.lines().skip(1).filter(|line| line.contains(',')).collect();
+        for (at, row) in rows.iter().enumerate() {
+            let fields: Vec<&str> = row.split(',').collect();
+            let status = fields[status];
+            if status.starts_with("* ") || status == "INI" {
+                continue;
+            }
+            // HAProxy forgets what some protocols said when all was well.
+            let words = if status == "L7OK" { "" } else { fields[words] };
+            let found = [status, fields[code], words];
+            settled.insert(at, format!("{}/{} {}", fields[proxy], fields[server], found.join(" ")));
+        }
+        rows.len() > 5 && settled.len() == rows.len()
     });
-    for line in lines {
-        run.note("check", &line);
+    for line in settled.values() {
+        run.note("check", line);
     }
 }
 

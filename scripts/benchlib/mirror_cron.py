@@ -23,6 +23,7 @@ from .mirror import API, IMAGES, SOURCE, TARGET, Node, Registry, cpu_s, push_set
 from .mirror_content import MANIFEST, noise
 
 MIB = 1 << 20
+MOMENT = 0.1
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,6 +41,8 @@ class Cron(threading.Thread):
         self.failed = 0
 
     def once(self) -> tuple:
+        # A registry makes its directory with its first push; rsync makes no more than one.
+        self.target.data.mkdir(exist_ok=True)
         before, began = os.times(), time.monotonic()
         done = subprocess.run(["rsync", "-a", f"{self.source.data}/docker/", f"{self.target.data}/docker/"],
                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -67,12 +70,21 @@ class Puller(threading.Thread):
         self.wanted: list = []
         self.done: set = set()
 
-    def pull(self, name: str, tag: str) -> bool | None:
+    def manifest(self, name: str, tag: str) -> tuple:
         status, _, body = self.target.ask("GET", f"/v2/{name}/manifests/{tag}", headers={"Accept": MANIFEST})
-        if status == 404 and b"MANIFEST_UNKNOWN" in body or b"NAME_UNKNOWN" in body:
+        return status, body, status == 404 and b"MANIFEST_UNKNOWN" in body or b"NAME_UNKNOWN" in body
+
+    def pull(self, name: str, tag: str) -> bool | None:
+        status, body, unknown = self.manifest(name, tag)
+        if unknown:
             tags = self.target.ask("GET", f"/v2/{name}/tags/list")
-            # A tag that is listed and cannot be had is what a client calls broken.
-            return False if tags[0] == 200 and tag in (json.loads(tags[2]).get("tags") or []) else None
+            if tags[0] != 200 or tag not in (json.loads(tags[2]).get("tags") or []):
+                return None
+            # A tag that is listed and cannot be had is what a client calls broken. It may have come in between, and whoever
+            # pushes, a registry lists a tag for a moment before it has it.
+            until = time.monotonic() + MOMENT
+            while unknown and time.monotonic() < until:
+                status, body, unknown = self.manifest(name, tag)
         if status != 200:
             return False
         manifest = json.loads(body)

@@ -143,7 +143,7 @@ class Scene:
             self.source.name_again(self.manifest, "stage/layer", name)
             api("PUT", "/v1/mirror/beside/sync")
         else:
-            words = ["nice", "-n", -self.args.nice, "skopeo", "copy", "-q", "--src-tls-verify=false",
+            words = ["nice", "-n", -self.args.nice, "skopeo", "copy", "-q", "--preserve-digests", "--src-tls-verify=false",
                      "--dest-tls-verify=false", f"docker://{SOURCE[0]}:{SOURCE[1]}/stage/layer:v",
                      f"docker://{TARGET[0]}:{TARGET[1]}/{name}:v"]
             child = self.lab.spawn(words, {PROXY_CPU}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

@@ -5,7 +5,6 @@ started afresh, waits until every server was checked twice, and is measured for 
 ours come less often than they should, or a server is not up.
 """
 import argparse
-import os
 import statistics
 import subprocess
 import time
@@ -13,13 +12,12 @@ import urllib.request
 from dataclasses import dataclass
 
 from . import report
-from .lab import LOAD_CPU, Lab, Unable
+from .lab import LOAD_CPU, Lab, Unable, cpu_s
 from .load import Origin
 from .proxy import Proxy, Side, about, sides
 
 BAR = 0.70
 EVERY_SECONDS = 2
-TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True)
@@ -72,12 +70,7 @@ def text(row: Row, servers: int, origin: int, port: int) -> str:
 
 
 def cpu_seconds(proxy: Proxy) -> float:
-    total = 0
-    for pid in proxy.pids():
-        with open(f"/proc/{pid}/stat") as file:
-            words = file.read().rsplit(")", 1)[1].split()
-        total += int(words[11]) + int(words[12])
-    return total / TICKS
+    return sum(cpu_s(pid) for pid in proxy.pids())
 
 
 def up(proxy: Proxy) -> int:

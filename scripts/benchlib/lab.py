@@ -29,6 +29,12 @@ class Unable(Exception):
     """The bench cannot run here, and why."""
 
 
+def cpu_s(pid: int) -> float:
+    """Processor time that a process has used."""
+    words = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def enter_namespace() -> None:
     """Starts this program again inside a network namespace of its own, as root or through a user namespace."""
     if MARK in os.environ or "-h" in sys.argv or "--help" in sys.argv:

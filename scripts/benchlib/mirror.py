@@ -15,10 +15,10 @@ import tempfile
 import time
 from pathlib import Path
 
+from .lab import cpu_s
 from .mirror_content import Content, noise
 
 SOURCE, TARGET, API = ("127.0.0.81", 5000), ("127.0.0.82", 5000), ("127.0.0.83", 8500)
-TICK = os.sysconf("SC_CLK_TCK")
 BARS = {"first wall": 0.60, "first CPU": 0.60, "unchanged wall": 0.10}
 
 
@@ -69,11 +69,6 @@ def push_set(source: Registry) -> None:
     shared = [noise("shared", 3 << 20), noise("shared too", 8 << 20)]
     for name in IMAGES:
         source.image(name, ["v1"], shared + [noise(f"{name}{n}", size << 20) for n, size in enumerate((3, 8, 3, 8, 3))])
-
-
-def cpu_s(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / TICK
 
 
 def memory_kb(pid: int, what: str) -> int:

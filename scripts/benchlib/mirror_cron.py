@@ -19,7 +19,8 @@ import threading
 import time
 from pathlib import Path
 
-from .mirror import API, IMAGES, SOURCE, TARGET, Node, Registry, cpu_s, push_set
+from .lab import cpu_s
+from .mirror import API, IMAGES, SOURCE, TARGET, Node, Registry, push_set
 from .mirror_content import MANIFEST, noise
 
 MIB = 1 << 20

@@ -8,7 +8,6 @@ answered. Latencies are those of the client, so they hold the client's own share
 import argparse
 import http.client
 import json
-import os
 import resource
 import select
 import socket
@@ -79,8 +78,7 @@ def fetch(port: int, path: str):
 def figures(pid: int) -> tuple[float, float]:
     """Resident MiB and CPU seconds."""
     resident = int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * resource.getpagesize() / 2**20
-    words = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return resident, (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+    return resident, place.cpu_s(pid)
 
 
 def metric(port: int, name: str) -> float:

@@ -28,6 +28,11 @@ fn class(size: usize) -> Option<usize> {
     }
 }
 
+/// The least standard size that has room for so much, if one has.
+pub fn roomy(size: usize) -> usize {
+    [HEAD_SIZE, BODY_SIZE, SEALED_SIZE].into_iter().find(|standard| *standard >= size).unwrap_or(size)
+}
+
 /// Bytes between a read and a write position, in memory that returns to its thread's pool.
 /// The default value owns no memory.
 #[derive(Debug, Default)]

@@ -206,15 +206,6 @@ impl Run<'_> {
         Address::Inet(SocketAddr::new(ip, port))
     }
 
-    /// The version of the PROXY header that goes first; 0: none does.
-    fn version(&self, connect: &Connect) -> u8 {
-        match (connect.default, connect.send_proxy) {
-            (true, false) => self.spec.send_proxy,
-            (_, true) => self.spec.send_proxy.max(1),
-            _ => 0,
-        }
-    }
-
     /// Whether the connection that this step opens does not begin with what the server says.
     fn speaks_first(&self, connect: &Connect) -> bool {
         let next =
@@ -241,7 +232,12 @@ impl Run<'_> {
         let deadline = start + self.spec.connect_timeout_ms();
         let socks4 =
             self.spec.socks4.filter(|_| connect.via_socks4 || connect.default && self.spec.via_socks4);
-        let speaks_first = socks4.is_some() || self.version(connect) > 0 || self.speaks_first(connect);
+        let version = match (connect.default, connect.send_proxy) {
+            (true, false) => self.spec.send_proxy,
+            (_, true) => self.spec.send_proxy.max(1),
+            _ => 0,
+        };
+        let speaks_first = socks4.is_some() || version > 0 || self.speaks_first(connect);
         let way = Way { datagram: self.spec.datagram, linger: connect.linger, speaks_first, socks4 };
         let mut connection = match Connection::open(&address, deadline, way).await {
             Ok(connection) => connection,
@@ -253,7 +249,6 @@ impl Run<'_> {
             0 => start + self.spec.inter_ms,
             ms => clock::now_ms() + ms,
         };
-        let version = self.version(connect);
         let header = (version > 0).then(|| proxy_header(version, connection.ends()));
         self.connection = Some(connection);
         match header {

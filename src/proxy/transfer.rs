@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 use std::task::Poll;
 
 use crate::base::Shards;
-use crate::base::buf::{BODY_SIZE, Buf, HEAD_SIZE};
+use crate::base::buf::{BODY_SIZE, Buf, HEAD_SIZE, roomy};
 use crate::base::clock::{MS, Nanos};
 use crate::base::shard::MAX_WORKERS;
 use crate::conn::Link;
@@ -334,8 +334,7 @@ impl Way {
 
     /// What goes on is this.
     fn refill(&mut self, bytes: &[u8]) {
-        let size = [HEAD_SIZE, BODY_SIZE].into_iter().find(|size| *size >= bytes.len());
-        self.buf = Buf::take(size.unwrap_or(bytes.len()));
+        self.buf = Buf::take(roomy(bytes.len()));
         self.buf.push(bytes);
     }
 

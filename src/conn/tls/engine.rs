@@ -14,7 +14,7 @@ use rustls::unbuffered::{
 };
 use rustls::{CommonState, Error};
 
-use crate::base::buf::{BODY_SIZE, Buf, HEAD_SIZE, SEALED_SIZE};
+use crate::base::buf::{BODY_SIZE, Buf, HEAD_SIZE, SEALED_SIZE, roomy};
 use crate::tls::Endpoint;
 
 /// Most bytes of data that are encrypted at once, and leave in one piece: a full buffer of a body.
@@ -153,11 +153,6 @@ fn reserve(outgoing: &mut Buf, size: usize) {
     if outgoing.room_len() < size {
         outgoing.grow(roomy(outgoing.len() + size));
     }
-}
-
-/// The least standard size that has room for so much, if one has.
-fn roomy(size: usize) -> usize {
-    [HEAD_SIZE, BODY_SIZE, SEALED_SIZE].into_iter().find(|standard| *standard >= size).unwrap_or(size)
 }
 
 impl Engine {

@@ -84,7 +84,7 @@ pub struct Rt {
     soon: RefCell<Vec<(TaskId, u32)>>,
     soon_at: Cell<Nanos>,
     /// Who is to be woken since its time has come.
-    due: RefCell<Vec<TaskId>>,
+    due: RefCell<VecDeque<TaskId>>,
     /// Turns so far.
     turns: Cell<u64>,
     /// The running task moves bulk.

@@ -2,6 +2,8 @@
 //!
 //! Moving a deadline later costs a store: the entry stays where it is and is filed again when its slot comes up.
 
+use std::collections::VecDeque;
+
 use crate::base::clock::{MS, Nanos};
 
 const LEVELS: usize = 6;
@@ -137,7 +139,7 @@ impl Wheel {
     }
 
     /// Puts into `due` the tasks whose deadline is at or before `now`; each is forgotten by the wheel.
-    pub fn advance(&mut self, now: Nanos, due: &mut Vec<u32>) {
+    pub fn advance(&mut self, now: Nanos, due: &mut VecDeque<u32>) {
         let now_tick = now / MS;
         while let Some((bucket, at)) = self.next_bucket() {
             if at > now_tick {
@@ -154,7 +156,7 @@ impl Wheel {
                 if node.deadline != Nanos::MAX {
                     let tick = tick_of(node.deadline);
                     if tick <= now_tick {
-                        due.push(id);
+                        due.push_back(id);
                     } else {
                         self.file(id, tick);
                     }
@@ -182,7 +184,7 @@ mod tests {
         let mut wheel = Wheel::new(1000 * MS);
         let mut now = 1000 * MS;
         let mut model: Vec<Option<Nanos>> = vec![None; 200];
-        let mut due = Vec::new();
+        let mut due = VecDeque::new();
         for _ in 0..20_000 {
             let id = (random() % 200) as usize;
             match random() % 4 {

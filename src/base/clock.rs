@@ -27,6 +27,12 @@ pub fn now_ns() -> Nanos {
     now.duration_since(origin()).as_nanos() as u64 + SEC
 }
 
+/// Nanoseconds of the clock that goes on from process to process, until the machine is started again.
+pub fn machine_ns() -> Nanos {
+    let read = nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC);
+    read.map_or(0, |time| time.tv_sec() as u64 * SEC + time.tv_nsec() as u64)
+}
+
 pub fn now_ms() -> Millis {
     now_ns() / MS
 }

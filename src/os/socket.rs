@@ -93,6 +93,10 @@ impl RawAddr {
         libc::c_int::from(self.storage.ss_family)
     }
 
+    pub fn is_inet6(&self) -> bool {
+        self.family() == libc::AF_INET6
+    }
+
     pub fn peer(&self) -> Peer {
         match self.family() {
             libc::AF_INET => {
@@ -155,6 +159,12 @@ pub fn connect(fd: RawFd, addr: &RawAddr) -> io::Result<()> {
         Err(e) if e.raw_os_error() == Some(libc::EINPROGRESS) => Ok(()),
         Err(e) => Err(e),
     }
+}
+
+/// Takes the connection from a TCP socket, with a reset if it stands; the socket can be connected again.
+pub fn dissolve(fd: RawFd) -> io::Result<()> {
+    // All zeroes: an address of AF_UNSPEC.
+    connect(fd, &RawAddr::empty())
 }
 
 pub fn bind(fd: RawFd, addr: &RawAddr) -> io::Result<()> {
@@ -296,10 +306,15 @@ pub fn set_no_linger(fd: RawFd) {
     };
 }
 
-/// Whether what comes is acknowledged at once, or by what is sent next (TCP_QUICKACK). Before the connection stands it
-/// also decides of the last packet of the handshake.
-pub fn set_quick_ack(fd: RawFd, on: bool) {
-    let _ = set_option(fd, libc::IPPROTO_TCP, libc::TCP_QUICKACK, i32::from(on));
+/// What comes is acknowledged at once, whatever is to be sent next (TCP_QUICKACK).
+pub fn set_quick_ack(fd: RawFd) {
+    let _ = set_option(fd, libc::IPPROTO_TCP, libc::TCP_QUICKACK, 1);
+}
+
+/// The last packet of the handshakes that this end begins waits for what is sent next, or for the reset in its place. Unlike
+/// what [`set_quick_ack`] says it outlives a connection (TCP_DEFER_ACCEPT, which is as good for whoever connects).
+pub fn set_speaks_first(fd: RawFd) {
+    let _ = set_option(fd, libc::IPPROTO_TCP, libc::TCP_DEFER_ACCEPT, 1);
 }
 
 /// The pending error of a socket, as after a failed connect.

@@ -47,6 +47,19 @@ impl Conn {
         Conn { fd: Some(fd), slot, rt }
     }
 
+    /// Resets the connection, or gives it up while it is being opened. The socket stays, and what epoll knows of it, for
+    /// [`Conn::connect_again`].
+    pub fn dissolve(&self) -> io::Result<()> {
+        socket::dissolve(self.fd())
+    }
+
+    /// Starts connecting a socket that has no connection any more. What epoll has yet to tell of it is looked up when it is
+    /// asked, between two tasks, and so of the connection that there is then.
+    pub fn connect_again(&self, addr: &RawAddr) -> io::Result<()> {
+        self.rt.forget(self.slot);
+        socket::connect(self.fd(), addr)
+    }
+
     /// Makes it one of those that [`Rt::shut_down`] ends together.
     pub fn belong_to(&self, owner: u64) {
         self.rt.set_owner(self.slot, owner, self.fd());
@@ -263,6 +276,18 @@ impl Conn {
     /// Registers for reading without waiting, so that an end of stream becomes known.
     pub fn watch(&self) -> io::Result<()> {
         self.rt.wait_for(self.slot, self.fd(), false)
+    }
+
+    /// Waits until the connection to `addr`, which is being opened, stands.
+    pub async fn connected(&self, addr: &RawAddr, until: Nanos) -> io::Result<()> {
+        loop {
+            // Asked again, connect(2) tells how far it is.
+            match socket::connect(self.fd(), addr) {
+                Err(e) if e.raw_os_error() == Some(libc::EISCONN) => return Ok(()),
+                Err(e) if e.raw_os_error() == Some(libc::EALREADY) => self.writable(until).await?,
+                other => return other,
+            }
+        }
     }
 
     /// Waits until the socket can be written: a connection in progress has succeeded or failed.

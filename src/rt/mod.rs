@@ -19,4 +19,4 @@ mod tests;
 pub use conn::Conn;
 pub use datagram::Datagrams;
 pub use remote::{Load, Remote};
-pub use runtime::{NEVER, Rt, TaskId};
+pub use runtime::{NEVER, NOBODY, Rt, TaskId};

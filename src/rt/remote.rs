@@ -83,9 +83,9 @@ impl Remote {
         REMOTES.get(worker.0 as usize)?.get()
     }
 
-    /// Every worker that runs.
+    /// Every data worker that runs.
     pub fn all() -> impl Iterator<Item = &'static Arc<Remote>> {
-        REMOTES.iter().filter_map(OnceLock::get)
+        REMOTES.iter().skip(1).filter_map(OnceLock::get)
     }
 
     pub(super) fn event(&self) -> &EventFd {

@@ -23,13 +23,16 @@ pub type TaskId = u32;
 /// A deadline that never comes.
 pub const NEVER: Nanos = Nanos::MAX;
 
-const NOBODY: TaskId = u32::MAX;
+/// The number of no task.
+pub const NOBODY: TaskId = u32::MAX;
 const INBOX: u64 = u64::MAX;
 /// Most tasks polled before epoll is asked again.
 const POLLS_A_TURN: usize = 256;
 /// Most tasks that time wakes in a turn: of a crowd that came together, and whose time is over together, not all run before
 /// others.
 const DUE_A_TURN: usize = 64;
+/// Most tasks that may do work that takes long in a turn ([`Rt::may_be_heavy`]).
+const HEAVY_A_TURN: usize = 1;
 /// What one poll of a task may move: bytes, and for each call on a socket what it costs besides, as if it were bytes.
 /// A task that has had its share is polled again in the next turn, so that no peer, however fast, owns its worker.
 const SHARE: usize = 8 << 20;
@@ -46,8 +49,20 @@ struct Task {
     future: Option<BoxFuture>,
     queued: bool,
     live: bool,
+    /// How it stands with work that takes long.
+    heavy: Heavy,
     /// Tasks of this number before.
     nth: u32,
+}
+
+/// Where a task is with work that takes long.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Heavy {
+    None,
+    /// It stands in the queue.
+    Waits,
+    /// It was woken to do it.
+    Granted,
 }
 
 /// What epoll said of a socket.
@@ -85,6 +100,11 @@ pub struct Rt {
     soon_at: Cell<Nanos>,
     /// Who is to be woken since its time has come.
     due: RefCell<VecDeque<TaskId>>,
+    /// Who waits to do work that takes long, and how many more may do it in this turn.
+    heavy_queue: RefCell<VecDeque<TaskId>>,
+    heavy_left: Cell<usize>,
+    /// Somebody waits: asked in every turn.
+    heavy_waits: Cell<bool>,
     /// Turns so far.
     turns: Cell<u64>,
     /// The running task moves bulk.
@@ -154,6 +174,9 @@ impl Rt {
             soon: RefCell::default(),
             soon_at: Cell::new(NEVER),
             due: RefCell::default(),
+            heavy_queue: RefCell::default(),
+            heavy_left: Cell::new(HEAVY_A_TURN),
+            heavy_waits: Cell::new(false),
             turns: Cell::new(0),
             bulk: Cell::new(false),
             small: Cell::new(0),
@@ -171,6 +194,11 @@ impl Rt {
         CURRENT.with(|c| c.set(Some(rt)));
         remote.publish(worker);
         Ok(rt)
+    }
+
+    /// The runtime of the calling thread.
+    pub fn current() -> Option<&'static Rt> {
+        CURRENT.with(Cell::get)
     }
 
     /// The time at which this turn of the loop began.
@@ -223,7 +251,8 @@ impl Rt {
 
     /// Adds a task; it runs in this turn.
     pub fn spawn(&self, future: impl Future<Output = ()> + 'static) -> TaskId {
-        let mut task = Task { future: Some(Box::pin(future)), queued: false, live: true, nth: 0 };
+        let mut task =
+            Task { future: Some(Box::pin(future)), queued: false, live: true, heavy: Heavy::None, nth: 0 };
         let id = match self.free_tasks.borrow_mut().pop() {
             Some(id) => {
                 let mut tasks = self.tasks.borrow_mut();
@@ -305,6 +334,59 @@ impl Rt {
         due.drain(..n).for_each(|id| self.wake(id));
     }
 
+    /// Whether the running task may do work that takes long, such as a signature, in this turn. If not, it is queued for
+    /// that and woken when it may, one task a turn, and is to return `Pending`: of a crowd that wants it not all hold up
+    /// the others at once.
+    pub fn may_be_heavy(&self) -> bool {
+        let id = self.current.get();
+        let mut tasks = self.tasks.borrow_mut();
+        let Some(task) = tasks.get_mut(id as usize) else { return true };
+        let mut queue = self.heavy_queue.borrow_mut();
+        match task.heavy {
+            Heavy::Granted => {
+                task.heavy = Heavy::None;
+                true
+            }
+            Heavy::Waits => false,
+            Heavy::None if queue.is_empty() && self.heavy_left.get() > 0 => {
+                self.heavy_left.set(self.heavy_left.get() - 1);
+                true
+            }
+            Heavy::None => {
+                task.heavy = Heavy::Waits;
+                queue.push_back(id);
+                self.heavy_waits.set(true);
+                false
+            }
+        }
+    }
+
+    /// Wakes those who may do such work in the next turn. Who has ended meanwhile takes nobody's place.
+    fn grant_heavy(&self) {
+        let mut left = HEAVY_A_TURN;
+        if !self.heavy_waits.get() {
+            self.heavy_left.set(left);
+            return;
+        }
+        let (mut queue, mut tasks) = (self.heavy_queue.borrow_mut(), self.tasks.borrow_mut());
+        let mut granted = Vec::new();
+        while left > 0 {
+            let Some(id) = queue.pop_front() else { break };
+            if let Some(task) = tasks.get_mut(id as usize)
+                && task.live
+                && task.heavy == Heavy::Waits
+            {
+                task.heavy = Heavy::Granted;
+                granted.push(id);
+                left -= 1;
+            }
+        }
+        self.heavy_waits.set(!queue.is_empty());
+        drop(tasks);
+        granted.into_iter().for_each(|id| self.wake(id));
+        self.heavy_left.set(left);
+    }
+
     /// Takes what a call on a socket cost off the running task's share.
     pub(super) fn charge(&self, bytes: usize) {
         self.share.set(self.share.get().saturating_sub(bytes + CALL));
@@ -361,6 +443,23 @@ impl Rt {
         .await;
     }
 
+    /// Waits for `work`, but not beyond `at`.
+    pub async fn within<T>(&self, at: Nanos, work: impl Future<Output = T>) -> Option<T> {
+        let mut work = std::pin::pin!(work);
+        std::future::poll_fn(|context| {
+            self.assert_own(context);
+            if let std::task::Poll::Ready(value) = work.as_mut().poll(context) {
+                return std::task::Poll::Ready(Some(value));
+            }
+            if self.now.get() >= at {
+                return std::task::Poll::Ready(None);
+            }
+            self.arm(at);
+            std::task::Poll::Pending
+        })
+        .await
+    }
+
     /// Makes every task look again at what it waits for, as when the process begins to stop.
     pub fn wake_all(&self) {
         let count = self.tasks.borrow().len();
@@ -402,9 +501,10 @@ impl Rt {
             }
         }
         self.wake_who_is_due(now);
+        self.grant_heavy();
         // Behind those that events woke: they have waited longer.
         self.ready.borrow_mut().extend(self.yielded.borrow_mut().drain(..));
-        Ok(!self.ready.borrow().is_empty() || !self.due.borrow().is_empty())
+        Ok(!self.ready.borrow().is_empty() || !self.due.borrow().is_empty() || self.heavy_waits.get())
     }
 
     fn read_clock(&self) -> Nanos {
@@ -437,7 +537,7 @@ impl Rt {
 
     fn timeout_ms(&self) -> i32 {
         let is_idle = self.ready.borrow().is_empty() && self.yielded.borrow().is_empty();
-        if !is_idle || !self.due.borrow().is_empty() {
+        if !is_idle || !self.due.borrow().is_empty() || self.heavy_waits.get() {
             return 0;
         }
         let soon_ms = self.soon_at.get().saturating_sub(self.now.get()).div_ceil(MS);
@@ -563,6 +663,14 @@ impl Rt {
             owner: (0, -1),
         };
         (slot, generation)
+    }
+
+    /// Nothing is known of the socket but that it can be written, as of a new one.
+    pub(super) fn forget(&self, slot: u32) {
+        self.source(slot, |s| {
+            (s.readable, s.writable, s.closed, s.broken) = (false, true, false, false);
+            (s.reader, s.writer) = (NOBODY, NOBODY);
+        });
     }
 
     pub(super) fn drop_source(&self, slot: u32) {

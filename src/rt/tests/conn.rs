@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
+use std::net::TcpListener;
 use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 
@@ -404,4 +405,65 @@ fn a_deadline_holds_for_who_waits_for_its_share_too() {
     });
     rt.pass_ms(50);
     assert_eq!(over.take(), (600, ErrorKind::TimedOut));
+}
+
+/// Where a listener is.
+fn address_of(listener: &TcpListener) -> RawAddr {
+    RawAddr::inet(listener.local_addr().unwrap())
+}
+
+#[test]
+fn a_dissolved_socket_knows_its_new_connection_alone() {
+    let rt = Rt::start_by_hand();
+    let [first, second] = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    let addr = address_of(&first);
+    let conn = Conn::connect(rt, socket::stream(&addr).unwrap(), &addr).unwrap();
+    let (mut peer, _) = first.accept().unwrap();
+    peer.write_all(b"first").unwrap();
+    peer.shutdown(std::net::Shutdown::Write).unwrap();
+    let got = Outcome::of(rt, async move {
+        conn.connected(&addr, NEVER).await.unwrap();
+        (read_once(&conn, 64, NEVER).await.unwrap(), conn)
+    });
+    let (bytes, conn) = got.take();
+    assert_eq!((&bytes[..], conn.is_readable(), conn.is_closed()), (&b"first"[..], true, true));
+    conn.dissolve().unwrap();
+    assert_eq!(peer.read(&mut [0; 1]).unwrap_err().kind(), ErrorKind::ConnectionReset);
+    // Whether epoll has told of the end, or is to.
+    for is_told in [true, false] {
+        if is_told {
+            rt.settle();
+        }
+        let addr = address_of(&second);
+        conn.connect_again(&addr).unwrap();
+        let (mut peer, _) = second.accept().unwrap();
+        rt.settle();
+        assert_eq!((conn.is_readable(), conn.is_closed(), conn.is_broken()), (false, false, false));
+        peer.write_all(b"second").unwrap();
+        rt.settle();
+        assert!(conn.is_readable(), "no second registration is needed");
+        let mut room = [0; 64];
+        assert_eq!(conn.try_recv(&mut room).unwrap().unwrap(), 6);
+        conn.dissolve().unwrap();
+    }
+}
+
+#[test]
+fn who_connects_again_where_nobody_listens_is_told() {
+    let rt = Rt::start_by_hand();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = address_of(&listener);
+    let conn = Conn::connect(rt, socket::stream(&addr).unwrap(), &addr).unwrap();
+    conn.dissolve().unwrap();
+    drop(listener);
+    conn.connect_again(&addr).unwrap();
+    let refused = Outcome::of(rt, async move { (conn.connected(&addr, NEVER).await, conn) });
+    let (refused, conn) = refused.take();
+    assert_eq!(refused.unwrap_err().kind(), ErrorKind::ConnectionRefused);
+    conn.dissolve().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    conn.connect_again(&address_of(&listener)).unwrap();
+    let addr = address_of(&listener);
+    let stands = Outcome::of(rt, async move { conn.connected(&addr, NEVER).await });
+    stands.take().unwrap();
 }

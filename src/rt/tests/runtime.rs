@@ -351,3 +351,64 @@ fn those_whose_time_is_over_wake_a_few_in_a_turn() {
     assert_eq!(woken.get(), 500);
     assert!(most <= 100, "{most} in one turn");
 }
+
+/// Those who shake hands with a crowd do not hold up the others: one signature a turn, in the order in which they asked,
+/// and who has ended meanwhile takes nobody's place.
+#[test]
+fn work_that_takes_long_is_done_by_one_task_a_turn() {
+    let rt = Rt::start_by_hand();
+    let done: Record<usize> = Rc::default();
+    let turns: Record<u64> = Rc::default();
+    let gone = Rc::new(Cell::new(false));
+    for n in 0..5 {
+        let (done, turns, gone) = (done.clone(), turns.clone(), gone.clone());
+        rt.spawn(async move {
+            poll_fn(|_| match n == 2 && gone.get() {
+                true => Poll::Ready(()),
+                false if rt.may_be_heavy() => {
+                    done.borrow_mut().push(n);
+                    turns.borrow_mut().push(rt.turn_no());
+                    Poll::Ready(())
+                }
+                false => Poll::Pending,
+            })
+            .await;
+        });
+    }
+    rt.turn_once();
+    assert_eq!(*done.borrow(), [0], "more than one in a turn");
+    gone.set(true);
+    rt.wake_all();
+    while rt.turn_once() {}
+    assert_eq!(*done.borrow(), [0, 1, 3, 4]);
+    assert!(turns.borrow().windows(2).all(|two| two[0] < two[1]), "{turns:?}");
+    let last = Rc::new(Cell::new(false));
+    let seen = last.clone();
+    rt.spawn(async move { seen.set(rt.may_be_heavy()) });
+    rt.turn_once();
+    assert!(last.get(), "nobody else wants it");
+}
+
+#[test]
+fn what_is_waited_for_within_a_time_comes_or_does_not() {
+    let rt = Rt::start_by_hand();
+    let bell = Rc::new(tokio::sync::Notify::new());
+    let heard = Rc::new(Cell::new(0));
+    let (rung, count) = (bell.clone(), heard.clone());
+    let end = rt.now() + 50 * MS;
+    rt.spawn(async move {
+        while rt.within(end, rung.notified()).await.is_some() {
+            count.set(count.get() + 1);
+        }
+        count.set(count.get() + 100);
+    });
+    for n in 0..3 {
+        rt.settle();
+        assert_eq!(heard.get(), n);
+        bell.notify_one();
+    }
+    rt.pass_ms(49);
+    assert_eq!(heard.get(), 3);
+    rt.pass_ms(1);
+    assert_eq!(heard.get(), 103);
+}

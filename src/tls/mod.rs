@@ -2,6 +2,7 @@
 //! to believe, and the configurations of servers and clients. Nothing outside this room builds one by hand.
 
 pub mod error;
+mod gcm;
 pub mod provider;
 pub mod pem;
 pub mod disk;
@@ -46,6 +47,7 @@ pub use disk::{Disk, Local};
 pub use endpoint::{Choice, Endpoint, Refusal, Served};
 pub use error::{Error, Fault, PemError};
 pub use filter::Filter;
+pub use gcm::{places, placing};
 pub use hello::Hello;
 pub use library::Library;
 pub use live::Live;

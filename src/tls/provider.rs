@@ -8,8 +8,13 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::version::{TLS12, TLS13};
 use rustls::{DigitallySignedStruct, SignatureScheme, SupportedProtocolVersion};
 
-static PROVIDER: LazyLock<Arc<CryptoProvider>> =
-    LazyLock::new(|| Arc::new(rustls::crypto::aws_lc_rs::default_provider()));
+use super::gcm;
+
+static PROVIDER: LazyLock<Arc<CryptoProvider>> = LazyLock::new(|| {
+    let mut provider = rustls::crypto::aws_lc_rs::default_provider();
+    provider.cipher_suites.iter_mut().for_each(|suite| *suite = gcm::fastest(*suite));
+    Arc::new(provider)
+});
 
 /// The algorithms.
 pub fn provider() -> Arc<CryptoProvider> {

@@ -1,8 +1,12 @@
 //! The cipher suites of TLS 1.2 and before that OpenSSL has, in the order in which it prefers them, with what its lists of
 //! ciphers pick them by; and those that are spoken here.
 
+use std::sync::LazyLock;
+
 use rustls::SupportedCipherSuite;
 use rustls::crypto::aws_lc_rs::cipher_suite as spoken;
+
+use super::gcm::fastest;
 
 use Authentication as A;
 use Encryption as E;
@@ -102,11 +106,13 @@ impl Suite {
 }
 
 /// Of TLS 1.3: number, name and suite.
-pub const TLS13: [(u16, &str, SupportedCipherSuite); 3] = [
-    (0x1302, "TLS_AES_256_GCM_SHA384", spoken::TLS13_AES_256_GCM_SHA384),
-    (0x1303, "TLS_CHACHA20_POLY1305_SHA256", spoken::TLS13_CHACHA20_POLY1305_SHA256),
-    (0x1301, "TLS_AES_128_GCM_SHA256", spoken::TLS13_AES_128_GCM_SHA256),
-];
+pub static TLS13: LazyLock<[(u16, &str, SupportedCipherSuite); 3]> = LazyLock::new(|| {
+    [
+        (0x1302, "TLS_AES_256_GCM_SHA384", fastest(spoken::TLS13_AES_256_GCM_SHA384)),
+        (0x1303, "TLS_CHACHA20_POLY1305_SHA256", spoken::TLS13_CHACHA20_POLY1305_SHA256),
+        (0x1301, "TLS_AES_128_GCM_SHA256", fastest(spoken::TLS13_AES_128_GCM_SHA256)),
+    ]
+});
 
 const SPOKEN: [(u16, SupportedCipherSuite); 6] = [
     (0xc02c, spoken::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384),

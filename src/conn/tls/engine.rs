@@ -15,7 +15,7 @@ use rustls::unbuffered::{
 use rustls::{CommonState, Error};
 
 use crate::base::buf::{BODY_SIZE, Buf, HEAD_SIZE, SEALED_SIZE, roomy};
-use crate::tls::Endpoint;
+use crate::tls::{Endpoint, places, placing};
 
 /// Most bytes of data that are encrypted at once, and leave in one piece: a full buffer of a body.
 pub(super) const MOST_AT_ONCE: usize = BODY_SIZE;
@@ -181,6 +181,14 @@ trait Machine {
 
     fn process<'c, 'i>(&'c mut self, bytes: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Data>;
 
+    /// What was agreed on.
+    fn common(&self) -> &CommonState;
+
+    /// Whether its records can be sealed where they are sent from.
+    fn places(&self) -> bool {
+        self.common().negotiated_cipher_suite().is_some_and(places)
+    }
+
     /// Data that a client sent with its first message. Tells how many bytes of what came are to be forgotten.
     fn early(_: ReadEarlyData<'_, '_, Self::Data>, _: &mut dyn FnMut(&[u8])) -> Result<usize, Error> {
         Ok(0)
@@ -192,6 +200,10 @@ impl Machine for UnbufferedServerConnection {
 
     fn process<'c, 'i>(&'c mut self, bytes: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Data> {
         self.process_tls_records(bytes)
+    }
+
+    fn common(&self) -> &CommonState {
+        self
     }
 
     fn early(
@@ -211,11 +223,16 @@ impl Machine for UnbufferedClientConnection {
     fn process<'c, 'i>(&'c mut self, bytes: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Data> {
         self.process_tls_records(bytes)
     }
+
+    fn common(&self) -> &CommonState {
+        self
+    }
 }
 
 fn run<M: Machine>(machine: &mut M, flow: &mut Flow, mut wish: Wish<'_>) -> Result<Step, Error> {
     loop {
         let Flow { incoming, outgoing, plain, .. } = flow;
+        let is_placed = matches!(wish, Wish::Write(_)) && machine.places();
         let status = machine.process(incoming.data_mut());
         let mut discard = status.discard;
         let step = match status.state {
@@ -264,7 +281,7 @@ fn run<M: Machine>(machine: &mut M, flow: &mut Flow, mut wish: Wish<'_>) -> Resu
                 Some(Step::Starved)
             }
             Ok(ConnectionState::WriteTraffic(traffic)) => {
-                let step = send(traffic, &wish, outgoing)?;
+                let step = send(traffic, &wish, is_placed, outgoing)?;
                 flow.is_starved |= step == Step::Starved;
                 Some(step)
             }
@@ -304,9 +321,14 @@ fn encode<D>(mut record: EncodeTlsData<'_, D>, outgoing: &mut Buf) {
 }
 
 /// Nothing is left to be done for the protocol: what is wished to be sent can be.
-fn send<D>(mut traffic: WriteTraffic<'_, D>, wish: &Wish<'_>, outgoing: &mut Buf) -> Result<Step, Error> {
+fn send<D>(
+    mut traffic: WriteTraffic<'_, D>,
+    wish: &Wish<'_>,
+    is_placed: bool,
+    outgoing: &mut Buf,
+) -> Result<Step, Error> {
     match wish {
-        Wish::Write(data) => write(&mut traffic, data, outgoing)?,
+        Wish::Write(data) => write(&mut traffic, data, is_placed, outgoing)?,
         Wish::Bye => {
             reserve(outgoing, AROUND);
             let n = traffic.queue_close_notify(outgoing.room()).map_err(unwritable)?;
@@ -317,8 +339,20 @@ fn send<D>(mut traffic: WriteTraffic<'_, D>, wish: &Wish<'_>, outgoing: &mut Buf
     Ok(Step::Written)
 }
 
-fn write<D>(traffic: &mut WriteTraffic<'_, D>, data: &[u8], outgoing: &mut Buf) -> Result<(), Error> {
+fn write<D>(
+    traffic: &mut WriteTraffic<'_, D>,
+    data: &[u8],
+    is_placed: bool,
+    outgoing: &mut Buf,
+) -> Result<(), Error> {
     reserve(outgoing, with_records(data.len()));
+    if is_placed {
+        match placing(outgoing, |handed| traffic.encrypt(data, handed)) {
+            // More was waiting to be handed out than has room there.
+            Err(EncryptError::InsufficientSize(_)) => {}
+            other => return other.map_err(unwritable),
+        }
+    }
     let mut encrypted = traffic.encrypt(data, outgoing.room());
     if let Err(EncryptError::InsufficientSize(InsufficientSizeError { required_size })) = encrypted {
         reserve(outgoing, required_size);
@@ -339,5 +373,102 @@ fn unwritable(e: EncryptError) -> Error {
 fn alerts<M: Machine>(machine: &mut M, incoming: &mut Buf, outgoing: &mut Buf) {
     while let Ok(ConnectionState::EncodeTlsData(record)) = machine.process(incoming.data_mut()).state {
         encode(record, outgoing);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+
+    use rustls::{ClientConfig, ClientConnection, ServerConfig, SupportedProtocolVersion};
+
+    use super::*;
+    use crate::tls::testing::Issuer;
+    use crate::tls::{Anyone, provider};
+
+    /// A client, and a server that has shaken hands with it.
+    fn met(version: &'static SupportedProtocolVersion) -> (ClientConnection, Engine, Flow) {
+        let shows = Issuer::new().certified(&["a.test"]);
+        let config = ServerConfig::builder_with_provider(provider())
+            .with_protocol_versions(&[version])
+            .unwrap()
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::new(rustls::sign::SingleCertAndKey::from(shows.key.clone())));
+        let server = UnbufferedServerConnection::new(Arc::new(config)).unwrap();
+        let config = ClientConfig::builder_with_provider(provider())
+            .with_protocol_versions(&[version])
+            .unwrap()
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(Anyone))
+            .with_no_client_auth();
+        let mut client = ClientConnection::new(Arc::new(config), "a.test".try_into().unwrap()).unwrap();
+        let (mut engine, mut flow) = (Engine::Server(Box::new(server)), Flow::default());
+        while client.is_handshaking() || engine.common().is_some_and(|common| common.is_handshaking()) {
+            hear(&mut client, &mut engine, &mut flow);
+            tell(&mut client, &mut flow);
+        }
+        (client, engine, flow)
+    }
+
+    /// What the client has to say goes to the server.
+    fn hear(client: &mut ClientConnection, engine: &mut Engine, flow: &mut Flow) {
+        let mut bytes = Vec::new();
+        while client.wants_write() {
+            client.write_tls(&mut bytes).unwrap();
+        }
+        for piece in bytes.chunks(4096) {
+            assert!(flow.make_room(false));
+            assert_eq!(flow.incoming.push(piece), piece.len());
+            flow.is_starved = false;
+            engine.run(flow, Wish::Nothing).unwrap();
+        }
+    }
+
+    /// What the server has to say goes to the client; the data in it.
+    fn tell(client: &mut ClientConnection, flow: &mut Flow) -> Vec<u8> {
+        let mut data = Vec::new();
+        while !flow.outgoing.is_empty() {
+            let mut rest = flow.outgoing.data();
+            let before = rest.len();
+            client.read_tls(&mut rest).unwrap();
+            let read = before - rest.len();
+            flow.outgoing.consume(read);
+            client.process_new_packets().unwrap();
+            let _ = client.reader().read_to_end(&mut data);
+        }
+        data
+    }
+
+    #[test]
+    fn data_of_any_size_goes_out_whole_and_in_order_under_new_keys_too() {
+        for version in [&rustls::version::TLS13, &rustls::version::TLS12] {
+            let (mut client, mut engine, mut flow) = met(version);
+            let is_new = version.version == rustls::ProtocolVersion::TLSv1_3;
+            assert_eq!(
+                engine.common().and_then(|common| common.negotiated_cipher_suite()).map(places),
+                Some(is_new)
+            );
+            for round in 0..4_u8 {
+                for size in [1, 100, 16_384, 16_385, MOST_AT_ONCE] {
+                    let data: Vec<u8> = (0..size).map(|n| (n % 251) as u8 ^ round).collect();
+                    let (first, rest) = data.split_at(size / 3);
+                    for piece in [first, rest].into_iter().filter(|piece| !piece.is_empty()) {
+                        assert_eq!(engine.run(&mut flow, Wish::Write(piece)).unwrap(), Step::Written);
+                    }
+                    assert!(tell(&mut client, &mut flow) == data, "{version:?}, round {round}, {size}");
+                    // New keys are asked for: the answer goes before what is sealed with them.
+                    if is_new && size == 16_385 {
+                        client.refresh_traffic_keys().unwrap();
+                        hear(&mut client, &mut engine, &mut flow);
+                    }
+                }
+            }
+            client.writer().write_all(b"bye").unwrap();
+            hear(&mut client, &mut engine, &mut flow);
+            let mut room = [0; 8];
+            assert_eq!(flow.take_plain(&mut room), 3);
+            assert_eq!(engine.run(&mut flow, Wish::Bye).unwrap(), Step::Written);
+            assert!(!flow.outgoing.is_empty());
+        }
     }
 }

@@ -147,6 +147,9 @@ impl Tls {
             return Poll::Ready(Err(fault.error()));
         }
         loop {
+            if state.is_heavy() && !self.conn().rt().may_be_heavy() {
+                return self.poll_turn(&mut state, until);
+            }
             match state.advance() {
                 Ok(true) => {
                     state.is_up = true;
@@ -178,6 +181,16 @@ impl Tls {
         }
     }
 
+    /// Waits for its turn.
+    fn poll_turn(&self, state: &mut State, until: Nanos) -> Poll<io::Result<()>> {
+        let rt = self.conn().rt();
+        if rt.now() >= until {
+            return Poll::Ready(Err(self.fail(state, Fault::Timeout)));
+        }
+        rt.arm(until);
+        Poll::Pending
+    }
+
     fn fail(&self, state: &mut State, fault: Fault) -> io::Error {
         let error = fault.error();
         state.fault = Some(fault);
@@ -187,6 +200,11 @@ impl Tls {
 }
 
 impl State {
+    /// Whether the next step may take long: keys are agreed on, and something is signed or a signature is checked.
+    fn is_heavy(&self) -> bool {
+        matches!(self.engine, Engine::Awaiting(_) | Engine::Client(_)) && !self.flow.incoming.is_empty()
+    }
+
     /// Goes as far as what came allows. True: hands are shaken.
     fn advance(&mut self) -> Result<bool, Fault> {
         if let Engine::Awaiting(endpoint) = &self.engine {

@@ -22,6 +22,9 @@ use super::handshake::Fault;
 /// Reads in a row that bring no data before nothing more is expected of a peer: records may be empty.
 const FRUITLESS: usize = 8;
 
+/// From this size on a piece has a record of its own: that costs less than to copy it.
+const LARGE: usize = 4096;
+
 /// A connection that speaks TLS, or is to.
 pub struct Tls {
     conn: Conn,
@@ -371,8 +374,8 @@ impl Tls {
         }
     }
 
-    /// Writes them as one piece: a record for each would cost more than to copy what fills one. What lies behind that is
-    /// encrypted where it is.
+    /// Writes small ones as one record: one for each would cost more than to copy them. What is large is encrypted where
+    /// it is.
     pub fn poll_send_slices(&self, slices: &[IoSlice<'_>], until: Nanos) -> Poll<io::Result<usize>> {
         let mut filled = slices.iter().filter(|slice| !slice.is_empty());
         let (Some(first), second) = (filled.next(), filled.next()) else {
@@ -383,7 +386,7 @@ impl Tls {
         }
         let mut record = Buf::take(HEAD_SIZE);
         for slice in slices {
-            let n = record.push(slice);
+            let n = if slice.len() < LARGE { record.push(slice) } else { 0 };
             if n < slice.len() {
                 return self.poll_send_both(record.data(), slice.get(n..).unwrap_or_default(), false, until);
             }

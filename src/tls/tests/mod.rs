@@ -3,6 +3,7 @@
 mod cipher;
 mod clients;
 mod endpoint;
+mod gcm;
 mod handshake;
 mod hello;
 mod info;

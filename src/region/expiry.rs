@@ -7,7 +7,8 @@
 //!
 //! When each of them ends is known to the other members too ([`Table`]): a renewal counts once a quorum knows of it, and
 //! who is to lead takes the newest table that a quorum has. So an end stays where it is however often another leads.
-//! Only a leader that finds no such quorum, because members were started anew, gives each session its TTL once more.
+//! What a member knows of it outlives its process, though not its machine ([`Kept`]).
+//! Only a leader that finds no such quorum, because machines were started anew, gives each session its TTL once more.
 //!
 //! A check with a TTL is timed by its node's agent. Where that is dead, the leader gives the check its TTL once more.
 
@@ -39,6 +40,26 @@ pub struct Expiry {
     room: usize,
     /// By node and id.
     checks: HashMap<(Name, Name), Nanos>,
+    /// What has changed and is not put down yet, where that is done.
+    kept: Option<Vec<Kept>>,
+}
+
+/// A change to be put down for a process after this one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Kept {
+    /// All there is: what came before it is of no account.
+    All {
+        term: u64,
+        seq: u64,
+        fence: u64,
+        ends: Vec<(Name, Nanos)>,
+    },
+    /// These ends, up to this change.
+    Some {
+        seq: u64,
+        ends: Vec<(Name, Nanos)>,
+    },
+    Fence(u64),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -81,6 +102,55 @@ fn ends(now: Nanos, ttl_ms: u64) -> Nanos {
 }
 
 impl Expiry {
+    /// What a process before this one put down, in its order. From now on changes are to be put down, too.
+    pub fn restored(kept: impl Iterator<Item = Kept>) -> Expiry {
+        let mut expiry = Expiry { kept: Some(Vec::new()), ..Expiry::default() };
+        let row = |(id, at)| (id, Ends { at, seq: 0, over: false });
+        for one in kept {
+            match one {
+                Kept::All { term, seq, fence, ends } => {
+                    (expiry.term, expiry.seq, expiry.fence) = (term, seq, fence);
+                    expiry.sessions = ends.into_iter().map(row).collect();
+                }
+                Kept::Some { seq, ends } => {
+                    expiry.seq = seq;
+                    expiry.sessions.extend(ends.into_iter().map(row));
+                }
+                Kept::Fence(fence) => expiry.fence = expiry.fence.max(fence),
+            }
+        }
+        expiry
+    }
+
+    /// What is to be put down before anybody is told that it is known here.
+    pub fn take_kept(&mut self) -> Vec<Kept> {
+        self.kept.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// Nothing is put down any more.
+    pub fn keep_no_more(&mut self) {
+        self.kept = None;
+    }
+
+    /// All there is, to be put down in place of all changes up to now.
+    pub fn all(&self) -> Kept {
+        let ends = self.sessions.iter().map(|(id, ends)| (id.clone(), ends.at)).collect();
+        Kept::All { term: self.term, seq: self.seq, fence: self.fence, ends }
+    }
+
+    fn note(&mut self, what: impl FnOnce(&Expiry) -> Kept) {
+        if self.kept.is_some() {
+            let what = what(self);
+            self.kept.get_or_insert_default().push(what);
+        }
+    }
+
+    fn note_ends(&mut self, ends: Vec<(Name, Nanos)>) {
+        if !ends.is_empty() {
+            self.note(|expiry| Kept::Some { seq: expiry.seq, ends });
+        }
+    }
+
     /// This node does not lead. What it knows may be of use to who does.
     pub fn forget(&mut self) {
         self.leader_term = 0;
@@ -117,6 +187,7 @@ impl Expiry {
             let ends = self.sessions.entry(session.id.clone()).or_insert(first);
             (ends.seq, ends.over) = (1, false);
         }
+        self.note(Expiry::all);
     }
 
     fn replace(&mut self, table: Table, now: Nanos) {
@@ -124,6 +195,7 @@ impl Expiry {
         let row = |(id, left): (Name, u64)| (id, Ends { at: now.saturating_add(left), seq, over: false });
         self.sessions = table.sessions.into_iter().map(row).collect();
         (self.term, self.seq) = (table.term, table.seq);
+        self.note(Expiry::all);
     }
 
     /// A leader says when sessions end. `raft_term`: of this node. False: what went before is not known here.
@@ -144,10 +216,13 @@ impl Expiry {
         if table.term != self.term || table.after > self.seq {
             return Some(false);
         }
-        for (id, left) in table.sessions {
-            self.sessions.insert(id, Ends { at: now.saturating_add(left), seq: table.seq, over: false });
+        let ends: Vec<(Name, Nanos)> =
+            table.sessions.into_iter().map(|(id, left)| (id, now.saturating_add(left))).collect();
+        for (id, at) in &ends {
+            self.sessions.insert(id.clone(), Ends { at: *at, seq: table.seq, over: false });
         }
         self.seq = table.seq;
+        self.note_ends(ends);
         if self.sessions.len() > self.room {
             // Nobody says what has ended. One that is only not known here yet gets its TTL once more, at worst.
             self.sessions.retain(|id, _| map.session(id).is_some());
@@ -158,7 +233,10 @@ impl Expiry {
 
     /// What another leader, of that term, may take for its own; nothing from before it is heard from now on.
     pub fn asked(&mut self, term: u64, now: Nanos) -> Option<Table> {
-        self.fence = self.fence.max(term);
+        if term > self.fence {
+            self.fence = term;
+            self.note(|_| Kept::Fence(term));
+        }
         // What this node would take as a leader from now on, the other would not know.
         self.leader_term = if self.leader_term < term { 0 } else { self.leader_term };
         (self.term != 0 && self.term <= term).then(|| self.table(0, now))
@@ -176,18 +254,21 @@ impl Expiry {
         if self.leader_term != leader_term {
             self.lead(leader_term, None, map, now);
         }
-        let mut over = Vec::new();
+        let (mut over, mut fresh) = (Vec::new(), Vec::new());
         self.sessions.retain(|id, _| map.session(id).is_some());
         for session in map.sessions().filter(|session| session.ttl_ms > 0) {
             let stands = self.sessions.entry(session.id.clone()).or_insert_with(|| {
                 self.seq += 1;
-                Ends { at: ends(now, session.ttl_ms), seq: self.seq, over: false }
+                let at = ends(now, session.ttl_ms);
+                fresh.push((session.id.clone(), at));
+                Ends { at, seq: self.seq, over: false }
             });
             if stands.at <= now {
                 stands.over = true;
                 over.push(Command::SessionDestroy { id: session.id.clone() });
             }
         }
+        self.note_ends(fresh);
         self.checks(map, now, &mut over);
         over
     }
@@ -227,6 +308,7 @@ impl Expiry {
             return Renewal::Gone;
         }
         *stands = first;
+        self.note_ends(vec![(session.id.clone(), at)]);
         Renewal::Change(self.seq)
     }
 
@@ -353,6 +435,44 @@ mod tests {
         member.asked(2, 3 * S);
         assert_eq!(member.hear(leader.table(0, 3 * S), 1, &world.map, 3 * S), None, "another is to lead");
         assert_eq!(Expiry::default().asked(2, S), None, "one that knows nothing");
+    }
+
+    /// Whatever is put down, a process that reads it knows what this one knew.
+    #[test]
+    fn what_a_member_knows_outlives_its_process() {
+        let world = world();
+        let mut leader = Expiry::restored(std::iter::empty());
+        leader.look(1, &world.map, S);
+        leader.renew(&world.map, "s", 2 * S);
+        let mut kept = leader.take_kept();
+        assert!(leader.take_kept().is_empty());
+        let again = |kept: &[Kept]| Expiry::restored(kept.iter().cloned());
+        assert_eq!(again(&kept).next(), Some(18 * S));
+        // As a leader that was ended and started: it tells the next one what it knew, and does not lead by itself.
+        let mut restarted = again(&kept);
+        assert!(!restarted.leads(1));
+        let table = restarted.asked(2, 3 * S).expect("it counts");
+        assert_eq!((table.term, table.seq, table.sessions.len()), (1, leader.seq(), 1));
+        kept.extend(restarted.take_kept());
+        assert_eq!(
+            again(&kept).hear(leader.table(0, 3 * S), 1, &world.map, 3 * S),
+            None,
+            "another was to lead"
+        );
+        // As a member that heard all, and then a change.
+        let mut member = Expiry::restored(std::iter::empty());
+        assert_eq!(member.hear(leader.table(0, 3 * S), 1, &world.map, 3 * S), Some(true));
+        let known = leader.seq();
+        leader.renew(&world.map, "s", 4 * S);
+        assert_eq!(member.hear(leader.table(known, 4 * S), 1, &world.map, 4 * S), Some(true));
+        let mut heard = member.take_kept();
+        assert_eq!((again(&heard).next(), again(&heard).seq()), (Some(20 * S), leader.seq()));
+        heard.push(member.all());
+        assert_eq!(again(&heard).next(), Some(20 * S));
+        assert_eq!(again(&[]).asked(2, S), None, "one that was put down nothing of");
+        member.keep_no_more();
+        member.asked(9, 5 * S);
+        assert!(member.take_kept().is_empty());
     }
 
     #[test]

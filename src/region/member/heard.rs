@@ -35,6 +35,8 @@ struct State {
     since: Nanos,
     /// When the leader before it was last heard here.
     before: Nanos,
+    /// When this node was last awake.
+    awake: Nanos,
     members: BTreeMap<u64, (Nanos, Alive)>,
     /// Why a member cannot do its part, as it said last.
     ailing: BTreeMap<u64, String>,
@@ -89,8 +91,23 @@ impl Heard {
                 0 => now,
                 last => last.min(now),
             };
-            *state = State { term, since: now, before, ..State::default() };
+            *state = State { term, since: now, before, awake: state.awake, ..State::default() };
         }
+    }
+
+    /// This node is awake, which it says more often than every half of `period`. A longer time without that it was
+    /// stopped itself, as a virtual machine is, and could hear nobody: that time is nobody's silence.
+    pub(super) fn awake(&self, period: Duration, now: Nanos) {
+        let mut state = self.lock();
+        let slept = now.saturating_sub(std::mem::replace(&mut state.awake, now));
+        if slept == now || slept < nanos(period) * 3 / 4 {
+            return;
+        }
+        let later = |at: &mut Nanos| *at = at.saturating_add(slept).min(now);
+        later(&mut state.since);
+        later(&mut state.before);
+        state.members.values_mut().for_each(|(at, _)| later(at));
+        state.clients.values_mut().for_each(|(at, _)| later(at));
     }
 
     /// Somebody was refused for that reason: whether it is to be told, which it is once in a while.
@@ -243,6 +260,25 @@ mod tests {
         // The same leader again is not a new one.
         heard.listen(2, 103 * S, 103 * S);
         assert!(!lives(&heard, 2, true, 103 * S));
+    }
+
+    #[test]
+    fn time_in_which_the_leader_itself_was_stopped_is_nobodys_silence() {
+        let heard = Heard::default();
+        heard.awake(PATIENCE.node, 100 * S);
+        heard.listen(1, 0, 100 * S);
+        heard.member(alive(2), 101 * S);
+        heard.awake(PATIENCE.node, 101 * S);
+        // Stopped for a minute: member 2 still has the two seconds that it had left of its three.
+        heard.awake(PATIENCE.node, 161 * S);
+        assert!(lives(&heard, 2, true, 163 * S) && lives(&heard, 3, true, 162 * S));
+        assert_eq!(region(&heard, &[(heard.said(2).map(|(at, _)| at), true)], 164 * S), Some(true));
+        (162..170).for_each(|at| heard.awake(PATIENCE.node, at * S));
+        assert!(!lives(&heard, 2, true, 164 * S + S / 2), "awake, silence is silence");
+        // Who was heard after all is heard now, not later.
+        heard.member(alive(2), 199 * S);
+        heard.awake(PATIENCE.node, 200 * S);
+        assert!(!lives(&heard, 2, true, 203 * S));
     }
 
     #[test]

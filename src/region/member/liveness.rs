@@ -164,7 +164,10 @@ fn patience(node: &Node) -> Patience {
 pub(super) async fn run(node: &Arc<Node>) {
     let mut removed = false;
     let period = patience(node).node;
+    // After whatever is waited for, none of which takes more than a quarter of the period.
+    let awake = || node.heard.awake(period, clock::now_ns());
     loop {
+        awake();
         let mut until_next = None;
         match node.supposed_leader() {
             Some((id, _)) if id == node.id() => {
@@ -173,6 +176,7 @@ pub(super) async fn run(node: &Arc<Node>) {
                     let _ = note(node, mine(node), None);
                     watch(node).await;
                 }
+                awake();
                 let now = clock::now_ns();
                 until_next = node.heard.next(patience(node), now).map(|at| Duration::from_nanos(at - now));
             }
@@ -181,6 +185,7 @@ pub(super) async fn run(node: &Arc<Node>) {
                 let request = Request::Alive(mine(node));
                 let connection = node.connections.to(&peer.address, Class::Protocol);
                 let answer = connection.call(&request, period / 4).await;
+                awake();
                 let unknown = matches!(answer, Ok(Answer::Denied(Denial::Member(MemberError::Unknown(_)))));
                 if unknown && !removed {
                     tracing::warn!(
@@ -197,6 +202,7 @@ pub(super) async fn run(node: &Arc<Node>) {
             None if node.trouble().is_some() => {}
             None => tell_all(node, period / 4, |node| Request::Alive(mine(node))).await,
         }
+        awake();
         let map = node.view.map();
         let pause = match map.member(node.id()).and(map.node(&node.name)) {
             // Until one is in the map, others wait for it.
@@ -340,6 +346,7 @@ fn regions(node: &Node, map: &Map, words: Vec<(Name, Word)>) -> Vec<Command> {
     }
     commands
 }
+
 fn first(said: &Alive, voter: bool) -> Member {
     Member {
         id: said.id,

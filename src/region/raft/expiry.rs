@@ -44,7 +44,11 @@ pub async fn run(node: Arc<Node>) {
             let (ended, next) = {
                 let mut expiry = node.expiry.lock().unwrap_or_else(PoisonError::into_inner);
                 match expiry.leads(term) {
-                    true => (expiry.look(term, &map, now), expiry.next()),
+                    true => {
+                        let ended = expiry.look(term, &map, now);
+                        node.keeper.put_down(&mut expiry);
+                        (ended, expiry.next())
+                    }
                     // Another is to lead.
                     false => (Vec::new(), None),
                 }
@@ -92,7 +96,9 @@ pub async fn renew_here(node: &Node, session: &Name) -> Result<bool, Denial> {
         if !expiry.leads(term) {
             return Err(Denial::NotLeader(None));
         }
-        expiry.renew(&node.view.map(), session, clock::now_ns())
+        let renewal = expiry.renew(&node.view.map(), session, clock::now_ns());
+        node.keeper.put_down(&mut expiry);
+        renewal
     };
     match renewal {
         Renewal::Gone => Ok(false),

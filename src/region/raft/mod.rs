@@ -15,6 +15,7 @@ pub mod connection;
 pub mod guest;
 pub mod network;
 pub mod machine;
+pub mod keeper;
 pub mod node;
 pub mod proposer;
 pub mod read;
@@ -28,6 +29,7 @@ mod election;
 mod expiry;
 mod leases;
 mod renewals;
+mod shortening;
 mod soft;
 
 pub use callee::{CALL_BYTES, CallError, Called, Callee};

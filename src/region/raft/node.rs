@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use super::callee::Callee;
 use super::connection::Connections;
 use super::frame::Denial;
+use super::keeper::Keeping;
 use super::lease::Lease;
 use super::timing::Timing;
 use super::told::Told;
@@ -56,6 +57,8 @@ pub struct Node {
     pub soft: Arc<SoftState>,
     /// The time of sessions, while this node leads.
     pub expiry: Mutex<Expiry>,
+    /// Who puts that down, where it is done.
+    pub keeper: Keeping,
     /// Who else knows that time, while this node leads.
     pub told: Told,
     /// There once the node is a member.

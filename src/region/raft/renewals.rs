@@ -2,8 +2,9 @@
 //!
 //! The leader tells every voter what changes. A renewal is answered once a quorum knows it; nothing of this is in the log
 //! or on a disk. Who leads next asks the others, and goes on with the newest table that a quorum has: any two quorums
-//! share a member, so that no renewal which was answered is missing. One that was started anew counts for none until it
-//! has heard a leader's whole table.
+//! share a member, so that no renewal which was answered is missing. What a member says it knows it has put down before
+//! (`keeper`), so that it knows that also when it was started anew. One whose machine was counts for none until it has heard
+//! a leader's whole table.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, MutexGuard, PoisonError};
@@ -124,7 +125,9 @@ pub async fn take_over(node: &Arc<Node>, term: u64) {
         if expiry.leads(term) {
             return;
         }
-        expiry.asked(term, clock::now_ns())
+        let own = expiry.asked(term, clock::now_ns());
+        node.keeper.put_down(&mut expiry);
+        own
     };
     let Some(metrics) = node.metrics() else { return };
     let membership = metrics.membership_config.membership();
@@ -155,7 +158,11 @@ pub async fn take_over(node: &Arc<Node>, term: u64) {
     if known.is_none() {
         tracing::debug!("region map: no quorum knows when sessions end: each gets its TTL once more");
     }
-    expiry(node).lead(term, known, &node.view.map(), clock::now_ns());
+    {
+        let mut expiry = expiry(node);
+        expiry.lead(term, known, &node.view.map(), clock::now_ns());
+        node.keeper.put_down(&mut expiry);
+    }
     node.told.news();
 }
 
@@ -165,14 +172,17 @@ pub fn answer(node: &Node, body: &Bytes) -> Result<Answer, Denial> {
         postcard::from_bytes(body).map_err(|_| Denial::Refused("ends that cannot be read".into()))?;
     let raft_term = node.metrics().ok_or(Denial::NoMember)?.current_term;
     let now = clock::now_ns();
+    let mut expiry = expiry(node);
     let reply = match word {
         Word::Ends(table) => {
-            let heard = expiry(node).hear(table, raft_term, &node.view.map(), now);
+            let heard = expiry.hear(table, raft_term, &node.view.map(), now);
             Reply::Heard(heard.ok_or(Denial::NotLeader(None))?)
         }
         Word::What { term } if term < raft_term => return Err(Denial::NotLeader(None)),
-        Word::What { term } => Reply::Known(expiry(node).asked(term, now)),
+        Word::What { term } => Reply::Known(expiry.asked(term, now)),
     };
+    node.keeper.put_down(&mut expiry);
+    drop(expiry);
     let bytes = postcard::to_extend(&reply, Vec::new()).map_err(|_| Denial::TooLarge)?;
     Ok(Answer::Called(bytes.into()))
 }

@@ -1,7 +1,7 @@
 //! Starting a node, and the handle on one that runs.
 
 use std::net::{SocketAddr, TcpListener};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
@@ -17,6 +17,7 @@ use super::cluster::RaftCluster;
 use super::connection::{Connections, Dialer, Plain};
 use super::frame::{Availability, ClientHeartbeat, Denial, Operation};
 use super::guest::{Guest, Wrap};
+use super::keeper::{Keeper, Keeping};
 use super::lease::Lease;
 use super::machine::Machine;
 use super::network::Network;
@@ -25,12 +26,13 @@ use super::timing::{Profile, Timing};
 use super::tls::Tls;
 use super::told::Told;
 use super::types::Raft;
-use super::{election, expiry, leases, proposer, read, renewals, server, soft};
+use super::{election, expiry, leases, proposer, read, renewals, server, shortening, soft};
+use crate::region::expiry::Expiry;
 use crate::region::member::{self, Admission, Trust, TrustError};
 use crate::region::own::Own;
 use crate::region::seat::Seat;
 use crate::region::soft::SoftState;
-use crate::region::store::{LogStore, Snapshots, StoreError, departed};
+use crate::region::store::{LogStore, Snapshots, StoreError, departed, ends};
 
 /// How a node is started.
 #[derive(Default)]
@@ -236,6 +238,7 @@ fn parts(options: Options) -> Result<Parts, StartError> {
         authority: trust.is_some(),
         admission: options.admission,
     };
+    let (keeper, expiry) = keeper(options.data_dir.is_some(), &log);
     let node = Arc::new(Node {
         name: options.name.as_str().into(),
         region: options.region.as_str().into(),
@@ -249,7 +252,8 @@ fn parts(options: Options) -> Result<Parts, StartError> {
         lease: Arc::new(Lease::new(timing.lease())),
         view: machine.publisher().view(),
         soft: SoftState::new(options.name.as_str().into(), Duration::from_millis(timing.liveness_ms)),
-        expiry: Mutex::default(),
+        expiry,
+        keeper,
         told: Told::default(),
         raft: OnceLock::new(),
         trust,
@@ -265,6 +269,15 @@ fn parts(options: Options) -> Result<Parts, StartError> {
         granted_ns: AtomicU64::new(0),
     });
     Ok(Parts { node, machine, listener: options.bind, wrap, asks, readers, sure_readers })
+}
+
+/// Who puts down when sessions end, and what a process before this one did. A store in memory is one of this process alone.
+fn keeper(is_durable: bool, log: &LogStore) -> (Keeping, Mutex<Expiry>) {
+    let (keeper, expiry) = match is_durable {
+        true => Keeper::open(Path::new(ends::PLACE), log.identity().store),
+        false => Default::default(),
+    };
+    (Keeping::by(keeper), Mutex::new(expiry))
 }
 
 /// By what the founders of a cluster are reached, before anybody is a member.
@@ -320,6 +333,7 @@ async fn main(parts: Parts, ready: Ready, stopped: oneshot::Receiver<Ending>, cl
     tokio::spawn(expiry::run(node.clone()));
     tokio::spawn(renewals::run(node.clone()));
     tokio::spawn(election::run(node.clone()));
+    tokio::spawn(shortening::run(node.clone()));
     tokio::spawn(live(node.clone(), parts.machine, ready));
     let ending = stopped.await;
     closed.store(true, Ordering::Release);

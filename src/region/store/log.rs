@@ -33,6 +33,7 @@ use super::error::StoreError;
 use super::pace::Pace;
 use super::progress::{Progress, Stable};
 use super::record::{self, Identity};
+use super::weight::Weight;
 use super::writer::{Op, Task, Trouble, Writer};
 use crate::region::raft::types::{Consensus, Entry, LogId, StorageError, Vote};
 
@@ -47,6 +48,8 @@ const PIECE_BYTES: usize = 1 << 20;
 struct Tail {
     entries: VecDeque<(Entry, Bytes)>,
     bytes: usize,
+    /// Of the whole log.
+    weight: Weight,
     /// The index of the front of `entries`, or `next`.
     first: u64,
     /// One past the last.
@@ -109,6 +112,7 @@ impl LogStore {
             tail: Mutex::new(Tail {
                 entries: VecDeque::new(),
                 bytes: 0,
+                weight: Weight::default(),
                 first: next,
                 next,
                 last: found.last,
@@ -178,6 +182,16 @@ impl LogStore {
         self.tail().vote
     }
 
+    /// Bytes of the log at `from` and behind it, as far as this process appended them.
+    pub fn bytes_from(&self, from: u64) -> u64 {
+        self.tail().weight.from(from)
+    }
+
+    /// Up to which index entries can go so that of all before `end` no more than `bytes` are left.
+    pub fn surplus(&self, bytes: u64, end: u64) -> Option<u64> {
+        self.tail().weight.surplus(bytes, end)
+    }
+
     /// The log id of what is durable, up to `wanted`: what may be told to others as committed.
     pub fn durable_upto(&self, wanted: LogId) -> Option<LogId> {
         let end = self.0.progress.at.borrow().1;
@@ -216,6 +230,7 @@ impl LogStore {
             tail.drop_front();
         }
         tail.purged = tail.purged.max(Some(log_id));
+        tail.weight.purge(log_id.index);
         if tail.next <= log_id.index {
             tail.next = log_id.index + 1;
             tail.first = tail.next;
@@ -281,6 +296,7 @@ impl LogStore {
             tail.last = Some(entry.log_id);
             tail.next = entry.log_id.index + 1;
             tail.bytes += bytes.len();
+            tail.weight.add(entry.log_id.index, bytes.len());
             tail.entries.push_back((entry, bytes));
         }
         let (epoch, stable) = *self.0.progress.at.borrow();
@@ -365,6 +381,7 @@ impl Tail {
         {
             self.next -= 1;
         }
+        self.weight.cut(from);
         self.next = from;
         self.first = self.first.min(from);
         self.last = before;

@@ -2,6 +2,7 @@
 
 pub mod departed;
 pub mod disk;
+pub mod ends;
 pub mod error;
 pub mod writer;
 pub mod image;
@@ -10,11 +11,13 @@ pub mod pace;
 mod progress;
 pub mod record;
 pub mod snapshot;
+mod weight;
 
 #[cfg(test)]
 pub(crate) mod tests;
 
 pub use disk::FORCE_NEW;
+pub use ends::EndsFile;
 pub use error::StoreError;
 pub use image::Image;
 pub use log::LogStore;

@@ -130,9 +130,12 @@ fn the_nodes_of_its_region_check_for_all_and_a_node_alone_for_itself() {
     // us1 checks nothing of it and knows all the same.
     patient.set(false);
     served(&cluster, &[0, 1, 2], "503");
-    let said = cluster.nodes[2].said();
-    assert!(said.contains("Server web/eu1/w1 is DOWN"), "{said}");
-    assert!(said.contains("Service web of backend web is LOST in region eu: no instance passes"), "{said}");
+    for words in
+        ["Server web/eu1/w1 is DOWN", "Service web of backend web is LOST in region eu: no instance passes"]
+    {
+        let told = wait_until(SOON, || cluster.nodes[2].said().contains(words));
+        assert!(told, "no {words:?} in:\n{}", cluster.nodes[2].said());
+    }
     assert_eq!(patient.checkers(), ["eu1".to_owned(), "eu2".to_owned()].into());
     patient.set(true);
     served(&cluster, &[0, 1, 2], "one");

@@ -169,3 +169,26 @@ fn one_alone_on_a_full_disk_refuses_writes_and_says_why() {
     until("a write again", || runtime.block_on(seat.propose(put("a", "3"))).ok());
     assert_eq!(value(&seat, "a").as_deref(), Some("3"));
 }
+
+/// The protocol counts entries: without a rule of its own the log of large values would have no bound to speak of.
+#[test]
+fn a_log_of_large_values_is_shortened_by_its_bytes() {
+    let cluster = Cluster::new(3, true);
+    let leader = cluster.leader();
+    let value = "x".repeat(400_000);
+    for n in 0..120 {
+        cluster.put(leader, &format!("large/{}", n % 4), &value).expect("a put");
+    }
+    let raft = cluster.handle(leader).node.raft.get().expect("raft").clone();
+    until("the log to be shortened", || {
+        raft.metrics().borrow().purged.is_some_and(|id| id.index > 40).then_some(())
+    });
+    for node in 0..3 {
+        let node = &cluster.handle(node).node;
+        let purged = || node.metrics().and_then(|metrics| metrics.purged).map_or(0, |id| id.index);
+        until("every node's log to be short", || {
+            (node.log.bytes_from(purged() + 1) < 40 << 20).then_some(())
+        });
+    }
+    assert_eq!(cluster.value(leader, "large/3").map(|value| value.len()), Some(400_000));
+}

@@ -18,7 +18,8 @@
 //! Each data worker is a thread with an epoll instance and a task for each connection ([`rt`]). It never blocks, reads
 //! no file, resolves no name and builds no configuration. What a task may do in one turn is bounded, in bytes and in
 //! calls, so that connections interleave however fast a peer is. The control thread takes signals and swaps
-//! configurations; checks and the runtime API run on a small tokio runtime. When privileges are dropped, a child that
+//! configurations; checks have one thread of the same kind, however many there are (`check::lane`); the runtime API and agents
+//! run on a small tokio runtime. When privileges are dropped, a child that
 //! kept them opens files and sockets that the configuration names ([`os::opener`]).
 //!
 //! # Life of a request
@@ -37,6 +38,10 @@
 //! the head is done). Where a proxy has filters ([`filter::Filter`]) it passes them, one after the other and piece by piece
 //! (`proxy::passage`), and leaves in chunks if one of them makes another body of it; a response that rules found in the
 //! cache takes the way of a server's from there on (`proxy::cached`). A connection to a server is used again only when request and response went through it whole.
+//!
+//! Over TLS a link drives rustls' machine without buffers of its own (`conn::tls`). One task a turn does what takes long, the
+//! signature of a handshake ([`rt::Rt::may_be_heavy`]); a record of TLS 1.3 is sealed in the buffer that it is sent from
+//! (`tls::gcm`).
 //!
 //! Where many rules compare the same sample, [`rules::candidates`] passes over those that cannot hold. What rules do is told
 //! to whoever asks ([`rules::witness`]): `isobar trace` (`app::trace`) serves a request by a worker whose clock, clients and

@@ -60,6 +60,13 @@ def in_own_session(work) -> int:
     return os.waitstatus_to_exitcode(status)
 
 
+def free_port() -> int:
+    """A port that the kernel gives."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
 class Lab:
     """Starts processes on given CPUs and ends every one of them."""
 
@@ -130,9 +137,7 @@ class Lab:
         if self.private:
             self.next_port += 1
             return self.next_port
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            return probe.getsockname()[1]
+        return free_port()
 
     def spawn(self, command: list, cpus: set[int], **options) -> subprocess.Popen:
         """Starts a process on these CPUs; it dies with this one."""

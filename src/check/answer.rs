@@ -26,28 +26,29 @@ pub enum Progress {
 }
 
 /// Reads the bytes received up to now. `is_head` tells that the request was `HEAD`: no body follows.
-pub fn parse(bytes: &[u8], is_head: bool) -> Progress {
-    let mut fields = [httparse::EMPTY_HEADER; FIELDS_MAX];
-    let mut response = httparse::Response::new(&mut fields);
-    let end = match response.parse(bytes) {
-        Ok(httparse::Status::Complete(end)) => end,
-        Ok(httparse::Status::Partial) => return Progress::Partial,
-        Err(_) => return Progress::Invalid,
-    };
-    let mut answer = Answer {
-        status: response.code.unwrap_or(0),
-        reason: response.reason.unwrap_or("").to_owned(),
-        ..Answer::default()
-    };
-    for field in response.headers.iter() {
-        answer.fields.push((field.name.to_ascii_lowercase(), field.value.trim_ascii().to_vec()));
+pub fn parse(mut bytes: &[u8], is_head: bool) -> Progress {
+    loop {
+        let mut fields = [httparse::EMPTY_HEADER; FIELDS_MAX];
+        let mut response = httparse::Response::new(&mut fields);
+        let end = match response.parse(bytes) {
+            Ok(httparse::Status::Complete(end)) => end,
+            Ok(httparse::Status::Partial) => return Progress::Partial,
+            Err(_) => return Progress::Invalid,
+        };
+        let status = response.code.unwrap_or(0);
+        if (100..200).contains(&status) && status != 101 {
+            // An interim response: the real one follows, behind however many of these.
+            bytes = &bytes[end..];
+            continue;
+        }
+        let reason = response.reason.unwrap_or("").to_owned();
+        let mut answer = Answer { status, reason, ..Answer::default() };
+        for field in response.headers.iter() {
+            answer.fields.push((field.name.to_ascii_lowercase(), field.value.trim_ascii().to_vec()));
+        }
+        answer.read_body(&bytes[end..], is_head);
+        return Progress::Head(answer);
     }
-    if (100..200).contains(&answer.status) && answer.status != 101 {
-        // An interim response: the real one follows.
-        return parse(&bytes[end..], is_head);
-    }
-    answer.read_body(&bytes[end..], is_head);
-    Progress::Head(answer)
 }
 
 impl Answer {
@@ -104,6 +105,15 @@ mod tests {
             Progress::Head(a) => a,
             other => panic!("{other:?}"),
         }
+    }
+
+    /// As many as fit into what is read of an answer, on the little stack that a thread has.
+    #[test]
+    fn interim_responses_are_passed_over_however_many_they_are() {
+        let bytes = [b"HTTP/1.1 100\r\n\r\n".repeat(1024), b"HTTP/1.1 204\r\n\r\n".to_vec()].concat();
+        let read = move || head(&bytes).status;
+        let thread = std::thread::Builder::new().stack_size(128 << 10).spawn(read).unwrap();
+        assert_eq!(thread.join().unwrap(), 204);
     }
 
     #[test]

@@ -23,6 +23,8 @@ const PRIORITY: u8 = 0x20;
 const FRAME_MAX: usize = 16_384;
 /// Longest head, in frames one after the other.
 const BLOCK_MAX: usize = 64 << 10;
+/// What a server may send of a body: more is never asked for.
+const WINDOW: usize = 65_535;
 
 /// The exchange of a check on its connection.
 pub(super) struct Exchange {
@@ -141,6 +143,9 @@ impl Exchange {
             (CONTINUATION, 1) => self.piece(payload, flags)?,
             (DATA, 1) => {
                 self.body.extend_from_slice(unpadded(flags, payload).ok_or(Broken)?);
+                if self.body.len() > WINDOW {
+                    return Err(Broken);
+                }
                 self.is_done |= flags & END_STREAM != 0;
             }
             (RESET, 1) | (GOAWAY, 0) => self.is_done = true,
@@ -221,5 +226,11 @@ mod tests {
         frame(PING, ACK, 0, &[7; 8], &mut expected);
         assert_eq!(replies, expected);
         assert!(Exchange::new().take(b"HTTP/1.0 400 Bad request\r\n\r\n").is_err());
+        // A body without end is not kept.
+        let mut data = Vec::new();
+        frame(DATA, 0, 1, &[b'x'; FRAME_MAX], &mut data);
+        let mut exchange = Exchange::new();
+        let taken = (0..100).take_while(|_| exchange.take(&data).is_ok()).count();
+        assert!(taken < 5, "{taken}");
     }
 }

@@ -1,19 +1,21 @@
 //! The connection of a check: open, write, read, each within what is left of the check's time.
 
+use std::future::poll_fn;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
-use std::time::Duration;
+use std::task::Poll;
 
 use rustls::ClientConnection;
-use tokio::io::unix::AsyncFd;
 
-use crate::base::{Millis, clock};
-use crate::conn::{proxy_protocol, socks4};
+use crate::base::Millis;
+use crate::base::clock::{MS, Nanos};
+use crate::conn::{address, proxy_protocol, socks4};
 use crate::model::Address;
-use crate::os::socket::{self, Peer};
+use crate::os::socket::{self, Peer, RawAddr};
+use crate::rt::{Conn, Rt};
 use crate::tls::server_name;
 
+use super::lane;
 use super::rule::Connect;
 use super::spec::CheckTls;
 
@@ -29,6 +31,16 @@ pub(super) enum Trouble {
     Refused(&'static str),
 }
 
+impl From<io::Error> for Trouble {
+    fn from(error: io::Error) -> Trouble {
+        // The system's own has a number.
+        match error.kind() {
+            ErrorKind::TimedOut if error.raw_os_error().is_none() => Trouble::Timeout,
+            _ => Trouble::Io(error),
+        }
+    }
+}
+
 /// How a connection is opened.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Way {
@@ -42,101 +54,59 @@ pub(super) struct Way {
     pub(super) socks4: Option<SocketAddr>,
 }
 
-/// A socket, registered with the runtime only once it has to be waited for: most checks connect at once, send what
-/// fits, and close.
-#[derive(Debug)]
-enum Socket {
-    Plain(OwnedFd),
-    Watched(AsyncFd<OwnedFd>),
-    /// Registering failed.
-    Lost,
-}
-
 /// An open connection and the moment at which the check times out.
-#[derive(Debug)]
 pub(super) struct Connection {
-    socket: Socket,
+    /// Until it ends.
+    conn: Option<Conn>,
+    /// Where it goes first, and how.
+    to: RawAddr,
+    way: Way,
     remote: Option<SocketAddr>,
+    /// Nothing was written to it yet.
+    is_fresh: bool,
     pub(super) deadline: Millis,
     /// Once hands are shaken, or being shaken.
     tls: Option<Box<ClientConnection>>,
 }
 
-/// Waits for `work` until `deadline`.
-async fn within<T>(deadline: Millis, work: impl Future<Output = io::Result<T>>) -> Result<T, Trouble> {
-    let left = Duration::from_millis(deadline.saturating_sub(clock::now_ms()));
-    match tokio::time::timeout(left, work).await {
-        Ok(Ok(value)) => Ok(value),
-        Ok(Err(e)) => Err(Trouble::Io(e)),
-        Err(_) => Err(Trouble::Timeout),
-    }
-}
-
-impl Socket {
-    fn fd(&self) -> RawFd {
-        match self {
-            Socket::Plain(fd) => fd.as_raw_fd(),
-            Socket::Watched(fd) => fd.as_raw_fd(),
-            Socket::Lost => -1,
-        }
-    }
-
-    /// Starts connecting; the socket is `Plain` when that is done already.
-    fn open(address: &Address, way: &Way) -> io::Result<Socket> {
-        let address = crate::conn::address::raw(address)?;
-        if way.datagram {
-            return socket::datagram(&address).map(Socket::Plain);
-        }
-        let fd = socket::stream(&address)?;
-        if !way.linger {
-            socket::set_no_linger(fd.as_raw_fd());
-        }
-        if way.speaks_first {
-            // A reset in its place spares the server a connection that says nothing.
-            socket::set_quick_ack(fd.as_raw_fd(), false);
-        }
-        socket::connect(fd.as_raw_fd(), &address)?;
-        // Asked again, connect(2) tells how far it is.
-        match socket::connect(fd.as_raw_fd(), &address) {
-            Ok(()) => Ok(Socket::Plain(fd)),
-            Err(e) if e.raw_os_error() == Some(libc::EISCONN) => Ok(Socket::Plain(fd)),
-            Err(e) if e.raw_os_error() == Some(libc::EALREADY) => socket::watch(fd).map(Socket::Watched),
-            Err(e) => Err(e),
-        }
-    }
-
-    fn watch(&mut self) -> io::Result<&AsyncFd<OwnedFd>> {
-        if let Socket::Plain(_) = self
-            && let Socket::Plain(fd) = std::mem::replace(self, Socket::Lost)
+impl Drop for Connection {
+    fn drop(&mut self) {
+        if let Some(conn) = self.conn.take()
+            && !self.way.datagram
+            && !self.way.linger
         {
-            *self = Socket::Watched(socket::watch(fd)?);
-        }
-        match self {
-            Socket::Watched(fd) => Ok(fd),
-            _ => Err(ErrorKind::NotConnected.into()),
+            lane::end(conn, &self.to, self.way.speaks_first);
         }
     }
 }
 
 impl Connection {
-    /// Connects until `deadline`. Unless it lingers it will be closed by a reset, which leaves no TIME-WAIT behind:
-    /// thousands of checks a minute would use up the local ports.
+    /// Connects until `deadline`. Unless it lingers it will be closed by a reset.
     pub(super) async fn open(address: &Address, deadline: Millis, way: Way) -> Result<Connection, Trouble> {
+        let rt = Rt::current().ok_or(ErrorKind::Unsupported).map_err(io::Error::from)?;
         let first = way.socks4.map(Address::Inet);
-        let socket = Socket::open(first.as_ref().unwrap_or(address), &way);
-        let socket = socket.map_err(Trouble::Io)?;
-        if let Socket::Watched(fd) = &socket {
-            within(deadline, async {
-                let _ = fd.writable().await?;
-                socket::take_error(fd.as_raw_fd()).map_or(Ok(()), Err)
-            })
-            .await?;
+        let to = address::raw(first.as_ref().unwrap_or(address))?;
+        let conn = match way.datagram {
+            true => Conn::accepted(rt, socket::datagram(&to)?),
+            false => lane::connect(rt, &to, way.speaks_first)?,
+        };
+        let (conn, remote) = (Some(conn), address.inet());
+        let mut connection = Connection { conn, to, way, remote, is_fresh: true, deadline, tls: None };
+        if !way.datagram {
+            connection.conn()?.connected(&to, connection.until()).await?;
         }
-        let mut connection = Connection { socket, remote: address.inet(), deadline, tls: None };
         if way.socks4.is_some() {
             connection.pass_socks4(address).await?;
         }
         Ok(connection)
+    }
+
+    fn conn(&self) -> io::Result<&Conn> {
+        self.conn.as_ref().ok_or_else(|| ErrorKind::NotConnected.into())
+    }
+
+    fn until(&self) -> Nanos {
+        self.deadline * MS
     }
 
     /// Asks the proxy to connect to the server.
@@ -249,48 +219,40 @@ impl Connection {
     }
 
     async fn write_raw(&mut self, bytes: &[u8]) -> Result<(), Trouble> {
-        let mut sent = 0;
-        while sent < bytes.len() {
-            match socket::send(self.socket.fd(), &bytes[sent..], false) {
-                Ok(n) => sent += n,
-                Err(e) if e.kind() == ErrorKind::WouldBlock => {
-                    let fd = self.socket.watch().map_err(Trouble::Io)?;
-                    within(self.deadline, async { fd.writable().await.map(|mut ready| ready.clear_ready()) })
-                        .await?;
-                }
-                Err(e) => return Err(Trouble::Io(e)),
-            }
+        if std::mem::take(&mut self.is_fresh) {
+            // Others that are due connect first, and all speak together: a server that is woken once answers them all.
+            self.conn()?.rt().yield_now().await;
         }
-        Ok(())
+        Ok(self.conn()?.send_all(bytes, false, self.until()).await?)
     }
 
     async fn read_raw(&mut self, buf: &mut Vec<u8>, max: usize) -> Result<usize, Trouble> {
-        let start = buf.len();
-        let room = max.saturating_sub(start).min(MOST_READ);
-        if start > 0 {
+        let conn = self.conn()?;
+        let room = max.saturating_sub(buf.len()).min(MOST_READ);
+        if !buf.is_empty() {
             // The server may hold back the rest until it knows that the beginning came.
-            socket::set_quick_ack(self.socket.fd(), true);
+            socket::set_quick_ack(conn.fd());
         }
-        let fd = self.socket.watch().map_err(Trouble::Io)?;
-        within(self.deadline, async {
-            loop {
-                let mut ready = fd.readable().await?;
-                buf.resize(start + room, 0);
-                let result = ready.try_io(|fd| socket::recv(fd.as_raw_fd(), &mut buf[start..]));
-                buf.truncate(
-                    start + result.as_ref().ok().and_then(|r| r.as_ref().ok()).copied().unwrap_or(0),
-                );
-                if let Ok(result) = result {
-                    return result;
-                }
+        let until = self.until();
+        let come = poll_fn(|context| {
+            conn.rt().assert_own(context);
+            if !conn.is_readable() {
+                return conn.poll_recv(&mut [], until);
             }
-        })
-        .await
+            // Here alone: it is no part of what every waiting check holds.
+            let mut piece = [0; MOST_READ];
+            let come = conn.poll_recv(&mut piece[..room], until);
+            if let Poll::Ready(Ok(n)) = come {
+                buf.extend_from_slice(&piece[..n]);
+            }
+            come
+        });
+        Ok(come.await?)
     }
 
     /// Our end and the server's, for the PROXY header.
     pub(super) fn ends(&self) -> Option<(SocketAddr, SocketAddr)> {
-        match socket::local(self.socket.fd()) {
+        match socket::local(self.conn().ok()?.fd()) {
             Ok(Peer::Inet(local)) => Some((local, self.remote?)),
             _ => None,
         }

@@ -1,7 +1,7 @@
 //! Health checks: the rise/fall machine without I/O, what it runs on, and every change of a server's state.
 //!
-//! `rules` reads the configuration's lines into a [`CheckSpec`]; `runner` has one task a server that calls `probe`
-//! and feeds the `machine`; `change` and `admin` apply what follows, for checks and for runtime commands alike;
+//! `rules` reads the configuration's lines into a [`CheckSpec`]; `runner` has one task a server, on the thread of `lane`,
+//! that calls `probe` and feeds the `machine`; `change` and `admin` apply what follows, for checks and for runtime commands alike;
 //! `message` has the words.
 
 pub mod admin;
@@ -9,6 +9,7 @@ mod agent;
 pub mod answer;
 pub mod change;
 pub mod evaluate;
+pub mod fuzz;
 pub mod keyword;
 pub mod machine;
 pub mod message;
@@ -22,6 +23,7 @@ pub mod status;
 mod external;
 mod h2;
 mod io;
+mod lane;
 mod parse_expect;
 mod parse_step;
 mod phrase;

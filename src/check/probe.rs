@@ -307,9 +307,16 @@ impl Run<'_> {
     }
 
     async fn write(&mut self, bytes: &[u8]) -> Found<()> {
-        let whole = [&self.before[..], bytes].concat();
+        let whole;
+        let bytes = match self.before.is_empty() {
+            true => bytes,
+            false => {
+                whole = [&self.before[..], bytes].concat();
+                &whole
+            }
+        };
         let Some(connection) = &mut self.connection else { return Err(self.trouble(Status::SockErr, "")) };
-        match connection.write(&whole).await {
+        match connection.write(bytes).await {
             Ok(()) => Ok(()),
             Err(Trouble::Timeout) => Err(self.trouble(Status::L7Timeout, "")),
             // The answer may be there already: let it decide.

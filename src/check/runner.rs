@@ -1,19 +1,25 @@
-//! Runs the checks of a configuration: one task a server on the control runtime.
+//! Runs the checks of a configuration: one task a server on the thread of checks.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::task::Poll;
 
+use tokio::runtime::Handle;
 use tokio::sync::{Notify, Semaphore};
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 
 use crate::balance::{settle, throttle};
+use crate::base::clock::MS;
 use crate::base::{Millis, clock};
-use crate::model::{AdminState, CheckState, Observer, OperState, Seen, ServerLive};
+use crate::model::{Address, AdminState, CheckState, Observer, OperState, Seen, ServerLive};
+use crate::rt::{NOBODY, Rt};
 
 use super::agent::Agent;
 use super::change::{Member, NOTICE};
+use super::lane;
 use super::machine::{Effect, Machine, Transition, start_offsets};
 use super::message::{self, Cause};
 use super::probe::{Situation, probe};
@@ -25,7 +31,7 @@ use super::status::{Finding, Status, Verdict};
 pub struct Settings {
     /// `max-spread-checks`; 0: none.
     pub max_spread_ms: u64,
-    /// `tune.max-checks-per-thread` for the control runtime; 0: no limit.
+    /// `tune.max-checks-per-thread` for their thread; 0: no limit.
     pub max_running: usize,
 }
 
@@ -36,55 +42,53 @@ pub struct Checks {
     agents: Vec<Agent>,
 }
 
-struct Running {
-    task: JoinHandle<()>,
-    checker: Arc<Checker>,
-}
+/// A check that goes on until this is dropped.
+struct Running(Arc<Checker>);
 
-impl Drop for Checks {
+impl Drop for Running {
     fn drop(&mut self) {
-        for running in &self.list {
-            running.stop();
-        }
-    }
-}
-
-impl Running {
-    fn stop(&self) {
-        self.task.abort();
-        self.checker.member.live().observe(None);
+        self.0.member.live().observe(None);
+        self.0.is_over.store(true, Ordering::SeqCst);
+        lane::wake(self.0.task.load(Ordering::SeqCst));
     }
 }
 
 impl Checks {
-    /// Starts the checks of `members` (those with a [`Member::check`]) on the current tokio runtime, first ones spread
-    /// over an interval. Checks of `old` whose server and specification are the same go on undisturbed (with the
-    /// [`Member::hooks`] they had); its others stop. Health, counters and states are kept by the servers' cells.
+    /// Starts the checks of `members` (those with a [`Member::check`]), first ones spread over an interval; agents and
+    /// programs run on the current tokio runtime. Checks of `old` whose server and specification are the same go on
+    /// undisturbed (with the [`Member::hooks`] they had); its others stop. Health, counters and states are kept by the
+    /// servers' cells.
     pub fn start(members: Vec<Member>, settings: &Settings, mut old: Checks) -> Checks {
         let agents = agents(&members, std::mem::take(&mut old.agents));
-        let members: Vec<(Member, Arc<CheckSpec>)> =
-            members.into_iter().filter_map(|m| m.check.clone().map(|check| (m, check))).collect();
+        let members = checked(members);
         let intervals: Vec<u64> = members.iter().map(|(_, c)| Machine::new(c).interval_ms(c)).collect();
         let offsets = start_offsets(&intervals, settings.max_spread_ms);
         let permits = (settings.max_running > 0).then(|| Arc::new(Semaphore::new(settings.max_running)));
-        let mut kept: HashMap<_, Running> = old.list.drain(..).map(|r| (r.checker.identity(), r)).collect();
+        let mut kept: HashMap<_, Running> = old.list.drain(..).map(|r| (r.0.identity(), r)).collect();
         let mut list = Vec::with_capacity(members.len());
+        let mut begun = Vec::new();
         for ((member, check), offset) in members.into_iter().zip(offsets) {
             let identity = Arc::as_ptr(&member.server.live);
-            if kept.get(&identity).is_some_and(|r| r.checker.is_same(&member, &check))
+            if kept.get(&identity).is_some_and(|r| r.0.is_same(&member, &check))
                 && let Some(running) = kept.remove(&identity)
             {
                 list.push(running);
                 continue;
             }
             // Before the new one begins, which observes the same server.
-            kept.remove(&identity).iter().for_each(Running::stop);
+            drop(kept.remove(&identity));
             let checker = Arc::new(Checker::new(member, check));
             checker.begin();
-            let task = tokio::spawn(checker.clone().run(offset, permits.clone()));
-            list.push(Running { task, checker });
+            list.push(Running(checker.clone()));
+            begun.push((checker, offset));
         }
-        old.list.extend(kept.into_values());
+        if !begun.is_empty() {
+            lane::run(move |rt| {
+                for (checker, offset_ms) in begun {
+                    rt.spawn(checker.while_wanted(rt, offset_ms, permits.clone()));
+                }
+            });
+        }
         Checks { list, agents }
     }
 
@@ -99,11 +103,11 @@ impl Checks {
     /// Lets the check of a server notice at once that it was enabled or left maintenance.
     pub fn wake(&self, backend: &str, server: &str) {
         let found = self.list.iter().find(|r| {
-            let member = &r.checker.member;
+            let member = &r.0.member;
             &*member.backend == backend && &*member.server.spec.name == server
         });
         if let Some(running) = found {
-            running.checker.wake.notify_one();
+            running.0.wake.notify_one();
         }
     }
 }
@@ -116,6 +120,12 @@ struct Checker {
     status: std::sync::Mutex<Status>,
     hurry: AtomicBool,
     wake: Notify,
+    /// Where its program runs, if it has one.
+    outside: Option<Handle>,
+    /// Nobody wants it any more.
+    is_over: AtomicBool,
+    /// On the thread of checks, once it is there.
+    task: AtomicU32,
 }
 
 impl std::fmt::Debug for Checker {
@@ -126,8 +136,11 @@ impl std::fmt::Debug for Checker {
 
 impl Checker {
     fn new(member: Member, check: Arc<CheckSpec>) -> Checker {
+        let outside = check.external.is_some().then(Handle::current);
         let status = std::sync::Mutex::new(Status::Init);
-        Checker { member, check, status, hurry: AtomicBool::new(false), wake: Notify::new() }
+        let (hurry, is_over) = Default::default();
+        let (wake, task) = (Notify::new(), AtomicU32::new(NOBODY));
+        Checker { member, check, status, hurry, wake, outside, is_over, task }
     }
 
     fn identity(&self) -> *const ServerLive {
@@ -166,10 +179,22 @@ impl Checker {
         live.admin().intersects(AdminState::MAINT) || !live.check_enabled.load(Ordering::Relaxed)
     }
 
-    async fn run(self: Arc<Self>, offset_ms: u64, permits: Option<Arc<Semaphore>>) {
-        let mut due = clock::now_ms() + offset_ms;
+    /// Checks until nobody wants it any more.
+    async fn while_wanted(self: Arc<Self>, rt: &'static Rt, offset_ms: u64, permits: Option<Arc<Semaphore>>) {
+        // Before it is asked for the first time whether that is so.
+        self.task.store(rt.current_task(), Ordering::SeqCst);
+        let mut checking = pin!(self.run(rt, offset_ms, permits));
+        poll_fn(|context| match self.is_over.load(Ordering::SeqCst) {
+            true => Poll::Ready(()),
+            false => checking.as_mut().poll(context),
+        })
+        .await;
+    }
+
+    async fn run(self: &Arc<Self>, rt: &'static Rt, offset_ms: u64, permits: Option<Arc<Semaphore>>) {
+        let mut due = in_company(clock::now_ms() + offset_ms, self.check.inter_ms);
         loop {
-            self.sleep_until(&mut due).await;
+            self.sleep_until(rt, &mut due).await;
             if self.is_paused() {
                 due = clock::now_ms() + self.check.inter_ms;
                 continue;
@@ -178,7 +203,8 @@ impl Checker {
                 Some(permits) => permits.acquire().await.ok(),
                 None => None,
             };
-            let finding = self.probe().await;
+            // Not in the task, of which there is one for each server: few are checked at a time.
+            let finding = Box::pin(self.probe()).await;
             let now = clock::now_ms();
             if !self.is_paused() {
                 self.conclude(finding, now);
@@ -188,30 +214,36 @@ impl Checker {
     }
 
     /// Sleeps until `*due`; a wake-up may bring it forward.
-    async fn sleep_until(&self, due: &mut Millis) {
-        loop {
-            let now = clock::now_ms();
-            if *due <= now {
-                return;
-            }
-            let sleep = tokio::time::sleep(Duration::from_millis(*due - now));
-            tokio::select! {
-                () = sleep => return,
-                () = self.wake.notified() => {
-                    let earlier = clock::now_ms() + self.machine().interval_ms(&self.check);
-                    *due = earlier.min(*due);
-                }
-            }
+    async fn sleep_until(&self, rt: &'static Rt, due: &mut Millis) {
+        while rt.within(*due * MS, self.wake.notified()).await.is_some() {
+            let earlier = clock::now_ms() + self.machine().interval_ms(&self.check);
+            *due = earlier.min(*due);
         }
     }
 
-    async fn probe(&self) -> Finding {
-        let state = self.check.send_state.then(|| self.state_header());
-        let address = self.member.server.address();
-        let is_up = self.member.live().oper() != OperState::Stopped;
-        if let Some(external) = &self.check.external {
-            return super::external::check(external, &self.check, &self.member, &address).await;
+    /// Runs the program of `option external-check`, which does not outlive the check.
+    async fn ask_program(self: &Arc<Self>, outside: &Handle, address: Address) -> Finding {
+        let checker = self.clone();
+        let run = async move {
+            let external = checker.check.external.as_ref()?;
+            Some(super::external::check(external, &checker.check, &checker.member, &address).await)
+        };
+        let mut program = JoinSet::new();
+        program.spawn_on(run, outside);
+        match program.join_next().await {
+            Some(Ok(Some(finding))) => finding,
+            // The process ends.
+            _ => std::future::pending().await,
         }
+    }
+
+    async fn probe(self: &Arc<Self>) -> Finding {
+        let address = self.member.server.address();
+        if let Some(outside) = &self.outside {
+            return self.ask_program(outside, address).await;
+        }
+        let state = self.check.send_state.then(|| self.state_header());
+        let is_up = self.member.live().oper() != OperState::Stopped;
         let situation = Situation { address: &address, is_up, state, member: Some(&self.member) };
         let live = self.member.live();
         let (addr, port) =
@@ -242,7 +274,8 @@ impl Checker {
     fn next_check(&self, now: Millis) -> Millis {
         let mut machine = self.machine();
         self.hurry.store(false, Ordering::Relaxed);
-        machine.next_check(&self.check, now, random())
+        let due = machine.next_check(&self.check, now, random());
+        in_company(due, due - now).max(now + 1)
     }
 
     /// Applies a finding to the server.
@@ -350,6 +383,27 @@ impl Checker {
             live.queue.len(),
         )
     }
+}
+
+/// Those with a check. Neighbours that are checked alike share what says how: one piece of memory for all, which stays near
+/// the processor.
+pub(super) fn checked(members: Vec<Member>) -> Vec<(Member, Arc<CheckSpec>)> {
+    let mut last: Option<Arc<CheckSpec>> = None;
+    let with_check = |mut member: Member| {
+        let own = member.check.take()?;
+        let check = last.take().filter(|last| **last == *own).unwrap_or(own);
+        last = Some(check.clone());
+        member.check = last.clone();
+        Some((member, check))
+    };
+    members.into_iter().filter_map(with_check).collect()
+}
+
+/// The moment nearest to `due`, which ends `interval_ms`, at which others are due too: so many leave in one turn. It is
+/// never further than a four hundredth of the interval, or five milliseconds.
+pub(super) fn in_company(due: Millis, interval_ms: u64) -> Millis {
+    let grain = (interval_ms / 200).clamp(1, 10);
+    (due + grain / 2) / grain * grain
 }
 
 /// The agents of these servers; those that are the same go on.

@@ -14,7 +14,7 @@ mod upstream;
 pub use cache::{Cache, Entry, Freshness, Key};
 pub use client::{Client, Failure, Route};
 pub use lookup::{Lookup, Ticket};
-pub use record::{Answer, Kind, Record, question};
+pub use record::{Answer, Kind, Record, answer as read_answer, question};
 pub use resolvers::{Answered, Counters, Refusal, Resolvers};
 pub use response::{Shape, examine};
 pub use section::{Around, Hold, LINES, Nameserver, RESOLV_CONF, Spec, of_resolv_conf, section};

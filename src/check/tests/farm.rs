@@ -8,6 +8,7 @@ use tokio::net::TcpListener;
 
 use crate::balance::{Method, Spec, build};
 use crate::base::{Live, clock};
+use crate::check::lane;
 use crate::check::probe::{Situation, probe};
 use crate::check::*;
 use crate::lang::{Diagnostics, Severity};
@@ -168,10 +169,21 @@ pub(super) fn check(lines: &[&str]) -> CheckSpec {
     spec
 }
 
+/// What a check finds of an address.
+pub(super) async fn finding(spec: &CheckSpec, address: Address) -> Finding {
+    let (tell, told) = tokio::sync::oneshot::channel();
+    let spec = spec.clone();
+    lane::run(move |rt| {
+        rt.spawn(async move {
+            let situation = Situation { address: &address, is_up: true, state: None, member: None };
+            let _ = tell.send(probe(&spec, &situation).await);
+        });
+    });
+    told.await.unwrap()
+}
+
 pub(super) async fn find(spec: &CheckSpec, address: std::net::SocketAddr) -> String {
-    let address = Address::Inet(address);
-    let situation = Situation { address: &address, is_up: true, state: None, member: None };
-    let finding = probe(spec, &situation).await;
+    let finding = finding(spec, Address::Inet(address)).await;
     assert!(finding.duration_ms.is_some());
     format!("{} {} {}", finding.status.code(), finding.number.unwrap_or(0), finding.info)
         .trim_end()

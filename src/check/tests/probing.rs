@@ -6,7 +6,6 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use super::farm::*;
-use crate::check::probe::{Situation, probe};
 use crate::check::*;
 use crate::model::Address;
 
@@ -22,6 +21,17 @@ async fn connections() {
     assert_eq!(find(&check(&["option tcp-check"]), nobody).await, at_start);
     let elsewhere = CheckSpec { port: Some(up.port()), ..check(&[]) };
     assert_eq!(find(&elsewhere, nobody).await, "L4OK 0");
+}
+
+/// Nor does the second one, for which the socket is used again.
+#[tokio::test]
+async fn a_check_of_a_port_alone_never_stands_at_the_server() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    for _ in 0..3 {
+        assert_eq!(find(&check(&[]), listener.local_addr().unwrap()).await, "L4OK 0");
+    }
+    let accepted = tokio::time::timeout(Duration::from_millis(100), listener.accept()).await;
+    assert!(accepted.is_err(), "{accepted:?}");
 }
 
 #[tokio::test]
@@ -90,6 +100,34 @@ async fn http_answers_are_judged_as_by_haproxy() {
         // The implicit step 2 when nothing is expected.
         assert_eq!(find(&check(&all), address).await, found, "{lines:?} {}", answer.escape_ascii());
     }
+}
+
+/// What a server sees of a check's end, and the next check on the same socket.
+#[tokio::test]
+async fn a_check_ends_by_a_reset_and_the_next_one_knows_nothing_of_it() {
+    let (hangs, _) = listen(HANG).await;
+    let nobody = closed().await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let http = check(&["option httpchk"]);
+    for _ in 0..3 {
+        let answer = async {
+            let (mut client, _) = listener.accept().await.unwrap();
+            let _ = client.read(&mut [0; 512]).await.unwrap();
+            client.write_all(OK).await.unwrap();
+            client
+        };
+        let (found, mut client) = tokio::join!(find(&http, address), answer);
+        assert_eq!(found, "L7OK 200");
+        assert_eq!(client.read(&mut [0; 1]).await.unwrap_err().kind(), std::io::ErrorKind::ConnectionReset);
+        assert_eq!(find(&http, hangs).await, "L7TOUT 0");
+        assert_eq!(find(&http, nobody).await, "L4CON 0 Connection refused");
+        assert_eq!(find(&check(&[]), hangs).await, "L4OK 0");
+    }
+    let lingering = check(&["option tcp-check", "tcp-check connect linger"]);
+    let (found, accepted) = tokio::join!(find(&lingering, address), listener.accept());
+    assert_eq!(found, "L4OK 0 (tcp-check)");
+    assert_eq!(accepted.unwrap().0.read(&mut [0; 1]).await.unwrap(), 0, "no reset");
 }
 
 #[tokio::test]
@@ -263,9 +301,7 @@ async fn unix_and_abstract_servers() {
         (Address::Abstract(b"isobar-check-test"[..].into()), Status::L4Ok),
         (Address::Unix(dir.path().join("none")), Status::L4Con),
     ] {
-        let finding =
-            probe(&check(&[]), &Situation { address: &address, is_up: true, state: None, member: None })
-                .await;
+        let finding = finding(&check(&[]), address.clone()).await;
         assert_eq!(finding.status, status, "{address}: {}", finding.info);
     }
     tokio::spawn(async move {
@@ -275,7 +311,6 @@ async fn unix_and_abstract_servers() {
         client.write_all(OK).await.unwrap();
         client.shutdown().await.unwrap();
     });
-    let address = Address::Unix(path);
-    let situation = Situation { address: &address, is_up: true, state: None, member: None };
-    assert_eq!(probe(&check(&["option httpchk"]), &situation).await.status, Status::L7Ok);
+    let answered = finding(&check(&["option httpchk"]), Address::Unix(path)).await;
+    assert_eq!(answered.status, Status::L7Ok);
 }

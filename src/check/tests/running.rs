@@ -8,6 +8,7 @@ use tokio::net::TcpListener;
 
 use super::farm::*;
 use crate::base::clock;
+use crate::check::runner::{checked, in_company};
 use crate::check::*;
 use crate::model::{AdminState, OperState, Pick, Seen, ServerSpec};
 
@@ -172,6 +173,20 @@ async fn unchanged_checks_go_on_over_a_restart() {
     assert_eq!(farm.server(0).live.health.load(Ordering::Relaxed), 1, "stopped");
 }
 
+/// A check that is given up, here by its server's removal, lets go of its connection at once.
+#[tokio::test]
+async fn who_stops_checking_leaves_nothing_open() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let farm = Farm::new(vec![spec_at("s1", 1, listener.local_addr().unwrap())]);
+    let spec = CheckSpec { inter_ms: 20, timeout_check_ms: 60_000, ..check(&["option httpchk"]) };
+    let checks = farm.start(&spec);
+    let (mut client, _) = listener.accept().await.unwrap();
+    assert!(client.read(&mut [0; 512]).await.unwrap() > 0);
+    drop(checks);
+    let end = tokio::time::timeout(Duration::from_secs(5), client.read(&mut [0; 1])).await.unwrap();
+    assert_eq!(end.unwrap_err().kind(), std::io::ErrorKind::ConnectionReset);
+}
+
 #[tokio::test]
 async fn a_server_that_comes_up_starts_slowly() {
     let farm = Farm::new(vec![ServerSpec { slowstart_ms: 10_000, ..spec_at("s1", 1, closed().await) }]);
@@ -207,6 +222,42 @@ async fn checks_begin_with_a_proxy_header_and_the_state() {
             from.port()
         )
     );
+}
+
+#[tokio::test]
+async fn neighbours_that_are_checked_alike_share_their_specification() {
+    let nobody = closed().await;
+    let farm = Farm::new((1..=5).map(|n| spec_at(&format!("s{n}"), n, nobody)).collect());
+    let (one, other) = (check(&["option httpchk"]), check(&[]));
+    let mut members: Vec<Member> =
+        [&one, &one, &other, &one].iter().enumerate().map(|(i, check)| farm.member(i, check)).collect();
+    members.insert(2, Member { check: None, ..farm.member(4, &one) });
+    let found = checked(members);
+    let is_shared: Vec<bool> =
+        found.windows(2).map(|two| std::sync::Arc::ptr_eq(&two[0].1, &two[1].1)).collect();
+    assert_eq!(is_shared, [true, false, false]);
+    for ((member, check), wanted) in found.iter().zip([&one, &one, &other, &one]) {
+        assert!(**check == *wanted && std::sync::Arc::ptr_eq(check, member.check.as_ref().unwrap()));
+    }
+}
+
+#[test]
+fn checks_leave_together_but_not_all_at_once() {
+    let mut moments = std::collections::BTreeMap::new();
+    for offset in machine::start_offsets(&[2000; 10_000], 0) {
+        let due = in_company(777_777 + offset, 2000);
+        assert!(due.abs_diff(777_777 + offset) <= 5);
+        *moments.entry(due).or_insert(0) += 1;
+    }
+    assert!((200..=201).contains(&moments.len()) && moments.values().all(|n| *n <= 50), "{moments:?}");
+    for interval in [1, 20, 399, 400, 1000, 60_000] {
+        for due in 10_000..10_050 {
+            assert!(
+                in_company(due, interval).abs_diff(due) <= (interval / 400).min(5),
+                "{due} after {interval}"
+            );
+        }
+    }
 }
 
 /// The machine against health counts recorded from a real HAProxy.

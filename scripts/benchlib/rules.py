@@ -36,6 +36,8 @@ STICKY_BAR = 0.72
 # The most that four workers may take of what one takes.
 FOUR_BAR = 1.1
 ENTRIES = 1_000_000
+# Of each proxy with a large map.
+STARTS = 5
 REWRITES = (
     "http-request set-header X-Forwarded-Proto http",
     "http-request set-header X-Real-IP %[src]",
@@ -221,17 +223,28 @@ def hosts(bench: Bench, _: Files) -> list[dict]:
     return [judged("hosts", max(added["isobar"], 0), both(added), HOSTS_BAR, "us that 1,000 rules add")]
 
 
+def loading(running: dict) -> dict[str, float]:
+    """What the map adds to a start."""
+    return {side: of.ready["map"] - of.ready["none"] for side, of in running.items()}
+
+
 def large(bench: Bench, name: str, path: Path, sample: str, method: str, key: str) -> list[dict]:
     header = "http-request set-header X-Found"
     values = {"none": sample, "map": f"{sample},{method}({path},none)"}
     texts = {name: Text((f"{header} %[{value}]",)) for name, value in values.items()}
+    # The first to use memory of the machine waits for it, whoever that is: a start is the median of several.
+    loads = []
+    for _ in range(STARTS - 1):
+        with ExitStack() as stack:
+            loads.append(loading(bench.started(texts, stack)))
     with ExitStack() as stack:
         running = bench.started(texts, stack)
+        loads.append(loading(running))
         figures = bench.measured(running, list(texts))
         rss = {side: of.proxies["map"].rss_bytes() - of.proxies["none"].rss_bytes() for side, of in running.items()}
         change_ms = running["isobar"].change_ms(path, key)
     added = {side: of_side["map"] - of_side["none"] for side, of_side in figures.items()}
-    load = {side: of.ready["map"] - of.ready["none"] for side, of in running.items()}
+    load = {side: statistics.median(one[side] for one in loads) for side in running}
     each = {side: bytes_ / bench.args.entries for side, bytes_ in rss.items()}
     return [
         judged(f"{name} lookup", max(added["isobar"], 0), both(added), LOOKUP_BAR, "us that a lookup adds"),

@@ -50,18 +50,17 @@ fn tag(hash: u64) -> u8 {
 }
 
 impl Cells {
-    /// So many free ones.
+    /// Room for so many.
     pub fn new(count: usize, has_values: bool) -> Cells {
-        let mut cells = Vec::with_capacity(count);
+        let (tags, cells) = (Vec::with_capacity(count), Vec::with_capacity(count));
         prefer_large(&cells);
-        cells.resize(count, FREE);
-        Cells { tags: vec![0; count], cells, has_values }
+        Cells { tags, cells, has_values }
     }
 
-    /// Puts an entry into a free one.
-    pub fn put(&mut self, at: usize, hash: u64, record: Record<'_>) {
-        self.tags[at] = tag(hash);
-        self.cells[at] = Cell::of(record);
+    /// The next one: a key's hash and its entry, or nothing.
+    pub fn push(&mut self, taken: Option<(u64, Record<'_>)>) {
+        self.tags.push(taken.map_or(0, |(hash, _)| tag(hash)));
+        self.cells.push(taken.map_or(FREE, |(_, record)| Cell::of(record)));
     }
 
     /// Entries whose keys may have this hash, from its home on: the record of each, or its place where that is
@@ -101,15 +100,16 @@ mod tests {
         let keys = ["short", &long, &long[1..], ""];
         let record = |at: usize| Record { at, key: keys[at].as_bytes(), value: Some(&b"v"[..]) };
         let mut cells = Cells::new(5, true);
-        for (at, hash, entry) in [(0, 7, 0), (1, 7, 1), (3, 7, 2), (4, 8, 3)] {
-            cells.put(at, hash, record(entry));
+        for taken in [Some((7, 0)), Some((7, 1)), None, Some((7, 2)), Some((8, 3))] {
+            cells.push(taken.map(|(hash, entry)| (hash, record(entry))));
         }
         let found: Vec<_> = cells.probe(3, 7).collect();
         assert_eq!(found, [Ok(record(2)), Ok(record(0)), Err(1)]);
         assert_eq!(cells.probe(4, 8).collect::<Vec<_>>(), [Ok(record(3))]);
         assert_eq!(cells.probe(2, 7).count(), 0);
         let mut bare = Cells::new(2, false);
-        bare.put(0, 0, record(0));
+        bare.push(Some((0, record(0))));
+        bare.push(None);
         assert_eq!(bare.probe(0, 0).collect::<Vec<_>>(), [Ok(Record { value: None, ..record(0) })]);
     }
 }

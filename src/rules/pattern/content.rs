@@ -10,6 +10,7 @@ use super::base::Base;
 use super::entry::{Entry, Key};
 use super::list::Patterns;
 use super::listing::Listing;
+use super::ranges::NetIndex;
 use super::reading::Reading;
 use super::texts::{Bucket, Keyed, Texts};
 
@@ -48,16 +49,16 @@ impl Content {
         Arc::get_mut(&mut self.base).filter(|base| !base.is_sealed())
     }
 
-    /// Nothing is loaded any more. The first use says what lookups the entries are made ready for.
-    pub fn seal(&mut self, serves_texts: bool) {
+    /// Nothing is loaded any more.
+    pub fn seal(&mut self) {
         if let Some(base) = self.base() {
-            base.seal(serves_texts);
+            base.seal();
         }
     }
 
     /// Adds a reading of all entries. Names may be looked up if it says so: a configuration is being built.
     pub fn read(&mut self, reading: Reading) -> Result<&Patterns, String> {
-        self.seal(reading.finds_texts());
+        self.seal();
         let mut patterns = Patterns::of(reading, &self.base)?;
         let gone = self.gone.iter().filter_map(|id| self.base.place(*id));
         gone.for_each(|at| patterns.forget(&self.base.entry(at)));
@@ -65,6 +66,10 @@ impl Content {
             patterns.insert(Arc::new(reading.read(entry, reading.resolve)?));
         }
         self.patterns.push(patterns);
+        // Changes find entries by their keys, and none shall wait for an index.
+        if self.nets().is_none() {
+            self.base.make_index();
+        }
         Ok(&self.patterns[self.patterns.len() - 1])
     }
 
@@ -73,9 +78,18 @@ impl Content {
         self.base.place(id).filter(|_| self.gone.is_empty() || !self.gone.contains(&id))
     }
 
-    fn packed_named<'c>(&'c self, text: &'c [u8]) -> impl Iterator<Item = u64> + 'c {
-        let ids = self.base.named(text, false).map(|record| record.id());
-        ids.filter(|id| self.packed(*id).is_some())
+    fn nets(&self) -> Option<&NetIndex> {
+        self.patterns.iter().find_map(Patterns::nets)
+    }
+
+    /// The ids of those with this key.
+    fn packed_named(&self, text: &[u8]) -> Vec<u64> {
+        let found: Vec<usize> = match self.nets() {
+            Some(nets) => nets.named(&self.base, text),
+            None => self.base.named(text, false).map(|record| record.at).collect(),
+        };
+        let ids = found.into_iter().map(|at| at as u64 + 1);
+        ids.filter(|id| self.packed(*id).is_some()).collect()
     }
 
     fn entry(&self, id: u64) -> Option<Arc<Entry>> {
@@ -91,7 +105,7 @@ impl Content {
             Key::Id(id) => vec![id],
             Key::Text(text) => {
                 let loose = self.by_text.get(text).map(Bucket::ids).unwrap_or_default();
-                self.packed_named(text).chain(loose).collect()
+                self.packed_named(text).into_iter().chain(loose).collect()
             }
         };
         ids.sort_unstable();
@@ -99,7 +113,7 @@ impl Content {
     }
 
     pub fn has(&self, text: &[u8]) -> bool {
-        self.by_text.get(text).is_some() || self.packed_named(text).next().is_some()
+        self.by_text.get(text).is_some() || !self.packed_named(text).is_empty()
     }
 
     /// Adds an entry, or replaces the one with its id and text. One that a use cannot read changes nothing.

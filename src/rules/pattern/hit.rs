@@ -7,13 +7,17 @@ use crate::rules::sample::Sample;
 
 use super::base::Base;
 use super::entry::Entry;
+use super::ranges::NetIndex;
 use super::reading::{Pattern, Reading};
 use super::record::Record;
+use super::spans::Span;
 
 /// A pattern that counts.
 #[derive(Clone, Copy, Debug)]
 pub enum Hit<'p> {
     Packed(&'p Base, Record<'p>),
+    /// A network of a base, as its index has it.
+    Net(&'p Base, &'p NetIndex, Span<'p>),
     Loose(&'p Arc<Pattern>),
 }
 
@@ -21,6 +25,7 @@ impl<'p> Hit<'p> {
     pub fn id(self) -> u64 {
         match self {
             Hit::Packed(_, record) => record.id(),
+            Hit::Net(.., span) => u64::from(*span.owner) + 1,
             Hit::Loose(pattern) => pattern.entry.id,
         }
     }
@@ -29,6 +34,7 @@ impl<'p> Hit<'p> {
     pub fn key(self) -> &'p [u8] {
         match self {
             Hit::Packed(_, record) => record.key,
+            Hit::Net(base, _, span) => base.key(*span.owner as usize),
             Hit::Loose(pattern) => &pattern.entry.key,
         }
     }
@@ -36,6 +42,7 @@ impl<'p> Hit<'p> {
     pub fn entry(self) -> Arc<Entry> {
         match self {
             Hit::Packed(base, record) => Arc::new(base.entry(record.at)),
+            Hit::Net(base, _, span) => Arc::new(base.entry(*span.owner as usize)),
             Hit::Loose(pattern) => pattern.entry.clone(),
         }
     }
@@ -43,7 +50,10 @@ impl<'p> Hit<'p> {
     /// A map's value.
     pub fn value(self, reading: Reading) -> Option<Sample<'static>> {
         match self {
-            Hit::Packed(_, record) => reading.value(record.value).ok()?.or_else(|| record.value.map(text)),
+            Hit::Packed(..) | Hit::Net(..) => {
+                let written = self.written();
+                reading.value(written).ok()?.or_else(|| written.map(text))
+            }
             Hit::Loose(pattern) => pattern.value().or_else(|| pattern.entry.value.as_deref().map(text)),
         }
     }
@@ -52,13 +62,14 @@ impl<'p> Hit<'p> {
     pub fn written(self) -> Option<&'p [u8]> {
         match self {
             Hit::Packed(_, record) => record.value,
+            Hit::Net(base, index, span) => index.value(span).or_else(|| base.value(*span.owner as usize)),
             Hit::Loose(pattern) => pattern.entry.value.as_deref(),
         }
     }
 
     pub fn regex(self) -> Option<&'p Regex> {
         match self {
-            Hit::Packed(..) => None,
+            Hit::Packed(..) | Hit::Net(..) => None,
             Hit::Loose(pattern) => pattern.regex(),
         }
     }

@@ -84,7 +84,12 @@ impl Packed {
     }
 
     fn prefix(&self, addr: IpAddr) -> Option<Hit<'_>> {
-        Some(self.hit(self.nets.as_ref()?.find(addr, |at| self.is_there(at))?))
+        let nets = self.nets.as_ref()?;
+        let span = nets.find(addr)?;
+        if self.gone.is_empty() {
+            return Some(Hit::Net(&self.base, nets, span));
+        }
+        Some(self.hit(nets.outwards(span).find(|at| self.is_there(*at))?))
     }
 
     fn masked(&self, addr: IpAddr) -> Option<Hit<'_>> {
@@ -120,11 +125,18 @@ impl Patterns {
                 .map_err(placed)?;
         }
         let mut nets = None;
-        if reading.method == Match::Ip {
+        if reading.finds_texts() {
+            base.serve_texts();
+        } else {
             nets = Some(Arc::new(NetIndex::build(base, reading.resolve).map_err(placed)?));
         }
         patterns.packed = Some(Packed { base: base.clone(), nets, gone: OrdSet::new() });
         Ok(patterns)
+    }
+
+    /// The networks of a base, where its entries are read as such.
+    pub fn nets(&self) -> Option<&NetIndex> {
+        self.packed.as_ref()?.nets.as_deref()
     }
 
     /// Too few for an index.
@@ -144,6 +156,7 @@ impl Patterns {
     fn bits(&self, hit: Hit<'_>) -> Option<u32> {
         match hit {
             Hit::Packed(_, record) => self.packed.as_ref()?.bits(record.at),
+            Hit::Net(_, index, span) => index.prefix(*span.owner as usize),
             Hit::Loose(pattern) => pattern.net()?.prefix(),
         }
     }

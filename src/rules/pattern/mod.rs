@@ -5,7 +5,9 @@ mod cells;
 mod content;
 mod entry;
 mod file;
+mod hash;
 mod hit;
+mod index;
 mod list;
 mod listing;
 mod matcher;
@@ -18,11 +20,15 @@ mod reading;
 mod record;
 mod reference;
 mod registry;
+mod spans;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod tests_of_files;
+#[cfg(test)]
+mod tests_of_nets;
 mod texts;
+mod values;
 mod word;
 
 pub use entry::{Entry, Key};

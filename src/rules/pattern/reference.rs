@@ -134,7 +134,7 @@ impl PatternRef {
     /// For a change at run time. What no use reads has not been sealed yet.
     fn lock_for_change(&self) -> MutexGuard<'_, State> {
         let mut state = self.lock();
-        state.content.seal(false);
+        state.content.seal();
         state
     }
 

@@ -176,7 +176,7 @@ impl Shard {
     /// Puts an entry into the list where its time is in order. Who would be far from the new end stands nearer to it: that
     /// costs an early place at the most.
     pub fn link_in_order(&mut self, slot: u32, words: usize) {
-        const FAR: usize = 16;
+        const FAR: usize = 2;
         let at = self.word(slot, words, EXPIRE);
         let (mut newer, mut older) = (NIL, self.newest);
         for _ in 0..FAR {

@@ -122,9 +122,11 @@ impl Node {
 
     /// How many entries a table has.
     pub fn used(&self, table: &str) -> usize {
-        let text = self.cli(&format!("show table {table} data.gpc0 gt 4294967290"));
-        let used = text.split("used:").nth(1).and_then(|rest| rest.split_whitespace().next());
-        used.and_then(|used| used.parse().ok()).unwrap_or(0)
+        // Without a name only the heads of tables are told: nobody walks through a million entries for it.
+        let (text, name) = (self.cli("show table"), format!("# table: {table},"));
+        let used =
+            text.lines().find(|line| line.starts_with(&name)).and_then(|line| line.split("used:").nth(1));
+        used.and_then(|used| used.trim().parse().ok()).unwrap_or(0)
     }
 
     /// A table without what differs from process to process.

@@ -24,6 +24,7 @@ use rustls::{
     ConnectionTrafficSecrets, ContentType, Error, ProtocolVersion, SupportedCipherSuite, Tls13CipherSuite,
 };
 
+use super::digest;
 use crate::base::buf::{Buf, roomy};
 
 /// Of a record, before its data and behind it: the header; the kind of what is in it, and the tag.
@@ -82,9 +83,10 @@ static SUITES: LazyLock<Vec<(By, Tls13CipherSuite)>> = LazyLock::new(|| {
 
 fn with(base: SupportedCipherSuite, gcm: &'static Gcm) -> Option<Tls13CipherSuite> {
     let SupportedCipherSuite::Tls13(base) = base else { return None };
-    let CipherSuiteCommon { suite, hash_provider, confidentiality_limit } = base.common;
+    let (hash_provider, hkdf_provider) = digest::of(base.common.hash_provider.algorithm())?;
+    let CipherSuiteCommon { suite, confidentiality_limit, .. } = base.common;
     let common = CipherSuiteCommon { suite, hash_provider, confidentiality_limit };
-    Some(Tls13CipherSuite { common, hkdf_provider: base.hkdf_provider, aead_alg: gcm, quic: None })
+    Some(Tls13CipherSuite { common, hkdf_provider, aead_alg: gcm, quic: None })
 }
 
 /// The suite, as it is fastest on this processor.
@@ -92,7 +94,7 @@ pub(super) fn fastest(suite: SupportedCipherSuite) -> SupportedCipherSuite {
     done_by(*FASTER, suite)
 }
 
-/// The suite with AES-GCM of this room, if it is one of TLS 1.3 with AES-GCM.
+/// The suite with AES-GCM and digests of this room, if it is one of TLS 1.3 with AES-GCM.
 pub(super) fn done_by(by: By, suite: SupportedCipherSuite) -> SupportedCipherSuite {
     let is_it =
         |(of, ours): &&'static (By, Tls13CipherSuite)| *of == by && ours.common.suite == suite.suite();

@@ -1,6 +1,7 @@
 //! TLS without connections: PEM with the place of every fault, certificates and the store that picks one by name, whom
 //! to believe, and the configurations of servers and clients. Nothing outside this room builds one by hand.
 
+mod digest;
 pub mod error;
 mod gcm;
 pub mod provider;

@@ -12,6 +12,7 @@ use super::super::raft::connection::Class;
 use super::super::raft::frame::{Alive, Answer, Denial, Join, MemberError, Request};
 use super::super::raft::node::Node;
 use super::super::raft::proposer;
+use super::super::raft::renewals;
 use super::super::raft::timing::{after, over};
 use super::super::raft::types::{Peer, Raft};
 use crate::base::clock;
@@ -109,11 +110,31 @@ pub(super) async fn forget(node: &Node, id: u64) -> Result<(), Denial> {
     let membership = metrics.membership_config.membership();
     let gone = BTreeSet::from([id]);
     if membership.voter_ids().any(|voter| voter == id) {
+        dispensable(node, id).await?;
         change(raft, ChangeMembers::RemoveVoters(gone)).await?;
     } else if membership.get_node(&id).is_some() {
         change(raft, ChangeMembers::RemoveNodes(gone)).await?;
     }
     proposer::alone(node, Command::MemberDelete { id }).await.map(drop)
+}
+
+/// Waits until the others know without this voter when sessions end.
+pub(super) async fn dispensable(node: &Node, id: u64) -> Result<(), Denial> {
+    let until = after(FORWARD);
+    loop {
+        let metrics = node.metrics().ok_or(Denial::NoMember)?;
+        let voters = metrics.membership_config.membership().voter_ids();
+        let rest: BTreeSet<u64> = voters.filter(|voter| *voter != id).collect();
+        // Raft has answers of its own to who leads no more, and to who wants to take the last one.
+        if !node.leads() || rest.is_empty() || renewals::outlive(node, &metrics, &rest, None) {
+            return Ok(());
+        }
+        if over(until) {
+            return Err(Denial::Timeout);
+        }
+        node.told.news();
+        tokio::time::sleep(TURN).await;
+    }
 }
 
 /// Changes Raft's members; those that lose their vote leave.

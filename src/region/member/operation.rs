@@ -13,7 +13,7 @@ use super::super::raft::node::Node;
 use super::super::raft::proposer;
 use super::super::raft::timing::{after, over};
 use super::handover::step_down;
-use super::joining::{change_voters, forget};
+use super::joining::{change_voters, dispensable, forget};
 use super::{liveness, sealing};
 use crate::base::clock;
 
@@ -94,6 +94,7 @@ async fn lead(node: &Node, what: Operation) -> Result<(), Denial> {
             let metrics = node.metrics().ok_or(Denial::NoMember)?;
             // Out of the quorum first: a role that says less than Raft would be a lie.
             if metrics.membership_config.membership().voter_ids().any(|voter| voter == id) {
+                dispensable(node, id).await?;
                 let voters = ChangeMembers::RemoveVoters(BTreeSet::from([id]));
                 change_voters(node.raft()?, voters, true).await?;
             }

@@ -9,6 +9,7 @@ use openraft::ChangeMembers;
 use super::super::map::{Member, Role};
 use super::super::raft::frame::Denial;
 use super::super::raft::node::{Metrics, Node};
+use super::super::raft::renewals;
 use super::super::raft::types::Peer;
 use super::joining::change;
 
@@ -46,6 +47,7 @@ async fn step(node: &Node) -> Result<(), Denial> {
         if !here && member.alive {
             let peer = Peer { name: member.name.clone(), address: member.address.clone() };
             let added = raft.add_learner(member.id, peer, false).await;
+            node.told.news();
             return added.map(drop).map_err(|e| Denial::Refused(e.to_string()));
         }
         let moved = membership.get_node(&member.id).is_some_and(|peer| peer.address != member.address);
@@ -55,8 +57,12 @@ async fn step(node: &Node) -> Result<(), Denial> {
             return change(raft, ChangeMembers::SetNodes(BTreeMap::from([(member.id, peer)]))).await;
         }
         if here && !voters.contains(&member.id) && ready(member, &metrics) {
-            tracing::info!("region map: member {} ({}) votes from now on", member.id, member.name);
-            return change(raft, ChangeMembers::AddVoterIds(BTreeSet::from([member.id]))).await;
+            let with = voters.iter().copied().chain([member.id]).collect();
+            if renewals::outlive(node, &metrics, &with, Some(member.id)) {
+                tracing::info!("region map: member {} ({}) votes from now on", member.id, member.name);
+                return change(raft, ChangeMembers::AddVoterIds(BTreeSet::from([member.id]))).await;
+            }
+            node.told.news();
         }
     }
     Ok(())

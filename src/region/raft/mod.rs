@@ -28,7 +28,7 @@ pub mod belonging;
 mod election;
 mod expiry;
 mod leases;
-mod renewals;
+pub mod renewals;
 mod shortening;
 mod soft;
 

@@ -1,12 +1,12 @@
 //! How the leader's clock of sessions outlives it: the other members know when each session ends.
 //!
-//! The leader tells every voter what changes. A renewal is answered once a quorum knows it; nothing of this is in the log
+//! The leader tells every voter what changes, and who is to vote before it does. A renewal is answered once a quorum knows it; nothing of this is in the log
 //! or on a disk. Who leads next asks the others, and goes on with the newest table that a quorum has: any two quorums
 //! share a member, so that no renewal which was answered is missing. What a member says it knows it has put down before
 //! (`keeper`), so that it knows that also when it was started anew. One whose machine was counts for none until it has heard
 //! a leader's whole table.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -21,6 +21,7 @@ use super::told::Answered;
 use super::types::Peer;
 use crate::base::clock;
 use crate::region::expiry::{Expiry, Table};
+use crate::region::map::Role;
 
 /// The kind of call that carries it.
 pub const CALL: u8 = ENDS;
@@ -53,6 +54,31 @@ fn others(metrics: &Metrics) -> Vec<(u64, Peer)> {
     voters.into_iter().filter_map(|id| Some((id, membership.get_node(&id)?.clone()))).collect()
 }
 
+/// The other voters, and who is to be one: it knows all before it has a vote.
+fn hearers(node: &Node, metrics: &Metrics) -> BTreeMap<u64, Peer> {
+    let membership = metrics.membership_config.membership();
+    let map = node.view.map();
+    let managers = map.members().filter(|member| member.role == Role::Manager && member.alive);
+    let coming = managers.filter_map(|member| Some((member.id, membership.get_node(&member.id)?.clone())));
+    let mut all: BTreeMap<u64, Peer> = others(metrics).into_iter().chain(coming).collect();
+    all.remove(&metrics.id);
+    all
+}
+
+/// Whether these may be the voters from now on: what a quorum knows of when sessions end stays known, and is known to who is
+/// `new` among them, so that the death of another leaves a quorum that knows it.
+pub fn outlive(node: &Node, metrics: &Metrics, voters: &BTreeSet<u64>, new: Option<u64>) -> bool {
+    let term = metrics.vote.leader_id.term;
+    let seq = {
+        let expiry = expiry(node);
+        if !expiry.leads(term) {
+            return false;
+        }
+        expiry.seq()
+    };
+    node.told.outlives(term, metrics.id, seq, voters, new)
+}
+
 async fn ask(node: &Node, peer: &Peer, word: &Word, within: Duration) -> Result<Reply, Option<Denial>> {
     let body = postcard::to_extend(word, Vec::new()).map_err(|_| Some(Denial::TooLarge))?;
     let request = Request::Call { kind: CALL, body: body.into() };
@@ -72,7 +98,7 @@ pub async fn run(node: Arc<Node>) {
         if !node.leads() || !expiry(&node).leads(term) {
             continue;
         }
-        for (id, peer) in others(&metrics) {
+        for (id, peer) in hearers(&node, &metrics) {
             if let Some(after) = node.told.begin(term, id) {
                 tokio::spawn(tell(node.clone(), term, id, peer, after));
             }
@@ -115,7 +141,7 @@ fn count(node: &Node, term: u64) {
         }
         expiry.seq()
     };
-    node.told.count(term, metrics.id, seq, metrics.membership_config.membership());
+    node.told.count(term, metrics.id, seq, metrics.membership_config.membership().get_joint_config());
 }
 
 /// As who leads from now on, takes the newest table of a quorum; does so once.

@@ -6,8 +6,6 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 
-use super::types::Membership;
-
 /// Whom the leader told what.
 pub struct Told {
     state: Mutex<State>,
@@ -94,13 +92,13 @@ impl Told {
     }
 
     /// Finds what a quorum knows.
-    pub fn count(&self, term: u64, me: u64, seq: u64, membership: &Membership) {
+    pub fn count(&self, term: u64, me: u64, seq: u64, voters: &[BTreeSet<u64>]) {
         let known = {
             let state = self.lock();
             if state.term != term {
                 return;
             }
-            quorum_knows(&state, me, seq, membership)
+            quorum_knows(&state, me, seq, voters)
         };
         self.known.send_if_modified(|at| {
             let moved = *at < (term, known);
@@ -108,10 +106,22 @@ impl Told {
             moved
         });
     }
+
+    /// Whether these may be the voters: a quorum of them knows then what one knows now, and so does who is new among them.
+    pub fn outlives(&self, term: u64, me: u64, seq: u64, voters: &BTreeSet<u64>, new: Option<u64>) -> bool {
+        let state = self.lock();
+        let known = *self.known.borrow();
+        if state.term != term || known.0 != term {
+            return false;
+        }
+        let knows =
+            |id: u64| state.unaware.contains(&id) || state.at.get(&id).is_some_and(|at| *at >= known.1);
+        quorum_knows(&state, me, seq, std::slice::from_ref(voters)) >= known.1 && new.is_none_or(knows)
+    }
 }
 
 /// The change that a quorum knows, of those that this node, `me`, made up to `seq`.
-fn quorum_knows(state: &State, me: u64, seq: u64, membership: &Membership) -> u64 {
+fn quorum_knows(state: &State, me: u64, seq: u64, voters: &[BTreeSet<u64>]) -> u64 {
     let of = |voters: &BTreeSet<u64>| {
         let unaware = voters.iter().filter(|id| state.unaware.contains(id)).count();
         if voters.len() - unaware <= voters.len() / 2 {
@@ -123,7 +133,7 @@ fn quorum_knows(state: &State, me: u64, seq: u64, membership: &Membership) -> u6
         all.sort_unstable_by_key(|at| std::cmp::Reverse(*at));
         all.get(voters.len() / 2).copied().unwrap_or(0)
     };
-    membership.get_joint_config().iter().map(of).min().unwrap_or(0)
+    voters.iter().map(of).min().unwrap_or(0)
 }
 
 /// What a member that was told something said.
@@ -136,12 +146,10 @@ pub enum Answered {
 
 #[cfg(test)]
 mod tests {
-    use super::super::types::Peer;
     use super::*;
 
-    fn membership(configs: &[&[u64]]) -> Membership {
-        let nodes: BTreeMap<u64, Peer> = (1..=5).map(|id| (id, Peer::default())).collect();
-        Membership::new(configs.iter().map(|ids| ids.iter().copied().collect()).collect(), nodes)
+    fn voters(configs: &[&[u64]]) -> Vec<BTreeSet<u64>> {
+        configs.iter().map(|ids| ids.iter().copied().collect()).collect()
     }
 
     fn known(told: &Told) -> (u64, u64) {
@@ -151,7 +159,7 @@ mod tests {
     #[test]
     fn a_change_counts_once_a_quorum_of_each_configuration_knows_it() {
         let told = Told::default();
-        let three = membership(&[&[1, 2, 3]]);
+        let three = voters(&[&[1, 2, 3]]);
         assert_eq!((told.begin(7, 2), told.begin(7, 3), told.begin(7, 2)), (Some(0), Some(0), None));
         told.count(7, 1, 9, &three);
         assert_eq!(known(&told), (7, 0));
@@ -159,7 +167,7 @@ mod tests {
         told.count(7, 1, 9, &three);
         assert_eq!((known(&told), told.begin(7, 2)), ((7, 5), Some(5)));
         told.end(7, 2, 9, Some(Answered::Knows));
-        told.count(7, 1, 9, &membership(&[&[1, 2, 3], &[1, 3, 4]]));
+        told.count(7, 1, 9, &voters(&[&[1, 2, 3], &[1, 3, 4]]));
         assert_eq!(known(&told), (7, 5), "nobody of the new one but this node");
         told.count(7, 1, 9, &three);
         assert_eq!(known(&told), (7, 9));
@@ -173,9 +181,35 @@ mod tests {
     }
 
     #[test]
+    fn voters_change_when_what_is_known_stays_known() {
+        let told = Told::default();
+        let three = voters(&[&[1, 2, 3]]);
+        let may = |ids: &[u64], new| told.outlives(7, 1, 9, &ids.iter().copied().collect(), new);
+        assert!(!may(&[1, 2, 3, 4], Some(4)), "nothing was counted yet");
+        told.begin(7, 2);
+        told.end(7, 2, 9, Some(Answered::Knows));
+        told.count(7, 1, 9, &three);
+        assert_eq!(known(&told), (7, 9));
+        assert!(may(&[1, 2], None) && may(&[1, 2, 3], None));
+        assert!(!may(&[1, 3], None), "of two both are to know");
+        assert!(!may(&[1, 2, 4], Some(4)) && !may(&[2, 3], None));
+        for (seq, answer, may_vote) in
+            [(8, Answered::Knows, false), (9, Answered::Knows, true), (9, Answered::Behind, false)]
+        {
+            told.begin(7, 4);
+            told.end(7, 4, seq, Some(answer));
+            assert_eq!(may(&[1, 2, 4], Some(4)), may_vote, "{seq} {answer:?}");
+        }
+        told.begin(7, 4);
+        told.end(7, 4, 0, Some(Answered::Unaware));
+        assert!(may(&[1, 2, 4], Some(4)), "it will go by no table");
+        assert!(!told.outlives(8, 1, 9, &[1].into(), None), "another term");
+    }
+
+    #[test]
     fn programs_that_know_nothing_of_it_hold_nothing_up_once_they_are_many() {
         let told = Told::default();
-        let three = membership(&[&[1, 2, 3]]);
+        let three = voters(&[&[1, 2, 3]]);
         for (id, known_by_then) in [(2, (1, 0)), (3, (1, 4))] {
             told.begin(1, id);
             told.end(1, id, 4, Some(Answered::Unaware));

@@ -279,7 +279,11 @@ fn neither_the_memory_nor_the_data_dir_of_a_worker_has_a_managers_secret() {
         asked(n, &words).expect("joined");
     }
     // The worker knows the token that it came with: that one is over.
-    let worker = join_of(&asked(1, &["cluster", "join-token", "--rotate", "worker"]).expect("another"));
+    // Who joined as a manager is one once it has caught up.
+    let mut another = String::new();
+    let rotate = ["cluster", "join-token", "--rotate", "worker"];
+    assert!(wait_until(SOON, || asked(1, &rotate).map(|told| another = told).is_ok()), "no manager");
+    let worker = join_of(&another);
     let token = r#"{"Description":"of a client"}"#;
     let answer = cluster.nodes[0].api().put("/v1/acl/token?token=root", token).expect("an answer").json();
     let secret = answer["SecretID"].as_str().expect("a secret").to_owned();

@@ -92,6 +92,18 @@ impl ServerPool {
         false
     }
 
+    #[cold]
+    fn of(server: &Server) -> ServerPool {
+        ServerPool {
+            server: server.clone(),
+            idle: Vec::new(),
+            peaks: [0; 2],
+            epoch: server.live.epoch(),
+            large_responses: false,
+            looked_at: 0,
+        }
+    }
+
     /// Counts one more idle connection, if there is room for it.
     fn takes_one_more(&self) -> bool {
         // One each worker may always keep: what others hold may have ended without their having looked.
@@ -150,15 +162,10 @@ pub struct Pools {
 impl Pools {
     fn with<R>(&self, server: &Server, f: impl FnOnce(&mut ServerPool) -> R) -> R {
         let mut map = self.by_server.borrow_mut();
-        let pool = map.entry(server.live.uid).or_insert_with(|| ServerPool {
-            server: server.clone(),
-            idle: Vec::new(),
-            peaks: [0; 2],
-            epoch: server.live.epoch(),
-            large_responses: false,
-            looked_at: 0,
-        });
-        f(pool)
+        match map.get_mut(&server.live.uid) {
+            Some(pool) => f(pool),
+            None => f(map.entry(server.live.uid).or_insert_with(|| ServerPool::of(server))),
+        }
     }
 
     /// The connection that became idle last and still stands, with the number of requests it carried.

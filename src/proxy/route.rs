@@ -525,10 +525,11 @@ impl<'c> Chooser<'c> {
         let epoch = live.epoch();
         let back = self.proxy.live.back.counters.mine();
         // One that was this client's alone stays so: it may have authenticated itself on it.
-        let own = if http { self.session.take_own(server, greeting.hash()) } else { None };
+        let name = greeting.hash();
+        let own = if http { self.session.take_own(server, name) } else { None };
         let is_private = own.is_some() || self.is_never_shared(server);
         let reused = match own {
-            None if http && !is_private => self.reuse(server, greeting.hash()).await,
+            None if http && !is_private => self.reuse(server, name).await,
             own => own,
         };
         let (link, uses) = match reused {

@@ -37,11 +37,17 @@ pub struct Greeting {
 
 impl Greeting {
     /// Connections that began differently have another one: what a header told of one request holds for no other.
+    #[inline]
     pub fn hash(&self) -> u64 {
         match self.preface.is_empty() && self.packets == Packets::default() {
             true => self.name.hash(),
-            false => SEED.hash_one((self.name.hash(), &self.preface, self.packets)) | 1,
+            false => self.hash_of_all(),
         }
+    }
+
+    #[inline(never)]
+    fn hash_of_all(&self) -> u64 {
+        SEED.hash_one((self.name.hash(), &self.preface, self.packets)) | 1
     }
 }
 
@@ -70,11 +76,17 @@ fn without_port(host: &[u8]) -> &[u8] {
 
 impl ServerName {
     /// Connections that are to be told apart by it have another one; 0: no name.
+    #[inline]
     pub fn hash(&self) -> u64 {
         match self {
             ServerName { name: None, port: None, ip: None } => 0,
-            all => SEED.hash_one((&all.name, all.port, all.ip)) | 1,
+            all => all.hash_of_all(),
         }
+    }
+
+    #[inline(never)]
+    fn hash_of_all(&self) -> u64 {
+        SEED.hash_one((&self.name, self.port, self.ip)) | 1
     }
 
     /// The same for a client that came to a port, or, if a rule changed that, to another.

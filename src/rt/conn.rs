@@ -13,12 +13,13 @@ use crate::os::pipe::Pipe;
 use crate::os::socket::{self, Peer, RawAddr};
 
 use super::runtime::Rt;
+use super::source::Source;
 use crate::base::Nanos;
 
 /// A stream socket registered with its worker at the first wait. Closed when dropped.
 pub struct Conn {
     fd: Option<OwnedFd>,
-    slot: u32,
+    source: &'static Source,
     rt: &'static Rt,
 }
 
@@ -29,8 +30,8 @@ fn would_block(e: &io::Error) -> bool {
 impl Conn {
     /// An accepted socket: data may be there already.
     pub fn accepted(rt: &'static Rt, fd: OwnedFd) -> Conn {
-        let (slot, _) = rt.add_source(true, true);
-        Conn { fd: Some(fd), slot, rt }
+        let source = rt.sources.add(true, true);
+        Conn { fd: Some(fd), source, rt }
     }
 
     /// Starts connecting `fd`. On loopback the connection stands at once, so the first write is tried.
@@ -43,8 +44,8 @@ impl Conn {
     }
 
     fn connecting(rt: &'static Rt, fd: OwnedFd) -> Conn {
-        let (slot, _) = rt.add_source(false, true);
-        Conn { fd: Some(fd), slot, rt }
+        let source = rt.sources.add(false, true);
+        Conn { fd: Some(fd), source, rt }
     }
 
     /// Resets the connection, or gives it up while it is being opened. The socket stays, and what epoll knows of it, for
@@ -56,13 +57,13 @@ impl Conn {
     /// Starts connecting a socket that has no connection any more. What epoll has yet to tell of it is looked up when it is
     /// asked, between two tasks, and so of the connection that there is then.
     pub fn connect_again(&self, addr: &RawAddr) -> io::Result<()> {
-        self.rt.forget(self.slot);
+        self.source.forget();
         socket::connect(self.fd(), addr)
     }
 
     /// Makes it one of those that [`Rt::shut_down`] ends together.
     pub fn belong_to(&self, owner: u64) {
-        self.rt.set_owner(self.slot, owner, self.fd());
+        self.source.set_owner(owner, self.fd());
     }
 
     pub fn fd(&self) -> RawFd {
@@ -75,13 +76,13 @@ impl Conn {
 
     /// Takes the socket from its worker, for another one.
     pub fn detach(mut self) -> Option<OwnedFd> {
-        self.rt.unregister(self.slot, self.fd());
+        self.rt.unregister(self.source, self.fd());
         self.fd.take()
     }
 
     /// Data or an end of stream is waiting as far as is known without asking the kernel.
     pub fn is_readable(&self) -> bool {
-        self.rt.source(self.slot, |s| s.readable)
+        self.source.readable.get()
     }
 
     /// Whether nothing is there to be read, asking the kernel where that is not known.
@@ -92,7 +93,7 @@ impl Conn {
         let mut byte = [0];
         match socket::peek(self.fd(), &mut byte) {
             Err(e) if would_block(&e) => {
-                self.rt.source(self.slot, |s| s.readable = false);
+                self.source.readable.set(false);
                 true
             }
             _ => false,
@@ -101,17 +102,17 @@ impl Conn {
 
     /// The peer is known to have closed or reset.
     pub fn is_closed(&self) -> bool {
-        self.rt.source(self.slot, |s| s.closed)
+        self.source.closed.get()
     }
 
     /// The peer has ended the connection, or with `half` its direction of it.
     pub fn has_ended(&self, half: bool) -> bool {
-        self.rt.source(self.slot, |s| s.broken || (half && s.closed))
+        self.source.broken.get() || (half && self.source.closed.get())
     }
 
     /// The connection is known to be reset, or closed in both directions.
     pub fn is_broken(&self) -> bool {
-        self.rt.source(self.slot, |s| s.broken)
+        self.source.broken.get()
     }
 
     fn wait<T>(&self, write: bool, until: Nanos) -> Poll<io::Result<T>> {
@@ -119,7 +120,7 @@ impl Conn {
             return Poll::Ready(Err(ErrorKind::TimedOut.into()));
         }
         self.rt.arm(until);
-        match self.rt.wait_for(self.slot, self.fd(), write) {
+        match self.rt.wait_for(self.source, self.fd(), write) {
             Err(e) => Poll::Ready(Err(e)),
             Ok(()) => Poll::Pending,
         }
@@ -128,12 +129,16 @@ impl Conn {
     /// After `n` of `room` bytes: a short read emptied the socket, unless the end of the stream is to be read yet.
     fn note_read(&self, n: usize, room: usize) {
         if n < room && n > 0 {
-            self.rt.source(self.slot, |s| s.readable = s.closed);
+            self.source.readable.set(self.source.closed.get());
         }
     }
 
     fn blocked<T>(&self, write: bool, until: Nanos) -> Poll<io::Result<T>> {
-        self.rt.source(self.slot, |s| if write { s.writable = false } else { s.readable = false });
+        if write {
+            self.source.writable.set(false)
+        } else {
+            self.source.readable.set(false)
+        }
         self.wait(write, until)
     }
 
@@ -198,7 +203,7 @@ impl Conn {
         until: Nanos,
         op: impl FnOnce(RawFd) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
-        if !self.rt.source(self.slot, |s| s.writable) {
+        if !self.source.writable.get() {
             return self.wait(true, until);
         }
         if self.rt.has_had_its_share() {
@@ -244,7 +249,7 @@ impl Conn {
                 Some(Ok(n))
             }
             Err(e) if would_block(&e) => {
-                self.rt.source(self.slot, |s| s.readable = false);
+                self.source.readable.set(false);
                 None
             }
             Err(e) => Some(Err(e)),
@@ -270,12 +275,12 @@ impl Conn {
 
     /// Makes the running task that which hears of an end of stream, if the socket is registered: whether it is.
     pub fn goes_on_watching(&self) -> bool {
-        self.rt.goes_on_watching(self.slot)
+        self.rt.goes_on_watching(self.source)
     }
 
     /// Registers for reading without waiting, so that an end of stream becomes known.
     pub fn watch(&self) -> io::Result<()> {
-        self.rt.wait_for(self.slot, self.fd(), false)
+        self.rt.wait_for(self.source, self.fd(), false)
     }
 
     /// Waits until the connection to `addr`, which is being opened, stands.
@@ -292,14 +297,10 @@ impl Conn {
 
     /// Waits until the socket can be written: a connection in progress has succeeded or failed.
     pub async fn writable(&self, until: Nanos) -> io::Result<()> {
-        self.rt.source(self.slot, |s| s.writable = false);
+        self.source.writable.set(false);
         poll_fn(|context| {
             self.rt.assert_own(context);
-            if self.rt.source(self.slot, |s| s.writable) {
-                Poll::Ready(Ok(()))
-            } else {
-                self.wait(true, until)
-            }
+            if self.source.writable.get() { Poll::Ready(Ok(())) } else { self.wait(true, until) }
         })
         .await
     }
@@ -347,23 +348,23 @@ impl Conn {
 impl Drop for Conn {
     fn drop(&mut self) {
         // Closing takes the descriptor out of epoll by itself.
-        self.rt.drop_source(self.slot);
+        self.rt.sources.end(self.source);
     }
 }
 
 /// A listening socket of a worker.
 pub struct Acceptor {
     fd: std::sync::Arc<OwnedFd>,
-    slot: u32,
+    source: &'static Source,
     rt: &'static Rt,
 }
 
 impl Acceptor {
     /// `exclusive`: the socket is shared by all workers.
     pub fn new(rt: &'static Rt, fd: std::sync::Arc<OwnedFd>, exclusive: bool) -> io::Result<Acceptor> {
-        let (slot, _) = rt.add_source(false, false);
-        let acceptor = Acceptor { fd, slot, rt };
-        rt.add_listener(slot, acceptor.fd.as_raw_fd(), exclusive)?;
+        let source = rt.sources.add(false, false);
+        let acceptor = Acceptor { fd, source, rt };
+        rt.add_listener(source, acceptor.fd.as_raw_fd(), exclusive)?;
         Ok(acceptor)
     }
 
@@ -376,10 +377,10 @@ impl Acceptor {
     pub async fn readable(&self, is_over: impl Fn() -> bool) {
         poll_fn(|context| {
             self.rt.assert_own(context);
-            if is_over() || self.rt.source(self.slot, |s| s.readable) {
+            if is_over() || self.source.readable.get() {
                 return Poll::Ready(());
             }
-            self.rt.note_listener(self.slot);
+            self.rt.note_listener(self.source);
             Poll::Pending
         })
         .await;
@@ -389,7 +390,7 @@ impl Acceptor {
     pub fn try_accept(&self) -> Option<io::Result<(OwnedFd, Peer)>> {
         match socket::accept(self.fd()) {
             Err(e) if would_block(&e) => {
-                self.rt.source(self.slot, |s| s.readable = false);
+                self.source.readable.set(false);
                 None
             }
             other => Some(other),
@@ -399,7 +400,7 @@ impl Acceptor {
 
 impl Drop for Acceptor {
     fn drop(&mut self) {
-        self.rt.unregister(self.slot, self.fd());
-        self.rt.drop_source(self.slot);
+        self.rt.unregister(self.source, self.fd());
+        self.rt.sources.end(self.source);
     }
 }

@@ -7,19 +7,20 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use super::runtime::Rt;
+use super::source::Source;
 
 /// A datagram socket, registered with its worker at the first wait. Whoever takes from it says when it is drained:
 /// registration is edge-triggered.
 pub struct Datagrams {
     fd: Arc<OwnedFd>,
-    slot: u32,
+    source: &'static Source,
     rt: &'static Rt,
 }
 
 impl Datagrams {
     pub fn new(rt: &'static Rt, fd: Arc<OwnedFd>) -> Datagrams {
-        let (slot, _) = rt.add_source(false, true);
-        Datagrams { fd, slot, rt }
+        let source = rt.sources.add(false, true);
+        Datagrams { fd, source, rt }
     }
 
     pub fn fd(&self) -> RawFd {
@@ -34,8 +35,8 @@ impl Datagrams {
             if is_over() {
                 return Poll::Ready(Ok(()));
             }
-            if !self.rt.source(self.slot, |s| s.readable) {
-                return match self.rt.wait_for(self.slot, self.fd(), false) {
+            if !self.source.readable.get() {
+                return match self.rt.wait_for(self.source, self.fd(), false) {
                     Ok(()) => Poll::Pending,
                     Err(e) => Poll::Ready(Err(e)),
                 };
@@ -49,7 +50,7 @@ impl Datagrams {
     pub fn took(&self, octets: usize, drained: bool) {
         self.rt.charge(octets);
         if drained {
-            self.rt.source(self.slot, |s| s.readable = false);
+            self.source.readable.set(false);
         }
     }
 }
@@ -58,8 +59,8 @@ impl Drop for Datagrams {
     fn drop(&mut self) {
         // The last one to hold it closes it, which takes it out of epoll by itself.
         if Arc::strong_count(&self.fd) > 1 {
-            self.rt.unregister(self.slot, self.fd());
+            self.rt.unregister(self.source, self.fd());
         }
-        self.rt.drop_source(self.slot);
+        self.rt.sources.end(self.source);
     }
 }

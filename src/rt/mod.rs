@@ -11,6 +11,7 @@ pub mod datagram;
 pub mod inbox;
 pub mod remote;
 pub mod runtime;
+mod source;
 pub mod wheel;
 
 #[cfg(test)]

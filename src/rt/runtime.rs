@@ -12,19 +12,16 @@ use std::task::Context;
 use crate::base::WorkerId;
 use crate::base::clock::{self, MS, Nanos};
 use crate::os::epoll::{self, Epoll, Events};
-use crate::os::{socket, waker};
+use crate::os::waker;
 
 use super::remote::{Load, Message, Remote};
+pub use super::source::{NOBODY, TaskId};
+use super::source::{Source, Sources};
 use super::wheel::Wheel;
-
-/// Number of a task in its worker; numbers are used again.
-pub type TaskId = u32;
 
 /// A deadline that never comes.
 pub const NEVER: Nanos = Nanos::MAX;
 
-/// The number of no task.
-pub const NOBODY: TaskId = u32::MAX;
 const INBOX: u64 = u64::MAX;
 /// Most tasks polled before epoll is asked again.
 const POLLS_A_TURN: usize = 256;
@@ -65,25 +62,6 @@ enum Heavy {
     Granted,
 }
 
-/// What epoll said of a socket.
-#[derive(Clone, Copy)]
-pub(super) struct Source {
-    pub readable: bool,
-    pub writable: bool,
-    /// The peer ended its direction, or the connection broke: a read will say so.
-    pub closed: bool,
-    /// Reset, or closed in both directions.
-    pub broken: bool,
-    pub registered: bool,
-    pub out_armed: bool,
-    reader: TaskId,
-    writer: TaskId,
-    generation: u32,
-    used: bool,
-    /// Whose connection it is ([`Rt::shut_down`]), and its descriptor; 0: nobody's.
-    owner: (u64, RawFd),
-}
-
 /// One worker's runtime. Lives as long as its thread (it is leaked), so sockets and tasks borrow it for ever.
 pub struct Rt {
     epoll: Epoll,
@@ -115,8 +93,7 @@ pub struct Rt {
     crowd: Cell<(usize, Nanos)>,
     /// What is left of the running task's share.
     share: Cell<usize>,
-    sources: RefCell<Vec<Source>>,
-    free_sources: RefCell<Vec<u32>>,
+    pub(super) sources: Sources,
     wheel: RefCell<Wheel>,
     worker: WorkerId,
     stop: Cell<bool>,
@@ -182,8 +159,7 @@ impl Rt {
             small: Cell::new(0),
             crowd: Cell::new((0, 0)),
             share: Cell::new(usize::MAX),
-            sources: RefCell::default(),
-            free_sources: RefCell::default(),
+            sources: Sources::default(),
             wheel: RefCell::new(Wheel::new(now)),
             worker,
             stop: Cell::new(false),
@@ -601,24 +577,7 @@ impl Rt {
     }
 
     fn report(&self, event: epoll::Event) {
-        let (slot, generation) = (event.token as u32, (event.token >> 32) as u32);
-        let (reader, writer) = {
-            let mut sources = self.sources.borrow_mut();
-            let Some(source) = sources.get_mut(slot as usize) else { return };
-            if !source.used || source.generation != generation {
-                return;
-            }
-            let broken = event.bits & (epoll::HUP | epoll::ERR) != 0;
-            let readable = broken || event.bits & (epoll::IN | epoll::RDHUP) != 0;
-            let writable = broken || event.bits & epoll::OUT != 0;
-            source.readable |= readable;
-            source.writable |= writable;
-            source.closed |= broken || event.bits & epoll::RDHUP != 0;
-            source.broken |= broken;
-            let reader = if readable { std::mem::replace(&mut source.reader, NOBODY) } else { NOBODY };
-            let writer = if writable { std::mem::replace(&mut source.writer, NOBODY) } else { NOBODY };
-            (reader, writer)
-        };
+        let (reader, writer) = self.sources.note(event);
         if reader != NOBODY {
             self.wake(reader);
         }
@@ -629,131 +588,32 @@ impl Rt {
 
     // --- sockets: see `conn` ---
 
-    pub(super) fn add_source(&self, readable: bool, writable: bool) -> (u32, u32) {
-        let mut sources = self.sources.borrow_mut();
-        let slot = self.free_sources.borrow_mut().pop().unwrap_or_else(|| {
-            sources.push(Source {
-                readable: false,
-                writable: false,
-                closed: false,
-                broken: false,
-                registered: false,
-                out_armed: false,
-                reader: NOBODY,
-                writer: NOBODY,
-                generation: 0,
-                used: false,
-                owner: (0, -1),
-            });
-            (sources.len() - 1) as u32
-        });
-        let source = &mut sources[slot as usize];
-        let generation = source.generation.wrapping_add(1);
-        *source = Source {
-            readable,
-            writable,
-            closed: false,
-            broken: false,
-            registered: false,
-            out_armed: false,
-            reader: NOBODY,
-            writer: NOBODY,
-            generation,
-            used: true,
-            owner: (0, -1),
-        };
-        (slot, generation)
-    }
-
-    /// Nothing is known of the socket but that it can be written, as of a new one.
-    pub(super) fn forget(&self, slot: u32) {
-        self.source(slot, |s| {
-            (s.readable, s.writable, s.closed, s.broken) = (false, true, false, false);
-            (s.reader, s.writer) = (NOBODY, NOBODY);
-        });
-    }
-
-    pub(super) fn drop_source(&self, slot: u32) {
-        self.sources.borrow_mut()[slot as usize].used = false;
-        self.free_sources.borrow_mut().push(slot);
-    }
-
-    pub(super) fn source<R>(&self, slot: u32, f: impl FnOnce(&mut Source) -> R) -> R {
-        f(&mut self.sources.borrow_mut()[slot as usize])
-    }
-
-    pub(super) fn set_owner(&self, slot: u32, owner: u64, fd: RawFd) {
-        self.source(slot, |s| s.owner = (owner, fd));
-    }
-
     /// Ends all connections of an owner in both directions. Who uses them finds them ended. Returns how many.
     pub fn shut_down(&self, owner: u64) -> u32 {
-        let sources = self.sources.borrow();
-        let ended = sources.iter().filter(|s| s.used && s.owner.0 == owner && owner != 0);
-        ended.map(|s| socket::shutdown_both(s.owner.1)).count() as u32
+        self.sources.shut_down(owner)
     }
 
-    /// The running task waits for `slot` to become readable or writable; registers the socket when it is the first
-    /// wait of that kind.
-    pub(super) fn wait_for(&self, slot: u32, fd: RawFd, write: bool) -> io::Result<()> {
-        let task = self.current.get();
-        let (op, token) = self.source(slot, |s| {
-            if write {
-                s.writer = task;
-            } else {
-                s.reader = task;
-            }
-            let add = !s.registered;
-            let arm = write && !s.out_armed;
-            s.registered = true;
-            s.out_armed |= write;
-            let bits = epoll::IN | epoll::RDHUP | epoll::EDGE | if s.out_armed { epoll::OUT } else { 0 };
-            let op = if add {
-                Some((true, bits))
-            } else if arm {
-                Some((false, bits))
-            } else {
-                None
-            };
-            (op, u64::from(s.generation) << 32 | u64::from(slot))
-        });
-        match op {
-            Some((true, bits)) => self.epoll.add(fd, bits, token),
-            Some((false, bits)) => self.epoll.modify(fd, bits, token),
-            None => Ok(()),
-        }
+    /// The running task waits for the socket to become readable or writable.
+    #[inline]
+    pub(super) fn wait_for(&self, source: &Source, fd: RawFd, write: bool) -> io::Result<()> {
+        source.wait(self.current.get(), write, (&self.epoll, fd))
     }
 
     /// The running task reads a socket, if it is registered: whether it is.
-    pub(super) fn goes_on_watching(&self, slot: u32) -> bool {
-        let task = self.current.get();
-        self.source(slot, |s| {
-            if s.registered {
-                s.reader = task;
-            }
-            s.registered
-        })
+    pub(super) fn goes_on_watching(&self, source: &Source) -> bool {
+        source.goes_on_watching(self.current.get())
     }
 
-    /// Registration of a listener, woken on one worker at a time when `exclusive`.
-    pub(super) fn add_listener(&self, slot: u32, fd: RawFd, exclusive: bool) -> io::Result<()> {
-        let token = self.source(slot, |s| {
-            s.registered = true;
-            u64::from(s.generation) << 32 | u64::from(slot)
-        });
-        let bits = epoll::IN | epoll::EDGE | if exclusive { epoll::EXCLUSIVE } else { 0 };
-        self.epoll.add(fd, bits, token)
+    pub(super) fn add_listener(&self, source: &Source, fd: RawFd, exclusive: bool) -> io::Result<()> {
+        source.add_listener(&self.epoll, fd, exclusive)
     }
 
     /// The running task wants to hear of connections.
-    pub(super) fn note_listener(&self, slot: u32) {
-        let task = self.current.get();
-        self.source(slot, |s| s.reader = task);
+    pub(super) fn note_listener(&self, source: &Source) {
+        source.note_listener(self.current.get());
     }
 
-    pub(super) fn unregister(&self, slot: u32, fd: RawFd) {
-        if self.source(slot, |s| std::mem::replace(&mut s.registered, false)) {
-            let _ = self.epoll.remove(fd);
-        }
+    pub(super) fn unregister(&self, source: &Source, fd: RawFd) {
+        source.unregister(&self.epoll, fd);
     }
 }

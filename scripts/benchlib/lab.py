@@ -117,11 +117,14 @@ class Lab:
         for child in self.children:
             self.stop(child)
 
-    def prepare(self, proxy_bin: Path, peer_bin: Path) -> None:
-        """Checks the binaries and builds the load generator if its sources are newer."""
-        for path in (proxy_bin, peer_bin):
+    def prepare(self, proxy_bin: Path, peer_bin: Path, load_bin: Path | None = None) -> None:
+        """Checks the binaries and builds the load generator, unless one is named, if its sources are newer."""
+        self.load_bin = load_bin.resolve() if load_bin else self.load_bin
+        for path in (proxy_bin, peer_bin, *([load_bin] if load_bin else [])):
             if not os.access(path, os.X_OK):
                 raise Unable(f"{path} is not there; build it first (cargo build --profile bench-lto) or name another")
+        if load_bin:
+            return
         sources = [self.root / "Cargo.lock", *(self.root / "benches/load").glob("*.rs")]
         built = self.load_bin.stat().st_mtime if self.load_bin.exists() else 0
         if built < max(source.stat().st_mtime for source in sources):

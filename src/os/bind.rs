@@ -203,6 +203,7 @@ pub fn connect_path(path: &Path, kind: SocketKind) -> io::Result<OwnedFd> {
 mod tests {
     use super::*;
     use std::io::Read;
+    use std::net::{TcpListener, TcpStream};
     use std::os::unix::net::{UnixListener, UnixStream};
 
     #[test]
@@ -242,6 +243,21 @@ mod tests {
         socket::listen(first.as_raw_fd(), 10).unwrap();
         let alone = BindSpec { reuse_port: false, ..BindSpec::tcp(local) };
         assert_eq!(alone.bind().unwrap_err().kind(), io::ErrorKind::AddrInUse);
+    }
+
+    #[test]
+    fn what_is_accepted_after_two_stops_has_not_ended() {
+        let listener = TcpListener::from(BindSpec::tcp("127.0.0.1:0".parse().unwrap()).bind().unwrap());
+        socket::listen(listener.as_raw_fd(), 10).unwrap();
+        for _ in 0..2 {
+            socket::stop_listening(listener.as_raw_fd());
+        }
+        socket::listen(listener.as_raw_fd(), 10).unwrap();
+        listener.set_nonblocking(false).unwrap();
+        let _client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (mut accepted, _) = listener.accept().unwrap();
+        accepted.set_nonblocking(true).unwrap();
+        assert_eq!(accepted.read(&mut [0]).unwrap_err().kind(), io::ErrorKind::WouldBlock);
     }
 
     #[test]

@@ -177,10 +177,24 @@ pub fn listen(fd: RawFd, backlog: u32) -> io::Result<()> {
     check(unsafe { libc::listen(fd, backlog.min(i32::MAX as u32) as i32) }).map(|_| ())
 }
 
-/// Makes a listening TCP socket refuse whoever connects, until [`listen`] is called again. It keeps its address.
+/// Makes a listening TCP socket refuse whoever connects, until [`listen`] is called again. It keeps its address. One that
+/// does not listen is left alone: it would take note that nothing more is to be read, and what it accepts later would
+/// inherit that.
 pub fn stop_listening(fd: RawFd) {
-    // SAFETY: no pointers.
-    unsafe { libc::shutdown(fd, libc::SHUT_RD) };
+    if is_listening(fd) {
+        // SAFETY: no pointers.
+        unsafe { libc::shutdown(fd, libc::SHUT_RD) };
+    }
+}
+
+fn is_listening(fd: RawFd) -> bool {
+    let mut listens: libc::c_int = 0;
+    let mut len = size_of::<libc::c_int>() as libc::socklen_t;
+    // SAFETY: `listens` is writable for its size.
+    let ret = unsafe {
+        libc::getsockopt(fd, libc::SOL_SOCKET, libc::SO_ACCEPTCONN, (&raw mut listens).cast(), &mut len)
+    };
+    ret == 0 && listens != 0
 }
 
 /// Accepts a connection with the peer's address.

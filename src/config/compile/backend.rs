@@ -49,7 +49,11 @@ pub fn declared(
     }
     let mut next = 1;
     let mut list = Vec::with_capacity(draft.servers.len());
-    if let Some(address) = &draft.dispatch {
+    if let (Some(_), Some(at)) = (&draft.dispatch, draft.set.balance_at) {
+        // Who balances wants servers.
+        let message = format!("dispatch address of {} will be ignored in balance mode.", draft.title());
+        cx.diags.warning(at, message);
+    } else if let Some(address) = &draft.dispatch {
         // It takes everything, whatever servers are declared beside it.
         let spec = ServerSpec::new(ServerSpec::DISPATCH, 0, address.clone());
         return vec![Declared { spec: Arc::new(spec), unresolved: false }];

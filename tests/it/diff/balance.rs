@@ -123,10 +123,16 @@ listen fe
     dispatch {{s1}}
 "
     );
-    same(&config, three, 2, |run| {
+    let asks = |run: &mut Run| {
         run.get("fe", "/a", "");
         run.get("fe", "/b", "");
-    });
+    };
+    same(&config, three, 2, asks);
+    // Who balances wants servers: the address counts for nothing then.
+    for servers in ["", "    server two {s2}\n"] {
+        let balanced = format!("    balance roundrobin\n{servers}    dispatch");
+        same(&config.replace("    dispatch", &balanced), three, 2, asks);
+    }
 }
 
 #[test]

@@ -176,8 +176,8 @@ impl Pools {
     }
 
     /// Takes a connection out of this worker for another one.
-    pub fn give(&self, server: &Server, proven_only: bool) -> Option<(OwnedFd, u32)> {
-        let (link, uses) = self.take(server, proven_only, 0)?;
+    pub fn give(&self, server: &Server, proven_only: bool, name: u64) -> Option<(OwnedFd, u32)> {
+        let (link, uses) = self.take(server, proven_only, name)?;
         let fd = Rc::into_inner(link)?.detach()?;
         Some((fd, uses))
     }

@@ -721,9 +721,9 @@ impl<'c> Chooser<'c> {
         };
         let pools = &self.worker().pools;
         match pools.take(server, proven_only, key) {
-            // What TLS knows of a connection stays with its worker, and so does what tells it from others.
-            None if key == 0 && server.live.idle.load(Ordering::Relaxed) > 0 && server.tls().is_none() => {
-                Box::pin(takeover::take(self.worker(), server, proven_only)).await
+            // What TLS knows of a connection stays with its worker.
+            None if server.live.idle.load(Ordering::Relaxed) > 0 && server.tls().is_none() => {
+                Box::pin(takeover::take(self.worker(), server, proven_only, key)).await
             }
             taken => taken,
         }

@@ -26,14 +26,20 @@ struct Tray {
     is_answered: AtomicBool,
 }
 
-/// A connection to `server` that some other worker holds idle, with the number of requests it carried.
-pub async fn take(worker: &'static Worker, server: &Server, proven_only: bool) -> Option<(Rc<Link>, u32)> {
+/// A connection to `server` that some other worker holds idle and that began as `name` says, with the number of requests it
+/// carried.
+pub async fn take(
+    worker: &'static Worker,
+    server: &Server,
+    proven_only: bool,
+    name: u64,
+) -> Option<(Rc<Link>, u32)> {
     let me = worker.rt.worker();
     let others = server.live.idle_by.iter().enumerate().filter(|(_, n)| n.load(Ordering::Relaxed) > 0);
     for (at, _) in others {
         let other = WorkerId(at as u16);
         if other != me
-            && let Some((fd, uses)) = ask(worker, other, server, proven_only).await
+            && let Some((fd, uses)) = ask(worker, other, server, (proven_only, name)).await
         {
             let link = Link::accepted(worker.rt, fd);
             link.belong_to(server.live.uid);
@@ -50,7 +56,7 @@ async fn ask(
     worker: &'static Worker,
     other: WorkerId,
     server: &Server,
-    proven_only: bool,
+    (proven_only, name): (bool, u64),
 ) -> Option<(OwnedFd, u32)> {
     let remote = Remote::of(other)?;
     let tray = Arc::new(Tray::default());
@@ -59,7 +65,7 @@ async fn ask(
     remote.run(move |_| {
         if let Some(giver) = Worker::current() {
             *theirs.given.lock().unwrap_or_else(PoisonError::into_inner) =
-                giver.pools.give(&wanted, proven_only);
+                giver.pools.give(&wanted, proven_only, name);
         }
         theirs.is_answered.store(true, Ordering::Release);
         if let Some(asker) = Remote::of(me) {

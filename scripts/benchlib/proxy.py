@@ -71,17 +71,7 @@ class Proxy:
         return " / ".join(lines[-4:]) or "(no output)"
 
     def pids(self) -> list[int]:
-        """The process and all its descendants."""
-        found, queue = [], [self.process.pid]
-        while queue:
-            pid = queue.pop()
-            found.append(pid)
-            for children in Path(f"/proc/{pid}/task").glob("*/children"):
-                try:
-                    queue += [int(word) for word in children.read_text().split()]
-                except OSError:
-                    pass
-        return found
+        return family(self.process.pid)
 
     def rss_bytes(self) -> int:
         """Resident memory of all its processes."""
@@ -96,6 +86,19 @@ class Proxy:
 
     def stop(self) -> None:
         self.lab.stop(self.process)
+
+
+def family(pid: int) -> list[int]:
+    """A process and all its descendants."""
+    found, queue = [], [pid]
+    while queue:
+        found.append(queue.pop())
+        for children in Path(f"/proc/{found[-1]}/task").glob("*/children"):
+            try:
+                queue += [int(word) for word in children.read_text().split()]
+            except OSError:
+                pass
+    return found
 
 
 def version(binary: Path) -> str:

@@ -26,7 +26,7 @@ from pathlib import Path
 
 from . import report
 from .lab import PR_SET_PDEATHSIG, Unable
-from .proxy import version
+from .proxy import family, version
 from .storm_clients import Clients, plain
 from .storm_commands import BACKENDS, FILE_SERVERS, MOVED, Commander, Killer, ask
 
@@ -155,15 +155,7 @@ listen t
 """
 
     def pids(self) -> list[int]:
-        found, queue = [], [self.process.pid]
-        while queue:
-            found.append(queue.pop())
-            for children in Path(f"/proc/{found[-1]}/task").glob("*/children"):
-                try:
-                    queue += [int(word) for word in children.read_text().split()]
-                except OSError:
-                    pass
-        return found
+        return family(self.process.pid)
 
     def descriptors(self) -> int:
         return sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in self.pids())

@@ -14,7 +14,7 @@ pub type TaskId = u32;
 pub const NOBODY: TaskId = u32::MAX;
 
 /// So many places are made at once.
-const BLOCK: u32 = 32;
+const BLOCK: usize = 32;
 
 /// What epoll said of a socket, and who waits for more.
 pub(super) struct Source {
@@ -150,19 +150,22 @@ impl Source {
 
 impl Sources {
     pub fn add(&self, readable: bool, writable: bool) -> &'static Source {
-        let mut free = self.free.borrow_mut();
-        if free.is_empty() {
-            let mut all = self.all.borrow_mut();
-            let first = all.len() as u32;
-            let block: Box<[Source]> = (first..first + BLOCK).map(Source::at).collect();
-            let block: &'static [Source] = Box::leak(block);
-            all.extend(block);
-            free.extend(block.iter().rev());
-        }
-        let source = free.pop();
-        drop(free);
-        let source = source.unwrap_or_else(|| Box::leak(Box::new(Source::at(u32::MAX))));
+        let free = self.free.borrow_mut().pop();
+        let source = free.unwrap_or_else(|| self.grow());
         source.begin(readable, writable);
+        source
+    }
+
+    /// Makes a block of places; the first of them.
+    #[cold]
+    fn grow(&self) -> &'static Source {
+        let mut all = self.all.borrow_mut();
+        let first = all.len() as u32;
+        let block: &'static [Source; BLOCK] =
+            Box::leak(Box::new(std::array::from_fn(|n| Source::at(first + n as u32))));
+        all.extend(block);
+        let [source, rest @ ..] = block;
+        self.free.borrow_mut().extend(rest.iter().rev());
         source
     }
 

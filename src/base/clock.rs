@@ -6,6 +6,8 @@
 use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use jiff::tz::TimeZone;
+
 /// Monotonic nanoseconds since the process started.
 pub type Nanos = u64;
 /// Monotonic milliseconds since the process started.
@@ -41,6 +43,13 @@ pub fn now_ms() -> Millis {
 /// to come has lasted no time.
 pub fn elapsed_ms(now: Millis, since: Millis) -> Millis {
     (now.wrapping_sub(since) as i64).max(0) as u64
+}
+
+/// The machine's time zone, read once: before the process is confined to a directory where it cannot be read, and never
+/// while a worker waits for it.
+pub fn zone() -> TimeZone {
+    static ZONE: OnceLock<TimeZone> = OnceLock::new();
+    ZONE.get_or_init(TimeZone::system).clone()
 }
 
 /// Wall-clock time since the Unix epoch.

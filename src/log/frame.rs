@@ -6,6 +6,8 @@ use std::io::Write;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use crate::base::clock;
+
 use super::target::{LogFraming, LogTarget};
 
 /// Longest message when no target asks for more, its end included.
@@ -104,7 +106,7 @@ pub fn frame(target: &LogTarget, level: u8, origin: &Origin<'_>, message: &[u8],
         let mut stamps = cell.borrow_mut();
         let second = origin.now_us / 1_000_000;
         if stamps.second != second {
-            *stamps = Stamps::of(second, TimeZone::system());
+            *stamps = Stamps::of(second, clock::zone());
         }
         frame_with(&mut stamps, target, level, origin, message, out);
     });

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::{Gid, Group, Uid, User};
 
+use crate::base::clock;
+
 /// The user id that a name or a number stands for.
 pub fn user(text: &str) -> io::Result<u32> {
     match User::from_name(text)? {
@@ -56,6 +58,7 @@ impl Identity {
 
     /// Becomes it, for good. The group goes first and takes the supplementary groups with it.
     pub fn apply(&self) -> Result<(), IdentityError> {
+        clock::zone();
         if let Some(path) = &self.chroot {
             chroot(path).map_err(|e| IdentityError::Chroot(path.clone(), e))?;
         }

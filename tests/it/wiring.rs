@@ -466,3 +466,30 @@ frontend fe
         assert_eq!(client.response_to("GET").expect("an answer").body_text(), expected);
     }
 }
+
+/// A line tells the time of where the machine stands, though a program that is confined cannot look that up any more.
+#[test]
+fn a_confined_program_knows_its_time_zone() {
+    if !crate::support::program::is_root() {
+        return crate::support::program::skipped("chroot", "not root");
+    }
+    let config = "
+global
+    chroot {dir}
+defaults
+    mode http
+    timeout connect 5s
+    timeout client 10s
+    timeout server 10s
+listen web
+    bind {ip}:{port:web}
+    log {log} local0
+    log-format \"%Tl\"
+    http-request return status 200
+";
+    let log = crate::support::LogSink::start();
+    let proxy = Proxy::on(config).with("log", log.addr()).env("TZ", "Asia/Tokyo").start();
+    assert_eq!(get(proxy.addr("web"), "/").status(), 200);
+    let lines = log.wait(1);
+    assert!(lines[0].trim_end().ends_with(" +0900"), "{lines:?}");
+}

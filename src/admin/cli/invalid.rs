@@ -55,7 +55,7 @@ fn errors(session: &mut Session, args: &Args) -> Answer {
 
 fn stamp(wall: Duration) -> String {
     let at = jiff::Timestamp::from_second(wall.as_secs() as i64).unwrap_or_default();
-    let at = at.to_zoned(jiff::tz::TimeZone::system());
+    let at = at.to_zoned(clock::zone());
     format!("{}.{:03}", at.strftime("%d/%b/%Y:%H:%M:%S"), wall.subsec_millis())
 }
 

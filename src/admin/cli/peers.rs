@@ -2,8 +2,6 @@
 
 use std::fmt::Write;
 
-use jiff::tz::TimeZone;
-
 use crate::base::clock;
 use crate::config::global::CliLevel::User;
 use crate::lang::{Entry, Status};
@@ -47,7 +45,7 @@ fn show(session: &mut Session, args: &Args) -> Answer {
 fn date() -> String {
     let wall = clock::wall();
     let seconds = i64::try_from(wall.as_secs()).unwrap_or_default();
-    let at = jiff::Timestamp::from_second(seconds).unwrap_or_default().to_zoned(TimeZone::system());
+    let at = jiff::Timestamp::from_second(seconds).unwrap_or_default().to_zoned(clock::zone());
     at.strftime("%d/%b/%Y:%H:%M:%S").to_string()
 }
 

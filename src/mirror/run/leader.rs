@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::tz::TimeZone;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
@@ -448,7 +447,7 @@ impl State {
 fn next(rule: &Rule, now: u64) -> u64 {
     match &rule.when {
         When::Every(ms) => now + ms,
-        When::Cron(cron) => cron.next(now, &TimeZone::system()).unwrap_or(u64::MAX),
+        When::Cron(cron) => cron.next(now, &clock::zone()).unwrap_or(u64::MAX),
     }
 }
 

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use crate::base::clock;
 use crate::lang::Entry;
 use crate::rules::args::{Arg, ArgKind, ArgSpec, Args};
 use crate::rules::build::BuildCtx;
@@ -21,7 +22,7 @@ fn format<'a>(sample: Sample<'a>, args: &'a [Arg], per_second: i64, local: bool)
     let seconds = value.div_euclid(per_second).checked_add(args.int(1).unwrap_or(0))?;
     let micros = value.rem_euclid(per_second) * (1_000_000 / per_second);
     let stamp = Timestamp::new(seconds, i32::try_from(micros * 1000).ok()?).ok()?;
-    let zone = if local { TimeZone::system() } else { TimeZone::UTC };
+    let zone = if local { clock::zone() } else { TimeZone::UTC };
     let pattern = fraction(args.str(0), micros);
     let pattern = std::str::from_utf8(&pattern).ok()?;
     let text = jiff::fmt::strtime::format(pattern, &stamp.to_zoned(zone)).ok()?;

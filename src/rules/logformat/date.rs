@@ -6,6 +6,8 @@ use std::io::Write;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use crate::base::clock;
+
 /// `26/Apr/2024:09:39:58` and ` +0200` of one second.
 struct Second {
     second: u64,
@@ -38,7 +40,7 @@ fn with(us: u64, local: bool, write: impl FnOnce(&Second)) {
     let cache = if local { &LOCAL } else { &UTC };
     cache.with_borrow_mut(|cached| {
         if cached.second != second {
-            *cached = compute(second, if local { TimeZone::system() } else { TimeZone::UTC });
+            *cached = compute(second, if local { clock::zone() } else { TimeZone::UTC });
         }
         write(cached);
     });

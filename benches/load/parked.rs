@@ -23,18 +23,19 @@ struct Parked {
     answered: bool,
 }
 
-/// Parks `--conns` queries for `--path`, makes the change by `--put` of `--body`, in which `{round}` is the round's
+/// Parks `--conns` queries for `--path` at the nodes of `--target` in turn, and at the first of them makes the change by `--put` of `--body`, in which `{round}` is the round's
 /// number (what equals what stands there is no change, and nobody is told of it), and reads all answers; as often as
 /// `--rounds` says. Prints a line of JSON with the milliseconds of each round.
 pub fn run(args: &Args) -> Result<(), String> {
-    let target = args.required("target")?.to_owned();
+    let targets: Vec<String> = args.list("target")?;
+    let first = targets.first().ok_or("--target is needed")?;
     let (path, put, body) = (args.required("path")?, args.required("put")?, args.required("body")?);
     let (count, rounds): (usize, u64) = (args.or("conns", 5_000)?, args.or("rounds", 5)?);
-    let mut changer = open(&target)?;
+    let mut changer = open(first)?;
     let mut index = first_index(&mut changer, path)?;
     let mut parked = Vec::with_capacity(count);
-    for _ in 0..count {
-        let stream = open(&target)?;
+    for target in targets.iter().cycle().take(count) {
+        let stream = open(target)?;
         stream.set_nonblocking(true).map_err(|error| error.to_string())?;
         parked.push(Parked { stream, partial: Vec::new(), answered: false });
     }

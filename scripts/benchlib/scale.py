@@ -1,6 +1,6 @@
 """5,000 services of 10 instances: changes, parked queries, fan-out, snapshot, restart.
 
-Three nodes are filled through the API of one, first to a tenth; 5,000 blocking queries are parked at it; instances
+Three nodes are filled through the API of one, first to a tenth; 5,000 blocking queries are parked at all; instances
 change at a fixed rate for a while, at a tenth and at full size, to compare what a change costs; a node is ended and
 started again. Before that 5,000 blocking queries are parked on one service, which changes: when the last of them is
 answered. Latencies are those of the client, so they hold the client's own share.
@@ -29,8 +29,9 @@ SERVICES, INSTANCES, HOSTS, PARKED = 5_000, 50_000, 100, 5_000
 TENTH = INSTANCES // 10
 THREADS = 16
 FAN_OUT_MS, FAN_OUT_ROUNDS = 100, 7
+NODES = 3
 # The clients of a node's API get an eighth of its descriptors; who comes when all are taken sends the idle ones away.
-DESCRIPTORS = 8 * (PARKED + 100)
+DESCRIPTORS = 8 * (PARKED // NODES + 100)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -102,16 +103,19 @@ def fill(writer: Writer, pool: ThreadPoolExecutor, instances: range) -> None:
           f"p99 {at(took, .99):.1f} ms, max {max(took):.1f} ms", flush=True)
 
 
-def park(port: int, pid: int) -> tuple[list[socket.socket], dict]:
-    before, _ = figures(pid)
-    parked = []
+def park(cluster: Cluster) -> tuple[list[socket.socket], dict]:
+    """Queries at all nodes in turn, each for a service of its own."""
+    def resident() -> float:
+        return sum(figures(process.pid)[0] for process in cluster.processes)
+
+    before, parked = resident(), []
     for number in range(PARKED):
-        query = socket.create_connection(("127.0.0.1", port))
+        query = socket.create_connection(("127.0.0.1", cluster.apis[number % NODES]))
         query.sendall(f"GET /v1/health/service/svc-{number}?index=999999999&wait=10m HTTP/1.1\r\nHost: a\r\n\r\n".encode())
         parked.append(query)
     time.sleep(3)
     answered = sum(bool(select.select([query], [], [], 0)[0]) for query in parked[:1000])
-    each = (figures(pid)[0] - before) * 1024 / PARKED
+    each = (resident() - before) * 1024 / PARKED
     return parked, verdict("parked", each < 20 and answered == 0,
                            f"{PARKED} blocking queries, {each:.1f} KiB each, bar 20; {answered} of 1000 answered early")
 
@@ -127,10 +131,11 @@ def take_room() -> None:
 
 
 def fan_out(lab: place.Lab, cluster: Cluster) -> dict:
-    """One change of a service that 5,000 blocking queries wait for at the node where it is made; the median of rounds."""
+    """One change of a service that 5,000 blocking queries wait for, at all nodes in turn; the median of rounds."""
     # What is registered as it stands already is no change: no instance was ever of such a generation.
     body = registration(0, 1).replace('"generation": "1"', '"generation": "fan-out {round}"')
-    words = ["parked", "--target", f"127.0.0.1:{cluster.apis[0]}", "--path", "/v1/health/service/svc-0", "--put",
+    targets = ",".join(f"127.0.0.1:{port}" for port in cluster.apis)
+    words = ["parked", "--target", targets, "--path", "/v1/health/service/svc-0", "--put",
              "/v1/catalog/register", "--body", body, "--conns", PARKED, "--rounds", FAN_OUT_ROUNDS]
     client = lab.spawn([lab.load_bin, *words], set(ALL_CPUS), stdout=subprocess.PIPE, text=True)
     text, _ = client.communicate(timeout=300)
@@ -230,7 +235,7 @@ def run(args: argparse.Namespace) -> int:
                 print("resident MiB by node:",
                       ", ".join(f"{figures(process.pid)[0]:.0f}" for process in cluster.processes))
                 told = fan_out(lab, cluster)
-                parked, held = park(cluster.apis[0], cluster.processes[0].pid)
+                parked, held = park(cluster)
                 full = change(cluster, writer, pool, args.rate, args.seconds, INSTANCES)
                 verdicts = [told, held, *judge(small, full, args.seconds), applying(cluster)]
             for query in parked:

@@ -3,7 +3,8 @@
 //!
 //! Every change made here gives its entry a version: milliseconds of the wall clock, a counter, and who made it. A version
 //! is higher than any that the entry had and than those of all changes of its shard before, so that versions are both the
-//! order of changes and what decides between two of one key: the higher one stays, whoever compares them.
+//! order of changes and what decides between two of one key: the higher one stays, whoever compares them. Changes of an
+//! entry that nobody has looked at between them are one: it keeps the version of the first.
 
 use std::fmt;
 use std::sync::Arc;
@@ -133,6 +134,9 @@ impl Table {
             return;
         }
         let (words, shared) = (self.layout.words, self.layout.shared);
+        if guard.awaits_look(slot, words, shared) {
+            return;
+        }
         let before = guard.latest().max(guard.version(slot, words, shared));
         let version = self.next_version(now, before);
         guard.change(slot, words, shared, version);
@@ -171,6 +175,7 @@ impl Table {
     fn changes_of(&self, cursor: &mut Cursor, now: u32, f: &mut impl FnMut(&Entry<'_>) -> bool) -> Told {
         let (words, shared, shard) = (self.layout.words, self.layout.shared, cursor.shard);
         let mut guard = self.lock(shard);
+        guard.look();
         let mut next = guard.change_after(cursor.seen[shard], cursor.hint, words, shared);
         for _ in 0..AT_ONCE {
             let Some(slot) = next else {
@@ -202,6 +207,7 @@ impl Table {
                 && let Some(seen) = cursor.seen.get_mut(walk.shard)
             {
                 *seen = guard.latest();
+                guard.look();
             }
             let mut told = 0;
             while walk.bucket < guard.buckets() && told < AT_ONCE {

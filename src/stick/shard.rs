@@ -1,14 +1,15 @@
-//! A part of a table: its entries by key and by age. Records lie in chunks, so that growing moves none of them.
+//! A part of a table: its entries by key and by age. The records lie in a mapping of their own: to make room copies none
+//! of them, and to give it back takes as long as there are pages in it.
 
 use smallvec::SmallVec;
+
+use crate::os::pages::Words;
 
 use super::key::Key;
 use super::layout::{CHAIN, EXPIRE, HEADER, NEWER, OLDER, REFS};
 
 /// No entry.
 const NIL: u32 = u32::MAX;
-/// Records of a chunk.
-const CHUNK: usize = 64;
 /// Buckets of a shard that has few entries.
 const FEW_BUCKETS: usize = 8;
 
@@ -16,7 +17,7 @@ const FEW_BUCKETS: usize = 8;
 pub struct Shard {
     /// First entry of each bucket.
     buckets: Vec<u32>,
-    chunks: Vec<Box<[u32]>>,
+    records: Words,
     /// Records made so far, and the first of those that are free again.
     made: u32,
     free: u32,
@@ -28,15 +29,16 @@ pub struct Shard {
     /// slot. The places in the entries are such, too.
     changed_first: u32,
     changed_last: u32,
-    /// The highest version that was given to a change here.
+    /// The highest version that was given to a change here, and that when somebody last looked for changes.
     latest: u64,
+    looked: u64,
 }
 
 impl Default for Shard {
     fn default() -> Self {
         Shard {
             buckets: Vec::new(),
-            chunks: Vec::new(),
+            records: Words::default(),
             made: 0,
             free: NIL,
             count: 0,
@@ -45,6 +47,7 @@ impl Default for Shard {
             changed_first: 0,
             changed_last: 0,
             latest: 0,
+            looked: 0,
         }
     }
 }
@@ -56,21 +59,21 @@ pub fn is_due(at: u32, now: u32) -> bool {
 
 impl Shard {
     pub fn record(&mut self, slot: u32, words: usize) -> &mut [u32] {
-        let at = slot as usize % CHUNK * words;
-        &mut self.chunks[slot as usize / CHUNK][at..at + words]
+        let at = slot as usize * words;
+        &mut self.records[at..at + words]
     }
 
     fn word(&self, slot: u32, words: usize, word: usize) -> u32 {
-        self.chunks[slot as usize / CHUNK][slot as usize % CHUNK * words + word]
+        self.records[slot as usize * words + word]
     }
 
     fn set(&mut self, slot: u32, words: usize, word: usize, value: u32) {
-        self.chunks[slot as usize / CHUNK][slot as usize % CHUNK * words + word] = value;
+        self.records[slot as usize * words + word] = value;
     }
 
     fn key(&self, slot: u32, words: usize, len: usize) -> &[u32] {
-        let at = slot as usize % CHUNK * words + HEADER;
-        &self.chunks[slot as usize / CHUNK][at..at + len]
+        let at = slot as usize * words + HEADER;
+        &self.records[at..at + len]
     }
 
     fn bucket(&self, hash: u64) -> usize {
@@ -99,8 +102,9 @@ impl Shard {
             self.grow(words, rehash);
         }
         let slot = if self.free == NIL {
-            if self.made as usize == self.chunks.len() * CHUNK {
-                self.chunks.push(vec![0; CHUNK * words].into_boxed_slice());
+            let needed = (self.made as usize + 1) * words;
+            if needed > self.records.len() {
+                self.records.grow(needed.max(self.records.len() * 2));
             }
             self.made += 1;
             self.made - 1
@@ -158,7 +162,7 @@ impl Shard {
         self.set(slot, words, CHAIN, self.free);
         self.free = slot;
         if self.count == 0 {
-            *self = Shard { latest: self.latest, ..Shard::default() };
+            *self = Shard { latest: self.latest, looked: self.looked, ..Shard::default() };
         }
     }
 
@@ -265,6 +269,16 @@ impl Shard {
         }
     }
 
+    /// Somebody looks for changes.
+    pub fn look(&mut self) {
+        self.looked = self.latest;
+    }
+
+    /// The entry was changed since somebody looked: whoever looks next finds it as it is then.
+    pub fn awaits_look(&self, slot: u32, words: usize, shared: usize) -> bool {
+        self.is_changed(slot, words, shared) && self.version(slot, words, shared) > self.looked
+    }
+
     /// Takes an entry out of the list of changes, if it is in it.
     pub fn forget_change(&mut self, slot: u32, words: usize, shared: usize) {
         if !self.is_changed(slot, words, shared) {
@@ -319,9 +333,8 @@ impl Shard {
         self.word(slot, words, shared + 3).checked_sub(1)
     }
 
-    /// Bytes that it takes.
-    pub fn bytes(&self) -> usize {
-        let chunks: usize = self.chunks.iter().map(|chunk| chunk.len() * 4).sum();
-        chunks + self.chunks.capacity() * size_of::<Box<[u32]>>() + self.buckets.capacity() * 4
+    /// Bytes that it takes. Room that no record was ever made in is none yet.
+    pub fn bytes(&self, words: usize) -> usize {
+        (self.made as usize * words + self.buckets.capacity()) * size_of::<u32>()
     }
 }

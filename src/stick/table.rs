@@ -402,7 +402,8 @@ impl Table {
 
     /// Bytes that it takes.
     pub fn bytes(&self) -> usize {
-        let shards: usize = (0..self.shards.len()).map(|shard| self.lock(shard).bytes()).sum();
+        let shards: usize =
+            (0..self.shards.len()).map(|shard| self.lock(shard).bytes(self.layout.words)).sum();
         size_of::<Table>() + self.shards.len() * size_of::<Padded<Mutex<Shard>>>() + shards
     }
 }

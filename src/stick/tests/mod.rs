@@ -1,5 +1,6 @@
 //! The room as a whole, on a clock of the tests' own.
 
+mod changes;
 mod cluster;
 mod counting;
 mod lines;

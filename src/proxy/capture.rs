@@ -39,12 +39,14 @@ impl Stream<'_> {
         if front.req_captures.is_empty() && front.res_captures.is_empty() {
             return;
         }
-        self.txn.req_captures = front
-            .req_captures
-            .iter()
-            .map(|c| c.name.as_deref().and_then(|n| capture(self.txn.req.values(n).last(), c.len)))
-            .collect();
-        self.txn.res_captures = front.res_captures.iter().map(|_| None).collect();
+        let Txn { req, req_captures, res_captures, .. } = &mut *self.txn;
+        req_captures.clear();
+        res_captures.clear();
+        for wanted in &front.req_captures {
+            let value = wanted.name.as_deref().and_then(|name| req.values(name).last());
+            req_captures.push(cut(value, wanted.len));
+        }
+        front.res_captures.iter().for_each(|_| res_captures.push(None));
     }
 
     pub(super) fn capture_response(&mut self) {
@@ -52,15 +54,16 @@ impl Stream<'_> {
         if let Some(wanted) = &front.cookie_capture {
             self.txn.res_cookie = persist::captured(&self.txn.res, b"set-cookie", wanted);
         }
-        for (slot, wanted) in self.txn.res_captures.iter_mut().zip(&front.res_captures) {
+        let Txn { res, res_captures, .. } = &mut *self.txn;
+        for (slot, wanted) in front.res_captures.iter().enumerate().take(res_captures.len()) {
             if let Some(name) = wanted.name.as_deref() {
-                *slot = capture(self.txn.res.values(name).last(), wanted.len);
+                res_captures.set(slot, cut(res.values(name).last(), wanted.len));
             }
         }
     }
 }
 
-/// A copy of at most `len` bytes.
-fn capture(value: Option<&[u8]>, len: usize) -> Option<Box<[u8]>> {
-    value.map(|v| v[..v.len().min(len)].into())
+/// At most `len` bytes.
+fn cut(value: Option<&[u8]>, len: usize) -> Option<&[u8]> {
+    value.map(|v| &v[..v.len().min(len)])
 }

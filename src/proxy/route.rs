@@ -156,11 +156,9 @@ pub fn switch(front: &Frontend, config: &Config, ctx: Ctx<'_>) -> Option<ProxyId
         }
         let target = match &rule.target {
             SwitchTarget::Backend(id) => Some(*id),
-            SwitchTarget::Dynamic(format) => {
-                let mut name = Vec::new();
-                format.render(ctx, &mut name);
-                std::str::from_utf8(&name).ok().and_then(|n| config.backends.get(n)).copied()
-            }
+            SwitchTarget::Dynamic(format) => format.render_for(ctx, |name| {
+                std::str::from_utf8(name).ok().and_then(|n| config.backends.get(n)).copied()
+            }),
         };
         if let Some(id) = target.filter(may_switch) {
             witness::note(|| Event::Backend {

@@ -9,6 +9,7 @@ pub mod binary;
 pub mod build;
 pub mod candidates;
 pub mod capture;
+pub mod captured;
 pub mod cast;
 pub mod condition;
 pub mod convert;

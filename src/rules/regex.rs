@@ -26,6 +26,10 @@ impl Regex {
 
     /// The groups of the first match at or behind `from`: byte ranges, `None` for one that took no part.
     pub fn groups(&self, subject: &[u8], from: usize) -> Option<Groups> {
+        // Most do not match, and finding that out needs no memory of its own.
+        if !self.inner.is_match_at(subject, from).unwrap_or(false) {
+            return None;
+        }
         let mut locations = self.inner.capture_locations();
         self.inner.captures_read_at(&mut locations, subject, from).ok()??;
         Some(Groups { locations })

@@ -22,6 +22,8 @@ use crate::os::connection::TcpInfo;
 use crate::resolve::Resolvers;
 
 use super::ask::Asking;
+use super::captured::Captured;
+use super::cast;
 use super::sample::Sample;
 use super::track::Counters;
 use super::vars::{VarId, VarScope, Vars};
@@ -91,8 +93,8 @@ pub struct Txn {
     pub request_date_us: u64,
     pub vars: Vars,
     /// `capture request header`/`capture response header` and `http-request capture`, by slot.
-    pub req_captures: Vec<Option<Box<[u8]>>>,
-    pub res_captures: Vec<Option<Box<[u8]>>>,
+    pub req_captures: Captured,
+    pub res_captures: Captured,
     /// `unique-id-format` once made.
     pub unique_id: Option<Box<[u8]>>,
     /// Status sent to the client (0: none yet).
@@ -326,19 +328,10 @@ impl Txn {
         for (store, value) in self.pending.take() {
             match store {
                 Store::Var(id) => self.set_var(id, value),
-                Store::ReqCapture(slot) => set_capture(&mut self.req_captures, slot, value),
-                Store::ResCapture(slot) => set_capture(&mut self.res_captures, slot, value),
+                Store::ReqCapture(slot) => self.req_captures.set(slot, value.map(cast::text).as_deref()),
+                Store::ResCapture(slot) => self.res_captures.set(slot, value.map(cast::text).as_deref()),
             }
         }
-    }
-}
-
-fn set_capture(slots: &mut Vec<Option<Box<[u8]>>>, slot: usize, value: Option<Sample<'static>>) {
-    if slot >= slots.len() {
-        slots.resize(slot + 1, None);
-    }
-    if let Some(place) = slots.get_mut(slot) {
-        *place = value.map(|v| super::cast::text(v).into());
     }
 }
 
@@ -552,9 +545,9 @@ impl Txn {
                 $(*$field = Default::default();)*
             };
         }
-        forget! { all but req res uri_line vars:
+        forget! { all but req res uri_line vars req_captures res_captures:
             has_req client local conn_client conn_local server_local server_remote timers accept_date_us request_date_us
-            req_captures res_captures unique_id status bytes_in bytes_out termination retries
+            unique_id status bytes_in bytes_out termination retries
             redispatched backend_queue server_queue actconn feconn beconn srvconn log_level expects_proxy no_repeat
             priority server_packets retries_wanted hints last_rule waiting_rule
             failed_rewrites request_no req_body res_body body_awaited response_awaited compressed cache service is_not_http is_http2
@@ -568,5 +561,7 @@ impl Txn {
         }
         uri_line.clear();
         vars.list.clear();
+        req_captures.clear();
+        res_captures.clear();
     }
 }

@@ -311,7 +311,7 @@ pub static FETCHES: &[Fetch] = &[
         ),
         T::Str,
         Needs::RequestHead,
-        |a, ctx, _| str(ctx.txn.req_captures.get(usize::try_from(a.int(0)?).ok()?)?.as_deref()?),
+        |a, ctx, _| str(ctx.txn.req_captures.get(usize::try_from(a.int(0)?).ok()?)?),
     )
     .args(ArgSpec::new(1, &[ArgKind::Int])),
     Fetch::new(
@@ -324,7 +324,7 @@ pub static FETCHES: &[Fetch] = &[
         ),
         T::Str,
         Needs::ResponseHead,
-        |a, ctx, _| str(ctx.txn.res_captures.get(usize::try_from(a.int(0)?).ok()?)?.as_deref()?),
+        |a, ctx, _| str(ctx.txn.res_captures.get(usize::try_from(a.int(0)?).ok()?)?),
     )
     .args(ArgSpec::new(1, &[ArgKind::Int])),
     Fetch::new(

@@ -1,5 +1,6 @@
 //! `LogFormat`: a compiled format and its rendering.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use crate::lang::{Diagnostics, Span, Word};
@@ -134,6 +135,19 @@ impl LogFormat {
             }
         }
         Some(out)
+    }
+
+    /// Gives the format filled in to `f`, in memory that is used again.
+    pub fn render_for<R>(&self, ctx: Ctx<'_>, f: impl FnOnce(&[u8]) -> R) -> R {
+        thread_local! {
+            static ROOM: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+        }
+        let mut out = ROOM.take();
+        out.clear();
+        self.render(ctx, &mut out);
+        let done = f(&out);
+        ROOM.set(out);
+        done
     }
 
     /// Appends the format filled in.

@@ -1,5 +1,6 @@
 //! The `%` fields.
 
+use crate::rules::captured::Captured;
 use crate::rules::fetch::{line_parts, path_of, suite_name, tls_version, without_query};
 use crate::rules::timing;
 use crate::rules::txn::{Ctx, Txn};
@@ -71,7 +72,7 @@ fn request_line(ctx: Ctx<'_>, flags: Flags, out: &mut Vec<u8>) {
 }
 
 /// `{a|b}`; nothing when there are no slots.
-fn captures(slots: &[Option<Box<[u8]>>], flags: Flags, out: &mut Vec<u8>) {
+fn captures(slots: &Captured, flags: Flags, out: &mut Vec<u8>) {
     if slots.is_empty() {
         return;
     }
@@ -81,14 +82,14 @@ fn captures(slots: &[Option<Box<[u8]>>], flags: Flags, out: &mut Vec<u8>) {
             if i > 0 {
                 out.push(b'|');
             }
-            text::header_part(slot.as_deref().unwrap_or_default(), flags, out);
+            text::header_part(slot.unwrap_or_default(), flags, out);
         }
         out.push(b'}');
     });
 }
 
 /// One after another, as the Common Log Format has them.
-fn capture_list(slots: &[Option<Box<[u8]>>], flags: Flags, out: &mut Vec<u8>) {
+fn capture_list(slots: &Captured, flags: Flags, out: &mut Vec<u8>) {
     for (i, slot) in slots.iter().enumerate() {
         if i > 0 {
             out.push(b' ');
@@ -96,7 +97,7 @@ fn capture_list(slots: &[Option<Box<[u8]>>], flags: Flags, out: &mut Vec<u8>) {
         match slot {
             None if !flags.contains(Flags::QUOTE) => out.push(b'-'),
             slot => text::quoted(flags, out, |out| {
-                text::header_part(slot.as_deref().unwrap_or_default(), flags, out);
+                text::header_part(slot.unwrap_or_default(), flags, out);
             }),
         }
     }

@@ -312,9 +312,9 @@ fn captures() {
             set.push(RuleSetKind::HttpRequest, &words(line), &Acls::default(), ctx);
         }
         let mut txn = usual();
-        txn.req_captures = vec![None];
+        txn.req_captures.push(None);
         set.run(&mut txn, &FakeEnv::default(), &mut 0);
-        assert_eq!(txn.req_captures[0].as_deref(), Some(&b"www."[..]));
+        assert_eq!(txn.req_captures.get(0), Some(&b"www."[..]));
         assert_eq!(value_in("capture.req.hdr(0)", Dir::Request, &txn).as_deref(), Some("www."));
         set.push(RuleSetKind::HttpRequest, &words("capture src id 3"), &Acls::default(), ctx);
     });

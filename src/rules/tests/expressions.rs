@@ -247,7 +247,7 @@ fn mistakes_are_told() {
 #[test]
 fn converters_that_store_are_seen_at_once_and_settled_later() {
     let mut txn = usual();
-    txn.req_captures = vec![None];
+    txn.req_captures.push(None);
     let words = words("path,set-var(txn.p),length,set-var(txn.n) add(txn.n)");
     let (expr, _) = good("set-var", |ctx| Expr::parse(&words, 0, ctx));
     let env = FakeEnv::default();

@@ -75,7 +75,7 @@ fn the_default_formats() {
 #[test]
 fn fields_and_flags() {
     let mut txn = logged();
-    txn.req_captures = vec![Some(b"a|b".as_slice().into()), None, Some(b"x\"y".as_slice().into())];
+    [Some(&b"a|b"[..]), None, Some(b"x\"y")].into_iter().for_each(|value| txn.req_captures.push(value));
     for (text, expected) in [
         ("%ci %cp %fi %fp", "10.1.2.3 4000 127.0.0.1 80"),
         ("%{+X}ci:%{+X}cp_%{+X}Ts_%{+X}rt:%{+X}pid", "0A010203:0FA0_662B5A97_00FF:1092"),

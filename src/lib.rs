@@ -41,7 +41,7 @@
 //!
 //! Over TLS a link drives rustls' machine without buffers of its own (`conn::tls`). One task a turn does what takes long, the
 //! signature of a handshake ([`rt::Rt::may_be_heavy`]); a record of TLS 1.3 is sealed in the buffer that it is sent from
-//! (`tls::gcm`).
+//! (`tls::gcm`), and its keys are derived from secrets that HMAC has worked in once (`tls::digest`).
 //!
 //! Where many rules compare the same sample, [`rules::candidates`] passes over those that cannot hold. What rules do is told
 //! to whoever asks ([`rules::witness`]): `isobar trace` (`app::trace`) serves a request by a worker whose clock, clients and
@@ -57,7 +57,7 @@
 //! # Life of an entry
 //!
 //! A worker changes an entry of a stick table under the lock of its shard, which puts it at the end of the shard's changes
-//! and rings for whoever tells them ([`stick::changes`]) -> a task of the control plane's runtime for each session
+//! and rings for whoever tells them ([`stick::changes`]); changed again before anybody has looked, it keeps its place -> a task of the control plane's runtime for each session
 //! ([`peers::link`]) reads the changes after the last it told, and writes them ([`peers::session`]) -> the other side puts
 //! them into its table, where they are no changes: nothing is told twice. Of two changes of one key the later stays.
 //! In a table of a cluster each node owns its part of every count: the same changes are told as soft state of the region
@@ -146,8 +146,9 @@
 //!
 //! # Where this departs from the first design
 //!
-//! - Data workers run on [`rt`] rather than on a general runtime: a socket is registered with epoll at its first wait,
-//!   a task has one deadline that costs a store to move, and an idle connection is one small future.
+//! - Data workers run on [`rt`] rather than on a general runtime: a socket is registered with epoll at its first wait and
+//!   holds its place among its worker's sockets itself (`rt::source`), a task has one deadline that costs a store to move,
+//!   and an idle connection is one small future.
 //! - `frontend`, `backend` and `listen` are one type ([`config::Proxy`]), because a `listen` is both sides and its rules
 //!   run once.
 //! - An entry of the map has an index of its own, at or after its place in Raft's log: proposals that share an entry

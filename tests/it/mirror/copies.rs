@@ -76,8 +76,10 @@ fn images_indexes_and_what_refers_to_them_are_the_same_byte_by_byte() {
     }
     let (is_same, told) = operator(&node, &["verify", "all"]);
     assert!(is_same && told.ends_with("0 differ.\n"), "{told}");
-    let (_, told) = operator(&node, &["status"]);
-    assert!(told.contains("eu -> us") && told.contains("in step"), "{told}");
+    // It may be looking just now.
+    let status = || operator(&node, &["status"]).1;
+    let is_in_step = |told: &str| told.contains("eu -> us") && told.contains("in step");
+    assert!(wait_until(SOON, || is_in_step(&status())), "{}", status());
 }
 
 #[test]

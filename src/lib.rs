@@ -57,7 +57,7 @@
 //! # Life of an entry
 //!
 //! A worker changes an entry of a stick table under the lock of its shard, which puts it at the end of the shard's changes
-//! and rings for whoever tells them ([`stick::changes`]); changed again before anybody has looked, it keeps its place -> a task of the control plane's runtime for each session
+//! and rings for whoever tells them ([`stick::changes`]); in a table of a cluster it keeps its place until somebody has looked -> a task of the control plane's runtime for each session
 //! ([`peers::link`]) reads the changes after the last it told, and writes them ([`peers::session`]) -> the other side puts
 //! them into its table, where they are no changes: nothing is told twice. Of two changes of one key the later stays.
 //! In a table of a cluster each node owns its part of every count: the same changes are told as soft state of the region

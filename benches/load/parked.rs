@@ -23,7 +23,7 @@ struct Parked {
     answered: bool,
 }
 
-/// Parks `--conns` queries for `--path` at the nodes of `--target` in turn, and at the first of them makes the change by `--put` of `--body`, in which `{round}` is the round's
+/// Parks `--conns` queries for `--path` at the nodes of `--target` in turn, makes the change at the first of them by `--put` of `--body`, in which `{round}` is the round's
 /// number (what equals what stands there is no change, and nobody is told of it), and reads all answers; as often as
 /// `--rounds` says. Prints a line of JSON with the milliseconds of each round.
 pub fn run(args: &Args) -> Result<(), String> {

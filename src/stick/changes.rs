@@ -3,8 +3,8 @@
 //!
 //! Every change made here gives its entry a version: milliseconds of the wall clock, a counter, and who made it. A version
 //! is higher than any that the entry had and than those of all changes of its shard before, so that versions are both the
-//! order of changes and what decides between two of one key: the higher one stays, whoever compares them. Changes of an
-//! entry that nobody has looked at between them are one: it keeps the version of the first.
+//! order of changes and what decides between two of one key: the higher one stays, whoever compares them. In a table of
+//! a cluster, where nobody compares them, changes of an entry that nobody has looked at between them are one.
 
 use std::fmt;
 use std::sync::Arc;
@@ -134,7 +134,8 @@ impl Table {
             return;
         }
         let (words, shared) = (self.layout.words, self.layout.shared);
-        if guard.awaits_look(slot, words, shared) {
+        // Peers compare versions: theirs is that of the last change, however long nobody was there to look.
+        if self.spec().peers.is_none() && guard.awaits_look(slot, words, shared) {
             return;
         }
         let before = guard.latest().max(guard.version(slot, words, shared));

@@ -14,7 +14,7 @@ use crate::region::store::departed;
 const PATIENCE: Duration = Duration::from_secs(15);
 /// Between two looks at whether something is done.
 const LOOK: Duration = Duration::from_millis(50);
-/// Tries, while another change of the members is under way.
+/// Tries, where who leads is not known.
 const TRIES: u32 = 3;
 
 impl RaftHandle {
@@ -112,19 +112,18 @@ impl RaftHandle {
         done.inspect_err(|e| tracing::warn!("region map: this node keeps its place in the cluster: {e}"))
     }
 
+    /// Members change one at a time: while another change is under way, this one waits for its turn.
     async fn tell(&self, what: Operation) -> Result<(), Denial> {
-        let busy = |told: &Result<(), Denial>| {
-            matches!(told, Err(Denial::Member(MemberError::Busy) | Denial::NotLeader(_)))
-        };
-        let mut told = Err(MemberError::Busy.into());
-        for _ in 0..TRIES {
+        let until = after(PATIENCE);
+        let mut lost = 0;
+        loop {
             let asked = tokio::time::timeout(PATIENCE, self.operate(what)).await;
-            told = asked.unwrap_or(Err(Denial::Timeout));
-            if !busy(&told) {
-                break;
+            match asked.unwrap_or(Err(Denial::Timeout)) {
+                Err(Denial::Member(MemberError::Busy)) if !over(until) => tokio::time::sleep(LOOK).await,
+                Err(Denial::NotLeader(_)) if lost + 1 < TRIES => lost += 1,
+                told => return told,
             }
         }
-        told
     }
 
     async fn forget_all(&self) -> Result<(), Denial> {

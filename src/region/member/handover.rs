@@ -106,11 +106,18 @@ pub(super) fn take_over(node: &Arc<Node>, to: u64) -> Result<Answer, Denial> {
         return Err(Denial::Refused(format!("the log cannot be written here: {why}")));
     }
     let node = node.clone();
+    let asked_in = node.metrics().map_or(0, |metrics| metrics.current_term);
     tokio::spawn(async move {
         let until = after(node.timing.leaderless());
         let pause = Duration::from_millis(node.timing.heartbeat_ms);
+        // Once somebody led anew it is done, though that be over again: who stood once more would depose the next.
+        let done = || {
+            let led = node.log.last().is_some_and(|last| last.leader_id.term > asked_in);
+            let leads = |now: Metrics| now.current_term > asked_in && now.current_leader.is_some();
+            led || node.metrics().is_some_and(leads)
+        };
         // Others may still keep their promise to the old leader.
-        while !node.leads() && !over(until) {
+        while !done() && !over(until) {
             if raft.trigger().elect().await.is_err() {
                 return;
             }

@@ -4,10 +4,14 @@
 //! from everybody, and with that term depose a healthy leader on its return. So a node asks first, in no term at all,
 //! whether a quorum would vote for it ("pre-vote", section 9.6 of Ongaro's thesis): nobody would who hears a leader, or
 //! has more of the log. One whose disk does not work does not ask.
+//!
+//! A vote takes its time to be written, so two that ask in one moment would both be promised everything and then split
+//! the vote. So nobody promises its vote while it stands itself, and who promised it does not stand before the other had
+//! the time to be elected. It waits so once for each time that it asks, since the other may be one that nobody else hears.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use openraft::ServerState;
@@ -20,6 +24,28 @@ use crate::base::clock::{self, MS, Nanos};
 
 /// How often a node without a leader looks at the time.
 const LOOK: Duration = Duration::from_millis(20);
+
+/// Whose turn it is to stand.
+#[derive(Debug, Default)]
+pub struct Turn {
+    /// When this node last gave its vote to another.
+    granted_ns: AtomicU64,
+    /// When it first promised its vote since it last asked for those of others. 0: it did not.
+    promised_ns: AtomicU64,
+    /// It asks, or stands, itself.
+    own: AtomicBool,
+}
+
+impl Turn {
+    pub fn granted(&self) {
+        self.granted_ns.store(clock::now_ns(), Ordering::Relaxed);
+    }
+
+    fn promised(&self) {
+        let now = clock::now_ns();
+        let _ = self.promised_ns.compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed);
+    }
+}
 
 pub async fn run(node: Arc<Node>) {
     let mut patience = draw(&node);
@@ -42,22 +68,26 @@ pub async fn run(node: Arc<Node>) {
             continue;
         }
         let heard = node.contact_ns.load(Ordering::Relaxed);
-        let granted = node.granted_ns.load(Ordering::Relaxed);
+        let granted = node.turn.granted_ns.load(Ordering::Relaxed);
+        let promised = node.turn.promised_ns.load(Ordering::Relaxed);
         let lease = node.timing.lease().as_nanos() as Nanos;
         // Where a leader was heard, its lease is most of the wait: nobody would vote before it ends.
         let led = heard.saturating_add(lease).saturating_add(patience / 4);
-        let due = since.max(granted).saturating_add(patience).max(led);
+        let theirs = promised.saturating_add(node.timing.election_min_ms * MS).saturating_add(patience / 4);
+        let due = since.max(granted).saturating_add(patience).max(led).max(theirs);
         if clock::now_ns() < due || node.trouble().is_some() {
             continue;
         }
-        let pause = match asked(&node, &metrics).await {
-            true => {
-                let _ = raft.trigger().elect().await;
-                node.timing.election_min_ms
-            }
-            false => node.timing.heartbeat_ms / 2,
-        };
-        tokio::time::sleep(Duration::from_millis(pause)).await;
+        node.turn.own.store(true, Ordering::Relaxed);
+        node.turn.promised_ns.store(0, Ordering::Relaxed);
+        if asked(&node, &metrics).await {
+            let _ = raft.trigger().elect().await;
+            tokio::time::sleep(Duration::from_millis(node.timing.election_min_ms)).await;
+            node.turn.own.store(false, Ordering::Relaxed);
+        } else {
+            node.turn.own.store(false, Ordering::Relaxed);
+            tokio::time::sleep(Duration::from_millis(node.timing.heartbeat_ms / 2)).await;
+        }
         since = clock::now_ns();
         // The others wait for another time, too.
         patience = draw(&node) / 4;
@@ -121,8 +151,16 @@ async fn asked(node: &Arc<Node>, metrics: &Metrics) -> bool {
     false
 }
 
-/// Whether this node would vote for one whose log ends so.
-pub fn would_vote(node: &Node, last: Option<LogId>) -> bool {
+/// Whether this node promises its vote to one whose log ends so.
+pub fn promises(node: &Node, last: Option<LogId>) -> bool {
+    let promises = !node.turn.own.load(Ordering::Relaxed) && would_vote(node, last);
+    if promises {
+        node.turn.promised();
+    }
+    promises
+}
+
+fn would_vote(node: &Node, last: Option<LogId>) -> bool {
     let led = node.leads_surely() || (!node.leads() && node.since_contact() < node.timing.lease());
     !led && last >= node.log.last()
 }

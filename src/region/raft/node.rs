@@ -77,8 +77,7 @@ pub struct Node {
     pub callee: OnceLock<Arc<dyn Callee>>,
     /// When the leader was last heard.
     pub contact_ns: AtomicU64,
-    /// When this node last gave its vote to another.
-    pub granted_ns: AtomicU64,
+    pub turn: super::election::Turn,
 }
 
 impl Node {

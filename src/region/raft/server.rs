@@ -1,7 +1,6 @@
 //! Takes connections of other members and answers their requests.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -20,7 +19,6 @@ use super::guest::{Accepted, Guest, Wrap};
 use super::node::Node;
 use super::types::{LogId, Vote};
 use super::{election, expiry, proposer, read, renewals, soft};
-use crate::base::clock;
 use crate::region::map::Command;
 use crate::region::member;
 use crate::region::store::snapshot::Incoming;
@@ -252,7 +250,7 @@ async fn answer(
             let request = VoteRequest::new(vote.into(), last.map(LogId::from));
             let vote = raft.vote(request).await.map_err(|_| Denial::Shutdown)?;
             if vote.vote_granted {
-                node.granted_ns.store(clock::now_ns(), Ordering::Relaxed);
+                node.turn.granted();
             }
             let last = vote.last_log_id.map(Into::into);
             Ok(Answer::Vote { vote: vote.vote.into(), granted: vote.vote_granted, last })
@@ -265,7 +263,7 @@ async fn answer(
         Request::ReadIndex { consistent } => Ok(Answer::ReadIndex(read::local(node, consistent).await?)),
         Request::PreVote { to, last } => {
             node.raft_of(to)?;
-            Ok(Answer::PreVote(election::would_vote(node, last.map(LogId::from))))
+            Ok(Answer::PreVote(election::promises(node, last.map(LogId::from))))
         }
         Request::Renew { session } => Ok(Answer::Renewed(expiry::renew_here(node, &session).await?)),
         Request::Call { kind: soft::CALL, body } => soft::heard(node, guest.member(), &body),

@@ -266,7 +266,7 @@ fn parts(options: Options) -> Result<Parts, StartError> {
         sure_readers: sure_in,
         callee: OnceLock::new(),
         contact_ns: AtomicU64::new(0),
-        granted_ns: AtomicU64::new(0),
+        turn: election::Turn::default(),
     });
     Ok(Parts { node, machine, listener: options.bind, wrap, asks, readers, sure_readers })
 }

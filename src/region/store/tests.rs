@@ -85,6 +85,8 @@ pub(crate) struct Disk {
     pub(crate) full: AtomicBool,
     /// Nothing that is written comes back.
     pub(crate) hung: AtomicBool,
+    /// What every sync takes.
+    pub(crate) slow_ms: AtomicU64,
 }
 
 const SECTOR: usize = 512;
@@ -99,6 +101,7 @@ impl Disk {
             dark: AtomicBool::new(false),
             full: AtomicBool::new(false),
             hung: AtomicBool::new(false),
+            slow_ms: AtomicU64::new(0),
         })
     }
 
@@ -165,6 +168,7 @@ impl StorageBackend for Plug {
 
     fn sync_data(&self) -> io::Result<()> {
         self.0.power()?;
+        std::thread::sleep(std::time::Duration::from_millis(self.0.slow_ms.load(Ordering::SeqCst)));
         while self.0.hung.load(Ordering::SeqCst) {
             std::thread::sleep(std::time::Duration::from_millis(2));
         }

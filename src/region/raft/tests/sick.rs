@@ -98,6 +98,39 @@ fn a_leader_whose_disk_hangs_hands_over_and_says_why_it_answers_nothing() {
     cluster.put(old, "c", "1").expect("a put there again");
 }
 
+/// What survives a leader does not stand against each other, though both notice in the same moment and a vote takes
+/// its time to be written.
+#[test]
+fn slow_disks_split_no_vote() {
+    const ROUNDS: u64 = 10;
+    let (cluster, disks) = three();
+    disks.iter().for_each(|disk| disk.slow_ms.store(60, Ordering::SeqCst));
+    let addresses: Vec<String> = cluster.nodes.iter().map(|one| one.address.clone()).collect();
+    let (mut elections, mut took) = (0, Vec::new());
+    for round in 0..ROUNDS {
+        let old = cluster.leader();
+        cluster.put(old, "a", &format!("{round}")).expect("a put");
+        until("all to follow", || {
+            (0..3).all(|n| cluster.value(n, "a") == Some(format!("{round}"))).then_some(())
+        });
+        let (term, cut) = (cluster.seat(old).status().term, clock::now_ms());
+        let others = [(old + 1) % 3, (old + 2) % 3];
+        others.iter().for_each(|other| cluster.cables.cut(&addresses[old], &addresses[*other]));
+        let new = until("another leader", || {
+            let leads = |n: &usize| {
+                let seat = cluster.seat(*n);
+                seat.status().state == RaftState::Leader && seat.leader().is_some()
+            };
+            others.into_iter().find(leads)
+        });
+        took.push(clock::now_ms() - cut);
+        elections += cluster.seat(new).status().term - term;
+        cluster.cables.mend();
+    }
+    println!("{ROUNDS} leaders lost, {elections} elections, another after {took:?} ms");
+    assert_eq!(elections, ROUNDS, "another after {took:?} ms");
+}
+
 #[test]
 fn a_follower_whose_disk_is_full_is_critical_with_the_cause_and_refuses_at_once() {
     let (cluster, disks) = three();

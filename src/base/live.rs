@@ -28,6 +28,11 @@ impl<T> Live<T> {
         f(&self.value.load())
     }
 
+    /// The same if there was ever another value than the first, for less where there was not.
+    pub fn since_first<R>(&self, f: impl FnOnce(&T) -> R) -> Option<R> {
+        (self.version() > 0).then(|| self.with(f))
+    }
+
     /// Which of its values the cell holds. Read before the value, it tells later whether there is a newer one, for less
     /// than a look at the value costs.
     pub fn version(&self) -> u64 {

@@ -1,36 +1,40 @@
 //! What a server answered to an HTTP check, as far as it has arrived.
 
+use std::borrow::Cow;
+use std::mem::MaybeUninit;
+
 /// Most header fields of an answer that is accepted (`tune.http.maxhdr`).
 const FIELDS_MAX: usize = 101;
 
 /// A response whose head is complete.
 #[derive(Debug, Default)]
-pub struct Answer {
+pub struct Answer<'a> {
     pub status: u16,
-    pub reason: String,
-    /// Names in lower case, values without spaces around them.
-    pub fields: Vec<(String, Vec<u8>)>,
+    pub reason: &'a str,
+    /// Values are without spaces around them.
+    pub fields: Vec<(&'a str, &'a [u8])>,
     /// Without transfer coding.
-    pub body: Vec<u8>,
+    pub body: Cow<'a, [u8]>,
     /// The body is complete by its framing.
     pub is_whole: bool,
 }
 
 /// How far an answer is.
 #[derive(Debug)]
-pub enum Progress {
+pub enum Progress<'a> {
     /// The head is not complete.
     Partial,
     Invalid,
-    Head(Answer),
+    Head(Answer<'a>),
 }
 
 /// Reads the bytes received up to now. `is_head` tells that the request was `HEAD`: no body follows.
-pub fn parse(mut bytes: &[u8], is_head: bool) -> Progress {
+pub fn parse(mut bytes: &[u8], is_head: bool) -> Progress<'_> {
     loop {
-        let mut fields = [httparse::EMPTY_HEADER; FIELDS_MAX];
-        let mut response = httparse::Response::new(&mut fields);
-        let end = match response.parse(bytes) {
+        let mut fields = [const { MaybeUninit::uninit() }; FIELDS_MAX];
+        let mut response = httparse::Response::new(&mut []);
+        let how = httparse::ParserConfig::default();
+        let end = match how.parse_response_with_uninit_headers(&mut response, bytes, &mut fields) {
             Ok(httparse::Status::Complete(end)) => end,
             Ok(httparse::Status::Partial) => return Progress::Partial,
             Err(_) => return Progress::Invalid,
@@ -41,39 +45,38 @@ pub fn parse(mut bytes: &[u8], is_head: bool) -> Progress {
             bytes = &bytes[end..];
             continue;
         }
-        let reason = response.reason.unwrap_or("").to_owned();
-        let mut answer = Answer { status, reason, ..Answer::default() };
-        for field in response.headers.iter() {
-            answer.fields.push((field.name.to_ascii_lowercase(), field.value.trim_ascii().to_vec()));
-        }
+        let fields = response.headers.iter().map(|field| (field.name, field.value.trim_ascii())).collect();
+        let reason = response.reason.unwrap_or("");
+        let mut answer = Answer { status, reason, fields, ..Answer::default() };
         answer.read_body(&bytes[end..], is_head);
         return Progress::Head(answer);
     }
 }
 
-impl Answer {
+impl<'a> Answer<'a> {
     fn field(&self, name: &str) -> Option<&[u8]> {
-        self.fields.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_slice())
+        self.fields.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| *v)
     }
 
-    fn read_body(&mut self, bytes: &[u8], is_head: bool) {
+    fn read_body(&mut self, bytes: &'a [u8], is_head: bool) {
         if is_head || matches!(self.status, 101 | 204 | 304) {
             self.is_whole = true;
             return;
         }
         let coding = self.field("transfer-encoding").map(<[u8]>::to_ascii_lowercase);
         if coding.is_some_and(|c| c.ends_with(b"chunked")) {
-            (self.body, self.is_whole) = unchunk(bytes);
+            let (body, is_whole) = unchunk(bytes);
+            (self.body, self.is_whole) = (body.into(), is_whole);
             return;
         }
         let length =
             self.field("content-length").and_then(|v| std::str::from_utf8(v).ok()?.parse::<usize>().ok());
         match length {
             Some(length) => {
-                self.body = bytes[..bytes.len().min(length)].to_vec();
+                self.body = bytes[..bytes.len().min(length)].into();
                 self.is_whole = bytes.len() >= length;
             }
-            None => self.body = bytes.to_vec(),
+            None => self.body = bytes.into(),
         }
     }
 }
@@ -100,7 +103,7 @@ fn unchunk(mut bytes: &[u8]) -> (Vec<u8>, bool) {
 mod tests {
     use super::*;
 
-    fn head(bytes: &[u8]) -> Answer {
+    fn head(bytes: &[u8]) -> Answer<'_> {
         match parse(bytes, false) {
             Progress::Head(a) => a,
             other => panic!("{other:?}"),
@@ -119,12 +122,12 @@ mod tests {
     #[test]
     fn bodies_by_their_framing() {
         let a = head(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabcd");
-        assert_eq!((a.status, &*a.reason, &*a.body, a.is_whole), (200, "OK", &b"abc"[..], true));
+        assert_eq!((a.status, a.reason, &*a.body, a.is_whole), (200, "OK", &b"abc"[..], true));
         let a = head(b"HTTP/1.1 200 OK\r\nContent-Length: 30\r\n\r\nabcd");
         assert_eq!((&*a.body, a.is_whole), (&b"abcd"[..], false));
         let a =
             head(b"HTTP/1.1 503\r\ntransfer-encoding: chunked\r\n\r\n2\r\nab\r\n3;x=y\r\ncde\r\n0\r\n\r\n");
-        assert_eq!((a.status, &*a.reason, &*a.body, a.is_whole), (503, "", &b"abcde"[..], true));
+        assert_eq!((a.status, a.reason, &*a.body, a.is_whole), (503, "", &b"abcde"[..], true));
         assert!(!head(b"HTTP/1.0 200 OK\r\n\r\nabc").is_whole);
         assert_eq!(head(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 404 No\r\n\r\n").status, 404);
     }

@@ -84,10 +84,10 @@ fn evaluate_http(expect: &Expect, input: &Input<'_>, number: &mut Option<u16>) -
     if is_match != expect.inverse {
         return Eval::Met;
     }
-    Eval::Failed(expect.error_status.unwrap_or(Status::L7Sts), Details::Unless(answer.reason))
+    Eval::Failed(expect.error_status.unwrap_or(Status::L7Sts), Details::Unless(answer.reason.to_owned()))
 }
 
-fn evaluate_body(expect: &Expect, input: &Input<'_>, answer: &Answer) -> Eval {
+fn evaluate_body(expect: &Expect, input: &Input<'_>, answer: &Answer<'_>) -> Eval {
     let is_last = input.is_last || answer.is_whole;
     let status = expect.error_status.unwrap_or(Status::L7Rsp);
     if answer.body.is_empty() {
@@ -163,9 +163,9 @@ fn is_short(expect: &Expect, received: usize, needed: usize, is_match: bool) -> 
 /// Name, value if one is asked for, and whether commas do not split it.
 type Field<'a> = (&'a Text, Option<&'a Text>, bool);
 
-fn has_header(answer: &Answer, (name, value, full): Field<'_>, now: Option<Ctx<'_>>) -> bool {
-    let named = answer.fields.iter().filter(|(n, _)| is_named(name, n.as_bytes(), now));
-    let mut lines = named.map(|(_, line)| line);
+fn has_header(answer: &Answer<'_>, (name, value, full): Field<'_>, now: Option<Ctx<'_>>) -> bool {
+    let named = answer.fields.iter().filter(|(n, _)| is_named(name, n.to_ascii_lowercase().as_bytes(), now));
+    let mut lines = named.map(|(_, line)| *line);
     lines.any(|line| match value {
         None => true,
         Some(value) if full => matches(value, line, now),

@@ -21,6 +21,8 @@ use super::spec::CheckTls;
 
 /// Most bytes of one read.
 const MOST_READ: usize = 4096;
+/// Pauses in which an answer is expected, together with others' ([`Rt::pause`]); one that takes longer is told of by epoll.
+const PAUSES: usize = 4;
 
 /// Why an operation ended without a result.
 #[derive(Debug)]
@@ -50,6 +52,8 @@ pub(super) struct Way {
     pub(super) linger: bool,
     /// The server waits for us to speak, or nobody is going to.
     pub(super) speaks_first: bool,
+    /// What is written first goes out with the connection: whether that stands shows as it is sent.
+    pub(super) sends: bool,
     /// It goes through this proxy.
     pub(super) socks4: Option<SocketAddr>,
 }
@@ -64,6 +68,10 @@ pub(super) struct Connection {
     remote: Option<SocketAddr>,
     /// Nothing was written to it yet.
     is_fresh: bool,
+    /// Until when it may take to be opened, while it is not known to stand.
+    opening: Option<Millis>,
+    /// How long the check may take once it stands, where that is not told by `deadline`.
+    pub(super) answer_ms: Option<Millis>,
     pub(super) deadline: Millis,
     /// Once hands are shaken, or being shaken.
     tls: Option<Box<ClientConnection>>,
@@ -75,7 +83,7 @@ impl Drop for Connection {
             && !self.way.datagram
             && !self.way.linger
         {
-            lane::end(conn, &self.to, self.way.speaks_first);
+            lane::end(conn, &self.to, self.way.speaks_first, !self.is_fresh || !self.way.speaks_first);
         }
     }
 }
@@ -91,8 +99,11 @@ impl Connection {
             false => lane::connect(rt, &to, way.speaks_first)?,
         };
         let (conn, remote) = (Some(conn), address.inet());
-        let mut connection = Connection { conn, to, way, remote, is_fresh: true, deadline, tls: None };
-        if !way.datagram {
+        let opening = (way.sends && !way.datagram).then_some(deadline);
+        let (is_fresh, answer_ms, tls) = (true, None, None);
+        let mut connection =
+            Connection { conn, to, way, remote, is_fresh, opening, answer_ms, deadline, tls };
+        if !way.datagram && opening.is_none() {
             connection.conn()?.connected(&to, connection.until()).await?;
         }
         if way.socks4.is_some() {
@@ -103,6 +114,32 @@ impl Connection {
 
     fn conn(&self) -> io::Result<&Conn> {
         self.conn.as_ref().ok_or_else(|| ErrorKind::NotConnected.into())
+    }
+
+    /// It was not opened yet: what failed did so for that.
+    pub(super) fn is_opening(&self) -> bool {
+        self.opening.is_some()
+    }
+
+    /// Sends what it can with the connection, or else waits until that stands. Returns how much was sent.
+    async fn send_first(&mut self, bytes: &[u8], until: Millis) -> io::Result<usize> {
+        let sent = match socket::send(self.conn()?.fd(), bytes, false) {
+            Err(e) if e.kind() == ErrorKind::WouldBlock => {
+                self.conn()?.connected(&self.to, until * MS).await?;
+                if let Some(ms) = self.answer_ms {
+                    self.deadline = lane::now_ms() + ms;
+                }
+                0
+            }
+            // It stood, and was ended since.
+            Err(e) if matches!(e.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) => {
+                self.opening = None;
+                return Err(e);
+            }
+            sent => sent?,
+        };
+        self.opening = None;
+        Ok(sent)
     }
 
     fn until(&self) -> Nanos {
@@ -223,7 +260,14 @@ impl Connection {
             // Others that are due connect first, and all speak together: a server that is woken once answers them all.
             self.conn()?.rt().yield_now().await;
         }
-        Ok(self.conn()?.send_all(bytes, false, self.until()).await?)
+        let sent = match self.opening {
+            Some(until) => self.send_first(bytes, until).await?,
+            None => 0,
+        };
+        // The server is awake for what was sent.
+        lane::reset(2);
+        let rest = bytes.get(sent..).unwrap_or_default();
+        Ok(self.conn()?.send_all(rest, false, self.until()).await?)
     }
 
     async fn read_raw(&mut self, buf: &mut Vec<u8>, max: usize) -> Result<usize, Trouble> {
@@ -234,6 +278,15 @@ impl Connection {
             socket::set_quick_ack(conn.fd());
         }
         let until = self.until();
+        for _ in 0..PAUSES {
+            if let Some(n) = come(conn, buf, room)? {
+                return Ok(n);
+            }
+            if conn.rt().now() >= until {
+                break;
+            }
+            conn.rt().pause().await;
+        }
         let come = poll_fn(|context| {
             conn.rt().assert_own(context);
             if !conn.is_readable() {
@@ -257,6 +310,14 @@ impl Connection {
             _ => None,
         }
     }
+}
+
+/// Appends what has come, if anything has.
+fn come(conn: &Conn, buf: &mut Vec<u8>, room: usize) -> io::Result<Option<usize>> {
+    let mut piece = [0; MOST_READ];
+    let come = conn.look(piece.get_mut(..room).unwrap_or_default()).transpose()?;
+    buf.extend_from_slice(&piece[..come.unwrap_or_default()]);
+    Ok(come)
 }
 
 /// Hands what came to TLS.

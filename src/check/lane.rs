@@ -1,13 +1,15 @@
 //! The thread that the checks of a process share: a runtime like a data worker's, so that a check that is due, what it waits
 //! for and what follows from it never cross threads, and sockets that are used again.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
-use crate::base::WorkerId;
+use crate::base::clock::{MS, Nanos};
+use crate::base::{Millis, WorkerId, clock};
 use crate::os::socket::{self, Peer, RawAddr};
 use crate::rt::{Conn, Remote, Rt, TaskId};
 
@@ -17,9 +19,21 @@ const SPARE: usize = 256;
 /// The shard and the number of all threads that are no data workers.
 const NUMBER: WorkerId = WorkerId(0);
 
+/// How long connections that are over wait at most for others to begin: a server that is woken anyway is told of both.
+const TOGETHER: Nanos = 20 * MS;
+
 thread_local! {
     /// Sockets without a connection: for IPv4 and for IPv6, and for those who speak first.
     static SPARES: RefCell<[Vec<Conn>; 4]> = const { RefCell::new([const { Vec::new() }; 4]) };
+    /// Those whose connection is over, and their kind.
+    static OVER: RefCell<VecDeque<(Conn, usize)>> = const { RefCell::new(VecDeque::new()) };
+    /// A time is set at which all of them end.
+    static ENDS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// The time, in the lane as often as it turns.
+pub(super) fn now_ms() -> Millis {
+    Rt::current().map_or_else(clock::now_ms, |rt| rt.now() / MS)
 }
 
 /// Runs `work` on the thread of checks, which begins with the first of it.
@@ -82,6 +96,7 @@ pub(super) fn connect(rt: &'static Rt, addr: &RawAddr, speaks_first: bool) -> io
         return Ok(conn);
     }
     let fd = socket::stream(addr)?;
+    socket::set_unpaced(fd.as_raw_fd());
     if speaks_first {
         socket::set_speaks_first(fd.as_raw_fd());
     }
@@ -89,14 +104,44 @@ pub(super) fn connect(rt: &'static Rt, addr: &RawAddr, speaks_first: bool) -> io
 }
 
 /// Ends what [`connect`] began, by a reset, which leaves no TIME-WAIT behind: thousands of checks a minute would use up the
-/// local ports.
-pub(super) fn end(conn: Conn, addr: &RawAddr, speaks_first: bool) {
-    match kind(addr, speaks_first) {
-        Some(kind) if conn.dissolve().is_ok() => SPARES.with_borrow_mut(|spares| {
+/// local ports. `is_heard`: the server has the connection, else it only began to open it.
+pub(super) fn end(conn: Conn, addr: &RawAddr, speaks_first: bool, is_heard: bool) {
+    let Some(kind) = kind(addr, speaks_first) else { return socket::set_no_linger(conn.fd()) };
+    if !is_heard {
+        return dissolve(conn, kind);
+    }
+    conn.ignore();
+    let rt = conn.rt();
+    let waiting = OVER.with_borrow_mut(|over| {
+        over.push_back((conn, kind));
+        over.len()
+    });
+    if waiting > SPARE {
+        reset(waiting);
+    } else if !ENDS.replace(true) {
+        rt.spawn(async {
+            rt.sleep_until(rt.now() + TOGETHER).await;
+            ENDS.set(false);
+            reset(usize::MAX);
+        });
+    }
+}
+
+/// Resets connections that are over, that many at most.
+pub(super) fn reset(most: usize) {
+    for _ in 0..most {
+        let Some((conn, kind)) = OVER.with_borrow_mut(VecDeque::pop_front) else { return };
+        dissolve(conn, kind);
+    }
+}
+
+fn dissolve(conn: Conn, kind: usize) {
+    match conn.dissolve() {
+        Ok(()) => SPARES.with_borrow_mut(|spares| {
             if spares[kind].len() < SPARE {
                 spares[kind].push(conn);
             }
         }),
-        _ => socket::set_no_linger(conn.fd()),
+        Err(_) => socket::set_no_linger(conn.fd()),
     }
 }

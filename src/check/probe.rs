@@ -1,5 +1,6 @@
 //! One check from start to end: the steps of a [`CheckSpec`] on a connection.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 
 use crate::base::{Millis, clock};
@@ -11,6 +12,7 @@ use super::change::Member;
 use super::evaluate::{Details, Eval, Input, evaluate};
 use super::h2::{self, Exchange};
 use super::io::{Connection, Trouble, Way, describe, proxy_header};
+use super::lane;
 use super::parse_step::hex;
 use super::phrase::Phrase;
 use super::request;
@@ -42,6 +44,7 @@ pub(super) async fn probe(spec: &CheckSpec, situation: &Situation<'_>) -> Findin
         is_eof: false,
         number: None,
         at: 0,
+        opened_at: 0,
         before: Vec::new(),
         vars: Vars::default(),
         h2: None,
@@ -66,6 +69,8 @@ struct Run<'a> {
     number: Option<u16>,
     /// The current step.
     at: usize,
+    /// The step that opened the connection.
+    opened_at: usize,
     /// The PROXY header that each datagram begins with.
     before: Vec<u8>,
     /// Those of the check.
@@ -77,7 +82,7 @@ struct Run<'a> {
 /// `Err` is a check that failed.
 type Found<T> = Result<T, Finding>;
 
-impl Run<'_> {
+impl<'a> Run<'a> {
     async fn steps(&mut self) -> Found<Finding> {
         const ALONE: &Connect = &Connect {
             implicit: true,
@@ -175,10 +180,6 @@ impl Run<'_> {
         }
     }
 
-    fn step(&self) -> Option<&Step> {
-        self.spec.steps.get(self.at)
-    }
-
     /// The first inverted expectation of the unbroken run that ends at the current one, else the current one.
     fn first_inverse(&self) -> usize {
         let mut first = self.at;
@@ -206,16 +207,15 @@ impl Run<'_> {
         Address::Inet(SocketAddr::new(ip, port))
     }
 
-    /// Whether the connection that this step opens does not begin with what the server says.
-    fn speaks_first(&self, connect: &Connect) -> bool {
-        let next =
-            self.spec.steps.iter().skip(self.at + 1).find(|step| !matches!(step.action, Action::Set(_)));
-        self.spec.tls_of(connect).is_some()
-            || !next.is_some_and(|step| matches!(step.action, Action::Expect(_)))
+    /// What follows the current step on the connection.
+    fn next(&self) -> Option<&'a Action> {
+        let rest = self.spec.steps.get(self.at + 1..)?;
+        rest.iter().map(|step| &step.action).find(|action| !matches!(action, Action::Set(_)))
     }
 
     async fn connect(&mut self, connect: &Connect) -> Found<()> {
         self.connection = None;
+        self.opened_at = self.at;
         self.received.clear();
         self.before.clear();
         self.is_eof = false;
@@ -228,7 +228,7 @@ impl Run<'_> {
         if matches!(address, Address::Inet(a) if a.port() == 0) {
             return Err(self.trouble(Status::SockErr, ""));
         }
-        let start: Millis = clock::now_ms();
+        let start: Millis = lane::now_ms();
         let deadline = start + self.spec.connect_timeout_ms();
         let socks4 =
             self.spec.socks4.filter(|_| connect.via_socks4 || connect.default && self.spec.via_socks4);
@@ -237,17 +237,18 @@ impl Run<'_> {
             (_, true) => self.spec.send_proxy.max(1),
             _ => 0,
         };
-        let speaks_first = socks4.is_some() || version > 0 || self.speaks_first(connect);
-        let way = Way { datagram: self.spec.datagram, linger: connect.linger, speaks_first, socks4 };
+        let is_plain = socks4.is_none() && version == 0 && self.spec.tls_of(connect).is_none();
+        // Unless the connection begins with what the server says.
+        let speaks_first = !is_plain || !matches!(self.next(), Some(Action::Expect(_)));
+        let sends = is_plain && matches!(self.next(), Some(Action::Send(_)));
+        let way = Way { datagram: self.spec.datagram, linger: connect.linger, speaks_first, sends, socks4 };
         let mut connection = match Connection::open(&address, deadline, way).await {
             Ok(connection) => connection,
-            Err(Trouble::Timeout) => return Err(self.trouble(Status::L4Timeout, "")),
-            Err(Trouble::Io(e)) => return Err(self.trouble(Status::L4Con, &describe(&e))),
-            Err(Trouble::Refused(why)) => return Err(self.trouble(Status::L4Con, why)),
+            Err(trouble) => return Err(self.not_open(&trouble)),
         };
-        connection.deadline = match self.spec.timeout_check_ms {
-            0 => start + self.spec.inter_ms,
-            ms => clock::now_ms() + ms,
+        (connection.deadline, connection.answer_ms) = match self.spec.timeout_check_ms {
+            0 => (start + self.spec.inter_ms, None),
+            ms => (lane::now_ms() + ms, Some(ms)),
         };
         let header = (version > 0).then(|| proxy_header(version, connection.ends()));
         self.connection = Some(connection);
@@ -266,6 +267,15 @@ impl Run<'_> {
         Ok(())
     }
 
+    fn not_open(&self, trouble: &Trouble) -> Finding {
+        let (status, text) = match trouble {
+            Trouble::Timeout => (Status::L4Timeout, String::new()),
+            Trouble::Io(e) => (Status::L4Con, describe(e)),
+            Trouble::Refused(why) => (Status::L4Con, (*why).to_owned()),
+        };
+        self.trouble_at(self.opened_at, status, text)
+    }
+
     async fn secure(&mut self, tls: &CheckTls, connect: &Connect) -> Found<()> {
         let Some(connection) = &mut self.connection else { return Err(self.trouble(Status::SockErr, "")) };
         match connection.secure(tls, connect).await {
@@ -275,35 +285,38 @@ impl Run<'_> {
         }
     }
 
-    async fn send(&mut self, send: &Send) -> Found<()> {
+    async fn send(&mut self, send: &'a Send) -> Found<()> {
         let bytes = self.message(send);
         self.received = Vec::new();
         self.write(&bytes).await
     }
 
     /// What a step sends, filled in.
-    fn message(&self, send: &Send) -> Vec<u8> {
+    fn message(&self, send: &'a Send) -> Cow<'a, [u8]> {
         match send {
             Send::Http(request) => self.request(request),
-            Send::Bytes(text) if text.is_made() => self.look(|now| text.bytes(Some(now)).into_owned()),
-            Send::Bytes(text) => text.bytes(None).into_owned(),
+            Send::Bytes(text) if text.is_made() => self.look(|now| text.bytes(Some(now)).into_owned()).into(),
+            Send::Bytes(text) => text.bytes(None),
             // Digits that are none send nothing.
-            Send::Hex(digits) => hex(0, &self.look(|now| digits.text(Some(now)))).unwrap_or_default(),
+            Send::Hex(digits) => hex(0, &self.look(|now| digits.text(Some(now)))).unwrap_or_default().into(),
         }
     }
 
-    fn request(&self, request: &Request) -> Vec<u8> {
-        let filled = if request.is_made() {
+    fn request(&self, request: &'a Request) -> Cow<'a, [u8]> {
+        let (state, is_made) = (self.situation.state.as_deref(), request.is_made());
+        if !is_made && state.is_none() && self.h2.is_none() {
+            return request.encoded.or(|| request::encode(&request::fill(request, None), None)).into();
+        }
+        let filled = if is_made {
             self.look(|now| request::fill(request, Some(now)))
         } else {
             request::fill(request, None)
         };
-        let state = self.situation.state.as_deref();
         if self.h2.is_none() {
-            return request::encode(&filled, state);
+            return request::encode(&filled, state).into();
         }
         let is_secure = self.connection.as_ref().is_some_and(Connection::is_secure);
-        h2::request(&filled, state, is_secure)
+        h2::request(&filled, state, is_secure).into()
     }
 
     async fn write(&mut self, bytes: &[u8]) -> Found<()> {
@@ -318,6 +331,7 @@ impl Run<'_> {
         let Some(connection) = &mut self.connection else { return Err(self.trouble(Status::SockErr, "")) };
         match connection.write(bytes).await {
             Ok(()) => Ok(()),
+            Err(trouble) if connection.is_opening() => Err(self.not_open(&trouble)),
             Err(Trouble::Timeout) => Err(self.trouble(Status::L7Timeout, "")),
             // The answer may be there already: let it decide.
             Err(Trouble::Io(e)) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
@@ -437,13 +451,16 @@ impl Run<'_> {
 
     /// A failure of the connection: what the system said, and at which step of a `tcp-check`.
     fn trouble(&self, status: Status, text: &str) -> Finding {
-        let mut info = text.to_owned();
+        self.trouble_at(self.at, status, text.to_owned())
+    }
+
+    fn trouble_at(&self, at: usize, status: Status, mut text: String) -> Finding {
         if self.spec.protocol == Protocol::Tcp
-            && let Some(step) = self.step()
+            && let Some(step) = self.spec.steps.get(at)
         {
-            info.push_str(&place(step));
+            text.push_str(&place(step));
         }
-        Finding::new(status, info)
+        Finding::new(status, text)
     }
 }
 

@@ -110,6 +110,7 @@ mod tests {
             version: Some(version.to_owned()),
             headers: headers.iter().map(|(n, v)| (n.to_string(), Phrase::fixed(v))).collect(),
             body: None,
+            ..Request::default()
         }
     }
 

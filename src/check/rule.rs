@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::sync::OnceLock;
 
 use crate::rules::VarId;
 
@@ -87,6 +88,24 @@ pub struct Request {
     /// Names in lower case.
     pub headers: Vec<(String, Phrase)>,
     pub body: Option<Phrase>,
+    pub encoded: Encoded,
+}
+
+/// The bytes of a request that is the same in each check, once one was sent. They say nothing that the rest of the request
+/// does not.
+#[derive(Clone, Debug, Default)]
+pub struct Encoded(OnceLock<Box<[u8]>>);
+
+impl PartialEq for Encoded {
+    fn eq(&self, _: &Encoded) -> bool {
+        true
+    }
+}
+
+impl Encoded {
+    pub fn or(&self, encode: impl FnOnce() -> Vec<u8>) -> &[u8] {
+        self.0.get_or_init(|| encode().into())
+    }
 }
 
 impl Request {

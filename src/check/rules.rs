@@ -394,6 +394,7 @@ fn merge(first: &Request, last: &Request) -> Request {
         version: last.version.clone().or_else(|| first.version.clone()),
         headers: if last.headers.is_empty() { first.headers.clone() } else { last.headers.clone() },
         body: last.body.clone().or_else(|| first.body.clone()),
+        ..Request::default()
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, Weak};
 use std::task::Poll;
 
 use tokio::runtime::Handle;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::balance::{settle, throttle};
@@ -107,7 +107,7 @@ impl Checks {
             &*member.backend == backend && &*member.server.spec.name == server
         });
         if let Some(running) = found {
-            running.0.wake.notify_one();
+            running.0.wake();
         }
     }
 }
@@ -119,7 +119,8 @@ struct Checker {
     /// Of the last finding; the rest of the machine lives in the server's cell, where commands change it too.
     status: std::sync::Mutex<Status>,
     hurry: AtomicBool,
-    wake: Notify,
+    /// It is to look at once when it is due.
+    looks: AtomicBool,
     /// Where its program runs, if it has one.
     outside: Option<Handle>,
     /// Nobody wants it any more.
@@ -138,9 +139,15 @@ impl Checker {
     fn new(member: Member, check: Arc<CheckSpec>) -> Checker {
         let outside = check.external.is_some().then(Handle::current);
         let status = std::sync::Mutex::new(Status::Init);
-        let (hurry, is_over) = Default::default();
-        let (wake, task) = (Notify::new(), AtomicU32::new(NOBODY));
-        Checker { member, check, status, hurry, wake, outside, is_over, task }
+        let (hurry, looks, is_over) = Default::default();
+        let task = AtomicU32::new(NOBODY);
+        Checker { member, check, status, hurry, looks, outside, is_over, task }
+    }
+
+    /// Lets it look at once when it is due now.
+    fn wake(&self) {
+        self.looks.store(true, Ordering::SeqCst);
+        lane::wake(self.task.load(Ordering::SeqCst));
     }
 
     fn identity(&self) -> *const ServerLive {
@@ -205,7 +212,7 @@ impl Checker {
             };
             // Not in the task, of which there is one for each server: few are checked at a time.
             let finding = Box::pin(self.probe()).await;
-            let now = clock::now_ms();
+            let now = lane::now_ms();
             if !self.is_paused() {
                 self.conclude(finding, now);
             }
@@ -215,7 +222,12 @@ impl Checker {
 
     /// Sleeps until `*due`; a wake-up may bring it forward.
     async fn sleep_until(&self, rt: &'static Rt, due: &mut Millis) {
-        while rt.within(*due * MS, self.wake.notified()).await.is_some() {
+        let looks = || {
+            poll_fn(
+                |_| if self.looks.swap(false, Ordering::SeqCst) { Poll::Ready(()) } else { Poll::Pending },
+            )
+        };
+        while rt.within(*due * MS, looks()).await.is_some() {
             let earlier = clock::now_ms() + self.machine().interval_ms(&self.check);
             *due = earlier.min(*due);
         }
@@ -240,21 +252,22 @@ impl Checker {
     async fn probe(self: &Arc<Self>) -> Finding {
         let address = self.member.server.address();
         if let Some(outside) = &self.outside {
-            return self.ask_program(outside, address).await;
+            return Box::pin(self.ask_program(outside, address)).await;
         }
         let state = self.check.send_state.then(|| self.state_header());
         let is_up = self.member.live().oper() != OperState::Stopped;
         let situation = Situation { address: &address, is_up, state, member: Some(&self.member) };
         let live = self.member.live();
-        let (addr, port) =
-            (live.check_addr.with(|addr| *addr), live.check_port.load(Ordering::Relaxed) as u16);
-        if addr.is_none() && port == 0 {
-            return probe(&self.check, &situation).await;
-        }
-        let mut elsewhere = (*self.check).clone();
-        elsewhere.addr = addr.or(elsewhere.addr);
-        elsewhere.port = if port > 0 { Some(port) } else { elsewhere.port };
-        probe(&elsewhere, &situation).await
+        let (addr, port) = (
+            live.check_addr.since_first(|addr| *addr).flatten(),
+            live.check_port.load(Ordering::Relaxed) as u16,
+        );
+        let elsewhere = (addr.is_some() || port > 0).then(|| {
+            let (addr, port) =
+                (addr.or(self.check.addr), if port > 0 { Some(port) } else { self.check.port });
+            Box::new(CheckSpec { addr, port, ..(*self.check).clone() })
+        });
+        probe(elsewhere.as_deref().unwrap_or(&self.check), &situation).await
     }
 
     fn machine(&self) -> Machine {
@@ -315,14 +328,16 @@ impl Checker {
         if effect.failed {
             live.check_failed.fetch_add(1, Ordering::Relaxed);
         }
-        let state = CheckState {
-            status: finding.status.code(),
-            code: finding.number.filter(|_| finding.status.has_number()),
-            duration_ms: finding.duration_ms,
-            text: finding.info.clone(),
+        let (status, duration_ms) = (finding.status.code(), finding.duration_ms);
+        let code = finding.number.filter(|_| finding.status.has_number());
+        let is_same = |old: &CheckState| {
+            std::ptr::eq(old.status, status)
+                && (old.code, old.duration_ms) == (code, duration_ms)
+                && old.text == finding.info
         };
-        if live.check.with(|old| *old != state) {
-            live.check.store(Arc::new(state));
+        if !live.check.with(|old| is_same(old)) {
+            let text = finding.info.clone();
+            live.check.store(Arc::new(CheckState { status, code, duration_ms, text }));
         }
         let mut cause = Cause::Silent;
         if self.check.log_health_checks {
@@ -400,9 +415,9 @@ pub(super) fn checked(members: Vec<Member>) -> Vec<(Member, Arc<CheckSpec>)> {
 }
 
 /// The moment nearest to `due`, which ends `interval_ms`, at which others are due too: so many leave in one turn. It is
-/// never further than a four hundredth of the interval, or five milliseconds.
+/// never further than a two hundredth of the interval, or ten milliseconds.
 pub(super) fn in_company(due: Millis, interval_ms: u64) -> Millis {
-    let grain = (interval_ms / 200).clamp(1, 10);
+    let grain = (interval_ms / 100).clamp(1, 20);
     (due + grain / 2) / grain * grain
 }
 
@@ -438,7 +453,7 @@ impl Observer for Witness {
                 let text = format!("Detected {count} consecutive errors, last one was: {}", seen_text(what));
                 checker.conclude_observed(text, clock::now_ms());
                 if checker.check.fastinter_ms > 0 {
-                    checker.wake.notify_one();
+                    checker.wake();
                 }
             }
         }

@@ -510,7 +510,7 @@ pub struct Server {
 impl Server {
     /// Where to connect now.
     pub fn address(&self) -> Address {
-        self.live.address.with(|a| a.clone()).unwrap_or_else(|| self.spec.address.clone())
+        self.live.address.since_first(Option::clone).flatten().unwrap_or_else(|| self.spec.address.clone())
     }
 
     /// The name that its address comes from now.

@@ -331,6 +331,15 @@ pub fn set_speaks_first(fd: RawFd) {
     let _ = set_option(fd, libc::IPPROTO_TCP, libc::TCP_DEFER_ACCEPT, 1);
 }
 
+/// Sends are not paced (TCP_CONGESTION), whatever the system does elsewhere: for who sends little and seldom.
+pub fn set_unpaced(fd: RawFd) {
+    const RENO: &[u8] = b"reno";
+    // SAFETY: `RENO` is readable for its length.
+    let _ = unsafe {
+        libc::setsockopt(fd, libc::IPPROTO_TCP, libc::TCP_CONGESTION, RENO.as_ptr().cast(), RENO.len() as u32)
+    };
+}
+
 /// The pending error of a socket, as after a failed connect.
 pub fn take_error(fd: RawFd) -> Option<io::Error> {
     let mut code: libc::c_int = 0;

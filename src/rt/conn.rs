@@ -54,6 +54,11 @@ impl Conn {
         socket::dissolve(self.fd())
     }
 
+    /// Nobody waits for what is still to come of this connection.
+    pub fn ignore(&self) {
+        self.source.forget();
+    }
+
     /// Starts connecting a socket that has no connection any more. What epoll has yet to tell of it is looked up when it is
     /// asked, between two tasks, and so of the connection that there is then.
     pub fn connect_again(&self, addr: &RawAddr) -> io::Result<()> {
@@ -254,6 +259,12 @@ impl Conn {
             }
             Err(e) => Some(Err(e)),
         }
+    }
+
+    /// The same of a socket of which epoll was not asked.
+    pub fn look(&self, room: &mut [u8]) -> Option<io::Result<usize>> {
+        self.source.readable.set(true);
+        self.try_recv(room)
     }
 
     pub async fn recv(&self, room: &mut [u8], until: Nanos) -> io::Result<usize> {

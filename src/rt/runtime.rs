@@ -8,6 +8,7 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Context;
+use std::time::Duration;
 
 use crate::base::WorkerId;
 use crate::base::clock::{self, MS, Nanos};
@@ -38,6 +39,8 @@ const SOON_NS: Nanos = 250 * MS;
 /// How long a crowd is remembered.
 const CROWD_NS: Nanos = 5 * MS;
 const CALL: usize = 32 << 10;
+/// How long a pause is ([`Rt::pause`]).
+const PAUSE: Nanos = 300_000;
 
 type BoxFuture = Pin<Box<dyn Future<Output = ()>>>;
 
@@ -97,6 +100,9 @@ pub struct Rt {
     wheel: RefCell<Wheel>,
     worker: WorkerId,
     stop: Cell<bool>,
+    /// Who looks again after a pause, and when that is over.
+    pausing: RefCell<Vec<TaskId>>,
+    pause_until: Cell<Nanos>,
     /// Tasks alive.
     count: Cell<usize>,
     /// Share of time spent waiting, in percent over the last second (`Idle_pct`).
@@ -163,6 +169,8 @@ impl Rt {
             wheel: RefCell::new(Wheel::new(now)),
             worker,
             stop: Cell::new(false),
+            pausing: RefCell::default(),
+            pause_until: Cell::new(NEVER),
             count: Cell::new(0),
             idle: Cell::new((now, 0, 100)),
             told: Default::default(),
@@ -464,7 +472,7 @@ impl Rt {
         let timeout_ms = self.timeout_ms();
         // Who only looks does not wait: such a turn is work from end to end.
         let before = (timeout_ms > 0).then(|| self.read_clock());
-        self.wait(&mut scratch.events, timeout_ms)?;
+        self.pause_and_wait(&mut scratch.events, timeout_ms)?;
         let now = self.read_clock();
         self.now.set(now);
         self.account(before.map_or(0, |before| now.saturating_sub(before)), now);
@@ -476,6 +484,7 @@ impl Rt {
                 self.report(event);
             }
         }
+        self.end_pause(now);
         self.wake_who_is_due(now);
         self.grant_heavy();
         // Behind those that events woke: they have waited longer.
@@ -485,6 +494,43 @@ impl Rt {
 
     fn read_clock(&self) -> Nanos {
         self.told.now().unwrap_or_else(clock::now_ns)
+    }
+
+    /// Lets a short time go by, with everybody who does: for who expects one of many small answers, without haste, and looks
+    /// by himself whether it came. The thread is not woken for each.
+    pub async fn pause(&self) {
+        let mut was_here = false;
+        std::future::poll_fn(|context| {
+            self.assert_own(context);
+            if std::mem::replace(&mut was_here, true) {
+                return std::task::Poll::Ready(());
+            }
+            let mut pausing = self.pausing.borrow_mut();
+            if pausing.is_empty() {
+                self.pause_until.set(self.read_clock() + PAUSE);
+            }
+            pausing.push(self.current.get());
+            std::task::Poll::Pending
+        })
+        .await;
+    }
+
+    fn pause_and_wait(&self, events: &mut Events, timeout_ms: i32) -> io::Result<()> {
+        if self.pausing.borrow().is_empty() {
+            return self.wait(events, timeout_ms);
+        }
+        if timeout_ms > 0 {
+            let left = self.pause_until.get().saturating_sub(self.read_clock());
+            std::thread::sleep(Duration::from_nanos(left));
+        }
+        self.wait(events, 0)
+    }
+
+    fn end_pause(&self, now: Nanos) {
+        if now >= self.pause_until.get() {
+            self.pause_until.set(NEVER);
+            self.pausing.take().into_iter().for_each(|id| self.wake(id));
+        }
     }
 
     fn wait(&self, events: &mut Events, timeout_ms: i32) -> io::Result<()> {

@@ -22,7 +22,7 @@ use super::spec::CheckTls;
 /// Most bytes of one read.
 const MOST_READ: usize = 4096;
 /// Pauses in which an answer is expected, together with others' ([`Rt::pause`]); one that takes longer is told of by epoll.
-const PAUSES: usize = 4;
+const PAUSES: usize = 8;
 
 /// Why an operation ended without a result.
 #[derive(Debug)]
@@ -278,14 +278,17 @@ impl Connection {
             socket::set_quick_ack(conn.fd());
         }
         let until = self.until();
-        for _ in 0..PAUSES {
+        for n in 0..PAUSES {
+            // The rest is there as a rule where the beginning was.
+            if n > 0 || buf.is_empty() {
+                conn.rt().pause().await;
+            }
             if let Some(n) = come(conn, buf, room)? {
                 return Ok(n);
             }
             if conn.rt().now() >= until {
                 break;
             }
-            conn.rt().pause().await;
         }
         let come = poll_fn(|context| {
             conn.rt().assert_own(context);

@@ -415,9 +415,9 @@ pub(super) fn checked(members: Vec<Member>) -> Vec<(Member, Arc<CheckSpec>)> {
 }
 
 /// The moment nearest to `due`, which ends `interval_ms`, at which others are due too: so many leave in one turn. It is
-/// never further than a two hundredth of the interval, or ten milliseconds.
+/// never further than a four hundredth of the interval, or five milliseconds.
 pub(super) fn in_company(due: Millis, interval_ms: u64) -> Millis {
-    let grain = (interval_ms / 100).clamp(1, 20);
+    let grain = (interval_ms / 200).clamp(1, 10);
     (due + grain / 2) / grain * grain
 }
 

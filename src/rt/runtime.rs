@@ -40,7 +40,7 @@ const SOON_NS: Nanos = 250 * MS;
 const CROWD_NS: Nanos = 5 * MS;
 const CALL: usize = 32 << 10;
 /// How long a pause is ([`Rt::pause`]).
-const PAUSE: Nanos = 300_000;
+const PAUSE: Nanos = 500_000;
 
 type BoxFuture = Pin<Box<dyn Future<Output = ()>>>;
 

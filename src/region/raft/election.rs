@@ -30,7 +30,7 @@ const LOOK: Duration = Duration::from_millis(20);
 pub struct Turn {
     /// When this node last gave its vote to another.
     granted_ns: AtomicU64,
-    /// When it first promised its vote since it last asked for those of others. 0: it did not.
+    /// When it first promised its vote since it last heard a leader, or asked for the votes of others. 0: it did not.
     promised_ns: AtomicU64,
     /// It asks, or stands, itself.
     own: AtomicBool,
@@ -41,9 +41,11 @@ impl Turn {
         self.granted_ns.store(clock::now_ns(), Ordering::Relaxed);
     }
 
-    fn promised(&self) {
-        let now = clock::now_ns();
-        let _ = self.promised_ns.compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed);
+    /// `heard`: when a leader was.
+    fn promised(&self, heard: Nanos) {
+        if self.promised_ns.load(Ordering::Relaxed) <= heard {
+            self.promised_ns.store(clock::now_ns(), Ordering::Relaxed);
+        }
     }
 }
 
@@ -127,7 +129,8 @@ fn draw(node: &Node) -> Nanos {
 async fn asked(node: &Arc<Node>, metrics: &Metrics) -> bool {
     let membership = metrics.membership_config.membership();
     let last = node.log.last();
-    let within = Duration::from_millis(node.timing.election_min_ms);
+    // Nothing is written for such an answer.
+    let within = Duration::from_millis(node.timing.heartbeat_ms);
     let mut calls = tokio::task::JoinSet::new();
     for (id, peer) in membership.nodes().filter(|(id, _)| **id != metrics.id) {
         let (node, id, address) = (node.clone(), *id, peer.address.clone());
@@ -155,7 +158,7 @@ async fn asked(node: &Arc<Node>, metrics: &Metrics) -> bool {
 pub fn promises(node: &Node, last: Option<LogId>) -> bool {
     let promises = !node.turn.own.load(Ordering::Relaxed) && would_vote(node, last);
     if promises {
-        node.turn.promised();
+        node.turn.promised(node.contact_ns.load(Ordering::Relaxed));
     }
     promises
 }

@@ -292,13 +292,13 @@ impl Applet for Metrics {
 mod tests {
     use super::*;
     use crate::admin::testing::{Fake, RECORDED};
-    use crate::model::CheckState;
+    use crate::model::{CheckState, Took};
     use std::collections::BTreeSet;
 
     fn scrape(target: &str) -> AppletReply {
         let fake = Fake::new(RECORDED);
         let back = fake.config.proxies[1].back.as_ref().expect("be");
-        let check = CheckState { status: "L4CON", duration_ms: Some(7), ..CheckState::default() };
+        let check = CheckState { status: "L4CON", took: Took::new(Some(7)), ..CheckState::default() };
         back.servers.with(|set| set.list[0].live.check.store(check.into()));
         let metrics = Metrics::new(fake.found(), None);
         let target = target.as_bytes();

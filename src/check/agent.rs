@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 
 use crate::base::{Millis, clock};
 use crate::model::agent::AgentSpec;
-use crate::model::{CheckState, OperState};
+use crate::model::{CheckState, OperState, Took};
 
 use super::change::{Member, NOTICE};
 use super::io::describe;
@@ -160,7 +160,7 @@ impl Asking {
         let state = CheckState {
             status: status.code(),
             code: status.has_number().then_some(0),
-            duration_ms: Some(now.saturating_sub(began)),
+            took: Took::new(Some(now.saturating_sub(began))),
             text,
         };
         self.member.live().agent.check.store(Arc::new(state));

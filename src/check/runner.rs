@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use crate::balance::{settle, throttle};
 use crate::base::clock::MS;
 use crate::base::{Millis, clock};
-use crate::model::{Address, AdminState, CheckState, Observer, OperState, Seen, ServerLive};
+use crate::model::{Address, AdminState, CheckState, Observer, OperState, Seen, ServerLive, Took};
 use crate::rt::{NOBODY, Rt};
 
 use super::agent::Agent;
@@ -331,13 +331,12 @@ impl Checker {
         let (status, duration_ms) = (finding.status.code(), finding.duration_ms);
         let code = finding.number.filter(|_| finding.status.has_number());
         let is_same = |old: &CheckState| {
-            std::ptr::eq(old.status, status)
-                && (old.code, old.duration_ms) == (code, duration_ms)
-                && old.text == finding.info
+            old.took.set(duration_ms);
+            std::ptr::eq(old.status, status) && old.code == code && old.text == finding.info
         };
-        if !live.check.with(|old| is_same(old)) {
-            let text = finding.info.clone();
-            live.check.store(Arc::new(CheckState { status, code, duration_ms, text }));
+        if !live.check.with(is_same) {
+            let (took, text) = (Took::new(duration_ms), finding.info.clone());
+            live.check.store(Arc::new(CheckState { status, code, took, text }));
         }
         let mut cause = Cause::Silent;
         if self.check.log_health_checks {

@@ -15,7 +15,7 @@ pub mod server;
 
 pub use address::Address;
 pub use balancer::{Balancer, Pick};
-pub use check_state::CheckState;
+pub use check_state::{CheckState, Took};
 pub use counters::{ProxyCounters, ServerCounters, Totals};
 pub use proxy::{Caps, ListenerLive, Mode, ProxyId, ProxyLive};
 pub use queue::{Ticket, WaitQueue};

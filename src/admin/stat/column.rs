@@ -351,7 +351,7 @@ pub static COLUMNS: &[Column] = &[
     })
     .metric("S", "check_code"),
     column("check_duration", "1.4", "Milliseconds that the last health check took.", |row| {
-        health::read(row, |_, check| check.duration_ms.and_then(|d| metric(Nature::Duration, Value::U64(d))))
+        health::read(row, |_, check| check.took.ms().and_then(|d| metric(Nature::Duration, Value::U64(d))))
     })
     .metric("S", "check_duration_seconds")
     .help("Seconds that the last health check took."),
@@ -469,9 +469,7 @@ pub static COLUMNS: &[Column] = &[
     })
     .metric("S", "agent_code"),
     column("agent_duration", "1.6", "Milliseconds that the last agent check took.", |row| {
-        health::read_agent(row, |_, agent| {
-            metric(Nature::Duration, Value::U64(agent.duration_ms.unwrap_or(0)))
-        })
+        health::read_agent(row, |_, agent| metric(Nature::Duration, Value::U64(agent.took.ms().unwrap_or(0))))
     })
     .metric("S", "agent_duration_seconds")
     .help("Seconds that the last agent check took."),

@@ -8,7 +8,7 @@ use super::info;
 use super::render::{self, Form};
 use super::{COLUMNS, Process, Show, Snapshot};
 use crate::model::proxy::SideLive;
-use crate::model::{AdminState, CheckState, OperState};
+use crate::model::{AdminState, CheckState, OperState, Took};
 
 fn snapshot(show: Show) -> Snapshot {
     let config = config(RECORDED);
@@ -18,7 +18,7 @@ fn snapshot(show: Show) -> Snapshot {
     let back = config.proxies[1].back.as_ref().expect("a backend");
     back.servers.with(|set| {
         let s1 = &set.list[0].live;
-        let check = CheckState { status: "L4OK", duration_ms: Some(0), ..CheckState::default() };
+        let check = CheckState { status: "L4OK", took: Took::new(Some(0)), ..CheckState::default() };
         s1.check.store(check.into());
         s1.health.store(3, Ordering::Relaxed);
         let counters = s1.counters.mine();
@@ -162,8 +162,8 @@ fn busy() -> Snapshot {
     set(&config.proxies[2].live.front);
     config.proxies[1].back.as_ref().expect("a backend").servers.with(|set| {
         let s1 = &set.list[0].live;
-        let (code, duration_ms, text) = (Some(200), Some(12), "hello".to_owned());
-        s1.check.store(CheckState { status: "L7OK", code, duration_ms, text }.into());
+        let (code, took, text) = (Some(200), Took::new(Some(12)), "hello".to_owned());
+        s1.check.store(CheckState { status: "L7OK", code, took, text }.into());
         s1.check_failed.store(41, Ordering::Relaxed);
         s1.idle.store(42, Ordering::Relaxed);
         s1.idle_proven.store(30, Ordering::Relaxed);

@@ -290,20 +290,14 @@ impl Connection {
                 break;
             }
         }
-        let come = poll_fn(|context| {
+        let told = poll_fn(|context| {
             conn.rt().assert_own(context);
-            if !conn.is_readable() {
-                return conn.poll_recv(&mut [], until);
+            match conn.is_readable().then(|| come(conn, buf, room)).transpose()?.flatten() {
+                Some(n) => Poll::Ready(Ok(n)),
+                None => conn.poll_recv(&mut [], until),
             }
-            // Here alone: it is no part of what every waiting check holds.
-            let mut piece = [0; MOST_READ];
-            let come = conn.poll_recv(&mut piece[..room], until);
-            if let Poll::Ready(Ok(n)) = come {
-                buf.extend_from_slice(&piece[..n]);
-            }
-            come
         });
-        Ok(come.await?)
+        Ok(told.await?)
     }
 
     /// Our end and the server's, for the PROXY header.
@@ -317,6 +311,7 @@ impl Connection {
 
 /// Appends what has come, if anything has.
 fn come(conn: &Conn, buf: &mut Vec<u8>, room: usize) -> io::Result<Option<usize>> {
+    // Here alone: it is no part of what every waiting check holds.
     let mut piece = [0; MOST_READ];
     let come = conn.look(piece.get_mut(..room).unwrap_or_default()).transpose()?;
     buf.extend_from_slice(&piece[..come.unwrap_or_default()]);

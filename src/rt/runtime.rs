@@ -273,13 +273,18 @@ impl Rt {
 
     /// Lets the other tasks and new events have their turn before the running task goes on.
     pub async fn yield_now(&self) {
-        let mut yielded = false;
+        self.step_back(Rt::again).await;
+    }
+
+    /// Lets the others run until the task is woken, for which `queue` sees.
+    async fn step_back(&self, queue: impl Fn(&Rt)) {
+        let mut was_here = false;
         std::future::poll_fn(|context| {
             self.assert_own(context);
-            if std::mem::replace(&mut yielded, true) {
+            if std::mem::replace(&mut was_here, true) {
                 return std::task::Poll::Ready(());
             }
-            self.again();
+            queue(self);
             std::task::Poll::Pending
         })
         .await;
@@ -499,20 +504,15 @@ impl Rt {
     /// Lets a short time go by, with everybody who does: for who expects one of many small answers, without haste, and looks
     /// by himself whether it came. The thread is not woken for each.
     pub async fn pause(&self) {
-        let mut was_here = false;
-        std::future::poll_fn(|context| {
-            self.assert_own(context);
-            if std::mem::replace(&mut was_here, true) {
-                return std::task::Poll::Ready(());
-            }
-            let mut pausing = self.pausing.borrow_mut();
-            if pausing.is_empty() {
-                self.pause_until.set(self.read_clock() + PAUSE);
-            }
-            pausing.push(self.current.get());
-            std::task::Poll::Pending
-        })
-        .await;
+        self.step_back(Rt::queue_for_pause).await;
+    }
+
+    fn queue_for_pause(&self) {
+        let mut pausing = self.pausing.borrow_mut();
+        if pausing.is_empty() {
+            self.pause_until.set(self.read_clock() + PAUSE);
+        }
+        pausing.push(self.current.get());
     }
 
     fn pause_and_wait(&self, events: &mut Events, timeout_ms: i32) -> io::Result<()> {

@@ -82,12 +82,13 @@ pub async fn run(node: Arc<Node>) {
         }
         node.turn.own.store(true, Ordering::Relaxed);
         node.turn.promised_ns.store(0, Ordering::Relaxed);
-        if asked(&node, &metrics).await {
+        let stands = asked(&node, &metrics).await;
+        if stands {
             let _ = raft.trigger().elect().await;
             tokio::time::sleep(Duration::from_millis(node.timing.election_min_ms)).await;
-            node.turn.own.store(false, Ordering::Relaxed);
-        } else {
-            node.turn.own.store(false, Ordering::Relaxed);
+        }
+        node.turn.own.store(false, Ordering::Relaxed);
+        if !stands {
             tokio::time::sleep(Duration::from_millis(node.timing.heartbeat_ms / 2)).await;
         }
         since = clock::now_ns();

@@ -110,8 +110,13 @@ impl Cluster {
 
     /// The node that leads, once one surely does.
     pub fn leader(&self) -> usize {
+        self.leader_of(&self.running().collect::<Vec<_>>())
+    }
+
+    /// The one of these nodes that leads, once one surely does.
+    pub fn leader_of(&self, nodes: &[usize]) -> usize {
         until("a leader", || {
-            self.running().find(|n| {
+            nodes.iter().copied().find(|n| {
                 let seat = self.seat(*n);
                 seat.status().state == RaftState::Leader && seat.leader().is_some()
             })

@@ -79,12 +79,7 @@ fn a_leader_whose_disk_hangs_hands_over_and_says_why_it_answers_nothing() {
     let _ = cluster.put(other, "a", "2");
     until("a put under another leader", || cluster.put(other, "b", "1").ok());
     assert!(clock::now_ms() - hung < 15_000, "within a few election timeouts and one request");
-    let new = until("another leader", || {
-        (0..3).filter(|n| *n != old).find(|n| {
-            let seat = cluster.seat(*n);
-            seat.status().state == RaftState::Leader && seat.leader().is_some()
-        })
-    });
+    let new = cluster.leader_of(&[other, (old + 2) % 3]);
     let asked = clock::now_ms();
     let refused = fresh(&cluster, old);
     assert!(matches!(&refused, Err(SeatError::Disk(why)) if why.contains("has not answered")), "{refused:?}");
@@ -116,13 +111,7 @@ fn slow_disks_split_no_vote() {
         let (term, cut) = (cluster.seat(old).status().term, clock::now_ms());
         let others = [(old + 1) % 3, (old + 2) % 3];
         others.iter().for_each(|other| cluster.cables.cut(&addresses[old], &addresses[*other]));
-        let new = until("another leader", || {
-            let leads = |n: &usize| {
-                let seat = cluster.seat(*n);
-                seat.status().state == RaftState::Leader && seat.leader().is_some()
-            };
-            others.into_iter().find(leads)
-        });
+        let new = cluster.leader_of(&others);
         took.push(clock::now_ms() - cut);
         elections += cluster.seat(new).status().term - term;
         cluster.cables.mend();
